@@ -1,0 +1,1 @@
+"""Decides which trial runs where, and when it stops."""

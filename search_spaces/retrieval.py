@@ -1,0 +1,83 @@
+"""Image-text retrieval finetuning: the report's section 2.2.
+
+The report calls its column BLEU; it is image-to-text recall at 1 over 1449 validation pairs. Two of
+its rows are one configuration, run twice (58.38 and 59.35): about 1.3 points are noise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from search_spaces.space import Row, Scalar, Table
+
+if TYPE_CHECKING:
+    import optuna
+
+PROTOCOL: dict[str, Scalar] = {"temperature": 0.1, "batch_size": 16, "augment": True}
+
+
+def _row(
+    report: float,
+    start: str,
+    lr: float,
+    weight_decay: float,
+    epochs: int,
+    temperature: float = 0.1,
+    t2i: float | None = None,
+) -> Row:
+    numbers = {"metric.i2t_r1": report}
+    if t2i is not None:
+        numbers["metric.t2i_r1"] = t2i
+    return Row(
+        params={
+            **PROTOCOL,
+            "start": start,
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "epochs": epochs,
+            "temperature": temperature,
+        },
+        report=numbers,
+    )
+
+
+REPORT = (
+    Table(
+        title="From scratch and finetuned (report 2.2)",
+        note="The first row is the start itself: no training, so its learning rate has no effect.",
+        rows=(
+            _row(0.5335, "pretrained", 1e-5, 0.0, 0, t2i=0.5355),
+            _row(0.4513, "random", 1e-3, 1e-3, 5),
+            _row(0.5838, "pretrained", 1e-5, 0.0, 3),
+        ),
+    ),
+    Table(
+        title="Table 3: hyperparameters of finetuning (report 2.2)",
+        rows=(
+            _row(0.5948, "pretrained", 1e-5, 1e-3, 3),
+            _row(0.5935, "pretrained", 1e-5, 0.0, 3),
+            _row(0.3768, "pretrained", 1e-2, 1e-3, 3),
+            _row(0.5541, "pretrained", 1e-3, 1e-2, 3),
+            _row(0.2684, "pretrained", 1e-2, 1e-3, 3, temperature=0.7),
+        ),
+    ),
+)
+
+GRID = {
+    "start": ["pretrained", "random"],
+    "lr": [1e-5, 1e-3, 1e-2],
+    "weight_decay": [0.0, 1e-3, 1e-2],
+    "epochs": [3, 5],
+    "temperature": [0.1, 0.7],
+}
+
+
+def search(trial: optuna.Trial) -> dict[str, Scalar]:
+    """The ranges around the report's grid; all of them matter for every start."""
+    return {
+        "start": trial.suggest_categorical("start", ["pretrained", "random"]),
+        "lr": trial.suggest_float("lr", 1e-6, 1e-1, log=True),
+        "weight_decay": trial.suggest_float("weight_decay", 1e-5, 1e-1, log=True),
+        "epochs": trial.suggest_int("epochs", 1, 10),
+        "temperature": trial.suggest_float("temperature", 0.02, 1.0, log=True),
+    }

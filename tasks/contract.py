@@ -1,0 +1,285 @@
+"""What a task is: the types that tasks, engines and tables share. Standard library only.
+
+    Trial   everything a result depends on, and its content id
+    Stage   work that several trials share, computed once
+    State   a trial between two steps; saving it is the checkpoint
+    Step    what one step of a trial yields
+    Task    the protocol a folder under ``tasks/`` implements
+
+Exceptions, one tree:
+
+    SweepError              anything this project raises on purpose
+    ├── RequestError        the request was wrong: one line on stderr, exit status 2
+    │   ├── DataError       a data set is missing, damaged or of the wrong layout
+    │   └── ModelError      a model is missing, damaged or of the wrong architecture
+    ├── TrialError          one trial cannot go on: it becomes a row, the others continue
+    └── StoreError          results cannot be written or read
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+
+Scalar = str | int | float | bool | None
+
+
+class SweepError(Exception):
+    """Anything this project raises on purpose."""
+
+
+class RequestError(SweepError):
+    """The request was wrong: one line that says what and how to mend it, exit status 2."""
+
+
+class DataError(RequestError):
+    """A data set is missing, damaged or of the wrong layout."""
+
+
+class ModelError(RequestError):
+    """A model is missing, damaged or of the wrong architecture."""
+
+
+class TrialError(SweepError):
+    """One trial cannot go on. It becomes a row with this reason; the others continue."""
+
+
+class StoreError(SweepError):
+    """Results cannot be written or read."""
+
+
+def content_id(value: object, length: int = 16) -> str:
+    """The first ``length`` hex digits of the SHA-256 of ``value`` as canonical JSON.
+
+    Dataclasses count by their fields, so two equal values have one id in any process.
+    """
+    text = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    raise TypeError(f"a content id hashes plain values and dataclasses, but got {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """A data set or a model: the name a user types, and a fingerprint of its content."""
+
+    name: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """Everything a result depends on; nothing else moves a number.
+
+    ``params`` is an instance of the task's ``Params``: frozen, validated, all fields plain.
+    """
+
+    task: str
+    version: str
+    params: Any
+    seed: int
+    model: Source
+    data: Source
+
+    @property
+    def id(self) -> str:
+        """Sixteen hex digits: equal trials have equal ids, in any process and sweep."""
+        return content_id(self)
+
+    def param_values(self) -> dict[str, Scalar]:
+        """The parameters by name, as they stand in the results under ``param.<name>``."""
+        return {f.name: getattr(self.params, f.name) for f in dataclasses.fields(self.params)}
+
+
+#: What a stage gives: numpy arrays by name, or an Arrow table. Read without a copy, never written.
+Value = Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A deterministic piece of work that trials share, such as encoding a split.
+
+    ``function(*values of needs, **args)`` gives the value; with ``on_device`` it also gets
+    ``device=`` (a torch device string). It must be importable (module level) and depend on its
+    arguments alone: two equal stages are one.
+    """
+
+    function: Callable[..., Value]
+    args: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[Stage, ...] = ()
+    on_device: bool = False
+
+    @property
+    def key(self) -> str:
+        """The content id: the function's name, its arguments and what it needs."""
+        name = f"{self.function.__module__}:{self.function.__qualname__}"
+        return content_id([name, self.args, [need.key for need in self.needs]])
+
+    @property
+    def label(self) -> str:
+        """One readable line for a dry run: ``encode_split(split=val, augment=None)``."""
+        shown = (f"{key}={_short(value)}" for key, value in self.args.items())
+        return f"{self.function.__name__}({', '.join(shown)})"
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stage) and self.key == other.key
+
+
+def _short(value: object) -> str:
+    return value.name if isinstance(value, Source) else str(value)
+
+
+@dataclass(kw_only=True, slots=True)
+class State:
+    """A trial between two steps: what a checkpoint holds, and all that ``advance`` goes on from.
+
+    ``arrays`` are numpy arrays or torch tensors by name (optimiser moments included); ``values``
+    are plain (numbers, strings, lists of them). Draw random numbers from (seed, epoch) and no
+    generator has to be kept.
+    """
+
+    arrays: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """What one step yields.
+
+    ``at`` is the epoch, rung or number of images seen and grows from step to step; ``samples``
+    are columns of equal length, kept of a trial's last step; ``done`` ends the trial.
+    """
+
+    at: int
+    metrics: Mapping[str, float]
+    samples: Mapping[str, Sequence[Any]] | None = None
+    done: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Member:
+    """One trial of a pack, with the state it goes on from."""
+
+    trial: Trial
+    state: State
+
+
+Advanced = tuple[State, Step]
+Inputs = Mapping[Stage, Value]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """A column of the summary table."""
+
+    key: str  # "param.lr" or "metric.i2t_r1", as in the Parquet table
+    label: str  # the heading
+    format: Literal["percent", "number", "scientific", "integer", "text"] = "text"
+    # percent: 0..1 printed times 100 with two decimals; number: four significant digits
+    pick: Literal["last", "best"] = "last"  # of a metric: the last step's value, or the best step's
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric:
+    """The number that a sweep is judged by."""
+
+    name: str  # "i2t_r1", in the results as metric.i2t_r1
+    label: str
+    direction: Literal["maximize", "minimize"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Paired:
+    """How ``samples`` back a metric up unit by unit, for intervals and paired tests.
+
+    The metric is the mean over units (queries, images) of ``value``, or of ``value <= at_most``
+    where that is given, among rows whose column ``where[0]`` equals ``where[1]``.
+    """
+
+    metric: str
+    unit: str
+    value: str
+    at_most: float | None = None
+    where: tuple[str, str] | None = None
+
+
+@runtime_checkable
+class Task(Protocol):
+    """One task: a folder under ``tasks/`` whose ``task.py`` offers ``TASK``, an instance of this.
+
+    Importing ``task.py`` must be cheap: no torch, no transformers. The functions that compute
+    import them when they are called.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[str]  # part of every trial's id: raise it when a result would change
+    Params: ClassVar[type[Any]]  # frozen, keyword-only dataclass; its docstrings are the help
+    metric: ClassVar[Metric]
+    columns: ClassVar[tuple[Column, ...]]  # of the summary table, in order
+    paired: ClassVar[tuple[Paired, ...]]
+    default_model: ClassVar[str]
+    default_data: ClassVar[str]
+
+    def resolve(self, model: str, data: str) -> tuple[Source, Source]:
+        """Check both names and take their fingerprints; RequestError says what is wrong."""
+        ...
+
+    def check(self, trial: Trial) -> Trial:
+        """The trial as it will run, defaults that depend on model or data resolved.
+
+        Raises:
+            RequestError: if this model and data cannot run these params.
+        """
+        ...
+
+    def stages(self, trial: Trial) -> Sequence[Stage]:
+        """The shared work this trial needs; what those need in turn may be left out."""
+        ...
+
+    def pack_key(self, trial: Trial) -> Hashable:
+        """Trials with one key may run together."""
+        ...
+
+    def num_bytes(self, trial: Trial) -> int:
+        """Device memory of one member, an estimate in bytes."""
+        ...
+
+    def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
+        """The state before the first step."""
+        ...
+
+    def advance(
+        self, pack: Sequence[Member], inputs: Inputs, device: str
+    ) -> Sequence[Advanced | Exception]:
+        """One step of every member, in order; an exception fails that member alone."""
+        ...
+
+
+def advance_each(
+    pack: Sequence[Member], step: Callable[[Trial, State], Advanced]
+) -> list[Advanced | Exception]:
+    """Map a one-trial ``step(trial, state)`` over a pack: all that a simple task needs."""
+    results: list[Advanced | Exception] = []
+    for member in pack:
+        try:
+            results.append(step(member.trial, member.state))
+        except Exception as error:  # one member's failure is a row, not the pack's end
+            results.append(error)
+    return results
