@@ -1,0 +1,128 @@
+"""Trials between two steps, on disk or in a bucket: safetensors, never pickle.
+
+One file a trial, named by its content id, so that any engine, machine or later run goes on from it.
+It holds the state and the steps behind it: a resumed trial has its whole curve.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow.fs
+
+from tasks.contract import State, Step
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimedStep:
+    """A step and the seconds it took."""
+
+    step: Step
+    seconds: float
+
+
+def encode(state: State, steps: Sequence[TimedStep]) -> bytes:
+    """A checkpoint as one safetensors blob; numpy arrays and torch tensors both come back."""
+    history = [
+        {"at": s.step.at, "metrics": dict(s.step.metrics), "seconds": s.seconds} for s in steps
+    ]
+    kinds = {k: "numpy" if isinstance(v, np.ndarray) else "torch" for k, v in state.arrays.items()}
+    meta = {"values": state.values, "steps": history, "kinds": kinds}
+    metadata = {"checkpoint": json.dumps(meta)}
+    if "torch" in kinds.values():
+        import safetensors.torch
+        import torch
+
+        tensors = {
+            key: torch.as_tensor(value).detach().cpu().contiguous().clone()
+            for key, value in state.arrays.items()
+        }
+        return safetensors.torch.save(tensors, metadata=metadata)
+    import safetensors.numpy
+
+    arrays = {key: np.ascontiguousarray(value) for key, value in state.arrays.items()}
+    return safetensors.numpy.save(arrays, metadata=metadata)
+
+
+def decode(blob: bytes, device: str) -> tuple[State, list[TimedStep]]:
+    """The inverse of ``encode``; torch tensors are placed on ``device``.
+
+    Raises:
+        ValueError: if the blob is no checkpoint of ours.
+    """
+    (length,) = struct.unpack("<Q", blob[:8])
+    header = json.loads(blob[8 : 8 + length])
+    meta = json.loads(header["__metadata__"]["checkpoint"])
+    kinds = meta["kinds"]
+    arrays: dict[str, Any]
+    if "torch" in kinds.values():
+        import safetensors.torch
+
+        loaded = safetensors.torch.load(blob)
+        arrays = {
+            key: value.to(device) if kinds[key] == "torch" else value.numpy()
+            for key, value in loaded.items()
+        }
+    else:
+        import safetensors.numpy
+
+        arrays = dict(safetensors.numpy.load(blob))
+    steps = [
+        TimedStep(step=Step(at=s["at"], metrics=s["metrics"]), seconds=s["seconds"])
+        for s in meta["steps"]
+    ]
+    return State(arrays=arrays, values=meta["values"]), steps
+
+
+class Checkpoints:
+    """The checkpoints of one sweep, under ``<uri>/<trial id>.safetensors``."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+
+    def _open(self) -> tuple[pyarrow.fs.FileSystem, str]:
+        if "://" in self.uri:
+            filesystem, path = pyarrow.fs.FileSystem.from_uri(self.uri)
+            return filesystem, path
+        return pyarrow.fs.LocalFileSystem(), os.path.abspath(self.uri)
+
+    def save(self, trial_id: str, state: State, steps: Sequence[TimedStep]) -> None:
+        """Replace the trial's checkpoint whole: written beside, then renamed (or one put)."""
+        filesystem, folder = self._open()
+        path = f"{folder}/{trial_id}.safetensors"
+        blob = encode(state, steps)
+        if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
+            os.makedirs(folder, exist_ok=True)
+            beside = f"{path}.{os.getpid()}.tmp"
+            with open(beside, "wb") as file:
+                file.write(blob)
+            os.replace(beside, path)
+        else:
+            with filesystem.open_output_stream(path) as stream:
+                stream.write(blob)
+
+    def load(self, trial_id: str, device: str) -> tuple[State, list[TimedStep]] | None:
+        """The trial's last checkpoint; None if there is none, or none that can be read."""
+        filesystem, folder = self._open()
+        try:
+            with filesystem.open_input_stream(f"{folder}/{trial_id}.safetensors") as stream:
+                blob = stream.read()
+            return decode(blob, device)
+        except FileNotFoundError:
+            return None
+        except Exception:  # damaged: the trial starts again, which costs time but no truth
+            return None
+
+    def drop(self, trial_id: str) -> None:
+        """Delete the trial's checkpoint, if there is one."""
+        filesystem, folder = self._open()
+        try:
+            filesystem.delete_file(f"{folder}/{trial_id}.safetensors")
+        except (FileNotFoundError, OSError):
+            return

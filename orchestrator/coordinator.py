@@ -1,0 +1,251 @@
+"""The driver's side of a sweep: hands out packs, takes events in, makes results durable.
+
+The engines know only this object (``engine.Work``); it knows no engine.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from orchestrator.checkpoints import Checkpoints, TimedStep
+from orchestrator.engine import Event, Failure, Pack, group_by_key
+from orchestrator.proposers import Proposer
+from results.store import SweepStore, TrialResult
+from tasks.contract import Task, Trial
+
+MAX_PACK = 32  # members; a pack is a unit of retry too, so it should not be the whole sweep
+
+
+class View(Protocol):
+    """What watches a sweep run."""
+
+    def pack_started(self, pack: Pack) -> None:
+        """A pack was handed to a slot."""
+        ...
+
+    def stepped(self, trial: Trial, timed: TimedStep) -> None:
+        """A trial made a step."""
+        ...
+
+    def ended(self, trial: Trial, status: str, value: float | None, reason: str) -> None:
+        """A trial ended, and is durable."""
+        ...
+
+    def stage_done(self, label: str, seconds: float) -> None:
+        """A stage was computed."""
+        ...
+
+
+@dataclass(kw_only=True, slots=True)
+class _Active:
+    trial: Trial
+    started: datetime
+    steps: dict[int, TimedStep] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True, slots=True)
+class Tally:
+    """How a run went."""
+
+    finished: int = 0
+    stopped: int = 0
+    failed: int = 0
+    resumed_steps: int = 0
+    computed_steps: int = 0
+
+
+class Coordinator:
+    """Implements ``engine.Work`` over a proposer and a store."""
+
+    def __init__(
+        self,
+        *,
+        task: Task,
+        proposer: Proposer,
+        store: SweepStore,
+        checkpoints: Checkpoints,
+        num_slots: int,
+        view: View,
+        halt: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.task, self.checkpoints, self.prunes = task, checkpoints, proposer.prunes
+        self.tally = Tally()
+        self.stages: dict[str, dict[str, Any]] = {}
+        self._proposer, self._store, self._view, self._halt = proposer, store, view, halt
+        self._num_slots = num_slots
+        self._active: dict[str, _Active] = {}
+        self._ready: deque[tuple[Trial, ...]] = deque()
+        self._num_packs = 0
+
+    # --- packs ------------------------------------------------------------------------------------
+
+    def next_pack(self) -> Pack | None:
+        """The next pack; grids in a few large ones that fill the slots, searches one by one."""
+        if self._halt():
+            return None
+        if not self._ready:
+            self._ready.extend(self._form_packs())
+        if not self._ready:
+            return None
+        self._num_packs += 1
+        pack = Pack(id=self._num_packs, trials=self._ready.popleft())
+        now = datetime.now(UTC)
+        for trial in pack.trials:
+            self._active[trial.id] = _Active(trial=trial, started=now)
+            for stage in self.task.stages(trial):
+                self._stage(stage.key, stage.label)["uses"] += 1
+        self._view.pack_started(pack)
+        return pack
+
+    def _form_packs(self) -> list[tuple[Trial, ...]]:
+        limit = 1 if self._proposer.prunes else MAX_PACK * self._num_slots
+        packs: list[tuple[Trial, ...]] = []
+        for group in group_by_key(self.task, self._proposer.propose(limit)).values():
+            size = min(MAX_PACK, math.ceil(len(group) / self._num_slots))
+            packs += [tuple(group[i : i + size]) for i in range(0, len(group), size)]
+        return packs
+
+    def is_over(self) -> bool:
+        """Whether no pack will come any more."""
+        return self._halt() or (not self._ready and self._proposer.is_over())
+
+    def should_halt(self) -> bool:
+        """Whether to stop now, leaving checkpoints behind."""
+        return self._halt()
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def record(self, pack: Pack, events: Sequence[Event]) -> set[str]:
+        """Keep the steps; write what ended, durably, before it is counted; name whom to stop."""
+        ended: list[tuple[_Active, str, Failure | None]] = []
+        stop: set[str] = set()
+        for event in events:
+            active = self._active.get(event.trial_id)
+            if active is None:
+                continue  # ended before, in a pack that was tried again
+            if isinstance(event.outcome, Failure):
+                ended.append((active, "failed", event.outcome))
+                del self._active[event.trial_id]
+                continue
+            status, reason = self._stepped(active, event.outcome, event.replayed)
+            if status is not None:
+                ended.append((active, status, reason))
+                del self._active[event.trial_id]
+                if not event.outcome.step.done:
+                    stop.add(event.trial_id)
+        if ended:
+            self._store.add([self._result(*end) for end in ended])
+            for end in ended:
+                self._tell(*end)
+        return stop
+
+    def _stepped(
+        self, active: _Active, timed: TimedStep, replayed: bool
+    ) -> tuple[str | None, Failure | None]:
+        step = timed.step
+        active.steps[step.at] = timed
+        if replayed:
+            self.tally.resumed_steps += 1
+        else:
+            self.tally.computed_steps += 1
+        self._view.stepped(active.trial, timed)
+        bad = [name for name, value in step.metrics.items() if not math.isfinite(value)]
+        if bad:
+            reason = f"{bad[0]} is {step.metrics[bad[0]]} at step {step.at}"
+            return "failed", Failure(reason=reason, log="")
+        halve = self._proposer.observe(
+            active.trial, step.at, float(step.metrics[self.task.metric.name])
+        )
+        if step.done:
+            return "finished", None
+        return ("stopped", None) if halve else (None, None)
+
+    def fail_pack(self, pack: Pack, error: Failure) -> None:
+        """What is left of a pack failed as a whole: its worker is gone past all retries."""
+        self.record(pack, [Event(trial_id=trial.id, outcome=error) for trial in pack.trials])
+
+    def stage_done(self, label: str, key: str, seconds: float) -> None:
+        """A stage was computed."""
+        self._stage(key, label)["seconds"] += seconds
+        self._view.stage_done(label, seconds)
+
+    def _stage(self, key: str, label: str) -> dict[str, Any]:
+        return self.stages.setdefault(key, {"label": label, "seconds": 0.0, "uses": 0})
+
+    # --- results ----------------------------------------------------------------------------------
+
+    def _tell(self, active: _Active, status: str, error: Failure | None) -> None:
+        steps = [active.steps[at] for at in sorted(active.steps)]
+        name = self.task.metric.name
+        value = None if error or not steps else float(steps[-1].step.metrics[name])
+        self._proposer.finish(active.trial, value, stopped=status == "stopped")
+        setattr(self.tally, status, getattr(self.tally, status) + 1)
+        self.checkpoints.drop(active.trial.id)
+        self._view.ended(active.trial, status, value, error.reason if error else "")
+
+    def _result(self, active: _Active, status: str, error: Failure | None) -> TrialResult:
+        trial = active.trial
+        steps = [active.steps[at] for at in sorted(active.steps)]
+        row: dict[str, Any] = {
+            "trial_id": trial.id,
+            "seed": trial.seed,
+            "status": status,
+            "reason": error.reason if error else None,
+            "log": error.log if error else None,
+            "reused_from": None,
+            "model": trial.model.name,
+            "model_fingerprint": trial.model.fingerprint,
+            "data": trial.data.name,
+            "data_fingerprint": trial.data.fingerprint,
+            "version": trial.version,
+            "started": active.started,
+            "seconds": sum(s.seconds for s in steps),
+            "num_steps": len(steps),
+            **{f"param.{name}": value for name, value in trial.param_values().items()},
+        }
+        if steps:
+            row |= {f"metric.{k}": float(v) for k, v in steps[-1].step.metrics.items()}
+            row |= best_values(steps, self.task.metric.name, self.task.metric.direction)
+        rows = [
+            {
+                "trial_id": trial.id,
+                "seed": trial.seed,
+                "at": s.step.at,
+                "seconds": s.seconds,
+                **{f"metric.{k}": float(v) for k, v in s.step.metrics.items()},
+            }
+            for s in steps
+        ]
+        samples = steps[-1].step.samples if steps else None
+        return TrialResult(trial=row, steps=rows, samples=samples)
+
+
+def best_values(steps: Sequence[TimedStep], metric: str, direction: str) -> Mapping[str, float]:
+    """All metrics of the step that is best by the task's metric, as ``best.<name>``."""
+    sign = 1.0 if direction == "maximize" else -1.0
+    finite = [s for s in steps if math.isfinite(s.step.metrics[metric])]
+    if not finite:
+        return {}
+    best = max(finite, key=lambda s: sign * s.step.metrics[metric])
+    return {f"best.{k}": float(v) for k, v in best.step.metrics.items()}
+
+
+class Budget:
+    """Asks to halt after some seconds, or when told to."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+        self.interrupted = False
+
+    def spent(self) -> bool:
+        """Whether the time is over."""
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    def __call__(self) -> bool:
+        return self.interrupted or self.spent()

@@ -1,0 +1,189 @@
+"""The loop and the protocol that both engines keep.
+
+An engine takes packs from a ``Work`` (the coordinator), computes their stages, advances
+them step by step and hands every event back. Resume, pruning and separate failure are here, once.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestrator.checkpoints import Checkpoints, TimedStep
+from tasks.contract import Inputs, Member, State, SweepError, Task, Trial
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pack:
+    """Trials that run together in one slot."""
+
+    id: int
+    trials: tuple[Trial, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """Why a trial ended without a result: one line, and the last lines of its traceback."""
+
+    reason: str
+    log: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """One step of one trial, or its failure. A resumed trial's past steps come again first."""
+
+    trial_id: str
+    outcome: TimedStep | Failure
+    replayed: bool = False
+
+
+class Work(Protocol):
+    """What an engine sees of the coordinator."""
+
+    task: Task
+    checkpoints: Checkpoints
+    prunes: bool  # whether ``record`` may ask to stop members
+
+    def next_pack(self) -> Pack | None:
+        """The next pack, or None: nothing more now, and nothing ever once all have ended."""
+        ...
+
+    def is_over(self) -> bool:
+        """Whether no pack will come any more, whatever is reported."""
+        ...
+
+    def should_halt(self) -> bool:
+        """Whether to stop now (interrupted, or out of budget), leaving checkpoints behind."""
+        ...
+
+    def record(self, pack: Pack, events: Sequence[Event]) -> set[str]:
+        """Take the events in; the ids of members to stop."""
+        ...
+
+    def fail_pack(self, pack: Pack, error: Failure) -> None:
+        """What is left of the pack failed as a whole."""
+        ...
+
+    def stage_done(self, label: str, key: str, seconds: float) -> None:
+        """A stage was computed."""
+        ...
+
+
+class Engine(Protocol):
+    """Runs all the work there is."""
+
+    num_slots: int  # packs that run at a time; known after ``start``
+
+    def start(self) -> None:
+        """Bring up what the engine runs on."""
+        ...
+
+    def close(self) -> None:
+        """Leave nothing running."""
+        ...
+
+    def run(self, work: Work) -> None:
+        """Return when the work is over or halted."""
+        ...
+
+
+def failure(error: BaseException) -> Failure:
+    """An exception as the row will tell it."""
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    text = str(error).strip().splitlines()
+    first = text[0] if text else type(error).__name__
+    known = isinstance(error, SweepError)
+    reason = first if known else f"{type(error).__name__}: {first}" if text else first
+    return Failure(reason=reason, log="".join(lines)[-4000:])
+
+
+def run_pack(
+    task: Task,
+    trials: Sequence[Trial],
+    inputs: Inputs,
+    device: str,
+    checkpoints: Checkpoints,
+) -> Generator[list[Event], set[str], None]:
+    """Advance a pack until every member is done, failed or stopped.
+
+    Yields the events of each step; takes back the ids of members to stop. Each member's state is
+    saved before its step is told, so what was told is never computed again.
+    """
+    members: list[Member] = []
+    history: dict[str, list[TimedStep]] = {}
+    events: list[Event] = []
+    for trial in trials:
+        try:
+            saved = checkpoints.load(trial.id, device)
+            state, steps = saved or (task.start(trial, inputs, device), [])
+        except Exception as error:
+            events.append(Event(trial_id=trial.id, outcome=failure(error)))
+            continue
+        members.append(Member(trial=trial, state=state))
+        history[trial.id] = steps
+        events += [Event(trial_id=trial.id, outcome=s, replayed=True) for s in steps]
+    if events:
+        stop = yield events
+        members = [m for m in members if m.trial.id not in stop]
+
+    while members:
+        began = time.perf_counter()
+        try:
+            advanced = list(task.advance(members, inputs, device))
+        except Exception as error:  # the whole step broke: each member alone shows which it was
+            advanced = _one_by_one(task, members, inputs, device, error)
+        seconds = (time.perf_counter() - began) / len(members)
+        events, going = [], []
+        for member, result in zip(members, advanced, strict=True):
+            trial_id = member.trial.id
+            if isinstance(result, Exception):
+                events.append(Event(trial_id=trial_id, outcome=failure(result)))
+                continue
+            state, step = result
+            timed = TimedStep(step=step, seconds=seconds)
+            history[trial_id].append(timed)
+            if not step.done:
+                checkpoints.save(trial_id, state, history[trial_id])
+                going.append(Member(trial=member.trial, state=state))
+            events.append(Event(trial_id=trial_id, outcome=timed))
+        stop = yield events
+        members = [m for m in going if m.trial.id not in stop]
+
+
+def _one_by_one(
+    task: Task, members: Sequence[Member], inputs: Inputs, device: str, error: Exception
+) -> list[tuple[State, "object"] | Exception]:
+    if len(members) == 1:
+        return [error]
+    results: list[object] = []
+    for member in members:
+        try:
+            results += task.advance([member], inputs, device)
+        except Exception as alone:
+            results.append(alone)
+    return results  # type: ignore[return-value]
+
+
+def pick_device() -> str:
+    """The torch device of this process: its first GPU where there is one."""
+    try:
+        import torch
+    except ImportError:
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda:0"
+    if torch.backends.mps.is_available():
+        return "mps"
+    return "cpu"
+
+
+def group_by_key(task: Task, trials: Sequence[Trial]) -> Mapping[object, list[Trial]]:
+    """Trials that may run together, in order."""
+    groups: dict[object, list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault(task.pack_key(trial), []).append(trial)
+    return groups

@@ -1,0 +1,48 @@
+"""Everything in this process, one pack after the other: no Ray import.
+
+For one GPU, a debugger, or a machine without Ray.
+"""
+
+from __future__ import annotations
+
+from orchestrator.engine import Pack, Work, failure, pick_device, run_pack
+from orchestrator.stages import LocalStages
+
+
+class LocalEngine:
+    """Runs packs in the driver's own process."""
+
+    num_slots = 1
+
+    def start(self) -> None:
+        """Nothing to bring up."""
+
+    def close(self) -> None:
+        """Nothing left running."""
+
+    def run(self, work: Work) -> None:
+        """Work until nothing is left, or until halted."""
+        device = pick_device()
+        stages = LocalStages(work, device)
+        while not work.should_halt():
+            pack = work.next_pack()
+            if pack is None:
+                return  # nothing runs beside this process, so nothing can bring more
+            self._run(pack, work, stages, device)
+
+    def _run(self, pack: Pack, work: Work, stages: LocalStages, device: str) -> None:
+        try:
+            inputs = stages.inputs(pack.trials)
+        except Exception as error:
+            work.fail_pack(pack, failure(error))
+            return
+        steps = run_pack(work.task, pack.trials, inputs, device, work.checkpoints)
+        try:
+            events = next(steps)
+            while not work.should_halt():
+                events = steps.send(work.record(pack, events))
+            work.record(pack, events)
+        except StopIteration:
+            pass
+        finally:
+            steps.close()

@@ -1,0 +1,227 @@
+"""From a request to trials: rows of a space x seeds, with content ids, less those already known.
+
+Nothing here imports torch, Ray or Optuna, so a dry run is as quick as ``--help``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.discovery import load_space, load_space_file, suggest
+from search_spaces.space import Row, Scalar, Table
+from tasks.contract import RequestError, Source, Stage, Task, Trial
+
+Search = Callable[[Any], Mapping[str, Scalar]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Space:
+    """What a sweep tries: spelled-out tables of rows, or a function that Optuna asks."""
+
+    name: str
+    tables: tuple[Table, ...] = ()
+    search: Search | None = None
+    is_report: bool = False
+
+
+def resolve_space(task: str, space: str) -> Space:
+    """The space behind ``--space report|grid|search|FILE.py``."""
+    if space in ("report", "grid", "search"):
+        module = load_space(task)
+        wanted = {"report": "REPORT", "grid": "GRID", "search": "search"}[space]
+        if not hasattr(module, wanted):
+            raise RequestError(f"the task {task!r} offers no {space} space ({wanted})")
+        return _space(space, wanted, getattr(module, wanted))
+    if not space.endswith(".py"):
+        raise RequestError(f"--space takes report, grid, search or a FILE.py, but got {space!r}")
+    path = Path(space)
+    module = load_space_file(path)
+    offered = [name for name in ("REPORT", "GRID", "search") if hasattr(module, name)]
+    if len(offered) != 1:
+        raise RequestError(
+            f"{space} must offer exactly one of REPORT, GRID and search, "
+            f"but offers {', '.join(offered) or 'none'}"
+        )
+    return _space(path.stem, offered[0], getattr(module, offered[0]))
+
+
+def _space(name: str, kind: str, value: Any) -> Space:
+    if kind == "search":
+        return Space(name=name, search=value)
+    if kind == "REPORT":
+        tables = tuple(value)
+        if not any(table.rows for table in tables):
+            raise RequestError(f"the space {name!r} has no rows")
+        return Space(name=name, tables=tables, is_report=True)
+    rows = tuple(Row(params=params) for params in expand_grid(value, name))
+    return Space(name=name, tables=(Table(title=f"Grid {name}", rows=rows),))
+
+
+def expand_grid(grid: Mapping[str, Sequence[Scalar]] | Iterable[Any], name: str) -> list[Any]:
+    """The product of each mapping's axes, in order; several mappings are united."""
+    grids = [grid] if isinstance(grid, Mapping) else list(grid)
+    rows: list[dict[str, Scalar]] = []
+    for axes in grids:
+        for axis, values in axes.items():
+            if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+                raise RequestError(
+                    f"each axis of the grid {name!r} must be a non-empty list, "
+                    f"but {axis} is {values!r}"
+                )
+        rows += [
+            dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())
+        ]
+    if not rows:
+        raise RequestError(f"the grid {name!r} is empty")
+    return rows
+
+
+# --- parameters -----------------------------------------------------------------------------------
+
+
+def param_types(params: type[Any]) -> dict[str, tuple[type, bool]]:
+    """Each field's plain type and whether None is allowed."""
+    hints = typing.get_type_hints(params)
+    return {f.name: _plain_type(hints[f.name]) for f in dataclasses.fields(params)}
+
+
+def _plain_type(hint: Any) -> tuple[type, bool]:
+    if typing.get_origin(hint) is typing.Literal:
+        return type(typing.get_args(hint)[0]), False
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        kinds = [_plain_type(arg) for arg in typing.get_args(hint) if arg is not type(None)]
+        plain = {kind for kind, _ in kinds}
+        return (float if plain == {int, float} else kinds[0][0]), type(None) in typing.get_args(
+            hint
+        )
+    return hint, False
+
+
+def parse_settings(task: Task, settings: Sequence[str]) -> dict[str, Scalar]:
+    """``name=value`` pairs of ``--set``, by the types of the task's parameters."""
+    kinds = param_types(task.Params)
+    parsed: dict[str, Scalar] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        name = name.strip()
+        if not equals:
+            raise RequestError(f"--set takes name=value, but got {setting!r}")
+        if name not in kinds:
+            raise RequestError(
+                f"{task.name} has no parameter {name!r}; {suggest(name, sorted(kinds))}"
+            )
+        parsed[name] = _parse(name, text, *kinds[name])
+    return parsed
+
+
+def _parse(name: str, text: str, kind: type, optional: bool) -> Scalar:
+    if optional and text.lower() in ("none", "null", ""):
+        return None
+    if kind is bool:
+        if text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        raise RequestError(f"--set {name} takes true or false, but got {text!r}")
+    try:
+        return typing.cast(Scalar, kind(text))
+    except ValueError:
+        raise RequestError(f"--set {name} takes {kind.__name__}, but got {text!r}") from None
+
+
+def make_params(task: Task, values: Mapping[str, Scalar]) -> Any:
+    """The task's validated ``Params``; what it refuses is a RequestError."""
+    kinds = param_types(task.Params)
+    for name in values:
+        if name not in kinds:
+            raise RequestError(
+                f"{task.name} has no parameter {name!r}; {suggest(name, sorted(kinds))}"
+            )
+    ready: dict[str, Scalar] = {}
+    for name, value in values.items():
+        kind, optional = kinds[name]
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)  # 1 and 1.0 are one configuration
+        if not (isinstance(value, kind) or (optional and value is None)) or (
+            kind is not bool and isinstance(value, bool)
+        ):
+            raise RequestError(f"{name} must be {kind.__name__}, but got {value!r}")
+        ready[name] = value
+    try:
+        return task.Params(**ready)
+    except (ValueError, TypeError) as error:
+        raise RequestError(f"{task.name}: {error}") from error
+
+
+# --- trials ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialFactory:
+    """Makes trials of one sweep: the same task, model, data and ``--set`` for all."""
+
+    task: Task
+    model: Source
+    data: Source
+    fixed: Mapping[str, Scalar]
+
+    def trial(self, values: Mapping[str, Scalar], seed: int) -> Trial:
+        """A checked trial of these values, ``--set`` on top."""
+        trial = Trial(
+            task=self.task.name,
+            version=self.task.version,
+            params=make_params(self.task, {**values, **self.fixed}),
+            seed=seed,
+            model=self.model,
+            data=self.data,
+        )
+        return self.task.check(trial)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedRow:
+    """A row of a table with its parameters in full and one trial per seed."""
+
+    row: Row
+    trials: tuple[Trial, ...]
+
+
+def plan_rows(space: Space, factory: TrialFactory, seeds: Sequence[int]) -> list[list[PlannedRow]]:
+    """Per table of the space, each row with its trials. Equal rows have equal trials."""
+    return [
+        [
+            PlannedRow(
+                row=row, trials=tuple(factory.trial(row.params, seed) for seed in seeds)
+            )
+            for row in table.rows
+        ]
+        for table in space.tables
+    ]
+
+
+def distinct_trials(planned: Iterable[Iterable[PlannedRow]]) -> list[Trial]:
+    """Every trial once, seed by seed in the rows' order, so that a first table comes early."""
+    rows = [row for table in planned for row in table]
+    by_seed = itertools.zip_longest(*(row.trials for row in rows))
+    return list({t.id: t for seed in by_seed for t in seed if t is not None}.values())
+
+
+def distinct_stages(task: Task, trials: Iterable[Trial]) -> list[Stage]:
+    """Every stage the trials need, once, each after those it needs itself."""
+    ordered: dict[str, Stage] = {}
+
+    def visit(stage: Stage) -> None:
+        if stage.key not in ordered:
+            for need in stage.needs:
+                visit(need)
+            ordered[stage.key] = stage
+
+    for trial in trials:
+        for stage in task.stages(trial):
+            visit(stage)
+    return list(ordered.values())

@@ -1,0 +1,65 @@
+"""Which trial comes next: a list worked off to its end. (``study`` has the adaptive way.)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tasks.contract import Trial
+
+
+class Proposer(Protocol):
+    """Says which trials to run, and hears how they fare."""
+
+    prunes: bool
+
+    def propose(self, limit: int) -> list[Trial]:
+        """Up to ``limit`` further trials; none, if none can be named now."""
+        ...
+
+    def is_over(self) -> bool:
+        """Whether nothing more will be proposed, whatever is reported."""
+        ...
+
+    def total(self) -> int:
+        """How many trials there will be, as far as is known."""
+        ...
+
+    def observe(self, trial: Trial, at: int, value: float) -> bool:
+        """A trial's value at a step; whether it should stop here."""
+        ...
+
+    def finish(self, trial: Trial, value: float | None, stopped: bool) -> None:
+        """A trial ended: with its value, or None if it failed."""
+        ...
+
+
+class Listed:
+    """A fixed list of trials, each once, in order. It stops exactly at its end."""
+
+    prunes = False
+
+    def __init__(self, trials: Sequence[Trial]) -> None:
+        self._trials = list(trials)
+        self._next = 0
+
+    def propose(self, limit: int) -> list[Trial]:
+        """The next trials of the list."""
+        taken = self._trials[self._next : self._next + limit]
+        self._next += len(taken)
+        return taken
+
+    def is_over(self) -> bool:
+        """Whether the list is worked off."""
+        return self._next >= len(self._trials)
+
+    def total(self) -> int:
+        """The list's length."""
+        return len(self._trials)
+
+    def observe(self, trial: Trial, at: int, value: float) -> bool:
+        """A listed trial always runs to its end."""
+        return False
+
+    def finish(self, trial: Trial, value: float | None, stopped: bool) -> None:
+        """Nothing depends on how a listed trial ends."""

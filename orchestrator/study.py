@@ -1,0 +1,203 @@
+"""The adaptive proposer: an Optuna study asked, told, pruned and replayed. Imports Optuna.
+
+The live study is in memory; Parquet is the truth it is rebuilt from (``replay``), and a journal
+file beside the tables mirrors it for optuna-dashboard. A configuration is one Optuna trial, run at
+every seed: what is told is the mean over seeds, and pruning looks at the first seed.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import warnings
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import optuna
+from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
+
+from orchestrator.plan import Search, TrialFactory
+from search_spaces.space import Scalar
+from tasks.contract import RequestError, Trial
+
+Direction = Literal["maximize", "minimize"]
+
+SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
+    "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed),
+    "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
+    "qmc": lambda seed: optuna.samplers.QMCSampler(seed=seed),
+    "nsga2": lambda seed: optuna.samplers.NSGAIISampler(seed=seed),
+}
+
+
+@dataclass(kw_only=True, slots=True)
+class _Configuration:
+    """One Optuna trial and its runs, one a seed."""
+
+    asked: optuna.Trial
+    waiting: set[str]  # ids of trials still to end
+    values: list[float] = field(default_factory=list)
+    first_id: str
+    steps: list[int] = field(default_factory=list)
+    pruned: bool = False
+    failed: bool = False
+
+
+class AdaptiveStudy:
+    """Asks Optuna for configurations until ``num_configurations`` are asked, past ones included."""
+
+    def __init__(
+        self,
+        *,
+        search: Search,
+        factory: TrialFactory,
+        seeds: Sequence[int],
+        num_configurations: int,
+        direction: Direction,
+        sampler: str = "tpe",
+        sampler_seed: int = 0,
+        known_value: Callable[[Trial], float | None] = lambda trial: None,
+    ) -> None:
+        if sampler not in SAMPLERS:
+            raise RequestError(f"--sampler takes {', '.join(SAMPLERS)}, but got {sampler!r}")
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self.prunes = True
+        self._search, self._factory, self._seeds = search, factory, tuple(seeds)
+        self._num_configurations = num_configurations
+        self._num_asked = 0
+        self._known_value = known_value
+        self._by_trial: dict[str, list[_Configuration]] = {}
+        self._queue: deque[Trial] = deque()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self.study = optuna.create_study(
+                direction=direction,
+                sampler=SAMPLERS[sampler](sampler_seed),
+                pruner=optuna.pruners.SuccessiveHalvingPruner(),
+            )
+
+    def replay(self, past: Sequence[tuple[Mapping[str, Scalar], float | None, bool]]) -> None:
+        """Tell the study (params, value, stopped) of configurations that ran before."""
+        for params, value, stopped in past:
+            fixed = FixedTrial(dict(params))
+            try:
+                self._search(fixed)
+            except ValueError:  # the space has changed since: not a point of it any more
+                continue
+            state = (
+                TrialState.FAIL
+                if value is None
+                else TrialState.PRUNED
+                if stopped
+                else TrialState.COMPLETE
+            )
+            self.study.add_trial(
+                create_trial(
+                    params=fixed.params,
+                    distributions=fixed.distributions,
+                    value=value,
+                    state=state,
+                )
+            )
+            self._num_asked += 1
+
+    def propose(self, limit: int) -> list[Trial]:
+        """The next trials: seeds of configurations asked for, then further configurations."""
+        while len(self._queue) < limit and self._num_asked < self._num_configurations:
+            self._ask()
+        return [self._queue.popleft() for _ in range(min(limit, len(self._queue)))]
+
+    def _ask(self) -> None:
+        asked = self.study.ask()
+        self._num_asked += 1
+        trials = [self._factory.trial(self._search(asked), seed) for seed in self._seeds]
+        configuration = _Configuration(
+            asked=asked, waiting={t.id for t in trials}, first_id=trials[0].id
+        )
+        for trial in trials:
+            running = trial.id in self._by_trial
+            known = None if running else self._known_value(trial)
+            self._by_trial.setdefault(trial.id, []).append(configuration)
+            if known is not None:
+                self.finish(trial, known, stopped=False)
+            elif not running:
+                self._queue.append(trial)
+
+    def is_over(self) -> bool:
+        """Whether every configuration was asked for and handed out."""
+        return not self._queue and self._num_asked >= self._num_configurations
+
+    def total(self) -> int:
+        """The trials of all configurations, seeds counted."""
+        return self._num_configurations * len(self._seeds)
+
+    def observe(self, trial: Trial, at: int, value: float) -> bool:
+        """Report a step of a configuration's first seed; whether successive halving stops it."""
+        stop = False
+        for configuration in self._by_trial.get(trial.id, []):
+            if configuration.pruned:
+                stop = True
+            elif trial.id == configuration.first_id and at not in configuration.steps:
+                configuration.steps.append(at)
+                configuration.asked.report(value, at)
+                configuration.pruned = configuration.asked.should_prune()
+                stop = stop or configuration.pruned
+        if stop:
+            self._queue = deque(t for t in self._queue if not self._is_pruned(t))
+        return stop
+
+    def _is_pruned(self, trial: Trial) -> bool:
+        configurations = self._by_trial[trial.id]
+        pruned = all(c.pruned for c in configurations)
+        if pruned:
+            for configuration in configurations:
+                configuration.waiting.discard(trial.id)
+        return pruned
+
+    def finish(self, trial: Trial, value: float | None, stopped: bool) -> None:
+        """A run ended; once all seeds of its configuration have, Optuna is told."""
+        for configuration in self._by_trial.pop(trial.id, []):
+            configuration.waiting.discard(trial.id)
+            if value is None:
+                configuration.failed = True
+            else:
+                configuration.values.append(value)
+            if not configuration.waiting:
+                self._tell(configuration)
+
+    def _tell(self, configuration: _Configuration) -> None:
+        if configuration.failed or not configuration.values:
+            self.study.tell(configuration.asked, state=TrialState.FAIL)
+        elif configuration.pruned:
+            self.study.tell(configuration.asked, state=TrialState.PRUNED)
+        else:
+            self.study.tell(configuration.asked, statistics.fmean(configuration.values))
+
+
+def mirror(trials: Sequence[FrozenTrial], direction: Direction, path: str, name: str) -> None:
+    """Write a finished study to a journal file that ``optuna-dashboard PATH`` opens."""
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    beside = f"{path}.{os.getpid()}.tmp"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        storage = JournalStorage(JournalFileBackend(beside))
+        study = optuna.create_study(storage=storage, study_name=name, direction=direction)
+        study.add_trials([t for t in trials if t.state.is_finished()])
+    os.replace(beside, path)
+
+
+def as_frozen(params: Mapping[str, Any], value: float | None) -> FrozenTrial:
+    """A listed trial as Optuna's record of one, each parameter a categorical of its value."""
+    plain = {k: v for k, v in params.items() if v is not None}
+    return create_trial(
+        params=plain,
+        distributions={
+            k: optuna.distributions.CategoricalDistribution([v]) for k, v in plain.items()
+        },
+        value=value,
+        state=TrialState.FAIL if value is None else TrialState.COMPLETE,
+    )

@@ -1,0 +1,1 @@
+"""Image-text retrieval finetuning: the report's section 2.2."""
