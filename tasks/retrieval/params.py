@@ -1,0 +1,58 @@
+"""What a retrieval trial can vary. No torch here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Start = Literal["pretrained", "random"]
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Params:
+    """Finetuning of two projection heads over a frozen backbone with a contrastive loss."""
+
+    start: Start = "pretrained"
+    """The heads' start: the checkpoint's own, or random (by the seed)."""
+    lr: float = 1e-5
+    """Learning rate of AdamW at the first step; it falls linearly to 0. > 0."""
+    weight_decay: float = 0.0
+    """AdamW's decay, of biases too, as in the protocol. >= 0."""
+    epochs: int = 3
+    """Passes over the training images; 0 evaluates the start alone. >= 0."""
+    temperature: float = 0.1
+    """Divides the cosine similarities in the loss; the start of a learnable one. > 0."""
+    learn_temperature: bool = False
+    """Whether the temperature is trained too (clamped to 0.01 and above, as CLIP does)."""
+    batch_size: int = 16
+    """Pairs a step; the last, smaller batch of an epoch is dropped. >= 2."""
+    augment: bool = True
+    """Augment training images: random crop 0.5 to 1, flip, RandAugment(2, 5)."""
+    split: str = "val"
+    """The split that is evaluated after each epoch."""
+    precision: Precision = "float32"
+    """The precision the backbone computes in; heads and loss are always float32."""
+
+    def __post_init__(self) -> None:
+        _one_of("start", self.start, get_args(Start))
+        _one_of("precision", self.precision, get_args(Precision))
+        _rule("lr > 0", self.lr > 0 and math.isfinite(self.lr), f"lr={self.lr}")
+        decay = self.weight_decay
+        _rule("weight_decay >= 0", decay >= 0 and math.isfinite(decay), f"weight_decay={decay}")
+        _rule("epochs >= 0", self.epochs >= 0, f"epochs={self.epochs}")
+        warm = self.temperature
+        _rule("temperature > 0", warm > 0 and math.isfinite(warm), f"temperature={warm}")
+        _rule("batch_size >= 2", self.batch_size >= 2, f"batch_size={self.batch_size}")
+        _rule("split must not be train", self.split != "train", f"split={self.split}")
+
+
+def _rule(rule: str, holds: bool, got: str) -> None:
+    if not holds:
+        raise ValueError(f"`{rule}` must hold, but got {got}")
+
+
+def _one_of(name: str, value: str, options: tuple[str, ...]) -> None:
+    if value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(options)}, but got {value!r}")
