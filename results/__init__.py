@@ -1,0 +1,1 @@
+"""What came out: schema, store, statistics, tables. Never torch, Ray or Optuna."""

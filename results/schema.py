@@ -1,0 +1,73 @@
+"""The columns of the Parquet tables, and the version they are written in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+VERSION = 1
+VERSION_KEY = b"orchestrator.schema"
+TABLES = ("steps", "samples", "trials")  # in the order they are written: a trial counts last
+
+_TYPES = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_(), "str": pa.string()}
+
+_FIXED: Mapping[str, Mapping[str, pa.DataType]] = {
+    "trials": {
+        "trial_id": pa.string(),
+        "seed": pa.int64(),
+        "status": pa.string(),  # finished, stopped (early) or failed
+        "reason": pa.string(),  # of a failure, one line
+        "log": pa.string(),  # of a failure, the last lines of its traceback
+        "reused_from": pa.string(),  # the sweep it was computed in, if another
+        "model": pa.string(),
+        "model_fingerprint": pa.string(),
+        "data": pa.string(),
+        "data_fingerprint": pa.string(),
+        "version": pa.string(),
+        "started": pa.timestamp("us", tz="UTC"),
+        "seconds": pa.float64(),
+        "num_steps": pa.int64(),
+    },
+    "steps": {
+        "trial_id": pa.string(),
+        "seed": pa.int64(),
+        "at": pa.int64(),
+        "seconds": pa.float64(),
+    },
+    "samples": {"trial_id": pa.string(), "seed": pa.int64()},
+}
+
+
+def to_table(
+    table: str, columns: Mapping[str, list[Any]], params: Mapping[str, str]
+) -> pa.Table:
+    """Columns with their declared types; ``metric.*`` and ``best.*`` are float64.
+
+    ``params`` maps each parameter to float, int, bool or str.
+    """
+    fields = [(name, _type(table, name, params)) for name in columns]
+    arrays = [pa.array(columns[name], type=kind) for name, kind in fields]
+    metadata = {VERSION_KEY: str(VERSION).encode()}
+    schema = pa.schema(
+        [pa.field(name, a.type) for (name, _), a in zip(fields, arrays, strict=True)], metadata
+    )
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _type(table: str, name: str, params: Mapping[str, str]) -> pa.DataType | None:
+    if name in _FIXED[table]:
+        return _FIXED[table][name]
+    if name.startswith(("metric.", "best.")):
+        return pa.float64()
+    if name.startswith("param."):
+        return _TYPES[params[name.removeprefix("param.")]]
+    return None  # a free column of samples: Arrow finds its type
+
+
+def to_columns(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Rows as columns; what a row lacks is null."""
+    rows = list(rows)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return {name: [row.get(name) for row in rows] for name in names}

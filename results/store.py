@@ -1,0 +1,217 @@
+"""One sweep's folder: ``sweep.json`` and Parquet parts, each durable before it is counted.
+
+    <root>/<task>/<name>/sweep.json
+    <root>/<task>/<name>/{trials,steps,samples}/<content of its trials>.parquet
+
+A part is written beside its name and renamed (one put on an object store), the trials table last:
+a trial is there when its row is, and its steps and samples are there before. Readers take the union
+of the parts, so two writers cannot hurt each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet as pq
+
+from results.schema import TABLES, VERSION, VERSION_KEY, to_columns, to_table
+from tasks.contract import StoreError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialResult:
+    """One trial that ended: its row, its steps, and the samples of its last step as columns."""
+
+    trial: Mapping[str, Any]
+    steps: Sequence[Mapping[str, Any]]
+    samples: Mapping[str, Sequence[Any]] | None
+
+
+def check_name(name: str) -> str:
+    """A sweep's name, if it can be a folder's; it cannot leave ``--out``.
+
+    Raises:
+        StoreError: if not.
+    """
+    if not _NAME.fullmatch(name):
+        raise StoreError(
+            f"a name is letters, digits, '.', '_' and '-', at most 100, but got {name!r}"
+        )
+    return name
+
+
+def open_root(root: str) -> tuple[pyarrow.fs.FileSystem, str]:
+    """The filesystem and path of a local folder or an ``s3://`` or ``gs://`` URI."""
+    if "://" in root:
+        try:
+            filesystem, path = pyarrow.fs.FileSystem.from_uri(root)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StoreError(f"--out {root} cannot be opened: {error}") from None
+        return filesystem, path.rstrip("/")
+    return pyarrow.fs.LocalFileSystem(), os.path.abspath(root)
+
+
+class SweepStore:
+    """Writes one sweep. Only the driver has one."""
+
+    def __init__(self, root: str, task: str, name: str, params: Mapping[str, str]) -> None:
+        self.filesystem, base = open_root(root)
+        self.path = f"{base}/{check_name(task)}/{check_name(name)}"
+        self._params = params
+        try:
+            for table in TABLES:
+                self.filesystem.create_dir(f"{self.path}/{table}", recursive=True)
+        except OSError as error:
+            raise StoreError(f"cannot write to {self.path}: {error}") from None
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Replace ``sweep.json`` whole."""
+        text = json.dumps({"schema": VERSION, **manifest}, indent=1)
+        self._put(f"{self.path}/sweep.json", text.encode())
+
+    def add(self, results: Sequence[TrialResult]) -> None:
+        """Make trials durable; when this returns they are counted."""
+        ids = sorted(str(result.trial["trial_id"]) for result in results)
+        name = f"{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:16]}-{uuid.uuid4().hex[:8]}"
+        columns = {
+            "steps": to_columns(row for result in results for row in result.steps),
+            "samples": _join(results),
+            "trials": to_columns(result.trial for result in results),
+        }
+        for table in TABLES:
+            if columns[table]:
+                self._write(table, name, to_table(table, columns[table], self._params))
+
+    def add_tables(self, tables: Mapping[str, pa.Table]) -> None:
+        """The same for tables read from another sweep."""
+        name = f"reused-{uuid.uuid4().hex[:16]}"
+        for table in TABLES:
+            if table in tables and tables[table].num_rows:
+                self._write(table, name, tables[table])
+
+    def compact(self) -> None:
+        """Many small parts into one a table; safe to be killed at any moment.
+
+        The union is read without duplicates, so old and new parts may stand side by side. Steps
+        and samples go after trials would, in the order that keeps every counted trial whole.
+        """
+        for table in TABLES:
+            parts = list_parts(self.filesystem, f"{self.path}/{table}")
+            if len(parts) < 2:
+                continue
+            tables = [t for part in parts if (t := read_part(self.filesystem, part)) is not None]
+            if len(tables) < len(parts):
+                continue  # a damaged part stays where it is, to be named and looked at
+            whole = distinct(table, concat(tables))
+            self._write(table, f"compacted-{uuid.uuid4().hex[:16]}", whole)
+            for part in parts:
+                self.filesystem.delete_file(part)
+
+    def _write(self, table: str, name: str, rows: pa.Table) -> None:
+        sink = pa.BufferOutputStream()
+        rows = rows.replace_schema_metadata({VERSION_KEY: str(VERSION).encode()})
+        pq.write_table(rows, sink, compression="zstd")
+        self._put(f"{self.path}/{table}/{name}.parquet", sink.getvalue().to_pybytes())
+
+    def _put(self, path: str, blob: bytes) -> None:
+        try:
+            if not isinstance(self.filesystem, pyarrow.fs.LocalFileSystem):
+                with self.filesystem.open_output_stream(path) as stream:
+                    stream.write(blob)
+                return
+            beside = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
+            with open(beside, "wb") as file:
+                file.write(blob)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        except OSError as error:
+            raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _join(results: Sequence[TrialResult]) -> dict[str, list[Any]]:
+    names = list(dict.fromkeys(n for r in results for n in (r.samples or {})))
+    joined: dict[str, list[Any]] = {name: [] for name in ("trial_id", "seed", *names)}
+    for result in results:
+        samples = result.samples or {}
+        length = len(next(iter(samples.values()), ()))
+        joined["trial_id"] += [result.trial["trial_id"]] * length
+        joined["seed"] += [result.trial["seed"]] * length
+        for name in names:
+            joined[name] += list(samples.get(name, [None] * length))
+    return joined if joined["trial_id"] else {}
+
+
+# --- parts ----------------------------------------------------------------------------------------
+
+
+def list_parts(filesystem: pyarrow.fs.FileSystem, folder: str) -> list[str]:
+    """The finished parts under a table's folder; leftovers of a killed writer do not count."""
+    selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
+    found = filesystem.get_file_info(selector)
+    return sorted(info.path for info in found if info.path.endswith(".parquet"))
+
+
+def read_part(
+    filesystem: pyarrow.fs.FileSystem, path: str, columns: Sequence[str] | None = None
+) -> pa.Table | None:
+    """A part, or None if it is damaged.
+
+    Raises:
+        StoreError: if it was written in a newer schema.
+    """
+    try:
+        with filesystem.open_input_file(path) as file:
+            parquet = pq.ParquetFile(file)
+            metadata = parquet.schema_arrow.metadata or {}
+            version = int(metadata.get(VERSION_KEY, b"0"))
+            table = parquet.read(columns=list(columns) if columns else None)
+    except FileNotFoundError:
+        return pa.table({})  # compacted away between the listing and now: its rows are elsewhere
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+    if version > VERSION:
+        raise StoreError(
+            f"{path} has schema {version}, this version reads up to {VERSION}: update the project"
+        )
+    return table
+
+
+def concat(tables: Iterable[pa.Table]) -> pa.Table:
+    """The union of parts; what one lacks is null there."""
+    whole = [table for table in tables if table.num_columns]
+    if not whole:
+        return pa.table({})
+    return pa.concat_tables(whole, promote_options="permissive")
+
+
+def distinct(table: str, rows: pa.Table) -> pa.Table:
+    """Each row once: a trial by its id (finished before stopped before failed, then the later)."""
+    if not rows.num_rows:
+        return rows
+    if table == "trials":
+        rank = {"finished": 0, "stopped": 1, "failed": 2}
+        best: dict[str, tuple[int, int]] = {}
+        ids, statuses = rows["trial_id"].to_pylist(), rows["status"].to_pylist()
+        for index, (trial_id, status) in enumerate(zip(ids, statuses, strict=True)):
+            key = (rank[status], -index)
+            if trial_id not in best or key < best[trial_id]:
+                best[trial_id] = key
+        return rows.take(sorted(-index for _, index in best.values()))
+    keys = ["trial_id", "at"] if table == "steps" else None
+    if keys is None:
+        keys = [n for n in rows.column_names if not pa.types.is_nested(rows[n].type)]
+    counted = rows.append_column("_row", pa.array(range(rows.num_rows)))
+    kept = counted.group_by(keys, use_threads=False).aggregate([("_row", "max")])["_row_max"]
+    return rows.take(sorted(kept.to_pylist()))
