@@ -1,0 +1,211 @@
+"""The command line: parse, call, print. Loads neither torch nor Ray until a sweep runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import sys
+from typing import Annotated
+
+import click
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from orchestrator import discovery
+from tasks.contract import RequestError, SweepError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Sweeps for multimodal research: run a report's grids and print its tables.",
+)
+
+
+def main() -> None:
+    """Run the command; an expected error is one line on stderr and exit status 2."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        discovery.check_layout()
+        status = app(standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.ctx.get_help() if error.ctx else error)
+        sys.exit(2)
+    except click.ClickException as error:
+        _fail(error.format_message(), 2)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted; the same command goes on from the last checkpoints", 130)
+    except RequestError as error:
+        _fail(str(error), 2)
+    except SweepError as error:
+        _fail(str(error), 2)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+def _fail(message: str, status: int) -> None:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(status)
+
+
+@app.command()
+def tasks() -> None:
+    """What there is: tasks, their parameters with defaults, and their spaces."""
+    console = Console()
+    for name in discovery.task_names():
+        task = discovery.load_task(name)
+        space = discovery.load_space(name)
+        spaces = [
+            label
+            for label, offered in (("report", "REPORT"), ("grid", "GRID"), ("search", "search"))
+            if hasattr(space, offered)
+        ]
+        summary = (type(task).__doc__ or "").strip().splitlines()[0]
+        console.print(f"[bold]{name}[/]  {summary}", highlight=False)
+        console.print(
+            f"  spaces {', '.join(spaces)}; model {task.default_model}; data {task.default_data}",
+            highlight=False,
+        )
+        table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
+        helps = _field_docs(task.Params)
+        for field in dataclasses.fields(task.Params):
+            table.add_row(field.name, str(field.default), helps.get(field.name, ""))
+        console.print(table)
+
+
+def _field_docs(params: type) -> dict[str, str]:
+    """The docstring under each field of a dataclass, from its source."""
+    import inspect
+
+    source = inspect.getsource(params)
+    found = re.findall(r'^    (\w+): [^\n]*\n    """(.*?)"""', source, re.M | re.S)
+    return {name: " ".join(text.split()) for name, text in found}
+
+
+@app.command()
+def sweep(
+    task: Annotated[list[str], typer.Argument(help="Tasks to sweep, one after the other.")],
+    space: Annotated[
+        str, typer.Option(help="report, grid, search, or a FILE.py of your own.")
+    ] = "report",
+    trials: Annotated[int, typer.Option(help="Configurations that a search tries.")] = 50,
+    seeds: Annotated[int, typer.Option(help="Seeds of each configuration: 0, 1, ...")] = 1,
+    sampler: Annotated[str, typer.Option(help="Of a search: tpe, random, qmc, nsga2.")] = "tpe",
+    engine: Annotated[str, typer.Option(help="ray, or local: in this process.")] = "ray",
+    address: Annotated[
+        str | None, typer.Option(help="A Ray cluster; RAY_ADDRESS, or else this machine.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Hugging Face id or folder.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="scenes, karpathy:DIR, voc:DIR or folder:DIR.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="name=value: fixes a parameter in every row."),
+    ] = None,
+    cpus_per_trial: Annotated[int, typer.Option(help="CPU cores of a slot.")] = 1,
+    gpus_per_trial: Annotated[float, typer.Option(help="GPUs of a slot; fractions share.")] = 1.0,
+    name: Annotated[str | None, typer.Option(help="The sweep's name; the space's else.")] = None,
+    out: Annotated[str, typer.Option(help="Where results go: a folder or a URI.")] = "runs",
+    budget: Annotated[
+        str | None, typer.Option(help="Time to spend: 90s, 30m, 2h. Then the table so far.")
+    ] = None,
+    rerun: Annotated[bool, typer.Option("--rerun", help="Run finished trials again.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run failed trials again.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print every trial and stage, run nothing.")
+    ] = False,
+) -> int:
+    """Run a task's sweep and print its tables. The same command again goes on where it stopped."""
+    from orchestrator.sweep import Request, make_plan, print_plan, run_sweep
+
+    plans = [
+        make_plan(
+            Request(
+                task=each,
+                space=space,
+                trials=trials,
+                seeds=seeds,
+                sampler=sampler,
+                engine=engine,
+                address=address,
+                model=model,
+                data=data,
+                settings=tuple(set_ or ()),
+                cpus_per_trial=cpus_per_trial,
+                gpus_per_trial=gpus_per_trial,
+                name=name,
+                out=out,
+                budget=parse_duration(budget),
+                rerun=rerun,
+                retry_failed=retry_failed,
+                dry_run=dry_run,
+            )
+        )
+        for each in dict.fromkeys(task)
+    ]
+    status = 0
+    for plan in plans:
+        if dry_run:
+            print_plan(plan, Console())
+        else:
+            status = max(status, run_sweep(plan))
+        if status == 130:
+            break
+    return status
+
+
+def parse_duration(text: str | None) -> float | None:
+    """``90s``, ``30m``, ``2h`` in seconds."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    if match is None or float(match[1]) == 0:
+        raise RequestError(f"--budget takes a time such as 90s, 30m or 2h, but got {text!r}")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+@app.command()
+def report(
+    name: Annotated[list[str] | None, typer.Argument(help="Sweeps; all of them if none.")] = None,
+    task: Annotated[str | None, typer.Option(help="Only sweeps of this task.")] = None,
+    out: Annotated[str, typer.Option(help="Where the results are.")] = "runs",
+    format_: Annotated[
+        str, typer.Option("--format", help="terminal, markdown, latex, csv or json.")
+    ] = "terminal",
+) -> int:
+    """Print the tables of finished and running sweeps. Writes nothing."""
+    from results.export import FORMATS
+    from results.reading import find_sweeps, read_sweep
+    from results.summary import summarise
+    from results.tables import render
+
+    if format_ not in ("terminal", *FORMATS):
+        raise RequestError(
+            f"--format takes terminal, {', '.join(FORMATS)}, but got {format_!r}"
+        )
+    found = find_sweeps(out, task, name or ())
+    if name:
+        missing = sorted(set(name) - {each for _, each in find_sweeps(out, task)})
+        if missing:
+            known = sorted(each for _, each in find_sweeps(out, task))
+            raise RequestError(
+                f"no sweep named {missing[0]!r} under {out}; {discovery.suggest(missing[0], known)}"
+            )
+    if not found:
+        raise RequestError(f"no sweeps under {out}; run `python -m orchestrator sweep TASK` first")
+    sweeps = [read_sweep(out, each, sweep_name) for each, sweep_name in found]
+    if format_ == "terminal":
+        console = Console()
+        for one in sweeps:
+            console.rule(f"{one.manifest['task']}: {one.manifest['name']}", style="dim")
+            console.print(render(one))
+    else:
+        print(FORMATS[format_]([table for one in sweeps for table in summarise(one)]), end="")
+    return 0

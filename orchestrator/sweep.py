@@ -1,0 +1,453 @@
+"""One sweep from request to manifest: plan, reuse, run, record."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator import provenance
+from orchestrator.checkpoints import Checkpoints
+from orchestrator.coordinator import Budget, Coordinator
+from orchestrator.discovery import load_task
+from orchestrator.engine import Engine
+from orchestrator.live import SweepView, varying_params
+from orchestrator.plan import (
+    PlannedRow,
+    Space,
+    TrialFactory,
+    distinct_stages,
+    distinct_trials,
+    param_types,
+    parse_settings,
+    plan_rows,
+    resolve_space,
+)
+from orchestrator.proposers import Listed, Proposer
+from orchestrator.quiet import chatter_to
+from results.reading import copy_trials, known_trials, read_sweep
+from results.store import SweepStore, check_name
+from results.tables import render
+from tasks.contract import RequestError, Task, Trial
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What a user asked for on the command line."""
+
+    task: str
+    space: str = "report"
+    trials: int = 50  # configurations of a search
+    seeds: int = 1
+    sampler: str = "tpe"
+    engine: str = "ray"
+    address: str | None = None
+    model: str | None = None
+    data: str | None = None
+    settings: Sequence[str] = ()
+    cpus_per_trial: int = 1
+    gpus_per_trial: float = 1.0
+    name: str | None = None
+    out: str = "runs"
+    budget: float | None = None  # seconds
+    rerun: bool = False
+    retry_failed: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The request, understood: everything that can be wrong with it has been checked."""
+
+    request: Request
+    task: Task
+    space: Space
+    factory: TrialFactory
+    seeds: tuple[int, ...]
+    name: str
+    planned: list[list[PlannedRow]]
+
+    @property
+    def trials(self) -> list[Trial]:
+        """The distinct trials of the space's rows; none, for a search."""
+        return distinct_trials(self.planned)
+
+
+def make_plan(request: Request) -> Plan:
+    """Check the request and work out its trials. Imports no torch and no Ray.
+
+    Raises:
+        RequestError: if anything about it is wrong.
+    """
+    if request.seeds < 1 or request.trials < 1:
+        raise RequestError("--seeds and --trials must be at least 1")
+    if request.engine not in ("ray", "local"):
+        raise RequestError(f"--engine takes ray or local, but got {request.engine!r}")
+    if request.cpus_per_trial < 1:
+        raise RequestError(f"--cpus-per-trial must be at least 1, but is {request.cpus_per_trial}")
+    if not 0 < request.gpus_per_trial <= 1:
+        raise RequestError(
+            f"`0 < --gpus-per-trial <= 1` must hold, but got {request.gpus_per_trial:g}"
+        )
+    task = load_task(request.task)
+    space = resolve_space(request.task, request.space)
+    fixed = parse_settings(task, request.settings)
+    model, data = task.resolve(
+        request.model or task.default_model, request.data or task.default_data
+    )
+    factory = TrialFactory(task=task, model=model, data=data, fixed=fixed)
+    seeds = tuple(range(request.seeds))
+    if space.search is not None:
+        planned: list[list[PlannedRow]] = []
+        factory.trial({}, 0)  # the defaults must fit this model and data
+    else:
+        planned = plan_rows(space, factory, seeds)
+    name = check_name(request.name or _default_name(request, task, space))
+    return Plan(
+        request=request,
+        task=task,
+        space=space,
+        factory=factory,
+        seeds=seeds,
+        name=name,
+        planned=planned,
+    )
+
+
+def _default_name(request: Request, task: Task, space: Space) -> str:
+    """The space's name; another model's or data set's sweep does not mix with the default's."""
+    parts = [space.name]
+    for given, default in ((request.model, task.default_model), (request.data, task.default_data)):
+        if given and given != default:
+            words = re.sub(r"[^A-Za-z0-9.]+", "-", given.rstrip("/").rsplit("/", 1)[-1])
+            parts.append(words.strip("-."))
+    return "-".join(part for part in parts if part)[:100]
+
+
+# --- dry run --------------------------------------------------------------------------------------
+
+
+def print_plan(plan: Plan, console: Console) -> None:
+    """Every trial and every distinct stage, and how many are done already."""
+    if plan.space.search is not None:
+        total = plan.request.trials * len(plan.seeds)
+        console.print(
+            f"{plan.task.name} {plan.name}: up to {total} trials "
+            f"({plan.request.trials} configurations x {len(plan.seeds)} seeds), "
+            f"chosen by Optuna ({plan.request.sampler}) while they run",
+            highlight=False,
+        )
+        return
+    trials = plan.trials
+    known = known_trials(plan.request.out, plan.task.name)
+    varying = varying_params(trials, plan.task.columns)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("trial", no_wrap=True)
+    for column in (*varying, "seed", ""):
+        table.add_column(column)
+    for trial in trials:
+        values = trial.param_values()
+        state = "done" if _is_done(known.get(trial.id)) else ""
+        table.add_row(trial.id, *(str(values[v]) for v in varying), str(trial.seed), state)
+    console.print(table)
+    stages = distinct_stages(plan.task, trials)
+    done = sum(_is_done(known.get(t.id)) for t in trials)
+    console.print(
+        f"{len(trials)} trials, {done} of them done; {len(stages)} distinct stages:",
+        highlight=False,
+    )
+    for stage in stages:
+        console.print(Text(f"  {stage.label}"), soft_wrap=True)
+
+
+def _is_done(known: tuple[str, Mapping[str, Any]] | None) -> bool:
+    return known is not None and known[1]["status"] == "finished"
+
+
+# --- the run --------------------------------------------------------------------------------------
+
+
+class _Run:
+    """What one run of a plan holds together."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.request = plan, plan.request
+        self.started = datetime.now(UTC)
+        self.budget = Budget(plan.request.budget)
+        types = {
+            name: {str: "str", float: "float", int: "int", bool: "bool"}[kind]
+            for name, (kind, _) in param_types(plan.task.Params).items()
+        }
+        self.types = types
+        self.store = SweepStore(plan.request.out, plan.task.name, plan.name, types)
+        self.checkpoints = Checkpoints(f"{plan.request.out.rstrip('/')}/.checkpoints")
+        self.known = known_trials(plan.request.out, plan.task.name)
+
+    def reuse(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Take over what other sweeps hold; the trials that are still to run."""
+        if self.request.rerun:
+            for trial in trials:
+                self.checkpoints.drop(trial.id)
+            return list(trials)
+        todo, elsewhere = [], {}
+        for trial in trials:
+            sweep, row = self.known.get(trial.id, ("", {}))
+            status = row.get("status")
+            if status is None or status == "stopped":  # a listed trial runs to its end
+                todo.append(trial)
+            elif status == "failed" and self.request.retry_failed:
+                todo.append(trial)
+            elif sweep != self.plan.name:
+                elsewhere.setdefault(sweep, []).append(trial.id)
+        for sweep, ids in elsewhere.items():
+            self.store.add_tables(copy_trials(self.request.out, self.plan.task.name, sweep, ids))
+        return todo
+
+    def known_value(self, trial: Trial) -> float | None:
+        """A finished trial's value, taken over from wherever it was computed."""
+        if self.request.rerun:
+            return None
+        sweep, row = self.known.get(trial.id, ("", {}))
+        if row.get("status") != "finished":
+            return None
+        if sweep != self.plan.name:
+            self.reuse([trial])
+        return float(row[f"metric.{self.plan.task.metric.name}"])
+
+    def proposer(self, todo: Sequence[Trial]) -> Proposer:
+        """The list of a grid, or the study of a search."""
+        if self.plan.space.search is None:
+            return Listed(todo)
+        from orchestrator.study import AdaptiveStudy
+
+        study = AdaptiveStudy(
+            search=self.plan.space.search,
+            factory=self.plan.factory,
+            seeds=self.plan.seeds,
+            num_configurations=self.request.trials,
+            direction=self.plan.task.metric.direction,
+            sampler=self.request.sampler,
+            known_value=self.known_value,
+        )
+        if not self.request.rerun:
+            study.replay(self._past())
+        return study
+
+    def _past(self) -> list[tuple[dict[str, Any], float | None, bool]]:
+        """Configurations of this sweep that ran before, with the mean over their seeds."""
+        metric = f"metric.{self.plan.task.metric.name}"
+        grouped: dict[str, list[dict[str, Any]]] = {}
+        for sweep, row in self.known.values():
+            same = row["model_fingerprint"] == self.plan.factory.model.fingerprint
+            same = same and row["data_fingerprint"] == self.plan.factory.data.fingerprint
+            if sweep == self.plan.name and same and row["seed"] in self.plan.seeds:
+                params = {k: v for k, v in row.items() if k.startswith("param.")}
+                grouped.setdefault(repr(sorted(params.items())), []).append(row)
+        past = []
+        for rows in grouped.values():
+            params = {k.removeprefix("param."): v for k, v in rows[0].items() if "param." in k}
+            stopped = any(row["status"] == "stopped" for row in rows)
+            if not stopped and len(rows) < len(self.plan.seeds):
+                continue  # cut off between its seeds: asked again, its finished seeds are reused
+            failed = any(row["status"] == "failed" for row in rows)
+            values = [row[metric] for row in rows if row.get(metric) is not None]
+            value = None if failed or not values else sum(values) / len(values)
+            past.append((params, value, stopped))
+        return past
+
+    def manifest(self, coordinator: Coordinator | None, seconds: float) -> dict[str, Any]:
+        """``sweep.json``: what a table needs, and where the results come from."""
+        plan, task = self.plan, self.plan.task
+        tables = [
+            {
+                "title": table.title,
+                "note": table.note,
+                "rows": [
+                    {
+                        "label": row.row.label,
+                        "params": row.trials[0].param_values(),
+                        "report": dict(row.row.report),
+                    }
+                    for row in rows
+                ],
+            }
+            for table, rows in zip(plan.space.tables, plan.planned, strict=True)
+        ]
+        plain = {"model": plan.factory.model, "data": plan.factory.data}
+        return {
+            "task": task.name,
+            "name": plan.name,
+            "space": plan.space.name,
+            "command": ["python", "-m", "orchestrator", *sys.argv[1:]],
+            "versions": provenance.versions(),
+            "git": provenance.git(),
+            "hardware": provenance.hardware(),
+            "started": self.started.isoformat(),
+            "seconds": round(seconds, 3),
+            "engine": self.request.engine,
+            "sampler": self.request.sampler if plan.space.search else None,
+            "params": self.types,
+            "columns": [_asdict(column) for column in task.columns],
+            "metric": _asdict(task.metric),
+            "paired": [_asdict(paired) for paired in task.paired],
+            "tables": tables if plan.space.is_report else [],
+            "seeds": list(plan.seeds),
+            "shared": list(coordinator.stages.values()) if coordinator else [],
+            **{key: _asdict(value) for key, value in plain.items()},
+        }
+
+
+def _asdict(value: Any) -> dict[str, Any]:
+    import dataclasses
+
+    return dataclasses.asdict(value)
+
+
+def run_sweep(plan: Plan) -> int:
+    """Run what is not yet known and print the table; the process's exit status."""
+    run = _Run(plan)
+    todo = run.reuse(plan.trials)
+    began = time.monotonic()
+    run.store.write_manifest(run.manifest(None, 0.0))
+    coordinator = None
+    if todo or plan.space.search is not None:
+        coordinator = _work(run, todo)
+        run.store.compact()
+    seconds = time.monotonic() - began
+    if coordinator is not None:
+        run.store.write_manifest(run.manifest(coordinator, seconds))
+    elif not todo:
+        Console().print("Every trial of this sweep is done already; --rerun runs them again.")
+    sweep = read_sweep(plan.request.out, plan.task.name, plan.name)
+    Console().print(render(sweep))
+    return _conclude(run, sweep.path)
+
+
+def _conclude(run: _Run, path: str) -> int:
+    console = Console(stderr=True)
+    if run.budget.interrupted:
+        console.print("Interrupted. The same command goes on from here.", highlight=False)
+        return 130
+    if run.budget.spent():
+        console.print("The budget is spent. The same command goes on from here.", highlight=False)
+        return 0
+    wanted = {trial.id for trial in run.plan.trials}
+    sweep = read_sweep(run.request.out, run.plan.task.name, run.plan.name)
+    failed = [
+        row
+        for row in sweep.rows()
+        if row["status"] == "failed" and (not wanted or row["trial_id"] in wanted)
+    ]
+    Console().print(Text(f"Results: {path}", style="dim"), soft_wrap=True)
+    return 1 if failed else 0
+
+
+def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
+    plan = run.plan
+    engine = _make_engine(plan.request)
+    varying = varying_params(plan.trials, plan.task.columns)
+    if plan.space.search is not None:
+        varying = [c.key[6:] for c in plan.task.columns if c.key.startswith("param.")]
+    width = Console().size.width
+    with (
+        tempfile.NamedTemporaryFile(prefix="orchestrator-", suffix=".log", delete=False) as log,
+        chatter_to(log.name) as stdout,
+    ):
+        console = Console(file=stdout, width=width if stdout.isatty() else None)
+        proposer = run.proposer(todo)
+        view = SweepView(
+            console,
+            plan.task,
+            total=lambda: proposer.total() + len(plan.trials) - len(todo),
+            varying=varying,
+            num_reused=len(plan.trials) - len(todo),
+            num_stages=len(distinct_stages(plan.task, todo)),
+        )
+        if plan.trials and len(todo) < len(plan.trials):
+            view.say(f"{len(plan.trials) - len(todo)} trials are done already and reused")
+        with view, _interruptible(run.budget, view):
+            view.phase(f"starting {plan.request.engine}")
+            try:
+                engine.start()
+                view.phase("waiting for the first shared stages")
+                coordinator = Coordinator(
+                    task=plan.task,
+                    proposer=proposer,
+                    store=run.store,
+                    checkpoints=run.checkpoints,
+                    num_slots=engine.num_slots,
+                    view=view,
+                    halt=run.budget,
+                )
+                engine.run(coordinator)
+            finally:
+                engine.close()
+    _mirror(run, proposer)
+    os.unlink(log.name)
+    return coordinator
+
+
+def _make_engine(request: Request) -> Engine:
+    if request.engine == "local":
+        from orchestrator.local_engine import LocalEngine
+
+        return LocalEngine()
+    from orchestrator.ray_engine import RayEngine
+
+    return RayEngine(
+        address=request.address or os.environ.get("RAY_ADDRESS"),
+        cpus_per_trial=request.cpus_per_trial,
+        gpus_per_trial=request.gpus_per_trial,
+    )
+
+
+def _mirror(run: _Run, proposer: Proposer) -> None:
+    """A journal that optuna-dashboard opens, beside the tables of a local search."""
+    if run.plan.space.search is None or "://" in run.request.out:
+        return
+    from orchestrator.study import AdaptiveStudy, mirror
+
+    assert isinstance(proposer, AdaptiveStudy)
+    path = os.path.join(run.store.path, "optuna-journal.log")
+    direction = run.plan.task.metric.direction
+    mirror(proposer.study.get_trials(deepcopy=False), direction, path, run.plan.name)
+
+
+@contextmanager
+def _interruptible(budget: Budget, view: SweepView) -> Iterator[None]:
+    """First Ctrl-C: stop asking and keep checkpoints. Second: stop at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(signum: int, frame: object) -> None:
+        if budget.interrupted:
+            raise KeyboardInterrupt
+        budget.interrupted = True
+        view.say("Stopping: running trials keep their last checkpoint; Ctrl-C again to stop now.")
+
+    before: Callable[..., Any] | int | None = signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def with_task(request: Request, task: str) -> Request:
+    """The same request for another task."""
+    return replace(request, task=task)
+
+

@@ -1,0 +1,331 @@
+"""The summary tables as data: what the terminal and every export show. Made from a sweep alone."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from results.reading import Sweep
+from results.statistics import Estimate, estimate, is_tie
+
+Scalar = str | int | float | bool | None
+MAX_ROWS = 25  # of a grid or a search; the rest is in the Parquet tables
+
+#: What the mark beside the main metric means, in the order a caption explains it.
+MARKS = {"best": "★ best", "tie": "≈ tie with the best"}
+
+
+@dataclass(kw_only=True)
+class SummaryRow:
+    """One configuration."""
+
+    params: Mapping[str, Scalar]
+    metrics: dict[str, float]  # means over seeds, by column key
+    estimate: Estimate | None = None  # of the main metric
+    deviation: float | None = None  # of the main metric over seeds
+    reported: list[float] = field(default_factory=list)  # the report's numbers, one a merged row
+    other_reported: dict[str, float] = field(default_factory=dict)
+    mark: str = ""  # "best", "tie" or nothing
+    status: str = ""  # what is missing; empty if all seeds finished
+    num_seeds: int = 0
+
+
+@dataclass(kw_only=True)
+class SummaryTable:
+    """One table: headings by column key, rows in order, lines of explanation."""
+
+    title: str
+    params: list[Mapping[str, Any]]  # the columns shown of parameters
+    metrics: list[Mapping[str, Any]]  # the columns of other metrics, after the main one
+    main: Mapping[str, Any]
+    has_report: bool
+    rows: list[SummaryRow]
+    caption: list[str]
+
+
+def summarise(sweep: Sweep) -> list[SummaryTable]:
+    """The tables of a sweep: the report's, or one over all configurations, best first."""
+    manifest = sweep.manifest
+    trials = [r for r in sweep.rows() if _is_current(r, manifest)]
+    scores = _Scores(sweep)
+    if manifest["tables"]:
+        return [_report_table(manifest, table, trials, scores) for table in manifest["tables"]]
+    return [_open_table(manifest, trials, scores)]
+
+
+def _is_current(row: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
+    """Whether a trial ran on the model and data that the sweep last named."""
+    return bool(
+        row["model_fingerprint"] == manifest["model"]["fingerprint"]
+        and row["data_fingerprint"] == manifest["data"]["fingerprint"]
+    )
+
+
+class _Scores:
+    """Scores of the main metric per unit, from ``samples``: trial id -> [U] of 0..1."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        name = sweep.manifest["metric"]["name"]
+        self._spec = next((p for p in sweep.manifest["paired"] if p["metric"] == name), None)
+        self._by_trial: dict[str, np.ndarray[Any, Any]] = {}
+        if self._spec is None or not sweep.samples.num_rows:
+            return
+        samples = sweep.samples
+        if self._spec["where"]:
+            column, wanted = self._spec["where"]
+            samples = samples.filter(pc.equal(samples[column], wanted))
+        samples = samples.sort_by([("trial_id", "ascending"), (self._spec["unit"], "ascending")])
+        values = samples[self._spec["value"]].to_numpy()
+        if self._spec["at_most"] is not None:
+            values = (values <= self._spec["at_most"]).astype(np.float64)
+        ids = np.asarray(samples["trial_id"].to_pylist())
+        starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]])
+        for first, part in zip(starts, np.split(values, starts[1:]), strict=True):
+            self._by_trial[str(ids[first])] = part
+
+    def matrix(self, trials: Mapping[int, Mapping[str, Any]], seeds: Sequence[int]) -> Any:
+        """Scores [U, S] of a configuration's trials at these seeds, or None."""
+        parts = [self._by_trial.get(trials[seed]["trial_id"]) for seed in seeds]
+        if not parts or any(p is None or len(p) != len(parts[0]) for p in parts):  # type: ignore[arg-type]
+            return None
+        return np.stack(parts, axis=1)  # type: ignore[arg-type]
+
+
+def _key(params: Mapping[str, Scalar]) -> str:
+    return json.dumps(params, sort_keys=True)
+
+
+def _by_configuration(
+    trials: Sequence[Mapping[str, Any]],
+) -> dict[str, dict[int, Mapping[str, Any]]]:
+    grouped: dict[str, dict[int, Mapping[str, Any]]] = {}
+    for row in trials:
+        params = {k.removeprefix("param."): v for k, v in row.items() if k.startswith("param.")}
+        grouped.setdefault(_key(params), {})[row["seed"]] = row
+    return grouped
+
+
+def _report_table(
+    manifest: Mapping[str, Any],
+    table: Mapping[str, Any],
+    trials: Sequence[Mapping[str, Any]],
+    scores: _Scores,
+) -> SummaryTable:
+    grouped = _by_configuration(trials)
+    main_key = f"metric.{manifest['metric']['name']}"
+    rows: dict[str, SummaryRow] = {}
+    found: dict[str, dict[int, Mapping[str, Any]]] = {}
+    for planned in table["rows"]:
+        key = _key(planned["params"])
+        if key not in rows:  # equal configurations are one row
+            found[key] = {s: r for s, r in grouped.get(key, {}).items() if s in manifest["seeds"]}
+            rows[key] = _row(planned["params"], found[key], manifest, scores)
+        report = planned["report"]
+        if main_key in report:
+            rows[key].reported.append(report[main_key])
+        rows[key].other_reported |= {k: v for k, v in report.items() if k != main_key}
+    _mark(list(rows.values()), list(found.values()), manifest, scores)
+    note = [table["note"]] if table.get("note") else []
+    has_report = any(row.reported for row in rows.values())
+    return _table(manifest, table["title"], list(rows.values()), has_report, note)
+
+
+def _open_table(
+    manifest: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], scores: _Scores
+) -> SummaryTable:
+    sign = -1.0 if manifest["metric"]["direction"] == "maximize" else 1.0
+    pairs = []
+    for found in _by_configuration(trials).values():
+        first = next(iter(found.values()))
+        params = {k.removeprefix("param."): v for k, v in first.items() if k.startswith("param.")}
+        pairs.append((_row(params, found, manifest, scores), found))
+    main_key = f"metric.{manifest['metric']['name']}"
+
+    def order(pair: tuple[SummaryRow, Any]) -> tuple[bool, float]:
+        value = pair[0].metrics.get(main_key, math.nan)
+        return (bool(pair[0].status) or math.isnan(value), sign * value if value == value else 0.0)
+
+    pairs.sort(key=order)
+    rows = [row for row, _ in pairs]
+    _mark(rows, [found for _, found in pairs], manifest, scores)
+    hidden = len(rows) - MAX_ROWS
+    note = [f"{hidden} further configurations are in the Parquet tables."] if hidden > 0 else []
+    title = f"{manifest['task']}: {manifest['name']}, {len(rows)} configurations, best first"
+    return _table(manifest, title, rows[:MAX_ROWS], False, note)
+
+
+def _row(
+    params: Mapping[str, Scalar],
+    found: Mapping[int, Mapping[str, Any]],
+    manifest: Mapping[str, Any],
+    scores: _Scores,
+) -> SummaryRow:
+    done = {seed: row for seed, row in sorted(found.items()) if row["status"] == "finished"}
+    row = SummaryRow(params=params, metrics={}, num_seeds=len(done))
+    row.status = _status(found, len(done), len(manifest["seeds"]))
+    shown = done or {s: r for s, r in found.items() if r["status"] == "stopped"}
+    for column in manifest["columns"]:
+        if column["key"].startswith("metric."):
+            prefix = "best." if column["pick"] == "best" else "metric."
+            stored = prefix + column["key"].removeprefix("metric.")
+            values = [r[stored] for r in shown.values() if r.get(stored) is not None]
+            if values:
+                row.metrics[column["key"]] = float(np.mean(values))
+    main = f"metric.{manifest['metric']['name']}"
+    values = [r[main] for r in done.values()]
+    if len(values) > 1:
+        row.deviation = float(np.std(values, ddof=1))
+    matrix = scores.matrix(done, list(done)) if done else None
+    if matrix is not None:
+        row.estimate = estimate(matrix)
+    return row
+
+
+def _status(found: Mapping[int, Mapping[str, Any]], num_done: int, num_seeds: int) -> str:
+    failed = [r for r in found.values() if r["status"] == "failed"]
+    stopped = [r for r in found.values() if r["status"] == "stopped"]
+    if failed:
+        return f"failed: {failed[0]['reason']}"
+    if stopped:
+        return f"stopped early after {stopped[0]['num_steps']} steps"
+    if num_done == 0:
+        return "not run yet"
+    return "" if num_done >= num_seeds else f"{num_done} of {num_seeds} seeds"
+
+
+def _mark(
+    rows: Sequence[SummaryRow],
+    found: Sequence[Mapping[int, Mapping[str, Any]]],
+    manifest: Mapping[str, Any],
+    scores: _Scores,
+) -> None:
+    """Mark the best row, and those that a paired test cannot tell from it."""
+    main = f"metric.{manifest['metric']['name']}"
+    sign = 1.0 if manifest["metric"]["direction"] == "maximize" else -1.0
+    complete = [i for i, row in enumerate(rows) if row.num_seeds and main in row.metrics]
+    if len(complete) < 2:
+        return
+    best = max(complete, key=lambda i: sign * rows[i].metrics[main])
+    rows[best].mark = "best"
+
+    def finished(index: int) -> dict[int, Mapping[str, Any]]:
+        return {s: r for s, r in found[index].items() if r["status"] == "finished"}
+
+    for index in complete:
+        seeds = sorted(finished(index).keys() & finished(best).keys())
+        if index == best or not seeds:
+            continue
+        ours = scores.matrix(finished(index), seeds)
+        theirs = scores.matrix(finished(best), seeds)
+        if ours is not None and theirs is not None and is_tie(ours, theirs):
+            rows[index].mark = "tie"
+
+
+def _table(
+    manifest: Mapping[str, Any],
+    title: str,
+    rows: list[SummaryRow],
+    has_report: bool,
+    note: list[str],
+) -> SummaryTable:
+    names = list(dict.fromkeys(name for row in rows for name in row.params))
+    varying = [n for n in names if len({_key({n: r.params.get(n)}) for r in rows}) > 1]
+    known = {c["key"]: c for c in manifest["columns"]}
+    order = [k.removeprefix("param.") for k in known if k.startswith("param.")]
+    varying.sort(key=lambda n: order.index(n) if n in order else len(order))
+    blank = {"format": "text", "pick": "last"}
+    params = [
+        known.get(f"param.{n}", {"key": f"param.{n}", "label": n, **blank}) for n in varying
+    ]
+    main_key = f"metric.{manifest['metric']['name']}"
+    metrics = [c for k, c in known.items() if k.startswith("metric.") and k != main_key]
+    fixed = ", ".join(
+        f"{n} {format_plain(rows[0].params[n])}" for n in names if rows and n not in varying
+    )
+    return SummaryTable(
+        title=title,
+        params=params,
+        metrics=metrics,
+        main=known[main_key],
+        has_report=has_report,
+        rows=rows,
+        caption=[*note, *_explain(manifest, rows), *([f"All rows: {fixed}."] if fixed else [])],
+    )
+
+
+def _explain(manifest: Mapping[str, Any], rows: Sequence[SummaryRow]) -> list[str]:
+    seeds = len(manifest["seeds"])
+    lines = [
+        f"Model {manifest['model']['name']}, data {manifest['data']['name']}, "
+        f"{seeds} seed{'s' if seeds > 1 else ''}."
+    ]
+    if any(row.estimate for row in rows):
+        spread = "mean ± deviation over seeds, " if seeds > 1 else ""
+        lines.append(f"{spread}[95 % interval over queries{' and seeds' if seeds > 1 else ''}]")
+    if any(row.mark == "tie" for row in rows):
+        lines.append("★ best; ≈ within two standard errors of it, paired by query: a tie.")
+    elif any(row.mark == "best" for row in rows):
+        lines.append("★ best, and no other row is within two standard errors of it.")
+    return lines
+
+
+# --- numbers as text ------------------------------------------------------------------------------
+
+
+def format_value(value: float | None, kind: str) -> str:
+    """A number as its column prints it; percent columns hold 0..1."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    if kind == "percent":
+        return f"{100 * value:.2f}"
+    if kind == "integer":
+        return str(int(value))
+    return f"{value:.4g}"
+
+
+def format_plain(value: Scalar) -> str:
+    """A parameter's value: ``1e-05`` as ``1e-5``, None as ``-``."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        text = f"{value:.4g}"
+        if value and (abs(value) < 0.01 or abs(value) >= 1e4):
+            mantissa, exponent = f"{value:.3e}".split("e")
+            text = f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+        return text
+    return str(value)
+
+
+def main_cell(row: SummaryRow, table: SummaryTable) -> str:
+    """The main metric: mark, mean, deviation; what is missing where there is none."""
+    value = row.metrics.get(table.main["key"])
+    if value is None:
+        return "-"
+    text = format_value(value, table.main["format"])
+    if row.deviation is not None:
+        text += f" ±{format_value(row.deviation, table.main['format'])}"
+    return {"best": "★ ", "tie": "≈ "}.get(row.mark, "") + text
+
+
+def interval_cell(row: SummaryRow, table: SummaryTable) -> str:
+    """The 95 % interval of the main metric."""
+    if row.estimate is None:
+        return ""
+    low, high = (
+        f"{100 * v:.1f}" if table.main["format"] == "percent" else f"{v:.3g}"
+        for v in (row.estimate.low, row.estimate.high)
+    )
+    return f"[{low}, {high}]"
+
+
+def report_cell(row: SummaryRow, table: SummaryTable) -> str:
+    """The report's own numbers for this configuration."""
+    return ", ".join(format_value(value, table.main["format"]) for value in row.reported) or "-"

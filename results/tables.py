@@ -1,0 +1,117 @@
+"""The tables as rich renderables, readable at 80 columns and fuller where there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from results.reading import Sweep
+from results.summary import (
+    SummaryTable,
+    format_plain,
+    format_value,
+    interval_cell,
+    main_cell,
+    report_cell,
+    summarise,
+)
+
+
+class SummaryView:
+    """A summary table that fits its console: metrics beyond the main one as far as there is room."""
+
+    def __init__(self, table: SummaryTable) -> None:
+        self._table = table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for number in range(len(self._table.metrics), -1, -1):
+            rendered = _render(self._table, number)
+            if number == 0 or console.measure(rendered).maximum <= options.max_width:
+                break
+        yield Text(self._table.title, style="bold")
+        yield rendered
+        hidden = [c["label"] for c in self._table.metrics[number:]]
+        for line in self._table.caption:
+            yield Text(line, style="dim")
+        if hidden:
+            yield Text(f"A wider terminal also shows {', '.join(hidden)}.", style="dim")
+
+
+def _render(table: SummaryTable, num_metrics: int) -> Table:
+    view = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for column in table.params:
+        view.add_column(column["label"], justify="right", overflow="fold")
+    unit = " %" if table.main["format"] == "percent" else ""
+    view.add_column(f"{table.main['label']}{unit}", justify="right", min_width=7)
+    if any(row.estimate for row in table.rows):
+        view.add_column("95 %", justify="right", no_wrap=True)
+    if table.has_report:
+        view.add_column("report", justify="right", no_wrap=True)
+    for column in table.metrics[:num_metrics]:
+        view.add_column(column["label"], justify="right")
+    if any(row.status for row in table.rows):
+        view.add_column("status", overflow="fold")
+    for row in table.rows:
+        cells = [format_plain(row.params.get(_param(c))) for c in table.params]
+        cells.append(main_cell(row, table))
+        if any(r.estimate for r in table.rows):
+            cells.append(interval_cell(row, table))
+        if table.has_report:
+            cells.append(report_cell(row, table))
+        cells += [
+            format_value(row.metrics.get(c["key"]), c["format"])
+            for c in table.metrics[:num_metrics]
+        ]
+        if any(r.status for r in table.rows):
+            cells.append(row.status)
+        view.add_row(*cells, style="bold" if row.mark == "best" else None)
+    return view
+
+
+def _param(column: Mapping[str, Any]) -> str:
+    return str(column["key"]).removeprefix("param.")
+
+
+def render(sweep: Sweep) -> RenderableType:
+    """Everything ``report`` prints of one sweep."""
+    parts: list[RenderableType] = []
+    for table in summarise(sweep):
+        parts += [Text(), SummaryView(table)]
+    failed = [row for row in sweep.rows() if row["status"] == "failed"]
+    if failed:
+        parts += [Text(), _failures(failed)]
+    shared = shared_work(sweep.manifest)
+    if shared:
+        parts += [Text(), Text(shared, style="dim")]
+    parts += [
+        Text(f"damaged, left out: {part}", style="bold red") for part in sorted(set(sweep.damaged))
+    ]
+    return Group(*parts)
+
+
+def _failures(failed: list[dict[str, Any]]) -> Table:
+    view = Table(title="Failed trials", box=box.SIMPLE_HEAD, title_justify="left")
+    for heading in ("trial", "seed", "reason"):
+        view.add_column(heading, overflow="fold")
+    for row in failed:
+        view.add_row(row["trial_id"], str(row["seed"]), row["reason"])
+    return view
+
+
+def shared_work(manifest: Mapping[str, Any]) -> str:
+    """One line on what trials shared, and what that saved."""
+    stages = [stage for stage in manifest.get("shared", []) if stage["uses"]]
+    if not stages:
+        return ""
+    uses = sum(stage["uses"] for stage in stages)
+    computed = sum(stage["seconds"] for stage in stages)
+    saved = sum(stage["seconds"] * (stage["uses"] - 1) for stage in stages)
+    return (
+        f"Shared work: {len(stages)} stages computed in {computed:.1f} s, used {uses} times; "
+        f"{saved:.1f} s were not spent again."
+    )
