@@ -6,9 +6,8 @@ import dataclasses
 import os
 import re
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -25,6 +24,10 @@ app = typer.Typer(
 )
 
 
+# Typer offers only leaves of its tree of usage errors; their parent is what we catch.
+_UsageError: Any = typer.BadParameter.__mro__[1]
+
+
 def main() -> None:
     """Run the command; an expected error is one line on stderr and exit status 2."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -32,15 +35,12 @@ def main() -> None:
         discovery.check_layout()
         status = app(standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.ctx.get_help() if error.ctx else error)
-        sys.exit(2)
-    except click.ClickException as error:
-        _fail(error.format_message(), 2)
-    except (click.Abort, KeyboardInterrupt):
+    except _UsageError as error:
+        if not error.format_message():  # no arguments at all: the help is already printed
+            sys.exit(2)
+        _fail(f"{error.format_message().rstrip('.')}; see --help", 2)
+    except (typer.Abort, KeyboardInterrupt):
         _fail("interrupted; the same command goes on from the last checkpoints", 130)
-    except RequestError as error:
-        _fail(str(error), 2)
     except SweepError as error:
         _fail(str(error), 2)
     except BrokenPipeError:
@@ -187,9 +187,7 @@ def report(
     from results.tables import render
 
     if format_ not in ("terminal", *FORMATS):
-        raise RequestError(
-            f"--format takes terminal, {', '.join(FORMATS)}, but got {format_!r}"
-        )
+        raise RequestError(f"--format takes terminal, {', '.join(FORMATS)}, but got {format_!r}")
     found = find_sweeps(out, task, name or ())
     if name:
         missing = sorted(set(name) - {each for _, each in find_sweeps(out, task)})

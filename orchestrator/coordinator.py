@@ -248,4 +248,5 @@ class Budget:
         return self._deadline is not None and time.monotonic() >= self._deadline
 
     def __call__(self) -> bool:
+        """Whether to halt."""
         return self.interrupted or self.spent()

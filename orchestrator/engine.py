@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.checkpoints import Checkpoints, TimedStep
-from tasks.contract import Inputs, Member, State, SweepError, Task, Trial
+from tasks.contract import Advanced, Inputs, Member, SweepError, Task, Trial
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,16 +156,16 @@ def run_pack(
 
 def _one_by_one(
     task: Task, members: Sequence[Member], inputs: Inputs, device: str, error: Exception
-) -> list[tuple[State, "object"] | Exception]:
+) -> list[Advanced | Exception]:
     if len(members) == 1:
         return [error]
-    results: list[object] = []
+    results: list[Advanced | Exception] = []
     for member in members:
         try:
             results += task.advance([member], inputs, device)
         except Exception as alone:
             results.append(alone)
-    return results  # type: ignore[return-value]
+    return results
 
 
 def pick_device() -> str:

@@ -75,9 +75,7 @@ def expand_grid(grid: Mapping[str, Sequence[Scalar]] | Iterable[Any], name: str)
                     f"each axis of the grid {name!r} must be a non-empty list, "
                     f"but {axis} is {values!r}"
                 )
-        rows += [
-            dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())
-        ]
+        rows += [dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())]
     if not rows:
         raise RequestError(f"the grid {name!r} is empty")
     return rows
@@ -195,9 +193,7 @@ def plan_rows(space: Space, factory: TrialFactory, seeds: Sequence[int]) -> list
     """Per table of the space, each row with its trials. Equal rows have equal trials."""
     return [
         [
-            PlannedRow(
-                row=row, trials=tuple(factory.trial(row.params, seed) for seed in seeds)
-            )
+            PlannedRow(row=row, trials=tuple(factory.trial(row.params, seed) for seed in seeds))
             for row in table.rows
         ]
         for table in space.tables

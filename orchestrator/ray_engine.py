@@ -18,8 +18,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Generator, Sequence
+from typing import Any, ClassVar
 
 # Before Ray is imported: its loggers, progress bars and signal handlers are not for our users.
 os.environ.update(
@@ -42,7 +42,7 @@ from ray.tune.search import Searcher
 
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.discovery import load_task
-from orchestrator.engine import Failure, Pack, Work, pick_device, run_pack
+from orchestrator.engine import Event, Failure, Pack, Work, pick_device, run_pack
 from orchestrator.stages import compute, needed_stages
 from tasks.contract import RequestError, Stage, Trial
 
@@ -84,7 +84,7 @@ class Board:
         self._ended.difference_update(t.id for t in trials)
 
 
-@ray.remote(num_cpus=0, max_retries=3)
+@ray.remote(num_cpus=0, max_retries=3)  # type: ignore[untyped-decorator]
 def _compute(stage: Stage, threads: int, *needs: Any) -> tuple[Any, float]:
     _limit_threads(threads)
     began = time.perf_counter()
@@ -100,7 +100,7 @@ def _limit_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-class PackTrainable(tune.Trainable):
+class PackTrainable(tune.Trainable):  # type: ignore[misc]
     """A slot. ``step`` advances every member of its pack once."""
 
     def setup(
@@ -127,7 +127,8 @@ class PackTrainable(tune.Trainable):
     def _take(self, config: dict[str, Any]) -> None:
         trials, refs = ray.get(self._board.take.remote(config["pack"]))
         self._going = {t.id for t in trials}
-        self._trials, self._refs, self._steps = trials, refs, None
+        self._trials, self._refs = trials, refs
+        self._steps: Generator[list[Event], set[str], None] | None = None
 
     def step(self) -> dict[str, Any]:
         """Advance the pack; the events travel as one value that the driver takes out."""
@@ -175,7 +176,12 @@ class RayStages:
         """Have the stage computed, and before it what it needs."""
         for need in stage.needs:
             self.want(need)
-        known = (self._refs, self._waiting, self._failed, {s.key for s, _ in self._running.values()})
+        known = (
+            self._refs,
+            self._waiting,
+            self._failed,
+            {s.key for s, _ in self._running.values()},
+        )
         if not any(stage.key in where for where in known):
             self._waiting[stage.key] = stage
 
@@ -233,10 +239,10 @@ def _ray_failure(error: BaseException) -> Failure:
 
 
 class _Bridge:
-    """What the searcher and the callback share. Both are pickled by Tune, so they hold its number."""
+    """What the searcher and the callback share; Tune pickles both, so they hold its number."""
 
     _number = itertools.count()
-    live: dict[int, _Bridge] = {}
+    live: ClassVar[dict[int, _Bridge]] = {}
 
     def __init__(self, work: Work, board: Any, stages: RayStages, num_slots: int) -> None:
         self.work, self.board, self.stages, self.num_slots = work, board, stages, num_slots
@@ -245,7 +251,7 @@ class _Bridge:
         self.number = next(self._number)
         self.live[self.number] = self
 
-    def suggest(self, tune_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, tune_id: str) -> Any:
         """A pack whose stages are ready; None while there is none; FINISHED at the end."""
         while True:
             if self.work.should_halt():
@@ -298,7 +304,7 @@ class PackSearcher(Searcher):  # type: ignore[misc]
         super().__init__()
         self._number = number
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Any:
         """The next pack's number."""
         return _Bridge.live[self._number].suggest(trial_id)
 
@@ -392,7 +398,7 @@ class RayEngine:
 
     def run(self, work: Work) -> None:
         """Work until nothing is left, or until halted."""
-        board = Board.remote()
+        board: Any = Board.remote()  # type: ignore[attr-defined]
         stages = RayStages(work, self.num_slots, self._gpus * STAGE_SHARE, self._cpus)
         bridge = _Bridge(work, board, stages, self.num_slots)
         scratch = tempfile.mkdtemp(prefix="orchestrator-tune-")

@@ -202,13 +202,16 @@ class _Run:
             for trial in trials:
                 self.checkpoints.drop(trial.id)
             return list(trials)
-        todo, elsewhere = [], {}
+        todo: list[Trial] = []
+        elsewhere: dict[str, list[str]] = {}
         for trial in trials:
             sweep, row = self.known.get(trial.id, ("", {}))
             status = row.get("status")
-            if status is None or status == "stopped":  # a listed trial runs to its end
-                todo.append(trial)
-            elif status == "failed" and self.request.retry_failed:
+            if (
+                status is None
+                or status == "stopped"
+                or (status == "failed" and self.request.retry_failed)
+            ):  # a listed trial runs to its end
                 todo.append(trial)
             elif sweep != self.plan.name:
                 elsewhere.setdefault(sweep, []).append(trial.id)
@@ -449,5 +452,3 @@ def _interruptible(budget: Budget, view: SweepView) -> Iterator[None]:
 def with_task(request: Request, task: str) -> Request:
     """The same request for another task."""
     return replace(request, task=task)
-
-

@@ -40,9 +40,7 @@ _FIXED: Mapping[str, Mapping[str, pa.DataType]] = {
 }
 
 
-def to_table(
-    table: str, columns: Mapping[str, list[Any]], params: Mapping[str, str]
-) -> pa.Table:
+def to_table(table: str, columns: Mapping[str, list[Any]], params: Mapping[str, str]) -> pa.Table:
     """Columns with their declared types; ``metric.*`` and ``best.*`` are float64.
 
     ``params`` maps each parameter to float, int, bool or str.

@@ -240,9 +240,7 @@ def _table(
     order = [k.removeprefix("param.") for k in known if k.startswith("param.")]
     varying.sort(key=lambda n: order.index(n) if n in order else len(order))
     blank = {"format": "text", "pick": "last"}
-    params = [
-        known.get(f"param.{n}", {"key": f"param.{n}", "label": n, **blank}) for n in varying
-    ]
+    params = [known.get(f"param.{n}", {"key": f"param.{n}", "label": n, **blank}) for n in varying]
     main_key = f"metric.{manifest['metric']['name']}"
     metrics = [c for k, c in known.items() if k.startswith("metric.") and k != main_key]
     fixed = ", ".join(

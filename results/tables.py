@@ -23,7 +23,7 @@ from results.summary import (
 
 
 class SummaryView:
-    """A summary table that fits its console: metrics beyond the main one as far as there is room."""
+    """A summary table that fits its console: further metrics as far as there is room."""
 
     def __init__(self, table: SummaryTable) -> None:
         self._table = table

@@ -31,7 +31,9 @@ def fingerprint_files(root: Path, files: Iterable[Path]) -> str:
     A file whose path, size and time of change are remembered is not read again; without a
     writable cache every file is read.
     """
-    memory, new, hashes = _remembered(), {}, {}
+    memory = _remembered()
+    new: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     for file in sorted(files):
         status = file.stat()
         key = f"{file.resolve()}|{status.st_size}|{status.st_mtime_ns}"

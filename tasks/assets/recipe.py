@@ -216,7 +216,7 @@ def train(folder: Path, *, epochs: int, num_scenes: int, batch: int = 128) -> li
                 )
                 loss = captioning + contrastive
                 decayed.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
                 decayed.step()
                 schedule.step()
@@ -243,8 +243,7 @@ def train(folder: Path, *, epochs: int, num_scenes: int, batch: int = 128) -> li
 
 @torch.inference_mode()
 def measure(folder: Path) -> dict[str, float]:
-    """Recalls and greedy BLEU-4 on 500 held-out scenes of style ``pretrain``, loaded as users do."""
-    import sacrebleu
+    """Recalls and greedy BLEU-4 on 500 held-out scenes of style ``pretrain``."""
     from transformers import logging
 
     logging.set_verbosity_error()

@@ -1,8 +1,8 @@
 """Captioned photos on disk: Karpathy's JSON, the VOC layout, and a plain folder.
 
-    karpathy:DIR   dataset_*.json beside its images (Flickr8k, Flickr30k, COCO; restval is train)
-    voc:DIR        VOC2012: ImageSets/Segmentation/{train,val}.txt, JPEGImages, captions_v1.json
-    folder:DIR     images beside captions.jsonl: {"image": ..., "captions": [...], "split": ...}
+karpathy:DIR   dataset_*.json beside its images (Flickr8k, Flickr30k, COCO; restval is train)
+voc:DIR        VOC2012: ImageSets/Segmentation/{train,val}.txt, JPEGImages, captions_v1.json
+folder:DIR     images beside captions.jsonl: {"image": ..., "captions": [...], "split": ...}
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ colour, and other words for the same things. In val and test no caption stands u
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -56,11 +56,12 @@ PHRASES = {
         "below": ("below", "lower than"),
     },
 }
-NOUNS = {
-    "pretrain": {s: (s,) for s in SHAPES} | {"circle": ("circle", "disc"), "square": ("square",)},
-    "sweep": {s: (s,) for s in SHAPES} | {"circle": ("circle", "ball"), "square": ("square", "box")},
+_PLAIN = {shape: (shape,) for shape in SHAPES}
+NOUNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "pretrain": _PLAIN | {"circle": ("circle", "disc")},
+    "sweep": _PLAIN | {"circle": ("circle", "ball"), "square": ("square", "box")},
 }
-SIZES = {
+SIZES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "pretrain": {"large": ("large", "big"), "small": ("small",)},
     "sweep": {"large": ("large", "huge"), "small": ("small", "tiny")},
 }
@@ -264,7 +265,7 @@ def _mask(
             for r, a in _outline(shape)
         ]
         pen.polygon(points, fill=255)
-    return np.asarray(canvas, dtype=np.float32) / 255
+    return np.asarray(canvas, dtype=np.float32) / np.float32(255)
 
 
 def _outline(shape: str) -> list[tuple[float, float]]:

@@ -126,9 +126,7 @@ class DualEncoder:
         ).to(self._device)
         encode = self._model.text_encoder if blip else self._model.text_model
         with self._torch.inference_mode(), self._autocast():
-            out = encode(
-                input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
-            )
+            out = encode(input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"])
             features = out.last_hidden_state[:, 0] if blip else out.pooler_output
         return np.asarray(features.float().cpu().numpy())
 
@@ -150,5 +148,3 @@ def in_batches(
     """``encode`` over batches of ``size`` items; rows in order."""
     rows = [encode(items[first : first + size]) for first in range(0, len(items), size)]
     return np.concatenate(rows)
-
-

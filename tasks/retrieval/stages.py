@@ -41,9 +41,7 @@ def encode_images(
     return {"features": np.concatenate(rows)}
 
 
-def encode_texts(
-    *, model: Source, data: Source, split: str, precision: str, device: str
-) -> Arrays:
+def encode_texts(*, model: Source, data: Source, split: str, precision: str, device: str) -> Arrays:
     """``features`` [U, D] of distinct captions, ``row`` [C] into them, ``owner`` [C] image."""
     from tasks.models.dual import in_batches, load_dual
 

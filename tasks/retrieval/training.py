@@ -87,9 +87,7 @@ def _part(state: State, part: str) -> dict[str, Tensor]:
     }
 
 
-def _train_epoch(
-    trial: Trial, state: State, inputs: Inputs, device: str
-) -> tuple[State, float]:
+def _train_epoch(trial: Trial, state: State, inputs: Inputs, device: str) -> tuple[State, float]:
     params, epoch = trial.params, state.values["epoch"] + 1
     images = _tensor(inputs[stages.train_images_stage(trial, epoch)]["features"], device)
     texts = inputs[stages.texts_stage(trial, "train")]
