@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs
 
-from results.store import check_name, concat, distinct, list_parts, open_root, read_part
+from results.store import check_name, list_parts, open_root, read_part, union
 from tasks.contract import StoreError
+
+_ATTEMPTS = 10  # a reader is overtaken by a compaction once, hardly ever twice
 
 
 @dataclass
@@ -28,31 +30,37 @@ class Sweep:
     @cached_property
     def trials(self) -> pa.Table:
         """One row a trial, each once."""
-        return distinct("trials", self._read("trials"))
+        return self._read("trials")
 
     @cached_property
     def steps(self) -> pa.Table:
         """One row a trial and step, each once."""
-        return distinct("steps", self._read("steps"))
+        return self._read("steps")
 
     @cached_property
     def samples(self) -> pa.Table:
         """The samples of every trial's last step, each once."""
-        return distinct("samples", self._read("samples"))
+        return self._read("samples")
 
     def rows(self) -> list[dict[str, Any]]:
         """The trials as plain rows."""
         return list(self.trials.to_pylist())
 
     def _read(self, table: str) -> pa.Table:
-        tables = []
-        for part in list_parts(self.filesystem, f"{self.path}/{table}"):
-            read = read_part(self.filesystem, part)
-            if read is None:
-                self.damaged.append(part)
-            else:
-                tables.append(read)
-        return concat(tables)
+        for _ in range(_ATTEMPTS):
+            damaged, tables = [], []
+            try:
+                for part in list_parts(self.filesystem, f"{self.path}/{table}"):
+                    read = read_part(self.filesystem, part)
+                    if read is None:
+                        damaged.append(part)
+                    else:
+                        tables.append(read)
+            except FileNotFoundError:
+                continue  # a driver compacted meanwhile: what vanished is in a newer part
+            self.damaged += damaged
+            return union(table, tables)
+        raise StoreError(f"{self.path}/{table} changes faster than it can be read; try again")
 
 
 def read_sweep(root: str, task: str, name: str) -> Sweep:

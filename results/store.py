@@ -10,6 +10,7 @@ of the parts, so two writers cannot hurt each other.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
@@ -110,13 +112,18 @@ class SweepStore:
             parts = list_parts(self.filesystem, f"{self.path}/{table}")
             if len(parts) < 2:
                 continue
-            tables = [t for part in parts if (t := read_part(self.filesystem, part)) is not None]
+            try:
+                read = [read_part(self.filesystem, part) for part in parts]
+            except FileNotFoundError:
+                continue  # another driver is compacting
+            tables = [part for part in read if part is not None]
             if len(tables) < len(parts):
                 continue  # a damaged part stays where it is, to be named and looked at
-            whole = distinct(table, concat(tables))
+            whole = union(table, tables)
             self._write(table, f"compacted-{uuid.uuid4().hex[:16]}", whole)
             for part in parts:
-                self.filesystem.delete_file(part)
+                with contextlib.suppress(FileNotFoundError):  # another driver compacts as well
+                    self.filesystem.delete_file(part)
 
     def _write(self, table: str, name: str, rows: pa.Table) -> None:
         sink = pa.BufferOutputStream()
@@ -136,6 +143,11 @@ class SweepStore:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(beside, path)
+            folder = os.open(os.path.dirname(path), os.O_RDONLY)
+            try:
+                os.fsync(folder)  # the new name, too, survives a power cut
+            finally:
+                os.close(folder)
         except OSError as error:
             raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
 
@@ -170,6 +182,7 @@ def read_part(
 
     Raises:
         StoreError: if it was written in a newer schema.
+        FileNotFoundError: if it was compacted away since it was listed.
     """
     try:
         with filesystem.open_input_file(path) as file:
@@ -178,7 +191,7 @@ def read_part(
             version = int(metadata.get(VERSION_KEY, b"0"))
             table = parquet.read(columns=list(columns) if columns else None)
     except FileNotFoundError:
-        return pa.table({})  # compacted away between the listing and now: its rows are elsewhere
+        raise
     except (pa.ArrowException, OSError, ValueError):
         return None
     if version > VERSION:
@@ -196,8 +209,14 @@ def concat(tables: Iterable[pa.Table]) -> pa.Table:
     return pa.concat_tables(whole, promote_options="permissive")
 
 
-def distinct(table: str, rows: pa.Table) -> pa.Table:
-    """Each row once: a trial by its id (finished before stopped before failed, then the later)."""
+def union(table: str, parts: Sequence[pa.Table]) -> pa.Table:
+    """Each trial once, from one part alone, though an old part and its compaction stand together.
+
+    A trial's row: finished before stopped before failed, then the later part's. Its steps and
+    samples: all rows of the last part that has any, equal ones too.
+    """
+    parts = [part for part in parts if part.num_rows]
+    rows = concat(parts)
     if not rows.num_rows:
         return rows
     if table == "trials":
@@ -209,9 +228,8 @@ def distinct(table: str, rows: pa.Table) -> pa.Table:
             if trial_id not in best or key < best[trial_id]:
                 best[trial_id] = key
         return rows.take(sorted(-index for _, index in best.values()))
-    keys = ["trial_id", "at"] if table == "steps" else None
-    if keys is None:
-        keys = [n for n in rows.column_names if not pa.types.is_nested(rows[n].type)]
-    counted = rows.append_column("_row", pa.array(range(rows.num_rows)))
-    kept = counted.group_by(keys, use_threads=False).aggregate([("_row", "max")])["_row_max"]
-    return rows.take(sorted(kept.to_pylist()))
+    number = np.repeat(np.arange(len(parts)), [part.num_rows for part in parts])
+    code = rows["trial_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    last = np.zeros(code.max() + 1, dtype=np.int64)
+    np.maximum.at(last, code, number)
+    return rows if len(parts) == 1 else rows.filter(pa.array(number == last[code]))

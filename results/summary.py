@@ -295,7 +295,7 @@ def format_plain(value: Scalar) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         text = f"{value:.4g}"
-        if value and (abs(value) < 0.01 or abs(value) >= 1e4):
+        if value and (abs(value) <= 0.01 or abs(value) >= 1e4):
             mantissa, exponent = f"{value:.3e}".split("e")
             text = f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
         return text

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -31,7 +32,8 @@ class SummaryView:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for number in range(len(self._table.metrics), -1, -1):
             rendered = _render(self._table, number)
-            if number == 0 or console.measure(rendered).maximum <= options.max_width:
+            wanted = Measurement.get(console, options.update(width=10_000), rendered).maximum
+            if number == 0 or wanted <= options.max_width:
                 break
         yield Text(self._table.title, style="bold")
         yield rendered
@@ -45,15 +47,16 @@ class SummaryView:
 def _render(table: SummaryTable, num_metrics: int) -> Table:
     view = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     for column in table.params:
-        view.add_column(column["label"], justify="right", overflow="fold")
+        view.add_column(column["label"].replace(" ", "\n"), justify="right", no_wrap=True)
     unit = " %" if table.main["format"] == "percent" else ""
-    view.add_column(f"{table.main['label']}{unit}", justify="right", min_width=7)
+    label = f"{table.main['label']}{unit}".replace(" ", "\n", 1)
+    view.add_column(label, justify="right", no_wrap=True)
     if any(row.estimate for row in table.rows):
         view.add_column("95 %", justify="right", no_wrap=True)
     if table.has_report:
         view.add_column("report", justify="right", no_wrap=True)
     for column in table.metrics[:num_metrics]:
-        view.add_column(column["label"], justify="right")
+        view.add_column(column["label"].replace(" ", "\n"), justify="right", no_wrap=True)
     if any(row.status for row in table.rows):
         view.add_column("status", overflow="fold")
     for row in table.rows:

@@ -1,0 +1,218 @@
+"""The whole way on a small folder of scenes: both engines, killed and resumed, and asked wrongly."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestrator.plan import expand_grid
+from results.reading import read_sweep
+from tasks.contract import RequestError
+from tasks.datasets import scenes
+
+ROOT = Path(__file__).parents[1]
+SPACE = """
+GRID = {"start": ["pretrained", "random"], "lr": [1e-3, 1e-2], "epochs": [2]}
+"""
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    for split, number in (("train", 48), ("val", 24)):
+        drawn = scenes.load_split(split)
+        (folder / split).mkdir()
+        lines = []
+        for index in range(number):
+            drawn.load(index).save(folder / split / f"{index}.png")
+            lines.append({"image": f"{index}.png", "captions": drawn.captions[index]})
+        text = "\n".join(json.dumps(line) for line in lines)
+        (folder / split / "captions.jsonl").write_text(text)
+    (folder / "space.py").write_text(SPACE)
+    return folder
+
+
+def run(*args: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "orchestrator", *args]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
+
+
+def sweep_args(photos: Path, out: Path, engine: str) -> list[str]:
+    return [
+        *("sweep", "retrieval", "--data", f"folder:{photos}", "--out", str(out)),
+        *("--space", str(photos / "space.py"), "--name", "s", "--engine", engine, "--seeds", "2"),
+    ]
+
+
+def metrics(out: Path) -> dict[str, dict[str, float]]:
+    rows = read_sweep(str(out), "retrieval", "s").rows()
+    assert all(row["status"] == "finished" for row in rows)
+    return {
+        row["trial_id"]: {k: v for k, v in row.items() if k.startswith(("metric.", "best."))}
+        for row in rows
+    }
+
+
+@pytest.fixture(scope="module")
+def local(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("local")
+    done = run(*sweep_args(photos, out, "local"))
+    assert done.returncode == 0, done.stderr
+    assert "best first" in done.stdout
+    return out
+
+
+def test_both_engines_give_the_same_numbers(photos: Path, local: Path, tmp_path: Path) -> None:
+    done = run(*sweep_args(photos, tmp_path, "ray"))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    ours, theirs = metrics(tmp_path), metrics(local)
+    assert ours.keys() == theirs.keys()
+    assert len(ours) == 8
+    for trial_id, expected in theirs.items():
+        assert ours[trial_id] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_second_run_computes_nothing(photos: Path, local: Path) -> None:
+    began = metrics(local)
+    done = run(*sweep_args(photos, local, "local"))
+    assert done.returncode == 0
+    assert "done already" in done.stdout
+    assert "computed in" not in done.stdout.split("Shared work")[0]
+    assert metrics(local) == began
+
+
+def test_another_sweep_in_the_same_out_reuses_the_trials(photos: Path, local: Path) -> None:
+    args = sweep_args(photos, local, "local")
+    args[args.index("s", 5)] = "other"
+    assert run(*args).returncode == 0
+    rows = read_sweep(str(local), "retrieval", "other").rows()
+    assert len(rows) == 8
+    assert {row["reused_from"] for row in rows} == {"retrieval/s"}
+
+
+def test_killed_and_run_again_gives_the_undisturbed_table(
+    photos: Path, local: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "orchestrator", *sweep_args(photos, tmp_path, "local")]
+    for _ in range(2):
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            deadline = time.monotonic() + 120
+            checkpoints = tmp_path / ".checkpoints"
+            while not any(checkpoints.glob("*.safetensors")) and process.poll() is None:
+                assert time.monotonic() < deadline
+                time.sleep(0.005)
+            os.kill(process.pid, signal.SIGKILL)
+    assert run(*command[3:]).returncode == 0
+    assert metrics(tmp_path) == pytest.approx(metrics(local))
+    assert not list((tmp_path / ".checkpoints").glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_a_search_stops_at_its_number_and_goes_on(
+    photos: Path, tmp_path: Path, engine: str
+) -> None:
+    args = [
+        *("sweep", "retrieval", "--data", f"folder:{photos}", "--out", str(tmp_path)),
+        *("--space", "search", "--name", "s", "--engine", engine),
+    ]
+    assert run(*args, "--trials", "4").returncode == 0
+    rows = read_sweep(str(tmp_path), "retrieval", "s").rows()
+    assert len(rows) == 4
+    assert {row["status"] for row in rows} <= {"finished", "stopped"}
+    assert run(*args, "--trials", "5").returncode == 0
+    assert len(read_sweep(str(tmp_path), "retrieval", "s").rows()) == 5
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["sweep", "retreival"], "did you mean 'retrieval'"),
+        (["sweep", "retrieval", "--set", "lrr=1"], "did you mean 'lr'"),
+        (["sweep", "retrieval", "--set", "lr"], "name=value"),
+        (["sweep", "retrieval", "--set", "lr=fast"], "takes float"),
+        (["sweep", "retrieval", "--set", "lr=-1"], "`lr > 0` must hold"),
+        (["sweep", "retrieval", "--set", "augment=maybe"], "true or false"),
+        (["sweep", "retrieval", "--set", "split=dev"], "scenes have the splits"),
+        (["sweep", "retrieval", "--space", "nothing"], "report, grid, search or a FILE.py"),
+        (["sweep", "retrieval", "--space", "missing.py"], "no such space file"),
+        (["sweep", "retrieval", "--engine", "slurm"], "ray or local"),
+        (["sweep", "retrieval", "--seeds", "0"], "at least 1"),
+        (["sweep", "retrieval", "--budget", "soon"], "90s, 30m or 2h"),
+        (["sweep", "retrieval", "--data", "coco"], "--data takes scenes"),
+        (["sweep", "retrieval", "--data", "karpathy:/nowhere"], "no such folder"),
+        (["sweep", "retrieval", "--model", "/nowhere"], "no such model folder"),
+        (["sweep", "retrieval", "--model", "tests"], "no config.json"),
+        (["sweep", "retrieval", "--name", "../up"], "a name is letters"),
+        (["sweep", "retrieval", "--sed", "1"], "No such option"),
+        (["sweep", "retrieval", "--gpus-per-trial", "3"], "--gpus-per-trial <= 1"),
+        (["report", "--format", "pdf"], "--format takes"),
+        (["report"], "no sweeps under"),
+    ],
+)
+def test_a_wrong_request_is_one_line_and_exit_2(
+    args: list[str], message: str, tmp_path: Path
+) -> None:
+    done = run(*args, "--out", str(tmp_path / "runs"))
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == ""
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_dry_run_names_every_trial_and_writes_nothing(tmp_path: Path) -> None:
+    done = run("sweep", "retrieval", "--dry-run", "--seeds", "2", "--out", str(tmp_path / "runs"))
+    assert done.returncode == 0
+    assert "14 trials, 0 of them done" in done.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+def test_help_report_and_dry_run_load_no_torch_ray_or_optuna(local: Path) -> None:
+    code = (
+        "import sys; from orchestrator.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'transformers', 'ray', 'optuna'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    for args in (["--help"], ["report", "--out", str(local)], ["sweep", "retrieval", "--dry-run"]):
+        command = [sys.executable, "-c", code, *args]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_task_loads_neither_engine_nor_torch() -> None:
+    code = (
+        "import sys, tasks.retrieval.task\n"
+        "bad = {'torch', 'ray', 'optuna', 'orchestrator', 'results'} & set(sys.modules)\n"
+        "sys.exit(str(bad) if bad else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_grids_are_products_and_unions() -> None:
+    assert expand_grid({"a": [1, 2], "b": [3]}, "g") == [{"a": 1, "b": 3}, {"a": 2, "b": 3}]
+    assert expand_grid([{"a": [1]}, {"b": [2]}], "g") == [{"a": 1}, {"b": 2}]
+    for bad in ({"a": []}, {"a": "xy"}, {"a": 3}, []):
+        with pytest.raises(RequestError):
+            expand_grid(bad, "g")  # type: ignore[arg-type]
+
+
+def test_the_shipped_model_gives_its_recorded_scores() -> None:
+    from tasks.assets.recipe import SHIPPED, measure
+
+    recorded = json.loads((SHIPPED / "scores.json").read_text())
+    assert recorded["generator"] == scenes.fingerprint()
+    assert sum(f.stat().st_size for f in SHIPPED.iterdir()) <= 6_000_000
+    for name, value in measure(SHIPPED).items():
+        assert math.isclose(value, recorded[name], rel_tol=0.03), name

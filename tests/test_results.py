@@ -1,0 +1,225 @@
+"""The store survives kill -9, the statistics cover what they claim, the tables say what is there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from scipy import stats
+
+from results.export import FORMATS
+from results.reading import find_sweeps, known_trials, read_sweep
+from results.statistics import estimate, is_tie, wilson
+from results.store import SweepStore, TrialResult, check_name
+from results.summary import summarise
+from results.tables import render
+from tasks.contract import StoreError
+
+PARAMS = {"lr": "float"}
+
+
+def result(number: int, lr: float = 0.1, seed: int = 0, hits: int = 5) -> TrialResult:
+    row: dict[str, Any] = {
+        "trial_id": f"t{number}",
+        "seed": seed,
+        "status": "finished",
+        "reason": None,
+        "reused_from": None,
+        "model_fingerprint": "m",
+        "data_fingerprint": "d",
+        "num_steps": 1,
+        "param.lr": lr,
+        "metric.r1": hits / 10,
+    }
+    steps = [{"trial_id": f"t{number}", "seed": seed, "at": 1, "metric.r1": hits / 10}]
+    ranks = [1] * hits + [2] * (10 - hits)
+    samples = {"direction": ["i2t"] * 10, "query": list(range(10)), "rank": ranks}
+    return TrialResult(trial=row, steps=steps, samples=samples)
+
+
+def manifest(**more: Any) -> dict[str, Any]:
+    return {
+        "task": "toy",
+        "name": "s",
+        "model": {"name": "m", "fingerprint": "m"},
+        "data": {"name": "d", "fingerprint": "d"},
+        "metric": {"name": "r1", "label": "R@1", "direction": "maximize"},
+        "columns": [
+            {"key": "param.lr", "label": "lr", "format": "scientific", "pick": "last"},
+            {"key": "metric.r1", "label": "R@1", "format": "percent", "pick": "last"},
+        ],
+        "paired": [
+            {
+                "metric": "r1",
+                "unit": "query",
+                "value": "rank",
+                "at_most": 1,
+                "where": ["direction", "i2t"],
+            }
+        ],
+        "seeds": [0],
+        "tables": [],
+        "shared": [],
+    } | more
+
+
+def test_pandas_reads_the_tables_as_they_stand(tmp_path: Path) -> None:
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    store.add([result(1), result(2, lr=0.2)])
+    store.add([result(3, lr=0.3)])
+    trials = pd.read_parquet(Path(store.path) / "trials")
+    assert sorted(trials["trial_id"]) == ["t1", "t2", "t3"]
+    assert trials["param.lr"].dtype == np.float64
+    store.compact()
+    assert sorted(pd.read_parquet(Path(store.path) / "trials")["trial_id"]) == ["t1", "t2", "t3"]
+
+
+def test_equal_sample_rows_of_one_trial_are_all_kept(tmp_path: Path) -> None:
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    twice = TrialResult(
+        trial=result(1).trial, steps=result(1).steps, samples={"caption": ["a dog", "a dog"]}
+    )
+    store.add([twice])
+    store.add([result(2)])
+    store.compact()
+    store.write_manifest(manifest())
+    sweep = read_sweep(str(tmp_path), "toy", "s")
+    assert sum(row["trial_id"] == "t1" for row in sweep.samples.to_pylist()) == 2
+
+
+def test_a_damaged_part_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    store.add([result(1)])
+    store.write_manifest(manifest())
+    (Path(store.path) / "trials" / "bad.parquet").write_bytes(b"PAR1 cut short")
+    sweep = read_sweep(str(tmp_path), "toy", "s")
+    assert sweep.trials["trial_id"].to_pylist() == ["t1"]
+    assert [Path(p).name for p in sweep.damaged] == ["bad.parquet"]
+
+
+WRITER = """
+import sys
+sys.path[:0] = [{root!r}, {tests!r}]
+from test_results import PARAMS, result
+from results.store import SweepStore
+store = SweepStore({out!r}, "toy", "s", PARAMS)
+for number in range(int(sys.argv[1]), 10**6):
+    store.add([result(number)])
+    print(number, flush=True)
+    if number % 7 == 0:
+        store.compact()
+"""
+
+
+def test_kill_9_loses_no_acknowledged_trial(tmp_path: Path) -> None:
+    tests = Path(__file__).parent
+    code = WRITER.format(root=str(tests.parent), tests=str(tests), out=str(tmp_path))
+    SweepStore(str(tmp_path), "toy", "s", PARAMS).write_manifest(manifest())
+    acknowledged, rng = 0, np.random.default_rng(0)
+    for _ in range(8):
+        command = [sys.executable, "-c", code, str(acknowledged)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+            assert writer.stdout is not None
+            assert writer.stdout.readline()
+            time.sleep(rng.uniform(0.0, 0.4))
+            os.kill(writer.pid, signal.SIGKILL)
+            told = writer.stdout.read().split()
+        acknowledged = int(told[-1]) + 1 if told else acknowledged + 1
+        sweep = read_sweep(str(tmp_path), "toy", "s")
+        ids = sweep.trials["trial_id"].to_pylist()
+        assert set(ids) >= {f"t{number}" for number in range(acknowledged)}
+        assert len(ids) == len(set(ids))
+        assert not sweep.damaged
+        assert set(sweep.steps["trial_id"].to_pylist()) >= set(ids)
+    assert acknowledged > 8
+
+
+def test_sweeps_are_found_and_their_trials_known(tmp_path: Path) -> None:
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    store.write_manifest(manifest())
+    store.add([result(1)])
+    assert find_sweeps(str(tmp_path)) == [("toy", "s")]
+    assert known_trials(str(tmp_path), "toy")["t1"][0] == "s"
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "", "-x", ".hidden", "a" * 200, "a\nb"])
+def test_names_that_leave_the_folder_are_refused(name: str) -> None:
+    with pytest.raises(StoreError, match="a name is letters"):
+        check_name(name)
+
+
+# --- statistics -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("hits", "number"), [(0, 10), (10, 10), (3, 40), (700, 1449)])
+def test_wilson_is_scipys(hits: int, number: int) -> None:
+    expected = stats.binomtest(hits, number).proportion_ci(method="wilson")
+    ours = wilson(hits / number, number)
+    assert (ours.low, ours.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(400):
+        ability = rng.normal(0.5, 0.1, (200, 1)) + rng.normal(0, 0.02, (1, 5))
+        scores = (rng.random((200, 5)) < ability).astype(float)
+        found = estimate(scores)
+        covered += found.low <= 0.5 <= found.high
+    assert 0.88 <= covered / 400 <= 0.99
+
+
+def test_a_paired_difference_that_a_lone_interval_would_miss() -> None:
+    rng = np.random.default_rng(1)
+    hard = rng.random((500, 1))
+    one = (hard < 0.5).astype(float)
+    other = (hard < 0.54).astype(float)
+    assert not is_tie(one, other)
+    assert estimate(one).high > estimate(other).low
+    assert is_tie(one, one)
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def rendered(tmp_path: Path, width: int) -> str:
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    store.add([result(1, 0.1, hits=9), result(2, 0.2, hits=8), result(3, 0.3, hits=1)])
+    rows = [
+        {"label": None, "params": {"lr": lr}, "report": {"metric.r1": number}}
+        for lr, number in ((0.1, 0.5838), (0.2, 0.4), (0.3, 0.3), (0.1, 0.5935), (0.9, 0.2))
+    ]
+    store.write_manifest(manifest(tables=[{"title": "T", "note": "", "rows": rows}]))
+    console = Console(width=width, record=True, color_system=None, file=open(os.devnull, "w"))
+    console.print(render(read_sweep(str(tmp_path), "toy", "s")))
+    console.file.close()
+    return console.export_text()
+
+
+def test_cells_of_the_summary(tmp_path: Path) -> None:
+    text = rendered(tmp_path, 80)
+    lines = [line.split() for line in text.splitlines()]
+    best = next(line for line in lines if line[:1] == ["0.1"])
+    assert best[1:3] == ["★", "90.00"]
+    assert best[-2:] == ["58.38,", "59.35"]  # one configuration, run twice by the report
+    assert next(line for line in lines if line[:1] == ["0.2"])[1:3] == ["≈", "80.00"]
+    assert next(line for line in lines if line[:1] == ["0.3"])[1] == "10.00"
+    assert next(line for line in lines if line[:1] == ["0.9"])[-3:] == ["not", "run", "yet"]
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_exports_hold_the_same_cells(tmp_path: Path) -> None:
+    rendered(tmp_path, 80)
+    tables = summarise(read_sweep(str(tmp_path), "toy", "s"))
+    for name, export in FORMATS.items():
+        text = export(tables)
+        assert ("0.9" in text) if name == "json" else ("90.00" in text and "58.38" in text)

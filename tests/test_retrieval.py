@@ -1,0 +1,168 @@
+"""Ranks against a slow oracle, AdamW against torch's, and a state saved between all steps."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from orchestrator.checkpoints import decode, encode
+from tasks.contract import Source, Trial
+from tasks.retrieval import stages, training
+from tasks.retrieval.params import Params
+from tasks.retrieval.ranks import rank_pairs, recalls
+
+
+def slow_ranks(
+    images: np.ndarray, texts: np.ndarray, owner: np.ndarray
+) -> tuple[list[int], list[int]]:
+    i2t, t2i = [], []
+    for i, image in enumerate(images):
+        scores = [float(image @ text) for text in texts]
+        best = max(score for score, own in zip(scores, owner, strict=True) if own == i)
+        wrong = [score for score, own in zip(scores, owner, strict=True) if own != i]
+        i2t.append(1 + sum(score >= best for score in wrong))
+    for text, own in zip(texts, owner, strict=True):
+        scores = [float(image @ text) for image in images]
+        wrong = [score for i, score in enumerate(scores) if i != own]
+        t2i.append(1 + sum(score >= scores[own] for score in wrong))
+    return i2t, t2i
+
+
+@pytest.mark.parametrize("counts", [[1, 1, 1, 1, 1], [5, 5, 5], [1, 3, 2, 4], [2]])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("chunk", [2, 1024])
+def test_ranks_equal_the_slow_oracle_with_ties(counts: list[int], dtype: type, chunk: int) -> None:
+    rng = np.random.default_rng(len(counts))
+    # Small whole numbers: products are exact, and ties are many.
+    images = rng.integers(-1, 2, (len(counts), 3)).astype(dtype)
+    texts = rng.integers(-1, 2, (sum(counts), 3)).astype(dtype)
+    owner = np.repeat(np.arange(len(counts)), counts)
+    i2t, t2i = rank_pairs(images, texts, owner, chunk=chunk)
+    assert (i2t.tolist(), t2i.tolist()) == slow_ranks(images, texts, owner)
+
+
+def test_equal_scores_everywhere_are_the_worst_rank() -> None:
+    same = np.ones((4, 2), dtype=np.float32)
+    i2t, t2i = rank_pairs(same, same, np.arange(4))
+    assert i2t.tolist() == t2i.tolist() == [4, 4, 4, 4]
+    assert recalls(i2t, t2i)["rsum"] == 2 * 100 * 2  # R@5 and R@10, both ways
+
+
+def test_adamw_is_torchs() -> None:
+    torch.manual_seed(0)
+    start = {"a": torch.randn(4, 3), "b": torch.randn(4)}
+    ours = {k: v.clone() for k, v in start.items()}
+    means = {k: torch.zeros_like(v) for k, v in start.items()}
+    squares = {k: torch.zeros_like(v) for k, v in start.items()}
+    theirs = [torch.nn.Parameter(v.clone()) for v in start.values()]
+    optimiser = torch.optim.AdamW(theirs, lr=0.1, weight_decay=0.3)
+    for step in range(1, 8):
+        gradients = tuple(torch.randn_like(v) for v in start.values())
+        for parameter, gradient in zip(theirs, gradients, strict=True):
+            parameter.grad = gradient.clone()
+        optimiser.step()
+        training._adamw(ours, gradients, means, squares, 0.1, 0.3, step)
+    for mine, expected in zip(ours.values(), theirs, strict=True):
+        torch.testing.assert_close(mine, expected.detach(), rtol=1e-5, atol=1e-6)
+
+
+def make_trial(**params: object) -> Trial:
+    source = Source(name="x", fingerprint="x")
+    return Trial(
+        task="retrieval",
+        version="1",
+        params=Params(**{"lr": 1e-2, "batch_size": 8, "augment": False} | params),  # type: ignore[arg-type]
+        seed=3,
+        model=source,
+        data=source,
+    )
+
+
+def make_inputs(trial: Trial, num_images: int = 40) -> dict:
+    rng = np.random.default_rng(0)
+    hidden = rng.normal(size=(num_images, 6))
+    images = (hidden @ rng.normal(size=(6, 12))).astype(np.float32)
+    texts = (np.repeat(hidden, 2, 0) @ rng.normal(size=(6, 10))).astype(np.float32)
+    captions = {
+        "features": texts,
+        "row": np.arange(2 * num_images),
+        "owner": np.repeat(np.arange(num_images), 2),
+    }
+    heads = {
+        "image.weight": np.zeros((5, 12), np.float32),
+        "image.bias": np.zeros(5, np.float32),
+        "text.weight": np.zeros((5, 10), np.float32),
+        "text.bias": np.zeros(5, np.float32),
+    }
+    values = {"encode_images": {"features": images}, "encode_texts": captions}
+    return {s: values.get(s.function.__name__, heads) for s in stages.needed(trial)}
+
+
+@pytest.mark.parametrize("learn", [False, True])
+def test_a_state_saved_between_all_steps_changes_nothing(learn: bool) -> None:
+    trial = make_trial(start="random", epochs=4, learn_temperature=learn)
+    inputs = make_inputs(trial)
+    straight = resumed = training.start(trial, inputs, "cpu")
+    for _ in range(4):
+        straight, expected = training.advance(trial, straight, inputs, "cpu")
+        resumed, _ = decode(encode(resumed, []), "cpu")
+        resumed, step = training.advance(trial, resumed, inputs, "cpu")
+        assert step.metrics == expected.metrics
+    assert step.done
+    assert step.at == 4
+    assert step.samples == expected.samples
+
+
+def test_training_learns_and_seeds_differ() -> None:
+    trial = make_trial(start="random", epochs=15)
+    inputs = make_inputs(trial)
+    state = training.start(trial, inputs, "cpu")
+    losses, recall = [], 0.0
+    for _ in range(15):
+        state, step = training.advance(trial, state, inputs, "cpu")
+        losses.append(step.metrics["loss"])
+        recall = step.metrics["i2t_r1"]
+    assert losses[-1] < losses[0] / 2
+    assert recall > 0.5
+    other = dataclasses.replace(trial, seed=4)
+    again = training.start(other, make_inputs(other), "cpu")
+    first = training.start(trial, inputs, "cpu")
+    assert not torch.equal(again.arrays["weight.image.weight"], first.arrays["weight.image.weight"])
+
+
+@pytest.mark.parametrize(
+    ("values", "rule"),
+    [
+        ({"lr": 0.0}, "lr > 0"),
+        ({"lr": float("nan")}, "lr > 0"),
+        ({"weight_decay": -1.0}, "weight_decay >= 0"),
+        ({"epochs": -1}, "epochs >= 0"),
+        ({"temperature": 0.0}, "temperature > 0"),
+        ({"batch_size": 1}, "batch_size >= 2"),
+        ({"start": "warm"}, "one of pretrained, random"),
+        ({"split": "train"}, "must not be train"),
+    ],
+)
+def test_params_refuse_what_makes_no_sense(values: dict, rule: str) -> None:
+    with pytest.raises(ValueError, match=rule):
+        Params(**values)
+
+
+def test_a_checkpoint_without_heads_is_refused(tmp_path: Path) -> None:
+    from transformers import BlipConfig, BlipForConditionalGeneration
+
+    from tasks.contract import ModelError
+    from tasks.models.dual import check_heads
+
+    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+    config = BlipConfig(
+        text_config=small | {"num_attention_heads": 2, "vocab_size": 40},
+        vision_config=small | {"num_attention_heads": 2, "image_size": 16, "patch_size": 8},
+    )
+    BlipForConditionalGeneration(config).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"text_proj\.weight.*--set start=random"):
+        check_heads(str(tmp_path))
