@@ -66,13 +66,14 @@ def decode(blob: bytes, device: str) -> tuple[State, list[TimedStep]]:
 
         loaded = safetensors.torch.load(blob)
         arrays = {
-            key: value.to(device) if kinds[key] == "torch" else value.numpy()
-            for key, value in loaded.items()
+            key: loaded[key].to(device) if kind == "torch" else loaded[key].numpy()
+            for key, kind in kinds.items()  # in the order they were saved in
         }
     else:
         import safetensors.numpy
 
-        arrays = dict(safetensors.numpy.load(blob))
+        loaded_numpy = safetensors.numpy.load(blob)
+        arrays = {key: loaded_numpy[key] for key in kinds}
     steps = [
         TimedStep(step=Step(at=s["at"], metrics=s["metrics"]), seconds=s["seconds"])
         for s in meta["steps"]

@@ -1,4 +1,4 @@
-"""The whole way on a small folder of scenes: both engines, killed and resumed, and asked wrongly."""
+"""The whole way on a small folder of scenes: both engines, killed, resumed, and asked wrongly."""
 
 from __future__ import annotations
 

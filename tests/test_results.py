@@ -1,7 +1,8 @@
-"""The store survives kill -9, the statistics cover what they claim, the tables say what is there."""
+"""The store survives kill -9, statistics cover what they claim, tables say what is there."""
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -199,9 +200,8 @@ def rendered(tmp_path: Path, width: int) -> str:
         for lr, number in ((0.1, 0.5838), (0.2, 0.4), (0.3, 0.3), (0.1, 0.5935), (0.9, 0.2))
     ]
     store.write_manifest(manifest(tables=[{"title": "T", "note": "", "rows": rows}]))
-    console = Console(width=width, record=True, color_system=None, file=open(os.devnull, "w"))
+    console = Console(width=width, record=True, color_system=None, file=io.StringIO())
     console.print(render(read_sweep(str(tmp_path), "toy", "s")))
-    console.file.close()
     return console.export_text()
 
 

@@ -82,7 +82,7 @@ def advance(trial: Trial, state: State, inputs: Inputs, device: str) -> tuple[St
 def _part(state: State, part: str) -> dict[str, Tensor]:
     return {
         name.removeprefix(f"{part}."): value
-        for name, value in state.arrays.items()
+        for name, value in sorted(state.arrays.items())
         if name.startswith(f"{part}.")
     }
 
