@@ -112,7 +112,10 @@ def test_killed_and_run_again_gives_the_undisturbed_table(
                 time.sleep(0.005)
             os.kill(process.pid, signal.SIGKILL)
     assert run(*command[3:]).returncode == 0
-    assert metrics(tmp_path) == pytest.approx(metrics(local))
+    resumed, undisturbed = metrics(tmp_path), metrics(local)
+    assert resumed.keys() == undisturbed.keys()
+    for trial_id, expected in undisturbed.items():
+        assert resumed[trial_id] == pytest.approx(expected, rel=1e-4)
     assert not list((tmp_path / ".checkpoints").glob("*.safetensors"))
 
 
