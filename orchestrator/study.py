@@ -70,12 +70,12 @@ class AdaptiveStudy:
         self._known_value = known_value
         self._by_trial: dict[str, list[_Configuration]] = {}
         self._queue: deque[Trial] = deque()
-        self._make_sampler = lambda offset: SAMPLERS[sampler](sampler_seed + offset)
+        self._sampler, self._sampler_seed = SAMPLERS[sampler], sampler_seed
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self.study = optuna.create_study(
                 direction=direction,
-                sampler=self._make_sampler(0),
+                sampler=self._sampler(sampler_seed),
                 pruner=optuna.pruners.SuccessiveHalvingPruner(),
             )
 
@@ -104,7 +104,7 @@ class AdaptiveStudy:
             )
             self._num_asked += 1
         # The same seed again would first ask for what the first run asked for.
-        self.study.sampler = self._make_sampler(self._num_asked)
+        self.study.sampler = self._sampler(self._sampler_seed + self._num_asked)
 
     def propose(self, limit: int) -> list[Trial]:
         """The next trials: seeds of configurations asked for, then further configurations."""
