@@ -6,7 +6,8 @@ import dataclasses
 import os
 import re
 import sys
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,6 +15,9 @@ from rich.table import Table
 
 from orchestrator import discovery
 from tasks.contract import RequestError, SweepError
+
+if TYPE_CHECKING:
+    from results.reading import Sweep
 
 app = typer.Typer(
     add_completion=False,
@@ -177,28 +181,17 @@ def report(
     task: Annotated[str | None, typer.Option(help="Only sweeps of this task.")] = None,
     out: Annotated[str, typer.Option(help="Where the results are.")] = "runs",
     format_: Annotated[
-        str, typer.Option("--format", help="terminal, markdown, latex, csv or json.")
+        str, typer.Option("--format", help="terminal, markdown, latex, csv, json or html.")
     ] = "terminal",
 ) -> int:
     """Print the tables of finished and running sweeps. Writes nothing."""
     from results.export import FORMATS
-    from results.reading import find_sweeps, read_sweep
     from results.summary import summarise
     from results.tables import render
 
     if format_ not in ("terminal", *FORMATS):
         raise RequestError(f"--format takes terminal, {', '.join(FORMATS)}, but got {format_!r}")
-    found = find_sweeps(out, task, name or ())
-    if name:
-        missing = sorted(set(name) - {each for _, each in find_sweeps(out, task)})
-        if missing:
-            known = sorted(each for _, each in find_sweeps(out, task))
-            raise RequestError(
-                f"no sweep named {missing[0]!r} under {out}; {discovery.suggest(missing[0], known)}"
-            )
-    if not found:
-        raise RequestError(f"no sweeps under {out}; run `python -m orchestrator sweep TASK` first")
-    sweeps = [read_sweep(out, each, sweep_name) for each, sweep_name in found]
+    sweeps = _find_sweeps(out, task, name or ())
     if format_ == "terminal":
         console = Console()
         for one in sweeps:
@@ -206,4 +199,53 @@ def report(
             console.print(render(one))
     else:
         print(FORMATS[format_]([table for one in sweeps for table in summarise(one)]), end="")
+    return 0
+
+
+def _find_sweeps(out: str, task: str | None, names: Sequence[str]) -> list[Sweep]:
+    """The sweeps of these names, or all; RequestError where there is none."""
+    from results.reading import find_sweeps, read_sweep
+
+    known = find_sweeps(out, task)
+    if not known:
+        of = f" of {task}" if task else ""
+        raise RequestError(
+            f"no sweeps{of} under {out}; run `python -m orchestrator sweep TASK` first"
+        )
+    for name in names:
+        if name not in {each for _, each in known}:
+            near = discovery.suggest(name, sorted({each for _, each in known}))
+            raise RequestError(f"no sweep named {name!r} under {out}; {near}")
+    return [read_sweep(out, *found) for found in known if not names or found[1] in names]
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A sweep.")],
+    trial: Annotated[
+        str | None, typer.Argument(help="One of its trials: its id, or how it begins.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="Of this task, where names are alike.")] = None,
+    out: Annotated[str, typer.Option(help="Where the results are.")] = "runs",
+    save: Annotated[
+        str | None, typer.Option(help="Write the curves to FILE.png or FILE.svg.")
+    ] = None,
+) -> int:
+    """One sweep's origin and trials, or one trial's parameters, curve and samples."""
+    from results.show import find_trial, render_sweep, render_trial, sweep_figure
+
+    found = _find_sweeps(out, task, [name])
+    if len(found) > 1:
+        tasks_ = ", ".join(str(one.manifest["task"]) for one in found)
+        raise RequestError(f"{name!r} is a sweep of {tasks_}: say which with --task")
+    if save and not save.endswith((".png", ".svg")):
+        raise RequestError(f"--save takes FILE.png or FILE.svg, but got {save!r}")
+    row = find_trial(found[0], trial) if trial else None
+    if save:
+        figure = sweep_figure(found[0], [row] if row else found[0].rows())
+        try:
+            figure.savefig(save)
+        except OSError as error:
+            raise RequestError(f"{save} cannot be written: {error.strerror}") from error
+    Console().print(render_trial(found[0], row) if row else render_sweep(found[0]))
     return 0

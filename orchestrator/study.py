@@ -13,7 +13,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import optuna
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
@@ -191,16 +191,3 @@ def mirror(trials: Sequence[FrozenTrial], direction: Direction, path: str, name:
         study = optuna.create_study(storage=storage, study_name=name, direction=direction)
         study.add_trials([t for t in trials if t.state.is_finished()])
     os.replace(beside, path)
-
-
-def as_frozen(params: Mapping[str, Any], value: float | None) -> FrozenTrial:
-    """A listed trial as Optuna's record of one, each parameter a categorical of its value."""
-    plain = {k: v for k, v in params.items() if v is not None}
-    return create_trial(
-        params=plain,
-        distributions={
-            k: optuna.distributions.CategoricalDistribution([v]) for k, v in plain.items()
-        },
-        value=value,
-        state=TrialState.FAIL if value is None else TrialState.COMPLETE,
-    )

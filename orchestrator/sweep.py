@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -447,8 +447,3 @@ def _interruptible(budget: Budget, view: SweepView) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def with_task(request: Request, task: str) -> Request:
-    """The same request for another task."""
-    return replace(request, task=task)

@@ -1,9 +1,10 @@
-"""The summary tables for elsewhere: Markdown, LaTeX, CSV, JSON."""
+"""The summary tables for elsewhere: Markdown, LaTeX, CSV, JSON, HTML."""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
+import html
 import io
 import json
 from collections.abc import Callable, Sequence
@@ -84,9 +85,44 @@ def to_json(tables: Sequence[SummaryTable]) -> str:
     return json.dumps([dataclasses.asdict(table) for table in tables], indent=1) + "\n"
 
 
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 70em; padding: 0 1em; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .25em .8em; text-align: right; white-space: nowrap; }
+thead { border-bottom: 2px solid; } tbody tr { border-bottom: 1px solid #8883; }
+.best { font-weight: 600; } .caption { opacity: .7; margin: .2em 0; }
+@media (prefers-color-scheme: dark) { body { background: #111; color: #ddd; } }
+"""
+
+
+def to_html(tables: Sequence[SummaryTable]) -> str:
+    """One page that needs nothing else."""
+    parts = []
+    for table in tables:
+        headings, rows = _cells(table)
+        head = "".join(f'<th scope="col">{html.escape(heading)}</th>' for heading in headings)
+        lines = []
+        for cells, row in zip(rows, table.rows, strict=True):
+            best = ' class="best"' if row.mark == "best" else ""
+            lines.append(f"<tr{best}>{''.join(f'<td>{html.escape(c)}</td>' for c in cells)}</tr>")
+        captions = [f'<p class="caption">{html.escape(line)}</p>' for line in table.caption]
+        parts += [
+            f"<h2>{html.escape(table.title)}</h2>",
+            f'<div class="wide"><table><thead><tr>{head}</tr></thead>',
+            f"<tbody>{''.join(lines)}</tbody></table></div>",
+            *captions,
+        ]
+    top = '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Sweeps</title>'
+    view = '<meta name="viewport" content="width=device-width">'
+    body = "\n".join(parts)
+    return f"{top}{view}<style>{_STYLE}</style></head><body>\n{body}\n</body></html>\n"
+
+
 FORMATS: dict[str, Callable[[Sequence[SummaryTable]], str]] = {
     "markdown": to_markdown,
     "latex": to_latex,
     "csv": to_csv,
     "json": to_json,
+    "html": to_html,
 }

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import draw_folder
 
 from orchestrator.plan import expand_grid
 from results.reading import read_sweep
@@ -26,16 +27,7 @@ GRID = {"start": ["pretrained", "random"], "lr": [1e-3, 1e-2], "epochs": [2]}
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("photos")
-    for split, number in (("train", 48), ("val", 24)):
-        drawn = scenes.load_split(split)
-        (folder / split).mkdir()
-        lines = []
-        for index in range(number):
-            drawn.load(index).save(folder / split / f"{index}.png")
-            lines.append({"image": f"{index}.png", "captions": drawn.captions[index]})
-        text = "\n".join(json.dumps(line) for line in lines)
-        (folder / split / "captions.jsonl").write_text(text)
+    folder = draw_folder(tmp_path_factory.mktemp("photos"), train=48, val=24)
     (folder / "space.py").write_text(SPACE)
     return folder
 

@@ -97,6 +97,7 @@ def make_inputs(trial: Trial, num_images: int = 40) -> dict:
         "image.bias": np.zeros(5, np.float32),
         "text.weight": np.zeros((5, 10), np.float32),
         "text.bias": np.zeros(5, np.float32),
+        "widths": np.array([12, 10]),
     }
     values = {"encode_images": {"features": images}, "encode_texts": captions}
     return {s: values.get(s.function.__name__, heads) for s in stages.needed(trial)}
@@ -156,7 +157,7 @@ def test_a_checkpoint_without_heads_is_refused(tmp_path: Path) -> None:
     from transformers import BlipConfig, BlipForConditionalGeneration
 
     from tasks.contract import ModelError
-    from tasks.models.dual import check_heads
+    from tasks.models.families import check_weights
 
     small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
     config = BlipConfig(
@@ -164,5 +165,5 @@ def test_a_checkpoint_without_heads_is_refused(tmp_path: Path) -> None:
         vision_config=small | {"num_attention_heads": 2, "image_size": 16, "patch_size": 8},
     )
     BlipForConditionalGeneration(config).save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match=r"text_proj\.weight.*--set start=random"):
-        check_heads(str(tmp_path))
+    with pytest.raises(ModelError, match="no weights for its text_encoder"):
+        check_weights(str(tmp_path), heads=False)

@@ -5,7 +5,11 @@ style ``pretrain``: a captioner (text_decoder) and a contrastive encoder (text_e
 projections). Their union is saved as one folder in Hugging Face's format, fp16, so that
 ``BlipForConditionalGeneration`` and ``BlipForImageTextRetrieval`` both load it as it stands.
 
-B batch, T tokens, S image tokens, D width
+Two things make the image encoder see within minutes instead of hours: its position embeddings start
+as sines and cosines of the patch's place (Dosovitskiy et al. 2021 learn them; He et al. 2022 start
+so), and linear probes on [CLS], thrown away afterwards, are trained to tell the scene's attributes.
+
+B batch, T tokens, S image tokens, D width, A attributes of a scene
 """
 
 from __future__ import annotations
@@ -36,6 +40,8 @@ from transformers import (
 
 from tasks.datasets import scenes
 from tasks.datasets.base import Split
+from tasks.memory import keep_freed_memory
+from tasks.retrieval.ranks import rank_pairs, recalls
 
 SHIPPED = Path(__file__).parent / "blip-scenes"
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
@@ -90,6 +96,7 @@ def build_config(tokenizer: BertTokenizerFast) -> BlipConfig:
         "num_attention_heads": 4,
         "image_size": scenes.SIZE,
         "patch_size": 8,
+        "initializer_range": 0.02,  # BLIP's default, 1e-10, starts the image encoder at zero
     }
     return BlipConfig(
         text_config=text, vision_config=vision, projection_dim=128, image_text_hidden_size=64
@@ -111,19 +118,49 @@ def normalise(pixels: Tensor) -> Tensor:
     return (pixels.float() / 255 - mean) / std
 
 
+#: What a scene can be in each respect, in the order of ``attributes``.
+_THING: tuple[tuple[str, ...], ...] = (
+    tuple(scenes.COLOURS),
+    scenes.SHAPES,
+    tuple(scenes.SIZES["pretrain"]),
+)
+ATTRIBUTES = (*_THING, *_THING, scenes.RELATIONS, tuple(scenes.GROUNDS["pretrain"]))
+
+
+def attributes(scene: scenes.Scene) -> list[int]:
+    """The scene's place in each of ``ATTRIBUTES``."""
+    things = [(t.colour, t.shape, t.size) for t in (scene.first, scene.second)]
+    values = (*things[0], *things[1], scene.relation, scene.ground)
+    return [options.index(value) for options, value in zip(ATTRIBUTES, values, strict=True)]
+
+
+def sinusoidal_positions(side: int, width: int) -> Tensor:
+    """Sines and cosines of a patch's row and column [side * side, width] (He et al. 2022)."""
+    frequency = 10_000 ** -(torch.arange(width // 4) / (width // 4))
+    angle = torch.arange(side)[:, None] * frequency
+    one = torch.cat([angle.sin(), angle.cos()], dim=1)  # [side, width / 2]
+    rows, columns = one.repeat_interleave(side, 0), one.repeat(side, 1)
+    return torch.cat([rows, columns], dim=1)
+
+
 class Learner:
     """The captioner and the retrieval model, sharing one image encoder."""
 
     def __init__(self, config: BlipConfig) -> None:
         torch.manual_seed(0)
         self.captioner = BlipForConditionalGeneration(config)
+        vision = config.vision_config
+        self.probes = torch.nn.Linear(vision.hidden_size, sum(map(len, ATTRIBUTES)))
+        places = sinusoidal_positions(vision.image_size // vision.patch_size, vision.hidden_size)
+        with torch.no_grad():  # half as strong as a patch's own content
+            self.captioner.vision_model.embeddings.position_embedding[0, 1:] = places / 2
         self.retrieval = BlipForImageTextRetrieval(config)
         self.retrieval.vision_model = self.captioner.vision_model
         self.log_scale = torch.nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
     def parameters(self) -> list[torch.nn.Parameter]:
         """Every trained parameter, once."""
-        models = (self.captioner, self.retrieval)
+        models = (self.captioner, self.retrieval, self.probes)
         unique = {id(p): p for model in models for p in model.parameters()}
         return [*unique.values(), self.log_scale]
 
@@ -140,19 +177,24 @@ class Learner:
         states = self.retrieval.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         return F.normalize(self.retrieval.text_proj(states[:, 0]), dim=-1)
 
-    def losses(self, pixels: Tensor, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Captioning and contrastive loss of a batch."""
+    def losses(
+        self, pixels: Tensor, ids: Tensor, mask: Tensor, truth: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Captioning, contrastive and attribute loss of a batch; ``truth`` is [B, A]."""
         states = self.image_states(pixels)
         labels = ids.masked_fill(mask == 0, -100)
         logits = self.captioner.text_decoder(
             input_ids=ids, attention_mask=mask, encoder_hidden_states=states
         ).logits
-        captioning = F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
+        captioning = F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten())
         scale = self.log_scale.clamp(max=math.log(100)).exp()
-        similarity = scale * self.embed_images(states) @ self.embed_texts(ids, mask).T
+        images, texts = self.embed_images(states), self.embed_texts(ids, mask)
+        similarity = scale * images.float() @ texts.float().T
         target = torch.arange(len(ids))
         contrastive = F.cross_entropy(similarity, target) + F.cross_entropy(similarity.T, target)
-        return captioning, contrastive / 2
+        told = self.probes(states[:, 0]).float().split([len(a) for a in ATTRIBUTES], dim=1)
+        probing = [F.cross_entropy(each, truth[:, k]) for k, each in enumerate(told)]
+        return captioning, contrastive / 2, torch.stack(probing).mean()
 
     def save(self, folder: Path, tokenizer: BertTokenizerFast) -> None:
         """The union of both models' weights, fp16, beside tokenizer and processor."""
@@ -185,7 +227,15 @@ def batches(number: int, size: int, rng: np.random.Generator) -> Iterator[np.nda
         yield order[first : first + size]
 
 
-def train(folder: Path, *, epochs: int, num_scenes: int, batch: int = 128) -> list[float]:
+def train(
+    folder: Path,
+    *,
+    epochs: int,
+    num_scenes: int,
+    batch: int = 128,
+    lr: float = 2e-3,
+    precision: str = "bfloat16",
+) -> list[float]:
     """Train and save; the mean total loss of each epoch."""
     began = time.perf_counter()
     tokenizer = build_tokenizer(folder)
@@ -196,13 +246,16 @@ def train(folder: Path, *, epochs: int, num_scenes: int, batch: int = 128) -> li
         drawing = progress.add_task("drawing", total=len(split))
         pixels = load_pixels(split, lambda: progress.advance(drawing))[:number]
         captions = split.captions[:number]
+        truth = torch.tensor(
+            [attributes(scenes.describe(i, "train", "pretrain")) for i in range(number)]
+        )
         learner = Learner(build_config(tokenizer))
         learner.captioner.train()
         learner.retrieval.train()
-        decayed = torch.optim.AdamW(learner.parameters(), lr=1e-3, weight_decay=0.02)
+        optimiser = torch.optim.AdamW(learner.parameters(), lr=lr, weight_decay=0.02, fused=True)
         per_epoch = number // batch
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            decayed, 1e-3, total_steps=epochs * per_epoch, pct_start=0.08
+            optimiser, lr, total_steps=epochs * per_epoch, pct_start=0.1
         )
         bar = progress.add_task("training", total=epochs * per_epoch)
         for epoch in range(epochs):
@@ -211,23 +264,25 @@ def train(folder: Path, *, epochs: int, num_scenes: int, batch: int = 128) -> li
             for chosen in batches(number, batch, rng):
                 texts = [captions[i][rng.integers(len(captions[i]))] for i in chosen]
                 encoded = tokenizer(texts, padding=True, return_tensors="pt")
-                captioning, contrastive = learner.losses(
-                    normalise(pixels[chosen]), encoded["input_ids"], encoded["attention_mask"]
-                )
-                loss = captioning + contrastive
-                decayed.zero_grad()
+                ids, mask = encoded["input_ids"], encoded["attention_mask"]
+                with torch.autocast("cpu", getattr(torch, precision)):
+                    parts = learner.losses(normalise(pixels[chosen]), ids, mask, truth[chosen])
+                captioning, contrastive, probing = parts
+                loss = captioning + contrastive + 2 * probing
+                optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
-                decayed.step()
+                optimiser.step()
                 schedule.step()
                 total += loss.item()
                 progress.update(
                     bar,
                     advance=1,
-                    description=f"training: caption {captioning:.2f}, contrast {contrastive:.2f}",
+                    description=f"training: caption {captioning:.2f}, contrast {contrastive:.2f}, "
+                    f"attributes {probing:.2f}",
                 )
             curve.append(total / per_epoch)
-            print(f"epoch {epoch + 1}: loss {curve[-1]:.3f}", flush=True)
+            progress.print(f"epoch {epoch + 1}: loss {curve[-1]:.3f}")
     learner.save(folder, tokenizer)
     scores = measure(folder) | {
         "training_seconds": round(time.perf_counter() - began, 1),
@@ -261,17 +316,14 @@ def measure(folder: Path) -> dict[str, float]:
         input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
     ).last_hidden_state
     text = F.normalize(retrieval.text_proj(hidden[:, 0]), dim=-1)
-    similarity = image @ text.T  # [N, 5 N]
-    owner = torch.arange(len(split)).repeat_interleave(5)
-    i2t = (owner[similarity.argmax(1)] == torch.arange(len(split))).float().mean()
-    t2i = (similarity.argmax(0) == owner).float().mean()
+    owner = np.arange(len(split)).repeat(5)
+    recalled = recalls(*rank_pairs(image.numpy(), text.numpy(), owner))
     ids = captioner.generate(pixel_values=pixels, max_new_tokens=MAX_TOKENS, do_sample=False)
     said = processor.batch_decode(ids, skip_special_tokens=True)
     one = [[captions[0] for captions in split.captions]]
     five = [[captions[k] for captions in split.captions] for k in range(5)]
     return {
-        "i2t_r1": round(float(i2t), 4),
-        "t2i_r1": round(float(t2i), 4),
+        **{name: round(recalled[name], 4) for name in ("i2t_r1", "i2t_r5", "t2i_r1", "t2i_r5")},
         "bleu4_one_reference": round(_bleu(said, one), 2),
         "bleu4_five_references": round(_bleu(said, five), 2),
     }
@@ -288,10 +340,22 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=SHIPPED, help="folder to write")
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument(
+        "--precision",
+        choices=("bfloat16", "float32"),
+        default="bfloat16",
+        help="float32 is faster where the processor has no bfloat16 instructions",
+    )
     parser.add_argument("--scenes", type=int, default=8000, help="scenes to train on, at most 8000")
     options = parser.parse_args()
-    train(options.out, epochs=options.epochs, num_scenes=options.scenes)
+    keep_freed_memory()
+    train(
+        options.out,
+        epochs=options.epochs,
+        num_scenes=options.scenes,
+        precision=options.precision,
+    )
 
 
 if __name__ == "__main__":

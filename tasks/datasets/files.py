@@ -8,7 +8,6 @@ folder:DIR     images beside captions.jsonl: {"image": ..., "captions": [...], "
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,8 +94,12 @@ def _json(file: Path) -> Any:
         raise DataError(f"{file} is no valid JSON: {error}") from None
 
 
-def _clean(captions: Iterable[Any]) -> tuple[str, ...]:
-    return tuple(text for c in captions if (text := " ".join(str(c).split())))
+def _clean(captions: Any, where: str) -> tuple[str, ...]:
+    """One caption or a list of them, white space made single, empty ones left out."""
+    told = [captions] if isinstance(captions, str) else captions
+    if not isinstance(told, list) or not all(isinstance(each, str) for each in told):
+        raise DataError(f"{where}: captions must be a text or a list of texts, but got {told!r}")
+    return tuple(text for each in told if (text := " ".join(each.split())))
 
 
 def _karpathy(root: Path) -> Photos:
@@ -110,7 +113,7 @@ def _karpathy(root: Path) -> Photos:
     for number, image in enumerate(listed["images"]):
         try:
             split, filename = image["split"], image["filename"]
-            captions = _clean(sentence["raw"] for sentence in image["sentences"])
+            captions = _clean([s["raw"] for s in image["sentences"]], f"{found[0]}: {filename}")
         except (KeyError, TypeError) as error:
             raise DataError(f"{found[0]}: image {number} lacks {error}") from None
         below = root / image.get("filepath", "")
@@ -125,6 +128,8 @@ def _karpathy(root: Path) -> Photos:
 
 def _voc(root: Path) -> Photos:
     captions = _json(root / "captions_v1.json")
+    if not isinstance(captions, dict):
+        raise DataError(f"{root}/captions_v1.json must map image ids to captions")
     splits: dict[str, list[Entry]] = {}
     index = [root / "captions_v1.json"]
     for name in ("train", "val"):
@@ -133,10 +138,10 @@ def _voc(root: Path) -> Photos:
             raise DataError(f"list of images missing: {listing}")
         index.append(listing)
         for image_id in listing.read_text().split():
-            told = captions.get(image_id, [])
-            told = [told] if isinstance(told, str) else told
             file = root / "JPEGImages" / f"{image_id}.jpg"
-            splits.setdefault(name, []).append((image_id, file, _clean(told)))
+            splits.setdefault(name, []).append(
+                (image_id, file, _clean(captions.get(image_id, []), image_id))
+            )
     return Photos(root, tuple(index), splits)
 
 
@@ -159,8 +164,9 @@ def _folder(root: Path) -> Photos:
                 name = entry["image"]
             except (ValueError, KeyError, TypeError) as error:
                 raise DataError(f"{file}, line {number}: {error!r}") from None
-            captions = entry.get("captions", [entry["caption"]] if "caption" in entry else [])
+            told = entry.get("captions", entry.get("caption", []))
+            captions = _clean(told, f"{file}, line {number}")
             splits.setdefault(entry.get("split", default), []).append(
-                (name, file.parent / name, _clean(captions))
+                (name, file.parent / name, captions)
             )
     return Photos(root, tuple(index), splits)

@@ -1,145 +1,194 @@
-"""Image-text models with two projection heads: a frozen backbone, and the heads' own start.
+"""Two encoders on a device: what passes through them before the heads.
 
-B batch, D a backbone's width, P the width of the shared space
+B batch, T tokens, S image tokens, D an encoder's width
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
+import torch
+import transformers
 from jaxtyping import Float
-from PIL import Image
+from torch import Tensor, nn
 
 from tasks.contract import ModelError
-from tasks.models.folders import find_folder, parameter_names, read_config
+from tasks.models.families import FAMILIES, Family, Features, find_family, is_pair
+from tasks.models.folders import find_folder
 
 Array = np.ndarray[Any, Any]
+Prepare = Callable[[Sequence[Any]], Mapping[str, Tensor]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Family:
-    """Where a family of models keeps its two heads."""
+class Tower(nn.Module):
+    """A backbone and how features are read off its output: a dict of tensors -> [B, D]."""
 
-    model_class: str  # of transformers
-    image_head: str
-    text_head: str
-    bias: bool
+    def __init__(self, backbone: nn.Module, read: Callable[[Any, Mapping[str, Tensor]], Tensor]):
+        super().__init__()
+        self.backbone, self._read = backbone, read
 
-
-FAMILIES = {
-    "blip": Family(
-        model_class="BlipForImageTextRetrieval",
-        image_head="vision_proj",
-        text_head="text_proj",
-        bias=True,
-    ),
-    "clip": Family(
-        model_class="CLIPModel",
-        image_head="visual_projection",
-        text_head="text_projection",
-        bias=False,
-    ),
-}
+    def forward(self, **inputs: Tensor) -> Tensor:
+        """Features before the head: [B, D], or [B, S, D] where the head itself pools."""
+        return self._read(self.backbone(**inputs), inputs)
 
 
-def find_family(name: str) -> Family:
-    """The family that a model's ``config.json`` names.
+@dataclass(frozen=True, kw_only=True)
+class Encoder:
+    """One modality: from images or captions to features."""
 
-    Raises:
-        ModelError: if it is none of ours.
-    """
-    kind = read_config(find_folder(name)).get("model_type")
-    if kind not in FAMILIES:
-        raise ModelError(
-            f"{name} is a {kind!r} model; image-text retrieval takes {', '.join(FAMILIES)}"
-        )
-    return FAMILIES[kind]
+    tower: Tower
+    prepare: Prepare  # a batch of RGB images or captions -> what the tower takes
+    device: str
+    precision: str
+
+    def __call__(
+        self, items: Sequence[Any], weights: Mapping[str, Tensor] | None = None
+    ) -> Float[Tensor, "B ..."]:
+        """Features in float32; with ``weights`` (by the tower's names), of those instead."""
+        inputs = {name: value.to(self.device) for name, value in self.prepare(items).items()}
+        dtype = getattr(torch, self.precision)
+        half = dtype is not torch.float32
+        with torch.autocast(self.device.split(":")[0], dtype=dtype, enabled=half):
+            if weights is None:
+                features = self.tower(**inputs)
+            else:
+                features = torch.func.functional_call(self.tower, dict(weights), (), inputs)
+        return features.float()  # type: ignore[no-any-return]
+
+    @torch.inference_mode()
+    def encode(self, items: Sequence[Any]) -> Float[np.ndarray, "B ..."]:
+        """Features of the frozen backbone."""
+        return np.asarray(self(items).cpu().numpy())
 
 
-def check_heads(name: str) -> None:
-    """Refuse a checkpoint that holds no trained heads: a library would draw them at random.
+@dataclass(frozen=True, kw_only=True)
+class Dual:
+    """An image-text model: two encoders, and the heads of its checkpoint where it has them."""
 
-    Raises:
-        ModelError: naming what is missing and how to go on.
-    """
-    family = find_family(name)
-    wanted = {f"{head}.weight" for head in (family.image_head, family.text_head)}
-    missing = sorted(wanted - parameter_names(find_folder(name)))
-    if missing:
-        raise ModelError(
-            f"{name} has no pretrained heads ({', '.join(missing)} missing); add --set start=random"
-        )
+    image: Encoder
+    text: Encoder
+    heads: Mapping[str, Array]  # "image.weight" [P, D] and so on, as ``heads.py`` reads them
 
+    def widths(self) -> tuple[int, int]:
+        """The widths D of image and text features."""
+        from PIL import Image
 
-class DualEncoder:
-    """A frozen image-text backbone on a device."""
-
-    def __init__(self, name: str, device: str, precision: str) -> None:
-        import torch
-        import transformers
-
-        transformers.utils.logging.disable_progress_bar()
-        transformers.utils.logging.set_verbosity_error()
-        folder, family = find_folder(name), find_family(name)
-        options = {"local_files_only": True, "use_safetensors": True}
-        self._torch, self._device, self._family = torch, device, family
-        self._dtype = getattr(torch, precision)
-        try:
-            model = getattr(transformers, family.model_class).from_pretrained(folder, **options)
-            self._images = transformers.AutoImageProcessor.from_pretrained(folder)
-            self._tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            first = str(error).strip().splitlines()[0]
-            raise ModelError(f"{name} cannot be loaded: {first}") from error
-        self._model = model.to(device).eval()
-
-    def heads(self) -> Mapping[str, Array]:
-        """The checkpoint's heads: image.weight [P, D], text.weight [P, D], and biases [P]."""
-        found = {}
-        for side, head in (("image", self._family.image_head), ("text", self._family.text_head)):
-            for part, value in getattr(self._model, head).state_dict().items():
-                found[f"{side}.{part}"] = value.float().cpu().numpy()
-        return found
-
-    def encode_images(self, images: Sequence[Image.Image]) -> Float[np.ndarray, "B D"]:
-        """Features before the head of RGB images."""
-        pixels = self._images(images=list(images), return_tensors="pt")["pixel_values"]
-        with self._torch.inference_mode(), self._autocast():
-            out = self._model.vision_model(pixel_values=pixels.to(self._device))
-            features = (
-                out.last_hidden_state[:, 0]
-                if self._family is FAMILIES["blip"]
-                else out.pooler_output
-            )
-        return np.asarray(features.float().cpu().numpy())
-
-    def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "B D"]:
-        """Features before the head of captions, cut at the model's length."""
-        blip = self._family is FAMILIES["blip"]
-        limit = self._model.config.text_config.max_position_embeddings
-        tokens = self._tokenizer(
-            list(texts), padding=True, truncation=True, max_length=limit, return_tensors="pt"
-        ).to(self._device)
-        encode = self._model.text_encoder if blip else self._model.text_model
-        with self._torch.inference_mode(), self._autocast():
-            out = encode(input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"])
-            features = out.last_hidden_state[:, 0] if blip else out.pooler_output
-        return np.asarray(features.float().cpu().numpy())
-
-    def _autocast(self) -> Any:
-        half = self._dtype is not self._torch.float32
-        kind = self._device.split(":")[0]
-        return self._torch.autocast(kind, dtype=self._dtype, enabled=half)
+        image = self.image.encode([Image.new("RGB", (64, 64))])
+        return image.shape[-1], self.text.encode(["a"]).shape[-1]
 
 
 @lru_cache(maxsize=2)
-def load_dual(name: str, fingerprint: str, device: str, precision: str) -> DualEncoder:
-    """The model, kept warm in this process for the stages that follow."""
-    return DualEncoder(name, device, precision)
+def load_dual(name: str, fingerprint: str, device: str, precision: str) -> Dual:
+    """The model, kept warm in this process for the stages that follow.
+
+    Raises:
+        ModelError: if it cannot be loaded, or weights that it uses are missing.
+    """
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    if is_pair(name):
+        from tasks.models.pair import load_pair
+
+        return load_pair(name, device, precision)
+    return _load_family(name, find_family(name), device, precision)
+
+
+def load_checked(name: str, loader: Any, used: Callable[[str], bool]) -> Any:
+    """``from_pretrained``, refusing a checkpoint that leaves a used weight at random.
+
+    Raises:
+        ModelError: naming the first weight that is missing, or why it cannot be loaded.
+    """
+    try:
+        model, info = loader.from_pretrained(
+            find_folder(name), local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ModelError(f"{name} cannot be loaded: {first}") from error
+    missing = sorted(key for key in info["missing_keys"] if used(key))
+    if missing:
+        raise ModelError(
+            f"{name} lacks {len(missing)} weights of its {type(model).__name__}, "
+            f"{missing[0]} first; it was saved for another task"
+        )
+    return model
+
+
+def _load_family(name: str, family: Family, device: str, precision: str) -> Dual:
+    encoders = (f"{family.image_encoder}.", f"{family.text_encoder}.")
+    heads = (f"{family.image_head}.", f"{family.text_head}.")
+    # A BERT has a pooler that retrieval does not read; heads are checked where they are wanted.
+    model = load_checked(
+        name,
+        getattr(transformers, family.model_class),
+        lambda key: key.startswith(encoders) and not key.startswith(heads) and "pooler" not in key,
+    ).to(device)
+    model.eval()
+    processor = transformers.AutoImageProcessor.from_pretrained(find_folder(name))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(find_folder(name))
+    limit = model.config.text_config.max_position_embeddings
+    encoder = partial(Encoder, device=device, precision=precision)
+    return Dual(
+        image=encoder(
+            tower=Tower(model.get_submodule(family.image_encoder), reader(family.image_features)),
+            prepare=partial(prepare_images, processor),
+        ),
+        text=encoder(
+            tower=Tower(model.get_submodule(family.text_encoder), reader(family.text_features)),
+            prepare=partial(prepare_texts, tokenizer, limit, family.pads_to_the_end),
+        ),
+        heads=_read_heads(model, family),
+    )
+
+
+def _read_heads(model: Any, family: Family) -> dict[str, Array]:
+    found = {}
+    for side, name in (("image", family.image_head), ("text", family.text_head)):
+        head = model.get_submodule(name)
+        for part, value in head.state_dict().items():
+            found[f"{side}.{part}"] = value.float().cpu().numpy()
+        if family is FAMILIES["siglip"] and side == "image":
+            # Not weights, but the pooling cannot be computed without them: see ``heads.py``.
+            found["image.num_heads"] = np.array(head.attention.num_heads)
+            found["image.epsilon"] = np.array(head.layernorm.eps, dtype=np.float64)
+    return found
+
+
+def reader(features: Features) -> Callable[[Any, Mapping[str, Tensor]], Tensor]:
+    """How a family's heads read the encoder's output."""
+    read: Callable[[Any], Tensor] = {
+        "first": lambda out: out.last_hidden_state[:, 0],
+        "last": lambda out: out.last_hidden_state[:, -1],
+        "pooled": lambda out: out.pooler_output,
+        "tokens": lambda out: out.last_hidden_state,
+    }[features]
+    return lambda out, _: read(out)
+
+
+def prepare_images(processor: Any, images: Sequence[Any]) -> dict[str, Tensor]:
+    """RGB images as the model's own processor gives them."""
+    return {"pixel_values": processor(images=list(images), return_tensors="pt")["pixel_values"]}
+
+
+def prepare_texts(
+    tokenizer: Any, limit: int, pads_to_the_end: bool, texts: Sequence[str]
+) -> dict[str, Tensor]:
+    """Token ids [B, T], cut at the model's length."""
+    tokens = tokenizer(
+        list(texts),
+        padding="max_length" if pads_to_the_end else True,
+        truncation=True,
+        max_length=limit,
+        return_tensors="pt",
+    )
+    if pads_to_the_end:
+        return {"input_ids": tokens["input_ids"]}
+    return {"input_ids": tokens["input_ids"], "attention_mask": tokens["attention_mask"]}
 
 
 def in_batches(

@@ -82,3 +82,8 @@ def parameter_names(folder: Path) -> set[str]:
         except (struct.error, ValueError, OverflowError, MemoryError):
             raise ModelError(f"{file} is damaged: it has no safetensors header") from None
     return names - {"__metadata__"}
+
+
+def num_bytes(folder: Path) -> int:
+    """The size of all saved weights."""
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))

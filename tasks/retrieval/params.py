@@ -7,15 +7,24 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 Start = Literal["pretrained", "random"]
+Trainable = Literal["head", "full"]
+Head = Literal["own", "linear", "mlp"]
 Precision = Literal["float32", "bfloat16"]
+EMBED_DIM = 256  # of new heads, as BLIP's own
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Params:
-    """Finetuning of two projection heads over a frozen backbone with a contrastive loss."""
+    """Finetuning of two projection heads, or the whole model, with a contrastive loss."""
 
     start: Start = "pretrained"
     """The heads' start: the checkpoint's own, or random (by the seed)."""
+    trainable: Trainable = "head"
+    """What is trained: the two heads over a frozen backbone, or the full model (no dropout)."""
+    head: Head = "own"
+    """The heads' form: the checkpoint's own; or new ones (start=random), linear or mlp."""
+    embed_dim: int | None = None
+    """Width of the space that new heads share; none: 256, or the checkpoint's own. >= 1."""
     lr: float = 1e-5
     """Learning rate of AdamW at the first step; it falls linearly to 0. > 0."""
     weight_decay: float = 0.0
@@ -33,11 +42,18 @@ class Params:
     split: str = "val"
     """The split that is evaluated after each epoch."""
     precision: Precision = "float32"
-    """The precision the backbone computes in; heads and loss are always float32."""
+    """What the backbone computes in; heads, loss and weights are always float32."""
 
     def __post_init__(self) -> None:
         _one_of("start", self.start, get_args(Start))
         _one_of("precision", self.precision, get_args(Precision))
+        _one_of("trainable", self.trainable, get_args(Trainable))
+        _one_of("head", self.head, get_args(Head))
+        _rule(
+            "embed_dim >= 1",
+            self.embed_dim is None or self.embed_dim >= 1,
+            f"embed_dim={self.embed_dim}",
+        )
         _rule("lr > 0", self.lr > 0 and math.isfinite(self.lr), f"lr={self.lr}")
         decay = self.weight_decay
         _rule("weight_decay >= 0", decay >= 0 and math.isfinite(decay), f"weight_decay={decay}")

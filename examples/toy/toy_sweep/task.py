@@ -1,0 +1,123 @@
+"""The task: what it shares, how it starts, and one step.
+
+N points, D = degree + 1 coefficients
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from tasks.contract import (
+    Advanced,
+    Column,
+    Inputs,
+    Member,
+    Metric,
+    Paired,
+    RequestError,
+    Source,
+    Stage,
+    State,
+    Step,
+    Trial,
+    TrialError,
+    advance_each,
+)
+from toy_sweep.params import Params
+
+NUM_POINTS = 200
+STEPS_PER_EPOCH = 10
+
+
+def draw_points(*, split: str) -> dict[str, np.ndarray]:
+    """The shared stage: ``x`` and ``y`` [N], a sine wave with noise."""
+    rng = np.random.default_rng([NUM_POINTS, len(split)])
+    x = rng.uniform(-1, 1, NUM_POINTS)
+    return {"x": x, "y": np.sin(3 * x) + rng.normal(0, 0.1, NUM_POINTS)}
+
+
+POINTS = {split: Stage(function=draw_points, args={"split": split}) for split in ("train", "val")}
+
+
+class ToyTask:
+    """Fit a polynomial by gradient descent: the example to copy."""
+
+    name = "toy"
+    version = "1"  # raise it when a change moves a number
+    Params = Params
+    metric = Metric(name="error", label="squared error", direction="minimize")
+    columns = (
+        Column(key="param.degree", label="degree", format="integer"),
+        Column(key="param.lr", label="lr", format="scientific"),
+        Column(key="metric.error", label="squared error", format="number"),
+    )
+    # The metric is a mean over points: with this, tables get intervals and paired ties.
+    paired = (Paired(metric="error", unit="point", value="squared_error"),)
+    default_model = "polynomial"
+    default_data = "sine"
+
+    def resolve(self, model: str, data: str) -> tuple[Source, Source]:
+        """There is nothing to load, so there is one name each and no content to hash."""
+        if (model, data) != (self.default_model, self.default_data):
+            raise RequestError(
+                f"toy has the model polynomial and the data sine, not {model}/{data}"
+            )
+        return Source(name=model, fingerprint="1"), Source(name=data, fingerprint="1")
+
+    def check(self, trial: Trial) -> Trial:
+        """Every combination of parameters can run."""
+        return trial
+
+    def stages(self, trial: Trial) -> Sequence[Stage]:
+        """The points, drawn once for all trials."""
+        return list(POINTS.values())
+
+    def pack_key(self, trial: Trial) -> Hashable:
+        """All trials may run together."""
+        return ()
+
+    def num_bytes(self, trial: Trial) -> int:
+        """Nothing worth counting."""
+        return 1024
+
+    def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
+        """Random coefficients by the seed, at rest."""
+        size = trial.params.degree + 1
+        weights = np.random.default_rng(trial.seed).normal(0, 0.1, size)
+        return State(arrays={"weights": weights, "velocity": np.zeros(size)}, values={"epoch": 0})
+
+    def advance(
+        self, pack: Sequence[Member], inputs: Inputs, device: str
+    ) -> Sequence[Advanced | Exception]:
+        """One epoch of every member, one after the other."""
+        return advance_each(pack, lambda trial, state: run_epoch(trial, state, inputs))
+
+
+def run_epoch(trial: Trial, state: State, inputs: Inputs) -> tuple[State, Step]:
+    """Gradient descent with momentum on the training points, then the error on the others."""
+    params, train, val = trial.params, inputs[POINTS["train"]], inputs[POINTS["val"]]
+    weights, velocity = state.arrays["weights"], state.arrays["velocity"]
+    powers = np.vander(train["x"], params.degree + 1, increasing=True)  # [N, D]
+    for _ in range(STEPS_PER_EPOCH):
+        gradient = powers.T @ (powers @ weights - train["y"]) / NUM_POINTS
+        velocity = params.momentum * velocity - params.lr * gradient
+        weights = weights + velocity
+    predicted = np.vander(val["x"], params.degree + 1, increasing=True) @ weights
+    errors = (predicted - val["y"]) ** 2
+    error = float(errors.mean())
+    epoch = state.values["epoch"] + 1
+    if not math.isfinite(error):
+        raise TrialError(f"the error is not finite at epoch {epoch}: lower lr")
+    step = Step(
+        at=epoch,
+        metrics={"error": error},
+        samples={"point": list(range(len(errors))), "squared_error": errors.tolist()},
+        done=epoch >= params.epochs,
+    )
+    return State(arrays={"weights": weights, "velocity": velocity}, values={"epoch": epoch}), step
+
+
+TASK = ToyTask()

@@ -1,0 +1,225 @@
+"""One sweep, or one trial of it, in detail."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.compute as pc
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from results.figures import Points, curve_figure, terminal_curve
+from results.reading import Sweep
+from results.summary import format_plain, format_value
+from tasks.contract import RequestError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MAX_SAMPLES = 8
+MAX_TRIALS = 200
+
+
+def find_trial(sweep: Sweep, prefix: str) -> Mapping[str, Any]:
+    """The trial whose id starts so.
+
+    Raises:
+        RequestError: if none or several do.
+    """
+    found = [row for row in sweep.rows() if row["trial_id"].startswith(prefix)]
+    if len(found) == 1:
+        return found[0]
+    name = sweep.manifest["name"]
+    if found:
+        ids = ", ".join(row["trial_id"] for row in found[:5])
+        raise RequestError(f"{prefix!r} begins several trials of {name}: {ids}; type more of it")
+    raise RequestError(
+        f"{name} has no trial {prefix!r}; `python -m orchestrator show {name}` lists them"
+    )
+
+
+def render_sweep(sweep: Sweep) -> RenderableType:
+    """Where a sweep comes from, and every trial of it."""
+    manifest = sweep.manifest
+    git = manifest.get("git") or {}
+    commit = f"{git['commit'][:12]}{' with changes' if git.get('dirty') else ''}" if git else "-"
+    versions = ", ".join(f"{name} {v}" for name, v in manifest["versions"].items() if v)
+    hardware = ", ".join(f"{name} {v}" for name, v in manifest["hardware"].items() if v)
+    facts = {
+        "command": " ".join(manifest["command"]),
+        "started": f"{manifest['started'][:19].replace('T', ' ')} UTC, "
+        f"{manifest['seconds']:.0f} s on {manifest['engine']}",
+        "model": f"{manifest['model']['name']} ({manifest['model']['fingerprint']})",
+        "data": f"{manifest['data']['name']} ({manifest['data']['fingerprint']})",
+        "commit": commit,
+        "versions": versions,
+        "hardware": hardware,
+    }
+    rows = sweep.rows()
+    shown = _facts(facts)
+    hidden = len(rows) - MAX_TRIALS
+    parts: list[RenderableType] = [shown, Text(), _trials(rows[:MAX_TRIALS], manifest)]
+    if hidden > 0:
+        parts.append(Text(f"{hidden} further trials are in {sweep.path}/trials.", style="dim"))
+    return Group(*parts)
+
+
+def _facts(facts: Mapping[str, str]) -> Table:
+    view = Table.grid(padding=(0, 2))
+    view.add_column(style="dim", no_wrap=True)
+    view.add_column(overflow="fold")
+    for name, value in facts.items():
+        view.add_row(name, Text(value))
+    return view
+
+
+def _trials(rows: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any]) -> Table:
+    names = [name for name in manifest["params"] if len({r[f"param.{name}"] for r in rows}) > 1]
+    main = _main_column(manifest)
+    view = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    view.add_column("trial", no_wrap=True)
+    for name in names:
+        view.add_column(name.replace("_", "\n"), justify="right")
+    for label in ("seed", "status", main["label"].replace(" ", "\n", 1), "s"):
+        view.add_column(label, justify="left" if label == "status" else "right")
+    for row in rows:
+        view.add_row(
+            row["trial_id"][:8],
+            *(format_plain(row[f"param.{name}"]) for name in names),
+            str(row["seed"]),
+            row["status"] + (" (reused)" if row["reused_from"] else ""),
+            format_value(row.get(main["key"]), main["format"]),
+            f"{row['seconds']:.1f}",
+        )
+    return view
+
+
+def _main_column(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    key = f"metric.{manifest['metric']['name']}"
+    return next(column for column in manifest["columns"] if column["key"] == key)
+
+
+def render_trial(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType:
+    """A trial's parameters, its curve, what it said, and why it failed if it did."""
+    took = f"{trial['seconds']:.1f} s, {trial['num_steps']} steps"
+    facts = {
+        "trial": trial["trial_id"],
+        "status": f"{trial['status']} ({took})",
+        "computed in": trial["reused_from"] or f"{sweep.manifest['task']}/{sweep.manifest['name']}",
+        "model": f"{trial['model']} ({trial['model_fingerprint']})",
+        "data": f"{trial['data']} ({trial['data_fingerprint']})",
+        "seed": str(trial["seed"]),
+    }
+    params = [f"{n} {format_plain(trial[f'param.{n}'])}" for n in sweep.manifest["params"]]
+    facts["parameters"] = ", ".join(params)
+    parts: list[RenderableType] = [_facts(facts)]
+    if trial["status"] == "failed":
+        parts += [Text(), Text(trial["reason"] or "", style="bold red"), Text(trial["log"] or "")]
+    steps = _steps(sweep, trial)
+    if steps:
+        parts += [Text(), _steps_table(steps, sweep.manifest)]
+    points = curve(sweep, trial)
+    if len(points) > 1:
+        parts += [Text(), _Curve(points, _main_column(sweep.manifest)["label"])]
+    samples = _samples(sweep, trial)
+    if samples is not None:
+        parts += [Text(), samples]
+    return Group(*parts)
+
+
+class _Curve:
+    """A curve as wide as its console, up to 100 columns."""
+
+    def __init__(self, points: Points, label: str) -> None:
+        self._points, self._label = points, label
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield terminal_curve(self._points, self._label, min(options.max_width, 100))
+
+
+def _steps(sweep: Sweep, trial: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if not sweep.steps.num_rows:
+        return []
+    rows = sweep.steps.filter(pc.equal(sweep.steps["trial_id"], trial["trial_id"]))
+    return sorted(rows.to_pylist(), key=lambda row: row["at"])
+
+
+def curve(sweep: Sweep, trial: Mapping[str, Any]) -> Points:
+    """The main metric over the steps of a trial; percentages times 100."""
+    main = _main_column(sweep.manifest)
+    scale = 100 if main["format"] == "percent" else 1
+    values = [(row["at"], row.get(main["key"])) for row in _steps(sweep, trial)]
+    return [(at, scale * v) for at, v in values if v is not None and math.isfinite(v)]
+
+
+def _steps_table(steps: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any]) -> Table:
+    formats = {column["key"]: column for column in manifest["columns"]}
+    names = [name for name in steps[0] if name.startswith("metric.")]
+    names = [n for n in names if any(row[n] is not None for row in steps)]
+    view = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    view.add_column("step", justify="right")
+    for name in names:
+        label = formats.get(name, {}).get("label", name.removeprefix("metric."))
+        view.add_column(label.replace(" ", "\n"), justify="right")
+    view.add_column("s", justify="right")
+    rows = list(steps)
+    if len(rows) > 24:  # the first ones, where most happens, and then some
+        stride = math.ceil(len(rows) / 16)
+        kept = {*range(4), *range(len(rows) - 1, 3, -stride)}
+        rows = [row for index, row in enumerate(rows) if index in kept]
+    for row in rows:
+        cells = [format_value(row[n], formats.get(n, {}).get("format", "number")) for n in names]
+        view.add_row(str(row["at"]), *cells, f"{row['seconds']:.2f}")
+    return view
+
+
+def _samples(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType | None:
+    if not sweep.samples.num_rows:
+        return None
+    found = sweep.samples.filter(pc.equal(sweep.samples["trial_id"], trial["trial_id"]))
+    if not found.num_rows:
+        return None
+    names = [n for n in found.column_names if n not in ("trial_id", "seed")]
+    names = [n for n in names if found[n].null_count < found.num_rows]
+    view = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for name in names:
+        view.add_column(name.replace("_", " "), overflow="fold")
+    for row in found.slice(0, MAX_SAMPLES).to_pylist():
+        view.add_row(*(_sample_text(row[name]) for name in names))
+    rest = found.num_rows - MAX_SAMPLES
+    more = Text(f"and {rest} further samples in {sweep.path}/samples", style="dim")
+    return Group(view, more) if rest > 0 else view
+
+
+def _sample_text(value: Any) -> Text:
+    if isinstance(value, list):
+        return Text(" / ".join(map(str, value)))
+    return Text(format_plain(value) if not isinstance(value, bytes) else f"{len(value)} bytes")
+
+
+def sweep_figure(sweep: Sweep, trials: Sequence[Mapping[str, Any]]) -> Figure:
+    """The main metric over the steps of these trials, as a figure to save.
+
+    Raises:
+        RequestError: if none of them has made a step.
+    """
+    varying = [
+        name for name in sweep.manifest["params"] if len({t[f"param.{name}"] for t in trials}) > 1
+    ]
+    several = len({t["seed"] for t in trials}) > 1
+    lines = {}
+    for trial in trials:
+        words = [f"{name} {format_plain(trial[f'param.{name}'])}" for name in varying]
+        words += [f"seed {trial['seed']}"] if several else []
+        points = curve(sweep, trial)
+        if len(points) > 1:
+            lines[", ".join(words) or trial["trial_id"][:8]] = points
+    if not lines:
+        raise RequestError(f"no trial of {sweep.manifest['name']} has two steps to draw a curve of")
+    main = _main_column(sweep.manifest)
+    unit = " %" if main["format"] == "percent" else ""
+    return curve_figure(lines, f"{main['label']}{unit}")

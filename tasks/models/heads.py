@@ -1,0 +1,100 @@
+"""Projection heads as plain functions of named weights, so that a pack can stack them.
+
+A side's weights say what its head is: ``weight`` (and ``bias``) a linear layer; ``hidden.*`` and
+``out.*`` a layer of GELU between two linear ones; ``probe`` and more SigLIP's attention pooling.
+
+B batch, S image tokens, D an encoder's width, P the width of the shared space
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+CONSTANTS = ("num_heads", "epsilon")  # of a head, beside its weights; never trained
+
+
+def project(
+    weights: Mapping[str, Tensor], side: str, features: Float[Tensor, "B ..."]
+) -> Float[Tensor, "B P"]:
+    """A side's features in the shared space, unit length."""
+    head = {k.removeprefix(f"{side}."): v for k, v in weights.items() if k.startswith(f"{side}.")}
+    if "probe" in head:
+        projected = _attention_pooling(head, features)
+    elif "out.weight" in head:
+        hidden = F.gelu(F.linear(features, head["hidden.weight"], head["hidden.bias"]))
+        projected = F.linear(hidden, head["out.weight"], head["out.bias"])
+    else:
+        projected = F.linear(features, head["weight"], head.get("bias"))
+    return F.normalize(projected, dim=-1)
+
+
+def _attention_pooling(
+    head: Mapping[str, Tensor], tokens: Float[Tensor, "B S D"]
+) -> Float[Tensor, "B D"]:
+    """One learned query attends to all tokens, then an MLP (Zhai et al. 2022, section 3.4)."""
+    batch, _, width = tokens.shape
+    num_heads = int(head["num_heads"])
+
+    def split(states: Tensor) -> Tensor:  # [B, S, D] -> [B, heads, S, D / heads]
+        return states.reshape(len(states), -1, num_heads, width // num_heads).transpose(1, 2)
+
+    query, key, value = (
+        split(F.linear(states, weight, bias))
+        for states, weight, bias in zip(
+            (head["probe"].expand(batch, -1, -1), tokens, tokens),
+            head["attention.in_proj_weight"].chunk(3),
+            head["attention.in_proj_bias"].chunk(3),
+            strict=True,
+        )
+    )
+    mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+    pooled = F.linear(mixed, head["attention.out_proj.weight"], head["attention.out_proj.bias"])
+    normed = F.layer_norm(
+        pooled, (width,), head["layernorm.weight"], head["layernorm.bias"], float(head["epsilon"])
+    )
+    hidden = F.gelu(
+        F.linear(normed, head["mlp.fc1.weight"], head["mlp.fc1.bias"]), approximate="tanh"
+    )
+    return (pooled + F.linear(hidden, head["mlp.fc2.weight"], head["mlp.fc2.bias"]))[:, 0]
+
+
+def new_shapes(kind: str, width: int, embed_dim: int) -> dict[str, tuple[int, ...]]:
+    """The weights of a new head on features of ``width``: linear, or mlp."""
+    if kind == "linear":
+        return {"weight": (embed_dim, width), "bias": (embed_dim,)}
+    return {
+        "hidden.weight": (width, width),
+        "hidden.bias": (width,),
+        "out.weight": (embed_dim, width),
+        "out.bias": (embed_dim,),
+    }
+
+
+def draw(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, Tensor]:
+    """Random weights by name and shape, as torch's own layers draw them, on the CPU.
+
+    Linear layers as ``nn.Linear`` (uniform within 1/sqrt(inputs)), layer norms at one and zero,
+    a probe from the unit normal.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    drawn = {}
+    for name in sorted(shapes):
+        value = torch.empty(shapes[name])
+        if "layernorm" in name:
+            drawn[name] = value.fill_(float(name.endswith("weight")))
+        elif name.endswith("probe"):
+            drawn[name] = value.normal_(generator=generator)
+        else:
+            bound = 1 / math.sqrt(_fan_in(name, shapes))
+            drawn[name] = value.uniform_(-bound, bound, generator=generator)
+    return drawn
+
+
+def _fan_in(name: str, shapes: Mapping[str, tuple[int, ...]]) -> int:
+    return shapes[name.removesuffix("bias") + "weight" if name.endswith("bias") else name][1]

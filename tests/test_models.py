@@ -1,0 +1,312 @@
+"""Backbones at random weights equal the library's own models; wrong files are named."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from PIL import Image
+from torch import nn
+
+from tasks.assets.recipe import build_tokenizer
+from tasks.contract import ModelError, RequestError, Source, Trial
+from tasks.models import families, heads
+from tasks.models.dual import load_dual
+from tasks.retrieval import stages, training
+from tasks.retrieval.params import Params
+from tasks.retrieval.task import TASK
+
+TINY = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+}
+VISION = TINY | {"image_size": 32, "patch_size": 8}
+CAPTIONS = ["a red circle", "a small blue square left of a green star", "a star"]
+IMAGES = [Image.new("RGB", (40, 40), colour) for colour in ("red", "navy", "white")]
+
+
+def save_tiny(kind: str, folder: Path) -> Path:
+    """A model of the family with random weights, its tokenizer and its image processor."""
+    torch.manual_seed(0)
+    tokenizer = build_tokenizer(folder)
+    text = TINY | {
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": 16,
+        "pad_token_id": 0,
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+        "projection_size": 32,
+    }
+    configs: dict[str, Any] = {
+        "blip": lambda: transformers.BlipForImageTextRetrieval(
+            transformers.BlipConfig(
+                text_config=text | {"encoder_hidden_size": 32},
+                vision_config=VISION | {"initializer_range": 0.02},
+                image_text_hidden_size=24,
+            )
+        ),
+        "clip": lambda: transformers.CLIPModel(
+            transformers.CLIPConfig(text_config=text, vision_config=VISION, projection_dim=24)
+        ),
+        "siglip": lambda: transformers.SiglipModel(
+            transformers.SiglipConfig(text_config=text, vision_config=VISION)
+        ),
+        "vit": lambda: transformers.ViTModel(transformers.ViTConfig(**VISION)),
+        "bert": lambda: transformers.BertModel(transformers.BertConfig(**text)),
+    }
+    configs[kind]().save_pretrained(folder)
+    size = {"height": 32, "width": 32}
+    processor = {
+        "blip": transformers.BlipImageProcessorPil,
+        "clip": transformers.CLIPImageProcessorPil,
+    }.get(kind, transformers.ViTImageProcessorPil)
+    crop = {"crop_size": size} if kind == "clip" else {}
+    processor(size={"shortest_edge": 32} if kind == "clip" else size, **crop).save_pretrained(
+        folder
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    root = tmp_path_factory.mktemp("models")
+    made: dict[str, str] = {}
+
+    def get(kind: str) -> str:
+        if kind not in made:
+            made[kind] = str(save_tiny(kind, root / kind))
+        return made[kind]
+
+    return get
+
+
+def dual(name: str) -> Any:
+    return load_dual(name, "x", "cpu", "float32")
+
+
+def embed(name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Our own way: features of the frozen encoders, then the checkpoint's heads."""
+    model = dual(name)
+    weights = {key: torch.tensor(value) for key, value in model.heads.items()}
+    return (
+        heads.project(weights, "image", torch.tensor(model.image.encode(IMAGES))),
+        heads.project(weights, "text", torch.tensor(model.text.encode(CAPTIONS))),
+    )
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("kind", ["blip", "clip", "siglip"])
+def test_embeddings_are_the_librarys_own(tiny: Callable[[str], str], kind: str) -> None:
+    folder = tiny(kind)
+    model = transformers.AutoModel.from_pretrained(folder)
+    if kind == "blip":
+        model = transformers.BlipForImageTextRetrieval.from_pretrained(folder)
+    model.eval()
+    pixels = transformers.AutoImageProcessor.from_pretrained(folder)(IMAGES, return_tensors="pt")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    if kind == "siglip":
+        ids = tokenizer(CAPTIONS, padding="max_length", max_length=16, return_tensors="pt")
+        out = model(input_ids=ids["input_ids"], **pixels)
+    else:
+        ids = tokenizer(CAPTIONS, padding=True, return_tensors="pt")
+        options = {"use_itm_head": False} if kind == "blip" else {}
+        ids = {key: ids[key] for key in ("input_ids", "attention_mask")}
+        out = model(**ids, **pixels, **options)
+    image, text = embed(folder)
+    if kind == "blip":
+        torch.testing.assert_close(image @ text.T, out[0], atol=1e-5, rtol=1e-4)
+    else:
+        torch.testing.assert_close(image, out.image_embeds, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(text, out.text_embeds, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["blip", "clip", "siglip"])
+def test_a_caption_does_not_depend_on_its_neighbours(tiny: Callable[[str], str], kind: str) -> None:
+    encode = dual(tiny(kind)).text.encode
+    together = encode(CAPTIONS)
+    alone = np.concatenate([encode([caption]) for caption in CAPTIONS])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_a_pair_pools_as_its_folder_says(tiny: Callable[[str], str], tmp_path: Path) -> None:
+    name = f"{tiny('vit')}+{tiny('bert')}"
+    model = dual(name)
+    vit = transformers.AutoModel.from_pretrained(tiny("vit")).eval()
+    pixels = transformers.AutoImageProcessor.from_pretrained(tiny("vit"))(
+        IMAGES, return_tensors="pt"
+    )
+    expected = vit(**pixels).last_hidden_state.mean(1).numpy()
+    np.testing.assert_allclose(model.image.encode(IMAGES), expected, atol=1e-5)
+    bert = transformers.AutoModel.from_pretrained(tiny("bert")).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny("bert"))
+    # One caption at a time has no padding, so a plain mean or maximum is right.
+    states = [bert(**tokenizer(c, return_tensors="pt")).last_hidden_state[0] for c in CAPTIONS]
+    pooled = {
+        "mean_tokens": torch.stack([s.mean(0) for s in states]),
+        "max_tokens": torch.stack([s.amax(0) for s in states]),
+        "cls_token": torch.stack([s[0] for s in states]),
+    }
+    np.testing.assert_allclose(model.text.encode(CAPTIONS), pooled["mean_tokens"], atol=1e-5)
+    config = Path(tiny("bert")) / "1_Pooling" / "config.json"
+    config.parent.mkdir()
+    try:
+        for mode, value in pooled.items():
+            config.write_text(json.dumps({f"pooling_mode_{m}": m == mode for m in pooled}))
+            load_dual.cache_clear()
+            np.testing.assert_allclose(dual(name).text.encode(CAPTIONS), value, atol=1e-5)
+        config.write_text(json.dumps({"pooling_mode_lasttoken": True}))
+        load_dual.cache_clear()
+        with pytest.raises(ModelError, match="one of cls, max, mean"):
+            dual(name)
+    finally:
+        config.unlink()
+        config.parent.rmdir()
+        load_dual.cache_clear()
+
+
+class _Colour(nn.Module):
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return pixels.mean(dim=(2, 3))
+
+
+def colour_encoder() -> tuple[nn.Module, Any]:
+    """An image encoder of one's own, as a user would write it."""
+
+    def prepare(images: Any) -> torch.Tensor:
+        arrays = [np.asarray(image, dtype=np.float32) / 255 for image in images]
+        return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
+
+    return _Colour(), prepare
+
+
+def test_an_encoder_of_ones_own(tiny: Callable[[str], str]) -> None:
+    name = f"{__name__}:colour_encoder+{tiny('bert')}"
+    source = families.resolve(name)
+    assert source.name == name
+    assert source.fingerprint == families.resolve(name).fingerprint
+    features = dual(name).image.encode(IMAGES)
+    np.testing.assert_allclose(features, [[1, 0, 0], [0, 0, 128 / 255], [1, 1, 1]], atol=1e-6)
+    assert dual(name).widths() == (3, 32)
+
+
+def make_trial(name: str, **params: Any) -> Trial:
+    return TASK.check(
+        Trial(
+            task="retrieval",
+            version="1",
+            params=Params(**({"augment": False} | params)),
+            seed=0,
+            model=families.resolve(name),
+            data=Source(name="scenes", fingerprint="x"),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "message"),
+    [
+        ("pair", {}, "has no heads of its own: add --set start=random"),
+        ("clip", {"head": "mlp"}, "head=mlp is a new head: add --set start=random"),
+        ("clip", {"start": "random", "embed_dim": 8}, "--set head=linear or mlp"),
+        ("siglip", {"start": "random", "head": "linear"}, "only head=own fits"),
+    ],
+)
+def test_heads_that_do_not_fit_the_model_are_refused(
+    tiny: Callable[[str], str], kind: str, params: dict, message: str
+) -> None:
+    name = f"{tiny('vit')}+{tiny('bert')}" if kind == "pair" else tiny(kind)
+    with pytest.raises(RequestError, match=message):
+        make_trial(name, **params)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a+b+c", "written IMAGE.TEXT"),
+        ("+b", "written IMAGE.TEXT"),
+        ("no.such.package:encoder+b", "cannot be imported"),
+        ("json:parse+b", "json offers no .parse."),
+        ("json:__doc__+b", "must be a function"),
+    ],
+)
+def test_a_pair_that_cannot_be_is_refused(name: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        families.resolve(name)
+
+
+def test_missing_weights_are_refused_before_and_at_loading(
+    tiny: Callable[[str], str], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    for source in Path(tiny("clip")).iterdir():
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    weights = load_file(tmp_path / "model.safetensors")
+    file = tmp_path / "model.safetensors"
+    one = "text_model.encoder.layers.1.mlp.fc1.weight"
+    save_file({k: v for k, v in weights.items() if k != one}, file, {"format": "pt"})
+    with pytest.raises(ModelError, match=rf"lacks 1 weights.*{one}"):
+        dual(str(tmp_path))
+    headless = {k: v for k, v in weights.items() if "projection" not in k}
+    save_file(headless, file, {"format": "pt"})
+    with pytest.raises(ModelError, match=r"visual_projection.*--set start=random"):
+        families.check_weights(str(tmp_path), heads=True)
+    families.check_weights(str(tmp_path), heads=False)
+    file.write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="no safetensors header"):
+        families.check_weights(str(tmp_path), heads=False)
+
+
+@pytest.mark.parametrize("kind", ["blip", "clip", "siglip", "pair"])
+def test_a_full_trial_starts_where_a_head_trial_does_and_learns_more(
+    tiny: Callable[[str], str], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.datasets import scenes
+
+    monkeypatch.setattr(scenes, "SPLITS", {"train": 32, "val": 16, "test": 16})
+    name = f"{tiny('vit')}+{tiny('bert')}" if kind == "pair" else tiny(kind)
+    scores = {}
+    for trainable in ("head", "full"):
+        common = {"start": "random", "trainable": trainable, "lr": 1e-3, "epochs": 8}
+        trial = make_trial(name, **common)
+        inputs = {
+            s: s.function(**s.args, **({"device": "cpu"} if s.on_device else {}))
+            for s in TASK.stages(trial)
+        }
+        assert len(inputs) == {"head": 5, "full": 1}[trainable]
+        state = training.start(trial, inputs, "cpu")
+        losses = []
+        for epoch in range(1, 9):
+            before = {k: v.clone() for k, v in state.arrays.items() if k.startswith("weight.")}
+            state, step = training.advance(trial, state, inputs, "cpu")
+            losses.append(step.metrics["loss"])
+            assert step.at == epoch
+        moved = {k.split(".")[1] for k, v in before.items() if not torch.equal(v, state.arrays[k])}
+        assert moved == {"image", "text"} | ({"backbone"} if trainable == "full" else set())
+        scores[trainable] = losses
+    assert scores["full"][-1] < scores["head"][-1]
+
+
+@pytest.mark.parametrize("head", ["linear", "mlp"])
+def test_new_heads_have_the_width_that_was_asked_for(tiny: Callable[[str], str], head: str) -> None:
+    trial = make_trial(tiny("clip"), start="random", head=head, embed_dim=7)
+    inputs = {stages.heads_stage(trial): stages.read_heads(model=trial.model, device="cpu")}
+    first = training.start(trial, inputs, "cpu").arrays
+    again = training.start(trial, inputs, "cpu").arrays
+    other = training.start(dataclasses.replace(trial, seed=1), inputs, "cpu").arrays
+    weights = {k.removeprefix("weight."): v for k, v in first.items() if k.startswith("weight.")}
+    assert heads.project(weights, "image", torch.randn(2, 32)).shape == (2, 7)
+    assert heads.project(weights, "text", torch.randn(2, 32)).shape == (2, 7)
+    for name, value in first.items():
+        assert torch.equal(value, again[name])
+        assert name.split(".")[0] != "weight" or not torch.equal(value, other[name])
