@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from orchestrator.engine import Pack, Work, failure, pick_device, run_pack
 from orchestrator.stages import LocalStages
+from tasks.memory import keep_freed_memory
 
 
 class LocalEngine:
@@ -15,7 +16,8 @@ class LocalEngine:
     num_slots = 1
 
     def start(self) -> None:
-        """Nothing to bring up."""
+        """Nothing to bring up but the allocator's habits."""
+        keep_freed_memory()
 
     def close(self) -> None:
         """Nothing left running."""

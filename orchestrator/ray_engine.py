@@ -45,6 +45,7 @@ from orchestrator.discovery import load_task
 from orchestrator.engine import Event, Failure, Pack, Work, pick_device, run_pack
 from orchestrator.stages import compute, needed_stages
 from tasks.contract import RequestError, Stage, Trial
+from tasks.memory import keep_freed_memory
 
 STAGE_SHARE = 0.1  # of a GPU, kept free of slots so that stages can always run
 MAX_LOST_WORKERS = 3  # times that a pack is tried again after its worker died
@@ -86,13 +87,15 @@ class Board:
 
 @ray.remote(num_cpus=0, max_retries=3)  # type: ignore[untyped-decorator]
 def _compute(stage: Stage, threads: int, *needs: Any) -> tuple[Any, float]:
-    _limit_threads(threads)
+    _settle(threads)
     began = time.perf_counter()
     value = compute(stage, needs, pick_device() if stage.on_device else "cpu")
     return value, time.perf_counter() - began
 
 
-def _limit_threads(threads: int) -> None:
+def _settle(threads: int) -> None:
+    """What a worker's process is set to before it computes."""
+    keep_freed_memory()
     try:
         import torch
     except ImportError:
@@ -113,7 +116,7 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         threads: int = 1,
     ) -> None:
         """Warm the process up: the task, its device, its threads."""
-        _limit_threads(threads)
+        _settle(threads)
         self._board, self._prunes = board, prunes
         self._task, self._checkpoints = load_task(task), Checkpoints(checkpoints)
         self._device = pick_device()

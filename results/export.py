@@ -63,7 +63,7 @@ def to_latex(tables: Sequence[SummaryTable]) -> str:
 def _escape(text: str) -> str:
     for sign in "\\&%$#_{}":
         text = text.replace(sign, f"\\{sign}" if sign != "\\" else r"\textbackslash ")
-    signs = {"★": r"$\star$", "≈": r"$\approx$", "±": r"$\pm$"}
+    signs = {"★": r"$\star$", "≈": r"$\approx$", "±": r"$\pm$", "◆": r"$\diamond$"}
     for sign, command in signs.items():
         text = text.replace(sign, command)
     return text

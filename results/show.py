@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -183,15 +184,26 @@ def _samples(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType | None:
     found = sweep.samples.filter(pc.equal(sweep.samples["trial_id"], trial["trial_id"]))
     if not found.num_rows:
         return None
-    names = [n for n in found.column_names if n not in ("trial_id", "seed")]
+    names = sweep.manifest.get("shown_samples") or found.column_names
+    names = [n for n in names if n not in ("trial_id", "seed")]
     names = [n for n in names if found[n].null_count < found.num_rows]
+    ranked = pa.types.is_floating(found[names[0]].type) and found.num_rows > MAX_SAMPLES
     view = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     for name in names:
         view.add_column(name.replace("_", " "), overflow="fold")
-    for row in found.slice(0, MAX_SAMPLES).to_pylist():
-        view.add_row(*(_sample_text(row[name]) for name in names))
+    if ranked:
+        found = found.sort_by([(names[0], "descending")])
+        half = MAX_SAMPLES // 2
+        parts = [found.slice(0, half), found.slice(found.num_rows - half, half)]
+    else:
+        parts = [found.slice(0, MAX_SAMPLES)]
+    for part in parts:
+        for row in part.to_pylist():
+            view.add_row(*(_sample_text(row[name]) for name in names))
+        view.add_section()
     rest = found.num_rows - MAX_SAMPLES
-    more = Text(f"and {rest} further samples in {sweep.path}/samples", style="dim")
+    which = f"the best and the worst by {names[0]}; " if ranked else ""
+    more = Text(f"{which}{rest} further samples are in {sweep.path}/samples", style="dim")
     return Group(view, more) if rest > 0 else view
 
 

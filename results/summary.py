@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from results.reading import Sweep
@@ -32,6 +33,7 @@ class SummaryRow:
     reported: list[float] = field(default_factory=list)  # the report's numbers, one a merged row
     other_reported: dict[str, float] = field(default_factory=dict)
     mark: str = ""  # "best", "tie" or nothing
+    on_front: bool = False  # no other row is better in both metrics of the task's front
     status: str = ""  # what is missing; empty if all seeds finished
     num_seeds: int = 0
 
@@ -68,7 +70,7 @@ def _is_current(row: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
 
 
 class _Scores:
-    """Scores of the main metric per unit, from ``samples``: trial id -> [U] of 0..1."""
+    """What backs the main metric per unit, from ``samples``: trial id -> [U], or [U, 10]."""
 
     def __init__(self, sweep: Sweep) -> None:
         name = sweep.manifest["metric"]["name"]
@@ -81,7 +83,7 @@ class _Scores:
             column, wanted = self._spec["where"]
             samples = samples.filter(pc.equal(samples[column], wanted))
         samples = samples.sort_by([("trial_id", "ascending"), (self._spec["unit"], "ascending")])
-        values = samples[self._spec["value"]].to_numpy()
+        values = _to_numpy(samples[self._spec["value"]])
         if self._spec["at_most"] is not None:
             values = (values <= self._spec["at_most"]).astype(np.float64)
         ids = np.asarray(samples["trial_id"].to_pylist())
@@ -95,6 +97,14 @@ class _Scores:
         if not parts or any(p is None or len(p) != len(parts[0]) for p in parts):  # type: ignore[arg-type]
             return None
         return np.stack(parts, axis=1)  # type: ignore[arg-type]
+
+
+def _to_numpy(column: Any) -> np.ndarray[Any, Any]:
+    """A column of numbers, or of lists of as many numbers each."""
+    array = column.combine_chunks()
+    if pa.types.is_list(array.type):
+        return np.asarray(array.flatten()).reshape(len(array), -1)
+    return np.asarray(array.to_numpy(zero_copy_only=False))
 
 
 def _key(params: Mapping[str, Scalar]) -> str:
@@ -131,6 +141,7 @@ def _report_table(
             rows[key].reported.append(report[main_key])
         rows[key].other_reported |= {k: v for k, v in report.items() if k != main_key}
     _mark(list(rows.values()), list(found.values()), manifest, scores)
+    _mark_front(list(rows.values()), manifest)
     note = [table["note"]] if table.get("note") else []
     has_report = any(row.reported for row in rows.values())
     return _table(manifest, table["title"], list(rows.values()), has_report, note)
@@ -154,6 +165,7 @@ def _open_table(
     pairs.sort(key=order)
     rows = [row for row, _ in pairs]
     _mark(rows, [found for _, found in pairs], manifest, scores)
+    _mark_front(rows, manifest)
     hidden = len(rows) - MAX_ROWS
     note = [f"{hidden} further configurations are in the Parquet tables."] if hidden > 0 else []
     title = f"{manifest['task']}: {manifest['name']}, {len(rows)} configurations, best first"
@@ -227,6 +239,20 @@ def _mark(
             rows[index].mark = "tie"
 
 
+def _mark_front(rows: Sequence[SummaryRow], manifest: Mapping[str, Any]) -> None:
+    """Mark what no other row beats in both of two metrics, where a task names such a pair."""
+    keys = [f"metric.{name}" for name in manifest.get("front") or ()]
+    complete = [
+        row for row in rows if keys and row.num_seeds and all(k in row.metrics for k in keys)
+    ]
+    points = [tuple(row.metrics[key] for key in keys) for row in complete]
+    for row, point in zip(complete, points, strict=True):
+        row.on_front = len(complete) > 1 and not any(
+            other != point and all(o >= p for o, p in zip(other, point, strict=True))
+            for other in points
+        )
+
+
 def _table(
     manifest: Mapping[str, Any],
     title: str,
@@ -270,6 +296,10 @@ def _explain(manifest: Mapping[str, Any], rows: Sequence[SummaryRow]) -> list[st
         lines.append("★ best; ≈ within two standard errors of it, paired by query: a tie.")
     elif any(row.mark == "best" for row in rows):
         lines.append("★ best, and no other row is within two standard errors of it.")
+    if any(row.on_front for row in rows):
+        labels = {column["key"]: column["label"] for column in manifest["columns"]}
+        names = " and ".join(labels[f"metric.{name}"] for name in manifest["front"])
+        lines.append(f"◆ on the front of {names}: no other row is better in both.")
     return lines
 
 
@@ -280,8 +310,8 @@ def format_value(value: float | None, kind: str) -> str:
     """A number as its column prints it; percent columns hold 0..1."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
-    if kind == "percent":
-        return f"{100 * value:.2f}"
+    if kind in ("percent", "score"):
+        return f"{100 * value if kind == 'percent' else value:.2f}"
     if kind == "integer":
         return str(int(value))
     return f"{value:.4g}"
@@ -303,25 +333,27 @@ def format_plain(value: Scalar) -> str:
 
 
 def main_cell(row: SummaryRow, table: SummaryTable) -> str:
-    """The main metric: mark, mean, deviation; what is missing where there is none."""
+    """The main metric: mark, mean, deviation, front; what is missing where there is none."""
     value = row.metrics.get(table.main["key"])
     if value is None:
         return "-"
     text = format_value(value, table.main["format"])
     if row.deviation is not None:
         text += f" ±{format_value(row.deviation, table.main['format'])}"
-    return {"best": "★ ", "tie": "≈ "}.get(row.mark, "") + text
+    return {"best": "★ ", "tie": "≈ "}.get(row.mark, "") + text + (" ◆" if row.on_front else "")
 
 
 def interval_cell(row: SummaryRow, table: SummaryTable) -> str:
     """The 95 % interval of the main metric."""
     if row.estimate is None:
         return ""
-    low, high = (
-        f"{100 * v:.1f}" if table.main["format"] == "percent" else f"{v:.3g}"
-        for v in (row.estimate.low, row.estimate.high)
-    )
+    low, high = (_bound(v, table.main["format"]) for v in (row.estimate.low, row.estimate.high))
     return f"[{low}, {high}]"
+
+
+def _bound(value: float, kind: str) -> str:
+    scale = {"percent": 100.0, "score": 1.0}.get(kind)
+    return f"{value:.3g}" if scale is None else f"{scale * value:.1f}"
 
 
 def report_cell(row: SummaryRow, table: SummaryTable) -> str:

@@ -191,8 +191,9 @@ class Column:
 
     key: str  # "param.lr" or "metric.i2t_r1", as in the Parquet table
     label: str  # the heading
-    format: Literal["percent", "number", "scientific", "integer", "text"] = "text"
-    # percent: 0..1 printed times 100 with two decimals; number: four significant digits
+    format: Literal["percent", "score", "number", "scientific", "integer", "text"] = "text"
+    # percent: 0..1 printed times 100; score: 0..100 as it stands, both with two decimals;
+    # number: four significant digits
     pick: Literal["last", "best"] = "last"  # of a metric: the last step's value, or the best step's
 
 
@@ -209,8 +210,10 @@ class Metric:
 class Paired:
     """How ``samples`` back a metric up unit by unit, for intervals and paired tests.
 
-    The metric is the mean over units (queries, images) of ``value``, or of ``value <= at_most``
-    where that is given, among rows whose column ``where[0]`` equals ``where[1]``.
+    By formula ``mean`` the metric is the mean over units (queries, images) of ``value``, or of
+    ``value <= at_most`` where that is given, among rows whose column ``where[0]`` equals
+    ``where[1]``. By formula ``bleu4`` it is corpus BLEU of the sums over units of ``value``, a list
+    of ten numbers: matches and totals of orders 1 to 4, lengths of caption and closest reference.
     """
 
     metric: str
@@ -218,6 +221,7 @@ class Paired:
     value: str
     at_most: float | None = None
     where: tuple[str, str] | None = None
+    formula: Literal["mean", "bleu4"] = "mean"
 
 
 @runtime_checkable
@@ -226,6 +230,13 @@ class Task(Protocol):
 
     Importing ``task.py`` must be cheap: no torch, no transformers. The functions that compute
     import them when they are called.
+
+    A task may also have
+
+        front            two metrics, larger is better: rows that no other beats in both are marked
+        shown_samples    columns of ``samples`` that ``show`` prints; by the first, where that is a
+                         number, the best and the worst
+        signatures()     how metrics were counted, by name, for ``sweep.json``
     """
 
     name: ClassVar[str]

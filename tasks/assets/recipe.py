@@ -302,6 +302,7 @@ def measure(folder: Path) -> dict[str, float]:
     from transformers import logging
 
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     retrieval = BlipForImageTextRetrieval.from_pretrained(folder).eval()
     captioner = BlipForConditionalGeneration.from_pretrained(folder).eval()
     processor = BlipProcessor.from_pretrained(folder)

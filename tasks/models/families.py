@@ -1,8 +1,8 @@
-"""Which image-text models retrieval takes, and what their files must hold. No torch here.
+"""Which image-text models the tasks take, and what their files must hold. No torch here.
 
-``--model`` names one of two things: a model with both encoders and two heads (BLIP, CLIP, SigLIP),
-or ``IMAGE+TEXT``, two encoders to be joined by new heads, each of them a Hugging Face id, a folder,
-or ``package.module:factory`` (see ``pair.py``).
+Captioning takes a BLIP with a text decoder. Retrieval takes one of two things: a model with both
+encoders and two heads (BLIP, CLIP, SigLIP), or ``IMAGE+TEXT``, two encoders to be joined by new
+heads, each a Hugging Face id, a folder, or ``package.module:factory`` (see ``pair.py``).
 """
 
 from __future__ import annotations
@@ -119,6 +119,23 @@ def check_weights(name: str, *, heads: bool) -> None:
 
 def _lacks(head: str, present: set[str]) -> bool:
     return not any(parameter.startswith(f"{head}.") for parameter in present)
+
+
+def check_captioner(name: str) -> None:
+    """Refuse what is not a BLIP with a text decoder. Reads headers only.
+
+    Raises:
+        ModelError: saying what it is instead, or what is missing.
+    """
+    folder = folders.find_folder(name)
+    kind = folders.read_config(folder).get("model_type")
+    if kind != "blip":
+        raise ModelError(f"{name} is a {kind!r} model; captioning takes a BLIP with a text decoder")
+    if not any(key.startswith("text_decoder.") for key in folders.parameter_names(folder)):
+        raise ModelError(
+            f"{name} has no weights for a text decoder: it was saved for another task, such as "
+            "retrieval; give a captioning checkpoint"
+        )
 
 
 def resolve(name: str) -> Source:

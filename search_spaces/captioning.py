@@ -1,0 +1,83 @@
+"""Decoding settings of a captioning model: the report's section 2.1, tables 1 and 2.
+
+One configuration stands in the report three times, with one number. The report's text calls top-k
+50 the best row; its own table says greedy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from search_spaces.space import Row, Scalar, Table
+
+if TYPE_CHECKING:
+    import optuna
+
+PROTOCOL: dict[str, Scalar] = {"min_length": 10, "max_length": 30, "num_references": 1}
+PICTURE, THIS_IS, DEPICTS = "a picture of ", "This is a ", "This image depicts  "  # two spaces, sic
+
+
+def _row(
+    report: float, top_k: int | None = 50, temperature: float | None = 0.7, prompt: str = PICTURE
+) -> Row:
+    decoding = "greedy" if temperature is None else "sample"
+    return Row(
+        params={
+            **PROTOCOL,
+            "decoding": decoding,
+            "top_k": top_k,
+            "temperature": temperature,
+            "prompt": prompt,
+        },
+        report={"metric.bleu4": report},
+    )
+
+
+REPORT = (
+    Table(
+        title="Table 1: prompts (report 2.1)",
+        rows=(_row(12.90), _row(9.09, prompt=THIS_IS), _row(9.69, prompt=DEPICTS)),
+    ),
+    Table(
+        title="Table 2: top-k and temperature (report 2.1)",
+        rows=(
+            _row(12.90),
+            _row(6.56, temperature=1.0),
+            _row(12.88, top_k=10),
+            _row(12.68, top_k=70),
+            _row(12.59, top_k=100),
+            _row(6.31, top_k=100, temperature=1.0),
+            _row(27.95, top_k=None, temperature=None),
+        ),
+    ),
+)
+
+GRID = (
+    {"num_references": [1], "decoding": ["greedy"], "prompt": [PICTURE, THIS_IS, DEPICTS]},
+    {
+        "num_references": [1],
+        "decoding": ["sample"],
+        "top_k": [10, 50, 70, 100],
+        "temperature": [0.7, 1.0],
+        "prompt": [PICTURE, THIS_IS, DEPICTS],
+    },
+)
+
+
+def search(trial: optuna.Trial) -> dict[str, Scalar]:
+    """Decoding with what each kind reads: no temperature for greedy, no beams for sampling."""
+    decoding = trial.suggest_categorical("decoding", ["greedy", "sample", "beam"])
+    values: dict[str, Scalar] = {
+        "decoding": decoding,
+        "prompt": trial.suggest_categorical("prompt", ["", PICTURE, THIS_IS, DEPICTS]),
+        "min_length": trial.suggest_int("min_length", 0, 12),
+        "max_length": trial.suggest_int("max_length", 16, 40),
+        "repetition_penalty": trial.suggest_float("repetition_penalty", 1.0, 1.5),
+    }
+    if decoding == "sample":
+        values["temperature"] = trial.suggest_float("temperature", 0.1, 1.5)
+        values["top_k"] = trial.suggest_int("top_k", 1, 100, log=True)
+        values["top_p"] = trial.suggest_float("top_p", 0.5, 1.0)
+    elif decoding == "beam":
+        values["num_beams"] = trial.suggest_int("num_beams", 2, 6)
+    return values

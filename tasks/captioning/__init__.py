@@ -1,0 +1,1 @@
+"""Image captioning under different decoding settings."""

@@ -1,0 +1,131 @@
+"""BLIP's text decoder, one token a step, for many rows that look at few images.
+
+The library's own forward keeps the keys and values of an image once per row; here rows of one image
+share them, and self-attention's cache is written in place. Held against the library's ``generate``
+in ``tests/test_captioning.py``.
+
+N images, R rows (sentences), K rows of an image at most, S image tokens, T steps, D width, H heads
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+def _heads(states: Tensor, num_heads: int) -> Tensor:
+    """[..., L, D] -> [..., H, L, D / H]."""
+    return states.reshape(*states.shape[:-1], num_heads, -1).transpose(-3, -2)
+
+
+class ImageMemory:
+    """The keys and values of encoded images, by layer: computed once, read by every row."""
+
+    def __init__(self, decoder: nn.Module, states: Float[Tensor, "N S D"]) -> None:
+        self.layers: list[tuple[Tensor, Tensor]] = []
+        for layer in _layers(decoder):
+            cross = layer.crossattention.self
+            num_heads = cross.num_attention_heads
+            keys, values = cross.key(states), cross.value(states)
+            self.layers.append((_heads(keys, num_heads), _heads(values, num_heads)))
+
+    def keep(self, images: Int[Tensor, " M"]) -> None:
+        """Keep these images alone, in this order."""
+        self.layers = [(keys[images], values[images]) for keys, values in self.layers]
+
+
+class Sentences:
+    """R sentences under way: which image each looks at, and what self-attention remembers."""
+
+    def __init__(self, decoder: Any, memory: ImageMemory, image: Int[Tensor, " R"], limit: int):
+        self._decoder, self._memory = decoder, memory
+        self._limit = limit
+        self._cache: list[tuple[Tensor, Tensor]] = []
+        self.length = 0
+        self._image = image
+        self._place()
+
+    def _place(self) -> None:
+        """Each row's column among the rows of its image, so that rows and images make a grid."""
+        num_images = int(self._memory.layers[0][0].shape[0])
+        order = torch.argsort(self._image, stable=True)
+        counts = torch.bincount(self._image, minlength=num_images)
+        first = torch.cumsum(counts, 0) - counts
+        column = torch.empty_like(self._image)
+        column[order] = torch.arange(len(order), device=order.device) - first[self._image[order]]
+        self._column, self._num_columns = column, int(counts.max())
+        self._full = len(order) == num_images * self._num_columns
+        self._num_images = num_images
+
+    def repeat(self, times: int) -> None:
+        """Let each sentence become so many, next to each other, that go on apart."""
+        self._image = self._image.repeat_interleave(times)
+        self._cache = [tuple(part.repeat_interleave(times, 0) for part in c) for c in self._cache]  # type: ignore[misc]
+        self._place()
+
+    def keep(self, rows: Int[Tensor, " Q"]) -> None:
+        """Go on with these rows alone; images that no row looks at any more are let go."""
+        images, self._image = torch.unique(self._image[rows], return_inverse=True)
+        if len(images) < self._num_images:
+            self._memory.keep(images)
+        self._cache = [(keys[rows], values[rows]) for keys, values in self._cache]
+        self._place()
+
+    def advance(self, tokens: Int[Tensor, "R L"]) -> Float[Tensor, "R V"]:
+        """Read L further tokens of each row; the logits of what follows."""
+        text = self._decoder.bert
+        states = text.embeddings(input_ids=tokens, past_key_values_length=self.length)
+        for number, layer in enumerate(_layers(self._decoder)):
+            states = self._attend_to_text(number, layer.attention, states)
+            states = self._attend_to_image(number, layer.crossattention, states)
+            states = layer.feed_forward_chunk(states)
+        self.length += tokens.shape[1]
+        logits: Tensor = self._decoder.cls(states[:, -1])
+        return logits
+
+    def _attend_to_text(self, number: int, attention: Any, states: Tensor) -> Tensor:
+        own = attention.self
+        query, key, value = (
+            _heads(project(states), own.num_attention_heads)
+            for project in (own.query, own.key, own.value)
+        )
+        before, after = self.length, self.length + states.shape[1]
+        if number == len(self._cache):
+            shape = (*key.shape[:2], self._limit, key.shape[-1])
+            self._cache.append((key.new_empty(shape), value.new_empty(shape)))
+        keys, values = self._cache[number]
+        keys[:, :, before:after] = key
+        values[:, :, before:after] = value
+        causal = states.shape[1] > 1  # only the prompt is read several tokens at a time, and first
+        assert not causal or before == 0
+        mixed = F.scaled_dot_product_attention(
+            query, keys[:, :, :after], values[:, :, :after], is_causal=causal
+        )
+        return attention.output(mixed.transpose(1, 2).flatten(2), states)  # type: ignore[no-any-return]
+
+    def _attend_to_image(self, number: int, attention: Any, states: Tensor) -> Tensor:
+        keys, values = self._memory.layers[number]  # [N, H, S, D / H]
+        query = attention.self.query(states)  # [R, L, D]
+        rows, length, width = query.shape
+        if self._full and rows == self._num_images:
+            grid, order = query[torch.argsort(self._image)], self._image
+        else:
+            grid = query.new_zeros(self._num_images, self._num_columns, length, width)
+            grid[self._image, self._column] = query
+            grid, order = grid.flatten(1, 2), None
+        heads = _heads(grid, attention.self.num_attention_heads)
+        mixed = F.scaled_dot_product_attention(heads, keys, values).transpose(1, 2).flatten(2)
+        if order is not None:
+            mixed = mixed[order]
+        else:
+            mixed = mixed.reshape(self._num_images, self._num_columns, length, width)
+            mixed = mixed[self._image, self._column]
+        return attention.output(mixed, states)  # type: ignore[no-any-return]
+
+
+def _layers(decoder: Any) -> Any:
+    return decoder.bert.encoder.layer

@@ -1,0 +1,89 @@
+"""What a captioning trial can vary. No torch here."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Decoding = Literal["greedy", "sample", "beam"]
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Params:
+    """Decoding captions from an image-to-text model, scored against human captions."""
+
+    decoding: Decoding = "sample"
+    """The most likely token, a drawn one, or beam search."""
+    prompt: str = "a picture of "
+    """What every caption begins with; not part of the caption that is scored."""
+    top_k: int | None = 50
+    """Draw among so many most likely tokens; none: among all. Only for sample. >= 1."""
+    top_p: float | None = None
+    """Draw among the fewest tokens that together have this probability. Only for sample. 0 to 1."""
+    temperature: float | None = 0.7
+    """Divides the logits before drawing. Only for sample. > 0."""
+    num_beams: int | None = 4
+    """Sentences kept beside each other. Only for beam. >= 2."""
+    min_length: int = 10
+    """The fewest tokens of start, prompt and caption before the end may come. >= 0."""
+    max_length: int = 30
+    """The most tokens of start, prompt, caption and end. >= 2, and more than the prompt has."""
+    repetition_penalty: float = 1.0
+    """Divides (or multiplies, if negative) the logits of tokens already said. > 0; 1 is none."""
+    faithful: bool = False
+    """Repeat the lab's two defects: junk after the end, and prompts cut off by characters."""
+    split: str = "val"
+    """The split that is captioned."""
+    num_images: int | None = None
+    """Caption the first so many images of the split; none: all. >= 1."""
+    num_references: int | None = None
+    """Score against the first so many references of an image; none: all. >= 1."""
+    precision: Precision = "float32"
+    """What the model computes in."""
+
+    def __post_init__(self) -> None:
+        _one_of("decoding", self.decoding, get_args(Decoding))
+        _one_of("precision", self.precision, get_args(Precision))
+        _rule("top_k >= 1", self.top_k is None or self.top_k >= 1, f"top_k={self.top_k}")
+        _rule("0 < top_p <= 1", self.top_p is None or 0 < self.top_p <= 1, f"top_p={self.top_p}")
+        warm = self.temperature
+        holds = warm is None or (warm > 0 and math.isfinite(warm))
+        _rule("temperature > 0", holds, f"temperature={warm}")
+        beams = self.num_beams
+        _rule("num_beams >= 2", beams is None or beams >= 2, f"num_beams={beams}")
+        if self.decoding == "beam":
+            _rule("num_beams >= 2", beams is not None, "num_beams=None")
+        _rule("min_length >= 0", self.min_length >= 0, f"min_length={self.min_length}")
+        lengths = f"min_length={self.min_length}, max_length={self.max_length}"
+        _rule("min_length < max_length", self.min_length < self.max_length, lengths)
+        _rule("max_length >= 2", self.max_length >= 2, lengths)
+        penalty = self.repetition_penalty
+        holds = penalty > 0 and math.isfinite(penalty)
+        _rule("repetition_penalty > 0", holds, f"repetition_penalty={penalty}")
+        for name in ("num_images", "num_references"):
+            number = getattr(self, name)
+            _rule(f"{name} >= 1", number is None or number >= 1, f"{name}={number}")
+
+    def resolved(self) -> Params:
+        """The same decoding, with what it does not read set to none, so that it is one trial."""
+        if self.decoding == "sample":
+            return dataclasses.replace(
+                self,
+                num_beams=None,
+                temperature=1.0 if self.temperature is None else self.temperature,
+            )
+        beams = self.num_beams if self.decoding == "beam" else None
+        return dataclasses.replace(self, top_k=None, top_p=None, temperature=None, num_beams=beams)
+
+
+def _rule(rule: str, holds: bool, got: str) -> None:
+    if not holds:
+        raise ValueError(f"`{rule}` must hold, but got {got}")
+
+
+def _one_of(name: str, value: str, options: tuple[str, ...]) -> None:
+    if value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(options)}, but got {value!r}")

@@ -1,0 +1,103 @@
+"""Captioning under decoding settings as a task. Torch is imported where it is needed, not here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Hashable, Mapping, Sequence
+
+from tasks.captioning import scores, stages
+from tasks.captioning.params import Params
+from tasks.contract import (
+    Advanced,
+    Column,
+    Inputs,
+    Member,
+    Metric,
+    Paired,
+    Source,
+    Stage,
+    State,
+    Trial,
+)
+from tasks.datasets import registry
+from tasks.models import folders
+
+
+class CaptioningTask:
+    """Caption images under a decoding setting and score the captions against human ones."""
+
+    name = "captioning"
+    version = "1"
+    Params = Params
+    metric = Metric(name="bleu4", label="BLEU-4", direction="maximize")
+    columns = (
+        Column(key="param.decoding", label="decoding"),
+        Column(key="param.top_k", label="top-k", format="integer"),
+        Column(key="param.temperature", label="temperature", format="number"),
+        Column(key="param.prompt", label="prompt"),
+        Column(key="metric.bleu4", label="BLEU-4", format="score"),
+        Column(key="metric.distinct2", label="distinct-2", format="percent"),
+        Column(key="metric.cider_d", label="CIDEr-D", format="score"),
+        Column(key="metric.rouge_l", label="ROUGE-L", format="percent"),
+        Column(key="metric.length", label="length words", format="number"),
+        Column(key="metric.unique", label="unique", format="percent"),
+        Column(key="metric.novel", label="novel", format="percent"),
+        Column(key="metric.vocabulary", label="vocabulary", format="integer"),
+        Column(key="metric.bleu4_13a", label="BLEU-4 13a", format="score"),
+        Column(key="metric.distinct1", label="distinct-1", format="percent"),
+    )
+    paired = (
+        Paired(metric="bleu4", unit="image", value="bleu_statistics", formula="bleu4"),
+        Paired(metric="rouge_l", unit="image", value="rouge_l"),
+        Paired(metric="cider_d", unit="image", value="cider_d"),
+    )
+    front = ("bleu4", "distinct2")
+    shown_samples = ("cider_d", "caption", "references")
+    default_model = folders.SHIPPED
+    default_data = "scenes"
+
+    def resolve(self, model: str, data: str) -> tuple[Source, Source]:
+        """Fingerprints of a captioning model and a captioned data set."""
+        from tasks.models.families import check_captioner
+
+        check_captioner(model)
+        return folders.resolve(model), registry.resolve(data)
+
+    def check(self, trial: Trial) -> Trial:
+        """What a decoding does not read is set to none; the split must be there."""
+        registry.load_split(trial.data.name, trial.params.split)
+        return dataclasses.replace(trial, params=trial.params.resolved())
+
+    def stages(self, trial: Trial) -> Sequence[Stage]:
+        """The encoded images, in chunks."""
+        return stages.needed(trial)
+
+    def pack_key(self, trial: Trial) -> Hashable:
+        """Trials over the same images run together; those of one prompt share their decoding."""
+        params: Params = trial.params
+        return (trial.model, trial.data, params.precision, params.split, params.prompt)
+
+    def num_bytes(self, trial: Trial) -> int:
+        """Keys and values of a member's share of the sentences that are decoded side by side."""
+        return 64 * 1024 * 1024
+
+    def signatures(self) -> Mapping[str, str]:
+        """How the BLEU scores were counted."""
+        return scores.signatures()
+
+    def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
+        """No captions yet."""
+        from tasks.captioning import captioning
+
+        return captioning.start()
+
+    def advance(
+        self, pack: Sequence[Member], inputs: Inputs, device: str
+    ) -> Sequence[Advanced | Exception]:
+        """The next, larger number of images for every member."""
+        from tasks.captioning import captioning
+
+        return captioning.advance(pack, inputs, device)
+
+
+TASK = CaptioningTask()

@@ -1,0 +1,83 @@
+"""BLIP for captioning: what the captioning task asks of a model.
+
+B batch, S image tokens, D the image encoder's width
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from jaxtyping import Float
+from torch import Tensor
+
+from tasks.models.dual import load_checked, prepare_images
+from tasks.models.folders import find_folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Captioner:
+    """A captioning model on a device, with its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+    processor: Any
+    device: str
+    precision: str
+
+    def autocast(self) -> Any:
+        """The context in which the model computes at its precision."""
+        dtype = getattr(torch, self.precision)
+        kind = self.device.split(":")[0]
+        return torch.autocast(kind, dtype=dtype, enabled=dtype is not torch.float32)
+
+    @torch.inference_mode()
+    def encode(self, images: Sequence[Any]) -> Float[np.ndarray, "B S D"]:
+        """All image tokens of RGB images, float32."""
+        pixels = prepare_images(self.processor, images)["pixel_values"].to(self.device)
+        with self.autocast():
+            states: Tensor = self.model.vision_model(pixel_values=pixels).last_hidden_state
+        return np.asarray(states.float().cpu().numpy())
+
+    def prompt_ids(self, prompt: str) -> list[int]:
+        """The start token and the prompt's own, as ``generate`` gives them to the decoder."""
+        ids = self.tokenizer(prompt)["input_ids"]
+        return [self.model.config.text_config.bos_token_id, *ids[1:-1]]
+
+    @property
+    def end(self) -> int:
+        """The token that ends a sentence."""
+        return int(self.model.config.text_config.sep_token_id)
+
+    @property
+    def pad(self) -> int:
+        """The token that fills up after the end."""
+        return int(self.model.config.text_config.pad_token_id)
+
+
+@lru_cache(maxsize=2)
+def load_captioner(name: str, fingerprint: str, device: str, precision: str) -> Captioner:
+    """The model, kept warm in this process.
+
+    Raises:
+        ModelError: if it cannot be loaded, or weights that it uses are missing.
+    """
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    model = load_checked(
+        name,
+        transformers.BlipForConditionalGeneration,
+        lambda key: key.startswith(("vision_model.", "text_decoder.")),
+    )
+    return Captioner(
+        model=model.to(device).eval(),
+        tokenizer=transformers.AutoTokenizer.from_pretrained(find_folder(name)),
+        processor=transformers.AutoImageProcessor.from_pretrained(find_folder(name)),
+        device=device,
+        precision=precision,
+    )
