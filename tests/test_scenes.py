@@ -186,7 +186,7 @@ def test_styles_differ_in_picture_and_wording() -> None:
         for s in STYLES
     ]
     assert {"pink", "disc", "big"} <= words[0] - words[1]
-    assert {"teal", "ball", "huge"} <= words[1] - words[0]
+    assert words[1] < words[0]  # the sweep tells nothing in words the model has not seen
     light = [
         np.mean([np.asarray(scenes.load_split("train", s).load(i)).mean() for i in range(30)])
         for s in STYLES

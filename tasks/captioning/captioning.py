@@ -27,7 +27,8 @@ ROWS = 768  # sentences decoded side by side, at most
 def rungs(number: int) -> list[int]:
     """Growing numbers of images, each a whole number of the lab's batches but the last."""
     parts = (number // 16, number // 8, number // 4, number // 2)
-    return sorted({*(max(LAB_BATCH, n // LAB_BATCH * LAB_BATCH) for n in parts), number})
+    whole = (max(LAB_BATCH, part // LAB_BATCH * LAB_BATCH) for part in parts)
+    return sorted({*(n for n in whole if n < number), number})
 
 
 def start() -> State:
@@ -141,8 +142,14 @@ def _beam_search(
             max_length=max_length,
             repetition_penalty=penalty,
         )
-        rows.append(ids[:, len(prompt) :].cpu().numpy())
+        rows.append(_cut(ids[:, len(prompt) :].cpu().numpy(), captioner))
     return _stack(rows, captioner.pad)
+
+
+def _cut(ids: Array, captioner: Captioner) -> Array:
+    """Padding after the first end token, whatever stood there."""
+    over = np.cumsum(ids == captioner.end, axis=1) - (ids == captioner.end) > 0
+    return np.where(over, captioner.pad, ids)
 
 
 def _stack(parts: Sequence[Array], pad: int) -> Array:
