@@ -240,7 +240,7 @@ def show(
         raise RequestError(f"{name!r} is a sweep of {tasks_}: say which with --task")
     if save and not save.endswith((".png", ".svg")):
         raise RequestError(f"--save takes FILE.png or FILE.svg, but got {save!r}")
-    row = find_trial(found[0], trial) if trial else None
+    row = None if trial is None else find_trial(found[0], trial)
     if save:
         figure = sweep_figure(found[0], [row] if row else found[0].rows())
         try:

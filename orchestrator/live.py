@@ -20,7 +20,8 @@ from tasks.contract import Column, Task, Trial
 def format_value(value: float, task: Task) -> str:
     """The main metric as the tables print it."""
     column = next((c for c in task.columns if c.key == f"metric.{task.metric.name}"), None)
-    return f"{100 * value:.2f} %" if column and column.format == "percent" else f"{value:.4g}"
+    kind = column.format if column else "number"
+    return {"percent": f"{100 * value:.2f} %", "score": f"{value:.2f}"}.get(kind, f"{value:.4g}")
 
 
 def describe(trial: Trial, varying: Sequence[str]) -> str:
@@ -31,6 +32,8 @@ def describe(trial: Trial, varying: Sequence[str]) -> str:
 
 
 def _plain(value: object) -> str:
+    if value is None:
+        return "-"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
@@ -150,10 +153,11 @@ class SweepView:
             parts.append(Text(self._phase, style="dim"))
         if self._num_stages and self._stages_done < self._num_stages:
             done = f"shared stages {self._stages_done}/{self._num_stages}"
-            parts.append(Text(f"{done}  {self._last_stage}", style="dim", no_wrap=True))
+            line = f"{done}  {self._last_stage}"
+            parts.append(Text(line, style="dim", no_wrap=True, overflow="ellipsis"))
         for trial, timed in list(self._running.values())[:8]:
-            at = "waiting for its first step" if timed is None else _step_text(timed, self._task)
-            line = f"  {describe(trial, self._varying)}  {at}"
+            at = "waiting" if timed is None else _step_text(timed, self._task)
+            line = f"  {at:<18} {describe(trial, self._varying)}"
             parts.append(Text(line, no_wrap=True, overflow="ellipsis"))
         if len(self._running) > 8:
             parts.append(Text(f"  and {len(self._running) - 8} more", style="dim"))
@@ -167,7 +171,7 @@ class SweepView:
 
 def _step_text(timed: TimedStep, task: Task) -> str:
     value = float(timed.step.metrics[task.metric.name])
-    return f"step {timed.step.at}: {task.metric.name} {format_value(value, task)}"
+    return f"step {timed.step.at}: {format_value(value, task)}"
 
 
 def varying_params(trials: Sequence[Trial], columns: Sequence[Column]) -> list[str]:

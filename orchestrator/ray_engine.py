@@ -361,6 +361,11 @@ class _Halt(tune.Stopper):  # type: ignore[misc]
         return _Bridge.live[self._number].work.should_halt()
 
 
+def _hush() -> None:
+    """Let Ray's own log lines go nowhere: what concerns a user is told by us."""
+    logging.getLogger("ray").handlers[:] = [logging.NullHandler()]
+
+
 class RayEngine:
     """Runs packs on a Ray cluster, or on a Ray of this machine alone."""
 
@@ -373,6 +378,7 @@ class RayEngine:
     def start(self) -> None:
         """Connect, or start Ray here; then ``num_slots`` is known."""
         options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
+        _hush()  # a live view shows what Python's logging writes to stderr
         try:
             if self._address:
                 ray.init(address=self._address, **options)
@@ -385,7 +391,7 @@ class RayEngine:
             raise RequestError(
                 f"cannot reach {where}: {first}; see `ray status`, or use --engine local"
             ) from error
-        logging.getLogger("ray").handlers[:] = [logging.NullHandler()]
+        _hush()
         have = ray.cluster_resources()
         gpus = have.get("GPU", 0.0)
         self._gpus = self._gpus_per_trial if gpus else 0.0

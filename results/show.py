@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -86,7 +87,7 @@ def _trials(rows: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any]) -> T
     for name in names:
         view.add_column(name.replace("_", "\n"), justify="right")
     for label in ("seed", "status", main["label"].replace(" ", "\n", 1), "s"):
-        view.add_column(label, justify="left" if label == "status" else "right")
+        view.add_column(label, justify="left" if label == "status" else "right", no_wrap=True)
     for row in rows:
         view.add_row(
             row["trial_id"][:8],
@@ -122,7 +123,7 @@ def render_trial(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType:
         parts += [Text(), Text(trial["reason"] or "", style="bold red"), Text(trial["log"] or "")]
     steps = _steps(sweep, trial)
     if steps:
-        parts += [Text(), _steps_table(steps, sweep.manifest)]
+        parts += [Text(), _Steps(steps, sweep.manifest)]
     points = curve(sweep, trial)
     if len(points) > 1:
         parts += [Text(), _Curve(points, _main_column(sweep.manifest)["label"])]
@@ -157,25 +158,55 @@ def curve(sweep: Sweep, trial: Mapping[str, Any]) -> Points:
     return [(at, scale * v) for at, v in values if v is not None and math.isfinite(v)]
 
 
-def _steps_table(steps: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any]) -> Table:
-    formats = {column["key"]: column for column in manifest["columns"]}
-    names = [name for name in steps[0] if name.startswith("metric.")]
-    names = [n for n in names if any(row[n] is not None for row in steps)]
-    view = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    view.add_column("step", justify="right")
-    for name in names:
-        label = formats.get(name, {}).get("label", name.removeprefix("metric."))
-        view.add_column(label.replace(" ", "\n"), justify="right")
-    view.add_column("s", justify="right")
-    rows = list(steps)
-    if len(rows) > 24:  # the first ones, where most happens, and then some
-        stride = math.ceil(len(rows) / 16)
-        kept = {*range(4), *range(len(rows) - 1, 3, -stride)}
-        rows = [row for index, row in enumerate(rows) if index in kept]
-    for row in rows:
-        cells = [format_value(row[n], formats.get(n, {}).get("format", "number")) for n in names]
-        view.add_row(str(row["at"]), *cells, f"{row['seconds']:.2f}")
-    return view
+class _Steps:
+    """The steps of a trial with as many metrics as fit; what the last step alone has, below."""
+
+    def __init__(self, steps: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any]) -> None:
+        self._columns = {column["key"]: column for column in manifest["columns"]}
+        self._steps = steps
+        told = {
+            name: sum(row[name] is not None for row in steps)
+            for name in steps[0]
+            if name.startswith("metric.")
+        }
+        main = f"metric.{manifest['metric']['name']}"
+        often = [n for n, number in told.items() if number > 1 or (number and len(steps) == 1)]
+        self._often = sorted(often, key=lambda name: name != main)
+        self._last = [name for name, number in told.items() if number and name not in often]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for number in range(len(self._often), 0, -1):
+            view = self._table(self._often[:number])
+            wanted = Measurement.get(console, options.update(width=10_000), view).maximum
+            if number == 1 or wanted <= options.max_width:
+                break
+        yield view
+        final = [*self._often[number:], *self._last]
+        if final:
+            cells = [f"{self._label(n)} {self._cell(self._steps[-1], n)}" for n in final]
+            yield Text(f"At the end also: {', '.join(cells)}.")
+
+    def _label(self, name: str) -> str:
+        return str(self._columns.get(name, {}).get("label", name.removeprefix("metric.")))
+
+    def _cell(self, row: Mapping[str, Any], name: str) -> str:
+        return format_value(row[name], self._columns.get(name, {}).get("format", "number"))
+
+    def _table(self, names: Sequence[str]) -> Table:
+        view = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+        view.add_column("step", justify="right", no_wrap=True)
+        for name in names:
+            view.add_column(self._label(name).replace(" ", "\n"), justify="right", no_wrap=True)
+        view.add_column("s", justify="right", no_wrap=True)
+        rows = list(self._steps)
+        if len(rows) > 24:  # the first ones, where most happens, and then some
+            stride = math.ceil(len(rows) / 16)
+            kept = {*range(4), *range(len(rows) - 1, 3, -stride)}
+            rows = [row for index, row in enumerate(rows) if index in kept]
+        for row in rows:
+            cells = [self._cell(row, name) for name in names]
+            view.add_row(str(row["at"]), *cells, f"{row['seconds']:.2f}")
+        return view
 
 
 def _samples(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType | None:
@@ -210,7 +241,9 @@ def _samples(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType | None:
 def _sample_text(value: Any) -> Text:
     if isinstance(value, list):
         return Text(" / ".join(map(str, value)))
-    return Text(format_plain(value) if not isinstance(value, bytes) else f"{len(value)} bytes")
+    if isinstance(value, bytes):
+        return Text(f"{len(value)} bytes")
+    return Text(f"{value:.3f}" if isinstance(value, float) else str(value))
 
 
 def sweep_figure(sweep: Sweep, trials: Sequence[Mapping[str, Any]]) -> Figure:

@@ -289,11 +289,14 @@ def _explain(manifest: Mapping[str, Any], rows: Sequence[SummaryRow]) -> list[st
         f"Model {manifest['model']['name']}, data {manifest['data']['name']}, "
         f"{seeds} seed{'s' if seeds > 1 else ''}."
     ]
+    main = manifest["metric"]["name"]
+    unit = next((p["unit"] for p in manifest["paired"] if p["metric"] == main), "unit")
+    units = f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
     if any(row.estimate for row in rows):
         spread = "mean ± deviation over seeds, " if seeds > 1 else ""
-        lines.append(f"{spread}[95 % interval over queries{' and seeds' if seeds > 1 else ''}]")
+        lines.append(f"{spread}[95 % interval over {units}{' and seeds' if seeds > 1 else ''}]")
     if any(row.mark == "tie" for row in rows):
-        lines.append("★ best; ≈ within two standard errors of it, paired by query: a tie.")
+        lines.append(f"★ best; ≈ within two standard errors of it, paired by {unit}: a tie.")
     elif any(row.mark == "best" for row in rows):
         lines.append("★ best, and no other row is within two standard errors of it.")
     if any(row.on_front for row in rows):
@@ -329,7 +332,12 @@ def format_plain(value: Scalar) -> str:
             mantissa, exponent = f"{value:.3e}".split("e")
             text = f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
         return text
-    return str(value)
+    # Quoted where white space or nothing would not be seen.
+    return (
+        f'"{value}"'
+        if (isinstance(value, str) and value != value.strip()) or value == ""
+        else str(value)
+    )
 
 
 def main_cell(row: SummaryRow, table: SummaryTable) -> str:

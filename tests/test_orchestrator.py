@@ -111,6 +111,84 @@ def test_killed_and_run_again_gives_the_undisturbed_table(
     assert not list((tmp_path / ".checkpoints").glob("*.safetensors"))
 
 
+def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
+    photos: Path, local: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "orchestrator", *sweep_args(photos, tmp_path, "local")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]
+        checkpoints = tmp_path / ".checkpoints"
+        deadline = time.monotonic() + 120
+        while not any(checkpoints.glob("*.safetensors")) and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    if process.returncode == 0:
+        pytest.skip("this machine was faster than the signal")
+    assert process.returncode == 130
+    assert "Traceback" not in out + err
+    assert "best first" in out
+    assert "goes on from here" in err
+    assert run(*command[3:]).returncode == 0
+    for trial_id, expected in metrics(local).items():
+        assert metrics(tmp_path)[trial_id] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_terminal_sees_a_live_view_and_then_the_table(photos: Path, tmp_path: Path) -> None:
+    import pty
+
+    command = [sys.executable, "-m", "orchestrator", *sweep_args(photos, tmp_path, "local")]
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "40"}
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, cwd=ROOT, stdout=theirs, stderr=theirs, env=env) as process:
+        os.close(theirs)
+        seen = b""
+        while chunk := _read(ours):
+            seen += chunk
+    os.close(ours)
+    assert process.returncode == 0
+    text = seen.decode()
+    assert "trials" in text
+    assert "shared stages" in text
+    assert "\x1b[?25l" in text  # the cursor is hidden while the view is live
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")  # and shown again after
+    assert "best first" in text[text.rindex("\x1b[?25h") :]
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # Linux says so when the other side is gone
+        return b""
+
+
+def test_show_tells_a_sweep_and_a_trial(local: Path, tmp_path: Path) -> None:
+    out = ("--out", str(local))
+    told = run("show", "s", *out)
+    assert told.returncode == 0
+    row = read_sweep(str(local), "retrieval", "s").rows()[0]
+    assert row["trial_id"][:8] in told.stdout
+    assert "blip-scenes" in told.stdout
+    one = run("show", "s", row["trial_id"][:6], *out, "--save", str(tmp_path / "curve.svg"))
+    assert one.returncode == 0
+    assert f"{100 * row['metric.i2t_r1']:.2f}" in one.stdout
+    assert (tmp_path / "curve.svg").read_text().lstrip().startswith("<?xml")
+    every = run("show", "s", *out, "--save", str(tmp_path / "curves.png"))
+    assert every.returncode == 0
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    for args, message in (
+        (["show", "t"], "no sweep named 't'"),
+        (["show", "s", "zz"], "has no trial 'zz'"),
+        (["show", "s", ""], "begins several trials"),
+        (["show", "s", "--save", "curve.pdf"], "FILE.png or FILE.svg"),
+        (["show", "s", "--save", "/nowhere/curve.png"], "cannot be written"),
+    ):
+        wrong = run(*args, *out)
+        assert (wrong.returncode, wrong.stdout) == (2, "")
+        assert message in wrong.stderr
+
+
 @pytest.mark.parametrize("engine", ["local", "ray"])
 def test_a_search_stops_at_its_number_and_goes_on(
     photos: Path, tmp_path: Path, engine: str
