@@ -1,1 +1,1 @@
-"""Measurements, never part of the tests."""
+"""Measurements that anyone can run: ``python -m benchmarks NAME``. Their results: README.md."""
