@@ -120,11 +120,9 @@ def main() -> None:
         ours, our_tokens = timed(lambda: run_packed(trials))
         theirs, their_tokens = timed(lambda: run_library(captioner, trials, options.images))
         ratios.append(theirs / ours)
-        print(
-            f"turn {turn + 1}: packed {ours:.1f} s ({our_tokens / ours:.0f} tokens/s), ten generate "
-            f"loops {theirs:.1f} s ({their_tokens / theirs:.0f} tokens/s), {theirs / ours:.1f} x",
-            flush=True,
-        )
+        packed = f"packed {ours:.1f} s ({our_tokens / ours:.0f} tokens/s)"
+        loops = f"ten generate loops {theirs:.1f} s ({their_tokens / theirs:.0f} tokens/s)"
+        print(f"turn {turn + 1}: {packed}, {loops}, {theirs / ours:.1f} x", flush=True)
     one, alone = timed(lambda: run_packed(trials[:1]))
     print(f"one row alone: {one:.1f} s ({alone / one:.0f} tokens/s)")
     low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
