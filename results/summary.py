@@ -168,7 +168,8 @@ def _open_table(
     _mark_front(rows, manifest)
     hidden = len(rows) - MAX_ROWS
     note = [f"{hidden} further configurations are in the Parquet tables."] if hidden > 0 else []
-    title = f"{manifest['task']}: {manifest['name']}, {len(rows)} configurations, best first"
+    number = f"{len(rows)} configuration{'s' if len(rows) > 1 else ''}"
+    title = f"{manifest['task']}: {manifest['name']}, {number}, best first"
     return _table(manifest, title, rows[:MAX_ROWS], False, note)
 
 

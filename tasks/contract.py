@@ -143,7 +143,10 @@ class Stage:
 
 
 def _short(value: object) -> str:
-    return value.name if isinstance(value, Source) else str(value)
+    """A source by the last part of its path, or of both where it is a pair."""
+    if not isinstance(value, Source):
+        return str(value)
+    return "+".join(part.rstrip("/").rsplit("/", 1)[-1] for part in value.name.split("+"))
 
 
 @dataclass(kw_only=True, slots=True)
