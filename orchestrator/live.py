@@ -83,7 +83,7 @@ class SweepView:
 
     def say(self, line: str) -> None:
         """A line that stays, above the panel."""
-        self._console.print(line, highlight=False, markup=False)
+        self._console.print(line, highlight=False, markup=False, soft_wrap=self._live is None)
 
     def phase(self, text: str) -> None:
         """What is being waited for before the first pack."""
