@@ -1,8 +1,8 @@
 """The report's captioning rows packed, against one library ``generate`` loop per row at batch 16.
 
-``python -m benchmarks.decoding``. Both sides caption the same images with the same model, from
-pixels to text; the library's side is what the lab does, each of its ten rows for itself. Runs are
-in turns, so that a busy machine hurts both.
+``python -m benchmarks decoding``. Both sides caption the same images with the same model, from
+pixels to scored text; the library's side is what the lab does, each of its ten rows for itself.
+Runs are in turns, so that a busy machine hurts both.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from search_spaces.captioning import REPORT
-from tasks.captioning import captioning, stages
+from tasks.captioning import captioning, scores, stages
 from tasks.captioning.params import Params
 from tasks.captioning.task import TASK
 from tasks.contract import Member, Trial
@@ -79,6 +79,7 @@ def run_library(captioner: Captioner, trials: list[Trial], number: int) -> int:
         if options["do_sample"]:
             options |= {"top_k": params.top_k, "temperature": params.temperature}
         torch.manual_seed(42)
+        said: list[str] = []
         for first in range(0, number, LAB_BATCH):
             batch = [images.load(i) for i in range(first, min(first + LAB_BATCH, number))]
             pixels = captioner.processor(images=batch, return_tensors="pt")["pixel_values"]
@@ -91,8 +92,12 @@ def run_library(captioner: Captioner, trials: list[Trial], number: int) -> int:
                 max_length=params.max_length,
                 **options,
             )
-            captioner.tokenizer.batch_decode(ids, skip_special_tokens=True)
+            said += captioner.tokenizer.batch_decode(ids, skip_special_tokens=True)
             told += int((ids[:, tokens["input_ids"].shape[1] - 1 :] != captioner.pad).sum())
+        # Both sides score, each of its rows, with the same code.
+        own = [caption[len(params.prompt.strip()) :] for caption in said]
+        references = [each[: params.num_references] for each in images.captions]
+        captioning.score(own, scores.BleuStatistics(references)(own), trial)
     return told
 
 

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from rich.progress import Progress
 from torch import Tensor
 from transformers import (
-    AutoTokenizer,
+    BertTokenizerFast,
     BlipConfig,
     BlipForConditionalGeneration,
     BlipImageProcessorPil,
@@ -99,7 +99,7 @@ def loss_of(model: Any, pixels: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
 
 def train(photos: Path, tokenizer_folder: Path, out: Path, epochs: int, batch: int) -> None:
     """Train and save in Hugging Face's format."""
-    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
+    tokenizer = BertTokenizerFast.from_pretrained(tokenizer_folder)
     split = load_split(f"karpathy:{photos}", "train")
     model = build_model()
     per_epoch = len(split) // batch * 5

@@ -205,6 +205,38 @@ def test_a_search_stops_at_its_number_and_goes_on(
     assert len(read_sweep(str(tmp_path), "retrieval", "s").rows()) == 5
 
 
+RACE = """
+def search(trial):
+    return {
+        "temperature": trial.suggest_float("temperature", 0.1, 4.0),
+        "top_k": None,
+        "num_images": 256,
+    }
+"""
+
+
+def test_a_race_stops_what_is_behind_and_the_table_says_so(tmp_path: Path) -> None:
+    (tmp_path / "race.py").write_text(RACE)
+    done = run(
+        *("sweep", "captioning", "--space", str(tmp_path / "race.py"), "--trials", "12"),
+        *("--engine", "local", "--out", str(tmp_path / "runs")),
+    )
+    assert done.returncode == 0, done.stderr
+    rows = read_sweep(str(tmp_path / "runs"), "captioning", "race").rows()
+    by_status = {
+        status: [row for row in rows if row["status"] == status]
+        for status in ("finished", "stopped")
+    }
+    assert len(rows) == 12
+    assert by_status["finished"]
+    assert by_status["stopped"]
+    assert {row["num_steps"] for row in by_status["finished"]} == {5}
+    assert all(row["num_steps"] < 5 for row in by_status["stopped"])
+    best = max(rows, key=lambda row: row["metric.bleu4"])
+    assert best["status"] == "finished"
+    assert "stopped early after" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -227,6 +259,10 @@ def test_a_search_stops_at_its_number_and_goes_on(
         (["sweep", "retrieval", "--name", "../up"], "a name is letters"),
         (["sweep", "retrieval", "--sed", "1"], "No such option"),
         (["sweep", "retrieval", "--gpus-per-trial", "3"], "--gpus-per-trial <= 1"),
+        (["sweep", "captioning", "--set", "top_k=0"], "`top_k >= 1` must hold"),
+        (["sweep", "captioning", "--set", "top_k=few"], "takes int"),
+        (["sweep", "captioning", "--set", "decoding=best"], "one of greedy, sample, beam"),
+        (["sweep", "captioning", "--set", "max_length=5"], "`min_length < max_length` must hold"),
         (["report", "--format", "pdf"], "--format takes"),
         (["report"], "no sweeps under"),
     ],

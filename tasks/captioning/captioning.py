@@ -33,7 +33,8 @@ def rungs(number: int) -> list[int]:
 
 def start() -> State:
     """No captions yet."""
-    return State(arrays={"ids": np.zeros((0, 0), np.int32)}, values={"images": 0})
+    arrays = {"ids": np.zeros((0, 0), np.int32), "bleu": np.zeros((0, 10), np.int64)}
+    return State(arrays=arrays, values={"images": 0})
 
 
 def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> Sequence[Advanced | Exception]:
@@ -180,14 +181,18 @@ def _step(member: Member, told: Any, device: str) -> Advanced:
         raise told
     trial, state = member.trial, member.state
     captioner = _load(trial, device)
-    before = np.asarray(state.arrays["ids"])
-    ids = _stack([before, told], captioner.pad) if len(before) else told
-    number, whole = len(ids), stages.number_of_images(trial)
-    captions = to_text(ids, trial.params, captioner)
-    done = number >= whole
-    metrics, samples = score(captions, trial, final=done)
-    after = State(arrays={"ids": ids}, values={"images": number})
-    return after, Step(at=number, metrics=metrics, samples=samples, done=done)
+    first = state.values["images"]
+    ids = _stack([state.arrays["ids"], told], captioner.pad) if first else told
+    source = (trial.data.name, trial.params.split, trial.params.num_references)
+    new = _bleu(*source)(to_text(told, trial.params, captioner), first)
+    statistics = np.concatenate([state.arrays["bleu"], new])
+    metrics, samples, done = {"bleu4": scores.bleu(statistics)}, None, False
+    if len(ids) >= stages.number_of_images(trial):
+        captions = to_text(ids, trial.params, captioner)
+        more, samples = score(captions, statistics, trial)
+        metrics, done = metrics | more, True
+    after = State(arrays={"ids": ids, "bleu": statistics}, values={"images": len(ids)})
+    return after, Step(at=len(ids), metrics=metrics, samples=samples, done=done)
 
 
 def to_text(ids: Array, params: Params, captioner: Captioner) -> list[str]:
@@ -208,6 +213,11 @@ def _references(data: str, split: str, number: int | None) -> list[tuple[str, ..
 
 
 @functools.lru_cache(maxsize=4)
+def _bleu(data: str, split: str, number: int | None) -> scores.BleuStatistics:
+    return scores.BleuStatistics(_references(data, split, number))
+
+
+@functools.lru_cache(maxsize=4)
 def _cider(data: str, split: str, number: int | None, images: int) -> scores.CiderD:
     return scores.CiderD(_references(data, split, number)[:images])
 
@@ -222,24 +232,20 @@ def _training_captions(data: str) -> frozenset[str] | None:
 
 
 def score(
-    captions: Sequence[str], trial: Trial, *, final: bool
-) -> tuple[dict[str, float], Mapping[str, Sequence[Any]] | None]:
-    """Scores of the first images' captions; the slower ones, and samples, at the end alone."""
+    captions: Sequence[str], statistics: Array, trial: Trial
+) -> tuple[dict[str, float], Mapping[str, Sequence[Any]]]:
+    """All scores of a trial's captions, and its samples."""
     params: Params = trial.params
     source = (trial.data.name, params.split, params.num_references)
     references = _references(*source)[: len(captions)]
-    statistics = scores.bleu_statistics(captions, references)
-    metrics = {"bleu4": scores.bleu(statistics)}
-    if not final:
-        return metrics, None
-    metrics |= {f"bleu{order}": scores.bleu(statistics, order) for order in (1, 2, 3)}
+    metrics = {f"bleu{order}": scores.bleu(statistics, order) for order in (1, 2, 3)}
     metrics["bleu4_13a"] = scores.sacrebleu_13a(captions, references)
     rouge = scores.rouge_l(captions, references)
     cider = _cider(*source, len(captions))(captions)
     metrics |= {"rouge_l": float(rouge.mean()), "cider_d": float(cider.mean())}
     metrics |= scores.diversity(captions, _training_captions(trial.data.name))
     ids = load_split(trial.data.name, params.split).image_ids
-    samples = {
+    return metrics, {
         "image": list(range(len(captions))),
         "image_id": list(ids[: len(captions)]),
         "caption": list(captions),
@@ -248,4 +254,3 @@ def score(
         "cider_d": cider.tolist(),
         "bleu_statistics": statistics.tolist(),
     }
-    return metrics, samples

@@ -29,27 +29,47 @@ def ngrams(words: Sequence[str], order: int) -> Counter[tuple[str, ...]]:
 # --- BLEU -----------------------------------------------------------------------------------------
 
 
-def bleu_statistics(captions: Sequence[str], references: References) -> Array:
-    """What corpus BLEU is made of, per image [U, 10]: matches and totals of four orders, lengths.
+class BleuStatistics:
+    """What corpus BLEU is made of, image by image.
 
     Both sides are lower-cased and split at white space; the reference length is the closest one,
     the shorter of two as close (Papineni et al. 2002).
     """
-    rows = []
-    for caption, told in zip(captions, references, strict=True):
-        words = caption.lower().split()
-        others = [reference.lower().split() for reference in told]
-        matches, totals = [], []
-        for order in range(1, MAX_ORDER + 1):
-            found = ngrams(words, order)
-            most: Counter[tuple[str, ...]] = Counter()
-            for other in others:
-                most |= ngrams(other, order)
-            matches.append(sum((found & most).values()))
-            totals.append(sum(found.values()))
-        closest = min((abs(len(o) - len(words)), len(o)) for o in others)[1]
-        rows.append([*matches, *totals, len(words), closest])
-    return np.array(rows, dtype=np.int64).reshape(-1, 2 * MAX_ORDER + 2)
+
+    def __init__(self, references: References) -> None:
+        self._references = references
+        self._cooked: dict[int, tuple[list[Counter[tuple[str, ...]]], list[int]]] = {}
+
+    def _cook(self, image: int) -> tuple[list[Counter[tuple[str, ...]]], list[int]]:
+        """Per order the most that any reference has of each n-gram; the references' lengths."""
+        if image not in self._cooked:
+            told = [reference.lower().split() for reference in self._references[image]]
+            most = []
+            for order in range(1, MAX_ORDER + 1):
+                counts = ngrams(told[0], order)
+                for other in told[1:]:
+                    counts |= ngrams(other, order)
+                most.append(counts)
+            self._cooked[image] = (most, [len(other) for other in told])
+        return self._cooked[image]
+
+    def __call__(self, captions: Sequence[str], first: int = 0) -> Array:
+        """Statistics [U, 10] of the captions of images from ``first`` on.
+
+        Matches and totals of orders 1 to 4, lengths of caption and closest reference.
+        """
+        rows = []
+        for image, caption in enumerate(captions, first):
+            words = caption.lower().split()
+            most, lengths = self._cook(image)
+            matches, totals = [], []
+            for order, allowed in enumerate(most, 1):
+                found = ngrams(words, order)
+                matches.append(sum(min(n, allowed[g]) for g, n in found.items() if g in allowed))
+                totals.append(max(0, len(words) - order + 1))
+            closest = min((abs(length - len(words)), length) for length in lengths)[1]
+            rows.append([*matches, *totals, len(words), closest])
+        return np.array(rows, dtype=np.int64).reshape(-1, 2 * MAX_ORDER + 2)
 
 
 def bleu(statistics: Array, order: int = MAX_ORDER) -> float:
