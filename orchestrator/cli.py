@@ -6,7 +6,7 @@ import dataclasses
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -111,7 +111,9 @@ def sweep(
         list[str] | None,
         typer.Option("--set", help="name=value: fixes a parameter in every row."),
     ] = None,
-    cpus_per_trial: Annotated[int, typer.Option(help="CPU cores of a slot.")] = 1,
+    cpus_per_trial: Annotated[
+        int | None, typer.Option(help="CPU cores of a slot; an equal share else.")
+    ] = None,
     gpus_per_trial: Annotated[float, typer.Option(help="GPUs of a slot; fractions share.")] = 1.0,
     name: Annotated[str | None, typer.Option(help="The sweep's name; the space's else.")] = None,
     out: Annotated[str, typer.Option(help="Where results go: a folder or a URI.")] = "runs",
@@ -185,6 +187,7 @@ def report(
     ] = "terminal",
 ) -> int:
     """Print the tables of finished and running sweeps. Writes nothing."""
+    from results.details import details
     from results.export import FORMATS
     from results.summary import summarise
     from results.tables import render
@@ -198,7 +201,8 @@ def report(
             console.rule(f"{one.manifest['task']}: {one.manifest['name']}", style="dim")
             console.print(render(one))
     else:
-        print(FORMATS[format_]([table for one in sweeps for table in summarise(one)]), end="")
+        tables: list[Any] = [t for one in sweeps for t in (*summarise(one), *details(one))]
+        print(FORMATS[format_](tables), end="")
     return 0
 
 
@@ -230,9 +234,15 @@ def show(
     save: Annotated[
         str | None, typer.Option(help="Write the curves to FILE.png or FILE.svg.")
     ] = None,
+    pictures: Annotated[
+        str | None, typer.Option(help="Write a trial's pictures to FILE.png, a contact sheet.")
+    ] = None,
 ) -> int:
     """One sweep's origin and trials, or one trial's parameters, curve and samples."""
-    from results.show import find_trial, render_sweep, render_trial, sweep_figure
+    from results.charts import sweep_charts, trial_charts
+    from results.figures import figure_of
+    from results.pictures import contact_sheet
+    from results.show import find_trial, pictures_of, render_sweep, render_trial
 
     found = _find_sweeps(out, task, [name])
     if len(found) > 1:
@@ -241,11 +251,24 @@ def show(
     if save and not save.endswith((".png", ".svg")):
         raise RequestError(f"--save takes FILE.png or FILE.svg, but got {save!r}")
     row = None if trial is None else find_trial(found[0], trial)
+    if pictures:
+        if row is None or not pictures.endswith(".png"):
+            raise RequestError("--pictures takes FILE.png, and one trial: show NAME TRIAL")
+        groups = pictures_of(found[0], row)
+        if not groups:
+            raise RequestError(f"trial {row['trial_id']} has no pictures")
+        _write(pictures, contact_sheet(groups).save)
     if save:
-        figure = sweep_figure(found[0], [row] if row else found[0].rows())
-        try:
-            figure.savefig(save)
-        except OSError as error:
-            raise RequestError(f"{save} cannot be written: {error.strerror}") from error
+        charts = trial_charts(found[0], row) if row else sweep_charts(found[0], found[0].rows())
+        if not charts:
+            raise RequestError(f"trial {trial} has no two steps to draw a curve of")
+        _write(save, figure_of(charts).savefig)
     Console().print(render_trial(found[0], row) if row else render_sweep(found[0]))
     return 0
+
+
+def _write(path: str, save: Callable[[str], object]) -> None:
+    try:
+        save(path)
+    except OSError as error:
+        raise RequestError(f"{path} cannot be written: {error.strerror}") from error

@@ -106,8 +106,9 @@ class Coordinator:
     def _form_packs(self) -> list[tuple[Trial, ...]]:
         limit = 1 if self._proposer.prunes else MAX_PACK * self._num_slots
         packs: list[tuple[Trial, ...]] = []
+        whole = _kept_whole(self.task)
         for group in group_by_key(self.task, self._proposer.propose(limit)).values():
-            size = min(MAX_PACK, math.ceil(len(group) / self._num_slots))
+            size = MAX_PACK if whole else min(MAX_PACK, math.ceil(len(group) / self._num_slots))
             packs += [tuple(group[i : i + size]) for i in range(0, len(group), size)]
         return packs
 
@@ -159,9 +160,11 @@ class Coordinator:
         if bad:
             reason = f"{bad[0]} is {step.metrics[bad[0]]} at step {step.at}"
             return "failed", Failure(reason=reason, log="")
-        halve = self._proposer.observe(
-            active.trial, step.at, float(step.metrics[self.task.metric.name])
-        )
+        if step.done and self.task.metric.name not in step.metrics:
+            reason = f"its last step, {step.at}, has no {self.task.metric.name}"
+            return "failed", Failure(reason=reason, log="")
+        value = step.metrics.get(self.task.metric.name)  # not every step need measure it
+        halve = value is not None and self._proposer.observe(active.trial, step.at, float(value))
         if step.done:
             return "finished", None
         return ("stopped", None) if halve else (None, None)
@@ -183,7 +186,8 @@ class Coordinator:
     def _tell(self, active: _Active, status: str, error: Failure | None) -> None:
         steps = [active.steps[at] for at in sorted(active.steps)]
         name = self.task.metric.name
-        value = None if error or not steps else float(steps[-1].step.metrics[name])
+        told = [s.step.metrics[name] for s in steps if name in s.step.metrics]
+        value = None if error or not told else float(told[-1])
         self._proposer.finish(active.trial, value, stopped=status == "stopped")
         setattr(self.tally, status, getattr(self.tally, status) + 1)
         self.checkpoints.drop(active.trial.id)
@@ -226,10 +230,23 @@ class Coordinator:
         return TrialResult(trial=row, steps=rows, samples=samples)
 
 
+def most_packs(task: Task, trials: Sequence[Trial]) -> int:
+    """How many packs these trials can make, if every slot there could be were free."""
+    groups = group_by_key(task, trials).values()
+    if _kept_whole(task):
+        return sum(math.ceil(len(group) / MAX_PACK) for group in groups)
+    return len(trials)
+
+
+def _kept_whole(task: Task) -> bool:
+    return bool(getattr(task, "shares_steps", False))
+
+
 def best_values(steps: Sequence[TimedStep], metric: str, direction: str) -> Mapping[str, float]:
     """All metrics of the step that is best by the task's metric, as ``best.<name>``."""
     sign = 1.0 if direction == "maximize" else -1.0
-    finite = [s for s in steps if math.isfinite(s.step.metrics[metric])]
+    told = [s for s in steps if metric in s.step.metrics]
+    finite = [s for s in told if math.isfinite(s.step.metrics[metric])]
     if not finite:
         return {}
     best = max(finite, key=lambda s: sign * s.step.metrics[metric])

@@ -78,8 +78,8 @@ class Engine(Protocol):
 
     num_slots: int  # packs that run at a time; known after ``start``
 
-    def start(self) -> None:
-        """Bring up what the engine runs on."""
+    def start(self, max_packs: int | None) -> None:
+        """Bring up what the engine runs on; at most so many packs can run side by side."""
         ...
 
     def close(self) -> None:

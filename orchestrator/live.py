@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -170,8 +171,11 @@ class SweepView:
 
 
 def _step_text(timed: TimedStep, task: Task) -> str:
-    value = float(timed.step.metrics[task.metric.name])
-    return f"step {timed.step.at}: {format_value(value, task)}"
+    metrics = timed.step.metrics
+    if task.metric.name in metrics:
+        return f"step {timed.step.at}: {format_value(float(metrics[task.metric.name]), task)}"
+    name, value = next(iter(metrics.items()), ("", math.nan))
+    return f"step {timed.step.at}: {name} {value:.4g}"
 
 
 def varying_params(trials: Sequence[Trial], columns: Sequence[Column]) -> list[str]:

@@ -15,7 +15,7 @@ class LocalEngine:
 
     num_slots = 1
 
-    def start(self) -> None:
+    def start(self, max_packs: int | None) -> None:
         """Nothing to bring up but the allocator's habits."""
         keep_freed_memory()
 

@@ -361,6 +361,13 @@ class _Halt(tune.Stopper):  # type: ignore[misc]
         return _Bridge.live[self._number].work.should_halt()
 
 
+def _share_of_cpus(cpus: int, num_slots: int) -> int:
+    """CPUs of each of so many slots, all on one node each."""
+    nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    least = min((node for node in nodes if node), default=1)
+    return max(1, min(cpus // num_slots, least))
+
+
 def _hush() -> None:
     """Let Ray's own log lines go nowhere: what concerns a user is told by us."""
     logging.getLogger("ray").handlers[:] = [logging.NullHandler()]
@@ -370,12 +377,16 @@ class RayEngine:
     """Runs packs on a Ray cluster, or on a Ray of this machine alone."""
 
     def __init__(
-        self, *, address: str | None = None, cpus_per_trial: int = 1, gpus_per_trial: float = 1.0
+        self,
+        *,
+        address: str | None = None,
+        cpus_per_trial: int | None = None,
+        gpus_per_trial: float = 1.0,
     ) -> None:
-        self._address, self._cpus = address, cpus_per_trial
+        self._address, self._cpus_per_trial = address, cpus_per_trial
         self._gpus_per_trial = gpus_per_trial
 
-    def start(self) -> None:
+    def start(self, max_packs: int | None) -> None:
         """Connect, or start Ray here; then ``num_slots`` is known."""
         options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
         _hush()  # a live view shows what Python's logging writes to stderr
@@ -395,15 +406,18 @@ class RayEngine:
         have = ray.cluster_resources()
         gpus = have.get("GPU", 0.0)
         self._gpus = self._gpus_per_trial if gpus else 0.0
-        slots = int(have.get("CPU", 0) // self._cpus) if self._cpus else 1
+        cpus = int(have.get("CPU", 0))
+        slots = cpus // (self._cpus_per_trial or 1)
         if self._gpus:
-            slots = min(slots, int(gpus / self._gpus)) if slots else int(gpus / self._gpus)
+            slots = min(slots, int(gpus / self._gpus))
         if slots < 1:
             raise RequestError(
-                f"no slot fits: a trial asks for {self._cpus} CPUs and {self._gpus} GPUs, but the "
-                f"cluster has {have.get('CPU', 0):g} and {gpus:g}; lower --cpus-per-trial"
+                f"no slot fits: a trial asks for {self._cpus_per_trial or 1} CPUs and "
+                f"{self._gpus:g} GPUs, but the cluster has {cpus} and {gpus:g}; lower "
+                f"--cpus-per-trial or --gpus-per-trial"
             )
-        self.num_slots = slots
+        self.num_slots = slots if max_packs is None else max(1, min(slots, max_packs))
+        self._cpus = self._cpus_per_trial or _share_of_cpus(cpus, self.num_slots)
 
     def run(self, work: Work) -> None:
         """Work until nothing is left, or until halted."""

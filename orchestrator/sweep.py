@@ -21,7 +21,7 @@ from rich.text import Text
 
 from orchestrator import provenance
 from orchestrator.checkpoints import Checkpoints
-from orchestrator.coordinator import Budget, Coordinator
+from orchestrator.coordinator import Budget, Coordinator, most_packs
 from orchestrator.discovery import load_task
 from orchestrator.engine import Engine
 from orchestrator.live import SweepView, varying_params
@@ -58,7 +58,7 @@ class Request:
     model: str | None = None
     data: str | None = None
     settings: Sequence[str] = ()
-    cpus_per_trial: int = 1
+    cpus_per_trial: int | None = None  # as many as the machine has for each slot
     gpus_per_trial: float = 1.0
     name: str | None = None
     out: str = "runs"
@@ -96,7 +96,7 @@ def make_plan(request: Request) -> Plan:
         raise RequestError("--seeds and --trials must be at least 1")
     if request.engine not in ("ray", "local"):
         raise RequestError(f"--engine takes ray or local, but got {request.engine!r}")
-    if request.cpus_per_trial < 1:
+    if request.cpus_per_trial is not None and request.cpus_per_trial < 1:
         raise RequestError(f"--cpus-per-trial must be at least 1, but is {request.cpus_per_trial}")
     if not 0 < request.gpus_per_trial <= 1:
         raise RequestError(
@@ -278,11 +278,13 @@ class _Run:
             {
                 "title": table.title,
                 "note": table.note,
+                "source": table.source,
                 "rows": [
                     {
                         "label": row.row.label,
                         "params": row.trials[0].param_values(),
                         "report": dict(row.row.report),
+                        "published": dict(row.row.published),
                     }
                     for row in rows
                 ],
@@ -387,7 +389,8 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
         with view, _interruptible(run.budget, view):
             view.phase(f"starting {plan.request.engine}")
             try:
-                engine.start()
+                searches = plan.space.search is not None
+                engine.start(None if searches else most_packs(plan.task, todo))
                 view.phase("waiting for the first shared stages")
                 coordinator = Coordinator(
                     task=plan.task,

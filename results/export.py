@@ -9,6 +9,7 @@ import io
 import json
 from collections.abc import Callable, Sequence
 
+from results.details import DetailTable
 from results.summary import (
     SummaryTable,
     format_plain,
@@ -18,8 +19,12 @@ from results.summary import (
     report_cell,
 )
 
+Tables = SummaryTable | DetailTable
 
-def _cells(table: SummaryTable) -> tuple[list[str], list[list[str]]]:
+
+def _cells(table: Tables) -> tuple[list[str], list[list[str]]]:
+    if isinstance(table, DetailTable):
+        return table.headings, table.rows
     unit = " %" if table.main["format"] == "percent" else ""
     headings = [c["label"] for c in table.params] + [f"{table.main['label']}{unit}", "95 %"]
     headings += ["report"] * table.has_report + [c["label"] for c in table.metrics] + ["status"]
@@ -33,7 +38,7 @@ def _cells(table: SummaryTable) -> tuple[list[str], list[list[str]]]:
     return headings, rows
 
 
-def to_markdown(tables: Sequence[SummaryTable]) -> str:
+def to_markdown(tables: Sequence[Tables]) -> str:
     """GitHub's tables, each under its title."""
     parts = []
     for table in tables:
@@ -48,7 +53,7 @@ def _bar(cells: object) -> str:
     return f"| {' | '.join(cells)} |"  # type: ignore[arg-type]
 
 
-def to_latex(tables: Sequence[SummaryTable]) -> str:
+def to_latex(tables: Sequence[Tables]) -> str:
     """One ``tabular`` a table, with booktabs' rules."""
     parts = []
     for table in tables:
@@ -69,7 +74,7 @@ def _escape(text: str) -> str:
     return text
 
 
-def to_csv(tables: Sequence[SummaryTable]) -> str:
+def to_csv(tables: Sequence[Tables]) -> str:
     """All tables' rows under one heading each, the title in the first column."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -80,7 +85,7 @@ def to_csv(tables: Sequence[SummaryTable]) -> str:
     return out.getvalue()
 
 
-def to_json(tables: Sequence[SummaryTable]) -> str:
+def to_json(tables: Sequence[Tables]) -> str:
     """The tables with their numbers unrounded."""
     return json.dumps([dataclasses.asdict(table) for table in tables], indent=1) + "\n"
 
@@ -96,7 +101,7 @@ thead { border-bottom: 2px solid; } tbody tr { border-bottom: 1px solid #8883; }
 """
 
 
-def to_html(tables: Sequence[SummaryTable]) -> str:
+def to_html(tables: Sequence[Tables]) -> str:
     """One page that needs nothing else."""
     parts = []
     for table in tables:
@@ -104,7 +109,7 @@ def to_html(tables: Sequence[SummaryTable]) -> str:
         head = "".join(f'<th scope="col">{html.escape(heading)}</th>' for heading in headings)
         lines = []
         for cells, row in zip(rows, table.rows, strict=True):
-            best = ' class="best"' if row.mark == "best" else ""
+            best = ' class="best"' if getattr(row, "mark", "") == "best" else ""
             lines.append(f"<tr{best}>{''.join(f'<td>{html.escape(c)}</td>' for c in cells)}</tr>")
         captions = [f'<p class="caption">{html.escape(line)}</p>' for line in table.caption]
         parts += [
@@ -119,7 +124,7 @@ def to_html(tables: Sequence[SummaryTable]) -> str:
     return f"{top}{view}<style>{_STYLE}</style></head><body>\n{body}\n</body></html>\n"
 
 
-FORMATS: dict[str, Callable[[Sequence[SummaryTable]], str]] = {
+FORMATS: dict[str, Callable[[Sequence[Tables]], str]] = {
     "markdown": to_markdown,
     "latex": to_latex,
     "csv": to_csv,

@@ -1,58 +1,67 @@
-"""Curves over steps: in the terminal, and as PNG or SVG."""
+"""Charts drawn: in the terminal, and as PNG or SVG."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from results.charts import Chart
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-#: (at, value) of one line of a figure, in order of ``at``.
-Points = Sequence[tuple[float, float]]
 
 MAX_LINES = 8  # more cannot be told apart
 
 
-def terminal_curve(points: Points, label: str, width: int, height: int = 12) -> Text:
-    """One curve drawn with braille dots, ``width`` columns wide."""
+def terminal_chart(chart: Chart, width: int, height: int = 12) -> Text:
+    """A chart ``width`` columns wide; several lines differ by their markers."""
     import plotext
 
-    finite = [(x, y) for x, y in points if math.isfinite(y)]
+    several = len(chart.lines) > 1
     plotext.clear_figure()
-    plotext.plotsize(width, height)
+    plotext.plotsize(width, height + 6 * several)
     plotext.theme("clear")
-    plotext.plot([x for x, _ in finite], [y for _, y in finite], marker="braille")
-    plotext.title(label)
-    at = sorted({x for x, _ in finite})
+    at: set[float] = set()
+    for number, (name, points) in enumerate(list(chart.lines.items())[:MAX_LINES]):
+        finite = [(x, y) for x, y in points if math.isfinite(y) and (y > 0 or not chart.log)]
+        marker = str(number + 1) if several else "braille"
+        label = f"{number + 1} {name}" if several else None
+        plotext.plot([x for x, _ in finite], [y for _, y in finite], marker=marker, label=label)
+        at |= {x for x, _ in finite}
+    if chart.log:
+        plotext.yscale("log")
+    plotext.title(chart.label)
     if len(at) <= 10:
-        plotext.xticks(at, [f"{x:g}" for x in at])
+        plotext.xticks(sorted(at), [f"{x:g}" for x in sorted(at)])
     drawn = Text.from_ansi(plotext.build())
     drawn.no_wrap = True
     return drawn
 
 
-def curve_figure(lines: Mapping[str, Points], label: str, x_label: str = "step") -> Figure:
-    """One axis with a line per entry, named in the legend where there is more than one."""
+def figure_of(charts: Sequence[Chart], x_label: str = "step") -> Figure:
+    """An axis for each chart; lines are named where there is more than one."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 3.8), dpi=150, layout="constrained")
-    axes = figure.subplots()
-    for name, points in list(lines.items())[:MAX_LINES]:
-        xs, ys = zip(*points, strict=True)
-        axes.plot(xs, ys, marker="o" if len(xs) <= 20 else None, markersize=3, label=name)
-    at = sorted({x for points in lines.values() for x, _ in points})
-    if len(at) <= 12:
-        axes.set_xticks(at)
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(label)
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    if len(lines) > 1:
-        axes.legend(fontsize=7, frameon=False)
-    if len(lines) > MAX_LINES:
-        axes.set_title(f"the first {MAX_LINES} of {len(lines)} lines", fontsize=8, loc="left")
+    figure = Figure(figsize=(6, 3.8 * len(charts)), dpi=150, layout="constrained")
+    for chart, axes in zip(charts, figure.subplots(len(charts), squeeze=False)[:, 0], strict=True):
+        for name, points in list(chart.lines.items())[:MAX_LINES]:
+            xs, ys = zip(*points, strict=True)
+            axes.plot(xs, ys, marker="o" if len(xs) <= 20 else None, markersize=3, label=name)
+        at = sorted({x for points in chart.lines.values() for x, _ in points})
+        if len(at) <= 12:
+            axes.set_xticks(at)
+        if chart.log:
+            axes.set_yscale("log")
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(chart.label)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        if len(chart.lines) > 1:
+            axes.legend(fontsize=7, frameon=False)
+        if len(chart.lines) > MAX_LINES:
+            words = f"the first {MAX_LINES} of {len(chart.lines)} lines"
+            axes.set_title(words, fontsize=8, loc="left")
     return figure

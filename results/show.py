@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,16 +14,16 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from results.figures import Points, curve_figure, terminal_curve
+from results.charts import Chart, steps_of, trial_charts
+from results.figures import terminal_chart
+from results.pictures import half_blocks
 from results.reading import Sweep
 from results.summary import format_plain, format_value
 from tasks.contract import RequestError
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 MAX_SAMPLES = 8
 MAX_TRIALS = 200
+PICTURE_SIDE = 14  # columns
 
 
 def find_trial(sweep: Sweep, prefix: str) -> Mapping[str, Any]:
@@ -121,41 +121,25 @@ def render_trial(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [_facts(facts)]
     if trial["status"] == "failed":
         parts += [Text(), Text(trial["reason"] or "", style="bold red"), Text(trial["log"] or "")]
-    steps = _steps(sweep, trial)
+    steps = steps_of(sweep, trial)
     if steps:
         parts += [Text(), _Steps(steps, sweep.manifest)]
-    points = curve(sweep, trial)
-    if len(points) > 1:
-        parts += [Text(), _Curve(points, _main_column(sweep.manifest)["label"])]
+    for chart in trial_charts(sweep, trial):
+        parts += [Text(), _Chart(chart)]
     samples = _samples(sweep, trial)
     if samples is not None:
         parts += [Text(), samples]
     return Group(*parts)
 
 
-class _Curve:
-    """A curve as wide as its console, up to 100 columns."""
+class _Chart:
+    """A chart as wide as its console, up to 100 columns."""
 
-    def __init__(self, points: Points, label: str) -> None:
-        self._points, self._label = points, label
+    def __init__(self, chart: Chart) -> None:
+        self._chart = chart
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield terminal_curve(self._points, self._label, min(options.max_width, 100))
-
-
-def _steps(sweep: Sweep, trial: Mapping[str, Any]) -> list[dict[str, Any]]:
-    if not sweep.steps.num_rows:
-        return []
-    rows = sweep.steps.filter(pc.equal(sweep.steps["trial_id"], trial["trial_id"]))
-    return sorted(rows.to_pylist(), key=lambda row: row["at"])
-
-
-def curve(sweep: Sweep, trial: Mapping[str, Any]) -> Points:
-    """The main metric over the steps of a trial; percentages times 100."""
-    main = _main_column(sweep.manifest)
-    scale = 100 if main["format"] == "percent" else 1
-    values = [(row["at"], row.get(main["key"])) for row in _steps(sweep, trial)]
-    return [(at, scale * v) for at, v in values if v is not None and math.isfinite(v)]
+        yield terminal_chart(self._chart, min(options.max_width, 100))
 
 
 class _Steps:
@@ -215,6 +199,9 @@ def _samples(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType | None:
     found = sweep.samples.filter(pc.equal(sweep.samples["trial_id"], trial["trial_id"]))
     if not found.num_rows:
         return None
+    groups = pictures_of(sweep, trial)
+    if groups:
+        return _Pictures(groups)
     names = sweep.manifest.get("shown_samples") or found.column_names
     names = [n for n in names if n not in ("trial_id", "seed")]
     names = [n for n in names if found[n].null_count < found.num_rows]
@@ -238,33 +225,37 @@ def _samples(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType | None:
     return Group(view, more) if rest > 0 else view
 
 
+def pictures_of(sweep: Sweep, trial: Mapping[str, Any]) -> dict[str, list[bytes]]:
+    """A trial's pictures (PNG) by the first column that ``show`` prints; none for other tasks."""
+    shown = list(sweep.manifest.get("shown_samples") or [])
+    if "picture" not in shown or not sweep.samples.num_rows:
+        return {}
+    found = sweep.samples.filter(pc.equal(sweep.samples["trial_id"], trial["trial_id"]))
+    groups: dict[str, list[bytes]] = {}
+    for row in found.select([shown[0], "picture"]).to_pylist():
+        groups.setdefault(row[shown[0]], []).append(row["picture"])
+    return groups
+
+
+class _Pictures:
+    """A line of pictures per group, as many as the console has room for."""
+
+    def __init__(self, groups: Mapping[str, Sequence[bytes]]) -> None:
+        self._groups = groups
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        number = max(1, min(8, options.max_width // (PICTURE_SIDE + 1)))
+        if console.color_system is None:
+            yield Text("Pictures need a terminal with colours; --pictures FILE.png writes them.")
+            return
+        for name, pictures in self._groups.items():
+            yield Text(f"{name}: the mean, then samples")
+            yield half_blocks(pictures[:number], PICTURE_SIDE)
+
+
 def _sample_text(value: Any) -> Text:
     if isinstance(value, list):
         return Text(" / ".join(map(str, value)))
     if isinstance(value, bytes):
         return Text(f"{len(value)} bytes")
     return Text(f"{value:.3f}" if isinstance(value, float) else str(value))
-
-
-def sweep_figure(sweep: Sweep, trials: Sequence[Mapping[str, Any]]) -> Figure:
-    """The main metric over the steps of these trials, as a figure to save.
-
-    Raises:
-        RequestError: if none of them has made a step.
-    """
-    varying = [
-        name for name in sweep.manifest["params"] if len({t[f"param.{name}"] for t in trials}) > 1
-    ]
-    several = len({t["seed"] for t in trials}) > 1
-    lines = {}
-    for trial in trials:
-        words = [f"{name} {format_plain(trial[f'param.{name}'])}" for name in varying]
-        words += [f"seed {trial['seed']}"] if several else []
-        points = curve(sweep, trial)
-        if len(points) > 1:
-            lines[", ".join(words) or trial["trial_id"][:8]] = points
-    if not lines:
-        raise RequestError(f"no trial of {sweep.manifest['name']} has two steps to draw a curve of")
-    main = _main_column(sweep.manifest)
-    unit = " %" if main["format"] == "percent" else ""
-    return curve_figure(lines, f"{main['label']}{unit}")

@@ -32,8 +32,10 @@ class SummaryRow:
     deviation: float | None = None  # of the main metric over seeds
     reported: list[float] = field(default_factory=list)  # the report's numbers, one a merged row
     other_reported: dict[str, float] = field(default_factory=dict)
+    other_published: dict[str, float] = field(default_factory=dict)
     mark: str = ""  # "best", "tie" or nothing
     on_front: bool = False  # no other row is better in both metrics of the task's front
+    trial_ids: list[str] = field(default_factory=list)  # of the seeds that finished
     status: str = ""  # what is missing; empty if all seeds finished
     num_seeds: int = 0
 
@@ -55,7 +57,7 @@ def summarise(sweep: Sweep) -> list[SummaryTable]:
     """The tables of a sweep: the report's, or one over all configurations, best first."""
     manifest = sweep.manifest
     trials = [r for r in sweep.rows() if _is_current(r, manifest)]
-    scores = _Scores(sweep)
+    scores = Scores(sweep, manifest["metric"]["name"])
     if manifest["tables"]:
         return [_report_table(manifest, table, trials, scores) for table in manifest["tables"]]
     return [_open_table(manifest, trials, scores)]
@@ -69,18 +71,16 @@ def _is_current(row: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
     )
 
 
-class _Scores:
-    """What backs the main metric per unit, from ``samples``: trial id -> [U], or [U, 10]."""
+class Scores:
+    """What backs a metric per unit, from ``samples``: trial id -> [U], or [U, 10]."""
 
-    def __init__(self, sweep: Sweep) -> None:
-        name = sweep.manifest["metric"]["name"]
+    def __init__(self, sweep: Sweep, name: str) -> None:
         self._spec = next((p for p in sweep.manifest["paired"] if p["metric"] == name), None)
         self._by_trial: dict[str, np.ndarray[Any, Any]] = {}
         if self._spec is None or not sweep.samples.num_rows:
             return
         samples = sweep.samples
-        if self._spec["where"]:
-            column, wanted = self._spec["where"]
+        for column, wanted in self._spec["where"].items():
             samples = samples.filter(pc.equal(samples[column], wanted))
         samples = samples.sort_by([("trial_id", "ascending"), (self._spec["unit"], "ascending")])
         values = _to_numpy(samples[self._spec["value"]])
@@ -91,9 +91,9 @@ class _Scores:
         for first, part in zip(starts, np.split(values, starts[1:]), strict=True):
             self._by_trial[str(ids[first])] = part
 
-    def matrix(self, trials: Mapping[int, Mapping[str, Any]], seeds: Sequence[int]) -> Any:
-        """Scores [U, S] of a configuration's trials at these seeds, or None."""
-        parts = [self._by_trial.get(trials[seed]["trial_id"]) for seed in seeds]
+    def matrix(self, trial_ids: Sequence[str]) -> Any:
+        """Scores [U, S] of a configuration's trials, one a seed, or None."""
+        parts = [self._by_trial.get(trial_id) for trial_id in trial_ids]
         if not parts or any(p is None or len(p) != len(parts[0]) for p in parts):  # type: ignore[arg-type]
             return None
         return np.stack(parts, axis=1)  # type: ignore[arg-type]
@@ -125,7 +125,7 @@ def _report_table(
     manifest: Mapping[str, Any],
     table: Mapping[str, Any],
     trials: Sequence[Mapping[str, Any]],
-    scores: _Scores,
+    scores: Scores,
 ) -> SummaryTable:
     grouped = _by_configuration(trials)
     main_key = f"metric.{manifest['metric']['name']}"
@@ -140,6 +140,7 @@ def _report_table(
         if main_key in report:
             rows[key].reported.append(report[main_key])
         rows[key].other_reported |= {k: v for k, v in report.items() if k != main_key}
+        rows[key].other_published |= planned.get("published", {})
     _mark(list(rows.values()), list(found.values()), manifest, scores)
     _mark_front(list(rows.values()), manifest)
     note = [table["note"]] if table.get("note") else []
@@ -148,7 +149,7 @@ def _report_table(
 
 
 def _open_table(
-    manifest: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], scores: _Scores
+    manifest: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], scores: Scores
 ) -> SummaryTable:
     sign = -1.0 if manifest["metric"]["direction"] == "maximize" else 1.0
     pairs = []
@@ -177,10 +178,11 @@ def _row(
     params: Mapping[str, Scalar],
     found: Mapping[int, Mapping[str, Any]],
     manifest: Mapping[str, Any],
-    scores: _Scores,
+    scores: Scores,
 ) -> SummaryRow:
     done = {seed: row for seed, row in sorted(found.items()) if row["status"] == "finished"}
-    row = SummaryRow(params=params, metrics={}, num_seeds=len(done))
+    ids = [str(each["trial_id"]) for each in done.values()]
+    row = SummaryRow(params=params, metrics={}, num_seeds=len(done), trial_ids=ids)
     row.status = _status(found, len(done), len(manifest["seeds"]))
     shown = done or {s: r for s, r in found.items() if r["status"] == "stopped"}
     for column in manifest["columns"]:
@@ -194,7 +196,7 @@ def _row(
     values = [r[main] for r in done.values()]
     if len(values) > 1:
         row.deviation = float(np.std(values, ddof=1))
-    matrix = scores.matrix(done, list(done)) if done else None
+    matrix = scores.matrix(ids)
     if matrix is not None:
         row.estimate = estimate(matrix)
     return row
@@ -216,7 +218,7 @@ def _mark(
     rows: Sequence[SummaryRow],
     found: Sequence[Mapping[int, Mapping[str, Any]]],
     manifest: Mapping[str, Any],
-    scores: _Scores,
+    scores: Scores,
 ) -> None:
     """Mark the best row, and those that a paired test cannot tell from it."""
     main = f"metric.{manifest['metric']['name']}"
@@ -227,15 +229,15 @@ def _mark(
     best = max(complete, key=lambda i: sign * rows[i].metrics[main])
     rows[best].mark = "best"
 
-    def finished(index: int) -> dict[int, Mapping[str, Any]]:
-        return {s: r for s, r in found[index].items() if r["status"] == "finished"}
+    def finished(index: int) -> dict[int, str]:
+        return {s: r["trial_id"] for s, r in found[index].items() if r["status"] == "finished"}
 
     for index in complete:
         seeds = sorted(finished(index).keys() & finished(best).keys())
         if index == best or not seeds:
             continue
-        ours = scores.matrix(finished(index), seeds)
-        theirs = scores.matrix(finished(best), seeds)
+        ours = scores.matrix([finished(index)[seed] for seed in seeds])
+        theirs = scores.matrix([finished(best)[seed] for seed in seeds])
         if ours is not None and theirs is not None and is_tie(ours, theirs):
             rows[index].mark = "tie"
 
@@ -270,6 +272,7 @@ def _table(
     params = [known.get(f"param.{n}", {"key": f"param.{n}", "label": n, **blank}) for n in varying]
     main_key = f"metric.{manifest['metric']['name']}"
     metrics = [c for k, c in known.items() if k.startswith("metric.") and k != main_key]
+    metrics = [column for column in metrics if not column.get("detail")]
     fixed = ", ".join(
         f"{n} {format_plain(rows[0].params[n])}" for n in names if rows and n not in varying
     )
@@ -354,10 +357,12 @@ def main_cell(row: SummaryRow, table: SummaryTable) -> str:
 
 def interval_cell(row: SummaryRow, table: SummaryTable) -> str:
     """The 95 % interval of the main metric."""
-    if row.estimate is None:
-        return ""
-    low, high = (_bound(v, table.main["format"]) for v in (row.estimate.low, row.estimate.high))
-    return f"[{low}, {high}]"
+    return format_interval(row.estimate, table.main["format"])
+
+
+def format_interval(found: Estimate | None, kind: str) -> str:
+    """``[low, high]``, or nothing."""
+    return "" if found is None else f"[{_bound(found.low, kind)}, {_bound(found.high, kind)}]"
 
 
 def _bound(value: float, kind: str) -> str:

@@ -11,6 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from results.details import DetailTable, details
 from results.reading import Sweep
 from results.summary import (
     SummaryTable,
@@ -85,6 +86,9 @@ def render(sweep: Sweep) -> RenderableType:
     parts: list[RenderableType] = []
     for table in summarise(sweep):
         parts += [Text(), SummaryView(table)]
+    for detail in details(sweep):
+        parts += [Text(), Text(detail.title, style="bold"), _render_detail(detail)]
+        parts += [Text(line, style="dim") for line in detail.caption]
     failed = [row for row in sweep.rows() if row["status"] == "failed"]
     if failed:
         parts += [Text(), _failures(failed)]
@@ -95,6 +99,15 @@ def render(sweep: Sweep) -> RenderableType:
         Text(f"damaged, left out: {part}", style="bold red") for part in sorted(set(sweep.damaged))
     ]
     return Group(*parts)
+
+
+def _render_detail(detail: DetailTable) -> Table:
+    view = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for heading in detail.headings:
+        view.add_column(heading, justify="left" if heading in ("row", "what") else "right")
+    for row in detail.rows:
+        view.add_row(*row)
+    return view
 
 
 def _failures(failed: list[dict[str, Any]]) -> Table:

@@ -22,6 +22,7 @@ class Row:
 
     params: Mapping[str, Scalar]
     report: Mapping[str, float] = field(default_factory=dict)  # "metric.i2t_r1" -> its number
+    published: Mapping[str, float] = field(default_factory=dict)  # likewise, by the table's source
     label: str | None = None
 
 
@@ -32,3 +33,4 @@ class Table:
     title: str
     rows: tuple[Row, ...]
     note: str = ""
+    source: str = ""  # of the rows' published numbers: one line

@@ -166,8 +166,9 @@ class State:
 class Step:
     """What one step yields.
 
-    ``at`` is the epoch, rung or number of images seen and grows from step to step; ``samples``
-    are columns of equal length, kept of a trial's last step; ``done`` ends the trial.
+    ``at`` is the epoch, rung or number of images seen and grows from step to step; ``metrics`` hold
+    the task's own one at least at the last step (and pruning looks at the steps that have it);
+    ``samples`` are columns of equal length, kept of a trial's last step; ``done`` ends the trial.
     """
 
     at: int
@@ -198,6 +199,9 @@ class Column:
     # percent: 0..1 printed times 100; score: 0..100 as it stands, both with two decimals;
     # number: four significant digits
     pick: Literal["last", "best"] = "last"  # of a metric: the last step's value, or the best step's
+    detail: bool = False  # only beside a number of the report, not in the summary table
+    chart: str = ""  # of a metric: the chart over steps that it is a line of; none for ""
+    log: bool = False  # whether that chart's axis is logarithmic
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -214,8 +218,8 @@ class Paired:
     """How ``samples`` back a metric up unit by unit, for intervals and paired tests.
 
     By formula ``mean`` the metric is the mean over units (queries, images) of ``value``, or of
-    ``value <= at_most`` where that is given, among rows whose column ``where[0]`` equals
-    ``where[1]``. By formula ``bleu4`` it is corpus BLEU of the sums over units of ``value``, a list
+    ``value <= at_most`` where that is given, among rows with the values that ``where`` gives by
+    column. By formula ``bleu4`` it is corpus BLEU of the sums over units of ``value``, a list
     of ten numbers: matches and totals of orders 1 to 4, lengths of caption and closest reference.
     """
 
@@ -223,7 +227,7 @@ class Paired:
     unit: str
     value: str
     at_most: float | None = None
-    where: tuple[str, str] | None = None
+    where: Mapping[str, str] = field(default_factory=dict)
     formula: Literal["mean", "bleu4"] = "mean"
 
 
@@ -239,6 +243,8 @@ class Task(Protocol):
         front            two metrics, larger is better: rows that no other beats in both are marked
         shown_samples    columns of ``samples`` that ``show`` prints; by the first, where that is a
                          number, the best and the worst
+        shares_steps     whether members of one pack share the work of a step, so that trials of one
+                         key are kept in one pack instead of being spread over the slots
         signatures()     how metrics were counted, by name, for ``sweep.json``
     """
 

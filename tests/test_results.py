@@ -64,7 +64,7 @@ def manifest(**more: Any) -> dict[str, Any]:
                 "unit": "query",
                 "value": "rank",
                 "at_most": 1,
-                "where": ["direction", "i2t"],
+                "where": {"direction": "i2t"},
             }
         ],
         "seeds": [0],

@@ -50,7 +50,7 @@ class RetrievalTask:
         Column(key="metric.rsum", label="rsum", format="number"),
     )
     paired = tuple(
-        Paired(metric=f"{d}_r{k}", unit="query", value="rank", at_most=k, where=("direction", d))
+        Paired(metric=f"{d}_r{k}", unit="query", value="rank", at_most=k, where={"direction": d})
         for d in ("i2t", "t2i")
         for k in (1, 5, 10)
     )

@@ -1,0 +1,142 @@
+"""What a report, or a paper, says of a row besides the main metric, beside our numbers.
+
+A row names those numbers by key:
+
+    metric.<name>              of the last step
+    step.<at>.<name>           of the step at <at>
+    first.<level>.<name>       where the metric first is at least <level>
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from results.reading import Sweep
+from results.statistics import estimate
+from results.summary import (
+    Scores,
+    SummaryRow,
+    SummaryTable,
+    format_interval,
+    format_plain,
+    format_value,
+    summarise,
+)
+
+
+@dataclass(kw_only=True)
+class DetailTable:
+    """Numbers one below the other: what, ours, its interval, theirs."""
+
+    title: str
+    headings: list[str]
+    rows: list[list[str]]
+    caption: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Number:
+    label: str
+    ours: str = "-"
+    interval: str = ""
+    theirs: str
+
+
+def details(sweep: Sweep) -> list[DetailTable]:
+    """For each table, the report's further numbers, and then those published elsewhere."""
+    found: list[DetailTable] = []
+    planned = sweep.manifest["tables"]
+    for table, plan in zip(summarise(sweep), planned, strict=False):
+        report = {id(row): row.other_reported for row in table.rows}
+        found += _detail(sweep, table, report, "report", "further numbers", "")
+        published = {id(row): row.other_published for row in table.rows}
+        source = plan.get("source", "")
+        found += _detail(sweep, table, published, "published", "beside a paper", source)
+    return found
+
+
+def _detail(
+    sweep: Sweep,
+    table: SummaryTable,
+    theirs: Mapping[int, Mapping[str, float]],
+    who: str,
+    what: str,
+    source: str,
+) -> list[DetailTable]:
+    rows = []
+    for row in table.rows:
+        params = [
+            f"{c['label']} {format_plain(row.params[c['key'].removeprefix('param.')])}"
+            for c in table.params
+        ]
+        numbers = [_ours(sweep, row, key, value) for key, value in theirs[id(row)].items()]
+        if who == "published" and not any(number.ours != "-" for number in numbers):
+            continue  # a paper's curve says nothing beside a row that has none
+        rows += [[", ".join(params), n.label, n.ours, n.interval, n.theirs] for n in numbers]
+    if not rows:
+        return []
+    headings = ["row", "what", "ours", "95 %", who]
+    shown = [
+        column
+        for column in range(len(headings))
+        if not (column == 0 and len(table.rows) == 1)
+        and not (column == 3 and not any(row[3] for row in rows))
+    ]
+    return [
+        DetailTable(
+            title=f"{table.title}: {what}",
+            headings=[headings[column] for column in shown],
+            rows=[[row[column] for column in shown] for row in rows],
+            caption=[source] if source else [],
+        )
+    ]
+
+
+def _ours(sweep: Sweep, row: SummaryRow, key: str, theirs: float) -> _Number:
+    columns = {column["key"]: column for column in sweep.manifest["columns"]}
+    kind, _, rest = key.partition(".")
+    where, _, name = rest.rpartition(".") if kind != "metric" else ("", "", rest)
+    column = columns.get(f"metric.{name}", {"label": name, "format": "number"})
+    label, form = column["label"], column["format"]
+    unit = " %" if form == "percent" else ""
+    if kind == "metric":
+        matrix = Scores(sweep, name).matrix(row.trial_ids)
+        return _Number(
+            label=f"{label}{unit}",
+            ours=format_value(row.metrics.get(key), form),
+            interval="" if matrix is None else format_interval(estimate(matrix), form),
+            theirs=format_value(theirs, form),
+        )
+    curves = [_curve(sweep, trial_id, name) for trial_id in row.trial_ids]
+    if kind == "step":
+        values = [curve[int(where)] for curve in curves if int(where) in curve]
+        mean = float(np.mean(values)) if values else None
+        ours = format_value(mean, form)
+        return _Number(
+            label=f"{label}{unit}, step {where}", ours=ours, theirs=format_value(theirs, form)
+        )
+    assert kind == "first", key
+    level = float(where)
+    firsts = [next((at for at in sorted(c) if c[at] >= level), None) for c in curves if len(c) > 1]
+    reached = [at for at in firsts if at is not None]
+    ours = "not reached" if firsts and len(reached) < len(firsts) else "-"
+    if reached and len(reached) == len(firsts):
+        ours = f"{np.mean(reached):.4g}"
+    shown = format_value(level, form)
+    return _Number(label=f"{label}: first step at {shown}{unit}", ours=ours, theirs=f"{theirs:.4g}")
+
+
+def _curve(sweep: Sweep, trial_id: str, name: str) -> dict[int, float]:
+    """A metric of a trial by step."""
+    steps: Any = sweep.steps
+    if not steps.num_rows or f"metric.{name}" not in steps.column_names:
+        return {}
+    steps = steps.filter(pc.equal(steps["trial_id"], pa.scalar(trial_id)))
+    values = zip(steps["at"].to_pylist(), steps[f"metric.{name}"].to_pylist(), strict=True)
+    return {at: value for at, value in values if value is not None}

@@ -1,0 +1,54 @@
+"""Pictures among the samples: in the terminal as half blocks, and on a contact sheet."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from PIL import Image, ImageDraw
+from rich.text import Text
+
+MAX_IN_ROW = 12  # pictures of a group on a contact sheet
+_MARGIN = 4
+
+
+def half_blocks(pictures: Sequence[bytes], side: int, gap: int = 1) -> Text:
+    """Pictures (PNG) next to each other, ``side`` columns each and half as many lines."""
+    images = [_open(picture).resize((side, side)) for picture in pictures]
+    text = Text(no_wrap=True)
+    for line in range(0, side - side % 2, 2):
+        for image in images:
+            for x in range(side):
+                upper, lower = (_hex(image.getpixel((x, line + y))) for y in (0, 1))
+                text.append("▀", style=f"{upper} on {lower}")
+            text.append(" " * gap)
+        text.append("\n")
+    text.rstrip()
+    return text
+
+
+def _open(picture: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(picture)).convert("RGB")
+
+
+def _hex(pixel: Any) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*pixel)
+
+
+def contact_sheet(groups: Mapping[str, Sequence[bytes]], scale: int = 3) -> Image.Image:
+    """A row of pictures per group, its name in front."""
+    first = _open(next(iter(groups.values()))[0])
+    width, height = first.width * scale, first.height * scale
+    label = 9 * max(map(len, groups)) + 2 * _MARGIN
+    columns = min(MAX_IN_ROW, max(map(len, groups.values())))
+    size = (label + columns * (width + _MARGIN), _MARGIN + len(groups) * (height + _MARGIN))
+    sheet = Image.new("RGB", size, "white")
+    pen = ImageDraw.Draw(sheet)
+    for row, (name, pictures) in enumerate(groups.items()):
+        top = _MARGIN + row * (height + _MARGIN)
+        pen.text((_MARGIN, top + height // 2 - 6), name, fill="black", font_size=14)
+        for column, picture in enumerate(pictures[:columns]):
+            enlarged = _open(picture).resize((width, height), Image.Resampling.NEAREST)
+            sheet.paste(enlarged, (label + column * (width + _MARGIN), top))
+    return sheet

@@ -1,0 +1,1 @@
+"""A conditional diffusion model: trained on four conditions, asked for eight."""

@@ -1,0 +1,142 @@
+"""Conditional diffusion as a task. Torch is imported where it is needed, not here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+
+from tasks.contract import (
+    Advanced,
+    Column,
+    Inputs,
+    Member,
+    Metric,
+    Paired,
+    RequestError,
+    Source,
+    Stage,
+    State,
+    Trial,
+)
+from tasks.datasets import concepts
+from tasks.diffusion import stages
+from tasks.diffusion.params import Params
+
+MODEL = "unet"
+
+
+class DiffusionTask:
+    """Train a conditional diffusion model on four conditions, sample all eight, and probe them."""
+
+    name = "diffusion"
+    version = "1"
+    Params = Params
+    metric = Metric(name="unseen_accuracy", label="unseen accuracy", direction="maximize")
+    columns = (
+        Column(key="param.features", label="features", format="integer"),
+        Column(key="param.epochs", label="epochs", format="integer"),
+        Column(key="param.lr", label="lr", format="scientific"),
+        Column(key="param.schedule", label="schedule"),
+        Column(key="param.prediction", label="prediction"),
+        Column(key="param.guidance", label="guidance", format="number"),
+        Column(key="param.sampler", label="sampler"),
+        Column(key="param.sampling_steps", label="sampling steps", format="integer"),
+        Column(key="metric.unseen_accuracy", label="unseen accuracy", format="percent"),
+        Column(key="metric.seen_accuracy", label="seen accuracy", format="percent"),
+        Column(key="metric.unseen_attributes", label="unseen attributes", format="percent"),
+        Column(key="metric.seen_attributes", label="seen attributes", format="percent"),
+        Column(key="metric.probe_accuracy", label="probe", format="percent"),
+        Column(key="metric.loss", label="loss", format="number", chart="loss", log=True),
+        *(
+            Column(
+                key=f"metric.accuracy_{condition}",
+                label=f"accuracy of {condition} ({group})",
+                format="percent",
+                detail=True,
+                chart="accuracy, all three attributes right",
+            )
+            for group, conditions in (("seen", concepts.SEEN), ("unseen", concepts.UNSEEN))
+            for condition in conditions
+        ),
+    )
+    paired = (
+        *(
+            Paired(metric=f"{group}_{name}", unit="sample", value=column, where={"group": group})
+            for group in ("unseen", "seen")
+            for name, column in (("accuracy", "all_right"), ("attributes", "share_right"))
+        ),
+        *(
+            Paired(
+                metric=f"accuracy_{condition}",
+                unit="sample",
+                value="all_right",
+                where={"condition": condition, "group": group},
+            )
+            for group, conditions in (("seen", concepts.SEEN), ("unseen", concepts.UNSEEN))
+            for condition in conditions
+        ),
+    )
+    shown_samples = ("condition", "picture", "all_right", "share_right")
+    shares_steps = True  # trials that differ in sampling alone are one training
+    default_model = MODEL
+    default_data = "concepts"
+
+    def resolve(self, model: str, data: str) -> tuple[Source, Source]:
+        """The one network there is, trained from nothing; ``concepts`` or ``clevr:DIR``."""
+        if model != MODEL:
+            raise RequestError(
+                f"diffusion trains its own network, --model {MODEL}; its width is --set features=N"
+            )
+        return Source(name=MODEL, fingerprint="1"), concepts.resolve(data)
+
+    def check(self, trial: Trial) -> Trial:
+        """What is not read is set to its default, and the learning rate worked out."""
+        params: Params = trial.params
+        precision = params.precision
+        if precision == "auto":
+            precision = "bfloat16" if computes_bfloat16() else "float32"
+        resolved = dataclasses.replace(params.resolved(), precision=precision)
+        return dataclasses.replace(trial, params=resolved)
+
+    def stages(self, trial: Trial) -> Sequence[Stage]:
+        """The probe."""
+        return [stages.probe_stage(trial)]
+
+    def pack_key(self, trial: Trial) -> Hashable:
+        """Trials that differ in sampling alone share each epoch of their training."""
+        return (trial.data, trial.seed, trial.params.training())
+
+    def num_bytes(self, trial: Trial) -> int:
+        """Weights, gradients and moments, and the activations of a batch."""
+        width: int = trial.params.features
+        batch: int = trial.params.batch_size
+        return 4 * (4 * 430 * width**2 + 40 * batch * width * 28 * 28)
+
+    def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
+        """Weights by the seed; a probe that cannot tell real images ends the trial here."""
+        from tasks.diffusion import diffusion
+
+        return diffusion.start(trial, inputs, device)
+
+    def advance(
+        self, pack: Sequence[Member], inputs: Inputs, device: str
+    ) -> Sequence[Advanced | Exception]:
+        """One epoch, computed once for members that share it; then each one's own images."""
+        from tasks.diffusion import diffusion
+
+        return diffusion.advance(pack, inputs, device)
+
+
+def computes_bfloat16() -> bool:
+    """Whether this machine's processor, or any NVIDIA GPU it has, computes in bfloat16."""
+    if Path("/proc/driver/nvidia/version").exists():
+        return True
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+TASK = DiffusionTask()

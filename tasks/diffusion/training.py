@@ -1,0 +1,207 @@
+"""One epoch of a diffusion model, and the images it draws.
+
+B batch, N images
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.contract import State, Trial, TrialError
+from tasks.datasets import concepts
+from tasks.diffusion import samplers, schedule
+from tasks.diffusion.params import Params
+from tasks.diffusion.probe import to_images, to_pixels
+from tasks.diffusion.unet import UNet
+
+Array = np.ndarray[Any, Any]
+MIN_SNR_GAMMA = 5.0
+SAMPLE_BATCH = 256
+
+
+def noise_schedule(params: Params) -> schedule.Schedule:
+    """The trial's noise levels."""
+    if params.schedule == "cosine":
+        return schedule.cosine(params.num_steps)
+    return schedule.linear(params.num_steps, params.beta_1, params.beta_last)
+
+
+@lru_cache(maxsize=4)
+def _network(features: int, attention: bool, device: str) -> UNet:
+    return UNet(features, attention=attention).to(device)
+
+
+def _load(state: State, params: Params, device: str, part: str = "weight") -> UNet:
+    """The warm network with this state's weights."""
+    network = _network(params.features, params.attention, device)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            parameter.copy_(state.arrays[f"{part}.{name}"])
+    return network
+
+
+def start(trial: Trial, device: str) -> State:
+    """Weights by the seed, drawn on the CPU so that devices agree; no moments yet."""
+    params: Params = trial.params
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(trial.seed)
+        network = UNet(params.features, attention=params.attention)
+    weights = {name: value.detach().to(device) for name, value in network.named_parameters()}
+    arrays = {f"weight.{name}": value.clone() for name, value in weights.items()}
+    for part in ("mean", "square"):
+        arrays |= {f"{part}.{name}": torch.zeros_like(value) for name, value in weights.items()}
+    if params.ema:
+        arrays |= {f"ema.{name}": value.clone() for name, value in weights.items()}
+    return State(arrays=arrays, values={"epoch": 0, "steps": 0})
+
+
+def encode_conditions(digits: Array, colours: Array, sizes: Array) -> Tensor:
+    """Conditions as the network takes them, [N, 6]: shape one-hot, colour, size."""
+    shapes = np.eye(2, dtype=np.float32)[digits[:, 0]]
+    return torch.from_numpy(np.concatenate([shapes, colours, sizes[:, None]], 1)).float()
+
+
+@lru_cache(maxsize=2)
+def _training_images(data: str) -> tuple[Tensor, Tensor]:
+    found = concepts.load_split(data, "train")
+    return to_pixels(found.images), encode_conditions(found.digits, found.colours, found.sizes)
+
+
+def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
+    """``draws`` images with one noise level each; the mean loss.
+
+    The draws, levels and noise follow from (seed, epoch) alone, so a resumed trial sees the same.
+
+    Raises:
+        TrialError: if the loss is not finite.
+    """
+    params: Params = trial.params
+    levels = noise_schedule(params)
+    network = _load(state, params, device)
+    optimiser = _optimiser(network, state, params)
+    epoch = state.values["epoch"] + 1
+    generator = torch.Generator().manual_seed(trial.seed * 1_000_003 + epoch)
+    pixels, conditions = _training_images(trial.data.name)
+    rows = torch.randint(len(pixels), (params.draws,), generator=generator)
+    averaged = (
+        {n: state.arrays[f"ema.{n}"].clone() for n, _ in network.named_parameters()}
+        if (params.ema)
+        else {}
+    )
+    total = torch.zeros((), device=device)
+    for chosen in rows.split(params.batch_size):  # type: ignore[no-untyped-call]
+        index = torch.randint(levels.num_steps, (len(chosen),), generator=generator)
+        noise = torch.randn((len(chosen), *pixels.shape[1:]), generator=generator)
+        kept = torch.rand(len(chosen), generator=generator) >= params.drop_condition
+        told = (conditions[chosen] * kept[:, None]).to(device)
+        x0, noise, index = pixels[chosen].to(device), noise.to(device), index.to(device)
+        with _autocast(params, device):
+            out = network(levels.add_noise(x0, noise, index), (index + 1) / levels.num_steps, told)
+        error = (out.float() - levels.target(params.prediction, x0, noise, index)) ** 2
+        gamma = MIN_SNR_GAMMA if params.weighting == "min_snr" else None
+        weight = levels.weight(params.prediction, gamma, index)
+        loss = (weight * error.mean(dim=(1, 2, 3))).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        total += loss.detach() * len(chosen)
+        for name, parameter in network.named_parameters() if averaged else ():
+            averaged[name].lerp_(parameter.detach(), 1 - params.ema)
+    mean = float(total) / len(rows)
+    if not math.isfinite(mean):
+        raise TrialError(f"the loss is not finite at epoch {epoch}: lower lr")
+    return _save(network, optimiser, averaged, state, epoch), mean
+
+
+def _autocast(params: Params, device: str) -> Any:
+    dtype = getattr(torch, params.precision)
+    kind = device.split(":")[0]
+    return torch.autocast(kind, dtype=dtype, enabled=dtype is not torch.float32)
+
+
+def _optimiser(network: UNet, state: State, params: Params) -> torch.optim.Optimizer:
+    """Torch's own Adam or AdamW, its moments from the state."""
+    assert params.lr is not None
+    kind = torch.optim.AdamW if params.optimiser == "adamw" else torch.optim.Adam
+    made = kind(network.parameters(), lr=params.lr, weight_decay=params.weight_decay, fused=True)
+    for name, parameter in network.named_parameters():
+        made.state[parameter] = {
+            "step": torch.tensor(float(state.values["steps"]), device=parameter.device),
+            "exp_avg": state.arrays[f"mean.{name}"].clone(),
+            "exp_avg_sq": state.arrays[f"square.{name}"].clone(),
+        }
+    return made
+
+
+def _save(
+    network: UNet,
+    optimiser: torch.optim.Optimizer,
+    averaged: dict[str, Tensor],
+    state: State,
+    epoch: int,
+) -> State:
+    arrays = {f"ema.{name}": value for name, value in averaged.items()}
+    steps = state.values["steps"]
+    for name, parameter in network.named_parameters():
+        held = optimiser.state[parameter]
+        arrays[f"weight.{name}"] = parameter.detach().clone()
+        arrays[f"mean.{name}"], arrays[f"square.{name}"] = held["exp_avg"], held["exp_avg_sq"]
+        steps = int(held["step"])
+    return State(arrays=arrays, values={"epoch": epoch, "steps": steps})
+
+
+@torch.inference_mode()
+def sample(trial: Trial, state: State, device: str) -> Array:
+    """Images uint8 [8, num_samples, 28, 28, 3] of the eight conditions, in the report's order.
+
+    The starting noise follows from (seed, condition), so settings of one seed share it.
+    """
+    params: Params = trial.params
+    levels = noise_schedule(params)
+    network = _load(state, params, device, "ema" if params.ema else "weight")
+    drawn = []
+    for number, condition in enumerate(concepts.CONDITIONS):
+        generator = torch.Generator().manual_seed(trial.seed * 1_000_003 + 500_000 + number)
+        shape, colour, size = concepts.nominal(condition)
+        told = encode_conditions(
+            np.array([[shape, 0, 0]]), np.array([colour], np.float32), np.array([size], np.float32)
+        ).to(device)
+
+        def denoise(x: Tensor, index: Tensor, told: Tensor = told) -> tuple[Tensor, Tensor]:
+            time, asked = (index + 1) / levels.num_steps, told.expand(len(x), -1)
+            with _autocast(params, device):
+                out = network(x, time, asked).float()
+                if params.guidance != 1:
+                    without = network(x, time, torch.zeros_like(asked)).float()
+                    out = samplers.guided(out, without, params.guidance)
+            return levels.split(params.prediction, out, x, index)
+
+        noise = torch.randn((params.num_samples, 3, 28, 28), generator=generator)
+        images = [
+            _run(params, denoise, levels, part.to(device), generator)
+            for part in noise.split(SAMPLE_BATCH)  # type: ignore[no-untyped-call]
+        ]
+        drawn.append(to_images(torch.cat(images)))
+    return np.stack(drawn)
+
+
+def _run(
+    params: Params,
+    denoise: samplers.Denoise,
+    levels: schedule.Schedule,
+    noise: Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    if params.sampler == "ancestral":
+        steps = samplers.ancestral(denoise, levels, noise, generator)
+    else:
+        solver = samplers.ddim if params.sampler == "ddim" else samplers.dpm_solver
+        steps = solver(denoise, levels, noise, params.sampling_steps)
+    return deque(steps, maxlen=1)[0]  # what the last step gave

@@ -1,0 +1,180 @@
+"""A tiny diffusion sweep the whole way: tables beside the report, curves, pictures, resumption."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from results.charts import trial_charts
+from results.details import details
+from results.pictures import contact_sheet, half_blocks
+from results.reading import Sweep, read_sweep
+from results.show import pictures_of, render_trial
+from tasks.datasets import concepts
+
+ROOT = Path(__file__).parents[1]
+SMALL = ("features=8", "epochs=4", "draws=128", "num_steps=20", "sampling_steps=4")
+SETTINGS = [f"--set={text}" for text in (*SMALL, "num_samples=4", "precision=float32")]
+
+
+def command(out: Path, *args: str) -> list[str]:
+    program = [sys.executable, "-m", "orchestrator", "sweep", "diffusion", "--engine", "local"]
+    return [*program, "--out", str(out), *SETTINGS, *args]
+
+
+def run(*args: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "160"}
+    return subprocess.run(args, cwd=ROOT, capture_output=True, text=True, env=environment)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("out")
+    done = run(*command(folder, "--set=evaluate_every=2"))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sweep(out: Path) -> Sweep:
+    return read_sweep(str(out), "diffusion", "report")
+
+
+def test_the_reports_numbers_stand_beside_ours(sweep: Sweep) -> None:
+    report, published = details(sweep)
+    assert report.headings == ["what", "ours", "95 %", "report"]
+    row = sweep.rows()[0]
+    told = {cells[0]: cells[1:] for cells in report.rows}
+    labels = list(told)
+    assert labels[0] == "seen accuracy %"
+    order = [label.split()[2] for label in labels if label.startswith("accuracy of")]
+    assert order == list(concepts.CONDITIONS)
+    ours, interval, theirs = told["accuracy of 011 (unseen) %"]
+    assert ours == f"{100 * row['metric.accuracy_011']:.2f}"
+    assert re.fullmatch(r"\[[\d.]+, [\d.]+\]", interval)
+    assert theirs == "100.00"
+    steps = {step["at"]: step["metric.loss"] for step in sweep.steps.to_pylist()}
+    assert told["loss, step 3"] == [f"{steps[3]:.4g}", "", "0.0342"]
+    assert told["loss, step 50"][0] == "-"  # not trained so long
+    assert published.headings == ["what", "ours", "published"]
+    assert published.rows[7][1:] == ["not reached", "50"]
+    assert "Okawa" in published.caption[0]
+
+
+def test_report_prints_them_in_every_format(out: Path, sweep: Sweep) -> None:
+    loss = f"{min(sweep.steps.to_pylist(), key=lambda s: s['at'])['metric.loss']:.4g}"
+    for form in ("terminal", "markdown", "latex", "csv", "json", "html"):
+        program = [sys.executable, "-m", "orchestrator", "report", "--out", str(out)]
+        told = run(*program, "--format", form)
+        assert told.returncode == 0, told.stderr
+        assert loss in told.stdout
+        assert "0.173" in told.stdout
+    assert "Published: Okawa" in told.stdout
+
+
+def test_charts_of_loss_and_of_accuracy_along_training(sweep: Sweep) -> None:
+    charts = {chart.label: chart for chart in trial_charts(sweep, sweep.rows()[0])}
+    assert next(iter(charts)) == "unseen accuracy %"
+    loss = charts["loss"]
+    assert loss.log
+    assert [at for at, _ in loss.lines["loss"]] == [1, 2, 3, 4]
+    learning = charts["accuracy, all three attributes right %"]
+    assert len(learning.lines) == 8
+    assert all([at for at, _ in line] == [2, 4] for line in learning.lines.values())
+
+
+def test_show_writes_curves_and_a_contact_sheet(out: Path, tmp_path: Path, sweep: Sweep) -> None:
+    trial = sweep.rows()[0]["trial_id"]
+    show = [sys.executable, "-m", "orchestrator", "show", "report", trial, "--out", str(out)]
+    sheet, curve = tmp_path / "sheet.png", tmp_path / "curve.svg"
+    told = run(*show, "--pictures", str(sheet), "--save", str(curve))
+    assert told.returncode == 0, told.stderr
+    assert "--pictures FILE.png writes them" in told.stdout  # no colours in a pipe
+    with Image.open(sheet) as image:
+        assert image.height > 8 * 28
+    for condition in concepts.CONDITIONS:
+        assert condition in curve.read_text()
+    for args, message in (
+        ([*show[:5], "--out", str(out), "--pictures", "a.png"], "show NAME TRIAL"),
+        ([*show, "--pictures", "a.jpg"], "--pictures takes FILE.png"),
+        ([*show, "--pictures", "/nowhere/a.png"], "cannot be written"),
+    ):
+        wrong = run(*args)
+        assert (wrong.returncode, wrong.stdout) == (2, "")
+        assert message in wrong.stderr
+
+
+def test_pictures_are_the_mean_and_then_the_samples(sweep: Sweep) -> None:
+    groups = pictures_of(sweep, sweep.rows()[0])
+    assert list(groups) == list(concepts.CONDITIONS)
+    for pictures in groups.values():
+        mean, *samples = [
+            np.asarray(Image.open(io.BytesIO(picture)), dtype=float) for picture in pictures
+        ]
+        assert len(samples) == 4
+        np.testing.assert_allclose(np.mean(samples, 0), mean, atol=0.51)
+
+
+def test_half_blocks_are_the_pictures_pixels(sweep: Sweep) -> None:
+    out = io.BytesIO()
+    pixels = np.zeros((4, 4, 3), dtype=np.uint8)
+    pixels[1, 2] = (255, 0, 128)  # the lower half of the first line
+    Image.fromarray(pixels).save(out, format="PNG")
+    text = half_blocks([out.getvalue()], 4)
+    assert text.plain == "▀▀▀▀ \n▀▀▀▀"
+    assert str(text.spans[2].style) == "#000000 on #ff0080"
+    console = Console(width=80, color_system="truecolor", file=io.StringIO(), force_terminal=True)
+    console.print(render_trial(sweep, sweep.rows()[0]))
+    told = console.file.getvalue()  # type: ignore[attr-defined]
+    assert told.count("the mean, then samples") == 8
+    assert "▀" in told
+
+
+def test_a_contact_sheet_has_a_line_a_group() -> None:
+    def plain(colour: str) -> bytes:
+        out = io.BytesIO()
+        Image.new("RGB", (8, 8), colour).save(out, format="PNG")
+        return out.getvalue()
+
+    sheet = contact_sheet({"one": [plain("red")] * 3, "two": [plain("blue")] * 20}, scale=2)
+    colours = {colour: number for number, colour in sheet.getcolors(1 << 20)}
+    assert colours[(255, 0, 0)] == 3 * 16 * 16
+    assert colours[(0, 0, 255)] == 12 * 16 * 16
+
+
+def test_killed_between_epochs_it_goes_on_to_the_same_curve(tmp_path: Path, sweep: Sweep) -> None:
+    args = command(tmp_path, "--set=evaluate_every=2")
+    process = subprocess.Popen(args, cwd=ROOT, stdout=subprocess.DEVNULL)
+    checkpoints = tmp_path / ".checkpoints"
+    deadline = time.monotonic() + 120
+    while not list(checkpoints.glob("*.safetensors")):
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not list(tmp_path.glob("diffusion/report/trials/*.parquet"))
+    assert run(*args).returncode == 0
+    again = read_sweep(str(tmp_path), "diffusion", "report")
+    key = ("at", "metric.loss", "metric.unseen_accuracy")
+    curves = [
+        [
+            [step[name] for name in key]
+            for step in sorted(s.steps.to_pylist(), key=lambda r: r["at"])
+        ]
+        for s in (sweep, again)
+    ]
+    assert json.dumps(curves[0]) == json.dumps(curves[1])
+    assert again.samples.sort_by("sample")["picture"] == sweep.samples.sort_by("sample")["picture"]
