@@ -77,6 +77,8 @@ def search(trial: optuna.Trial) -> dict[str, Scalar]:
         "sampling_steps": trial.suggest_categorical("sampling_steps", [10, 25, 50]),
         "evaluate_every": 4,
     }
+    if values["sampler"] == "ddim":
+        values["eta"] = trial.suggest_categorical("eta", [0.0, 1.0])
     if optimiser == "adamw":
         values["weight_decay"] = trial.suggest_float("weight_decay", 1e-4, 1e-1, log=True)
     return values

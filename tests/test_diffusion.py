@@ -85,6 +85,9 @@ def test_every_sampler_draws_the_known_gaussian() -> None:
     drawn = {
         "ancestral": last(samplers.ancestral(gaussian, LINEAR, noise, generator)),
         "ddim": last(samplers.ddim(gaussian, LINEAR, noise, 500, clip=False)),
+        "noisy ddim": last(
+            samplers.ddim(gaussian, LINEAR, noise, 500, generator, eta=1.0, clip=False)
+        ),
         "dpm": last(samplers.dpm_solver(gaussian, LINEAR, noise, 50, clip=False)),
     }
     for name, images in drawn.items():
@@ -298,6 +301,7 @@ def test_settings_of_sampling_share_each_epoch(judge: Any, monkeypatch: pytest.M
         make_trial(sampler="dpm"),
         make_trial(num_samples=2),
         make_trial(ema=0.5),
+        make_trial(eta=0.0),
     ]
     assert len({TASK.pack_key(trial) for trial in trials}) == 2
     inputs = {probe_stage(trials[0]): judge}
@@ -353,6 +357,7 @@ def test_the_learning_rate_follows_the_width() -> None:
         ({"sampling_steps": 501}, "sampling_steps <= num_steps"),
         ({"guidance": 2.0}, "guidance == 1 or drop_condition > 0"),
         ({"num_samples": 0}, "num_samples >= 1"),
+        ({"eta": 1.5}, "0 <= eta <= 1"),
     ],
 )
 def test_params_refuse_what_makes_no_sense(values: dict, rule: str) -> None:

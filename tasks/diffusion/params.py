@@ -15,7 +15,7 @@ Sampler = Literal["ancestral", "ddim", "dpm"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 #: What a trained model does not depend on: trials that differ in these alone share their training.
-SAMPLING = ("guidance", "sampler", "sampling_steps", "num_samples")
+SAMPLING = ("guidance", "sampler", "eta", "sampling_steps", "num_samples")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +26,7 @@ class Params:
     """Width of the U-Net; the lab has 256. >= 8."""
     attention: bool = False
     """Self-attention at the smallest resolution."""
-    epochs: int = 12
+    epochs: int = 10
     """Passes of ``draws`` images; the lab has 100. >= 1."""
     draws: int = 5000
     """Images drawn an epoch, with replacement between epochs. >= batch_size."""
@@ -50,7 +50,7 @@ class Params:
     """What the network predicts: the noise, or v."""
     weighting: Weighting = "none"
     """Weights of the loss over noise levels: none, or min-SNR with gamma 5."""
-    ema: float = 0.0
+    ema: float = 0.99
     """Decay a step of the averaged weights that are sampled from; 0 is none. 0 to below 1."""
     drop_condition: float = 0.0
     """Share of training images whose condition is left out, for guidance. 0 to below 1."""
@@ -58,6 +58,8 @@ class Params:
     """Scale of classifier-free guidance; 1 is none, and others need drop_condition. >= 0."""
     sampler: Sampler = "ddim"
     """Ancestral (all T steps, as the lab), DDIM, or DPM-Solver++ of second order."""
+    eta: float = 1.0
+    """Noise that a step of ddim adds: 0 none, 1 as much as ancestral sampling. 0 to 1."""
     sampling_steps: int = 25
     """Steps of ddim and dpm; ancestral takes all of them. 1 to num_steps."""
     num_samples: int = 64
@@ -99,6 +101,7 @@ class Params:
         _rule("draws >= batch_size", holds, f"{self.draws} < {self.batch_size}")
         betas = f"beta_1={self.beta_1}, beta_last={self.beta_last}"
         _rule("0 < beta_1 <= beta_last < 1", 0 < self.beta_1 <= self.beta_last < 1, betas)
+        _rule("0 <= eta <= 1", 0 <= self.eta <= 1, f"eta={self.eta}")
         for name in ("ema", "drop_condition"):
             value = getattr(self, name)
             _rule(f"0 <= {name} < 1", 0 <= value < 1, f"{name}={value}")
@@ -118,6 +121,8 @@ class Params:
             changes |= {name: blank[name] for name in ("beta_1", "beta_last")}
         if self.sampler == "ancestral":
             changes["sampling_steps"] = self.num_steps
+        if self.sampler != "ddim":
+            changes["eta"] = blank["eta"]
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
 
     def training(self) -> tuple[object, ...]:

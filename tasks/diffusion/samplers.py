@@ -55,9 +55,17 @@ def ancestral(
 
 
 def ddim(
-    denoise: Denoise, schedule: Schedule, x: Tensor, number: int, *, clip: bool = True
+    denoise: Denoise,
+    schedule: Schedule,
+    x: Tensor,
+    number: int,
+    generator: torch.Generator | None = None,
+    *,
+    eta: float = 0.0,
+    clip: bool = True,
 ) -> Iterator[Tensor]:
-    """``number`` deterministic steps (Song et al. 2021, eq. 12 with eta 0)."""
+    """``number`` steps (Song et al. 2021, eq. 12 and 16): deterministic with ``eta`` 0; with 1 each
+    adds the noise of ancestral sampling, which undoes errors of the steps before."""
     indices = spaced(schedule.num_steps, number)
     for index, following in zip(indices, [*indices[1:], None], strict=True):
         x0, noise = denoise(x, _indices(x, index))
@@ -66,8 +74,12 @@ def ddim(
         if following is None:
             x = x0
         else:
-            alpha_bar = float(schedule.alpha_bar[following])
-            x = alpha_bar**0.5 * x0 + (1 - alpha_bar) ** 0.5 * noise
+            now, after = float(schedule.alpha_bar[index]), float(schedule.alpha_bar[following])
+            variance = eta**2 * (1 - after) / (1 - now) * (1 - now / after)
+            x = after**0.5 * x0 + (1 - after - variance) ** 0.5 * noise
+            if eta:
+                fresh = torch.randn(x.shape, generator=generator).to(x.device)
+                x = x + variance**0.5 * fresh
         yield x
 
 

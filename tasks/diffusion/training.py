@@ -201,7 +201,9 @@ def _run(
 ) -> Tensor:
     if params.sampler == "ancestral":
         steps = samplers.ancestral(denoise, levels, noise, generator)
+    elif params.sampler == "ddim":
+        number = params.sampling_steps
+        steps = samplers.ddim(denoise, levels, noise, number, generator, eta=params.eta)
     else:
-        solver = samplers.ddim if params.sampler == "ddim" else samplers.dpm_solver
-        steps = solver(denoise, levels, noise, params.sampling_steps)
+        steps = samplers.dpm_solver(denoise, levels, noise, params.sampling_steps)
     return deque(steps, maxlen=1)[0]  # what the last step gave
