@@ -105,7 +105,7 @@ def sweep(
     ] = None,
     model: Annotated[str | None, typer.Option(help="Hugging Face id or folder.")] = None,
     data: Annotated[
-        str | None, typer.Option(help="scenes, karpathy:DIR, voc:DIR or folder:DIR.")
+        str | None, typer.Option(help="The data set; `tasks` shows the default.")
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -117,6 +117,13 @@ def sweep(
     gpus_per_trial: Annotated[float, typer.Option(help="GPUs of a slot; fractions share.")] = 1.0,
     name: Annotated[str | None, typer.Option(help="The sweep's name; the space's else.")] = None,
     out: Annotated[str, typer.Option(help="Where results go: a folder or a URI.")] = "runs",
+    cache: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ORCHESTRATOR_CACHE",
+            help="Keep costly shared stages here for later sweeps: a folder or a URI.",
+        ),
+    ] = None,
     budget: Annotated[
         str | None, typer.Option(help="Time to spend: 90s, 30m, 2h. Then the table so far.")
     ] = None,
@@ -148,6 +155,7 @@ def sweep(
                 gpus_per_trial=gpus_per_trial,
                 name=name,
                 out=out,
+                cache=cache,
                 budget=parse_duration(budget),
                 rerun=rerun,
                 retry_failed=retry_failed,

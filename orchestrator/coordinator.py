@@ -16,9 +16,11 @@ from typing import Any, Protocol
 from orchestrator.checkpoints import Checkpoints, TimedStep
 from orchestrator.engine import Event, Failure, Pack, group_by_key
 from orchestrator.proposers import Proposer
+from orchestrator.stages import StageCache
 from results.store import SweepStore, TrialResult
-from tasks.contract import Task, Trial
+from tasks.contract import Stage, Task, Trial
 
+MEMORY_SHARE = 0.8  # of a slot's memory that members may fill; the rest is for what they share
 MAX_PACK = 32  # members; a pack is a unit of retry too, so it should not be the whole sweep
 
 
@@ -37,8 +39,8 @@ class View(Protocol):
         """A trial ended, and is durable."""
         ...
 
-    def stage_done(self, label: str, seconds: float) -> None:
-        """A stage was computed."""
+    def stage_done(self, label: str, seconds: float | None) -> None:
+        """A stage was computed, or read from the cache."""
         ...
 
 
@@ -72,13 +74,16 @@ class Coordinator:
         checkpoints: Checkpoints,
         num_slots: int,
         view: View,
+        cache: StageCache | None = None,
+        slot_bytes: int | None = None,
         halt: Callable[[], bool] = lambda: False,
     ) -> None:
         self.task, self.checkpoints, self.prunes = task, checkpoints, proposer.prunes
         self.tally = Tally()
         self.stages: dict[str, dict[str, Any]] = {}
         self._proposer, self._store, self._view, self._halt = proposer, store, view, halt
-        self._num_slots = num_slots
+        self.cache = cache or StageCache(None)
+        self._num_slots, self._slot_bytes = num_slots, slot_bytes
         self._active: dict[str, _Active] = {}
         self._ready: deque[tuple[Trial, ...]] = deque()
         self._num_packs = 0
@@ -99,9 +104,18 @@ class Coordinator:
         for trial in pack.trials:
             self._active[trial.id] = _Active(trial=trial, started=now)
             for stage in self.task.stages(trial):
-                self._stage(stage.key, stage.label)["uses"] += 1
+                self._stage(stage)["uses"] += 1
         self._view.pack_started(pack)
         return pack
+
+    def split(self, pack: Pack) -> list[Pack]:
+        """Each member that has not ended as a pack of its own: one of them kills its workers."""
+        packs = []
+        for trial in pack.trials:
+            if trial.id in self._active:
+                self._num_packs += 1
+                packs.append(Pack(id=self._num_packs, trials=(trial,)))
+        return packs
 
     def _form_packs(self) -> list[tuple[Trial, ...]]:
         limit = 1 if self._proposer.prunes else MAX_PACK * self._num_slots
@@ -109,8 +123,16 @@ class Coordinator:
         whole = _kept_whole(self.task)
         for group in group_by_key(self.task, self._proposer.propose(limit)).values():
             size = MAX_PACK if whole else min(MAX_PACK, math.ceil(len(group) / self._num_slots))
+            size = min(size, self._most_that_fit(group))
             packs += [tuple(group[i : i + size]) for i in range(0, len(group), size)]
         return packs
+
+    def _most_that_fit(self, group: Sequence[Trial]) -> int:
+        """Members that a slot's memory has room for, by the task's own estimate."""
+        if self._slot_bytes is None:
+            return len(group)
+        largest = max(self.task.num_bytes(trial) for trial in group)
+        return max(1, int(MEMORY_SHARE * self._slot_bytes) // max(1, largest))
 
     def is_over(self) -> bool:
         """Whether no pack will come any more."""
@@ -173,13 +195,14 @@ class Coordinator:
         """What is left of a pack failed as a whole: its worker is gone past all retries."""
         self.record(pack, [Event(trial_id=trial.id, outcome=error) for trial in pack.trials])
 
-    def stage_done(self, label: str, key: str, seconds: float) -> None:
-        """A stage was computed."""
-        self._stage(key, label)["seconds"] += seconds
-        self._view.stage_done(label, seconds)
+    def stage_done(self, stage: Stage, seconds: float | None) -> None:
+        """A stage was computed, in so many seconds, or read from the cache."""
+        self._stage(stage)["seconds"] = seconds
+        self._view.stage_done(stage.label, seconds)
 
-    def _stage(self, key: str, label: str) -> dict[str, Any]:
-        return self.stages.setdefault(key, {"label": label, "seconds": 0.0, "uses": 0})
+    def _stage(self, stage: Stage) -> dict[str, Any]:
+        unused = {"key": stage.key, "label": stage.label, "seconds": None, "uses": 0}
+        return self.stages.setdefault(stage.key, unused)
 
     # --- results ----------------------------------------------------------------------------------
 
@@ -209,6 +232,7 @@ class Coordinator:
             "data_fingerprint": trial.data.fingerprint,
             "version": trial.version,
             "started": active.started,
+            "ended": datetime.now(UTC),
             "seconds": sum(s.seconds for s in steps),
             "num_steps": len(steps),
             **{f"param.{name}": value for name, value in trial.param_values().items()},

@@ -6,14 +6,19 @@ them step by step and hands every event back. Resume, pruning and separate failu
 
 from __future__ import annotations
 
+import os
+import subprocess
 import time
 import traceback
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.checkpoints import Checkpoints, TimedStep
-from tasks.contract import Advanced, Inputs, Member, SweepError, Task, Trial
+from tasks.contract import Advanced, Inputs, Member, Stage, SweepError, Task, Trial
+
+if TYPE_CHECKING:
+    from orchestrator.stages import StageCache
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,10 +51,15 @@ class Work(Protocol):
 
     task: Task
     checkpoints: Checkpoints
+    cache: StageCache
     prunes: bool  # whether ``record`` may ask to stop members
 
     def next_pack(self) -> Pack | None:
         """The next pack, or None: nothing more now, and nothing ever once all have ended."""
+        ...
+
+    def split(self, pack: Pack) -> list[Pack]:
+        """Each member that has not ended as a pack of its own."""
         ...
 
     def is_over(self) -> bool:
@@ -68,8 +78,8 @@ class Work(Protocol):
         """What is left of the pack failed as a whole."""
         ...
 
-    def stage_done(self, label: str, key: str, seconds: float) -> None:
-        """A stage was computed."""
+    def stage_done(self, stage: Stage, seconds: float | None) -> None:
+        """A stage was computed, in so many seconds, or read from the cache."""
         ...
 
 
@@ -77,6 +87,7 @@ class Engine(Protocol):
     """Runs all the work there is."""
 
     num_slots: int  # packs that run at a time; known after ``start``
+    slot_bytes: int | None  # memory of a slot's device, if that is known; likewise
 
     def start(self, max_packs: int | None) -> None:
         """Bring up what the engine runs on; at most so many packs can run side by side."""
@@ -179,6 +190,20 @@ def pick_device() -> str:
     if torch.backends.mps.is_available():
         return "mps"
     return "cpu"
+
+
+def device_bytes() -> int | None:
+    """Memory of this machine's smallest GPU, or its main memory where it has none."""
+    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        return min(int(line) for line in told.stdout.split()) * 2**20
+    except (OSError, ValueError, subprocess.SubprocessError):
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError):
+        return None
 
 
 def group_by_key(task: Task, trials: Sequence[Trial]) -> Mapping[object, list[Trial]]:

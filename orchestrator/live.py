@@ -18,6 +18,9 @@ from orchestrator.engine import Pack
 from tasks.contract import Column, Task, Trial
 
 
+QUIET_SECONDS = 30  # without a line, where there is no panel, before a step is told
+
+
 def format_value(value: float, task: Task) -> str:
     """The main metric as the tables print it."""
     column = next((c for c in task.columns if c.key == f"metric.{task.metric.name}"), None)
@@ -59,7 +62,7 @@ class SweepView:
     ) -> None:
         self._console, self._task, self._total = console, task, total
         self._varying = varying
-        self._started = time.monotonic()
+        self._started = self._said = time.monotonic()
         self._ended, self._failed, self._stopped = num_reused, 0, 0
         self._first_ended: float | None = None
         self._ended_here = 0
@@ -84,6 +87,7 @@ class SweepView:
 
     def say(self, line: str) -> None:
         """A line that stays, above the panel."""
+        self._said = time.monotonic()
         self._console.print(line, highlight=False, markup=False, soft_wrap=self._live is None)
 
     def phase(self, text: str) -> None:
@@ -100,13 +104,17 @@ class SweepView:
         """A trial made a step."""
         self._running[trial.id] = (trial, timed)
         self._phase = ""
+        if self._live is None and time.monotonic() - self._said > QUIET_SECONDS:
+            at = _step_text(timed, self._task)
+            self.say(f"[{self._clock()}] {describe(trial, self._varying)}  {at}")
 
-    def stage_done(self, label: str, seconds: float) -> None:
-        """A stage was computed."""
+    def stage_done(self, label: str, seconds: float | None) -> None:
+        """A stage was computed, or read from the cache."""
         self._stages_done += 1
         self._last_stage = label
         if self._live is None:
-            self.say(f"[{self._clock()}] stage {label} computed in {seconds:.1f} s")
+            how = "read from the cache" if seconds is None else f"computed in {seconds:.1f} s"
+            self.say(f"[{self._clock()}] stage {label} {how}")
 
     def ended(self, trial: Trial, status: str, value: float | None, reason: str) -> None:
         """A trial ended, and is durable."""

@@ -5,7 +5,7 @@ For one GPU, a debugger, or a machine without Ray.
 
 from __future__ import annotations
 
-from orchestrator.engine import Pack, Work, failure, pick_device, run_pack
+from orchestrator.engine import Pack, Work, device_bytes, failure, pick_device, run_pack
 from orchestrator.stages import LocalStages
 from tasks.memory import keep_freed_memory
 
@@ -14,10 +14,12 @@ class LocalEngine:
     """Runs packs in the driver's own process."""
 
     num_slots = 1
+    slot_bytes: int | None = None
 
     def start(self, max_packs: int | None) -> None:
         """Nothing to bring up but the allocator's habits."""
         keep_freed_memory()
+        self.slot_bytes = device_bytes()
 
     def close(self) -> None:
         """Nothing left running."""

@@ -1,334 +1,157 @@
-"""Packs on Ray Tune: one Tune trial is one pack in one warm, reused actor.
+"""Packs on Ray Tune: a Tune trial is a slot, a warm actor that is fed one pack after the other.
 
-    driver   Searcher (hands out packs whose stages are ready), Callback (takes events in),
-             stages as Ray tasks whose results the driver owns
-    board    a small actor that passes packs to slots and stop requests to running packs, so that
-             Tune's own config and checkpoints hold nothing but a pack's number
-    slot     PackTrainable: advances a pack step by step
+    driver   the callback asks the coordinator for packs, offers those whose stages are ready, and
+             takes events in; stages are Ray tasks whose results the driver owns
+    board    a small actor that passes packs to slots and stop requests to running packs
+    slot     PackTrainable: takes a pack off the board, advances it step by step, takes the next
 
-A stage never waits for a device that a slot holds: a slot leaves a tenth of its GPU to the stages,
-and stages ask for no CPU (the driver limits how many run at once).
+Tune schedules the slots and starts a lost one again; a lost slot's pack goes back on the board at
+once, for any slot, and its members go on from their checkpoints. A stage never waits for a device
+that a slot holds: a slot leaves a tenth of its GPU to the stages, and stages ask for no CPU (the
+driver limits how many run at once).
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
-import os
 import shutil
 import tempfile
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
-# Before Ray is imported: its loggers, progress bars and signal handlers are not for our users.
-os.environ.update(
-    RAY_AIR_NEW_OUTPUT="0",
-    TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",
-    TUNE_DISABLE_SIGINT_HANDLER="1",
-    TUNE_PRINT_ALL_TRIAL_ERRORS="0",
-    TUNE_GLOBAL_CHECKPOINT_S="1000000000",
-    TUNE_MAX_PENDING_TRIALS_PG="1",
-    TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S="0",
-    RAY_TQDM="0",
-    RAY_SCHEDULER_EVENTS="0",
-)
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+import orchestrator.ray_settings  # noqa: F401  before Ray
 
+# isort: split
 import ray
 from ray import tune
-from ray.tune.search import Searcher
 
-from orchestrator.checkpoints import Checkpoints
-from orchestrator.discovery import load_task
-from orchestrator.engine import Event, Failure, Pack, Work, pick_device, run_pack
-from orchestrator.stages import compute, needed_stages
-from tasks.contract import RequestError, Stage, Trial
-from tasks.memory import keep_freed_memory
+from orchestrator.engine import Event, Failure, Pack, Work, device_bytes
+from orchestrator.ray_stages import RayStages
+from orchestrator.ray_workers import Board, PackTrainable
+from orchestrator.stages import needed_stages
+from tasks.contract import RequestError, Stage, SweepError
 
 STAGE_SHARE = 0.1  # of a GPU, kept free of slots so that stages can always run
 MAX_LOST_WORKERS = 3  # times that a pack is tried again after its worker died
-
-
-# --- on the workers -------------------------------------------------------------------------------
-
-
-@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
-class Board:
-    """Passes packs to slots and stop requests to running packs."""
-
-    def __init__(self) -> None:
-        self._packs: dict[int, tuple[tuple[Trial, ...], dict[Stage, Any]]] = {}
-        self._ended: set[str] = set()
-
-    def put(self, pack: int, trials: tuple[Trial, ...], refs: dict[Stage, Any]) -> None:
-        """Offer a pack, with references to its stages' values."""
-        self._packs[pack] = (trials, refs)
-
-    def take(self, pack: int) -> tuple[tuple[Trial, ...], dict[Stage, Any]]:
-        """The pack's members that have not ended, and its references."""
-        trials, refs = self._packs[pack]
-        return tuple(t for t in trials if t.id not in self._ended), refs
-
-    def end(self, trial_ids: Sequence[str]) -> None:
-        """These members have ended, or are to stop."""
-        self._ended.update(trial_ids)
-
-    def ended(self) -> set[str]:
-        """All members that ended or are to stop."""
-        return self._ended
-
-    def drop(self, pack: int) -> None:
-        """The pack is over: let its stages' values go."""
-        trials, _ = self._packs.pop(pack, ((), {}))
-        self._ended.difference_update(t.id for t in trials)
-
-
-@ray.remote(num_cpus=0, max_retries=3)  # type: ignore[untyped-decorator]
-def _compute(stage: Stage, threads: int, *needs: Any) -> tuple[Any, float]:
-    _settle(threads)
-    began = time.perf_counter()
-    value = compute(stage, needs, pick_device() if stage.on_device else "cpu")
-    return value, time.perf_counter() - began
-
-
-def _settle(threads: int) -> None:
-    """What a worker's process is set to before it computes."""
-    keep_freed_memory()
-    try:
-        import torch
-    except ImportError:
-        return
-    torch.set_num_threads(threads)
-
-
-class PackTrainable(tune.Trainable):  # type: ignore[misc]
-    """A slot. ``step`` advances every member of its pack once."""
-
-    def setup(
-        self,
-        config: dict[str, Any],
-        board: Any = None,
-        task: str = "",
-        checkpoints: str = "",
-        prunes: bool = False,
-        threads: int = 1,
-    ) -> None:
-        """Warm the process up: the task, its device, its threads."""
-        _settle(threads)
-        self._board, self._prunes = board, prunes
-        self._task, self._checkpoints = load_task(task), Checkpoints(checkpoints)
-        self._device = pick_device()
-        self._take(config)
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next pack without a new process."""
-        self._take(new_config)
-        return True
-
-    def _take(self, config: dict[str, Any]) -> None:
-        trials, refs = ray.get(self._board.take.remote(config["pack"]))
-        self._going = {t.id for t in trials}
-        self._trials, self._refs = trials, refs
-        self._steps: Generator[list[Event], set[str], None] | None = None
-
-    def step(self) -> dict[str, Any]:
-        """Advance the pack; the events travel as one value that the driver takes out."""
-        try:
-            if self._steps is None:
-                values = ray.get(list(self._refs.values()))
-                inputs = dict(zip(self._refs, values, strict=True))
-                self._steps = run_pack(
-                    self._task, self._trials, inputs, self._device, self._checkpoints
-                )
-                events = next(self._steps)
-            else:
-                stop = ray.get(self._board.ended.remote()) if self._prunes else set()
-                events = self._steps.send(stop & self._going)
-                self._going -= stop
-        except StopIteration:
-            return {"events": [], "done": True}
-        for event in events:
-            if isinstance(event.outcome, Failure) or event.outcome.step.done:
-                self._going.discard(event.trial_id)
-        return {"events": events, "done": not self._going}
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing: members are saved by ``run_pack``, each under its own id."""
-
-    def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing, for the same reason."""
-
-
-# --- on the driver --------------------------------------------------------------------------------
-
-
-class RayStages:
-    """Each distinct stage as one Ray task; the driver owns the values."""
-
-    def __init__(self, work: Work, num_slots: int, num_gpus: float, threads: int) -> None:
-        self._work, self._limit, self._threads = work, num_slots, threads
-        self._num_gpus = num_gpus
-        self._refs: dict[str, Any] = {}
-        self._running: dict[Any, tuple[Stage, Any]] = {}  # seconds' ref -> stage, value's ref
-        self._waiting: dict[str, Stage] = {}
-        self._failed: dict[str, Failure] = {}
-
-    def want(self, stage: Stage) -> None:
-        """Have the stage computed, and before it what it needs."""
-        for need in stage.needs:
-            self.want(need)
-        known = (
-            self._refs,
-            self._waiting,
-            self._failed,
-            {s.key for s, _ in self._running.values()},
-        )
-        if not any(stage.key in where for where in known):
-            self._waiting[stage.key] = stage
-
-    def poll(self, timeout: float = 0.0) -> None:
-        """Take in what is done, and submit what can start."""
-        self._submit()
-        if not self._running:
-            return
-        done, _ = ray.wait(list(self._running), timeout=timeout)
-        for ref in done:
-            stage, value = self._running.pop(ref)
-            try:
-                seconds = ray.get(ref)
-            except Exception as error:
-                self._failed[stage.key] = _ray_failure(error)
-            else:
-                self._refs[stage.key] = value
-                self._work.stage_done(stage.label, stage.key, seconds)
-        if done:
-            self._submit()
-
-    def _submit(self) -> None:
-        for stage in list(self._waiting.values()):
-            if len(self._running) >= self._limit:
-                return
-            broken = [self._failed[n.key] for n in stage.needs if n.key in self._failed]
-            if broken:
-                self._failed[stage.key] = broken[0]
-                del self._waiting[stage.key]
-            elif all(need.key in self._refs for need in stage.needs):
-                del self._waiting[stage.key]
-                needs = [self._refs[need.key] for need in stage.needs]
-                gpus = self._num_gpus if stage.on_device else 0
-                value, seconds = _compute.options(num_returns=2, num_gpus=gpus).remote(
-                    stage, self._threads, *needs
-                )
-                self._running[seconds] = (stage, value)
-
-    def failed(self, stages: Sequence[Stage]) -> Failure | None:
-        """Why these cannot be had, if so."""
-        return next((self._failed[s.key] for s in stages if s.key in self._failed), None)
-
-    def refs(self, stages: Sequence[Stage]) -> dict[Stage, Any] | None:
-        """References to the stages' values, once all are there."""
-        if all(stage.key in self._refs for stage in stages):
-            return {stage: self._refs[stage.key] for stage in stages}
-        return None
-
-
-def _ray_failure(error: BaseException) -> Failure:
-    cause = getattr(error, "cause", None) or error
-    first = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-    name = "" if isinstance(cause, RequestError) else f"{type(cause).__name__}: "
-    return Failure(reason=f"{name}{first}", log=str(error)[-4000:])
+MAX_BROKEN_STARTS = 10  # slots in a row that die before they have told anything
+BOARD_SECONDS = 5.0  # between two looks at whether the board still knows what it was given
 
 
 class _Bridge:
-    """What the searcher and the callback share; Tune pickles both, so they hold its number."""
+    """What the callback and the stopper share; Tune pickles both, so they hold its number."""
 
     _number = itertools.count()
     live: ClassVar[dict[int, _Bridge]] = {}
 
     def __init__(self, work: Work, board: Any, stages: RayStages, num_slots: int) -> None:
         self.work, self.board, self.stages, self.num_slots = work, board, stages, num_slots
-        self.waiting: list[tuple[Pack, list[Stage]]] = []
-        self.running: dict[str, Pack] = {}  # by Tune's trial id
+        # A list keeps a pack ready for each slot; a search should know all it can when it asks.
+        self._most = num_slots if work.prunes else 2 * num_slots
+        self._waiting: list[tuple[Pack, list[Stage]]] = []  # for their stages
+        self._out: dict[int, tuple[Pack, dict[Stage, Any]]] = {}  # offered, or in a slot
+        self._losses: dict[int, int] = {}  # of the workers of a pack
+        self._broken_starts = 0
+        self._looked = time.monotonic()
+        self._closed = False
         self.number = next(self._number)
         self.live[self.number] = self
 
-    def suggest(self, tune_id: str) -> Any:
-        """A pack whose stages are ready; None while there is none; FINISHED at the end."""
-        while True:
-            if self.work.should_halt():
-                return Searcher.FINISHED
-            if len(self.running) < self.num_slots:
-                self._pull()
-                self.stages.poll(0.0 if self.running or not self.waiting else 0.1)
-                ready = self._ready()
-                if ready is not None:
-                    pack, refs = ready
-                    self.running[tune_id] = pack
-                    ray.get(self.board.put.remote(pack.id, pack.trials, refs))
-                    return {"pack": pack.id}
-            if not self.waiting and self.work.is_over():
-                return Searcher.FINISHED
-            if self.running or not self.waiting:
-                return None  # Tune asks again after its next event
+    def is_over(self) -> bool:
+        """Whether nothing is left for any slot; then nobody waits any more."""
+        over = self.work.should_halt() or (
+            not self._waiting and not self._out and self.work.is_over()
+        )
+        if over and not self._closed:
+            self._closed = True
+            self.board.close.remote()
+        return over
 
-    def _pull(self) -> None:
-        while len(self.waiting) < self.num_slots:
+    def feed(self) -> None:
+        """Ask for packs, have their stages computed, and offer those that can start."""
+        if self.work.should_halt():
+            return
+        while len(self._waiting) + len(self._out) < self._most:
             pack = self.work.next_pack()
             if pack is None:
-                return
+                break
             stages = needed_stages(self.work.task, pack.trials)
             for stage in stages:
                 self.stages.want(stage)
-            self.waiting.append((pack, stages))
-            if self.work.prunes:
-                return  # a search should know as much as it can before it asks again
-
-    def _ready(self) -> tuple[Pack, dict[Stage, Any]] | None:
-        for item in list(self.waiting):
+            self._waiting.append((pack, stages))
+        self.stages.poll()
+        for item in list(self._waiting):
             pack, stages = item
-            error = self.stages.failed(stages)
+            error, refs = self.stages.failed(stages), self.stages.refs(stages)
             if error is not None:
-                self.waiting.remove(item)
+                self._waiting.remove(item)
                 self.work.fail_pack(pack, error)
-                continue
-            refs = self.stages.refs(stages)
-            if refs is not None:
-                self.waiting.remove(item)
-                return pack, refs
-        return None
+            elif refs is not None:
+                self._waiting.remove(item)
+                self._out[pack.id] = (pack, refs)
+                self.board.offer.remote(pack.id, pack.trials, refs)
+        self._look_at_board()
 
+    def told(self, pack_id: int | None, events: Sequence[Event], over: bool) -> None:
+        """A slot tells of its pack."""
+        self._broken_starts = 0
+        if pack_id not in self._out:
+            return  # a slot that waits, or one that tells of a pack which went on elsewhere
+        pack, _ = self._out[pack_id]
+        stop = self.work.record(pack, events)
+        if self.work.prunes:
+            done = {
+                e.trial_id for e in events if isinstance(e.outcome, Failure) or e.outcome.step.done
+            }
+            if stop | done:
+                ray.get(self.board.end.remote(sorted(stop | done)))
+        if over:
+            self._drop(pack_id)
 
-class PackSearcher(Searcher):  # type: ignore[misc]
-    """Tune's Searcher over the coordinator (and so over the Optuna study behind it)."""
+    def lost(self, slot: str) -> None:
+        """A slot's worker died: its pack is for any other now.
 
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self._number = number
-
-    def suggest(self, trial_id: str) -> Any:
-        """The next pack's number."""
-        return _Bridge.live[self._number].suggest(trial_id)
-
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
-        """A pack is over, or broke for good: what is left of it failed."""
-        bridge = _Bridge.live[self._number]
-        pack = bridge.running.pop(trial_id, None)
-        if pack is None:
+        At the second loss its members go on each for itself, so that one which kills its workers
+        takes no other along; one that does so again and again has failed.
+        """
+        pack_id = ray.get(self.board.release.remote(slot))
+        if pack_id not in self._out:
+            self._broken_starts += 1
+            if self._broken_starts > MAX_BROKEN_STARTS:
+                raise SweepError(
+                    f"{self._broken_starts} workers in a row died before they took any work; "
+                    f"--engine local shows why"
+                )
             return
-        bridge.board.drop.remote(pack.id)
-        if error and not bridge.work.should_halt():
+        pack, refs = self._out[pack_id]
+        self._losses[pack_id] = self._losses.get(pack_id, 0) + 1
+        if self._losses[pack_id] > 1 and len(pack.trials) > 1:
+            for alone in self.work.split(pack):
+                self._out[alone.id] = (alone, refs)
+                self.board.offer.remote(alone.id, alone.trials, refs)
+            self._drop(pack_id)
+        elif self._losses[pack_id] > MAX_LOST_WORKERS:
             reason = f"its worker died {MAX_LOST_WORKERS + 1} times (out of memory?)"
-            bridge.work.fail_pack(pack, Failure(reason=reason, log=""))
+            self.work.fail_pack(pack, Failure(reason=reason, log=""))
+            self._drop(pack_id)
+        else:
+            self.board.offer.remote(pack_id, pack.trials, refs, first=True)
 
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: the truth is in Parquet."""
+    def _drop(self, pack_id: int) -> None:
+        del self._out[pack_id]
+        self._losses.pop(pack_id, None)
+        self.board.drop.remote(pack_id)
 
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing, for the same reason."""
+    def _look_at_board(self) -> None:
+        """Give a board that died and was started again what it has lost."""
+        if not self._out or time.monotonic() - self._looked < BOARD_SECONDS:
+            return
+        self._looked = time.monotonic()
+        known = ray.get(self.board.known.remote())
+        for pack_id, (pack, refs) in self._out.items():
+            if pack_id not in known:
+                self.board.offer.remote(pack_id, pack.trials, refs)
 
 
 class _Callback(tune.Callback):  # type: ignore[misc]
@@ -336,18 +159,18 @@ class _Callback(tune.Callback):  # type: ignore[misc]
         self._number = number
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        _Bridge.live[self._number].stages.poll()
+        _Bridge.live[self._number].feed()
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         bridge = _Bridge.live[self._number]
         events = result.pop("events", [])  # before Tune keeps the result
-        pack = bridge.running[trial.trial_id]
-        stop = bridge.work.record(pack, events)
-        over = {e.trial_id for e in events if isinstance(e.outcome, Failure) or e.outcome.step.done}
-        if stop | over:
-            ray.get(bridge.board.end.remote(sorted(stop | over)))
+        bridge.told(result["pack"], events, result["over"])
+        bridge.feed()
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        _Bridge.live[self._number].lost(trial.trial_id)
 
 
 class _Halt(tune.Stopper):  # type: ignore[misc]
@@ -358,7 +181,7 @@ class _Halt(tune.Stopper):  # type: ignore[misc]
         return False
 
     def stop_all(self) -> bool:
-        return _Bridge.live[self._number].work.should_halt()
+        return _Bridge.live[self._number].is_over()
 
 
 def _share_of_cpus(cpus: int, num_slots: int) -> int:
@@ -366,6 +189,16 @@ def _share_of_cpus(cpus: int, num_slots: int) -> int:
     nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
     least = min((node for node in nodes if node), default=1)
     return max(1, min(cpus // num_slots, least))
+
+
+def _slot_bytes(on_gpu: bool, num_slots: int) -> int | None:
+    """Memory of a slot: of its share of a GPU, or of main memory."""
+    if not on_gpu:
+        return int(ray.cluster_resources().get("memory", 0) / num_slots) or None
+    measure: Any = ray.remote(num_cpus=0, num_gpus=0.01)(device_bytes)
+    found: int | None = ray.get(measure.remote())
+    slots_a_gpu = num_slots / ray.cluster_resources()["GPU"]
+    return None if found is None else int(found / max(1.0, slots_a_gpu))
 
 
 def _hush() -> None:
@@ -417,6 +250,7 @@ class RayEngine:
                 f"--cpus-per-trial or --gpus-per-trial"
             )
         self.num_slots = slots if max_packs is None else max(1, min(slots, max_packs))
+        self.slot_bytes = _slot_bytes(bool(self._gpus), self.num_slots)
         self._cpus = self._cpus_per_trial or _share_of_cpus(cpus, self.num_slots)
 
     def run(self, work: Work) -> None:
@@ -437,16 +271,14 @@ class RayEngine:
             slot = {"cpu": self._cpus, "gpu": self._gpus * (1 - STAGE_SHARE)}
             tuner = tune.Tuner(
                 tune.with_resources(trainable, slot),
-                tune_config=tune.TuneConfig(
-                    search_alg=PackSearcher(bridge.number), num_samples=-1, reuse_actors=True
-                ),
+                tune_config=tune.TuneConfig(num_samples=self.num_slots, reuse_actors=False),
                 run_config=tune.RunConfig(
                     name="sweep",
                     storage_path=scratch,
                     stop=_Halt(bridge.number),
                     callbacks=[_Callback(bridge.number)],
                     verbose=0,
-                    failure_config=tune.FailureConfig(max_failures=MAX_LOST_WORKERS),
+                    failure_config=tune.FailureConfig(max_failures=-1),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 ),
             )

@@ -38,6 +38,7 @@ from orchestrator.plan import (
 )
 from orchestrator.proposers import Listed, Proposer
 from orchestrator.quiet import chatter_to
+from orchestrator.stages import StageCache
 from results.reading import copy_trials, known_trials, read_sweep
 from results.store import SweepStore, check_name
 from results.tables import render
@@ -62,6 +63,7 @@ class Request:
     gpus_per_trial: float = 1.0
     name: str | None = None
     out: str = "runs"
+    cache: str | None = None  # where stages' values outlive the sweep
     budget: float | None = None  # seconds
     rerun: bool = False
     retry_failed: bool = False
@@ -271,7 +273,7 @@ class _Run:
             past.append((params, value, stopped))
         return past
 
-    def manifest(self, coordinator: Coordinator | None, seconds: float) -> dict[str, Any]:
+    def manifest(self, seconds: float) -> dict[str, Any]:
         """``sweep.json``: what a table needs, and where the results come from."""
         plan, task = self.plan, self.plan.task
         tables = [
@@ -313,7 +315,6 @@ class _Run:
             "signatures": dict(task.signatures()) if hasattr(task, "signatures") else {},
             "tables": tables if plan.space.is_report else [],
             "seeds": list(plan.seeds),
-            "shared": list(coordinator.stages.values()) if coordinator else [],
             **{key: _asdict(value) for key, value in plain.items()},
         }
 
@@ -326,17 +327,21 @@ def _asdict(value: Any) -> dict[str, Any]:
 
 def run_sweep(plan: Plan) -> int:
     """Run what is not yet known and print the table; the process's exit status."""
+    StageCache(plan.request.cache).prepare()
     run = _Run(plan)
     todo = run.reuse(plan.trials)
     began = time.monotonic()
-    run.store.write_manifest(run.manifest(None, 0.0))
+    run.store.write_manifest(run.manifest(0.0))
     coordinator = None
     if todo or plan.space.search is not None:
         coordinator = _work(run, todo)
+        run.store.add_stages(
+            [{"run": run.started, **stage} for stage in coordinator.stages.values()]
+        )
         run.store.compact()
     seconds = time.monotonic() - began
     if coordinator is not None:
-        run.store.write_manifest(run.manifest(coordinator, seconds))
+        run.store.write_manifest(run.manifest(seconds))
     elif not todo:
         Console().print("Every trial of this sweep is done already; --rerun runs them again.")
     sweep = read_sweep(plan.request.out, plan.task.name, plan.name)
@@ -397,7 +402,9 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
                     proposer=proposer,
                     store=run.store,
                     checkpoints=run.checkpoints,
+                    cache=StageCache(plan.request.cache),
                     num_slots=engine.num_slots,
+                    slot_bytes=engine.slot_bytes,
                     view=view,
                     halt=run.budget,
                 )

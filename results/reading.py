@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs
 
-from results.store import check_name, list_parts, open_root, read_part, union
+from results.store import check_name, concat, list_parts, open_root, read_part, union
 from tasks.contract import StoreError
 
 _ATTEMPTS = 10  # a reader is overtaken by a compaction once, hardly ever twice
@@ -42,6 +42,11 @@ class Sweep:
         """The samples of every trial's last step, each once."""
         return self._read("samples")
 
+    @cached_property
+    def stages(self) -> pa.Table:
+        """The shared work, one row a run and stage."""
+        return self._read("stages")
+
     def rows(self) -> list[dict[str, Any]]:
         """The trials as plain rows."""
         return list(self.trials.to_pylist())
@@ -59,7 +64,7 @@ class Sweep:
             except FileNotFoundError:
                 continue  # a driver compacted meanwhile: what vanished is in a newer part
             self.damaged += damaged
-            return union(table, tables)
+            return concat(tables) if table == "stages" else union(table, tables)
         raise StoreError(f"{self.path}/{table} changes faster than it can be read; try again")
 
 

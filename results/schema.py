@@ -9,7 +9,11 @@ import pyarrow as pa
 
 VERSION = 1
 VERSION_KEY = b"orchestrator.schema"
-TABLES = ("steps", "samples", "trials")  # in the order they are written: a trial counts last
+TABLES = (
+    "steps",
+    "samples",
+    "trials",
+)  # of trials, in the order they are written: a trial counts last
 
 _TYPES = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_(), "str": pa.string()}
 
@@ -27,7 +31,8 @@ _FIXED: Mapping[str, Mapping[str, pa.DataType]] = {
         "data_fingerprint": pa.string(),
         "version": pa.string(),
         "started": pa.timestamp("us", tz="UTC"),
-        "seconds": pa.float64(),
+        "ended": pa.timestamp("us", tz="UTC"),
+        "seconds": pa.float64(),  # of its steps, a pack's divided among its members
         "num_steps": pa.int64(),
     },
     "steps": {
@@ -37,6 +42,13 @@ _FIXED: Mapping[str, Mapping[str, pa.DataType]] = {
         "seconds": pa.float64(),
     },
     "samples": {"trial_id": pa.string(), "seed": pa.int64()},
+    "stages": {
+        "run": pa.timestamp("us", tz="UTC"),  # when the run began that used it
+        "key": pa.string(),
+        "label": pa.string(),
+        "seconds": pa.float64(),  # of computing it; null if it was read from the cache
+        "uses": pa.int64(),  # trials of the run that read it
+    },
 }
 
 

@@ -2,6 +2,7 @@
 
     <root>/<task>/<name>/sweep.json
     <root>/<task>/<name>/{trials,steps,samples}/<content of its trials>.parquet
+    <root>/<task>/<name>/stages/<run>.parquet          the shared work of each run
 
 A part is written beside its name and renamed (one put on an object store), the trials table last:
 a trial is there when its row is, and its steps and samples are there before. Readers take the union
@@ -72,7 +73,7 @@ class SweepStore:
         self.path = f"{base}/{check_name(task)}/{check_name(name)}"
         self._params = params
         try:
-            for table in TABLES:
+            for table in (*TABLES, "stages"):
                 self.filesystem.create_dir(f"{self.path}/{table}", recursive=True)
         except OSError as error:
             raise StoreError(f"cannot write to {self.path}: {error}") from None
@@ -80,7 +81,7 @@ class SweepStore:
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replace ``sweep.json`` whole."""
         text = json.dumps({"schema": VERSION, **manifest}, indent=1)
-        self._put(f"{self.path}/sweep.json", text.encode())
+        put(self.filesystem, f"{self.path}/sweep.json", text.encode())
 
     def add(self, results: Sequence[TrialResult]) -> None:
         """Make trials durable; when this returns they are counted."""
@@ -101,6 +102,12 @@ class SweepStore:
         for table in TABLES:
             if table in tables and tables[table].num_rows:
                 self._write(table, name, tables[table])
+
+    def add_stages(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """The shared work of one run, a row a stage."""
+        if rows:
+            columns = to_columns(rows)
+            self._write("stages", uuid.uuid4().hex[:16], to_table("stages", columns, {}))
 
     def compact(self) -> None:
         """Many small parts into one a table; safe to be killed at any moment.
@@ -129,27 +136,34 @@ class SweepStore:
         sink = pa.BufferOutputStream()
         rows = rows.replace_schema_metadata({VERSION_KEY: str(VERSION).encode()})
         pq.write_table(rows, sink, compression="zstd")
-        self._put(f"{self.path}/{table}/{name}.parquet", sink.getvalue().to_pybytes())
+        blob = sink.getvalue().to_pybytes()
+        put(self.filesystem, f"{self.path}/{table}/{name}.parquet", blob)
 
-    def _put(self, path: str, blob: bytes) -> None:
+
+def put(filesystem: pyarrow.fs.FileSystem, path: str, blob: bytes) -> None:
+    """A file whole and durable: written beside and renamed, or one put on an object store.
+
+    Raises:
+        StoreError: if it cannot be written.
+    """
+    try:
+        if not isinstance(filesystem, pyarrow.fs.LocalFileSystem):
+            with filesystem.open_output_stream(path) as stream:
+                stream.write(blob)
+            return
+        beside = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
+        with open(beside, "wb") as file:
+            file.write(blob)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        folder = os.open(os.path.dirname(path), os.O_RDONLY)
         try:
-            if not isinstance(self.filesystem, pyarrow.fs.LocalFileSystem):
-                with self.filesystem.open_output_stream(path) as stream:
-                    stream.write(blob)
-                return
-            beside = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
-            with open(beside, "wb") as file:
-                file.write(blob)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-            folder = os.open(os.path.dirname(path), os.O_RDONLY)
-            try:
-                os.fsync(folder)  # the new name, too, survives a power cut
-            finally:
-                os.close(folder)
-        except OSError as error:
-            raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+            os.fsync(folder)  # the new name, too, survives a power cut
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _join(results: Sequence[TrialResult]) -> dict[str, list[Any]]:

@@ -92,7 +92,7 @@ def render(sweep: Sweep) -> RenderableType:
     failed = [row for row in sweep.rows() if row["status"] == "failed"]
     if failed:
         parts += [Text(), _failures(failed)]
-    shared = shared_work(sweep.manifest)
+    shared = shared_work(sweep)
     if shared:
         parts += [Text(), Text(shared, style="dim")]
     parts += [
@@ -119,15 +119,28 @@ def _failures(failed: list[dict[str, Any]]) -> Table:
     return view
 
 
-def shared_work(manifest: Mapping[str, Any]) -> str:
-    """One line on what trials shared, and what that saved."""
-    stages = [stage for stage in manifest.get("shared", []) if stage["uses"]]
-    if not stages:
-        return ""
+def shared_work(sweep: Sweep) -> str:
+    """One line on what trials shared over all runs of a sweep, and what that saved."""
+    stages = sweep.stages.to_pylist()
     uses = sum(stage["uses"] for stage in stages)
-    computed = sum(stage["seconds"] for stage in stages)
-    saved = sum(stage["seconds"] * (stage["uses"] - 1) for stage in stages)
+    if not uses:
+        return ""
+    took: dict[str, float] = {}  # what a stage took when it was last computed here
+    for stage in stages:
+        if stage["seconds"] is not None:
+            took[stage["key"]] = stage["seconds"]
+    computed = [stage["seconds"] for stage in stages if stage["seconds"] is not None]
+    saved = sum(took.get(stage["key"], 0.0) * stage["uses"] for stage in stages) - sum(computed)
+    kept = len(stages) - len(computed)
+    from_cache = f", {kept} read from the cache" if kept else ""
     return (
-        f"Shared work: {len(stages)} stages computed in {computed:.1f} s, used {uses} times; "
-        f"{saved:.1f} s were not spent again."
+        f"Shared work: {len(computed)} {'stage' if len(computed) == 1 else 'stages'} computed in "
+        f"{_duration(sum(computed))}{from_cache}, used {uses} times; "
+        f"{_duration(max(saved, 0.0))} not spent again."
     )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

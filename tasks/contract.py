@@ -122,12 +122,13 @@ class Stage:
     args: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple[Stage, ...] = ()
     on_device: bool = False
+    version: str = "1"  # raise it when the function's result would change: values may be kept
 
     @property
     def key(self) -> str:
-        """The content id: the function's name, its arguments and what it needs."""
+        """The content id: the function's name and version, its arguments and what it needs."""
         name = f"{self.function.__module__}:{self.function.__qualname__}"
-        return content_id([name, self.args, [need.key for need in self.needs]])
+        return content_id([name, self.version, self.args, [need.key for need in self.needs]])
 
     @property
     def label(self) -> str:

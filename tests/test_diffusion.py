@@ -331,6 +331,18 @@ def test_training_learns_and_the_average_lags_behind(judge: Any) -> None:
     assert state.values == {"epoch": 6, "steps": 60}
 
 
+def test_the_average_is_the_weighted_mean_of_all_steps(judge: Any) -> None:
+    trial = make_trial(epochs=5, draws=64, ema=0.8)  # a step an epoch
+    state = training.start(trial, "cpu")
+    seen = []
+    for _ in range(5):
+        state, _ = training.train_epoch(trial, state, "cpu")
+        seen.append(state.arrays["weight.outward.3.bias"])
+    shares = torch.tensor([0.8**age for age in range(4, -1, -1)])
+    expected = (torch.stack(seen) * (shares / shares.sum())[:, None]).sum(0)
+    torch.testing.assert_close(state.arrays["ema.outward.3.bias"], expected)
+
+
 def test_attention_is_another_training() -> None:
     assert make_trial(attention=True).id != make_trial().id
 

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import nn
 
 from tasks.assets.recipe import build_tokenizer
-from tasks.contract import ModelError, RequestError, Source, Trial
+from tasks.contract import Member, ModelError, RequestError, Source, Trial
 from tasks.models import families, heads
 from tasks.models.dual import load_dual
 from tasks.retrieval import stages, training
@@ -288,7 +288,9 @@ def test_a_full_trial_starts_where_a_head_trial_does_and_learns_more(
         losses = []
         for epoch in range(1, 9):
             before = {k: v.clone() for k, v in state.arrays.items() if k.startswith("weight.")}
-            state, step = training.advance(trial, state, inputs, "cpu")
+            (result,) = training.advance([Member(trial=trial, state=state)], inputs, "cpu")
+            assert not isinstance(result, Exception), result
+            state, step = result
             losses.append(step.metrics["loss"])
             assert step.at == epoch
         moved = {k.split(".")[1] for k, v in before.items() if not torch.equal(v, state.arrays[k])}

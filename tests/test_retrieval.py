@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from orchestrator.checkpoints import decode, encode
-from tasks.contract import Source, Trial
+from tasks.contract import Member, Source, State, Step, Trial, TrialError
 from tasks.retrieval import stages, training
 from tasks.retrieval.params import Params
 from tasks.retrieval.ranks import rank_pairs, recalls
@@ -55,9 +55,9 @@ def test_equal_scores_everywhere_are_the_worst_rank() -> None:
 def test_adamw_is_torchs() -> None:
     torch.manual_seed(0)
     start = {"a": torch.randn(4, 3), "b": torch.randn(4)}
-    ours = {k: v.clone() for k, v in start.items()}
-    means = {k: torch.zeros_like(v) for k, v in start.items()}
-    squares = {k: torch.zeros_like(v) for k, v in start.items()}
+    ours = {k: torch.stack([torch.zeros_like(v), v]) for k, v in start.items()}  # a stack of two
+    means = {k: torch.zeros_like(v) for k, v in ours.items()}
+    squares = {k: torch.zeros_like(v) for k, v in ours.items()}
     theirs = [torch.nn.Parameter(v.clone()) for v in start.values()]
     optimiser = torch.optim.AdamW(theirs, lr=0.1, weight_decay=0.3)
     for step in range(1, 8):
@@ -65,9 +65,23 @@ def test_adamw_is_torchs() -> None:
         for parameter, gradient in zip(theirs, gradients, strict=True):
             parameter.grad = gradient.clone()
         optimiser.step()
-        training._adamw(ours, gradients, means, squares, 0.1, 0.3, step)
+        stacked = [torch.stack([g, g]) for g in gradients]
+        training._adamw(1, ours, stacked, (means, squares), 0.1, 0.3, step)
     for mine, expected in zip(ours.values(), theirs, strict=True):
-        torch.testing.assert_close(mine, expected.detach(), rtol=1e-5, atol=1e-6)
+        assert (mine[0] == 0).all()
+        torch.testing.assert_close(mine[1], expected.detach(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (3, 6, 4)])
+def test_the_loss_is_the_mean_of_both_cross_entropies(shape: tuple[int, ...]) -> None:
+    image, text = torch.randn(shape), torch.randn(shape)
+    found = training.contrastive_loss(image, text, 0.3)
+    expected = []
+    for one, other in zip(image.reshape(-1, 6, 4), text.reshape(-1, 6, 4), strict=True):
+        logits, target = one @ other.T / 0.3, torch.arange(6)
+        ways = [torch.nn.functional.cross_entropy(each, target) for each in (logits, logits.T)]
+        expected.append(sum(ways) / 2)
+    torch.testing.assert_close(found.reshape(-1), torch.stack(expected))
 
 
 def make_trial(**params: object) -> Trial:
@@ -103,15 +117,88 @@ def make_inputs(trial: Trial, num_images: int = 40) -> dict:
     return {s: values.get(s.function.__name__, heads) for s in stages.needed(trial)}
 
 
+def advance_one(trial: Trial, state: State, inputs: dict) -> tuple[State, Step]:
+    (result,) = training.advance([Member(trial=trial, state=state)], inputs, "cpu")
+    assert not isinstance(result, Exception), result
+    return result
+
+
+def run(trials: list[Trial], inputs: dict, device: str = "cpu") -> list[list[Step] | Exception]:
+    """Every member's steps, all in one pack; an exception in place of a member that failed."""
+    told: dict[str, list[Step] | Exception] = {trial.id: [] for trial in trials}
+    going = [Member(trial=t, state=training.start(t, inputs, device)) for t in trials]
+    while going:
+        results = training.advance(going, inputs, device)
+        after = []
+        for member, result in zip(going, results, strict=True):
+            if isinstance(result, Exception):
+                told[member.trial.id] = result
+                continue
+            told[member.trial.id].append(result[1])  # type: ignore[union-attr]
+            if not result[1].done:
+                after.append(Member(trial=member.trial, state=result[0]))
+        going = after
+    return list(told.values())
+
+
+def varied() -> list[Trial]:
+    """Members that differ in all that a stack lets differ, and two that do not fit into it."""
+    rows: list[dict[str, object]] = [
+        {"lr": 1e-2, "epochs": 3},
+        {"lr": 1e-3, "epochs": 2, "weight_decay": 0.5},
+        {"lr": 1e-2, "epochs": 3, "temperature": 0.7},
+        {"lr": 3e-2, "epochs": 4, "start": "pretrained"},
+        {"lr": 1e-2, "epochs": 3, "batch_size": 10},
+        {"lr": 1e-2, "epochs": 3, "learn_temperature": True},
+    ]
+    trials = [make_trial(**({"start": "random"} | row)) for row in rows]
+    return [*trials, dataclasses.replace(trials[0], seed=9)]
+
+
+@pytest.mark.parametrize("stack_bytes", [1, 40_000, 10**9])
+def test_a_stack_gives_what_its_members_give_alone(
+    stack_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = varied()
+    inputs = make_inputs(trials[3])
+    monkeypatch.setattr(training, "STACK_BYTES", stack_bytes)
+    members = [Member(trial=t, state=training.start(t, inputs, "cpu")) for t in trials]
+    sizes = sorted(len(stack) for stack in training.make_stacks(members, "cpu"))
+    assert sizes == {1: [1] * 7, 40_000: [1, 1, 5], 10**9: [1, 1, 5]}[stack_bytes]
+    together = run(trials, inputs)
+    for trial, steps in zip(trials, together, strict=True):
+        (alone,) = run([trial], inputs)
+        assert [s.metrics["loss"] for s in steps] == pytest.approx(  # type: ignore[union-attr]
+            [s.metrics["loss"] for s in alone],  # type: ignore[union-attr]
+            rel=1e-4,
+        )
+        ranks = [np.array(s[-1].samples["rank"]) for s in (steps, alone)]  # type: ignore[index]
+        assert (ranks[0] != ranks[1]).mean() <= 0.02
+
+
+def test_a_nan_in_one_member_hurts_no_other() -> None:
+    trials = [make_trial(start="random", epochs=2, lr=lr) for lr in (1e-2, 1e38, 1e-3)]
+    inputs = make_inputs(trials[0])
+    fine, broken, slow = run(trials, inputs)
+    assert isinstance(broken, TrialError)
+    assert "lower lr" in str(broken)
+    for found, trial in ((fine, trials[0]), (slow, trials[2])):
+        (alone,) = run([trial], inputs)
+        assert [s.metrics["loss"] for s in found] == pytest.approx(  # type: ignore[union-attr]
+            [s.metrics["loss"] for s in alone],  # type: ignore[union-attr]
+            rel=1e-4,
+        )
+
+
 @pytest.mark.parametrize("learn", [False, True])
 def test_a_state_saved_between_all_steps_changes_nothing(learn: bool) -> None:
     trial = make_trial(start="random", epochs=4, learn_temperature=learn)
     inputs = make_inputs(trial)
     straight = resumed = training.start(trial, inputs, "cpu")
     for _ in range(4):
-        straight, expected = training.advance(trial, straight, inputs, "cpu")
+        straight, expected = advance_one(trial, straight, inputs)
         resumed, _ = decode(encode(resumed, []), "cpu")
-        resumed, step = training.advance(trial, resumed, inputs, "cpu")
+        resumed, step = advance_one(trial, resumed, inputs)
         assert step.metrics == expected.metrics
     assert step.done
     assert step.at == 4
@@ -124,7 +211,7 @@ def test_training_learns_and_seeds_differ() -> None:
     state = training.start(trial, inputs, "cpu")
     losses, recall = [], 0.0
     for _ in range(15):
-        state, step = training.advance(trial, state, inputs, "cpu")
+        state, step = advance_one(trial, state, inputs)
         losses.append(step.metrics["loss"])
         recall = step.metrics["i2t_r1"]
     assert losses[-1] < losses[0] / 2

@@ -95,7 +95,7 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
         if (params.ema)
         else {}
     )
-    total = torch.zeros((), device=device)
+    total, step = torch.zeros((), device=device), state.values["steps"]
     for chosen in rows.split(params.batch_size):  # type: ignore[no-untyped-call]
         index = torch.randint(levels.num_steps, (len(chosen),), generator=generator)
         noise = torch.randn((len(chosen), *pixels.shape[1:]), generator=generator)
@@ -112,8 +112,11 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
         loss.backward()
         optimiser.step()
         total += loss.detach() * len(chosen)
+        step += 1
+        # As Adam's moments, the average is free of where it began (Kingma and Ba 2015, section 3).
+        share = (1 - params.ema) / (1 - params.ema**step)
         for name, parameter in network.named_parameters() if averaged else ():
-            averaged[name].lerp_(parameter.detach(), 1 - params.ema)
+            averaged[name].lerp_(parameter.detach(), share)
     mean = float(total) / len(rows)
     if not math.isfinite(mean):
         raise TrialError(f"the loss is not finite at epoch {epoch}: lower lr")

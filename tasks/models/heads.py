@@ -3,7 +3,7 @@
 A side's weights say what its head is: ``weight`` (and ``bias``) a linear layer; ``hidden.*`` and
 ``out.*`` a layer of GELU between two linear ones; ``probe`` and more SigLIP's attention pooling.
 
-B batch, S image tokens, D an encoder's width, P the width of the shared space
+K heads at once, B batch, S image tokens, D an encoder's width, P the width of the shared space
 """
 
 from __future__ import annotations
@@ -20,18 +20,33 @@ CONSTANTS = ("num_heads", "epsilon")  # of a head, beside its weights; never tra
 
 
 def project(
-    weights: Mapping[str, Tensor], side: str, features: Float[Tensor, "B ..."]
-) -> Float[Tensor, "B P"]:
-    """A side's features in the shared space, unit length."""
+    weights: Mapping[str, Tensor], side: str, features: Float[Tensor, "*K B ..."]
+) -> Float[Tensor, "*K B P"]:
+    """A side's features in the shared space, unit length; linear and mlp heads also K at a time."""
     head = {k.removeprefix(f"{side}."): v for k, v in weights.items() if k.startswith(f"{side}.")}
     if "probe" in head:
         projected = _attention_pooling(head, features)
     elif "out.weight" in head:
-        hidden = F.gelu(F.linear(features, head["hidden.weight"], head["hidden.bias"]))
-        projected = F.linear(hidden, head["out.weight"], head["out.bias"])
+        hidden = F.gelu(_linear(features, head["hidden.weight"], head["hidden.bias"]))
+        projected = _linear(hidden, head["out.weight"], head["out.bias"])
     else:
-        projected = F.linear(features, head["weight"], head.get("bias"))
+        projected = _linear(features, head["weight"], head.get("bias"))
     return F.normalize(projected, dim=-1)
+
+
+def can_stack(weights: Mapping[str, Tensor]) -> bool:
+    """Whether ``project`` takes several heads of this form at once."""
+    return not any(name.endswith(".probe") for name in weights)
+
+
+def _linear(
+    features: Float[Tensor, "*K B D"], weight: Float[Tensor, "*K P D"], bias: Tensor | None
+) -> Float[Tensor, "*K B P"]:
+    if weight.ndim == 2:
+        return F.linear(features, weight, bias)
+    if bias is None:
+        return torch.bmm(features, weight.mT)
+    return torch.baddbmm(bias[:, None], features, weight.mT)
 
 
 def _attention_pooling(

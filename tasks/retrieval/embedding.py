@@ -58,7 +58,7 @@ def open_split(
         return _WholeModel.open(trial, split, draw, device)
     texts = inputs[stages.texts_stage(trial, split)]
     images = inputs[stages.images_stage(trial, split, draw)]["features"]
-    return _FrozenFeatures(
+    return FrozenFeatures(
         image_features=_tensor(images, device),
         text_features=_tensor(texts["features"], device),
         row=texts["row"],
@@ -67,7 +67,9 @@ def open_split(
 
 
 @dataclass(kw_only=True)
-class _FrozenFeatures:
+class FrozenFeatures:
+    """A split that passed through the backbone beforehand."""
+
     image_features: Float[Tensor, "N ..."]
     text_features: Float[Tensor, "U ..."]
     row: Array
@@ -75,16 +77,20 @@ class _FrozenFeatures:
 
     @property
     def num_images(self) -> int:
+        """N."""
         return len(self.image_features)
 
     @property
     def num_texts(self) -> int:
+        """U."""
         return len(self.text_features)
 
     def images(self, weights: Weights, rows: Tensor) -> Tensor:
+        """Unit vectors of these images."""
         return project(weights, "image", self.image_features[rows])
 
     def texts(self, weights: Weights, rows: Tensor) -> Tensor:
+        """Unit vectors of these distinct captions."""
         return project(weights, "text", self.text_features[rows])
 
 

@@ -19,7 +19,6 @@ from tasks.contract import (
     Stage,
     State,
     Trial,
-    advance_each,
 )
 from tasks.datasets import registry
 from tasks.models import families, folders
@@ -107,9 +106,7 @@ class RetrievalTask:
         """One epoch of every member, and its evaluation."""
         from tasks.retrieval import training
 
-        return advance_each(
-            pack, lambda trial, state: training.advance(trial, state, inputs, device)
-        )
+        return training.advance(pack, inputs, device)
 
 
 def _resolve_heads(trial: Trial) -> Params:

@@ -1,27 +1,28 @@
-"""Finetuning by symmetric cross-entropy: one epoch of one trial, and its evaluation.
+"""Finetuning by symmetric cross-entropy: one epoch of a pack, and its members' evaluation.
 
-B batch, C captions, P the width of the shared space
+K members of a stack, B batch, C captions, P the width of the shared space
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.contract import Inputs, State, Step, Trial, TrialError
+from tasks.contract import Advanced, Inputs, Member, State, Step, Trial, TrialError
 from tasks.models import heads
+from tasks.models.heads import CONSTANTS, can_stack, project
 from tasks.retrieval import stages
-from tasks.retrieval.embedding import Embedder, backbone_weights, open_split
+from tasks.retrieval.embedding import Embedder, FrozenFeatures, backbone_weights, open_split
 from tasks.retrieval.ranks import rank_pairs, recalls
 
 MIN_TEMPERATURE = 0.01  # CLIP clamps the logit scale at 100 (Radford et al. 2021, 2.5)
+STACK_BYTES = 16 * 2**20  # of weights, gradients and moments of a stack on a processor
 CHUNK = 256  # rows embedded at a time for an evaluation
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # AdamW's defaults, as in the protocol
 
@@ -60,28 +61,70 @@ def _initial_heads(trial: Trial, found: Any) -> tuple[dict[str, Tensor], dict[st
 
 
 def contrastive_loss(
-    image: Float[Tensor, "B P"], text: Float[Tensor, "B P"], temperature: Tensor | float
-) -> Float[Tensor, ""]:
-    """Symmetric cross-entropy over the batch (InfoNCE both ways, Radford et al. 2021, fig. 3)."""
-    logits = image @ text.T / temperature
-    target = torch.arange(len(logits), device=logits.device)
-    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+    image: Float[Tensor, "*K B P"], text: Float[Tensor, "*K B P"], temperature: Tensor | float
+) -> Float[Tensor, "*K"]:
+    """Symmetric cross-entropy over the batch (InfoNCE both ways, Radford et al. 2021, fig. 3).
+
+    ``temperature`` is a number, or [K, 1, 1].
+    """
+    logits = image @ text.mT / temperature
+    both = logits.log_softmax(-1) + logits.log_softmax(-2)
+    return -both.diagonal(dim1=-2, dim2=-1).mean(-1) / 2
 
 
-def advance(trial: Trial, state: State, inputs: Inputs, device: str) -> tuple[State, Step]:
-    """One epoch and its evaluation; with no epochs at all, the evaluation alone."""
-    epochs = trial.params.epochs
-    metrics: dict[str, float] = {}
-    if epochs:
-        state, metrics["loss"] = _train_epoch(trial, state, inputs, device)
+def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> list[Advanced | Exception]:
+    """One epoch of every member and its evaluation; with no epochs at all, the evaluation alone."""
+    trained: dict[str, tuple[State, float | None] | Exception] = {}
+    for stack in make_stacks([m for m in pack if m.trial.params.epochs], device):
+        try:
+            found: Sequence[Any] = train_epoch(stack, inputs, device)
+        except Exception as error:
+            found = [error] * len(stack)
+        trained |= {m.trial.id: each for m, each in zip(stack, found, strict=True)}
+    results: list[Advanced | Exception] = []
+    for member in pack:
+        known = trained.get(member.trial.id, (member.state, None))
+        try:
+            if isinstance(known, Exception):
+                raise known
+            results.append(_step(member.trial, *known, inputs, device))
+        except Exception as error:  # one member's failure is a row, not the pack's end
+            results.append(error)
+    return results
+
+
+def _step(
+    trial: Trial, state: State, loss: float | None, inputs: Inputs, device: str
+) -> tuple[State, Step]:
     weights = {**_part(state, "weight"), **_part(state, "constant")}
-    scores, samples = _evaluate(
-        weights, open_split(trial, trial.params.split, None, inputs, device)
-    )
+    split = open_split(trial, trial.params.split, None, inputs, device)
+    scores, samples = _evaluate(weights, split)
+    metrics = scores if loss is None else {"loss": loss, **scores}
     epoch = state.values["epoch"]
-    return state, Step(
-        at=epoch, metrics={**metrics, **scores}, samples=samples, done=epoch >= epochs
-    )
+    done = epoch >= trial.params.epochs
+    return state, Step(at=epoch, metrics=metrics, samples=samples, done=done)
+
+
+def make_stacks(members: Sequence[Member], device: str) -> list[list[Member]]:
+    """Members whose heads have one form and batch train as one stack.
+
+    On a processor a stack is kept so small that its weights and moments stay in the cache.
+    """
+    groups: dict[object, list[Member]] = {}
+    for member in members:
+        params, weights = member.trial.params, _part(member.state, "weight")
+        alone = params.trainable == "full" or not can_stack(weights)
+        shapes = tuple((name, tuple(value.shape)) for name, value in weights.items())
+        key = member.trial.id if alone else (shapes, params.batch_size, member.trial.data)
+        groups.setdefault(key, []).append(member)
+    stacks = []
+    for group in groups.values():
+        size = len(group)
+        if device == "cpu":
+            held = 4 * sum(v.numel() * 4 for v in _part(group[0].state, "weight").values())
+            size = max(1, STACK_BYTES // held)
+        stacks += [group[first : first + size] for first in range(0, len(group), size)]
+    return stacks
 
 
 def _part(state: State, part: str) -> dict[str, Tensor]:
@@ -92,45 +135,99 @@ def _part(state: State, part: str) -> dict[str, Tensor]:
     }
 
 
-def _train_epoch(trial: Trial, state: State, inputs: Inputs, device: str) -> tuple[State, float]:
-    params, epoch = trial.params, state.values["epoch"] + 1
-    split = open_split(trial, "train", stages.training_draw(trial, epoch), inputs, device)
-    pairs = _pairs(split, trial.seed, epoch, params.batch_size).to(device)
-    constants = _part(state, "constant")
-    weights, means, squares = (
-        {name: value.clone() for name, value in _part(state, part).items()}
-        for part in ("weight", "mean", "square")
-    )
+def train_epoch(
+    stack: Sequence[Member], inputs: Inputs, device: str
+) -> list[tuple[State, float] | TrialError]:
+    """One epoch of a stack: each member's next state and mean loss."""
+    epochs = [member.state.values["epoch"] + 1 for member in stack]
+    splits = [
+        open_split(m.trial, "train", stages.training_draw(m.trial, epoch), inputs, device)
+        for m, epoch in zip(stack, epochs, strict=True)
+    ]
+    embed = _embedder(splits)
+    drawn = [
+        _pairs(split, m.trial.seed, epoch, m.trial.params.batch_size)
+        for split, m, epoch in zip(splits, stack, epochs, strict=True)
+    ]
+    pairs = torch.stack(drawn, dim=1).to(device)  # [steps, K, 2, B]
+    constants = _part(stack[0].state, "constant")
+    weights, means, squares = (_stacked(stack, part) for part in ("weight", "mean", "square"))
     for value in weights.values():
         value.requires_grad_(True)
-    total = params.epochs * len(pairs)
+    fixed = torch.tensor([m.trial.params.temperature for m in stack], device=device)
     losses = []
     for number, batch in enumerate(pairs):
-        step = (epoch - 1) * len(pairs) + number
-        temperature = _temperature(weights, params.temperature)
-        known = {**weights, **constants}
-        loss = contrastive_loss(
-            split.images(known, batch[0]), split.texts(known, batch[1]), temperature
-        )
-        gradients = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
+        temperature = _temperature(weights, fixed)
+        images, texts = embed({**weights, **constants}, batch[:, 0], batch[:, 1])
+        loss = contrastive_loss(images, texts, temperature)
+        # Members do not meet in the sum, so a NaN of one stays its own.
+        gradients = torch.autograd.grad(loss.sum(), list(weights.values()), allow_unused=True)
         losses.append(loss.detach())
-        lr = params.lr * (1 - step / total)
-        _adamw(weights, gradients, means, squares, lr, params.weight_decay, step + 1)
-    mean = float(torch.stack(losses).mean())
-    if not math.isfinite(mean):
-        first = next(i for i, loss in enumerate(losses) if not math.isfinite(float(loss)))
-        raise TrialError(f"the loss is not finite at epoch {epoch}, step {first}: lower lr")
-    arrays: dict[str, Any] = {f"weight.{k}": v.detach() for k, v in weights.items()}
-    arrays |= {f"mean.{k}": v for k, v in means.items()}
-    arrays |= {f"square.{k}": v for k, v in squares.items()}
-    arrays |= {f"constant.{k}": v for k, v in constants.items()}
-    return State(arrays=arrays, values={"epoch": epoch}), mean
+        for place, (member, epoch) in enumerate(zip(stack, epochs, strict=True)):
+            params = member.trial.params
+            step = (epoch - 1) * len(pairs) + number
+            lr = params.lr * (1 - step / (params.epochs * len(pairs)))
+            moments = (means, squares)
+            _adamw(place, weights, gradients, moments, lr, params.weight_decay, step + 1)
+    parts = {"weight": weights, "mean": means, "square": squares}
+    curve = torch.stack(losses).cpu()  # [steps, K]
+    return [
+        _trained(place, epoch, curve[:, place], parts, constants)
+        for place, epoch in enumerate(epochs)
+    ]
 
 
-def _temperature(weights: dict[str, Tensor], fixed: float) -> Tensor | float:
+def _trained(
+    place: int,
+    epoch: int,
+    losses: Tensor,
+    parts: dict[str, dict[str, Tensor]],
+    constants: dict[str, Tensor],
+) -> tuple[State, float] | TrialError:
+    if not bool(losses.isfinite().all()):
+        first = int((~losses.isfinite()).nonzero()[0])
+        return TrialError(f"the loss is not finite at epoch {epoch}, step {first}: lower lr")
+    arrays: dict[str, Any] = {
+        f"{part}.{name}": value[place].detach().clone()
+        for part, values in parts.items()
+        for name, value in values.items()
+    }
+    arrays |= {f"constant.{name}": value for name, value in constants.items()}
+    return State(arrays=arrays, values={"epoch": epoch}), float(losses.mean())
+
+
+def _stacked(stack: Sequence[Member], part: str) -> dict[str, Tensor]:
+    """A part of the members' states, [K, ...] by name."""
+    each = [_part(member.state, part) for member in stack]
+    return {name: torch.stack([arrays[name] for arrays in each]) for name in each[0]}
+
+
+def _embedder(splits: Sequence[Embedder]) -> Callable[..., tuple[Tensor, Tensor]]:
+    """(weights [K, ...], rows [K, B] of images, of captions) -> unit vectors [K, B, P] of both."""
+    first = splits[0]
+    if len(splits) == 1:  # of any form, a whole model too
+
+        def alone(weights: Any, images: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
+            own = {k: v if k.endswith(CONSTANTS) else v[0] for k, v in weights.items()}
+            return first.images(own, images[0])[None], first.texts(own, texts[0])[None]
+
+        return alone
+    frozen = [split for split in splits if isinstance(split, FrozenFeatures)]
+    assert len(frozen) == len(splits)
+
+    def together(weights: Any, images: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
+        seen = torch.stack([s.image_features[r] for s, r in zip(frozen, images, strict=True)])
+        told = torch.stack([s.text_features[r] for s, r in zip(frozen, texts, strict=True)])
+        return project(weights, "image", seen), project(weights, "text", told)
+
+    return together
+
+
+def _temperature(weights: dict[str, Tensor], fixed: Float[Tensor, " K"]) -> Tensor:
+    """[K, 1, 1]."""
     if "log_temperature" in weights:
-        return weights["log_temperature"].exp().clamp(min=MIN_TEMPERATURE)
-    return fixed
+        fixed = weights["log_temperature"].exp().clamp(min=MIN_TEMPERATURE)
+    return fixed[:, None, None]
 
 
 def _pairs(split: Embedder, seed: int, epoch: int, batch_size: int) -> Tensor:
@@ -151,29 +248,39 @@ def _pairs(split: Embedder, seed: int, epoch: int, batch_size: int) -> Tensor:
 
 @torch.no_grad()
 def _adamw(
+    place: int,
     weights: dict[str, Tensor],
-    gradients: tuple[Tensor | None, ...],
-    means: dict[str, Tensor],
-    squares: dict[str, Tensor],
+    gradients: Sequence[Tensor | None],
+    moments: tuple[dict[str, Tensor], dict[str, Tensor]],
     lr: float,
     weight_decay: float,
     step: int,
 ) -> None:
     """One step of AdamW in place (Loshchilov and Hutter 2019, alg. 2); ``step`` counts from 1.
 
-    A weight without a gradient (a pooler that nothing reads) stays as it is.
+    Of the member at ``place`` in a stack. A weight without a gradient (a pooler that nothing reads)
+    stays as it is. Torch's fused kernel reads and writes each number once.
     """
-    used = [name for name, each in zip(weights, gradients, strict=True) if each is not None]
-    values, m, v = ([part[name] for name in used] for part in (weights, means, squares))
-    slopes = [each for each in gradients if each is not None]
-    torch._foreach_mul_(values, 1 - lr * weight_decay)
-    torch._foreach_lerp_(m, slopes, 1 - BETAS[0])
-    torch._foreach_mul_(v, BETAS[1])
-    torch._foreach_addcmul_(v, slopes, slopes, 1 - BETAS[1])
-    root = torch._foreach_sqrt(v)
-    torch._foreach_div_(root, math.sqrt(1 - BETAS[1] ** step))
-    torch._foreach_add_(root, EPSILON)
-    torch._foreach_addcdiv_(values, m, root, -lr / (1 - BETAS[0] ** step))
+    used = [(n, g[place]) for n, g in zip(weights, gradients, strict=True) if g is not None]
+    values, means, squares = (
+        [part[name][place] for name, _ in used] for part in (weights, *moments)
+    )
+    count = torch.tensor(float(step), device=values[0].device)
+    torch._fused_adamw_(
+        values,
+        [gradient for _, gradient in used],
+        means,
+        squares,
+        [],
+        [count] * len(used),
+        lr=lr,
+        beta1=BETAS[0],
+        beta2=BETAS[1],
+        weight_decay=weight_decay,
+        eps=EPSILON,
+        amsgrad=False,
+        maximize=False,
+    )
 
 
 @torch.no_grad()

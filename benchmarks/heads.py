@@ -1,0 +1,87 @@
+"""32 trainings of retrieval heads over frozen encoders on real photos, beside Ray Tune scripts.
+
+``python -m benchmarks heads DIR``. DIR holds Flickr8k photos in Karpathy's layout. Every side is a
+process timed from its start to its end; sides take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.encoders import model_name
+from benchmarks.processes import run, spread, sweep
+
+if TYPE_CHECKING:
+    from tasks.contract import Trial
+
+# This file is also the space of its sweeps.
+GRID = {
+    "start": ["random"],
+    "head": ["linear"],
+    "embed_dim": [256],
+    "lr": [3e-4, 1e-3, 3e-3, 1e-2],
+    "weight_decay": [1e-3, 1e-1],
+    "temperature": [0.05, 0.07, 0.1, 0.2],
+    "epochs": [5],
+    "batch_size": [50],
+    "augment": [False],
+}
+
+
+def make_trials(folder: str, model: str) -> list[Trial]:
+    """The grid as the project plans it."""
+    from orchestrator.plan import TrialFactory, distinct_trials, plan_rows, resolve_space
+    from tasks.retrieval.task import TASK
+
+    source, data = TASK.resolve(model, f"karpathy:{folder}")
+    factory = TrialFactory(task=TASK, model=source, data=data, fixed={})
+    return distinct_trials(plan_rows(resolve_space("retrieval", __file__), factory, [0]))
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("photos", help="Flickr8k in Karpathy's layout")
+    parser.add_argument("--turns", type=int, default=3)
+    options = parser.parse_args()
+    photos = str(Path(options.photos).resolve())
+    seconds: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        model = model_name(root)
+        data = ("--data", f"karpathy:{photos}", "--model", model, "--space", __file__)
+        for turn in range(options.turns):
+            for engine in ("ray", "local"):
+                for state in ("cold", "kept"):
+                    shutil.rmtree(root / "out", ignore_errors=True)
+                    kept = ("--cache", str(root / f"cache-{engine}-{turn}"))
+                    done = sweep("retrieval", root / "out", *data, *kept, "--engine", engine)
+                    seconds.setdefault(f"ours, {engine}, {state}", []).append(done.seconds)
+            for peer in ("distinct", "expert"):
+                done = run([sys.executable, "-m", "benchmarks.peers.heads", peer, photos, model])
+                seconds.setdefault(peer, []).append(done.seconds)
+        done = run([sys.executable, "-m", "benchmarks.peers.heads", "naive", photos, model])
+    line = next(line for line in done.output.splitlines() if line.startswith("RESULT"))
+    naive = float(line.split()[1])
+    for name, times in seconds.items():
+        print(f"{name:20} {spread(times, '.1f')} s")
+    print(f"{'naive':20} {naive:.0f} s, worked out from two of 32 trials")
+    for engine in ("ray", "local"):
+        cold, kept = (seconds[f"ours, {engine}, {state}"] for state in ("cold", "kept"))
+        for name, other, own in (
+            ("expert / cold", seconds["expert"], cold),
+            ("expert / kept features", seconds["expert"], kept),
+            ("cold / distinct work", cold, seconds["distinct"]),
+            ("naive / cold", [naive] * len(cold), cold),
+        ):
+            ratios = [a / b for a, b in zip(other, own, strict=True)]
+            print(f"{engine}: {name} {spread(ratios)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The other side of the benchmarks, each written as its own documentation teaches it."""

@@ -1,0 +1,92 @@
+"""Stages on a Ray cluster: each distinct one a Ray task, retried and rebuilt by Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orchestrator.ray_settings  # noqa: F401  before Ray
+
+# isort: split
+import ray
+
+from orchestrator.engine import Failure, Work
+from orchestrator.ray_workers import compute_stage
+from tasks.contract import RequestError, Stage
+
+
+class RayStages:
+    """Each distinct stage as one Ray task; the driver owns the values."""
+
+    def __init__(self, work: Work, num_slots: int, num_gpus: float, threads: int) -> None:
+        self._work, self._limit, self._threads = work, num_slots, threads
+        self._num_gpus = num_gpus
+        self._refs: dict[str, Any] = {}
+        self._running: dict[Any, tuple[Stage, Any]] = {}  # seconds' ref -> stage, value's ref
+        self._waiting: dict[str, Stage] = {}
+        self._failed: dict[str, Failure] = {}
+
+    def want(self, stage: Stage) -> None:
+        """Have the stage computed, and before it what it needs."""
+        for need in stage.needs:
+            self.want(need)
+        known = (
+            self._refs,
+            self._waiting,
+            self._failed,
+            {s.key for s, _ in self._running.values()},
+        )
+        if not any(stage.key in where for where in known):
+            self._waiting[stage.key] = stage
+
+    def poll(self, timeout: float = 0.0) -> None:
+        """Take in what is done, and submit what can start."""
+        self._submit()
+        if not self._running:
+            return
+        done, _ = ray.wait(list(self._running), timeout=timeout)
+        for ref in done:
+            stage, value = self._running.pop(ref)
+            try:
+                seconds = ray.get(ref)
+            except Exception as error:
+                self._failed[stage.key] = _ray_failure(error)
+            else:
+                self._refs[stage.key] = value
+                self._work.stage_done(stage, seconds)
+        if done:
+            self._submit()
+
+    def _submit(self) -> None:
+        for stage in list(self._waiting.values()):
+            if len(self._running) >= self._limit:
+                return
+            broken = [self._failed[n.key] for n in stage.needs if n.key in self._failed]
+            if broken:
+                self._failed[stage.key] = broken[0]
+                del self._waiting[stage.key]
+            elif all(need.key in self._refs for need in stage.needs):
+                del self._waiting[stage.key]
+                needs = [self._refs[need.key] for need in stage.needs]
+                gpus = self._num_gpus if stage.on_device else 0
+                value, seconds = compute_stage.options(num_returns=2, num_gpus=gpus).remote(
+                    stage, self._threads, self._work.cache, *needs
+                )
+                self._running[seconds] = (stage, value)
+
+    def failed(self, stages: Sequence[Stage]) -> Failure | None:
+        """Why these cannot be had, if so."""
+        return next((self._failed[s.key] for s in stages if s.key in self._failed), None)
+
+    def refs(self, stages: Sequence[Stage]) -> dict[Stage, Any] | None:
+        """References to the stages' values, once all are there."""
+        if all(stage.key in self._refs for stage in stages):
+            return {stage: self._refs[stage.key] for stage in stages}
+        return None
+
+
+def _ray_failure(error: BaseException) -> Failure:
+    cause = getattr(error, "cause", None) or error
+    first = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+    name = "" if isinstance(cause, RequestError) else f"{type(cause).__name__}: "
+    return Failure(reason=f"{name}{first}", log=str(error)[-4000:])

@@ -1,0 +1,196 @@
+"""What runs on the workers of a Ray cluster: slots, the board that feeds them, and stages."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import orchestrator.ray_settings  # noqa: F401  before Ray
+
+# isort: split
+import ray
+from ray import tune
+
+from orchestrator.checkpoints import Checkpoints
+from orchestrator.discovery import load_task
+from orchestrator.engine import Event, Failure, pick_device, run_pack
+from orchestrator.stages import StageCache, compute
+from tasks.contract import Stage, Trial
+from tasks.memory import keep_freed_memory
+
+PATIENCE = 1.0  # seconds that a slot waits for a pack before it tells Tune that it lives
+RESULT_SECONDS = 0.05  # quick steps are told together, so that telling costs little beside them
+
+Offer = tuple[int, tuple[Trial, ...], dict[Stage, Any]]  # number, members, stages' values
+
+
+@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+class Board:
+    """Passes packs to slots and stop requests to running packs."""
+
+    def __init__(self) -> None:
+        self._packs: dict[int, tuple[tuple[Trial, ...], dict[Stage, Any]]] = {}
+        self._offered: deque[int] = deque()
+        self._held: dict[str, int] = {}  # slot -> the pack it took
+        self._ended: set[str] = set()
+        self._news = asyncio.Event()
+        self._closed = False
+
+    async def offer(
+        self, pack: int, trials: tuple[Trial, ...], refs: dict[Stage, Any], first: bool = False
+    ) -> None:
+        """A pack for the next free slot, with references to its stages' values."""
+        self._packs[pack] = (trials, refs)
+        if first:
+            self._offered.appendleft(pack)
+        else:
+            self._offered.append(pack)
+        self._news.set()
+
+    async def take(self, slot: str, last: int | None, patience: float) -> Offer | None:
+        """A pack's members that have not ended; None if there is none within ``patience``.
+
+        ``last`` is the pack that the slot is done with. If it holds another, it was started again
+        and never heard of that one.
+        """
+        held = self._held.pop(slot, None)
+        if held is not None and held != last and held in self._packs:
+            self._offered.appendleft(held)
+        if not self._offered and not self._closed:
+            self._news.clear()
+            try:
+                await asyncio.wait_for(self._news.wait(), patience)
+            except TimeoutError:
+                return None
+        if not self._offered:
+            return None  # another slot was quicker
+        pack = self._offered.popleft()
+        self._held[slot] = pack
+        trials, refs = self._packs[pack]
+        return pack, tuple(t for t in trials if t.id not in self._ended), refs
+
+    async def close(self) -> None:
+        """No pack will come any more: nobody need wait for one."""
+        self._closed = True
+        self._news.set()
+
+    async def release(self, slot: str) -> int | None:
+        """The slot is lost; the pack that it held, if any."""
+        return self._held.pop(slot, None)
+
+    async def end(self, trial_ids: Sequence[str]) -> None:
+        """These members have ended, or are to stop."""
+        self._ended.update(trial_ids)
+
+    async def ended(self) -> set[str]:
+        """All members that ended or are to stop."""
+        return self._ended
+
+    async def drop(self, pack: int) -> None:
+        """The pack is over: let its stages' values go."""
+        trials, _ = self._packs.pop(pack, ((), {}))
+        self._ended.difference_update(t.id for t in trials)
+
+    async def known(self) -> set[int]:
+        """The packs it has; a restarted board has none."""
+        return set(self._packs)
+
+
+@ray.remote(num_cpus=0, max_retries=3)  # type: ignore[untyped-decorator]
+def compute_stage(stage: Stage, threads: int, cache: StageCache, *needs: Any) -> tuple[Any, Any]:
+    """(value, seconds), the seconds None if the value was kept from before."""
+    kept = cache.load(stage)
+    if kept is not None:
+        return kept, None
+    _settle(threads)
+    began = time.perf_counter()
+    value = compute(stage, needs, pick_device() if stage.on_device else "cpu")
+    seconds = time.perf_counter() - began
+    cache.save(stage, value)
+    return value, seconds
+
+
+def _settle(threads: int) -> None:
+    """What a worker's process is set to before it computes."""
+    keep_freed_memory()
+    try:
+        import torch
+    except ImportError:
+        return
+    torch.set_num_threads(threads)
+
+
+class PackTrainable(tune.Trainable):  # type: ignore[misc]
+    """A slot. ``step`` advances the pack it holds, or takes one."""
+
+    def setup(
+        self,
+        config: dict[str, Any],
+        board: Any = None,
+        task: str = "",
+        checkpoints: str = "",
+        prunes: bool = False,
+        threads: int = 1,
+    ) -> None:
+        """Warm the process up: the task, its device, its threads."""
+        _settle(threads)
+        self._board, self._prunes = board, prunes
+        self._task, self._checkpoints = load_task(task), Checkpoints(checkpoints)
+        self._device = pick_device()
+        self._pack: int | None = None
+        self._going: set[str] = set()
+        self._steps: Generator[list[Event], set[str], None] | None = None
+
+    def step(self) -> dict[str, Any]:
+        """Events of the pack, as one value that the driver takes out."""
+        began = time.perf_counter()
+        if self._steps is None and not self._take():
+            return {"pack": None, "events": [], "over": False}
+        events: list[Event] = []
+        while self._steps is not None:
+            events += self._advance()
+            if self._prunes or time.perf_counter() - began > RESULT_SECONDS:
+                break  # what prunes hears of each step before the next
+        return {"pack": self._pack, "events": events, "over": self._steps is None}
+
+    def _take(self) -> bool:
+        offer = ray.get(self._board.take.remote(self.trial_id, self._pack, PATIENCE))
+        if offer is None:
+            return False
+        self._pack, trials, refs = offer
+        values = ray.get(list(refs.values()))
+        inputs = dict(zip(refs, values, strict=True))
+        self._going = {trial.id for trial in trials}
+        self._steps = run_pack(self._task, trials, inputs, self._device, self._checkpoints)
+        self._begun = False
+        return True
+
+    def _advance(self) -> list[Event]:
+        """One step of the pack; at its end ``_steps`` is None."""
+        assert self._steps is not None
+        try:
+            if self._begun:
+                stop = ray.get(self._board.ended.remote()) if self._prunes else set()
+                events = self._steps.send(stop & self._going)
+                self._going -= stop
+            else:
+                self._begun = True
+                events = next(self._steps)
+        except StopIteration:
+            self._steps = None
+            return []
+        for event in events:
+            if isinstance(event.outcome, Failure) or event.outcome.step.done:
+                self._going.discard(event.trial_id)
+        if not self._going:
+            self._steps = None
+        return events
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: members are saved by ``run_pack``, each under its own id."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing, for the same reason."""

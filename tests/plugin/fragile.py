@@ -1,0 +1,165 @@
+"""A task that breaks on demand, and leaves a note of everything it computes.
+
+``FRAGILE_NOTES`` names a folder; each note is a file ``<kind>.<what>.<pid>.<number>``, so that a
+test can count what was computed and find the process to kill.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import time
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from tasks.contract import (
+    Advanced,
+    Column,
+    Inputs,
+    Member,
+    Metric,
+    RequestError,
+    Source,
+    Stage,
+    State,
+    Step,
+    Trial,
+    advance_each,
+)
+
+_number = itertools.count()
+
+
+def note(kind: str, what: object) -> None:
+    """Leave a note that this process did something."""
+    folder = os.environ.get("FRAGILE_NOTES")
+    if folder:
+        name = f"{kind}.{what}.{os.getpid()}.{next(_number)}-{time.monotonic_ns()}"
+        (Path(folder) / name).touch()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Params:
+    """What a trial does, and where it breaks."""
+
+    level: int = 0
+    """Moves the result."""
+    steps: int = 3
+    """Steps of a trial. >= 1."""
+    seconds: float = 0.0
+    """Sleep a step. >= 0."""
+    stage: int = 0
+    """Which shared stage it reads."""
+    stage_seconds: float = 0.0
+    """Sleep of that stage. >= 0."""
+    on_device: bool = False
+    """Whether the stage asks for the device."""
+    fail: Literal["no", "raise", "nan", "exit", "memory"] = "no"
+    """How the trial with ``level == fail_level`` breaks, at its second step."""
+    fail_level: int = 1
+    """Which level breaks."""
+    scratch: int = 0
+    """Bytes of device memory that a member claims to need."""
+
+
+def prepare(*, stage: int, seconds: float) -> Mapping[str, Any]:
+    """A shared stage: a few numbers, after a while."""
+    note("stage", stage)
+    time.sleep(seconds)
+    note("stage-done", stage)
+    return {"numbers": np.random.default_rng(stage).normal(size=50_000)}
+
+
+def prepare_on_device(*, stage: int, seconds: float, device: str) -> Mapping[str, Any]:
+    """The same, on a device."""
+    return prepare(stage=stage, seconds=seconds)
+
+
+class FragileTask:
+    """Adds numbers up, slowly, and breaks where it is told to."""
+
+    name = "fragile"
+    version = "1"
+    Params = Params
+    metric = Metric(name="total", label="total", direction="maximize")
+    columns = (
+        Column(key="param.level", label="level", format="integer"),
+        Column(key="metric.total", label="total", format="number"),
+    )
+    paired = ()
+    default_model = "none"
+    default_data = "none"
+
+    def resolve(self, model: str, data: str) -> tuple[Source, Source]:
+        """Nothing to load."""
+        if (model, data) != ("none", "none"):
+            raise RequestError("fragile has neither models nor data")
+        return Source(name="none", fingerprint="1"), Source(name="none", fingerprint="1")
+
+    def check(self, trial: Trial) -> Trial:
+        """Anything goes."""
+        return trial
+
+    def stage(self, trial: Trial) -> Stage:
+        """The one stage that the trial reads."""
+        params: Params = trial.params
+        return Stage(
+            function=prepare_on_device if params.on_device else prepare,
+            args={"stage": params.stage, "seconds": params.stage_seconds},
+            on_device=params.on_device,
+        )
+
+    def stages(self, trial: Trial) -> Sequence[Stage]:
+        """One."""
+        return [self.stage(trial)]
+
+    def pack_key(self, trial: Trial) -> Hashable:
+        """Trials of one stage."""
+        return trial.params.stage
+
+    def num_bytes(self, trial: Trial) -> int:
+        """As told."""
+        return int(trial.params.scratch)
+
+    def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
+        """Nothing added up yet."""
+        note("start", trial.id)
+        return State(arrays={"total": np.zeros(1)}, values={"step": 0})
+
+    def advance(
+        self, pack: Sequence[Member], inputs: Inputs, device: str
+    ) -> Sequence[Advanced | Exception]:
+        """One step of each."""
+        time.sleep(max(member.trial.params.seconds for member in pack))
+        return advance_each(pack, lambda trial, state: self.add(trial, state, inputs))
+
+    def add(self, trial: Trial, state: State, inputs: Inputs) -> Advanced:
+        """One number more."""
+        params: Params = trial.params
+        step = state.values["step"] + 1
+        note("step", f"{trial.id}-{step}")
+        if params.fail != "no" and params.level == params.fail_level and step == 2:
+            _break(params.fail)
+        number = inputs[self.stage(trial)]["numbers"][params.level * 7 + step + trial.seed]
+        total = state.arrays["total"] + number
+        value = float("nan") if params.fail == "nan" and params.level == 1 else float(total[0])
+        done = step >= params.steps
+        state = State(arrays={"total": total}, values={"step": step})
+        return state, Step(at=step, metrics={"total": value}, done=done)
+
+
+def _break(how: str) -> None:
+    if how == "raise":
+        raise ValueError("it was told to break")
+    if how == "exit":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "memory":
+        np.ones(10**14)
+
+
+TASK = FragileTask()

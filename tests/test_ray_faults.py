@@ -1,0 +1,290 @@
+"""Stages and packs on a real Ray cluster whose processes and nodes are killed while they work.
+
+The task of ``tests/plugin`` leaves a note of all that it computes, so nothing is assumed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from results.reading import read_sweep
+from tasks.contract import StoreError
+
+ROOT = Path(__file__).parents[1]
+PLUGIN = ROOT / "tests" / "plugin"
+GRID = "GRID = {'level': list(range(6)), 'stage': [0, 1]}\n"
+MANY = "GRID = {'level': list(range(12))}\n"
+
+
+class Run:
+    """One sweep of the fragile task as a process of its own."""
+
+    def __init__(self, folder: Path, *args: str, space: str = GRID, out: str = "out") -> None:
+        self.folder, self.notes, self.out = folder, folder / "notes", folder / out
+        self.notes.mkdir(exist_ok=True)
+        (folder / "space.py").write_text(space)
+        command = [sys.executable, "-m", "orchestrator", "sweep", "fragile", "--name", "s"]
+        command += ["--out", str(self.out)]
+        if "--space" not in args:
+            command += ["--space", str(folder / "space.py")]
+        environment = {
+            **os.environ,
+            "FRAGILE_NOTES": str(self.notes),
+            "PYTHONPATH": f"{PLUGIN}{os.pathsep}{ROOT}",
+        }
+        self.process = subprocess.Popen(
+            [*command, *args],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def find(self, kind: str) -> list[tuple[str, int]]:
+        """(what, pid) of the notes of one kind, in the order they were left."""
+        names = [path.name.split(".") for path in self.notes.iterdir()]
+        found = [n for n in names if n[0] == kind]
+        return [(n[1], int(n[2])) for n in sorted(found, key=lambda n: int(n[3].partition("-")[2]))]
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 90) -> None:
+        """Until the condition holds."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert self.process.poll() is None, self.process.communicate()[1]
+            assert time.monotonic() < deadline, "it did not come so far"
+            time.sleep(0.01)
+
+    def end(self, status: int = 0, seconds: float = 120) -> str:
+        """Wait for its end; what it printed."""
+        try:
+            told, wrong = self.process.communicate(timeout=seconds)
+        finally:
+            self.process.kill()
+        assert self.process.returncode == status, told + wrong
+        return told
+
+    def totals(self) -> dict[tuple[int, int, int], float]:
+        """(level, stage, seed) -> total of what finished."""
+        rows = read_sweep(str(self.out), "fragile", "s").rows()
+        keys = [(row["param.level"], row["param.stage"], row["seed"]) for row in rows]
+        assert len(set(keys)) == len(keys)
+        return {
+            key: row["metric.total"]
+            for key, row in zip(keys, rows, strict=True)
+            if row["status"] == "finished"
+        }
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[int, int, int], float]:
+    one = Run(tmp_path_factory.mktemp("local"), "--engine", "local", "--set=steps=8")
+    one.end()
+    counted = Counter(what for what, _ in one.find("stage"))
+    assert counted == {"0": 1, "1": 1}
+    return one.totals()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """One node of two CPUs and one GPU, which is bookkeeping only."""
+    import orchestrator.ray_settings  # noqa: F401
+
+    environment = {"PYTHONPATH": f"{PLUGIN}{os.pathsep}{ROOT}"}
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": 1})
+    yield made.address
+    made.shutdown()
+    for name, value in before.items():
+        if value is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = value
+
+
+def test_a_worker_killed_while_it_computes_a_stage(
+    tmp_path: Path, cluster: str, undisturbed
+) -> None:  # type: ignore[no-untyped-def]
+    one = Run(
+        tmp_path,
+        "--address",
+        cluster,
+        "--gpus-per-trial=0.5",
+        "--set=steps=8",
+        "--set=stage_seconds=1",
+    )
+    one.wait_for(lambda: bool(one.find("stage")))
+    what, pid = one.find("stage")[0]
+    os.kill(pid, signal.SIGKILL)
+    one.end()
+    assert one.totals().keys() == undisturbed.keys()
+    counted = Counter(name for name, _ in one.find("stage"))
+    assert counted[what] == 2  # once more, after the loss
+    assert sorted(counted.values()) == [1, 2]
+
+
+def test_a_slot_killed_between_steps_goes_on_from_its_checkpoints(
+    tmp_path: Path, cluster: str, undisturbed: dict[tuple[int, int, int], float]
+) -> None:
+    one = Run(
+        tmp_path, "--address", cluster, "--gpus-per-trial=0.5", "--set=steps=8", "--set=seconds=0.2"
+    )
+    one.wait_for(lambda: len(one.find("step")) >= 30)
+    os.kill(one.find("step")[-1][1], signal.SIGKILL)
+    one.end()
+    assert one.totals() == undisturbed
+    counted = Counter(what for what, _ in one.find("step"))
+    assert len(counted) == 12 * 8
+    again = sum(number - 1 for number in counted.values())
+    assert again <= 6  # at most the step that each member of the pack was in
+    assert set(Counter(what for what, _ in one.find("stage")).values()) == {1}
+
+
+def test_one_that_kills_its_workers_takes_no_other_along(tmp_path: Path, cluster: str) -> None:
+    one = Run(
+        tmp_path, "--address", cluster, "--gpus-per-trial=0.5", "--set=fail=exit", "--set=stage=0"
+    )
+    told = one.end(status=1, seconds=200)
+    assert "its worker died 4 times" in told
+    rows = read_sweep(str(one.out), "fragile", "s").rows()
+    assert {row["param.level"]: row["status"] for row in rows} == {
+        level: "failed" if level == 1 else "finished" for level in range(6)
+    }
+
+
+@pytest.mark.parametrize("fail", ["raise", "nan", "memory"])
+def test_a_failed_trial_is_a_row_and_the_others_go_on(
+    tmp_path: Path, cluster: str, fail: str
+) -> None:
+    one = Run(tmp_path, "--address", cluster, f"--set=fail={fail}", "--set=stage=0")
+    told = one.end(status=1)
+    reason = {
+        "raise": "ValueError: it was told to break",
+        "nan": "total is nan at step 1",
+        "memory": "Unable to allocate",
+    }[fail]
+    assert reason in told
+    assert len(one.totals()) == 5
+
+
+def test_stages_and_slots_share_one_gpu_without_a_deadlock(
+    tmp_path: Path, cluster: str, undisturbed: dict[tuple[int, int, int], float]
+) -> None:
+    one = Run(tmp_path, "--address", cluster, "--set=steps=8", "--set=on_device=true")
+    one.end()
+    assert one.totals().keys() == undisturbed.keys()
+
+
+def test_a_stage_that_first_appears_in_a_search_does_not_wait_for_its_own_slot(
+    tmp_path: Path, cluster: str
+) -> None:
+    args = ("--space", "search", "--trials", "12", "--sampler", "random", "--set=on_device=true")
+    one = Run(tmp_path, "--address", cluster, *args)
+    one.end()
+    assert len(one.totals()) == 12
+    counted = Counter(what for what, _ in one.find("stage"))
+    assert len(counted) > 2
+    assert set(counted.values()) == {1}
+
+
+def test_the_board_killed(
+    tmp_path: Path, cluster: str, undisturbed: dict[tuple[int, int, int], float]
+) -> None:
+    one = Run(
+        tmp_path, "--address", cluster, "--gpus-per-trial=0.5", "--set=steps=8", "--set=seconds=0.5"
+    )
+    one.wait_for(lambda: len(one.find("step")) >= 10)
+    boards = [
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if _command(path).startswith("ray::Board")
+    ]
+    assert len(boards) == 1
+    os.kill(boards[0], signal.SIGKILL)
+    one.end()
+    assert one.totals() == undisturbed
+
+
+def _command(path: Path) -> str:
+    try:
+        return path.read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def test_a_node_lost_with_the_values_it_holds(
+    tmp_path: Path, undisturbed: dict[tuple[int, int, int], float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("PYTHONPATH", f"{PLUGIN}{os.pathsep}{ROOT}")
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    try:
+        nodes = [made.add_node(num_cpus=1) for _ in range(2)]
+        one = Run(tmp_path, "--address", made.address, "--set=steps=8", "--set=seconds=0.3")
+        one.wait_for(lambda: len(one.find("step")) >= 30)
+        made.remove_node(nodes[0], allow_graceful=False)
+        one.end(seconds=200)
+        assert one.totals() == undisturbed
+    finally:
+        made.shutdown()
+
+
+def test_packs_are_bounded_by_memory(tmp_path: Path) -> None:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    args = ("--engine", "local", f"--set=scratch={memory // 4}", "--set=seconds=0.01")
+    one = Run(tmp_path, *args, space=MANY)
+    one.end()
+    order = [what.partition("-")[0] for what, _ in one.find("step")]
+    packs = [order[first : first + 9] for first in range(0, len(order), 9)]  # 3 trials, 3 steps
+    assert [len(set(pack)) for pack in packs] == [3, 3, 3, 3]
+
+
+def test_values_are_kept_for_later_sweeps(tmp_path: Path) -> None:
+    cache = ("--cache", str(tmp_path / "kept"), "--engine", "local")
+    first = Run(tmp_path, *cache)
+    assert "2 stages computed" in first.end()
+    kept = sorted((tmp_path / "kept").iterdir())
+    assert [path.suffix for path in kept] == [".safetensors"] * 2
+    kept[0].write_bytes(b"damaged")
+    second = Run(tmp_path, *cache, "--set=steps=4")
+    told = " ".join(second.end().split())
+    assert "read from the cache" in told
+    assert "3 stages computed" in told  # by both sweeps of this name
+    assert len(second.find("stage")) == 3  # twice, and once more for the damaged one
+    assert len(second.totals()) == 24
+    assert not list((tmp_path / "kept").glob("*.tmp"))
+
+
+def test_two_sweeps_write_one_cache_at_once(tmp_path: Path) -> None:
+    cache = ("--cache", str(tmp_path / "kept"), "--engine", "local", "--set=stage_seconds=0.3")
+    both = [Run(tmp_path, *cache, out=out) for out in ("a", "b")]
+    for one in both:
+        one.end()
+    assert both[0].totals() == both[1].totals()
+    assert len(list((tmp_path / "kept").iterdir())) == 2
+
+
+def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    one = Run(tmp_path, "--cache", str(tmp_path / "file"), "--engine", "local")
+    one.process.wait()
+    assert one.process.returncode == 2
+    assert one.process.stderr is not None
+    told = one.process.stderr.read()
+    assert str(tmp_path / "file") in told
+    assert "Traceback" not in told
+    with pytest.raises(StoreError):
+        read_sweep(str(one.out), "fragile", "s")
