@@ -17,7 +17,6 @@ from orchestrator.checkpoints import TimedStep
 from orchestrator.engine import Pack
 from tasks.contract import Column, Task, Trial
 
-
 QUIET_SECONDS = 30  # without a line, where there is no panel, before a step is told
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from tasks.contract import Advanced, Inputs, Member, State, Step, Trial, TrialError
@@ -36,22 +37,31 @@ def start(trial: Trial, inputs: Inputs, device: str) -> State:
 
 
 def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> Sequence[Advanced | Exception]:
-    """One epoch of every member; those with one training and one epoch behind them share it."""
-    trained: dict[Any, tuple[State, float] | Exception] = {}
+    """One epoch of every member; those with one training and one state share it."""
+    trained: dict[Any, list[tuple[State, tuple[State, float] | Exception]]] = {}
     results: list[Advanced | Exception] = []
     for member in pack:
         params: Params = member.trial.params
-        key = (member.trial.seed, params.training(), member.state.values.get("epoch"))
+        known = trained.setdefault((member.trial.seed, params.training()), [])
         try:
-            if key not in trained:
-                trained[key] = _train(member, device)
-            found = trained[key]
+            found = next((r for state, r in known if _is_same(state, member.state)), None)
+            if found is None:
+                found = _train(member, device)
+                known.append((member.state, found))
             if isinstance(found, Exception):
                 raise found
             results.append(_step(member.trial, *found, inputs, device))
         except Exception as error:  # one member's failure is a row, not the pack's end
             results.append(error)
     return results
+
+
+def _is_same(one: State, other: State) -> bool:
+    return one is other or (
+        one.values == other.values
+        and one.arrays.keys() == other.arrays.keys()
+        and all(torch.equal(value, other.arrays[name]) for name, value in one.arrays.items())
+    )
 
 
 def _train(member: Member, device: str) -> tuple[State, float] | Exception:

@@ -268,7 +268,7 @@ def _adamw(
     count = torch.tensor(float(step), device=values[0].device)
     torch._fused_adamw_(
         values,
-        [gradient for _, gradient in used],
+        [gradient.contiguous() for _, gradient in used],  # the kernel reads them as they lie
         means,
         squares,
         [],

@@ -1,7 +1,7 @@
 """A task that breaks on demand, and leaves a note of everything it computes.
 
-``FRAGILE_NOTES`` names a folder; each note is a file ``<kind>.<what>.<pid>.<number>``, so that a
-test can count what was computed and find the process to kill.
+The parameter ``notes`` names a folder; each note is a file ``<kind>.<what>.<pid>.<number>``, so
+that a test can count what was computed and find the process to kill.
 """
 
 from __future__ import annotations
@@ -35,9 +35,8 @@ from tasks.contract import (
 _number = itertools.count()
 
 
-def note(kind: str, what: object) -> None:
+def note(folder: str, kind: str, what: object) -> None:
     """Leave a note that this process did something."""
-    folder = os.environ.get("FRAGILE_NOTES")
     if folder:
         name = f"{kind}.{what}.{os.getpid()}.{next(_number)}-{time.monotonic_ns()}"
         (Path(folder) / name).touch()
@@ -65,19 +64,21 @@ class Params:
     """Which level breaks."""
     scratch: int = 0
     """Bytes of device memory that a member claims to need."""
+    notes: str = ""
+    """The folder of notes; none for an empty name."""
 
 
-def prepare(*, stage: int, seconds: float) -> Mapping[str, Any]:
+def prepare(*, stage: int, seconds: float, notes: str) -> Mapping[str, Any]:
     """A shared stage: a few numbers, after a while."""
-    note("stage", stage)
+    note(notes, "stage", stage)
     time.sleep(seconds)
-    note("stage-done", stage)
+    note(notes, "stage-done", stage)
     return {"numbers": np.random.default_rng(stage).normal(size=50_000)}
 
 
-def prepare_on_device(*, stage: int, seconds: float, device: str) -> Mapping[str, Any]:
+def prepare_on_device(*, stage: int, seconds: float, notes: str, device: str) -> Mapping[str, Any]:
     """The same, on a device."""
-    return prepare(stage=stage, seconds=seconds)
+    return prepare(stage=stage, seconds=seconds, notes=notes)
 
 
 class FragileTask:
@@ -110,7 +111,11 @@ class FragileTask:
         params: Params = trial.params
         return Stage(
             function=prepare_on_device if params.on_device else prepare,
-            args={"stage": params.stage, "seconds": params.stage_seconds},
+            args={
+                "stage": params.stage,
+                "seconds": params.stage_seconds,
+                "notes": params.notes,
+            },
             on_device=params.on_device,
         )
 
@@ -128,7 +133,7 @@ class FragileTask:
 
     def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
         """Nothing added up yet."""
-        note("start", trial.id)
+        note(trial.params.notes, "start", trial.id)
         return State(arrays={"total": np.zeros(1)}, values={"step": 0})
 
     def advance(
@@ -142,7 +147,7 @@ class FragileTask:
         """One number more."""
         params: Params = trial.params
         step = state.values["step"] + 1
-        note("step", f"{trial.id}-{step}")
+        note(params.notes, "step", f"{trial.id}-{step}")
         if params.fail != "no" and params.level == params.fail_level and step == 2:
             _break(params.fail)
         number = inputs[self.stage(trial)]["numbers"][params.level * 7 + step + trial.seed]
