@@ -44,9 +44,10 @@ def _linear(
 ) -> Float[Tensor, "*K B P"]:
     if weight.ndim == 2:
         return F.linear(features, weight, bias)
+    # The weights on the left: so their gradient comes as they lie, and need not be copied.
     if bias is None:
-        return torch.bmm(features, weight.mT)
-    return torch.baddbmm(bias[:, None], features, weight.mT)
+        return torch.bmm(weight, features.mT).mT
+    return torch.baddbmm(bias[:, :, None], weight, features.mT).mT
 
 
 def _attention_pooling(

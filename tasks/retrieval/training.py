@@ -22,7 +22,7 @@ from tasks.retrieval.embedding import Embedder, FrozenFeatures, backbone_weights
 from tasks.retrieval.ranks import rank_pairs, recalls
 
 MIN_TEMPERATURE = 0.01  # CLIP clamps the logit scale at 100 (Radford et al. 2021, 2.5)
-STACK_BYTES = 16 * 2**20  # of weights, gradients and moments of a stack on a processor
+STACK_BYTES = 32 * 2**20  # of weights, gradients and moments of a stack on a processor
 CHUNK = 256  # rows embedded at a time for an evaluation
 BETAS, EPSILON = (0.9, 0.999), 1e-8  # AdamW's defaults, as in the protocol
 
@@ -208,7 +208,7 @@ def _embedder(splits: Sequence[Embedder]) -> Callable[..., tuple[Tensor, Tensor]
     if len(splits) == 1:  # of any form, a whole model too
 
         def alone(weights: Any, images: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
-            own = {k: v if k.endswith(CONSTANTS) else v[0] for k, v in weights.items()}
+            own = {k: v if k.endswith(CONSTANTS) else v.squeeze(0) for k, v in weights.items()}
             return first.images(own, images[0])[None], first.texts(own, texts[0])[None]
 
         return alone
