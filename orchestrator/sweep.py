@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from rich.console import Console
@@ -82,7 +83,7 @@ class Plan:
     name: str
     planned: list[list[PlannedRow]]
 
-    @property
+    @cached_property
     def trials(self) -> list[Trial]:
         """The distinct trials of the space's rows; none, for a search."""
         return distinct_trials(self.planned)

@@ -23,6 +23,7 @@ import hashlib
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 Scalar = str | int | float | bool | None
@@ -81,7 +82,7 @@ class Source:
     fingerprint: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Trial:
     """Everything a result depends on; nothing else moves a number.
 
@@ -95,7 +96,7 @@ class Trial:
     model: Source
     data: Source
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Sixteen hex digits: equal trials have equal ids, in any process and sweep."""
         return content_id(self)
@@ -124,7 +125,7 @@ class Stage:
     on_device: bool = False
     version: str = "1"  # raise it when the function's result would change: values may be kept
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The content id: the function's name and version, its arguments and what it needs."""
         name = f"{self.function.__module__}:{self.function.__qualname__}"
