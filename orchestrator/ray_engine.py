@@ -100,12 +100,11 @@ class _Bridge:
             return  # a slot that waits, or one that tells of a pack which went on elsewhere
         pack, _ = self._out[pack_id]
         stop = self.work.record(pack, events)
-        if self.work.prunes:
-            done = {
-                e.trial_id for e in events if isinstance(e.outcome, Failure) or e.outcome.step.done
-            }
-            if stop | done:
-                ray.get(self.board.end.remote(sorted(stop | done)))
+        done = {e.trial_id for e in events if isinstance(e.outcome, Failure) or e.outcome.step.done}
+        if stop:  # the slot asks before its next step, so this must be there first
+            ray.get(self.board.end.remote(sorted(stop)))
+        if done and not over:
+            self.board.end.remote(sorted(done))
         if over:
             self._drop(pack_id)
 

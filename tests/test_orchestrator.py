@@ -325,3 +325,33 @@ def test_the_shipped_model_gives_its_recorded_scores() -> None:
     assert sum(f.stat().st_size for f in SHIPPED.iterdir()) <= 6_000_000
     for name, value in measure(SHIPPED).items():
         assert math.isclose(value, recorded[name], rel_tol=0.03), name
+
+
+def test_as_many_slots_as_there_can_be_packs() -> None:
+    from orchestrator.coordinator import most_packs
+    from orchestrator.discovery import load_task
+    from orchestrator.plan import TrialFactory
+
+    def trials(task: str, rows: list[dict[str, float]]) -> int:
+        loaded = load_task(task)
+        model, data = loaded.resolve(loaded.default_model, loaded.default_data)
+        factory = TrialFactory(task=loaded, model=model, data=data, fixed={})
+        return most_packs(loaded, [factory.trial(row, 0) for row in rows])
+
+    assert trials("retrieval", [{"lr": 1e-3}, {"lr": 1e-2}, {"lr": 1e-4}]) == 3
+    # Two trainings, one of them sampled twice.
+    rows = [{"epochs": 2}, {"epochs": 3}, {"epochs": 3, "num_samples": 8}]
+    assert trials("diffusion", rows) == 2
+
+
+def test_ids_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasks import contract
+    from tasks.contract import Source, Trial
+
+    hashed = []
+    real = contract.content_id
+    monkeypatch.setattr(contract, "content_id", lambda value: hashed.append(1) or real(value))
+    source = Source(name="x", fingerprint="x")
+    trial = Trial(task="t", version="1", params=source, seed=0, model=source, data=source)
+    assert len({trial.id for _ in range(3)}) == 1
+    assert len(hashed) == 1

@@ -7,12 +7,13 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from tasks.precision import Precision
+
 NoiseSchedule = Literal["linear", "cosine"]
 Prediction = Literal["epsilon", "v"]
 Weighting = Literal["none", "min_snr"]
 Optimiser = Literal["adam", "adamw"]
 Sampler = Literal["ancestral", "ddim", "dpm"]
-Precision = Literal["auto", "float32", "bfloat16"]
 
 #: What a trained model does not depend on: trials that differ in these alone share their training.
 SAMPLING = ("guidance", "sampler", "eta", "sampling_steps", "num_samples")
@@ -26,7 +27,7 @@ class Params:
     """Width of the U-Net; the lab has 256. >= 8."""
     attention: bool = False
     """Self-attention at the smallest resolution."""
-    epochs: int = 10
+    epochs: int = 8
     """Passes of ``draws`` images; the lab has 100. >= 1."""
     draws: int = 5000
     """Images drawn an epoch, with replacement between epochs. >= batch_size."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable, Sequence
-from pathlib import Path
 
 from tasks.contract import (
     Advanced,
@@ -22,6 +21,7 @@ from tasks.contract import (
 from tasks.datasets import concepts
 from tasks.diffusion import stages
 from tasks.diffusion.params import Params
+from tasks.precision import resolve_precision
 
 MODEL = "unet"
 
@@ -93,9 +93,7 @@ class DiffusionTask:
     def check(self, trial: Trial) -> Trial:
         """What is not read is set to its default, and the learning rate worked out."""
         params: Params = trial.params
-        precision = params.precision
-        if precision == "auto":
-            precision = "bfloat16" if computes_bfloat16() else "float32"
+        precision = resolve_precision(params.precision)
         resolved = dataclasses.replace(params.resolved(), precision=precision)
         return dataclasses.replace(trial, params=resolved)
 
@@ -126,17 +124,6 @@ class DiffusionTask:
         from tasks.diffusion import diffusion
 
         return diffusion.advance(pack, inputs, device)
-
-
-def computes_bfloat16() -> bool:
-    """Whether this machine's processor, or any NVIDIA GPU it has, computes in bfloat16."""
-    if Path("/proc/driver/nvidia/version").exists():
-        return True
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 TASK = DiffusionTask()

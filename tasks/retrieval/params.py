@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from tasks.precision import Precision
+
 Start = Literal["pretrained", "random"]
 Trainable = Literal["head", "full"]
 Head = Literal["own", "linear", "mlp"]
-Precision = Literal["float32", "bfloat16"]
 EMBED_DIM = 256  # of new heads, as BLIP's own
 
 
@@ -41,8 +42,9 @@ class Params:
     """Augment training images: random crop 0.5 to 1, flip, RandAugment(2, 5)."""
     split: str = "val"
     """The split that is evaluated after each epoch."""
-    precision: Precision = "float32"
-    """What the backbone computes in; heads, loss and weights are always float32."""
+    precision: Precision = "auto"
+    """What the backbone computes in; heads, loss and weights are always float32. auto: bfloat16
+    where the driver's machine has instructions for it, which becomes part of the trial."""
 
     def __post_init__(self) -> None:
         _one_of("start", self.start, get_args(Start))

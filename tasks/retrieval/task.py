@@ -22,6 +22,7 @@ from tasks.contract import (
 )
 from tasks.datasets import registry
 from tasks.models import families, folders
+from tasks.precision import resolve_precision
 from tasks.retrieval import stages
 from tasks.retrieval.params import EMBED_DIM, Params
 
@@ -63,6 +64,7 @@ class RetrievalTask:
     def check(self, trial: Trial) -> Trial:
         """A pretrained start needs heads, training a train split; lr is moot without epochs."""
         params = _resolve_heads(trial)
+        params = dataclasses.replace(params, precision=resolve_precision(params.precision))
         trial = dataclasses.replace(trial, params=params)
         registry.load_split(trial.data.name, params.split)
         if params.epochs:
