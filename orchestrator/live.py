@@ -139,6 +139,10 @@ class SweepView:
     def _clock(self) -> str:
         return duration(time.monotonic() - self._started)
 
+    def _computing(self) -> bool:
+        """Whether stages are done and the first steps are under way."""
+        return bool(self._num_stages) and self._stages_done >= self._num_stages
+
     def _left(self) -> str:
         remaining = self._total() - self._ended
         if not self._ended_here or remaining <= 0:
@@ -157,7 +161,7 @@ class SweepView:
             Text(f"{self._clock()}{self._left()}", style="dim"),
         )
         parts: list[RenderableType] = [head]
-        if self._phase:
+        if self._phase and not self._computing():
             parts.append(Text(self._phase, style="dim"))
         if self._num_stages and self._stages_done < self._num_stages:
             done = f"shared stages {self._stages_done}/{self._num_stages}"

@@ -221,7 +221,7 @@ class RayEngine:
     def start(self, max_packs: int | None) -> None:
         """Connect, or start Ray here; then ``num_slots`` is known."""
         options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
-        _hush()  # a live view shows what Python's logging writes to stderr
+        logging.disable(logging.CRITICAL)  # a live view shows what logging writes to stderr
         try:
             if self._address:
                 ray.init(address=self._address, **options)
@@ -234,6 +234,8 @@ class RayEngine:
             raise RequestError(
                 f"cannot reach {where}: {first}; see `ray status`, or use --engine local"
             ) from error
+        finally:
+            logging.disable(logging.NOTSET)
         _hush()
         have = ray.cluster_resources()
         gpus = have.get("GPU", 0.0)

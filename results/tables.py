@@ -135,7 +135,7 @@ def shared_work(sweep: Sweep) -> str:
     from_cache = f", {kept} read from the cache" if kept else ""
     return (
         f"Shared work: {len(computed)} {'stage' if len(computed) == 1 else 'stages'} computed in "
-        f"{_duration(sum(computed))}{from_cache}, used {uses} times; "
+        f"{_duration(sum(computed))}{from_cache}, used {'once' if uses == 1 else f'{uses} times'}; "
         f"{_duration(max(saved, 0.0))} not spent again."
     )
 
@@ -143,4 +143,4 @@ def shared_work(sweep: Sweep) -> str:
 def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from results.reading import find_sweeps, known_trials, read_sweep
 from results.statistics import estimate, is_tie, wilson
 from results.store import SweepStore, TrialResult, check_name
 from results.summary import summarise
-from results.tables import render
+from results.tables import render, shared_work
 from tasks.contract import StoreError
 
 PARAMS = {"lr": "float"}
@@ -69,7 +70,6 @@ def manifest(**more: Any) -> dict[str, Any]:
         ],
         "seeds": [0],
         "tables": [],
-        "shared": [],
     } | more
 
 
@@ -95,6 +95,21 @@ def test_equal_sample_rows_of_one_trial_are_all_kept(tmp_path: Path) -> None:
     store.write_manifest(manifest())
     sweep = read_sweep(str(tmp_path), "toy", "s")
     assert sum(row["trial_id"] == "t1" for row in sweep.samples.to_pylist()) == 2
+
+
+def test_shared_work_adds_up_over_the_runs_of_a_sweep(tmp_path: Path) -> None:
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    store.write_manifest(manifest())
+    assert shared_work(read_sweep(str(tmp_path), "toy", "s")) == ""
+    run = {"run": datetime.now(UTC), "key": "k", "label": "encode(split=val)"}
+    store.add_stages([run | {"seconds": 30.0, "uses": 8}])
+    store.add_stages([run | {"seconds": None, "uses": 2}])  # a later run, from the cache
+    sweep = read_sweep(str(tmp_path), "toy", "s")
+    assert sweep.stages.num_rows == 2
+    assert shared_work(sweep) == (
+        "Shared work: 1 stage computed in 30.0 s, 1 read from the cache, used 10 times; "
+        "4.5 min not spent again."  # nine times 30 s
+    )
 
 
 def test_a_damaged_part_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
