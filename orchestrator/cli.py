@@ -209,7 +209,10 @@ def report(
             console.rule(f"{one.manifest['task']}: {one.manifest['name']}", style="dim")
             console.print(render(one))
     else:
-        tables: list[Any] = [t for one in sweeps for t in (*summarise(one), *details(one))]
+        tables: list[Any] = []
+        for one in sweeps:
+            summaries = summarise(one)
+            tables += [*summaries, *details(one, summaries)]
         print(FORMATS[format_](tables), end="")
     return 0
 

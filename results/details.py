@@ -9,7 +9,7 @@ A row names those numbers by key:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,6 @@ from results.summary import (
     format_interval,
     format_plain,
     format_value,
-    summarise,
 )
 
 
@@ -48,11 +47,11 @@ class _Number:
     theirs: str
 
 
-def details(sweep: Sweep) -> list[DetailTable]:
-    """For each table, the report's further numbers, and then those published elsewhere."""
+def details(sweep: Sweep, tables: Sequence[SummaryTable]) -> list[DetailTable]:
+    """For each of a sweep's tables the report's further numbers, then published ones."""
     found: list[DetailTable] = []
-    planned = sweep.manifest["tables"]
-    for table, plan in zip(summarise(sweep), planned, strict=False):
+    planned = sweep.manifest["tables"]  # none of a grid or a search
+    for table, plan in zip(tables, planned, strict=False):
         report = {id(row): row.other_reported for row in table.rows}
         found += _detail(sweep, table, report, "report", "further numbers", "")
         published = {id(row): row.other_published for row in table.rows}

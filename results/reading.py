@@ -47,9 +47,13 @@ class Sweep:
         """The shared work, one row a run and stage."""
         return self._read("stages")
 
+    @cached_property
+    def _rows(self) -> list[dict[str, Any]]:
+        return list(self.trials.to_pylist())
+
     def rows(self) -> list[dict[str, Any]]:
         """The trials as plain rows."""
-        return list(self.trials.to_pylist())
+        return list(self._rows)
 
     def _read(self, table: str) -> pa.Table:
         for _ in range(_ATTEMPTS):

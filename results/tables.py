@@ -84,9 +84,10 @@ def _param(column: Mapping[str, Any]) -> str:
 def render(sweep: Sweep) -> RenderableType:
     """Everything ``report`` prints of one sweep."""
     parts: list[RenderableType] = []
-    for table in summarise(sweep):
+    tables = summarise(sweep)
+    for table in tables:
         parts += [Text(), SummaryView(table)]
-    for detail in details(sweep):
+    for detail in details(sweep, tables):
         parts += [Text(), Text(detail.title, style="bold"), _render_detail(detail)]
         parts += [Text(line, style="dim") for line in detail.caption]
     failed = [row for row in sweep.rows() if row["status"] == "failed"]

@@ -22,6 +22,7 @@ from results.details import details
 from results.pictures import contact_sheet, half_blocks
 from results.reading import Sweep, read_sweep
 from results.show import pictures_of, render_trial
+from results.summary import summarise
 from tasks.datasets import concepts
 
 ROOT = Path(__file__).parents[1]
@@ -53,7 +54,7 @@ def sweep(out: Path) -> Sweep:
 
 
 def test_the_reports_numbers_stand_beside_ours(sweep: Sweep) -> None:
-    report, published = details(sweep)
+    report, published = details(sweep, summarise(sweep))
     assert report.headings == ["what", "ours", "95 %", "report"]
     row = sweep.rows()[0]
     told = {cells[0]: cells[1:] for cells in report.rows}
