@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow.fs
 
-from tasks.contract import State, Step
+from tasks.contract import State, Step, StoreError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,15 +98,18 @@ class Checkpoints:
         filesystem, folder = self._open()
         path = f"{folder}/{trial_id}.safetensors"
         blob = encode(state, steps)
-        if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
-            os.makedirs(folder, exist_ok=True)
-            beside = f"{path}.{os.getpid()}.tmp"
-            with open(beside, "wb") as file:
-                file.write(blob)
-            os.replace(beside, path)
-        else:
-            with filesystem.open_output_stream(path) as stream:
-                stream.write(blob)
+        try:
+            if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
+                os.makedirs(folder, exist_ok=True)
+                beside = f"{path}.{os.getpid()}.tmp"
+                with open(beside, "wb") as file:
+                    file.write(blob)
+                os.replace(beside, path)
+            else:
+                with filesystem.open_output_stream(path) as stream:
+                    stream.write(blob)
+        except OSError as error:
+            raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
 
     def load(self, trial_id: str, device: str) -> tuple[State, list[TimedStep]] | None:
         """The trial's last checkpoint; None if there is none, or none that can be read."""

@@ -6,6 +6,7 @@ them step by step and hands every event back. Resume, pruning and separate failu
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import time
@@ -157,7 +158,8 @@ def run_pack(
             state, step = result
             timed = TimedStep(step=step, seconds=seconds)
             history[trial_id].append(timed)
-            if not step.done:
+            # What is not finite has failed: it must leave no checkpoint to go on from.
+            if not step.done and all(math.isfinite(value) for value in step.metrics.values()):
                 checkpoints.save(trial_id, state, history[trial_id])
                 going.append(Member(trial=member.trial, state=state))
             events.append(Event(trial_id=trial_id, outcome=timed))

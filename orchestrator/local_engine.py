@@ -35,12 +35,16 @@ class LocalEngine:
             self._run(pack, work, stages, device)
 
     def _run(self, pack: Pack, work: Work, stages: LocalStages, device: str) -> None:
-        try:
-            inputs = stages.inputs(pack.trials)
-        except Exception as error:
-            work.fail_pack(pack, failure(error))
-            return
-        steps = run_pack(work.task, pack.trials, inputs, device, work.checkpoints)
+        trials = []
+        for trial in pack.trials:
+            try:
+                stages.inputs([trial])
+            except Exception as error:  # of those that need this stage alone
+                work.fail_pack(Pack(id=pack.id, trials=(trial,)), failure(error))
+            else:
+                trials.append(trial)
+        inputs = stages.inputs(trials)
+        steps = run_pack(work.task, trials, inputs, device, work.checkpoints)
         try:
             events = next(steps)
             while not work.should_halt():

@@ -18,7 +18,7 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import orchestrator.ray_settings  # noqa: F401  before Ray
@@ -55,13 +55,16 @@ class _Bridge:
         self._broken_starts = 0
         self._looked = time.monotonic()
         self._closed = False
+        self.error: Exception | None = None  # ends the sweep, and is raised after it
         self.number = next(self._number)
         self.live[self.number] = self
 
     def is_over(self) -> bool:
         """Whether nothing is left for any slot; then nobody waits any more."""
-        over = self.work.should_halt() or (
-            not self._waiting and not self._out and self.work.is_over()
+        over = (
+            self.error is not None
+            or self.work.should_halt()
+            or (not self._waiting and not self._out and self.work.is_over())
         )
         if over and not self._closed:
             self._closed = True
@@ -86,12 +89,25 @@ class _Bridge:
             error, refs = self.stages.failed(stages), self.stages.refs(stages)
             if error is not None:
                 self._waiting.remove(item)
-                self.work.fail_pack(pack, error)
+                self._fail_those_that_need(pack)
             elif refs is not None:
                 self._waiting.remove(item)
                 self._out[pack.id] = (pack, refs)
                 self.board.offer.remote(pack.id, pack.trials, refs)
         self._look_at_board()
+
+    def _fail_those_that_need(self, pack: Pack) -> None:
+        """Members whose stages failed have failed too; the others wait for theirs."""
+        going = []
+        for trial in pack.trials:
+            error = self.stages.failed(self.work.task.stages(trial))
+            if error is None:
+                going.append(trial)
+            else:
+                self.work.fail_pack(Pack(id=pack.id, trials=(trial,)), error)
+        if going:
+            rest = Pack(id=pack.id, trials=tuple(going))
+            self._waiting.append((rest, needed_stages(self.work.task, going)))
 
     def told(self, pack_id: int | None, events: Sequence[Event], over: bool) -> None:
         """A slot tells of its pack."""
@@ -158,18 +174,26 @@ class _Callback(tune.Callback):  # type: ignore[misc]
         self._number = number
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        _Bridge.live[self._number].feed()
+        self._guarded(lambda bridge: bridge.feed())
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        bridge = _Bridge.live[self._number]
         events = result.pop("events", [])  # before Tune keeps the result
-        bridge.told(result["pack"], events, result["over"])
-        bridge.feed()
+        self._guarded(lambda bridge: bridge.told(result["pack"], events, result["over"]))
+        self._guarded(lambda bridge: bridge.feed())
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        _Bridge.live[self._number].lost(trial.trial_id)
+        self._guarded(lambda bridge: bridge.lost(trial.trial_id))
+
+    def _guarded(self, act: Callable[[_Bridge], None]) -> None:
+        """Tune would wrap an error's traceback in its own: it is kept, and raised after the end."""
+        bridge = _Bridge.live[self._number]
+        if bridge.error is None:
+            try:
+                act(bridge)
+            except Exception as error:
+                bridge.error = error
 
 
 class _Halt(tune.Stopper):  # type: ignore[misc]
@@ -284,6 +308,8 @@ class RayEngine:
                 ),
             )
             tuner.fit()
+            if bridge.error is not None:
+                raise bridge.error
         finally:
             del _Bridge.live[bridge.number]
             shutil.rmtree(scratch, ignore_errors=True)

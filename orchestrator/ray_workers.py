@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Generator, Sequence
@@ -16,9 +17,9 @@ from ray import tune
 
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.discovery import load_task
-from orchestrator.engine import Event, Failure, pick_device, run_pack
+from orchestrator.engine import Event, Failure, failure, pick_device, run_pack
 from orchestrator.stages import StageCache, compute
-from tasks.contract import Stage, Trial
+from tasks.contract import Stage, StoreError, Trial
 from tasks.memory import keep_freed_memory
 
 PATIENCE = 1.0  # seconds that a slot waits for a pack before it tells Tune that it lives
@@ -65,12 +66,13 @@ class Board:
                 await asyncio.wait_for(self._news.wait(), patience)
             except TimeoutError:
                 return None
-        if not self._offered:
-            return None  # another slot was quicker
-        pack = self._offered.popleft()
-        self._held[slot] = pack
-        trials, refs = self._packs[pack]
-        return pack, tuple(t for t in trials if t.id not in self._ended), refs
+        while self._offered:
+            pack = self._offered.popleft()
+            if pack in self._packs:  # and not dropped since
+                self._held[slot] = pack
+                trials, refs = self._packs[pack]
+                return pack, tuple(t for t in trials if t.id not in self._ended), refs
+        return None  # another slot was quicker
 
     async def close(self) -> None:
         """No pack will come any more: nobody need wait for one."""
@@ -109,7 +111,8 @@ def compute_stage(stage: Stage, threads: int, cache: StageCache, *needs: Any) ->
     began = time.perf_counter()
     value = compute(stage, needs, pick_device() if stage.on_device else "cpu")
     seconds = time.perf_counter() - began
-    cache.save(stage, value)
+    with contextlib.suppress(StoreError):  # the value is there, though it cannot be kept
+        cache.save(stage, value)
     return value, seconds
 
 
@@ -151,7 +154,12 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
             return {"pack": None, "events": [], "over": False}
         events: list[Event] = []
         while self._steps is not None:
-            events += self._advance()
+            try:
+                events += self._advance()
+            except Exception as error:  # outside of the task, such as a checkpoint's full disk
+                told = failure(error)
+                events += [Event(trial_id=trial_id, outcome=told) for trial_id in self._going]
+                self._steps = None
             if self._prunes or time.perf_counter() - began > RESULT_SECONDS:
                 break  # what prunes hears of each step before the next
         return {"pack": self._pack, "events": events, "over": self._steps is None}

@@ -6,6 +6,7 @@ never pickle, written beside and renamed, so that two processes may write one va
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -128,7 +129,8 @@ class LocalStages:
                 began = time.perf_counter()
                 value = compute(stage, needs, self._device)
                 self._work.stage_done(stage, time.perf_counter() - began)
-                self._work.cache.save(stage, value)
+                with contextlib.suppress(StoreError):  # it is there, though it cannot be kept
+                    self._work.cache.save(stage, value)
             else:
                 self._work.stage_done(stage, None)
             self._values[stage.key] = value

@@ -148,7 +148,10 @@ class AdaptiveStudy:
                 configuration.pruned = configuration.asked.should_prune()
                 stop = stop or configuration.pruned
         if stop:
-            self._queue = deque(t for t in self._queue if not self._is_pruned(t))
+            queued = list(self._queue)
+            self._queue = deque(t for t in queued if not self._is_pruned(t))
+            for left in {t.id for t in queued} - {t.id for t in self._queue}:
+                del self._by_trial[left]  # asked for again, it is to run
         return stop
 
     def _is_pruned(self, trial: Trial) -> bool:

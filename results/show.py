@@ -159,6 +159,7 @@ class _Steps:
         self._last = [name for name, number in told.items() if number and name not in often]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        number, view = 0, self._table([])
         for number in range(len(self._often), 0, -1):
             view = self._table(self._often[:number])
             wanted = Measurement.get(console, options.update(width=10_000), view).maximum

@@ -1,8 +1,8 @@
 """One sweep's folder: ``sweep.json`` and Parquet parts, each durable before it is counted.
 
     <root>/<task>/<name>/sweep.json
-    <root>/<task>/<name>/{trials,steps,samples}/<content of its trials>.parquet
-    <root>/<task>/<name>/stages/<run>.parquet          the shared work of each run
+    <root>/<task>/<name>/{trials,steps,samples}/<time>-<content of its trials>-<draw>.parquet
+    <root>/<task>/<name>/stages/<time>-run-<draw>.parquet    the shared work of each run
 
 A part is written beside its name and renamed (one put on an object store), the trials table last:
 a trial is there when its row is, and its steps and samples are there before. Readers take the union
@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import re
+import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ class SweepStore:
     def add(self, results: Sequence[TrialResult]) -> None:
         """Make trials durable; when this returns they are counted."""
         ids = sorted(str(result.trial["trial_id"]) for result in results)
-        name = f"{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:16]}-{uuid.uuid4().hex[:8]}"
+        name = _part_name(hashlib.sha256(" ".join(ids).encode()).hexdigest()[:16])
         columns = {
             "steps": to_columns(row for result in results for row in result.steps),
             "samples": _join(results),
@@ -98,7 +99,7 @@ class SweepStore:
 
     def add_tables(self, tables: Mapping[str, pa.Table]) -> None:
         """The same for tables read from another sweep."""
-        name = f"reused-{uuid.uuid4().hex[:16]}"
+        name = _part_name("reused")
         for table in TABLES:
             if table in tables and tables[table].num_rows:
                 self._write(table, name, tables[table])
@@ -107,7 +108,7 @@ class SweepStore:
         """The shared work of one run, a row a stage."""
         if rows:
             columns = to_columns(rows)
-            self._write("stages", uuid.uuid4().hex[:16], to_table("stages", columns, {}))
+            self._write("stages", _part_name("run"), to_table("stages", columns, {}))
 
     def compact(self) -> None:
         """Many small parts into one a table; safe to be killed at any moment.
@@ -116,6 +117,7 @@ class SweepStore:
         and samples go after trials would, in the order that keeps every counted trial whole.
         """
         for table in TABLES:
+            name = _part_name("compacted")  # before the parts are listed: later ones are newer
             parts = list_parts(self.filesystem, f"{self.path}/{table}")
             if len(parts) < 2:
                 continue
@@ -127,7 +129,7 @@ class SweepStore:
             if len(tables) < len(parts):
                 continue  # a damaged part stays where it is, to be named and looked at
             whole = union(table, tables)
-            self._write(table, f"compacted-{uuid.uuid4().hex[:16]}", whole)
+            self._write(table, name, whole)
             for part in parts:
                 with contextlib.suppress(FileNotFoundError):  # another driver compacts as well
                     self.filesystem.delete_file(part)
@@ -138,6 +140,11 @@ class SweepStore:
         pq.write_table(rows, sink, compression="zstd")
         blob = sink.getvalue().to_pybytes()
         put(self.filesystem, f"{self.path}/{table}/{name}.parquet", blob)
+
+
+def _part_name(what: str) -> str:
+    """Names sort in the order of time: of two parts with one trial the later one is right."""
+    return f"{time.time_ns():020d}-{what}-{uuid.uuid4().hex[:8]}"
 
 
 def put(filesystem: pyarrow.fs.FileSystem, path: str, blob: bytes) -> None:

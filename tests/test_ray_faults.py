@@ -178,6 +178,36 @@ def test_a_failed_trial_is_a_row_and_the_others_go_on(
     assert len(one.totals()) == 5
 
 
+@pytest.mark.parametrize("engine", ["ray", "local"])
+def test_a_failed_stage_fails_those_alone_that_need_it(
+    tmp_path: Path, cluster: str, engine: str
+) -> None:
+    where = ("--address", cluster) if engine == "ray" else ("--engine", "local")
+    one = Run(tmp_path, *where, "--set=fail=stage")
+    assert "this stage was told to break" in one.end(status=1)
+    assert {stage for _, stage, _ in one.totals()} == {0}
+    assert len(one.totals()) == 6
+
+
+def test_what_is_not_finite_leaves_no_checkpoint(tmp_path: Path, cluster: str) -> None:
+    slow = ("--set=seconds=0.1", "--set=steps=6", "--set=stage=0")
+    one = Run(tmp_path, "--address", cluster, "--set=fail=nan", *slow)
+    one.end(status=1)
+    assert not list((one.out / ".checkpoints").glob("*.safetensors"))
+
+
+def test_results_that_cannot_be_written_are_said_in_a_line(tmp_path: Path, cluster: str) -> None:
+    one = Run(tmp_path, "--address", cluster, "--set=seconds=0.2", "--set=steps=8")
+    one.wait_for(lambda: bool(one.find("step")))
+    folder = one.out / "fragile" / "s" / "steps"
+    folder.rmdir()
+    folder.write_text("in the way")
+    told = one.process.communicate(timeout=120)
+    assert one.process.returncode == 2, told
+    assert "cannot write" in told[1]
+    assert "Traceback" not in told[0] + told[1]
+
+
 def test_stages_and_slots_share_one_gpu_without_a_deadlock(
     tmp_path: Path, cluster: str, undisturbed: dict[tuple[int, int, int], float]
 ) -> None:

@@ -84,6 +84,24 @@ def test_pandas_reads_the_tables_as_they_stand(tmp_path: Path) -> None:
     assert sorted(pd.read_parquet(Path(store.path) / "trials")["trial_id"]) == ["t1", "t2", "t3"]
 
 
+@pytest.mark.parametrize("compact", [False, True])
+def test_of_two_parts_with_one_trial_the_later_is_right(tmp_path: Path, compact: bool) -> None:
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    store.write_manifest(manifest())
+    for lr in (0.1, 0.2, 0.3, 0.4):  # names drawn at random must not decide
+        store.add([result(1, lr=lr, hits=int(10 * lr))])
+        if compact:
+            store.add([result(2, lr=lr)])
+            store.compact()
+    sweep = read_sweep(str(tmp_path), "toy", "s")
+    (row,) = [row for row in sweep.rows() if row["trial_id"] == "t1"]
+    assert row["param.lr"] == 0.4
+    samples = [s for s in sweep.samples.to_pylist() if s["trial_id"] == "t1"]
+    expected = result(1, lr=0.4, hits=4).samples
+    assert expected is not None
+    assert [s["rank"] for s in samples] == list(expected["rank"])
+
+
 def test_equal_sample_rows_of_one_trial_are_all_kept(tmp_path: Path) -> None:
     store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
     twice = TrialResult(

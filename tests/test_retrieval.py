@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -188,6 +189,30 @@ def test_a_nan_in_one_member_hurts_no_other() -> None:
             [s.metrics["loss"] for s in alone],  # type: ignore[union-attr]
             rel=1e-4,
         )
+
+
+def test_embeddings_that_are_not_finite_are_no_perfect_score() -> None:
+    trial = make_trial(start="random", epochs=0)
+    inputs = make_inputs(trial)
+    state = training.start(trial, inputs, "cpu")
+    state.arrays["weight.image.weight"][0, 0] = float("nan")
+    (result,) = training.advance([Member(trial=trial, state=state)], inputs, "cpu")
+    assert isinstance(result, TrialError)
+    assert "not finite" in str(result)
+
+
+def test_a_stack_that_breaks_goes_on_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = [make_trial(start="random", epochs=1, lr=lr) for lr in (1e-2, 1e-3)]
+    inputs = make_inputs(trials[0])
+    real = training.train_epoch
+
+    def no_room(stack: list[Member], *args: Any) -> Any:
+        if len(stack) > 1:
+            raise MemoryError("no room for two")
+        return real(stack, *args)
+
+    monkeypatch.setattr(training, "train_epoch", no_room)
+    assert all(isinstance(steps, list) for steps in run(trials, inputs))
 
 
 @pytest.mark.parametrize("learn", [False, True])

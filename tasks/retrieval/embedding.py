@@ -51,16 +51,25 @@ class Embedder(Protocol):
 
 
 def open_split(
-    trial: Trial, split: str, draw: tuple[int, int] | None, inputs: Inputs, device: str
+    trial: Trial,
+    split: str,
+    draw: tuple[int, int] | None,
+    inputs: Inputs,
+    device: str,
+    held: dict[int, Tensor] | None = None,
 ) -> Embedder:
-    """The split over the trial's frozen features, or through its own whole model."""
+    """The split over the trial's frozen features, or through its own whole model.
+
+    ``held`` are features that are on the device already, by the ``id`` of their array.
+    """
+    held = {} if held is None else held
     if trial.params.trainable == "full":
         return _WholeModel.open(trial, split, draw, device)
     texts = inputs[stages.texts_stage(trial, split)]
     images = inputs[stages.images_stage(trial, split, draw)]["features"]
     return FrozenFeatures(
-        image_features=_tensor(images, device),
-        text_features=_tensor(texts["features"], device),
+        image_features=_tensor(images, device, held),
+        text_features=_tensor(texts["features"], device, held),
         row=texts["row"],
         owner=texts["owner"],
     )
@@ -145,6 +154,8 @@ def _backbone(weights: Weights, side: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 
 
-def _tensor(array: Array, device: str) -> Tensor:
-    # from_dlpack reads a read-only array without a copy and without a warning.
-    return torch.from_dlpack(array).to(device)
+def _tensor(array: Array, device: str, held: dict[int, Tensor]) -> Tensor:
+    if id(array) not in held:
+        # from_dlpack reads a read-only array without a copy and without a warning.
+        held[id(array)] = torch.from_dlpack(array).to(device)
+    return held[id(array)]

@@ -76,10 +76,7 @@ def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> list[Advance
     """One epoch of every member and its evaluation; with no epochs at all, the evaluation alone."""
     trained: dict[str, tuple[State, float | None] | Exception] = {}
     for stack in make_stacks([m for m in pack if m.trial.params.epochs], device):
-        try:
-            found: Sequence[Any] = train_epoch(stack, inputs, device)
-        except Exception as error:
-            found = [error] * len(stack)
+        found = _train(stack, inputs, device)
         trained |= {m.trial.id: each for m, each in zip(stack, found, strict=True)}
     results: list[Advanced | Exception] = []
     for member in pack:
@@ -91,6 +88,18 @@ def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> list[Advance
         except Exception as error:  # one member's failure is a row, not the pack's end
             results.append(error)
     return results
+
+
+def _train(
+    stack: Sequence[Member], inputs: Inputs, device: str
+) -> Sequence[tuple[State, float] | Exception]:
+    """A stack's epoch; where it breaks as a whole, each member's alone."""
+    try:
+        return train_epoch(stack, inputs, device)
+    except Exception as error:
+        if len(stack) == 1:
+            return [error]
+        return [_train([member], inputs, device)[0] for member in stack]
 
 
 def _step(
@@ -140,8 +149,9 @@ def train_epoch(
 ) -> list[tuple[State, float] | TrialError]:
     """One epoch of a stack: each member's next state and mean loss."""
     epochs = [member.state.values["epoch"] + 1 for member in stack]
+    held: dict[int, Tensor] = {}  # features on the device, once for all members
     splits = [
-        open_split(m.trial, "train", stages.training_draw(m.trial, epoch), inputs, device)
+        open_split(m.trial, "train", stages.training_draw(m.trial, epoch), inputs, device, held)
         for m, epoch in zip(stack, epochs, strict=True)
     ]
     embed = _embedder(splits)
@@ -289,6 +299,8 @@ def _evaluate(
 ) -> tuple[dict[str, float], dict[str, Any]]:
     image = _embed_all(split.images, weights, split.num_images)
     text = _embed_all(split.texts, weights, split.num_texts)
+    if not (np.isfinite(image).all() and np.isfinite(text).all()):
+        raise TrialError("an embedding is not finite: lower lr, or see to the model's weights")
     i2t, t2i = rank_pairs(image, text[split.row], split.owner)
     samples = {
         "direction": ["i2t"] * len(i2t) + ["t2i"] * len(t2i),

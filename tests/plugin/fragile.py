@@ -58,8 +58,8 @@ class Params:
     """Sleep of that stage. >= 0."""
     on_device: bool = False
     """Whether the stage asks for the device."""
-    fail: Literal["no", "raise", "nan", "exit", "memory"] = "no"
-    """How the trial with ``level == fail_level`` breaks, at its second step."""
+    fail: Literal["no", "raise", "nan", "exit", "memory", "stage"] = "no"
+    """How the trial with ``level == fail_level`` breaks, at its second step; or stage 1 does."""
     fail_level: int = 1
     """Which level breaks."""
     scratch: int = 0
@@ -68,17 +68,21 @@ class Params:
     """The folder of notes; none for an empty name."""
 
 
-def prepare(*, stage: int, seconds: float, notes: str) -> Mapping[str, Any]:
+def prepare(*, broken: bool, stage: int, seconds: float, notes: str) -> Mapping[str, Any]:
     """A shared stage: a few numbers, after a while."""
     note(notes, "stage", stage)
     time.sleep(seconds)
+    if broken:
+        raise ValueError("this stage was told to break")
     note(notes, "stage-done", stage)
     return {"numbers": np.random.default_rng(stage).normal(size=50_000)}
 
 
-def prepare_on_device(*, stage: int, seconds: float, notes: str, device: str) -> Mapping[str, Any]:
+def prepare_on_device(
+    *, broken: bool, stage: int, seconds: float, notes: str, device: str
+) -> Mapping[str, Any]:
     """The same, on a device."""
-    return prepare(stage=stage, seconds=seconds, notes=notes)
+    return prepare(broken=broken, stage=stage, seconds=seconds, notes=notes)
 
 
 class FragileTask:
@@ -112,6 +116,7 @@ class FragileTask:
         return Stage(
             function=prepare_on_device if params.on_device else prepare,
             args={
+                "broken": params.fail == "stage" and params.stage == 1,
                 "stage": params.stage,
                 "seconds": params.stage_seconds,
                 "notes": params.notes,
@@ -124,8 +129,8 @@ class FragileTask:
         return [self.stage(trial)]
 
     def pack_key(self, trial: Trial) -> Hashable:
-        """Trials of one stage."""
-        return trial.params.stage
+        """Trials of one stage; all together where a stage breaks."""
+        return 0 if trial.params.fail == "stage" else trial.params.stage
 
     def num_bytes(self, trial: Trial) -> int:
         """As told."""
