@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow.fs
 
+from results.store import open_root
 from tasks.contract import State, Step, StoreError
 
 
@@ -87,15 +88,9 @@ class Checkpoints:
     def __init__(self, uri: str) -> None:
         self.uri = uri
 
-    def _open(self) -> tuple[pyarrow.fs.FileSystem, str]:
-        if "://" in self.uri:
-            filesystem, path = pyarrow.fs.FileSystem.from_uri(self.uri)
-            return filesystem, path
-        return pyarrow.fs.LocalFileSystem(), os.path.abspath(self.uri)
-
     def save(self, trial_id: str, state: State, steps: Sequence[TimedStep]) -> None:
         """Replace the trial's checkpoint whole: written beside, then renamed (or one put)."""
-        filesystem, folder = self._open()
+        filesystem, folder = open_root(self.uri)
         path = f"{folder}/{trial_id}.safetensors"
         blob = encode(state, steps)
         try:
@@ -113,7 +108,7 @@ class Checkpoints:
 
     def load(self, trial_id: str, device: str) -> tuple[State, list[TimedStep]] | None:
         """The trial's last checkpoint; None if there is none, or none that can be read."""
-        filesystem, folder = self._open()
+        filesystem, folder = open_root(self.uri)
         try:
             with filesystem.open_input_stream(f"{folder}/{trial_id}.safetensors") as stream:
                 blob = stream.read()
@@ -125,7 +120,7 @@ class Checkpoints:
 
     def drop(self, trial_id: str) -> None:
         """Delete the trial's checkpoint, if there is one."""
-        filesystem, folder = self._open()
+        filesystem, folder = open_root(self.uri)
         try:
             filesystem.delete_file(f"{folder}/{trial_id}.safetensors")
         except (FileNotFoundError, OSError):

@@ -46,7 +46,7 @@ class _Bridge:
     live: ClassVar[dict[int, _Bridge]] = {}
 
     def __init__(self, work: Work, board: Any, stages: RayStages, num_slots: int) -> None:
-        self.work, self.board, self.stages, self.num_slots = work, board, stages, num_slots
+        self.work, self.board, self.stages = work, board, stages
         # A list keeps a pack ready for each slot; a search should know all it can when it asks.
         self._most = num_slots if work.prunes else 2 * num_slots
         self._waiting: list[tuple[Pack, list[Stage]]] = []  # for their stages
@@ -296,7 +296,7 @@ class RayEngine:
             slot = {"cpu": self._cpus, "gpu": self._gpus * (1 - STAGE_SHARE)}
             tuner = tune.Tuner(
                 tune.with_resources(trainable, slot),
-                tune_config=tune.TuneConfig(num_samples=self.num_slots, reuse_actors=False),
+                tune_config=tune.TuneConfig(num_samples=self.num_slots),
                 run_config=tune.RunConfig(
                     name="sweep",
                     storage_path=scratch,

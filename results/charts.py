@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow.compute as pc
-
 from results.reading import Sweep
 from results.summary import format_plain
 from tasks.contract import RequestError
@@ -25,20 +23,12 @@ class Chart:
     lines: dict[str, Points] = field(default_factory=dict)
 
 
-def steps_of(sweep: Sweep, trial: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A trial's steps, in order."""
-    if not sweep.steps.num_rows:
-        return []
-    rows = sweep.steps.filter(pc.equal(sweep.steps["trial_id"], trial["trial_id"]))
-    return sorted(rows.to_pylist(), key=lambda row: row["at"])
-
-
 def trial_charts(sweep: Sweep, trial: Mapping[str, Any]) -> list[Chart]:
-    """The main metric's chart, and those that the task's columns name; two points at least."""
-    steps = steps_of(sweep, trial)
+    """The main metric's chart, then those that the task's columns name; two points at least."""
+    steps = sweep.steps_of(trial["trial_id"])
     main = f"metric.{sweep.manifest['metric']['name']}"
     charts: dict[str, Chart] = {}
-    for column in sweep.manifest["columns"]:
+    for column in sorted(sweep.manifest["columns"], key=lambda column: column["key"] != main):
         name = column.get("chart") or (column["label"] if column["key"] == main else "")
         points = _points(steps, column)
         if not name or len(points) < 2:
@@ -46,11 +36,11 @@ def trial_charts(sweep: Sweep, trial: Mapping[str, Any]) -> list[Chart]:
         unit = " %" if column["format"] == "percent" else ""
         chart = Chart(label=f"{name}{unit}", log=column.get("log", False))
         charts.setdefault(name, chart).lines[column["label"]] = points
-    return sorted(charts.values(), key=lambda chart: main not in chart.lines)
+    return list(charts.values())
 
 
 def sweep_charts(sweep: Sweep, trials: Sequence[Mapping[str, Any]]) -> list[Chart]:
-    """Of each trial the chart that it would show first, a line a trial.
+    """Each chart that has one line of a trial, with a line for every trial.
 
     Raises:
         RequestError: if none of them has made two steps.

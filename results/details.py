@@ -11,11 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from results.reading import Sweep
 from results.statistics import estimate
@@ -52,9 +49,9 @@ def details(sweep: Sweep, tables: Sequence[SummaryTable]) -> list[DetailTable]:
     found: list[DetailTable] = []
     planned = sweep.manifest["tables"]  # none of a grid or a search
     for table, plan in zip(tables, planned, strict=False):
-        report = {id(row): row.other_reported for row in table.rows}
+        report = [row.other_reported for row in table.rows]
         found += _detail(sweep, table, report, "report", "further numbers", "")
-        published = {id(row): row.other_published for row in table.rows}
+        published = [row.other_published for row in table.rows]
         source = plan.get("source", "")
         found += _detail(sweep, table, published, "published", "beside a paper", source)
     return found
@@ -63,18 +60,18 @@ def details(sweep: Sweep, tables: Sequence[SummaryTable]) -> list[DetailTable]:
 def _detail(
     sweep: Sweep,
     table: SummaryTable,
-    theirs: Mapping[int, Mapping[str, float]],
+    theirs: Sequence[Mapping[str, float]],  # of each row of the table
     who: str,
     what: str,
     source: str,
 ) -> list[DetailTable]:
     rows = []
-    for row in table.rows:
+    for row, wanted in zip(table.rows, theirs, strict=True):
         params = [
             f"{c['label']} {format_plain(row.params[c['key'].removeprefix('param.')])}"
             for c in table.params
         ]
-        numbers = [_ours(sweep, row, key, value) for key, value in theirs[id(row)].items()]
+        numbers = [_ours(sweep, row, key, value) for key, value in wanted.items()]
         if who == "published" and not any(number.ours != "-" for number in numbers):
             continue  # a paper's curve says nothing beside a row that has none
         rows += [[", ".join(params), n.label, n.ours, n.interval, n.theirs] for n in numbers]
@@ -133,9 +130,5 @@ def _ours(sweep: Sweep, row: SummaryRow, key: str, theirs: float) -> _Number:
 
 def _curve(sweep: Sweep, trial_id: str, name: str) -> dict[int, float]:
     """A metric of a trial by step."""
-    steps: Any = sweep.steps
-    if not steps.num_rows or f"metric.{name}" not in steps.column_names:
-        return {}
-    steps = steps.filter(pc.equal(steps["trial_id"], pa.scalar(trial_id)))
-    values = zip(steps["at"].to_pylist(), steps[f"metric.{name}"].to_pylist(), strict=True)
+    values = ((row["at"], row.get(f"metric.{name}")) for row in sweep.steps_of(trial_id))
     return {at: value for at, value in values if value is not None}

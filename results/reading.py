@@ -47,6 +47,13 @@ class Sweep:
         """The shared work, one row a run and stage."""
         return self._read("stages")
 
+    def steps_of(self, trial_id: str) -> list[dict[str, Any]]:
+        """A trial's steps, in order."""
+        if not self.steps.num_rows:
+            return []
+        rows = self.steps.filter(pc.equal(self.steps["trial_id"], trial_id))
+        return sorted(rows.to_pylist(), key=lambda row: row["at"])
+
     @cached_property
     def _rows(self) -> list[dict[str, Any]]:
         return list(self.trials.to_pylist())

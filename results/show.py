@@ -14,7 +14,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from results.charts import Chart, steps_of, trial_charts
+from results.charts import Chart, trial_charts
 from results.figures import terminal_chart
 from results.pictures import half_blocks
 from results.reading import Sweep
@@ -121,7 +121,7 @@ def render_trial(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [_facts(facts)]
     if trial["status"] == "failed":
         parts += [Text(), Text(trial["reason"] or "", style="bold red"), Text(trial["log"] or "")]
-    steps = steps_of(sweep, trial)
+    steps = sweep.steps_of(trial["trial_id"])
     if steps:
         parts += [Text(), _Steps(steps, sweep.manifest)]
     for chart in trial_charts(sweep, trial):

@@ -1,7 +1,7 @@
 """One sweep's folder: ``sweep.json`` and Parquet parts, each durable before it is counted.
 
     <root>/<task>/<name>/sweep.json
-    <root>/<task>/<name>/{trials,steps,samples}/<time>-<content of its trials>-<draw>.parquet
+    <root>/<task>/<name>/{trials,steps,samples}/<time>-<what>-<draw>.parquet
     <root>/<task>/<name>/stages/<time>-run-<draw>.parquet    the shared work of each run
 
 A part is written beside its name and renamed (one put on an object store), the trials table last:
@@ -12,7 +12,6 @@ of the parts, so two writers cannot hurt each other.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -86,8 +85,7 @@ class SweepStore:
 
     def add(self, results: Sequence[TrialResult]) -> None:
         """Make trials durable; when this returns they are counted."""
-        ids = sorted(str(result.trial["trial_id"]) for result in results)
-        name = _part_name(hashlib.sha256(" ".join(ids).encode()).hexdigest()[:16])
+        name = _part_name("trials")
         columns = {
             "steps": to_columns(row for result in results for row in result.steps),
             "samples": _join(results),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -94,6 +95,13 @@ def test_charts_of_loss_and_of_accuracy_along_training(sweep: Sweep) -> None:
     learning = charts["accuracy, all three attributes right %"]
     assert len(learning.lines) == 8
     assert all([at for at, _ in line] == [2, 4] for line in learning.lines.values())
+
+
+def test_the_main_metrics_chart_comes_first_wherever_its_column_stands(sweep: Sweep) -> None:
+    columns = list(reversed(sweep.manifest["columns"]))
+    turned = dataclasses.replace(sweep, manifest={**sweep.manifest, "columns": columns})
+    charts = trial_charts(turned, sweep.rows()[0])
+    assert charts[0].label == "unseen accuracy %"
 
 
 def test_show_writes_curves_and_a_contact_sheet(out: Path, tmp_path: Path, sweep: Sweep) -> None:

@@ -90,11 +90,11 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
     generator = torch.Generator().manual_seed(trial.seed * 1_000_003 + epoch)
     pixels, conditions = _training_images(trial.data.name)
     rows = torch.randint(len(pixels), (params.draws,), generator=generator)
-    averaged = (
-        {n: state.arrays[f"ema.{n}"].clone() for n, _ in network.named_parameters()}
-        if (params.ema)
-        else {}
-    )
+    averaged = {
+        name.removeprefix("ema."): value.clone()
+        for name, value in state.arrays.items()
+        if name.startswith("ema.")
+    }
     total, step = torch.zeros((), device=device), state.values["steps"]
     for chosen in rows.split(params.batch_size):  # type: ignore[no-untyped-call]
         index = torch.randint(levels.num_steps, (len(chosen),), generator=generator)
