@@ -125,7 +125,12 @@ def sweep(
         ),
     ] = None,
     budget: Annotated[
-        str | None, typer.Option(help="Time to spend: 90s, 30m, 2h. Then the table so far.")
+        str | None,
+        typer.Option(help="To spend: 90s, 30m, 2h, or 20trials. Then the table so far."),
+    ] = None,
+    deadline: Annotated[
+        str | None,
+        typer.Option(help="A step or shared stage that takes longer has failed: 90s, 10m."),
     ] = None,
     rerun: Annotated[bool, typer.Option("--rerun", help="Run finished trials again.")] = False,
     retry_failed: Annotated[
@@ -138,6 +143,7 @@ def sweep(
     """Run a task's sweep and print its tables. The same command again goes on where it stopped."""
     from orchestrator.sweep import Request, make_plan, print_plan, run_sweep
 
+    seconds, most = parse_budget(budget)
     plans = [
         make_plan(
             Request(
@@ -156,7 +162,9 @@ def sweep(
                 name=name,
                 out=out,
                 cache=cache,
-                budget=parse_duration(budget),
+                budget=seconds,
+                budget_trials=most,
+                deadline=parse_duration("--deadline", deadline),
                 rerun=rerun,
                 retry_failed=retry_failed,
                 dry_run=dry_run,
@@ -175,13 +183,25 @@ def sweep(
     return status
 
 
-def parse_duration(text: str | None) -> float | None:
+def parse_budget(text: str | None) -> tuple[float | None, int | None]:
+    """``90s``, ``30m``, ``2h`` as seconds, or ``20trials`` as their number."""
+    match = re.fullmatch(r"\s*(\d+)\s*trials?\s*", text or "")
+    if match is None:
+        return parse_duration("--budget", text, " or a number such as 20trials"), None
+    if int(match[1]) == 0:
+        raise RequestError(f"--budget must be at least 1 trial, but is {text!r}")
+    return None, int(match[1])
+
+
+def parse_duration(option: str, text: str | None, others: str = "") -> float | None:
     """``90s``, ``30m``, ``2h`` in seconds."""
     if text is None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
     if match is None or float(match[1]) == 0:
-        raise RequestError(f"--budget takes a time such as 90s, 30m or 2h, but got {text!r}")
+        raise RequestError(
+            f"{option} takes a time such as 90s, 30m or 2h{others}, but got {text!r}"
+        )
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 

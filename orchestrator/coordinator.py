@@ -76,8 +76,10 @@ class Coordinator:
         view: View,
         cache: StageCache | None = None,
         slot_bytes: int | None = None,
+        deadline: float | None = None,
         halt: Callable[[], bool] = lambda: False,
     ) -> None:
+        self.deadline = deadline
         self.task, self.checkpoints, self.prunes = task, checkpoints, proposer.prunes
         self.tally = Tally()
         self.stages: dict[str, dict[str, Any]] = {}
@@ -283,11 +285,15 @@ class Budget:
     def __init__(self, seconds: float | None) -> None:
         self._deadline = None if seconds is None else time.monotonic() + seconds
         self.interrupted = False
+        self.trials_spent = False  # known at the end: those that were started run on to theirs
 
     def spent(self) -> bool:
-        """Whether the time is over."""
+        """Whether it, and not the work, was the end."""
+        return self.trials_spent or self._time_is_over()
+
+    def _time_is_over(self) -> bool:
         return self._deadline is not None and time.monotonic() >= self._deadline
 
     def __call__(self) -> bool:
         """Whether to halt."""
-        return self.interrupted or self.spent()
+        return self.interrupted or self._time_is_over()

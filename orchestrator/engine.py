@@ -11,12 +11,14 @@ import os
 import subprocess
 import time
 import traceback
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.checkpoints import Checkpoints, TimedStep
+from orchestrator.deadline import limit
 from tasks.contract import Advanced, Inputs, Member, Stage, SweepError, Task, Trial
+from tasks.memory import give_back_memory
 
 if TYPE_CHECKING:
     from orchestrator.stages import StageCache
@@ -54,6 +56,7 @@ class Work(Protocol):
     checkpoints: Checkpoints
     cache: StageCache
     prunes: bool  # whether ``record`` may ask to stop members
+    deadline: float | None  # seconds that a step or a stage may take
 
     def next_pack(self) -> Pack | None:
         """The next pack, or None: nothing more now, and nothing ever once all have ended."""
@@ -119,6 +122,7 @@ def run_pack(
     inputs: Inputs,
     device: str,
     checkpoints: Checkpoints,
+    deadline: float | None = None,
 ) -> Generator[list[Event], set[str], None]:
     """Advance a pack until every member is done, failed or stopped.
 
@@ -131,7 +135,8 @@ def run_pack(
     for trial in trials:
         try:
             saved = checkpoints.load(trial.id, device)
-            state, steps = saved or (task.start(trial, inputs, device), [])
+            with limit(deadline, "the start"):
+                state, steps = saved or (task.start(trial, inputs, device), [])
         except Exception as error:
             events.append(Event(trial_id=trial.id, outcome=failure(error)))
             continue
@@ -143,42 +148,48 @@ def run_pack(
         members = [m for m in members if m.trial.id not in stop]
 
     while members:
-        began = time.perf_counter()
-        try:
-            advanced = list(task.advance(members, inputs, device))
-        except Exception as error:  # the whole step broke: each member alone shows which it was
-            advanced = _one_by_one(task, members, inputs, device, error)
-        seconds = (time.perf_counter() - began) / len(members)
-        events, going = [], []
-        for member, result in zip(members, advanced, strict=True):
-            trial_id = member.trial.id
-            if isinstance(result, Exception):
-                events.append(Event(trial_id=trial_id, outcome=failure(result)))
-                continue
-            state, step = result
-            timed = TimedStep(step=step, seconds=seconds)
-            history[trial_id].append(timed)
-            # What is not finite has failed: it must leave no checkpoint to go on from.
-            if not step.done and all(math.isfinite(value) for value in step.metrics.values()):
-                checkpoints.save(trial_id, state, history[trial_id])
-                going.append(Member(trial=member.trial, state=state))
-            events.append(Event(trial_id=trial_id, outcome=timed))
-        stop = yield events
+        going: list[Member] = []
+        stop = set()
+        for group, results, seconds in _advance(task, members, inputs, device, deadline):
+            events = []
+            for member, result in zip(group, results, strict=True):
+                trial_id = member.trial.id
+                if isinstance(result, Failure):
+                    events.append(Event(trial_id=trial_id, outcome=result))
+                    continue
+                state, step = result
+                timed = TimedStep(step=step, seconds=seconds / len(group))
+                history[trial_id].append(timed)
+                # What is not finite has failed: it must leave no checkpoint to go on from.
+                if not step.done and all(math.isfinite(value) for value in step.metrics.values()):
+                    checkpoints.save(trial_id, state, history[trial_id])
+                    going.append(Member(trial=member.trial, state=state))
+                events.append(Event(trial_id=trial_id, outcome=timed))
+            stop |= yield events
         members = [m for m in going if m.trial.id not in stop]
 
 
-def _one_by_one(
-    task: Task, members: Sequence[Member], inputs: Inputs, device: str, error: Exception
-) -> list[Advanced | Exception]:
-    if len(members) == 1:
-        return [error]
-    results: list[Advanced | Exception] = []
+def _advance(
+    task: Task, members: Sequence[Member], inputs: Inputs, device: str, deadline: float | None
+) -> Iterator[tuple[Sequence[Member], Sequence[Advanced | Failure], float]]:
+    """One step of all members at once; where that breaks, of each alone, which shows whose it was.
+
+    Yields (members, results, seconds).
+    """
+    results: Sequence[Advanced | Failure] | None
+    began = time.perf_counter()
+    try:
+        with limit(deadline, "a step"):
+            advanced = task.advance(members, inputs, device)
+            results = [failure(r) if isinstance(r, Exception) else r for r in advanced]
+    except Exception as error:
+        results = [failure(error)] if len(members) == 1 else None
+    if results is not None:
+        yield members, results, time.perf_counter() - began
+        return
+    give_back_memory()  # out here: the error's frames held what the pack had allocated
     for member in members:
-        try:
-            results += task.advance([member], inputs, device)
-        except Exception as alone:
-            results.append(alone)
-    return results
+        yield from _advance(task, [member], inputs, device, deadline)
 
 
 def pick_device() -> str:

@@ -44,7 +44,7 @@ class LocalEngine:
             else:
                 trials.append(trial)
         inputs = stages.inputs(trials)
-        steps = run_pack(work.task, trials, inputs, device, work.checkpoints)
+        steps = run_pack(work.task, trials, inputs, device, work.checkpoints, work.deadline)
         try:
             events = next(steps)
             while not work.should_halt():

@@ -34,6 +34,40 @@ class Proposer(Protocol):
         ...
 
 
+class Capped:
+    """Another proposer, up to so many trials: what ``--budget 20trials`` asks for."""
+
+    def __init__(self, inner: Proposer, most: int) -> None:
+        self._inner, self._left = inner, most
+        self.prunes = inner.prunes
+
+    def propose(self, limit: int) -> list[Trial]:
+        """The other's next trials, while some are left to give."""
+        taken = self._inner.propose(min(limit, self._left)) if self._left else []
+        self._left -= len(taken)
+        return taken
+
+    def is_over(self) -> bool:
+        """Whether the other's end or the number is reached."""
+        return self._left == 0 or self._inner.is_over()
+
+    def cut(self) -> bool:
+        """Whether the number kept the other from its end."""
+        return self._left == 0 and not self._inner.is_over()
+
+    def total(self) -> int:
+        """The other's."""
+        return self._inner.total()
+
+    def observe(self, trial: Trial, at: int, value: float) -> bool:
+        """As the other says."""
+        return self._inner.observe(trial, at, value)
+
+    def finish(self, trial: Trial, value: float | None, stopped: bool) -> None:
+        """For the other to hear."""
+        self._inner.finish(trial, value, stopped)
+
+
 class Listed:
     """A fixed list of trials, each once, in order. It stops exactly at its end."""
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import shutil
 import tempfile
 import time
@@ -26,16 +27,20 @@ import orchestrator.ray_settings  # noqa: F401  before Ray
 # isort: split
 import ray
 from ray import tune
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from orchestrator.deadline import overdue, patience
 from orchestrator.engine import Event, Failure, Pack, Work, device_bytes
+from orchestrator.ray_patches import OUT_OF_MEMORY, count_memory_kills_as_lost
 from orchestrator.ray_stages import RayStages
-from orchestrator.ray_workers import Board, PackTrainable
+from orchestrator.ray_workers import Board, PackTrainable, Place, last_words
 from orchestrator.stages import needed_stages
 from tasks.contract import RequestError, Stage, SweepError
 
 STAGE_SHARE = 0.1  # of a GPU, kept free of slots so that stages can always run
 MAX_LOST_WORKERS = 3  # times that a pack is tried again after its worker died
 MAX_BROKEN_STARTS = 10  # slots in a row that die before they have told anything
+LAST_WORDS_SECONDS = 20.0  # to wait for a dead worker's log
 BOARD_SECONDS = 5.0  # between two looks at whether the board still knows what it was given
 
 
@@ -51,7 +56,9 @@ class _Bridge:
         self._most = num_slots if work.prunes else 2 * num_slots
         self._waiting: list[tuple[Pack, list[Stage]]] = []  # for their stages
         self._out: dict[int, tuple[Pack, dict[Stage, Any]]] = {}  # offered, or in a slot
-        self._losses: dict[int, int] = {}  # of the workers of a pack
+        self._losses: dict[int, int] = {}  # of the workers of a pack, since it last came further
+        self._heard: dict[int, float] = {}  # when a pack last told anything
+        self._hung: set[int] = set()  # packs whose workers were killed for it
         self._broken_starts = 0
         self._looked = time.monotonic()
         self._closed = False
@@ -114,6 +121,9 @@ class _Bridge:
         self._broken_starts = 0
         if pack_id not in self._out:
             return  # a slot that waits, or one that tells of a pack which went on elsewhere
+        self._heard[pack_id] = time.monotonic()
+        if any(not event.replayed for event in events):
+            self._losses.pop(pack_id, None)  # it came further: its workers were lost by chance
         pack, _ = self._out[pack_id]
         stop = self.work.record(pack, events)
         done = {e.trial_id for e in events if isinstance(e.outcome, Failure) or e.outcome.step.done}
@@ -124,13 +134,14 @@ class _Bridge:
         if over:
             self._drop(pack_id)
 
-    def lost(self, slot: str) -> None:
+    def lost(self, slot: str, cause: str) -> None:
         """A slot's worker died: its pack is for any other now.
 
-        At the second loss its members go on each for itself, so that one which kills its workers
-        takes no other along; one that does so again and again has failed.
+        At the second loss without progress, and at the first if it hung or ran out of memory, its
+        members go on each for itself, so that one which kills its workers takes no other along;
+        one that does so again and again has failed.
         """
-        pack_id = ray.get(self.board.release.remote(slot))
+        pack_id, place = ray.get(self.board.release.remote(slot))
         if pack_id not in self._out:
             self._broken_starts += 1
             if self._broken_starts > MAX_BROKEN_STARTS:
@@ -141,14 +152,18 @@ class _Bridge:
             return
         pack, refs = self._out[pack_id]
         self._losses[pack_id] = self._losses.get(pack_id, 0) + 1
-        if self._losses[pack_id] > 1 and len(pack.trials) > 1:
+        hung, full = pack_id in self._hung, OUT_OF_MEMORY in cause
+        if (self._losses[pack_id] > 1 or hung or full) and len(pack.trials) > 1:
             for alone in self.work.split(pack):
                 self._out[alone.id] = (alone, refs)
                 self.board.offer.remote(alone.id, alone.trials, refs)
             self._drop(pack_id)
-        elif self._losses[pack_id] > MAX_LOST_WORKERS:
-            reason = f"its worker died {MAX_LOST_WORKERS + 1} times (out of memory?)"
-            self.work.fail_pack(pack, Failure(reason=reason, log=""))
+        elif hung or self._losses[pack_id] > MAX_LOST_WORKERS:
+            why = OUT_OF_MEMORY if full else "out of memory?"
+            reason = f"its worker died {MAX_LOST_WORKERS + 1} times ({why})"
+            if hung and self.work.deadline:
+                reason = overdue("a step", self.work.deadline)
+            self.work.fail_pack(pack, Failure(reason=reason, log=_last_words(place)))
             self._drop(pack_id)
         else:
             self.board.offer.remote(pack_id, pack.trials, refs, first=True)
@@ -156,6 +171,8 @@ class _Bridge:
     def _drop(self, pack_id: int) -> None:
         del self._out[pack_id]
         self._losses.pop(pack_id, None)
+        self._heard.pop(pack_id, None)
+        self._hung.discard(pack_id)
         self.board.drop.remote(pack_id)
 
     def _look_at_board(self) -> None:
@@ -167,6 +184,29 @@ class _Bridge:
         for pack_id, (pack, refs) in self._out.items():
             if pack_id not in known:
                 self.board.offer.remote(pack_id, pack.trials, refs)
+        if self.work.deadline is not None:
+            self._kill_what_hangs(patience(self.work.deadline))
+
+    def _kill_what_hangs(self, most: float) -> None:
+        """Kill the slots that should have interrupted themselves long ago."""
+        now = time.monotonic()
+        for pack_id, (seconds, actor) in ray.get(self.board.held_for.remote()).items():
+            silent = min(seconds, now - self._heard.get(pack_id, -math.inf))
+            if pack_id in self._out and pack_id not in self._hung and silent > most:
+                self._hung.add(pack_id)
+                ray.kill(actor)
+
+
+def _last_words(place: Place | None) -> str:
+    """What the worker last wrote; nothing, if its node is gone as well."""
+    if place is None:
+        return ""
+    there = NodeAffinitySchedulingStrategy(node_id=place.node, soft=False)
+    try:
+        words = last_words.options(scheduling_strategy=there).remote(place.pid)
+        return str(ray.get(words, timeout=LAST_WORDS_SECONDS))
+    except Exception:
+        return ""
 
 
 class _Callback(tune.Callback):  # type: ignore[misc]
@@ -184,7 +224,8 @@ class _Callback(tune.Callback):  # type: ignore[misc]
         self._guarded(lambda bridge: bridge.feed())
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._guarded(lambda bridge: bridge.lost(trial.trial_id))
+        cause = str(trial.get_error() or "").rpartition("Failure #")[2]  # the last of them
+        self._guarded(lambda bridge: bridge.lost(trial.trial_id, cause))
 
     def _guarded(self, act: Callable[[_Bridge], None]) -> None:
         """Tune would wrap an error's traceback in its own: it is kept, and raised after the end."""
@@ -280,6 +321,7 @@ class RayEngine:
 
     def run(self, work: Work) -> None:
         """Work until nothing is left, or until halted."""
+        count_memory_kills_as_lost()
         board: Any = Board.remote()  # type: ignore[attr-defined]
         stages = RayStages(work, self.num_slots, self._gpus * STAGE_SHARE, self._cpus)
         bridge = _Bridge(work, board, stages, self.num_slots)
@@ -292,6 +334,7 @@ class RayEngine:
                 checkpoints=work.checkpoints.uri,
                 prunes=work.prunes,
                 threads=self._cpus,
+                deadline=work.deadline,
             )
             slot = {"cpu": self._cpus, "gpu": self._gpus * (1 - STAGE_SHARE)}
             tuner = tune.Tuner(

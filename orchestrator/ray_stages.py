@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +11,10 @@ import orchestrator.ray_settings  # noqa: F401  before Ray
 # isort: split
 import ray
 
+from orchestrator.deadline import overdue, patience
 from orchestrator.engine import Failure, Work
 from orchestrator.ray_workers import compute_stage
-from tasks.contract import RequestError, Stage
+from tasks.contract import Stage, SweepError
 
 
 class RayStages:
@@ -22,7 +24,8 @@ class RayStages:
         self._work, self._limit, self._threads = work, num_slots, threads
         self._num_gpus = num_gpus
         self._refs: dict[str, Any] = {}
-        self._running: dict[Any, tuple[Stage, Any]] = {}  # seconds' ref -> stage, value's ref
+        # seconds' ref -> stage, value's ref, when it was submitted
+        self._running: dict[Any, tuple[Stage, Any, float]] = {}
         self._waiting: dict[str, Stage] = {}
         self._failed: dict[str, Failure] = {}
 
@@ -34,7 +37,7 @@ class RayStages:
             self._refs,
             self._waiting,
             self._failed,
-            {s.key for s, _ in self._running.values()},
+            {stage.key for stage, _, _ in self._running.values()},
         )
         if not any(stage.key in where for where in known):
             self._waiting[stage.key] = stage
@@ -46,7 +49,7 @@ class RayStages:
             return
         done, _ = ray.wait(list(self._running), timeout=timeout)
         for ref in done:
-            stage, value = self._running.pop(ref)
+            stage, value, _ = self._running.pop(ref)
             try:
                 seconds = ray.get(ref)
             except Exception as error:
@@ -54,8 +57,21 @@ class RayStages:
             else:
                 self._refs[stage.key] = value
                 self._work.stage_done(stage, seconds)
+        self._give_up_on_overdue()
         if done:
             self._submit()
+
+    def _give_up_on_overdue(self) -> None:
+        """Kill what should have interrupted itself long ago."""
+        deadline = self._work.deadline
+        if deadline is None:
+            return
+        for ref, (stage, _, submitted) in list(self._running.items()):
+            if time.monotonic() - submitted > patience(deadline):
+                del self._running[ref]
+                ray.cancel(ref, force=True)
+                reason = overdue(f"the shared stage {stage.label}", deadline)
+                self._failed[stage.key] = Failure(reason=reason, log="")
 
     def _submit(self) -> None:
         for stage in list(self._waiting.values()):
@@ -70,9 +86,9 @@ class RayStages:
                 needs = [self._refs[need.key] for need in stage.needs]
                 gpus = self._num_gpus if stage.on_device else 0
                 value, seconds = compute_stage.options(num_returns=2, num_gpus=gpus).remote(
-                    stage, self._threads, self._work.cache, *needs
+                    stage, self._threads, self._work.cache, self._work.deadline, *needs
                 )
-                self._running[seconds] = (stage, value)
+                self._running[seconds] = (stage, value, time.monotonic())
 
     def failed(self, stages: Sequence[Stage]) -> Failure | None:
         """Why these cannot be had, if so."""
@@ -88,5 +104,5 @@ class RayStages:
 def _ray_failure(error: BaseException) -> Failure:
     cause = getattr(error, "cause", None) or error
     first = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-    name = "" if isinstance(cause, RequestError) else f"{type(cause).__name__}: "
+    name = "" if isinstance(cause, SweepError) else f"{type(cause).__name__}: "
     return Failure(reason=f"{name}{first}", log=str(error)[-4000:])

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections import deque
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import orchestrator.ray_settings  # noqa: F401  before Ray
@@ -23,9 +26,27 @@ from tasks.contract import Stage, StoreError, Trial
 from tasks.memory import keep_freed_memory
 
 PATIENCE = 1.0  # seconds that a slot waits for a pack before it tells Tune that it lives
+LAST_LINES = 30  # of a dead worker's log
 RESULT_SECONDS = 0.05  # quick steps are told together, so that telling costs little beside them
 
 Offer = tuple[int, tuple[Trial, ...], dict[Stage, Any]]  # number, members, stages' values
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a slot runs."""
+
+    actor: Any
+    node: str
+    pid: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """A pack in a slot, and when it was taken, by the board's monotonic clock."""
+
+    pack: int
+    since: float
 
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
@@ -35,7 +56,8 @@ class Board:
     def __init__(self) -> None:
         self._packs: dict[int, tuple[tuple[Trial, ...], dict[Stage, Any]]] = {}
         self._offered: deque[int] = deque()
-        self._held: dict[str, int] = {}  # slot -> the pack it took
+        self._held: dict[str, Held] = {}  # by slot
+        self._places: dict[str, Place] = {}  # the same
         self._ended: set[str] = set()
         self._news = asyncio.Event()
         self._closed = False
@@ -51,15 +73,18 @@ class Board:
             self._offered.append(pack)
         self._news.set()
 
-    async def take(self, slot: str, last: int | None, patience: float) -> Offer | None:
+    async def take(
+        self, slot: str, place: Place, last: int | None, patience: float
+    ) -> Offer | None:
         """A pack's members that have not ended; None if there is none within ``patience``.
 
         ``last`` is the pack that the slot is done with. If it holds another, it was started again
         and never heard of that one.
         """
         held = self._held.pop(slot, None)
-        if held is not None and held != last and held in self._packs:
-            self._offered.appendleft(held)
+        if held is not None and held.pack != last and held.pack in self._packs:
+            self._offered.appendleft(held.pack)
+        self._places[slot] = place
         if not self._offered and not self._closed:
             self._news.clear()
             try:
@@ -69,7 +94,7 @@ class Board:
         while self._offered:
             pack = self._offered.popleft()
             if pack in self._packs:  # and not dropped since
-                self._held[slot] = pack
+                self._held[slot] = Held(pack=pack, since=time.monotonic())
                 trials, refs = self._packs[pack]
                 return pack, tuple(t for t in trials if t.id not in self._ended), refs
         return None  # another slot was quicker
@@ -79,9 +104,18 @@ class Board:
         self._closed = True
         self._news.set()
 
-    async def release(self, slot: str) -> int | None:
-        """The slot is lost; the pack that it held, if any."""
-        return self._held.pop(slot, None)
+    async def release(self, slot: str) -> tuple[int | None, Place | None]:
+        """The slot is lost; the pack that it held, if any, and where it ran, if it got so far."""
+        held = self._held.pop(slot, None)
+        return held.pack if held else None, self._places.pop(slot, None)
+
+    async def held_for(self) -> dict[int, tuple[float, Any]]:
+        """Of each pack in a slot, the seconds since it was taken, and the slot's actor."""
+        now = time.monotonic()
+        return {
+            held.pack: (now - held.since, self._places[slot].actor)
+            for slot, held in self._held.items()
+        }
 
     async def end(self, trial_ids: Sequence[str]) -> None:
         """These members have ended, or are to stop."""
@@ -102,18 +136,30 @@ class Board:
 
 
 @ray.remote(num_cpus=0, max_retries=3)  # type: ignore[untyped-decorator]
-def compute_stage(stage: Stage, threads: int, cache: StageCache, *needs: Any) -> tuple[Any, Any]:
+def compute_stage(
+    stage: Stage, threads: int, cache: StageCache, deadline: float | None, *needs: Any
+) -> tuple[Any, Any]:
     """(value, seconds), the seconds None if the value was kept from before."""
     kept = cache.load(stage)
     if kept is not None:
         return kept, None
     _settle(threads)
     began = time.perf_counter()
-    value = compute(stage, needs, pick_device() if stage.on_device else "cpu")
+    value = compute(stage, needs, pick_device() if stage.on_device else "cpu", deadline)
     seconds = time.perf_counter() - began
     with contextlib.suppress(StoreError):  # the value is there, though it cannot be kept
         cache.save(stage, value)
     return value, seconds
+
+
+@ray.remote(num_cpus=0, max_retries=0)  # type: ignore[untyped-decorator]
+def last_words(pid: int) -> str:
+    """The last lines that a worker of this node wrote to its standard streams."""
+    logs = Path(ray._private.worker._global_node.get_logs_dir_path())
+    files = sorted(logs.glob(f"worker-*-{pid}.*"))
+    text = "".join(file.read_text(errors="replace") for file in files if file.is_file())
+    lines = [line for line in text.splitlines() if not line.startswith(":")]  # Ray's own marks
+    return "\n".join(lines[-LAST_LINES:])
 
 
 def _settle(threads: int) -> None:
@@ -137,10 +183,15 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         checkpoints: str = "",
         prunes: bool = False,
         threads: int = 1,
+        deadline: float | None = None,
     ) -> None:
         """Warm the process up: the task, its device, its threads."""
         _settle(threads)
-        self._board, self._prunes = board, prunes
+        self._board, self._prunes, self._deadline = board, prunes, deadline
+        context = ray.get_runtime_context()
+        self._place = Place(
+            actor=context.current_actor, node=context.get_node_id(), pid=os.getpid()
+        )
         self._task, self._checkpoints = load_task(task), Checkpoints(checkpoints)
         self._device = pick_device()
         self._pack: int | None = None
@@ -165,14 +216,17 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         return {"pack": self._pack, "events": events, "over": self._steps is None}
 
     def _take(self) -> bool:
-        offer = ray.get(self._board.take.remote(self.trial_id, self._pack, PATIENCE))
+        take = self._board.take.remote(self.trial_id, self._place, self._pack, PATIENCE)
+        offer = ray.get(take)
         if offer is None:
             return False
         self._pack, trials, refs = offer
         values = ray.get(list(refs.values()))
         inputs = dict(zip(refs, values, strict=True))
         self._going = {trial.id for trial in trials}
-        self._steps = run_pack(self._task, trials, inputs, self._device, self._checkpoints)
+        self._steps = run_pack(
+            self._task, trials, inputs, self._device, self._checkpoints, self._deadline
+        )
         self._begun = False
         return True
 

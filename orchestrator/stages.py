@@ -15,16 +15,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.fs
 
+from orchestrator.deadline import limit
 from orchestrator.engine import Work
 from results.store import open_root, put
 from tasks.contract import Inputs, Stage, StoreError, Task, Trial, Value
 
 
-def compute(stage: Stage, needs: Sequence[Value], device: str) -> Value:
+def compute(
+    stage: Stage, needs: Sequence[Value], device: str, deadline: float | None = None
+) -> Value:
     """The stage's value from the values of what it needs."""
-    if stage.on_device:
-        return stage.function(*needs, **stage.args, device=device)
-    return stage.function(*needs, **stage.args)
+    place = {"device": device} if stage.on_device else {}
+    with limit(deadline, f"the shared stage {stage.label}"):
+        return stage.function(*needs, **stage.args, **place)
 
 
 def needed_stages(task: Task, trials: Sequence[Trial]) -> list[Stage]:
@@ -127,7 +130,7 @@ class LocalStages:
             if value is None:
                 needs = [self.get(need) for need in stage.needs]
                 began = time.perf_counter()
-                value = compute(stage, needs, self._device)
+                value = compute(stage, needs, self._device, self._work.deadline)
                 self._work.stage_done(stage, time.perf_counter() - began)
                 with contextlib.suppress(StoreError):  # it is there, though it cannot be kept
                     self._work.cache.save(stage, value)

@@ -37,7 +37,7 @@ from orchestrator.plan import (
     plan_rows,
     resolve_space,
 )
-from orchestrator.proposers import Listed, Proposer
+from orchestrator.proposers import Capped, Listed, Proposer
 from orchestrator.quiet import chatter_to
 from orchestrator.stages import StageCache
 from results.reading import copy_trials, known_trials, read_sweep
@@ -66,6 +66,8 @@ class Request:
     out: str = "runs"
     cache: str | None = None  # where stages' values outlive the sweep
     budget: float | None = None  # seconds
+    budget_trials: int | None = None  # trials that this run may start
+    deadline: float | None = None  # seconds that a step or a shared stage may take
     rerun: bool = False
     retry_failed: bool = False
     dry_run: bool = False
@@ -339,7 +341,7 @@ def run_sweep(plan: Plan) -> int:
         run.store.add_stages(
             [{"run": run.started, **stage} for stage in coordinator.stages.values()]
         )
-        run.store.compact()
+    run.store.compact()  # also what an earlier run, killed at its end, has left in parts
     seconds = time.monotonic() - began
     if coordinator is not None:
         run.store.write_manifest(run.manifest(seconds))
@@ -357,7 +359,6 @@ def _conclude(run: _Run, path: str) -> int:
         return 130
     if run.budget.spent():
         console.print("The budget is spent. The same command goes on from here.", highlight=False)
-        return 0
     wanted = {trial.id for trial in run.plan.trials}
     sweep = read_sweep(run.request.out, run.plan.task.name, run.plan.name)
     failed = [
@@ -381,7 +382,9 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
         chatter_to(log.name) as stdout,
     ):
         console = Console(file=stdout, width=width if stdout.isatty() else None)
-        proposer = run.proposer(todo)
+        study = run.proposer(todo)
+        most = plan.request.budget_trials
+        proposer = Capped(study, most) if most else study
         view = SweepView(
             console,
             plan.task,
@@ -407,12 +410,14 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
                     num_slots=engine.num_slots,
                     slot_bytes=engine.slot_bytes,
                     view=view,
+                    deadline=plan.request.deadline,
                     halt=run.budget,
                 )
                 engine.run(coordinator)
             finally:
                 engine.close()
-    _mirror(run, proposer)
+    run.budget.trials_spent = isinstance(proposer, Capped) and proposer.cut()
+    _mirror(run, study)
     os.unlink(log.name)
     return coordinator
 

@@ -1,8 +1,9 @@
-"""The C library's allocator, told to keep what it was given back."""
+"""The C library's allocator and torch's: what they keep of the memory they were given back."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 
 # Parameters of mallopt(3), as malloc.h numbers them.
@@ -25,3 +26,13 @@ def keep_freed_memory() -> None:
         return
     mallopt(_MMAP_THRESHOLD, _LARGEST)
     mallopt(_TRIM_THRESHOLD, _LARGEST)
+
+
+def give_back_memory() -> None:
+    """Free what is no longer referenced, also what torch keeps of a GPU for its next use."""
+    gc.collect()
+    if "torch" in sys.modules:
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import sys
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,8 +59,11 @@ class Params:
     """Sleep of that stage. >= 0."""
     on_device: bool = False
     """Whether the stage asks for the device."""
-    fail: Literal["no", "raise", "nan", "exit", "memory", "stage"] = "no"
-    """How the trial with ``level == fail_level`` breaks, at its second step; or stage 1 does."""
+    fail: Literal["no", "raise", "nan", "exit", "memory", "balloon", "hang", "stuck", "stage"] = (
+        "no"
+    )
+    """How the trial with ``level == fail_level`` breaks, at its second step; or stage 1 does.
+    It does not where a file ``healed`` lies beside the notes."""
     fail_level: int = 1
     """Which level breaks."""
     scratch: int = 0
@@ -145,6 +149,8 @@ class FragileTask:
         self, pack: Sequence[Member], inputs: Inputs, device: str
     ) -> Sequence[Advanced | Exception]:
         """One step of each."""
+        for member in pack:
+            note(member.trial.params.notes, "begin", member.trial.id)
         time.sleep(max(member.trial.params.seconds for member in pack))
         return advance_each(pack, lambda trial, state: self.add(trial, state, inputs))
 
@@ -153,7 +159,8 @@ class FragileTask:
         params: Params = trial.params
         step = state.values["step"] + 1
         note(params.notes, "step", f"{trial.id}-{step}")
-        if params.fail != "no" and params.level == params.fail_level and step == 2:
+        breaks = params.fail != "no" and params.level == params.fail_level and step == 2
+        if breaks and not Path(params.notes, "..", "healed").exists():
             _break(params.fail)
         number = inputs[self.stage(trial)]["numbers"][params.level * 7 + step + trial.seed]
         total = state.arrays["total"] + number
@@ -167,9 +174,20 @@ def _break(how: str) -> None:
     if how == "raise":
         raise ValueError("it was told to break")
     if how == "exit":
+        print("these were its last words", file=sys.stderr, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
     if how == "memory":
         np.ones(10**14)
+    if how == "balloon":  # more and more, in earnest
+        held = []
+        while True:
+            held.append(np.ones(2**24))
+            time.sleep(0.02)
+    if how == "hang":
+        time.sleep(1000)
+    if how == "stuck":  # as in foreign code that never comes back
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+        time.sleep(1000)
 
 
 TASK = FragileTask()

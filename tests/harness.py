@@ -1,0 +1,104 @@
+"""The task that breaks, run as a process of its own, and a small Ray cluster to run it on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from results.reading import read_sweep
+
+ROOT = Path(__file__).parents[1]
+PLUGIN = ROOT / "tests" / "plugin"
+GRID = "GRID = {'level': list(range(6)), 'stage': [0, 1]}\n"
+
+
+class Run:
+    """One sweep of the fragile task as a process of its own."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *args: str,
+        space: str = GRID,
+        out: str = "out",
+        before: Callable[[], object] | None = None,
+    ) -> None:
+        self.folder, self.notes, self.out = folder, folder / "notes", folder / out
+        self.notes.mkdir(exist_ok=True)
+        (folder / "space.py").write_text(space)
+        command = [sys.executable, "-m", "orchestrator", "sweep", "fragile", "--name", "s"]
+        command += ["--out", str(self.out), f"--set=notes={self.notes}"]
+        if "--space" not in args:
+            command += ["--space", str(folder / "space.py")]
+        environment = {
+            **os.environ,
+            "PYTHONPATH": f"{PLUGIN}{os.pathsep}{ROOT}",
+        }
+        self.process = subprocess.Popen(
+            [*command, *args],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=before,
+        )
+
+    def find(self, kind: str) -> list[tuple[str, int]]:
+        """(what, pid) of the notes of one kind, in the order they were left."""
+        names = [path.name.split(".") for path in self.notes.iterdir()]
+        found = [n for n in names if n[0] == kind]
+        return [(n[1], int(n[2])) for n in sorted(found, key=lambda n: int(n[3].partition("-")[2]))]
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 90) -> None:
+        """Until the condition holds."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert self.process.poll() is None, self.process.communicate()[1]
+            assert time.monotonic() < deadline, "it did not come so far"
+            time.sleep(0.01)
+
+    def end(self, status: int = 0, seconds: float = 120) -> str:
+        """Wait for its end; what it printed."""
+        try:
+            told, wrong = self.process.communicate(timeout=seconds)
+        finally:
+            self.process.kill()
+        assert self.process.returncode == status, told + wrong
+        return told
+
+    def totals(self) -> dict[tuple[int, int, int], float]:
+        """(level, stage, seed) -> total of what finished."""
+        rows = read_sweep(str(self.out), "fragile", "s").rows()
+        keys = [(row["param.level"], row["param.stage"], row["seed"]) for row in rows]
+        assert len(set(keys)) == len(keys)
+        return {
+            key: row["metric.total"]
+            for key, row in zip(keys, rows, strict=True)
+            if row["status"] == "finished"
+        }
+
+
+@contextmanager
+def small_cluster() -> Iterator[str]:
+    """The address of one node of two CPUs and one GPU, which is bookkeeping only."""
+    import orchestrator.ray_settings  # noqa: F401
+
+    environment = {"PYTHONPATH": f"{PLUGIN}{os.pathsep}{ROOT}"}
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": 1})
+    yield made.address
+    made.shutdown()
+    for name, value in before.items():
+        if value is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = value

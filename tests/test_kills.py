@@ -1,0 +1,160 @@
+"""Kill -9 the driver more than a hundred times, in each phase of a sweep, and look at what is left.
+
+After every kill: no finished trial lost or doubled, no part half written, no step computed again
+that a checkpoint holds. After the last: the table of an undisturbed run, cell for cell.
+(Workers, stages and nodes are killed in ``test_ray_faults``.)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import PLUGIN, ROOT
+
+from orchestrator.checkpoints import decode
+from results.reading import read_sweep
+
+KILLS = 15  # of each phase
+TRIALS, STEPS = 10, 4
+
+#: phase -> (audit event, what it is about, its last moment, seconds until the kill after it)
+PHASES: dict[str, tuple[str, str, int, float]] = {
+    "before the first row": ("open", r"/notes/(begin|start|stage)", 8, 0),
+    "while a row's steps are written": ("open", r"/(steps|samples)/.*\.tmp", 4, 0),
+    "while a row is written": ("open", r"/trials/.*\.tmp", 4, 0),
+    "before a row has its name": ("os.rename", r"/(steps|trials)/.*-trials-.*\.tmp", 8, 0),
+    "while a checkpoint is written": ("open", r"/\.checkpoints/.*\.tmp", 20, 0),
+    "before a checkpoint has its name": ("os.rename", r"/\.checkpoints/", 20, 0),
+    "between steps": ("open", r"/notes/step", 30, 0.0005),
+    "during compaction": ("os.rename", r"-compacted-", 2, 0.0003),
+    "during the report": ("os.rename", r"sweep\.json", 2, 0.004),
+    "at any moment": ("open", r".", 60, 0.05),
+}
+
+
+class Zygote:
+    """Forks sweeps of the fragile task in the folder's ``out``."""
+
+    def __init__(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": f"{PLUGIN}{os.pathsep}{ROOT}"}
+        self.process = subprocess.Popen(
+            [sys.executable, str(PLUGIN / "zygote.py")],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, folder: Path, kill: dict[str, Any] | None) -> bool:
+        """Whether it was killed; it must else have ended well."""
+        (folder / "notes").mkdir(parents=True, exist_ok=True)
+        # A pack holds three, so that rows, steps and checkpoints take turns.
+        space = f"GRID = {{'level': list(range({TRIALS})), 'stage': [0]}}\n"
+        (folder / "space.py").write_text(space)
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        args = ["sweep", "fragile", "--name=s", "--engine=local", f"--out={folder / 'out'}"]
+        args += [f"--space={folder / 'space.py'}", f"--set=notes={folder / 'notes'}"]
+        args += [f"--set=steps={STEPS}", f"--set=scratch={memory // 4}"]
+        log = str(folder / "log")
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps({"args": args, "kill": kill, "log": log}) + "\n")
+        self.process.stdin.flush()
+        ended_by, status = json.loads(self.process.stdout.readline())
+        assert ended_by in (0, 9)
+        assert status == 0, (folder / "log").read_text()
+        return ended_by == 9
+
+
+@pytest.fixture(scope="module")
+def zygote() -> Iterator[Zygote]:
+    made = Zygote()
+    yield made
+    made.process.kill()
+    made.process.wait()
+
+
+def rows_of(folder: Path) -> dict[str, dict[str, Any]]:
+    """Everything but times of what finished, by parameters; looks for doubles and damage."""
+    if not (folder / "out/fragile/s/sweep.json").exists():
+        return {}
+    sweep = read_sweep(str(folder / "out"), "fragile", "s")
+    rows = {}
+    for row in sweep.rows():
+        assert row["status"] == "finished"
+        steps = [(step["at"], step["metric.total"]) for step in sweep.steps_of(row["trial_id"])]
+        assert [at for at, _ in steps] == list(range(1, STEPS + 1))
+        cells = {k: v for k, v in row.items() if k.startswith(("metric.", "best.", "num_"))}
+        key = f"{row['param.level']}.{row['seed']}"
+        assert key not in rows
+        rows[key] = {**cells, "steps": steps}
+    assert not sweep.damaged
+    return rows
+
+
+def saved_steps(folder: Path) -> dict[str, int]:
+    """The last step that each checkpoint holds; every one of them can be read."""
+    files = (folder / "out" / ".checkpoints").glob("*.safetensors")
+    return {file.stem: decode(file.read_bytes(), "cpu")[1][-1].step.at for file in files}
+
+
+def computed(folder: Path) -> Counter[tuple[str, int]]:
+    """How often each (trial, step) was computed so far."""
+    names = [path.name.split(".")[1] for path in (folder / "notes").glob("step.*")]
+    return Counter((name.partition("-")[0], int(name.partition("-")[2])) for name in names)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert not zygote.run(folder, None)
+    rows = rows_of(folder)
+    assert len(rows) == TRIALS
+    assert set(computed(folder).values()) == {1}
+    return rows
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_nothing_is_lost_and_nothing_computed_twice(
+    zygote: Zygote, undisturbed: dict[str, Any], tmp_path: Path, phase: str
+) -> None:
+    event, match, last, then = PHASES[phase]
+    draw = random.Random(phase)
+    kills = tries = 0
+    while kills < KILLS:
+        tries += 1
+        assert tries < 10 * KILLS, f"only {kills} kills hit this phase"
+        folder = tmp_path / str(tries)
+        finished: dict[str, Any] = {}
+        killed, here = True, 0
+        while killed:  # the same command again and again, until it comes to its end
+            saved = saved_steps(folder)
+            before = computed(folder)
+            count = draw.randint(1, last)
+            kill = {"event": event, "match": match, "count": count, "then": then * draw.random()}
+            killed = zygote.run(folder, kill if here < 8 else None)
+            kills, here = kills + killed, here + killed
+            rows = rows_of(folder)
+            assert finished.items() <= rows.items()  # what was finished is so still
+            finished = rows
+            again = computed(folder) - before
+            assert not [key for key in again if key[1] <= saved.get(key[0], 0)]
+        assert finished == undisturbed
+        assert not saved_steps(folder)
+        for table in ("trials", "steps"):
+            assert len(list((folder / "out/fragile/s" / table).glob("*.parquet"))) == 1
+    assert kills >= KILLS
+
+
+def test_there_are_more_than_a_hundred_of_them() -> None:
+    assert KILLS * len(PHASES) >= 100
