@@ -19,6 +19,8 @@ from tasks.contract import RequestError, SweepError
 if TYPE_CHECKING:
     from results.reading import Sweep
 
+INTERRUPTED = "interrupted; the same command goes on from the last checkpoints"
+
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -44,7 +46,7 @@ def main() -> None:
             sys.exit(2)
         _fail(f"{error.format_message().rstrip('.')}; see --help", 2)
     except (typer.Abort, KeyboardInterrupt):
-        _fail("interrupted; the same command goes on from the last checkpoints", 130)
+        _fail(INTERRUPTED, 130)
     except SweepError as error:
         _fail(str(error), 2)
     except BrokenPipeError:
@@ -173,13 +175,16 @@ def sweep(
         for each in dict.fromkeys(task)
     ]
     status = 0
-    for plan in plans:
-        if dry_run:
-            print_plan(plan, Console())
-        else:
-            status = max(status, run_sweep(plan))
-        if status == 130:
-            break
+    try:
+        for plan in plans:
+            if dry_run:
+                print_plan(plan, Console())
+            else:
+                status = max(status, run_sweep(plan))
+            if status == 130:
+                break
+    except KeyboardInterrupt:  # the second one: typer would end without a word
+        _fail(INTERRUPTED, 130)
     return status
 
 

@@ -62,21 +62,34 @@ class _Bridge:
         self._broken_starts = 0
         self._looked = time.monotonic()
         self._closed = False
+        self._running: set[int] | None = None  # packs in slots when told to halt
         self.error: Exception | None = None  # ends the sweep, and is raised after it
         self.number = next(self._number)
         self.live[self.number] = self
 
     def is_over(self) -> bool:
         """Whether nothing is left for any slot; then nobody waits any more."""
-        over = (
-            self.error is not None
-            or self.work.should_halt()
-            or (not self._waiting and not self._out and self.work.is_over())
-        )
-        if over and not self._closed:
+        if self.error is not None:
+            over = True
+        elif self.work.should_halt():
+            over = self._at_rest()
+        else:
+            over = not self._waiting and not self._out and self.work.is_over()
+        if over:
+            self._close()
+        return over
+
+    def _at_rest(self) -> bool:
+        """Whether every slot has come to the end of the step that it was in."""
+        if self._running is None:
+            self._close()
+            self._running = set(ray.get(self.board.held_for.remote()))
+        return not self._running
+
+    def _close(self) -> None:
+        if not self._closed:
             self._closed = True
             self.board.close.remote()
-        return over
 
     def feed(self) -> None:
         """Ask for packs, have their stages computed, and offer those that can start."""
@@ -116,9 +129,11 @@ class _Bridge:
             rest = Pack(id=pack.id, trials=tuple(going))
             self._waiting.append((rest, needed_stages(self.work.task, going)))
 
-    def told(self, pack_id: int | None, events: Sequence[Event], over: bool) -> None:
+    def told(self, pack_id: int | None, events: Sequence[Event], over: bool, rests: bool) -> None:
         """A slot tells of its pack."""
         self._broken_starts = 0
+        if self._running and (over or rests):
+            self._running.discard(pack_id or 0)
         if pack_id not in self._out:
             return  # a slot that waits, or one that tells of a pack which went on elsewhere
         self._heard[pack_id] = time.monotonic()
@@ -142,6 +157,8 @@ class _Bridge:
         one that does so again and again has failed.
         """
         pack_id, place = ray.get(self.board.release.remote(slot))
+        if self._running:
+            self._running.discard(pack_id or 0)
         if pack_id not in self._out:
             self._broken_starts += 1
             if self._broken_starts > MAX_BROKEN_STARTS:
@@ -220,7 +237,8 @@ class _Callback(tune.Callback):  # type: ignore[misc]
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         events = result.pop("events", [])  # before Tune keeps the result
-        self._guarded(lambda bridge: bridge.told(result["pack"], events, result["over"]))
+        told = (result["pack"], events, result["over"], result["rests"])
+        self._guarded(lambda bridge: bridge.told(*told))
         self._guarded(lambda bridge: bridge.feed())
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

@@ -26,6 +26,7 @@ from tasks.contract import Stage, StoreError, Trial
 from tasks.memory import keep_freed_memory
 
 PATIENCE = 1.0  # seconds that a slot waits for a pack before it tells Tune that it lives
+CLOSED_SECONDS = 0.2  # between two words of a slot that has nothing more to do
 LAST_LINES = 30  # of a dead worker's log
 RESULT_SECONDS = 0.05  # quick steps are told together, so that telling costs little beside them
 
@@ -85,13 +86,16 @@ class Board:
         if held is not None and held.pack != last and held.pack in self._packs:
             self._offered.appendleft(held.pack)
         self._places[slot] = place
-        if not self._offered and not self._closed:
+        if self._closed:
+            await asyncio.sleep(CLOSED_SECONDS)
+            return None
+        if not self._offered:
             self._news.clear()
             try:
                 await asyncio.wait_for(self._news.wait(), patience)
             except TimeoutError:
                 return None
-        while self._offered:
+        while self._offered and not self._closed:
             pack = self._offered.popleft()
             if pack in self._packs:  # and not dropped since
                 self._held[slot] = Held(pack=pack, since=time.monotonic())
@@ -99,8 +103,12 @@ class Board:
                 return pack, tuple(t for t in trials if t.id not in self._ended), refs
         return None  # another slot was quicker
 
+    async def is_closed(self) -> bool:
+        """Whether slots are to stop before their next step."""
+        return self._closed
+
     async def close(self) -> None:
-        """No pack will come any more: nobody need wait for one."""
+        """No pack is handed out any more, and nobody need wait for one."""
         self._closed = True
         self._news.set()
 
@@ -201,8 +209,12 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
     def step(self) -> dict[str, Any]:
         """Events of the pack, as one value that the driver takes out."""
         began = time.perf_counter()
+        nothing: dict[str, Any] = {"events": [], "over": False, "rests": True}
         if self._steps is None and not self._take():
-            return {"pack": None, "events": [], "over": False}
+            return {"pack": None, **nothing}
+        if self._begun and ray.get(self._board.is_closed.remote()):
+            time.sleep(CLOSED_SECONDS)  # until the others come to rest as well
+            return {"pack": self._pack, **nothing}
         events: list[Event] = []
         while self._steps is not None:
             try:
@@ -213,7 +225,8 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
                 self._steps = None
             if self._prunes or time.perf_counter() - began > RESULT_SECONDS:
                 break  # what prunes hears of each step before the next
-        return {"pack": self._pack, "events": events, "over": self._steps is None}
+        over = self._steps is None
+        return {"pack": self._pack, "events": events, "over": over, "rests": False}
 
     def _take(self) -> bool:
         take = self._board.take.remote(self.trial_id, self._place, self._pack, PATIENCE)
