@@ -19,6 +19,7 @@ import math
 import shutil
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -31,9 +32,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.deadline import overdue, patience
 from orchestrator.engine import Event, Failure, Pack, Work, device_bytes
-from orchestrator.ray_patches import OUT_OF_MEMORY, count_memory_kills_as_lost
+from orchestrator.ray_patches import Killed, count_memory_kills_as_lost
 from orchestrator.ray_stages import RayStages
-from orchestrator.ray_workers import Board, PackTrainable, Place, last_words
+from orchestrator.ray_workers import Board, Held, PackTrainable, Place, last_words
 from orchestrator.stages import needed_stages
 from tasks.contract import RequestError, Stage, SweepError
 
@@ -41,7 +42,7 @@ STAGE_SHARE = 0.1  # of a GPU, kept free of slots so that stages can always run
 MAX_LOST_WORKERS = 3  # times that a pack is tried again after its worker died
 MAX_BROKEN_STARTS = 10  # slots in a row that die before they have told anything
 LAST_WORDS_SECONDS = 20.0  # to wait for a dead worker's log
-BOARD_SECONDS = 5.0  # between two looks at whether the board still knows what it was given
+BOARD_SECONDS = 0.5  # between two looks at whether the board still knows what it was given
 
 
 class _Bridge:
@@ -58,6 +59,9 @@ class _Bridge:
         self._out: dict[int, tuple[Pack, dict[Stage, Any]]] = {}  # offered, or in a slot
         self._losses: dict[int, int] = {}  # of the workers of a pack, since it last came further
         self._heard: dict[int, float] = {}  # when a pack last told anything
+        self._holders: dict[str, Held] = {}  # by slot, as far as is known
+        self._suspects: deque[tuple[Pack, dict[Stage, Any]]] = deque()  # of filling the memory
+        self._alone: int | None = None  # the suspect that runs, and nothing beside it
         self._hung: set[int] = set()  # packs whose workers were killed for it
         self._broken_starts = 0
         self._looked = time.monotonic()
@@ -74,7 +78,8 @@ class _Bridge:
         elif self.work.should_halt():
             over = self._at_rest()
         else:
-            over = not self._waiting and not self._out and self.work.is_over()
+            going = self._waiting or self._out or self._suspects
+            over = not going and self.work.is_over()
         if over:
             self._close()
         return over
@@ -83,7 +88,8 @@ class _Bridge:
         """Whether every slot has come to the end of the step that it was in."""
         if self._running is None:
             self._close()
-            self._running = set(ray.get(self.board.held_for.remote()))
+            _, holders = ray.get(self.board.look.remote())
+            self._running = {holder.pack for holder in holders.values()}
         return not self._running
 
     def _close(self) -> None:
@@ -95,7 +101,7 @@ class _Bridge:
         """Ask for packs, have their stages computed, and offer those that can start."""
         if self.work.should_halt():
             return
-        while len(self._waiting) + len(self._out) < self._most:
+        while self._alone is None and len(self._waiting) + len(self._out) < self._most:
             pack = self.work.next_pack()
             if pack is None:
                 break
@@ -112,8 +118,11 @@ class _Bridge:
                 self._fail_those_that_need(pack)
             elif refs is not None:
                 self._waiting.remove(item)
-                self._out[pack.id] = (pack, refs)
-                self.board.offer.remote(pack.id, pack.trials, refs)
+                self._offer(pack, refs)
+        if self._suspects and not self._waiting and not self._out:
+            pack, refs = self._suspects.popleft()
+            self._alone = pack.id
+            self._offer(pack, refs)
         self._look_at_board()
 
     def _fail_those_that_need(self, pack: Pack) -> None:
@@ -129,8 +138,12 @@ class _Bridge:
             rest = Pack(id=pack.id, trials=tuple(going))
             self._waiting.append((rest, needed_stages(self.work.task, going)))
 
-    def told(self, pack_id: int | None, events: Sequence[Event], over: bool, rests: bool) -> None:
+    def told(
+        self, slot: str, pack_id: int | None, events: Sequence[Event], over: bool, rests: bool
+    ) -> None:
         """A slot tells of its pack."""
+        if over or pack_id is None:
+            self._holders.pop(slot, None)
         self._broken_starts = 0
         if self._running and (over or rests):
             self._running.discard(pack_id or 0)
@@ -149,14 +162,17 @@ class _Bridge:
         if over:
             self._drop(pack_id)
 
-    def lost(self, slot: str, cause: str) -> None:
+    def lost(self, slot: str, out_of_memory: bool) -> None:
         """A slot's worker died: its pack is for any other now.
 
-        At the second loss without progress, and at the first if it hung or ran out of memory, its
-        members go on each for itself, so that one which kills its workers takes no other along;
-        one that does so again and again has failed.
+        At the second loss without progress, or if it hung, its members go on each for itself, so
+        that one which kills its workers takes no other along; one that does so again and again has
+        failed. Who may have filled the memory waits until it can run alone.
         """
         pack_id, place = ray.get(self.board.release.remote(slot))
+        seen = self._holders.pop(slot, None)
+        if pack_id is None and seen is not None:  # the board died with it
+            pack_id, place = seen.pack, seen.place
         if self._running:
             self._running.discard(pack_id or 0)
         if pack_id not in self._out:
@@ -167,17 +183,33 @@ class _Bridge:
                     f"--engine local shows why"
                 )
             return
+        if out_of_memory:
+            self._lost_to_memory(pack_id, place)
+        else:
+            self._lost_by_itself(pack_id, place)
+
+    def _lost_to_memory(self, pack_id: int, place: Place | None) -> None:
+        """Ray kills several workers of a full node: who filled it shows when each runs alone."""
         pack, refs = self._out[pack_id]
-        self._losses[pack_id] = self._losses.get(pack_id, 0) + 1
-        hung, full = pack_id in self._hung, OUT_OF_MEMORY in cause
-        if (self._losses[pack_id] > 1 or hung or full) and len(pack.trials) > 1:
+        if pack_id == self._alone:
+            reason = "Ray killed its worker, though it ran alone: the node ran out of memory"
+            self.work.fail_pack(pack, Failure(reason=reason, log=_last_words(place)))
+        elif len(pack.trials) > 1:
+            self._suspects += [(alone, refs) for alone in self.work.split(pack)]
+        else:
+            self._suspects.append((pack, refs))
+        self._drop(pack_id)
+
+    def _lost_by_itself(self, pack_id: int, place: Place | None) -> None:
+        pack, refs = self._out[pack_id]
+        losses = self._losses[pack_id] = self._losses.get(pack_id, 0) + 1
+        hung = pack_id in self._hung
+        if (losses > 1 or hung) and len(pack.trials) > 1:
             for alone in self.work.split(pack):
-                self._out[alone.id] = (alone, refs)
-                self.board.offer.remote(alone.id, alone.trials, refs)
+                self._offer(alone, refs)
             self._drop(pack_id)
-        elif hung or self._losses[pack_id] > MAX_LOST_WORKERS:
-            why = OUT_OF_MEMORY if full else "out of memory?"
-            reason = f"its worker died {MAX_LOST_WORKERS + 1} times ({why})"
+        elif hung or losses > MAX_LOST_WORKERS:
+            reason = f"its worker died {MAX_LOST_WORKERS + 1} times (out of memory?)"
             if hung and self.work.deadline:
                 reason = overdue("a step", self.work.deadline)
             self.work.fail_pack(pack, Failure(reason=reason, log=_last_words(place)))
@@ -185,21 +217,29 @@ class _Bridge:
         else:
             self.board.offer.remote(pack_id, pack.trials, refs, first=True)
 
+    def _offer(self, pack: Pack, refs: dict[Stage, Any]) -> None:
+        self._out[pack.id] = (pack, refs)
+        self.board.offer.remote(pack.id, pack.trials, refs)
+
     def _drop(self, pack_id: int) -> None:
         del self._out[pack_id]
         self._losses.pop(pack_id, None)
         self._heard.pop(pack_id, None)
         self._hung.discard(pack_id)
+        if pack_id == self._alone:
+            self._alone = None
         self.board.drop.remote(pack_id)
 
     def _look_at_board(self) -> None:
-        """Give a board that died and was started again what it has lost."""
+        """See who holds what, and give a board that died and was started again what it lost."""
         if not self._out or time.monotonic() - self._looked < BOARD_SECONDS:
             return
         self._looked = time.monotonic()
-        known = ray.get(self.board.known.remote())
+        known, holders = ray.get(self.board.look.remote())
+        self._holders |= holders
+        held = {holder.pack for holder in self._holders.values()}
         for pack_id, (pack, refs) in self._out.items():
-            if pack_id not in known:
+            if pack_id not in known and pack_id not in held:
                 self.board.offer.remote(pack_id, pack.trials, refs)
         if self.work.deadline is not None:
             self._kill_what_hangs(patience(self.work.deadline))
@@ -207,11 +247,11 @@ class _Bridge:
     def _kill_what_hangs(self, most: float) -> None:
         """Kill the slots that should have interrupted themselves long ago."""
         now = time.monotonic()
-        for pack_id, (seconds, actor) in ray.get(self.board.held_for.remote()).items():
-            silent = min(seconds, now - self._heard.get(pack_id, -math.inf))
-            if pack_id in self._out and pack_id not in self._hung and silent > most:
-                self._hung.add(pack_id)
-                ray.kill(actor)
+        for holder in self._holders.values():
+            silent = min(holder.seconds, now - self._heard.get(holder.pack, -math.inf))
+            if holder.pack in self._out and holder.pack not in self._hung and silent > most:
+                self._hung.add(holder.pack)
+                ray.kill(holder.place.actor)
 
 
 def _last_words(place: Place | None) -> str:
@@ -237,13 +277,13 @@ class _Callback(tune.Callback):  # type: ignore[misc]
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         events = result.pop("events", [])  # before Tune keeps the result
-        told = (result["pack"], events, result["over"], result["rests"])
+        told = (trial.trial_id, result["pack"], events, result["over"], result["rests"])
         self._guarded(lambda bridge: bridge.told(*told))
         self._guarded(lambda bridge: bridge.feed())
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        cause = str(trial.get_error() or "").rpartition("Failure #")[2]  # the last of them
-        self._guarded(lambda bridge: bridge.lost(trial.trial_id, cause))
+        out_of_memory = Killed.for_memory  # of the death that Tune is just hearing of
+        self._guarded(lambda bridge: bridge.lost(trial.trial_id, out_of_memory))
 
     def _guarded(self, act: Callable[[_Bridge], None]) -> None:
         """Tune would wrap an error's traceback in its own: it is kept, and raised after the end."""

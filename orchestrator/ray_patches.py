@@ -7,12 +7,16 @@ slot killed so is a lost actor like any other.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError
 
-OUT_OF_MEMORY = "Ray's memory monitor killed it: the node ran out of memory"
+
+class Killed:
+    """Why the actor died whose death Tune is hearing of."""
+
+    for_memory: ClassVar[bool] = False
 
 
 def count_memory_kills_as_lost() -> None:
@@ -22,8 +26,9 @@ def count_memory_kills_as_lost() -> None:
         return
 
     def failed(self: Any, tracked_actor_task: Any, exception: Exception) -> None:
-        if isinstance(exception, OutOfMemoryError):
-            exception = RayActorError(error_msg=OUT_OF_MEMORY)
+        Killed.for_memory = isinstance(exception, OutOfMemoryError)
+        if Killed.for_memory:
+            exception = RayActorError(error_msg=str(exception))
         original(self, tracked_actor_task, exception)
 
     failed.mended = True  # type: ignore[attr-defined]

@@ -44,10 +44,11 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Held:
-    """A pack in a slot, and when it was taken, by the board's monotonic clock."""
+    """A pack in a slot."""
 
     pack: int
-    since: float
+    seconds: float  # since it was taken
+    place: Place
 
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
@@ -57,7 +58,7 @@ class Board:
     def __init__(self) -> None:
         self._packs: dict[int, tuple[tuple[Trial, ...], dict[Stage, Any]]] = {}
         self._offered: deque[int] = deque()
-        self._held: dict[str, Held] = {}  # by slot
+        self._held: dict[str, tuple[int, float]] = {}  # slot -> its pack, and since when
         self._places: dict[str, Place] = {}  # the same
         self._ended: set[str] = set()
         self._news = asyncio.Event()
@@ -83,8 +84,8 @@ class Board:
         and never heard of that one.
         """
         held = self._held.pop(slot, None)
-        if held is not None and held.pack != last and held.pack in self._packs:
-            self._offered.appendleft(held.pack)
+        if held is not None and held[0] != last and held[0] in self._packs:
+            self._offered.appendleft(held[0])
         self._places[slot] = place
         if self._closed:
             await asyncio.sleep(CLOSED_SECONDS)
@@ -98,7 +99,7 @@ class Board:
         while self._offered and not self._closed:
             pack = self._offered.popleft()
             if pack in self._packs:  # and not dropped since
-                self._held[slot] = Held(pack=pack, since=time.monotonic())
+                self._held[slot] = (pack, time.monotonic())
                 trials, refs = self._packs[pack]
                 return pack, tuple(t for t in trials if t.id not in self._ended), refs
         return None  # another slot was quicker
@@ -115,15 +116,16 @@ class Board:
     async def release(self, slot: str) -> tuple[int | None, Place | None]:
         """The slot is lost; the pack that it held, if any, and where it ran, if it got so far."""
         held = self._held.pop(slot, None)
-        return held.pack if held else None, self._places.pop(slot, None)
+        return held[0] if held else None, self._places.pop(slot, None)
 
-    async def held_for(self) -> dict[int, tuple[float, Any]]:
-        """Of each pack in a slot, the seconds since it was taken, and the slot's actor."""
+    async def look(self) -> tuple[set[int], dict[str, Held]]:
+        """The packs it has (a restarted board has none), and what the slots hold."""
         now = time.monotonic()
-        return {
-            held.pack: (now - held.since, self._places[slot].actor)
-            for slot, held in self._held.items()
+        held = {
+            slot: Held(pack=pack, seconds=now - since, place=self._places[slot])
+            for slot, (pack, since) in self._held.items()
         }
+        return set(self._packs), held
 
     async def end(self, trial_ids: Sequence[str]) -> None:
         """These members have ended, or are to stop."""
@@ -137,10 +139,6 @@ class Board:
         """The pack is over: let its stages' values go."""
         trials, _ = self._packs.pop(pack, ((), {}))
         self._ended.difference_update(t.id for t in trials)
-
-    async def known(self) -> set[int]:
-        """The packs it has; a restarted board has none."""
-        return set(self._packs)
 
 
 @ray.remote(num_cpus=0, max_retries=3)  # type: ignore[untyped-decorator]
