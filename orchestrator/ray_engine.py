@@ -28,8 +28,9 @@ import ray
 from ray import tune
 from ray.exceptions import AuthenticationError
 
+from orchestrator.autoscaling import at_its_largest
 from orchestrator.engine import Event, Failure, Pack, Work, device_bytes
-from orchestrator.placement import STAGE_SHARE, place
+from orchestrator.placement import STAGE_SHARE, Node, place
 from orchestrator.ray_stages import RayStages
 from orchestrator.ray_workers import Board, PackTrainable
 from orchestrator.stages import needed_stages
@@ -213,13 +214,13 @@ def alive_nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]
 
 
-def _slot_bytes(on_gpu: bool, num_slots: int) -> int | None:
-    """Memory of a slot: of its share of a GPU, or of main memory."""
+def _slot_bytes(on_gpu: bool, nodes: Sequence[Node], num_slots: int) -> int | None:
+    """Memory of a slot: of its share of a GPU, or of main memory. Waits for the first GPU."""
     if not on_gpu:
-        return int(ray.cluster_resources().get("memory", 0) / num_slots) or None
+        return int(sum(n.get("memory", 0) for n in nodes if n.get("CPU")) / num_slots) or None
     measure: Any = ray.remote(num_cpus=0, num_gpus=0.01)(device_bytes)
     found: int | None = ray.get(measure.remote())
-    slots_a_gpu = num_slots / ray.cluster_resources()["GPU"]
+    slots_a_gpu = num_slots / sum(node.get("GPU", 0) for node in nodes)
     return None if found is None else int(found / max(1.0, slots_a_gpu))
 
 
@@ -234,6 +235,11 @@ def connect(address: str | None) -> None:
     Raises:
         RequestError: if it cannot be had.
     """
+    if address and address.startswith("ray://"):
+        raise RequestError(
+            f"--address {address} is a Ray Client's, and no sweep can be driven through one: run it on "
+            "the head (`ray exec`) or as a job (`ray job submit`), see docs/cluster.md"
+        )
     options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
     logging.disable(logging.CRITICAL)  # a live view shows what logging writes to stderr
     try:
@@ -266,17 +272,24 @@ class RayEngine:
         self._address, self._cpus_per_trial = address, cpus_per_trial
         self._gpus_per_trial = gpus_per_trial
 
-    def start(self, max_packs: int | None) -> None:
+    def start(self, max_packs: int | None, say: Callable[[str], None]) -> None:
         """Connect, or start Ray here; then ``num_slots`` is known."""
         connect(self._address)
+        alive = alive_nodes()
+        nodes = at_its_largest(alive, ray.util.get_node_ip_address())
         found = place(
-            [node["Resources"] for node in alive_nodes()],
+            nodes,
             max_packs=max_packs,
             cpus_per_trial=self._cpus_per_trial,
             gpus_per_trial=self._gpus_per_trial,
         )
         self.num_slots, self._cpus, self._gpus = found.num_slots, found.cpus, found.gpus
-        self.slot_bytes = _slot_bytes(bool(self._gpus), self.num_slots)
+        if len(nodes) > len(alive):
+            say(
+                f"The cluster has {len(alive)} of up to {len(nodes)} machines and starts what is "
+                "needed, which takes minutes; `ray status` tells how far it is."
+            )
+        self.slot_bytes = _slot_bytes(bool(self._gpus), nodes, self.num_slots)
 
     def run(self, work: Work) -> None:
         """Work until nothing is left, or until halted."""
