@@ -237,8 +237,8 @@ def connect(address: str | None) -> None:
     """
     if address and address.startswith("ray://"):
         raise RequestError(
-            f"--address {address} is a Ray Client's, and no sweep can be driven through one: run it on "
-            "the head (`ray exec`) or as a job (`ray job submit`), see docs/cluster.md"
+            f"--address {address} is a Ray Client's, and no sweep can be driven through one: run "
+            "it on the head (`ray exec`) or as a job (`ray job submit`); see docs/cluster.md"
         )
     options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
     logging.disable(logging.CRITICAL)  # a live view shows what logging writes to stderr

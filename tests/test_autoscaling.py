@@ -72,6 +72,11 @@ class Cluster:
     """A head without CPUs and its autoscaler; the workers are processes of this machine."""
 
     def __init__(self, home: Path, temporary: str, version: str) -> None:
+        from ray.autoscaler._private.fake_multi_node.node_provider import (
+            FAKE_HEAD_NODE_ID,
+            FakeMultiNodeProvider,
+        )
+
         self.temporary = temporary
         with socket.socket() as free:
             free.bind(("", 0))
@@ -80,7 +85,8 @@ class Cluster:
         config = bootstrap(
             home,
             provider={
-                "type": "fake_multinode",
+                "type": "external",  # by its own name Ray looks for defaults its wheel lacks
+                "module": f"{FakeMultiNodeProvider.__module__}.FakeMultiNodeProvider",
                 "gcs_address": self.address,
                 "launch_multiple": True,
                 "disable_node_updaters": True,
@@ -119,6 +125,8 @@ class Cluster:
             "PYTHONPATH": path,
             "RAY_FAKE_CLUSTER": "1",
             "RAY_enable_autoscaler_v2": "1" if version == "v2" else "0",
+            "RAY_CLOUD_INSTANCE_ID": FAKE_HEAD_NODE_ID,
+            "RAY_NODE_TYPE_NAME": "ray.head.default",
             "RAY_AUTH_MODE": "disabled",
             "RAY_ADDRESS": self.address,
         }
@@ -184,3 +192,19 @@ def test_a_sweep_on_a_head_without_cpus_has_the_autoscaler_start_workers(
     log = (tmp_path / "home" / "head.log").read_text()
     assert done.returncode == 0, done.stdout + done.stderr + log
     assert "1 of up to 3 machines" in done.stdout
+
+
+def test_a_ray_clients_address_is_refused_with_what_to_do_instead(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "orchestrator", "sweep", "retrieval", "--out", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "--address", "ray://10.0.0.1:10001"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --address ray://10.0.0.1:10001 is a Ray Client's")
+    assert "ray job submit" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
