@@ -11,7 +11,7 @@ import os
 import subprocess
 import time
 import traceback
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -93,8 +93,11 @@ class Engine(Protocol):
     num_slots: int  # packs that run at a time; known after ``start``
     slot_bytes: int | None  # memory of a slot's device, if that is known; likewise
 
-    def start(self, max_packs: int | None) -> None:
-        """Bring up what the engine runs on; at most so many packs can run side by side."""
+    def start(self, max_packs: int | None, say: Callable[[str], None]) -> None:
+        """Bring up what the engine runs on; at most so many packs can run side by side.
+
+        ``say`` tells the user what takes long.
+        """
         ...
 
     def close(self) -> None:

@@ -5,6 +5,8 @@ For one GPU, a debugger, or a machine without Ray.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from orchestrator.engine import Pack, Work, device_bytes, failure, pick_device, run_pack
 from orchestrator.stages import LocalStages
 from tasks.memory import keep_freed_memory
@@ -16,7 +18,7 @@ class LocalEngine:
     num_slots = 1
     slot_bytes: int | None = None
 
-    def start(self, max_packs: int | None) -> None:
+    def start(self, max_packs: int | None, say: Callable[[str], None]) -> None:
         """Nothing to bring up but the allocator's habits."""
         keep_freed_memory()
         self.slot_bytes = device_bytes()

@@ -28,17 +28,19 @@ import orchestrator.ray_settings  # noqa: F401  before Ray
 # isort: split
 import ray
 from ray import tune
+from ray.exceptions import AuthenticationError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from orchestrator.autoscaling import at_its_largest
 from orchestrator.deadline import overdue, patience
 from orchestrator.engine import Event, Failure, Pack, Work, device_bytes
+from orchestrator.placement import STAGE_SHARE, Node, place
 from orchestrator.ray_patches import Killed, count_memory_kills_as_lost
 from orchestrator.ray_stages import RayStages
 from orchestrator.ray_workers import Board, Held, PackTrainable, Place, last_words
 from orchestrator.stages import needed_stages
 from tasks.contract import RequestError, Stage, SweepError
 
-STAGE_SHARE = 0.1  # of a GPU, kept free of slots so that stages can always run
 MAX_LOST_WORKERS = 3  # times that a pack is tried again after its worker died
 MAX_BROKEN_STARTS = 10  # slots in a row that die before they have told anything
 LAST_WORDS_SECONDS = 20.0  # to wait for a dead worker's log
@@ -306,26 +308,54 @@ class _Halt(tune.Stopper):  # type: ignore[misc]
         return _Bridge.live[self._number].is_over()
 
 
-def _share_of_cpus(cpus: int, num_slots: int) -> int:
-    """CPUs of each of so many slots, all on one node each."""
-    nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-    least = min((node for node in nodes if node), default=1)
-    return max(1, min(cpus // num_slots, least))
+def alive_nodes() -> list[dict[str, Any]]:
+    """The nodes that live, as Ray tells of them."""
+    return [node for node in ray.nodes() if node["Alive"]]
 
 
-def _slot_bytes(on_gpu: bool, num_slots: int) -> int | None:
-    """Memory of a slot: of its share of a GPU, or of main memory."""
+def _slot_bytes(on_gpu: bool, nodes: Sequence[Node], num_slots: int) -> int | None:
+    """Memory of a slot: of its share of a GPU, or of main memory. Waits for the first GPU."""
     if not on_gpu:
-        return int(ray.cluster_resources().get("memory", 0) / num_slots) or None
+        return int(sum(n.get("memory", 0) for n in nodes if n.get("CPU")) / num_slots) or None
     measure: Any = ray.remote(num_cpus=0, num_gpus=0.01)(device_bytes)
     found: int | None = ray.get(measure.remote())
-    slots_a_gpu = num_slots / ray.cluster_resources()["GPU"]
+    slots_a_gpu = num_slots / sum(node.get("GPU", 0) for node in nodes)
     return None if found is None else int(found / max(1.0, slots_a_gpu))
 
 
 def _hush() -> None:
     """Let Ray's own log lines go nowhere: what concerns a user is told by us."""
     logging.getLogger("ray").handlers[:] = [logging.NullHandler()]
+
+
+def connect(address: str | None) -> None:
+    """Join the cluster there, or start a Ray of this machine alone.
+
+    Raises:
+        RequestError: if it cannot be had.
+    """
+    if address and address.startswith("ray://"):
+        raise RequestError(
+            f"--address {address} is a Ray Client's, and no sweep can be driven through one: run "
+            "it on the head (`ray exec`) or as a job (`ray job submit`); see docs/cluster.md"
+        )
+    options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
+    logging.disable(logging.CRITICAL)  # a live view shows what logging writes to stderr
+    try:
+        if address:
+            ray.init(address=address, **options)
+        else:
+            # "local": a stale address of an earlier cluster must not be joined.
+            ray.init(address="local", include_dashboard=False, **options)
+    except (ConnectionError, RuntimeError, AuthenticationError) as error:
+        first = str(error).strip().splitlines()[0]
+        where = f"the Ray cluster at {address}" if address else "Ray"
+        raise RequestError(
+            f"cannot reach {where}: {first}; see `ray status`, or use --engine local"
+        ) from error
+    finally:
+        logging.disable(logging.NOTSET)
+    _hush()
 
 
 class RayEngine:
@@ -341,41 +371,24 @@ class RayEngine:
         self._address, self._cpus_per_trial = address, cpus_per_trial
         self._gpus_per_trial = gpus_per_trial
 
-    def start(self, max_packs: int | None) -> None:
+    def start(self, max_packs: int | None, say: Callable[[str], None]) -> None:
         """Connect, or start Ray here; then ``num_slots`` is known."""
-        options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
-        logging.disable(logging.CRITICAL)  # a live view shows what logging writes to stderr
-        try:
-            if self._address:
-                ray.init(address=self._address, **options)
-            else:
-                # "local": a stale address of an earlier cluster must not be joined.
-                ray.init(address="local", include_dashboard=False, **options)
-        except (ConnectionError, RuntimeError) as error:
-            first = str(error).strip().splitlines()[0]
-            where = f"the Ray cluster at {self._address}" if self._address else "Ray"
-            raise RequestError(
-                f"cannot reach {where}: {first}; see `ray status`, or use --engine local"
-            ) from error
-        finally:
-            logging.disable(logging.NOTSET)
-        _hush()
-        have = ray.cluster_resources()
-        gpus = have.get("GPU", 0.0)
-        self._gpus = self._gpus_per_trial if gpus else 0.0
-        cpus = int(have.get("CPU", 0))
-        slots = cpus // (self._cpus_per_trial or 1)
-        if self._gpus:
-            slots = min(slots, int(gpus / self._gpus))
-        if slots < 1:
-            raise RequestError(
-                f"no slot fits: a trial asks for {self._cpus_per_trial or 1} CPUs and "
-                f"{self._gpus:g} GPUs, but the cluster has {cpus} and {gpus:g}; lower "
-                f"--cpus-per-trial or --gpus-per-trial"
+        connect(self._address)
+        alive = alive_nodes()
+        nodes = at_its_largest(alive, ray.util.get_node_ip_address())
+        found = place(
+            nodes,
+            max_packs=max_packs,
+            cpus_per_trial=self._cpus_per_trial,
+            gpus_per_trial=self._gpus_per_trial,
+        )
+        self.num_slots, self._cpus, self._gpus = found.num_slots, found.cpus, found.gpus
+        if len(nodes) > len(alive):
+            say(
+                f"The cluster has {len(alive)} of up to {len(nodes)} machines and starts what is "
+                "needed, which takes minutes; `ray status` tells how far it is."
             )
-        self.num_slots = slots if max_packs is None else max(1, min(slots, max_packs))
-        self.slot_bytes = _slot_bytes(bool(self._gpus), self.num_slots)
-        self._cpus = self._cpus_per_trial or _share_of_cpus(cpus, self.num_slots)
+        self.slot_bytes = _slot_bytes(bool(self._gpus), nodes, self.num_slots)
 
     def run(self, work: Work) -> None:
         """Work until nothing is left, or until halted."""

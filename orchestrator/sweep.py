@@ -399,7 +399,7 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
             view.phase(f"starting {plan.request.engine}")
             try:
                 searches = plan.space.search is not None
-                engine.start(None if searches else most_packs(plan.task, todo))
+                engine.start(None if searches else most_packs(plan.task, todo), view.say)
                 view.phase("waiting for the first shared stages")
                 coordinator = Coordinator(
                     task=plan.task,

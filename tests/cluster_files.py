@@ -1,0 +1,95 @@
+"""What the tests of the cluster files share: reading them, and the clouds' own API models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+FILES = {
+    "aws": "cluster.yaml",
+    "gcp": "docs/clusters/gcp.yaml",
+    "local": "docs/clusters/machines.yaml",
+}
+
+
+def read(kind: str) -> dict[str, Any]:
+    """The file of that provider, as it stands."""
+    config: dict[str, Any] = yaml.safe_load((ROOT / FILES[kind]).read_text())
+    return config
+
+
+def faults(kind: str, node_config: dict[str, Any]) -> list[str]:
+    """What the cloud's API model does not know in a ``node_config``."""
+    return list(_aws_faults(node_config) if kind == "aws" else _gcp_faults(node_config))
+
+
+@cache
+def _run_instances() -> Any:
+    import botocore.session
+
+    model = botocore.session.get_session().get_service_model("ec2")
+    return model.operation_model("RunInstances").input_shape
+
+
+def _aws_faults(node_config: dict[str, Any]) -> Iterator[str]:
+    """By botocore's own check of parameters, and the enumerations that it leaves out."""
+    from botocore.validate import ParamValidator
+
+    # What Ray adds to each launch.
+    params = {"MinCount": 1, "MaxCount": 1, **node_config}
+    report = ParamValidator().validate(params, _run_instances())
+    if report.has_errors():
+        yield report.generate_report()
+    else:
+        yield from _wrong_values(params, _run_instances(), "node_config")
+
+
+def _wrong_values(value: Any, shape: Any, path: str) -> Iterator[str]:
+    if shape.type_name == "structure":
+        for name, inner in value.items():
+            yield from _wrong_values(inner, shape.members[name], f"{path}.{name}")
+    elif shape.type_name == "list":
+        for index, inner in enumerate(value):
+            yield from _wrong_values(inner, shape.member, f"{path}[{index}]")
+    elif getattr(shape, "enum", None) and value not in shape.enum:
+        # Ever new instance types are not a misspelling.
+        yield f"{path}: {value!r} is none of {', '.join(shape.enum[:8])} ..."
+
+
+@cache
+def _instance_schema() -> dict[str, Any]:
+    """Compute Engine's Instance as JSON schema, from the discovery document Ray's client ships."""
+    import googleapiclient
+
+    folder = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
+    schemas = json.loads((folder / "compute.v1.json").read_text())["schemas"]
+    return {"$ref": "#/schemas/Instance", "schemas": _strict(schemas)}
+
+
+def _strict(node: Any) -> Any:
+    """Discovery's dialect in JSON schema's: references, 64-bit numbers, and nothing unknown."""
+    if isinstance(node, list):
+        return [_strict(inner) for inner in node]
+    if not isinstance(node, dict):
+        return node
+    if isinstance(node.get("$ref"), str):
+        return {"$ref": f"#/schemas/{node['$ref']}"}
+    made = {key: _strict(inner) for key, inner in node.items() if key not in ("id", "format")}
+    if str(node.get("format", "")).endswith("int64"):
+        made["type"] = ["string", "integer"]
+    if "properties" in node and "additionalProperties" not in node and node.get("type") == "object":
+        made["additionalProperties"] = False
+    return made
+
+
+def _gcp_faults(node_config: dict[str, Any]) -> Iterator[str]:
+    import jsonschema
+
+    for error in jsonschema.Draft7Validator(_instance_schema()).iter_errors(node_config):
+        yield f"{error.json_path}: {error.message}"
