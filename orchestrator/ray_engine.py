@@ -26,14 +26,15 @@ import orchestrator.ray_settings  # noqa: F401  before Ray
 # isort: split
 import ray
 from ray import tune
+from ray.exceptions import AuthenticationError
 
 from orchestrator.engine import Event, Failure, Pack, Work, device_bytes
+from orchestrator.placement import STAGE_SHARE, place
 from orchestrator.ray_stages import RayStages
 from orchestrator.ray_workers import Board, PackTrainable
 from orchestrator.stages import needed_stages
 from tasks.contract import RequestError, Stage, SweepError
 
-STAGE_SHARE = 0.1  # of a GPU, kept free of slots so that stages can always run
 MAX_LOST_WORKERS = 3  # times that a pack is tried again after its worker died
 MAX_BROKEN_STARTS = 10  # slots in a row that die before they have told anything
 BOARD_SECONDS = 5.0  # between two looks at whether the board still knows what it was given
@@ -207,11 +208,9 @@ class _Halt(tune.Stopper):  # type: ignore[misc]
         return _Bridge.live[self._number].is_over()
 
 
-def _share_of_cpus(cpus: int, num_slots: int) -> int:
-    """CPUs of each of so many slots, all on one node each."""
-    nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-    least = min((node for node in nodes if node), default=1)
-    return max(1, min(cpus // num_slots, least))
+def alive_nodes() -> list[dict[str, Any]]:
+    """The nodes that live, as Ray tells of them."""
+    return [node for node in ray.nodes() if node["Alive"]]
 
 
 def _slot_bytes(on_gpu: bool, num_slots: int) -> int | None:
@@ -229,6 +228,31 @@ def _hush() -> None:
     logging.getLogger("ray").handlers[:] = [logging.NullHandler()]
 
 
+def connect(address: str | None) -> None:
+    """Join the cluster there, or start a Ray of this machine alone.
+
+    Raises:
+        RequestError: if it cannot be had.
+    """
+    options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
+    logging.disable(logging.CRITICAL)  # a live view shows what logging writes to stderr
+    try:
+        if address:
+            ray.init(address=address, **options)
+        else:
+            # "local": a stale address of an earlier cluster must not be joined.
+            ray.init(address="local", include_dashboard=False, **options)
+    except (ConnectionError, RuntimeError, AuthenticationError) as error:
+        first = str(error).strip().splitlines()[0]
+        where = f"the Ray cluster at {address}" if address else "Ray"
+        raise RequestError(
+            f"cannot reach {where}: {first}; see `ray status`, or use --engine local"
+        ) from error
+    finally:
+        logging.disable(logging.NOTSET)
+    _hush()
+
+
 class RayEngine:
     """Runs packs on a Ray cluster, or on a Ray of this machine alone."""
 
@@ -244,39 +268,15 @@ class RayEngine:
 
     def start(self, max_packs: int | None) -> None:
         """Connect, or start Ray here; then ``num_slots`` is known."""
-        options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
-        logging.disable(logging.CRITICAL)  # a live view shows what logging writes to stderr
-        try:
-            if self._address:
-                ray.init(address=self._address, **options)
-            else:
-                # "local": a stale address of an earlier cluster must not be joined.
-                ray.init(address="local", include_dashboard=False, **options)
-        except (ConnectionError, RuntimeError) as error:
-            first = str(error).strip().splitlines()[0]
-            where = f"the Ray cluster at {self._address}" if self._address else "Ray"
-            raise RequestError(
-                f"cannot reach {where}: {first}; see `ray status`, or use --engine local"
-            ) from error
-        finally:
-            logging.disable(logging.NOTSET)
-        _hush()
-        have = ray.cluster_resources()
-        gpus = have.get("GPU", 0.0)
-        self._gpus = self._gpus_per_trial if gpus else 0.0
-        cpus = int(have.get("CPU", 0))
-        slots = cpus // (self._cpus_per_trial or 1)
-        if self._gpus:
-            slots = min(slots, int(gpus / self._gpus))
-        if slots < 1:
-            raise RequestError(
-                f"no slot fits: a trial asks for {self._cpus_per_trial or 1} CPUs and "
-                f"{self._gpus:g} GPUs, but the cluster has {cpus} and {gpus:g}; lower "
-                f"--cpus-per-trial or --gpus-per-trial"
-            )
-        self.num_slots = slots if max_packs is None else max(1, min(slots, max_packs))
+        connect(self._address)
+        found = place(
+            [node["Resources"] for node in alive_nodes()],
+            max_packs=max_packs,
+            cpus_per_trial=self._cpus_per_trial,
+            gpus_per_trial=self._gpus_per_trial,
+        )
+        self.num_slots, self._cpus, self._gpus = found.num_slots, found.cpus, found.gpus
         self.slot_bytes = _slot_bytes(bool(self._gpus), self.num_slots)
-        self._cpus = self._cpus_per_trial or _share_of_cpus(cpus, self.num_slots)
 
     def run(self, work: Work) -> None:
         """Work until nothing is left, or until halted."""

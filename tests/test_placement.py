@@ -1,0 +1,49 @@
+"""Slots are counted where they find room."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.placement import Placement, place
+from tasks.contract import RequestError
+
+
+def placed(
+    *nodes: tuple[float, float], packs: int | None = None, cpus: int | None = None, gpus: float = 1
+) -> tuple[int, int, float]:
+    made = [{"CPU": cpu, "GPU": gpu} for cpu, gpu in nodes]
+    found: Placement = place(made, max_packs=packs, cpus_per_trial=cpus, gpus_per_trial=gpus)
+    return found.num_slots, found.cpus, found.gpus
+
+
+def test_a_machine_without_a_gpu_runs_a_slot_a_processor() -> None:
+    assert placed((2, 0)) == (2, 1, 0)
+    assert placed((8, 0), cpus=3) == (2, 3, 0)
+
+
+def test_few_packs_share_all_processors() -> None:
+    assert placed((8, 0), packs=1) == (1, 8, 0)
+    assert placed((8, 0), packs=3) == (3, 2, 0)
+    assert placed((4, 0), (4, 0), packs=1) == (1, 4, 0)  # a slot lies on one node
+
+
+@pytest.mark.parametrize(("share", "slots"), [(1.0, 2), (0.5, 4), (0.6, 2), (0.1, 16), (0.3, 6)])
+def test_shares_of_a_gpu_are_of_one_gpu(share: float, slots: int) -> None:
+    assert placed((16, 2), gpus=share) == (slots, 16 // slots, share)
+
+
+def test_nodes_without_a_gpu_take_no_slot_and_limit_none() -> None:
+    assert placed((2, 0), (0, 0), (16, 2)) == (2, 8, 1)
+
+
+def test_all_slots_find_room_on_unlike_nodes() -> None:
+    assert placed((4, 4), (64, 4)) == (8, 1, 1)
+    assert placed((4, 0), (64, 0), packs=17) == (17, 4, 0)
+
+
+def test_a_slot_that_no_node_has_room_for_is_refused() -> None:
+    # The nodes together have four: Tune would wait for such a slot without end.
+    with pytest.raises(RequestError, match="asks for 3 CPUs and 0 GPUs of one node, but a node"):
+        placed((2, 0), (2, 0), cpus=3)
+    with pytest.raises(RequestError, match="a node has 0 and 4 or 8 and 0"):
+        placed((8, 0), (0, 4))
