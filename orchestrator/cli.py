@@ -322,6 +322,39 @@ def show(
     return 0
 
 
+@app.command()
+def doctor(
+    task: Annotated[str | None, typer.Argument(help="Also whether this task can run.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="A Ray cluster; RAY_ADDRESS, or else this machine.")
+    ] = None,
+    out: Annotated[str, typer.Option(help="Where results are to go: a folder or a URI.")] = "runs",
+    model: Annotated[str | None, typer.Option(help="Hugging Face id or folder.")] = None,
+    data: Annotated[str | None, typer.Option(help="The data set.")] = None,
+    gpus_per_trial: Annotated[float, typer.Option(help="GPUs of a slot; fractions share.")] = 1.0,
+    cpus_per_trial: Annotated[
+        int | None, typer.Option(help="CPU cores of a slot; an equal share else.")
+    ] = None,
+) -> int:
+    """What this machine and cluster can run, and what is wrong with it."""
+    from orchestrator.doctor import examine
+    from orchestrator.findings import render_findings
+    from orchestrator.sweep import Request
+
+    request = Request(
+        task=task or "",
+        address=address,
+        out=out,
+        model=model,
+        data=data,
+        gpus_per_trial=gpus_per_trial,
+        cpus_per_trial=cpus_per_trial,
+    )
+    findings = examine(task, request)
+    Console().print(render_findings(findings))
+    return int(any(finding.verdict == "wrong" for finding in findings))
+
+
 def _write(path: str, save: Callable[[str], object]) -> None:
     try:
         save(path)

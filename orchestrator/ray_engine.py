@@ -16,6 +16,7 @@ from __future__ import annotations
 import itertools
 import logging
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -228,12 +229,27 @@ def _hush() -> None:
     logging.getLogger("ray").handlers[:] = [logging.NullHandler()]
 
 
+def _knock(address: str | None) -> None:
+    """Refuse an address where nothing listens: Ray itself would wait there for minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if not host or not port.isdecimal() or "/" in host:
+        return  # Ray finds it, or says what is wrong with it
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise RequestError(
+            f"cannot reach the Ray cluster at {address}: {error}; see `ray status` on its head, "
+            "or use --engine local"
+        ) from None
+
+
 def connect(address: str | None) -> None:
     """Join the cluster there, or start a Ray of this machine alone.
 
     Raises:
         RequestError: if it cannot be had.
     """
+    _knock(address)
     options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
     logging.disable(logging.CRITICAL)  # a live view shows what logging writes to stderr
     try:
@@ -242,7 +258,7 @@ def connect(address: str | None) -> None:
         else:
             # "local": a stale address of an earlier cluster must not be joined.
             ray.init(address="local", include_dashboard=False, **options)
-    except (ConnectionError, RuntimeError, AuthenticationError) as error:
+    except (ConnectionError, RuntimeError, ValueError, AuthenticationError) as error:
         first = str(error).strip().splitlines()[0]
         where = f"the Ray cluster at {address}" if address else "Ray"
         raise RequestError(
