@@ -40,7 +40,8 @@ def ask_ray(wanted: Wanted, packs: int | None) -> list[Finding]:
             own = _probe(wanted, salt, marker)
             answers = _ask(nodes, wanted, salt, marker)
         for node in nodes:
-            findings += _judge(node, answers[node["NodeID"]], own, wanted, marker)
+            name = _name(node, nodes)
+            findings += _judge(name, node, answers[node["NodeID"]], own, wanted, marker)
         return [*findings, *_placement(nodes, wanted, packs)]
     finally:
         ray.shutdown()
@@ -92,11 +93,22 @@ def _ask(
     return answers
 
 
+def _name(node: Mapping[str, Any], nodes: Sequence[Mapping[str, Any]]) -> str:
+    """A node by its address, and by its id where several have one address."""
+    address = node["NodeManagerAddress"]
+    alike = sum(each["NodeManagerAddress"] == address for each in nodes)
+    return f"node {address}" + (f" {node['NodeID'][:6]}" if alike > 1 else "")
+
+
 def _judge(
-    node: Mapping[str, Any], answer: Any, own: Any, wanted: Wanted, marker: str | None
+    name: str,
+    node: Mapping[str, Any],
+    answer: Any,
+    own: Any,
+    wanted: Wanted,
+    marker: str | None,
 ) -> list[Finding]:
     """What is to be said of one node; one line if all is well."""
-    name = f"node {node['NodeManagerAddress']}"
     if isinstance(answer, Exception):
         text = str(answer).strip().splitlines() or [type(answer).__name__]
         mend = "see `ray status`, and the logs under /tmp/ray on that node"

@@ -11,6 +11,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import re
 import socket
 import subprocess
 import uuid
@@ -116,8 +117,9 @@ def try_folder(uri: str, marker: str | None = None) -> dict[str, Any]:
                 with contextlib.suppress(OSError):  # someone uses it already, or it never was
                     os.rmdir(folder)
     except Exception as error:  # every storage has errors of its own
-        text = str(error).strip().splitlines()
-        found["error"] = text[0] if text else type(error).__name__
+        # Arrow says the system's own words last: "... Detail: [errno 13] Permission denied".
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        found["error"] = re.sub(r"^\[errno \d+\] ", "", first.rpartition("Detail: ")[2], flags=re.I)
     return found
 
 

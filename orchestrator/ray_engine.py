@@ -261,8 +261,10 @@ def connect(address: str | None) -> None:
     except (ConnectionError, RuntimeError, ValueError, AuthenticationError) as error:
         first = str(error).strip().splitlines()[0]
         where = f"the Ray cluster at {address}" if address else "Ray"
+        # Ray does not tell a wrong token from a head that is gone.
+        mend = "is the token the head's (RAY_AUTH_MODE, ~/.ray/auth_token)? " if address else ""
         raise RequestError(
-            f"cannot reach {where}: {first}; see `ray status`, or use --engine local"
+            f"cannot reach {where}: {first}; {mend}see `ray status`, or use --engine local"
         ) from error
     finally:
         logging.disable(logging.NOTSET)
