@@ -225,8 +225,7 @@ def report(
     from results.summary import summarise
     from results.tables import render
 
-    if format_ not in ("terminal", *FORMATS):
-        raise RequestError(f"--format takes terminal, {', '.join(FORMATS)}, but got {format_!r}")
+    _check_format(format_)
     sweeps = _find_sweeps(out, task, name or ())
     if format_ == "terminal":
         console = Console()
@@ -240,6 +239,54 @@ def report(
             tables += [*summaries, *details(one, summaries)]
         print(FORMATS[format_](tables), end="")
     return 0
+
+
+def _check_format(name: str) -> None:
+    from results.export import FORMATS
+
+    if name not in ("terminal", *FORMATS):
+        raise RequestError(f"--format takes terminal, {', '.join(FORMATS)}, but got {name!r}")
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="A sweep: NAME, TASK/NAME or OUT/TASK/NAME.")],
+    second: Annotated[str, typer.Argument(help="Another, or the same in another folder.")],
+    task: Annotated[str | None, typer.Option(help="Of this task, where names are alike.")] = None,
+    out: Annotated[str, typer.Option(help="Where the results are.")] = "runs",
+    format_: Annotated[
+        str, typer.Option("--format", help="terminal, markdown, latex, csv, json or html.")
+    ] = "terminal",
+) -> int:
+    """Two sweeps of one task side by side, with what is beyond chance. Writes nothing."""
+    from results.compare import compare as compare_sweeps
+    from results.compare_view import render_comparison
+    from results.export import FORMATS
+
+    _check_format(format_)
+    sweeps = [_find_sweep(name, task, out) for name in (first, second)]
+    names = [str(sweep.manifest["name"]) for sweep in sweeps]
+    shown = (first, second) if names[0] == names[1] else (names[0], names[1])
+    tables = compare_sweeps(sweeps[0], sweeps[1], shown)
+    if format_ == "terminal":
+        Console().print(render_comparison(*tables))
+    else:
+        print(FORMATS[format_](tables), end="")
+    return 0
+
+
+def _find_sweep(text: str, task: str | None, out: str) -> Sweep:
+    """The one sweep of NAME, TASK/NAME or OUT/TASK/NAME."""
+    *above, name = text.rstrip("/").rsplit("/", 2)
+    if above:
+        task = above[-1]
+    if len(above) == 2:
+        out = above[0] or "/"
+    found = _find_sweeps(out, task, [name])
+    if len(found) > 1:
+        tasks_ = ", ".join(str(one.manifest["task"]) for one in found)
+        raise RequestError(f"{name!r} is a sweep of {tasks_}: say which with --task")
+    return found[0]
 
 
 def _find_sweeps(out: str, task: str | None, names: Sequence[str]) -> list[Sweep]:
@@ -280,27 +327,57 @@ def show(
     from results.pictures import contact_sheet
     from results.show import find_trial, pictures_of, render_sweep, render_trial
 
-    found = _find_sweeps(out, task, [name])
-    if len(found) > 1:
-        tasks_ = ", ".join(str(one.manifest["task"]) for one in found)
-        raise RequestError(f"{name!r} is a sweep of {tasks_}: say which with --task")
+    found = _find_sweep(name, task, out)
     if save and not save.endswith((".png", ".svg")):
         raise RequestError(f"--save takes FILE.png or FILE.svg, but got {save!r}")
-    row = None if trial is None else find_trial(found[0], trial)
+    row = None if trial is None else find_trial(found, trial)
     if pictures:
         if row is None or not pictures.endswith(".png"):
             raise RequestError("--pictures takes FILE.png, and one trial: show NAME TRIAL")
-        groups = pictures_of(found[0], row)
+        groups = pictures_of(found, row)
         if not groups:
             raise RequestError(f"trial {row['trial_id']} has no pictures")
         _write(pictures, contact_sheet(groups).save)
     if save:
-        charts = trial_charts(found[0], row) if row else sweep_charts(found[0], found[0].rows())
+        charts = trial_charts(found, row) if row else sweep_charts(found, found.rows())
         if not charts:
             raise RequestError(f"trial {trial} has no two steps to draw a curve of")
         _write(save, figure_of(charts).savefig)
-    Console().print(render_trial(found[0], row) if row else render_sweep(found[0]))
+    Console().print(render_trial(found, row) if row else render_sweep(found))
     return 0
+
+
+@app.command()
+def doctor(
+    task: Annotated[str | None, typer.Argument(help="Also whether this task can run.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="A Ray cluster; RAY_ADDRESS, or else this machine.")
+    ] = None,
+    out: Annotated[str, typer.Option(help="Where results are to go: a folder or a URI.")] = "runs",
+    model: Annotated[str | None, typer.Option(help="Hugging Face id or folder.")] = None,
+    data: Annotated[str | None, typer.Option(help="The data set.")] = None,
+    gpus_per_trial: Annotated[float, typer.Option(help="GPUs of a slot; fractions share.")] = 1.0,
+    cpus_per_trial: Annotated[
+        int | None, typer.Option(help="CPU cores of a slot; an equal share else.")
+    ] = None,
+) -> int:
+    """What this machine and cluster can run, and what is wrong with it."""
+    from orchestrator.doctor import examine
+    from orchestrator.findings import render_findings
+    from orchestrator.sweep import Request
+
+    request = Request(
+        task=task or "",
+        address=address,
+        out=out,
+        model=model,
+        data=data,
+        gpus_per_trial=gpus_per_trial,
+        cpus_per_trial=cpus_per_trial,
+    )
+    findings = examine(task, request)
+    Console().print(render_findings(findings))
+    return int(any(finding.verdict == "wrong" for finding in findings))
 
 
 def _write(path: str, save: Callable[[str], object]) -> None:

@@ -69,6 +69,7 @@ def _escape(text: str) -> str:
     for sign in "\\&%$#_{}":
         text = text.replace(sign, f"\\{sign}" if sign != "\\" else r"\textbackslash ")
     signs = {"★": r"$\star$", "≈": r"$\approx$", "±": r"$\pm$", "◆": r"$\diamond$"}
+    signs |= {"▲": r"$\bigtriangleup$", "▼": r"$\bigtriangledown$", "→": r"$\rightarrow$"}
     for sign, command in signs.items():
         text = text.replace(sign, command)
     return text

@@ -96,3 +96,40 @@ def is_tie(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> bool:
         return abs(float(seeds.mean())) <= 2 * _combined_error(drawn, seeds)
     difference = one - other
     return abs(float(difference.mean())) <= 2 * standard_error(difference)
+
+
+def difference(
+    one: np.ndarray[Any, Any],
+    other: np.ndarray[Any, Any],
+    *,
+    same_units: bool,
+    same_seeds: bool,
+) -> Estimate:
+    """``one``'s mean minus ``other``'s with its 95 % interval; each [U, S], or [U, S, 10] of BLEU.
+
+    Units that are the same are paired, and so are seeds; where they are not, variances add up.
+    """
+    one_units, one_share, one_seeds = _parts(one)
+    other_units, other_share, other_seeds = _parts(other)
+    if same_units:
+        variance = one_share * _variance(one_units - other_units)
+    else:
+        variance = one_share * _variance(one_units) + other_share * _variance(other_units)
+    if same_seeds:
+        variance += _variance(one_seeds - other_seeds) / len(one_seeds)
+    else:
+        variance += _variance(one_seeds) / len(one_seeds)
+        variance += _variance(other_seeds) / len(other_seeds)
+    mean, half = float(one_seeds.mean() - other_seeds.mean()), Z * math.sqrt(variance)
+    return Estimate(mean, mean - half, mean + half)
+
+
+def _parts(scores: np.ndarray[Any, Any]) -> tuple[Any, float, Any]:
+    """Values over units, what share of their variance is the mean's, and the means over seeds."""
+    if scores.ndim == 3:  # resamples vary as the score itself does
+        return bleu4(_resampled(scores)).mean(1), 1.0, bleu4(scores.sum(0))
+    return scores.mean(1), 1 / len(scores), scores.mean(0)
+
+
+def _variance(values: np.ndarray[Any, Any]) -> float:
+    return float(values.var(ddof=1)) if len(values) > 1 else 0.0

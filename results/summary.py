@@ -53,14 +53,14 @@ class SummaryTable:
     caption: list[str]
 
 
-def summarise(sweep: Sweep) -> list[SummaryTable]:
+def summarise(sweep: Sweep, max_rows: int | None = MAX_ROWS) -> list[SummaryTable]:
     """The tables of a sweep: the report's, or one over all configurations, best first."""
     manifest = sweep.manifest
     trials = [r for r in sweep.rows() if _is_current(r, manifest)]
     scores = Scores(sweep, manifest["metric"]["name"])
     if manifest["tables"]:
         return [_report_table(manifest, table, trials, scores) for table in manifest["tables"]]
-    return [_open_table(manifest, trials, scores)]
+    return [_open_table(manifest, trials, scores, max_rows)]
 
 
 def _is_current(row: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
@@ -77,6 +77,7 @@ class Scores:
     def __init__(self, sweep: Sweep, name: str) -> None:
         self._spec = next((p for p in sweep.manifest["paired"] if p["metric"] == name), None)
         self._by_trial: dict[str, np.ndarray[Any, Any]] = {}
+        self._units: dict[str, np.ndarray[Any, Any]] = {}
         if self._spec is None or not sweep.samples.num_rows:
             return
         samples = sweep.samples
@@ -88,8 +89,15 @@ class Scores:
             values = (values <= self._spec["at_most"]).astype(np.float64)
         ids = np.asarray(samples["trial_id"].to_pylist())
         starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]])
-        for first, part in zip(starts, np.split(values, starts[1:]), strict=True):
+        units = samples[self._spec["unit"]].combine_chunks().to_numpy(zero_copy_only=False)
+        parts = zip(starts, np.split(values, starts[1:]), np.split(units, starts[1:]), strict=True)
+        for first, part, of_units in parts:
             self._by_trial[str(ids[first])] = part
+            self._units[str(ids[first])] = of_units
+
+    def units(self, trial_id: str) -> Any:
+        """The units [U] that a trial's scores are of, in order; None if there are no scores."""
+        return self._units.get(trial_id)
 
     def matrix(self, trial_ids: Sequence[str]) -> Any:
         """Scores [U, S] of a configuration's trials, one a seed, or None."""
@@ -149,7 +157,10 @@ def _report_table(
 
 
 def _open_table(
-    manifest: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], scores: Scores
+    manifest: Mapping[str, Any],
+    trials: Sequence[Mapping[str, Any]],
+    scores: Scores,
+    max_rows: int | None,
 ) -> SummaryTable:
     sign = -1.0 if manifest["metric"]["direction"] == "maximize" else 1.0
     pairs = []
@@ -167,11 +178,11 @@ def _open_table(
     rows = [row for row, _ in pairs]
     _mark(rows, [found for _, found in pairs], manifest, scores)
     _mark_front(rows, manifest)
-    hidden = len(rows) - MAX_ROWS
+    hidden = len(rows) - len(rows[:max_rows])
     note = [f"{hidden} further configurations are in the Parquet tables."] if hidden > 0 else []
     number = f"{len(rows)} configuration{'s' if len(rows) > 1 else ''}"
     title = f"{manifest['task']}: {manifest['name']}, {number}, best first"
-    return _table(manifest, title, rows[:MAX_ROWS], False, note)
+    return _table(manifest, title, rows[:max_rows], False, note)
 
 
 def _row(

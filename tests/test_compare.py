@@ -1,0 +1,469 @@
+"""Two sweeps side by side: what is matched with what, and how sure a difference is."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+from scipy import stats
+
+from results.compare import Comparison, compare
+from results.compare_view import render_comparison
+from results.details import DetailTable
+from results.export import FORMATS
+from results.matching import match
+from results.reading import read_sweep
+from results.statistics import bleu4, difference, is_tie
+from results.store import SweepStore, TrialResult
+from results.summary import SummaryRow
+from tasks.contract import RequestError
+
+ROOT = Path(__file__).parents[1]
+PARAMS = {"lr": "float", "epochs": "int", "start": "str"}
+_ids = itertools.count()
+
+
+def one(
+    hits: Sequence[int] | None, *, seed: int = 0, status: str = "finished", **params: Any
+) -> Any:
+    """A trial of these parameters; ``hits`` says of each query whether it was found."""
+    values = {"lr": 0.1, "epochs": 5, "start": "pretrained"} | params
+    name = f"t{next(_ids)}"
+    row: dict[str, Any] = {
+        "trial_id": name,
+        "seed": seed,
+        "status": status,
+        "reason": "it broke" if status == "failed" else None,
+        "reused_from": None,
+        "model_fingerprint": "m",
+        "data_fingerprint": "d",
+        "version": "1",
+        "num_steps": 1,
+        "seconds": 2.5,
+        **{f"param.{key}": value for key, value in values.items()},
+    }
+    samples = None
+    if hits is not None:
+        row["metric.r1"] = float(np.mean(hits))
+        ranks = [1 if hit else 7 for hit in hits]
+        samples = {"query": list(range(len(hits))), "rank": ranks}
+    return TrialResult(trial=row, steps=[], samples=samples)
+
+
+def write(out: Path, name: str, trials: Sequence[Any], **more: Any) -> Any:
+    """A sweep of these trials, as it is read."""
+    task = more.get("task", "toy")
+    store = SweepStore(str(out), task, name, PARAMS)
+    store.add(trials)
+    manifest = {
+        "task": task,
+        "name": name,
+        "model": {"name": "m", "fingerprint": "m"},
+        "data": {"name": "d", "fingerprint": "d"},
+        "metric": {"name": "r1", "label": "R@1", "direction": "maximize"},
+        "columns": [
+            {"key": "param.lr", "label": "lr", "format": "scientific", "pick": "last"},
+            {"key": "param.epochs", "label": "epochs", "format": "integer", "pick": "last"},
+            {"key": "metric.r1", "label": "R@1", "format": "percent", "pick": "last"},
+        ],
+        "paired": [{"metric": "r1", "unit": "query", "value": "rank", "at_most": 1, "where": {}}],
+        "seeds": sorted({trial.trial["seed"] for trial in trials} or {0}),
+        "versions": {"torch": "2.13"},
+        "tables": [],
+    }
+    store.write_manifest(manifest | more)
+    return read_sweep(str(out), task, name)
+
+
+def hits(share: float, number: int = 200) -> list[int]:
+    return [int(index < round(share * number)) for index in range(number)]
+
+
+def text(tables: tuple[DetailTable, Comparison], width: int) -> str:
+    console = Console(width=width, record=True, color_system=None, file=io.StringIO())
+    console.print(render_comparison(*tables))
+    return console.export_text()
+
+
+def row(**params: Any) -> SummaryRow:
+    return SummaryRow(params=params, metrics={})
+
+
+# --- which rows belong together -------------------------------------------------------------------
+
+
+def test_rows_are_matched_by_what_varies_in_either_sweep() -> None:
+    first = [row(lr=lr, epochs=5) for lr in (0.1, 0.2, 0.3)]
+    second = [row(lr=lr, epochs=10) for lr in (0.3, 0.2, 0.4)]
+    found = match(first, second)
+    assert [(a.params["lr"], b.params["lr"]) for a, b in found.pairs] == [(0.2, 0.2), (0.3, 0.3)]
+    assert [r.params["lr"] for r in found.only_first] == [0.1]
+    assert [r.params["lr"] for r in found.only_second] == [0.4]
+    assert (found.apart, found.matched) == (["epochs"], ["lr"])
+
+
+def test_rows_that_a_setting_made_one_are_each_beside_it() -> None:
+    first = [row(lr=0.1, epochs=0), row(lr=0.1, epochs=3), row(lr=0.2, epochs=3)]
+    second = [row(lr=0.1, epochs=10), row(lr=0.2, epochs=10)]
+    found = match(first, second)
+    assert [(a.params["epochs"], b.params["lr"]) for a, b in found.pairs] == [
+        (0, 0.1),
+        (3, 0.1),
+        (3, 0.2),
+    ]
+    assert found.apart == ["epochs"]
+
+
+def test_a_setting_that_has_no_effect_in_one_row_still_differs_as_a_whole() -> None:
+    # Without training, the batch size is its default again.
+    first = [row(epochs=0, batch=16), row(epochs=3, batch=16), row(epochs=5, batch=16)]
+    second = [row(epochs=0, batch=16), row(epochs=3, batch=64), row(epochs=5, batch=64)]
+    found = match(first, second)
+    assert found.apart == ["batch"]
+    assert [(a.params["epochs"], b.params["batch"]) for a, b in found.pairs] == [
+        (0, 16),
+        (3, 64),
+        (5, 64),
+    ]
+
+
+def test_an_equal_row_is_preferred_to_one_that_differs_as_a_whole() -> None:
+    first = [row(lr=0.1), row(lr=0.2), row(lr=0.2, start="random")]
+    found = match(first, [row(lr=0.2, start="random")])
+    assert [(a.params, b.params) for a, b in found.pairs] == [(first[2].params, first[2].params)]
+    assert found.only_first == first[:2]
+
+
+def test_two_grids_over_a_parameter_are_matched_by_it() -> None:
+    grid = [row(lr=lr, t=t) for lr in (0.1, 0.2, 0.3) for t in (1, 2)]
+    found = match([row(lr=0.1, t=t) for t in (1, 2)], grid)
+    assert all(a.params == b.params for a, b in found.pairs)
+    assert len(found.pairs) == 2
+    assert len(found.only_second) == 4
+
+
+# --- the difference's interval --------------------------------------------------------------------
+
+
+def test_the_difference_of_one_seed_is_scipys() -> None:
+    rng = np.random.default_rng(0)
+    one, other = (rng.random((300, 1)) < 0.5).astype(float), rng.random((300, 1))
+    paired = difference(one, other, same_units=True, same_seeds=True)
+    each = (one - other)[:, 0]
+    expected = stats.norm.interval(0.95, loc=each.mean(), scale=stats.sem(each))
+    assert (paired.low, paired.high) == pytest.approx(expected, abs=1e-12)
+    t = stats.ttest_rel(one[:, 0], other[:, 0]).confidence_interval(0.95)
+    assert (paired.low, paired.high) == pytest.approx((t.low, t.high), abs=0.001)
+
+    less = other[:120]  # other samples: nothing to pair
+    apart = difference(one, less, same_units=False, same_seeds=True)
+    t = stats.ttest_ind(one[:, 0], less[:, 0], equal_var=False).confidence_interval(0.95)
+    assert (apart.low, apart.high) == pytest.approx((t.low, t.high), abs=0.001)
+    assert apart.high - apart.low > paired.high - paired.low
+
+
+@pytest.mark.parametrize("same_seeds", [True, False])
+def test_over_seeds_the_difference_has_two_parts(same_seeds: bool) -> None:
+    rng = np.random.default_rng(1)
+    one, other = rng.random((80, 4)), rng.random((80, 4 if same_seeds else 3))
+    found = difference(one, other, same_units=True, same_seeds=same_seeds)
+    per_unit = [np.mean(list(a)) - np.mean(list(b)) for a, b in zip(one, other, strict=True)]
+    ours = [float(np.mean(one[:, s])) for s in range(one.shape[1])]
+    theirs = [float(np.mean(other[:, s])) for s in range(other.shape[1])]
+    if same_seeds:
+        seeds = stats.sem([a - b for a, b in zip(ours, theirs, strict=True)]) ** 2
+    else:
+        seeds = stats.sem(ours) ** 2 + stats.sem(theirs) ** 2
+    half = stats.norm.ppf(0.975) * np.sqrt(stats.sem(per_unit) ** 2 + seeds)
+    assert found.mean == pytest.approx(np.mean(ours) - np.mean(theirs))
+    assert found.high - found.mean == pytest.approx(half)
+    if same_seeds:  # the mark of ``report`` and ours say the same, but for 1.96 and 2
+        assert is_tie(one, other) == (abs(found.mean) <= 2 * half / stats.norm.ppf(0.975))
+
+
+def test_a_paired_bootstrap_agrees() -> None:
+    rng = np.random.default_rng(2)
+    hard = rng.random((400, 1))
+    one, other = (hard < 0.56).astype(float), (hard < 0.5).astype(float)
+    found = difference(one, other, same_units=True, same_seeds=True)
+    drawn = stats.bootstrap(
+        ((one - other)[:, 0],), np.mean, n_resamples=4000, method="percentile", rng=rng
+    ).confidence_interval
+    assert (found.low, found.high) == pytest.approx((drawn.low, drawn.high), abs=0.005)
+    assert found.low > 0
+
+
+def test_the_interval_of_a_difference_covers_the_truth_at_least_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(3)
+    covered = {True: 0, False: 0}
+    for _ in range(300):
+        ability = rng.normal(0.5, 0.15, (150, 1))
+        for same in covered:
+            mine, theirs = (ability + rng.normal(0, 0.03, (1, 5)) for _ in range(2))
+            if not same:
+                theirs = rng.normal(0.5, 0.15, (150, 1)) + rng.normal(0, 0.03, (1, 5))
+            one, other = ((rng.random((150, 5)) < a).astype(float) for a in (mine, theirs))
+            found = difference(one, other, same_units=same, same_seeds=False)
+            covered[same] += found.low <= 0 <= found.high
+    # Noise of unit and seed together counts in both parts: over seeds it errs on the safe side.
+    assert all(number / 300 >= 0.93 for number in covered.values()), covered
+
+
+def test_the_difference_in_bleu_is_a_paired_bootstrap() -> None:
+    rng = np.random.default_rng(4)
+    totals = np.tile([12, 11, 10, 9], (60, 1, 1))
+    matches = rng.binomial(totals, [0.8, 0.6, 0.4, 0.3])
+    better = np.minimum(matches + rng.binomial(1, 0.3, matches.shape), totals)
+    lengths = np.full((60, 1, 2), 12)
+    one, other = (np.concatenate([m, totals, lengths], axis=2) for m in (better, matches))
+    found = difference(one, other, same_units=True, same_seeds=True)
+    assert found.mean == pytest.approx(float((bleu4(one.sum(0)) - bleu4(other.sum(0)))[0]))
+    drawn = []
+    for _ in range(2000):
+        picked = rng.integers(0, 60, 60)
+        drawn.append(float((bleu4(one[picked].sum(0)) - bleu4(other[picked].sum(0)))[0]))
+    assert found.high - found.mean == pytest.approx(1.96 * np.std(drawn), rel=0.1)
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def two(tmp_path: Path) -> tuple[DetailTable, Comparison]:
+    first = write(
+        tmp_path,
+        "short",
+        [
+            one(hits(0.40), lr=0.1),
+            one(hits(0.50), lr=0.2),
+            one(hits(0.60), lr=0.3),
+            one(hits(0.70), lr=0.4),
+            one(None, lr=0.5, status="failed"),
+        ],
+    )
+    second = write(
+        tmp_path,
+        "long",
+        [
+            one(hits(0.55), lr=0.1, epochs=10),
+            one(hits(0.50), lr=0.2, epochs=10),
+            one(hits(0.30), lr=0.3, epochs=10),
+            one(hits(0.20), lr=0.9, epochs=10),
+            one(hits(0.20), lr=0.5, epochs=10),
+        ],
+        versions={"torch": "2.14"},
+    )
+    return compare(first, second, ("short", "long"))
+
+
+def test_cells_of_a_comparison(tmp_path: Path) -> None:
+    whole, table = two(tmp_path)
+    assert whole.rows == [
+        ["epochs", "5", "10"],
+        ["torch", "2.13", "2.14"],
+        ["finished trials", "4 in 10.0 s", "5 in 12.5 s"],
+    ]
+    cells = [dict(zip(table.headings, row, strict=True)) for row in table.rows]
+    by_lr = {row["lr"]: row for row in cells}
+    assert list(by_lr) == ["0.3", "0.2", "0.1", "0.5", "0.4", "0.9"]  # best of the first, first
+    assert by_lr["0.1"]["short"] == "40.00"
+    assert by_lr["0.1"]["long"] == "55.00"
+    assert by_lr["0.1"]["difference"] == "▲ +15.00"
+    assert by_lr["0.1"]["difference 95 %"] == "[10.0, 20.0]"
+    assert by_lr["0.1"]["short s"] == "2.5"
+    assert by_lr["0.2"]["difference"] == "≈ +0.00"
+    assert by_lr["0.3"]["difference"] == "▼ -30.00"
+    assert by_lr["0.4"]["long"] == "-"
+    assert by_lr["0.4"]["difference"] == ""
+    assert by_lr["0.5"]["short"] == "-"
+    assert by_lr["0.5"]["status"] == "short: failed: it broke"
+    assert "4 configurations in both, 1 in short alone, 1 in long alone." in table.caption
+    assert "Difference [95 % interval], paired by query." in table.caption
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_a_comparison_fits_its_terminal(tmp_path: Path, width: int) -> None:
+    told = text(two(tmp_path), width)
+    assert max(map(len, told.splitlines())) <= width
+    assert "…" not in told
+    for cell in ("▲ +15.00", "[10.0, 20.0]", "▼ -30.00", "failed", "55.00", "2.5"):
+        assert cell in told
+    assert ("[10.0, 20.0]" in next(line for line in told.splitlines() if "▲ +15.00" in line)) == (
+        width == 160
+    )
+
+
+def test_many_parameters_share_a_column_where_there_is_no_room(tmp_path: Path) -> None:
+    def trials(**more: Any) -> list[Any]:
+        return [
+            one(hits(0.4), start=f"a-start-with-a-long-name-{n}", lr=n / 10, epochs=n, **more)
+            for n in (1, 2, 3)
+        ]
+
+    first = write(tmp_path, "a" * 30, trials())
+    second = write(tmp_path, "b" * 100, trials())
+    told = text(compare(first, second, ("a" * 30, "b" * 100)), 80)
+    assert max(map(len, told.splitlines())) <= 80
+    assert "configuration" in told
+    assert "…" not in told
+
+
+def test_a_smaller_error_is_better(tmp_path: Path) -> None:
+    metric = {"name": "r1", "label": "error", "direction": "minimize"}
+    first = write(tmp_path, "a", [one(hits(0.5))], metric=metric)
+    second = write(tmp_path, "b", [one(hits(0.3))], metric=metric)
+    _, table = compare(first, second, ("a", "b"))
+    assert [r.mark for r in table.compared] == ["better"]
+
+
+def test_seeds_are_pooled_and_paired_where_both_have_the_same(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    scores = rng.random((2, 100, 3)) < np.array([0.4, 0.5]).reshape(2, 1, 1)
+    sweeps = [
+        write(tmp_path, name, [one(part[:, s].astype(int), seed=s) for s in range(3)])
+        for name, part in zip("ab", scores, strict=True)
+    ]
+    _, table = compare(sweeps[0], sweeps[1], ("a", "b"))
+    (found,) = table.compared
+    ours, theirs = scores.astype(float)
+    expected = difference(theirs, ours, same_units=True, same_seeds=True)
+    assert found.interval == expected
+    assert found.difference == pytest.approx(expected.mean)
+    assert "Difference [95 % interval], paired by query and seed." in table.caption
+
+    fewer = write(tmp_path, "c", [one(theirs[:, s].astype(int), seed=s) for s in range(2)])
+    _, table = compare(sweeps[0], fewer, ("a", "c"))
+    expected = difference(theirs[:, :2], ours, same_units=True, same_seeds=False)
+    assert table.compared[0].interval == expected
+
+
+def test_samples_of_other_data_are_not_paired(tmp_path: Path) -> None:
+    first = write(tmp_path, "a", [one(hits(0.5))])
+    trial = one(hits(0.6))
+    trial.trial["data_fingerprint"] = "e"
+    second = write(tmp_path, "b", [trial], data={"name": "e", "fingerprint": "e"})
+    whole, table = compare(first, second, ("a", "b"))
+    assert ["data", "d (d)", "e (e)"] in whole.rows
+    assert any("not paired" in line for line in table.caption)
+    scores = [np.array(hits(share), dtype=float).reshape(-1, 1) for share in (0.6, 0.5)]
+    expected = difference(scores[0], scores[1], same_units=False, same_seeds=True)
+    assert table.compared[0].interval == expected
+
+
+def test_the_same_trials_are_said_to_be_the_same(tmp_path: Path) -> None:
+    trials = [one(hits(0.5))]
+    sweeps = [write(tmp_path, name, trials) for name in "ab"]
+    _, table = compare(sweeps[0], sweeps[1], ("a", "b"))
+    assert table.compared[0].mark == "same"
+    assert table.compared[0].difference == 0
+    assert "= the same trials in both sweeps." in table.caption
+
+
+def test_without_samples_there_is_a_difference_and_no_verdict(tmp_path: Path) -> None:
+    sweeps = [write(tmp_path, n, [one(hits(s))], paired=[]) for n, s in (("a", 0.1), ("b", 0.9))]
+    _, table = compare(sweeps[0], sweeps[1], ("a", "b"))
+    assert (table.compared[0].mark, table.compared[0].interval) == ("", None)
+    assert "+80.00" in text((DetailTable(title="", headings=["a"], rows=[], caption=[]), table), 80)
+    assert any("no samples" in line for line in table.caption)
+
+
+def test_exports_hold_the_same_cells(tmp_path: Path) -> None:
+    tables = two(tmp_path)
+    for name, export in FORMATS.items():
+        if name != "json":
+            assert "+15.00" in export(tables)
+            assert "2.14" in export(tables)
+    assert r"$\bigtriangleup$" in FORMATS["latex"](tables)
+    whole, table = json.loads(FORMATS["json"](tables))
+    assert whole["rows"][0] == ["epochs", "5", "10"]
+    found = next(r for r in table["compared"] if r["mark"] == "better")
+    assert found["difference"] == pytest.approx(0.15)
+    assert found["interval"]["low"] == pytest.approx(0.1, abs=0.001)
+    assert found["first"]["params"]["epochs"] == 5
+
+
+def test_what_cannot_be_compared_is_said_in_a_line(tmp_path: Path) -> None:
+    first = write(tmp_path, "a", [one(hits(0.5), lr=lr) for lr in (0.1, 0.2)])
+    other_task = write(tmp_path, "b", [one(hits(0.5))], task="other")
+    with pytest.raises(RequestError, match="a is a sweep of toy, b of other"):
+        compare(first, other_task, ("a", "b"))
+    disjoint = write(tmp_path, "c", [one(hits(0.5), lr=lr) for lr in (0.3, 0.4)])
+    with pytest.raises(RequestError, match="a and c have no configuration in common"):
+        compare(first, disjoint, ("a", "c"))
+    empty = write(tmp_path, "e", [])
+    with pytest.raises(RequestError, match="e has no trials yet"):
+        compare(first, empty, ("a", "e"))
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+def run(*args: str, cwd: Path, status: int = 0, **more: str) -> str:
+    command = [sys.executable, "-m", "orchestrator", *args]
+    path = os.pathsep.join(
+        [str(ROOT), str(ROOT / "tests" / "plugin"), str(ROOT / "examples" / "toy")]
+    )
+    environment: Mapping[str, str] = {**os.environ, "PYTHONPATH": path, **more}
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    if status == 2:
+        assert len(done.stderr.splitlines()) == 1
+        return done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def sweeps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sweeps")
+    sweep = ("sweep", "toy", "--engine", "local")
+    run(*sweep, cwd=folder)
+    run(*sweep, "--set", "epochs=40", "--name", "long", "--out", "elsewhere", cwd=folder)
+    return folder
+
+
+def test_two_real_sweeps_side_by_side(sweeps: Path) -> None:
+    told = run("compare", "report", "elsewhere/toy/long", cwd=sweeps, COLUMNS="100")
+    assert "epochs" in told
+    rows = [line.split() for line in told.splitlines() if line.split()[:1] in (["1"], ["9"])]
+    assert len(rows) == 2
+    assert "4 configurations in both, 0 in report alone, 0 in long alone." in told
+    assert "paired by point" in told
+    table = json.loads(
+        run("compare", "toy/report", "elsewhere/toy/long", "--format", "json", cwd=sweeps)
+    )[1]
+    for found in table["compared"]:
+        assert found["difference"] == pytest.approx(
+            found["second"]["metrics"]["metric.error"] - found["first"]["metrics"]["metric.error"]
+        )
+
+
+def test_wrong_requests_are_one_line(sweeps: Path) -> None:
+    told = run("compare", "report", "lnog", "--out", "elsewhere", cwd=sweeps, status=2)
+    assert "no sweep named 'report' under elsewhere" in told
+    told = run("compare", "report", "report", "--format", "xml", cwd=sweeps, status=2)
+    assert "--format takes" in told
+    told = run("compare", "report", "nowhere/toy/report", cwd=sweeps, status=2)
+    assert "no sweeps of toy under nowhere" in told
+
+
+def test_compare_loads_no_torch_and_no_ray(sweeps: Path) -> None:
+    code = (
+        "import sys; from orchestrator.cli import app;"
+        "app(['compare', 'report', 'elsewhere/toy/long'], standalone_mode=False);"
+        "assert not {'torch', 'transformers', 'ray', 'optuna'} & sys.modules.keys()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=sweeps, env=environment, check=True, timeout=60
+    )
