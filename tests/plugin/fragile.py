@@ -1,7 +1,8 @@
 """A task that breaks on demand, and leaves a note of everything it computes.
 
-The parameter ``notes`` names a folder; each note is a file ``<kind>.<what>.<pid>.<number>``, so
-that a test can count what was computed and find the process to kill.
+The parameter ``notes`` names a folder; each note is a file
+``<kind>.<what>.<pid>.<number>.<host>``, so that a test can count what was computed and find the
+process to kill.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ _number = itertools.count()
 def note(folder: str, kind: str, what: object) -> None:
     """Leave a note that this process did something."""
     if folder:
-        name = f"{kind}.{what}.{os.getpid()}.{next(_number)}-{time.monotonic_ns()}"
+        when = f"{next(_number)}-{time.monotonic_ns()}"
+        name = f"{kind}.{what}.{os.getpid()}.{when}.{os.uname().nodename}"
         (Path(folder) / name).touch()
 
 
