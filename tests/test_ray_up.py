@@ -157,10 +157,10 @@ def test_the_main_command_runs_there_on_the_checkout_that_was_sent(
     (tmp_path / "space.py").write_text("GRID = {'lr': [1e-2, 1e-3], 'temperature': [0.1, 0.7]}\n")
     told = cluster.typed(
         f"python -m orchestrator sweep retrieval --address auto --data folder:{data}"
-        f" --space {tmp_path / 'space.py'} --set epochs=1 --out {tmp_path / 'out'}"
+        f" --space {tmp_path / 'space.py'} --set epochs=1 --name s --out {tmp_path / 'out'}"
     )
     assert "R@1" in told
-    rows = read_sweep(str(tmp_path / "out"), "retrieval", f"space-folder-{data.name}").rows()
+    rows = read_sweep(str(tmp_path / "out"), "retrieval", "s").rows()
     assert [row["status"] for row in rows] == ["finished"] * 4
 
 
