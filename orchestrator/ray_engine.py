@@ -252,7 +252,7 @@ class RayEngine:
             else:
                 # "local": a stale address of an earlier cluster must not be joined.
                 ray.init(address="local", include_dashboard=False, **options)
-        except (ConnectionError, RuntimeError) as error:
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             first = str(error).strip().splitlines()[0]
             where = f"the Ray cluster at {self._address}" if self._address else "Ray"
             raise RequestError(
