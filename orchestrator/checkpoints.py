@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow.fs
 
-from results.store import open_root
+from results.roots import open_root
 from tasks.contract import State, Step, StoreError
 
 

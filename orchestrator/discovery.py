@@ -90,9 +90,14 @@ def load_space_file(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
-        raise RequestError(f"{path}, line {error.lineno}: {error.msg}") from error
+        where = f"{path}, line {error.lineno}" if error.lineno else str(path)
+        raise RequestError(f"{where}: {error.msg}; mend the file") from error
+    except SystemExit as error:
+        raise RequestError(f"{path} ends the program ({error!r}); leave that out") from error
     except Exception as error:
-        raise RequestError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
+        raise RequestError(
+            f"{path} cannot be run: {type(error).__name__}: {error}; mend the file"
+        ) from error
     return module
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
+import reprlib
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +19,8 @@ from typing import Any
 from orchestrator.discovery import load_space, load_space_file, suggest
 from search_spaces.space import Row, Scalar, Table
 from tasks.contract import RequestError, Source, Stage, Task, Trial
+
+MAX_TRIALS = 200_000  # of one sweep: planning them takes seconds
 
 Search = Callable[[Any], Mapping[str, Scalar]]
 
@@ -54,30 +58,94 @@ def resolve_space(task: str, space: str) -> Space:
 
 def _space(name: str, kind: str, value: Any) -> Space:
     if kind == "search":
+        if not callable(value):
+            raise RequestError(
+                f"search of the space {name!r} must be a function of an Optuna trial"
+            )
         return Space(name=name, search=value)
     if kind == "REPORT":
-        tables = tuple(value)
-        if not any(table.rows for table in tables):
-            raise RequestError(f"the space {name!r} has no rows")
+        tables = check_tables(value, name)
         return Space(name=name, tables=tables, is_report=True)
     rows = tuple(Row(params=params) for params in expand_grid(value, name))
     return Space(name=name, tables=(Table(title=f"Grid {name}", rows=rows),))
 
 
+def check_tables(value: Any, name: str) -> tuple[Table, ...]:
+    """The tables of a REPORT, every row of the right types.
+
+    Raises:
+        RequestError: naming what is not.
+    """
+    if not isinstance(value, (list, tuple)) or not all(isinstance(t, Table) for t in value):
+        raise RequestError(
+            f"REPORT of the space {name!r} must be a tuple of Table, but is {shown(value)}"
+        )
+    for table in value:
+        rows = table.rows
+        if not isinstance(rows, (list, tuple)) or not all(isinstance(row, Row) for row in rows):
+            raise RequestError(
+                f"rows of the table {table.title!r} must be a tuple of Row, but are {shown(rows)}"
+            )
+        for row in rows:
+            if not isinstance(row.params, Mapping):
+                raise RequestError(
+                    f"params of a row of {table.title!r} must be a dict, but are "
+                    f"{shown(row.params)}"
+                )
+            for numbers in (row.report, row.published):
+                _check_numbers(numbers, table.title)
+    if not any(table.rows for table in value):
+        raise RequestError(f"the space {name!r} has no rows; give it some")
+    return tuple(value)
+
+
+def _check_numbers(numbers: Any, title: Any) -> None:
+    plain = isinstance(numbers, Mapping) and all(
+        isinstance(key, str) and isinstance(number, (int, float)) and math.isfinite(number)
+        for key, number in numbers.items()
+    )
+    if not plain or not isinstance(title, str):
+        raise RequestError(
+            f"numbers of a row of {title!r} must be a dict of name to number, "
+            f"but are {shown(numbers)}"
+        )
+
+
+def check_number(configurations: int, seeds: int) -> None:
+    """Refuse a sweep that no machine would plan, let alone run.
+
+    Raises:
+        RequestError: with the count.
+    """
+    if configurations * seeds > MAX_TRIALS:
+        raise RequestError(
+            f"{configurations:,} configurations x {seeds:,} seeds are "
+            f"{configurations * seeds:,} trials; a sweep has at most {MAX_TRIALS:,}: narrow it, "
+            "or let --space search choose"
+        )
+
+
 def expand_grid(grid: Mapping[str, Sequence[Scalar]] | Iterable[Any], name: str) -> list[Any]:
     """The product of each mapping's axes, in order; several mappings are united."""
-    grids = [grid] if isinstance(grid, Mapping) else list(grid)
+    grids = [grid] if isinstance(grid, Mapping) else grid
+    if not isinstance(grids, (list, tuple)) or not all(isinstance(g, Mapping) for g in grids):
+        raise RequestError(
+            f"the grid {name!r} must be a dict of lists, or a tuple of such, but is {shown(grid)}"
+        )
+    total = 0
     rows: list[dict[str, Scalar]] = []
     for axes in grids:
         for axis, values in axes.items():
-            if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+            if isinstance(values, str) or not isinstance(values, Sequence) or not len(values):
                 raise RequestError(
                     f"each axis of the grid {name!r} must be a non-empty list, "
-                    f"but {axis} is {values!r}"
+                    f"but {axis} is {shown(values)}"
                 )
+        total += math.prod(len(values) for values in axes.values())
+        check_number(total, 1)
         rows += [dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())]
     if not rows:
-        raise RequestError(f"the grid {name!r} is empty")
+        raise RequestError(f"the grid {name!r} is empty; give it an axis")
     return rows
 
 
@@ -110,11 +178,9 @@ def parse_settings(task: Task, settings: Sequence[str]) -> dict[str, Scalar]:
         name, equals, text = setting.partition("=")
         name = name.strip()
         if not equals:
-            raise RequestError(f"--set takes name=value, but got {setting!r}")
+            raise RequestError(f"--set takes name=value, but got {shown(setting)}")
         if name not in kinds:
-            raise RequestError(
-                f"{task.name} has no parameter {name!r}; {suggest(name, sorted(kinds))}"
-            )
+            raise _unknown(task, name)
         parsed[name] = _parse(name, text, *kinds[name])
     return parsed
 
@@ -125,11 +191,26 @@ def _parse(name: str, text: str, kind: type, optional: bool) -> Scalar:
     if kind is bool:
         if text.lower() in ("true", "false"):
             return text.lower() == "true"
-        raise RequestError(f"--set {name} takes true or false, but got {text!r}")
+        raise RequestError(f"--set {name} takes true or false, but got {shown(text)}")
     try:
         return typing.cast(Scalar, kind(text))
     except ValueError:
-        raise RequestError(f"--set {name} takes {kind.__name__}, but got {text!r}") from None
+        raise RequestError(f"--set {name} takes {kind.__name__}, but got {shown(text)}") from None
+
+
+def _unknown(task: Task, name: object) -> RequestError:
+    hint = suggest(str(name), sorted(param_types(task.Params)))
+    return RequestError(f"{task.name} has no parameter {shown(name)}; {hint}")
+
+
+def shown(value: object) -> str:
+    """A value as an error shows it: cut, where it is long."""
+    try:
+        return (
+            reprlib.repr(value) if isinstance(value, (str, list, tuple, dict)) else repr(value)[:80]
+        )
+    except Exception:  # of a user's own class
+        return f"a {type(value).__name__}"
 
 
 def make_params(task: Task, values: Mapping[str, Scalar]) -> Any:
@@ -137,23 +218,36 @@ def make_params(task: Task, values: Mapping[str, Scalar]) -> Any:
     kinds = param_types(task.Params)
     for name in values:
         if name not in kinds:
-            raise RequestError(
-                f"{task.name} has no parameter {name!r}; {suggest(name, sorted(kinds))}"
-            )
+            raise _unknown(task, name)
     ready: dict[str, Scalar] = {}
     for name, value in values.items():
         kind, optional = kinds[name]
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)  # 1 and 1.0 are one configuration
+            # 1 and 1.0 are one configuration
+            value = float(value) if abs(value) < 2**1000 else math.inf
         if not (isinstance(value, kind) or (optional and value is None)) or (
             kind is not bool and isinstance(value, bool)
         ):
-            raise RequestError(f"{name} must be {kind.__name__}, but got {value!r}")
+            raise RequestError(f"{name} must be {kind.__name__}, but got {shown(value)}")
+        _check_storable(name, value)
         ready[name] = value
     try:
         return task.Params(**ready)
     except (ValueError, TypeError) as error:
         raise RequestError(f"{task.name}: {error}") from error
+
+
+def _check_storable(name: str, value: Scalar) -> None:
+    """Refuse what neither an id nor a table can hold."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RequestError(f"{name} must be finite, but got {value}")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise RequestError(f"{name} must be a number of 64 bits, but got {shown(value)}")
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise RequestError(f"{name} must be UTF-8 text, but got {shown(value)}") from None
 
 
 # --- trials ---------------------------------------------------------------------------------------
@@ -191,6 +285,7 @@ class PlannedRow:
 
 def plan_rows(space: Space, factory: TrialFactory, seeds: Sequence[int]) -> list[list[PlannedRow]]:
     """Per table of the space, each row with its trials. Equal rows have equal trials."""
+    check_number(sum(len(table.rows) for table in space.tables), len(seeds))
     return [
         [
             PlannedRow(row=row, trials=tuple(factory.trial(row.params, seed) for seed in seeds))

@@ -17,7 +17,6 @@ import itertools
 import logging
 import math
 import shutil
-import socket
 import tempfile
 import time
 from collections import deque
@@ -32,6 +31,7 @@ from ray import tune
 from ray.exceptions import AuthenticationError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from orchestrator.address import check_address, check_reachable
 from orchestrator.autoscaling import at_its_largest
 from orchestrator.deadline import overdue, patience
 from orchestrator.engine import Event, Failure, Pack, Work, device_bytes
@@ -329,32 +329,15 @@ def _hush() -> None:
     logging.getLogger("ray").handlers[:] = [logging.NullHandler()]
 
 
-def _knock(address: str | None) -> None:
-    """Refuse an address where nothing listens: Ray itself would wait there for minutes."""
-    host, _, port = (address or "").rpartition(":")
-    if not host or not port.isdecimal() or "/" in host:
-        return  # Ray finds it, or says what is wrong with it
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-    except (OSError, OverflowError) as error:
-        raise RequestError(
-            f"cannot reach the Ray cluster at {address}: {error}; see `ray status` on its head, "
-            "or use --engine local"
-        ) from None
-
-
 def connect(address: str | None) -> None:
     """Join the cluster there, or start a Ray of this machine alone.
 
     Raises:
         RequestError: if it cannot be had.
     """
-    if address and address.startswith("ray://"):
-        raise RequestError(
-            f"--address {address} is a Ray Client's, and no sweep can be driven through one: run "
-            "it on the head (`ray exec`) or as a job (`ray job submit`); see docs/cluster.md"
-        )
-    _knock(address)
+    if address:
+        check_address(address)
+        check_reachable(address)
     options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
     logging.disable(logging.CRITICAL)  # a live view shows what logging writes to stderr
     try:
@@ -363,7 +346,7 @@ def connect(address: str | None) -> None:
         else:
             # "local": a stale address of an earlier cluster must not be joined.
             ray.init(address="local", include_dashboard=False, **options)
-    except (ConnectionError, RuntimeError, ValueError, AuthenticationError) as error:
+    except (OSError, RuntimeError, ValueError, AuthenticationError) as error:
         first = str(error).strip().splitlines()[0]
         where = f"the Ray cluster at {address}" if address else "Ray"
         # Ray does not tell a wrong token from a head that is gone.

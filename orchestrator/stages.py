@@ -17,7 +17,8 @@ import pyarrow.fs
 
 from orchestrator.deadline import limit
 from orchestrator.engine import Work
-from results.store import open_root, put
+from results.roots import open_root
+from results.store import put
 from tasks.contract import Inputs, Stage, StoreError, Task, Trial, Value
 
 

@@ -7,18 +7,20 @@ every seed: what is told is the mean over seeds, and pruning looks at the first 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import statistics
 import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import optuna
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
-from orchestrator.plan import Search, TrialFactory
+from orchestrator.discovery import suggest
+from orchestrator.plan import Search, TrialFactory, shown
 from search_spaces.space import Scalar
 from tasks.contract import RequestError, Trial
 
@@ -115,7 +117,8 @@ class AdaptiveStudy:
     def _ask(self) -> None:
         asked = self.study.ask()
         self._num_asked += 1
-        trials = [self._factory.trial(self._search(asked), seed) for seed in self._seeds]
+        values = ask(self._search, asked)
+        trials = [self._factory.trial(values, seed) for seed in self._seeds]
         configuration = _Configuration(
             asked=asked, waiting={t.id for t in trials}, first_id=trials[0].id
         )
@@ -180,6 +183,63 @@ class AdaptiveStudy:
             self.study.tell(configuration.asked, state=TrialState.PRUNED)
         else:
             self.study.tell(configuration.asked, statistics.fmean(configuration.values))
+
+
+ASKED = 24  # times that a search is asked before a sweep begins
+
+
+def check_search(search: Search, factory: TrialFactory) -> None:
+    """Ask a search for some configurations of a throw-away study.
+
+    Raises:
+        RequestError: saying what it did wrong: a configuration that cannot run, a suggestion that
+            is no parameter, or one name with two distributions.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    names = {f.name for f in dataclasses.fields(factory.task.Params)}
+    known: dict[str, optuna.distributions.BaseDistribution] = {}
+    for _ in range(ASKED):
+        asked = study.ask()
+        factory.trial(ask(search, asked), 0)
+        for name, distribution in asked.distributions.items():
+            if name not in names:
+                raise RequestError(
+                    f"the search suggests {name!r}, which is no parameter; "
+                    f"{suggest(name, sorted(names))}"
+                )
+            try:
+                optuna.distributions.check_distribution_compatibility(
+                    known.setdefault(name, distribution), distribution
+                )
+            except ValueError as error:
+                raise RequestError(
+                    f"the search suggests {name!r} in two ways ({error}); suggest it in one"
+                ) from None
+
+
+def ask(search: Search, asked: Any) -> Mapping[str, Scalar]:
+    """The configuration that a search gives for an Optuna trial.
+
+    Raises:
+        RequestError: if it raises, or gives something else.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Of one name asked for twice with two ranges, Optuna takes the first and warns.
+            warnings.filterwarnings("error", "Inconsistent parameter values", RuntimeWarning)
+            values = search(asked)
+    except optuna.TrialPruned:
+        raise RequestError("the search must not prune: successive halving does") from None
+    except (Exception, SystemExit) as error:
+        raise RequestError(
+            f"the search function failed: {type(error).__name__}: {error}; mend it"
+        ) from error
+    if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
+        raise RequestError(
+            f"the search function must return a dict of parameters, but returned {shown(values)}"
+        )
+    return values
 
 
 def mirror(trials: Sequence[FrozenTrial], direction: Direction, path: str, name: str) -> None:

@@ -22,6 +22,7 @@ from rich.text import Text
 
 from orchestrator import provenance
 from orchestrator.checkpoints import Checkpoints
+from orchestrator.checks import check_can_start, check_options, find_address
 from orchestrator.coordinator import Budget, Coordinator, most_packs
 from orchestrator.discovery import load_task
 from orchestrator.engine import Engine
@@ -30,6 +31,7 @@ from orchestrator.plan import (
     PlannedRow,
     Space,
     TrialFactory,
+    check_number,
     distinct_stages,
     distinct_trials,
     param_types,
@@ -41,6 +43,7 @@ from orchestrator.proposers import Capped, Listed, Proposer
 from orchestrator.quiet import chatter_to
 from orchestrator.stages import StageCache
 from results.reading import copy_trials, known_trials, read_sweep
+from results.roots import redact
 from results.store import SweepStore, check_name
 from results.tables import render
 from tasks.contract import RequestError, Task, Trial
@@ -98,7 +101,10 @@ def make_plan(request: Request) -> Plan:
         RequestError: if anything about it is wrong.
     """
     if request.seeds < 1 or request.trials < 1:
-        raise RequestError("--seeds and --trials must be at least 1")
+        raise RequestError(
+            f"--seeds and --trials must be at least 1, but are {request.seeds} and {request.trials}"
+        )
+    check_options(request)
     if request.engine not in ("ray", "local"):
         raise RequestError(f"--engine takes ray or local, but got {request.engine!r}")
     if request.cpus_per_trial is not None and request.cpus_per_trial < 1:
@@ -111,11 +117,13 @@ def make_plan(request: Request) -> Plan:
     space = resolve_space(request.task, request.space)
     fixed = parse_settings(task, request.settings)
     model, data = task.resolve(
-        request.model or task.default_model, request.data or task.default_data
+        task.default_model if request.model is None else request.model,
+        task.default_data if request.data is None else request.data,
     )
     factory = TrialFactory(task=task, model=model, data=data, fixed=fixed)
     seeds = tuple(range(request.seeds))
     if space.search is not None:
+        check_number(request.trials, request.seeds)
         planned: list[list[PlannedRow]] = []
         factory.trial({}, 0)  # the defaults must fit this model and data
     else:
@@ -197,9 +205,9 @@ class _Run:
             for name, (kind, _) in param_types(plan.task.Params).items()
         }
         self.types = types
+        self.known = known_trials(plan.request.out, plan.task.name)  # refused before we write
         self.store = SweepStore(plan.request.out, plan.task.name, plan.name, types)
         self.checkpoints = Checkpoints(f"{plan.request.out.rstrip('/')}/.checkpoints")
-        self.known = known_trials(plan.request.out, plan.task.name)
 
     def reuse(self, trials: Sequence[Trial]) -> list[Trial]:
         """Take over what other sweeps hold; the trials that are still to run."""
@@ -301,7 +309,7 @@ class _Run:
             "task": task.name,
             "name": plan.name,
             "space": plan.space.name,
-            "command": ["python", "-m", "orchestrator", *sys.argv[1:]],
+            "command": ["python", "-m", "orchestrator", *map(redact, sys.argv[1:])],
             "versions": provenance.versions(),
             "git": provenance.git(),
             "hardware": provenance.hardware(),
@@ -330,8 +338,9 @@ def _asdict(value: Any) -> dict[str, Any]:
 
 def run_sweep(plan: Plan) -> int:
     """Run what is not yet known and print the table; the process's exit status."""
-    StageCache(plan.request.cache).prepare()
+    check_can_start(plan)
     run = _Run(plan)
+    StageCache(plan.request.cache).prepare()
     todo = run.reuse(plan.trials)
     began = time.monotonic()
     run.store.write_manifest(run.manifest(0.0))
@@ -430,7 +439,7 @@ def _make_engine(request: Request) -> Engine:
     from orchestrator.ray_engine import RayEngine
 
     return RayEngine(
-        address=request.address or os.environ.get("RAY_ADDRESS"),
+        address=find_address(request),
         cpus_per_trial=request.cpus_per_trial,
         gpus_per_trial=request.gpus_per_trial,
     )

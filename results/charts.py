@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from results.reading import Sweep
+from results.reading import Sweep, check_keys
 from results.summary import format_plain
 from tasks.contract import RequestError
 
@@ -45,6 +45,7 @@ def sweep_charts(sweep: Sweep, trials: Sequence[Mapping[str, Any]]) -> list[Char
     Raises:
         RequestError: if none of them has made two steps.
     """
+    check_keys(sweep.path, sweep.manifest, {"params": dict})
     varying = [
         name for name in sweep.manifest["params"] if len({t[f"param.{name}"] for t in trials}) > 1
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,9 +12,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs
 
-from results.store import check_name, concat, list_parts, open_root, read_part, union
+from results.roots import open_root, redact
+from results.schema import VERSION
+from results.store import NAME, check_name, concat, list_parts, read_part, union
 from tasks.contract import StoreError
 
+#: What every ``sweep.json`` holds that a table needs.
+MANIFEST: dict[str, type] = {
+    "task": str,
+    "name": str,
+    "columns": list,
+    "metric": dict,
+    "paired": list,
+    "tables": list,
+    "seeds": list,
+    "model": dict,
+    "data": dict,
+}
+_ITEMS = {
+    "columns": {"key", "label", "format", "pick"},
+    "paired": {"metric", "unit", "value", "where", "at_most"},
+    "tables": {"title", "note", "rows"},
+}
 _ATTEMPTS = 10  # a reader is overtaken by a compaction once, hardly ever twice
 
 
@@ -56,7 +75,9 @@ class Sweep:
 
     @cached_property
     def _rows(self) -> list[dict[str, Any]]:
-        return list(self.trials.to_pylist())
+        # A parameter that is newer than every trial is null, as it is where only some lack it.
+        blank = {f"param.{name}": None for name in self.manifest.get("params", ())}
+        return [{**blank, **row} for row in self.trials.to_pylist()]
 
     def rows(self) -> list[dict[str, Any]]:
         """The trials as plain rows."""
@@ -64,19 +85,42 @@ class Sweep:
 
     def _read(self, table: str) -> pa.Table:
         for _ in range(_ATTEMPTS):
-            damaged, tables = [], []
+            damaged: list[str] = []
+            tables: dict[str, pa.Table] = {}
             try:
                 for part in list_parts(self.filesystem, f"{self.path}/{table}"):
                     read = read_part(self.filesystem, part)
                     if read is None:
                         damaged.append(part)
                     else:
-                        tables.append(read)
+                        tables[part] = read
             except FileNotFoundError:
                 continue  # a driver compacted meanwhile: what vanished is in a newer part
-            self.damaged += damaged
-            return concat(tables) if table == "stages" else union(table, tables)
+            except OSError as error:
+                raise StoreError(f"{self.path}/{table} cannot be read: {error}") from None
+            self.damaged += damaged + _drop_misfits(tables)
+            whole = list(tables.values())
+            return concat(whole) if table == "stages" else union(table, whole)
         raise StoreError(f"{self.path}/{table} changes faster than it can be read; try again")
+
+
+def _drop_misfits(parts: dict[str, pa.Table]) -> list[str]:
+    """Take out the parts whose columns cannot stand in one table with the earlier ones'."""
+    try:
+        concat(part.slice(0, 0) for part in parts.values())
+        return []
+    except (pa.ArrowException, TypeError):
+        pass
+    misfits: list[str] = []
+    known = pa.schema([])
+    for path, part in list(parts.items()):
+        try:
+            both = [known, part.schema.remove_metadata()]
+            known = pa.unify_schemas(both, promote_options="permissive")
+        except (pa.ArrowException, TypeError):
+            misfits.append(path)
+            del parts[path]
+    return misfits
 
 
 def read_sweep(root: str, task: str, name: str) -> Sweep:
@@ -91,10 +135,54 @@ def read_sweep(root: str, task: str, name: str) -> Sweep:
         with filesystem.open_input_stream(f"{path}/sweep.json") as stream:
             manifest = json.loads(stream.read())
     except FileNotFoundError:
-        raise StoreError(f"no sweep {name!r} of {task} under {root}") from None
-    except ValueError as error:
-        raise StoreError(f"{path}/sweep.json is damaged ({error}); run the sweep again") from None
+        raise StoreError(f"no sweep {name!r} of {task} under {redact(root)}") from None
+    except OSError as error:
+        raise StoreError(f"{path}/sweep.json cannot be read: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, str(error)) from None
+    _check_manifest(path, manifest)
     return Sweep(filesystem, path, manifest)
+
+
+def _damaged(path: str, why: str) -> StoreError:
+    return StoreError(
+        f"{path}/sweep.json is damaged ({why}); run the sweep again, or move its folder away"
+    )
+
+
+def _check_manifest(path: str, manifest: Any) -> None:
+    """Refuse a ``sweep.json`` that a table cannot be made from."""
+    if not isinstance(manifest, dict):
+        raise _damaged(path, "it holds no mapping")
+    version = manifest.get("schema", 0)
+    if not isinstance(version, int):
+        raise _damaged(path, f"its schema is {version!r}")
+    if version > VERSION:
+        raise StoreError(
+            f"{path}/sweep.json has schema {version}, this version reads up to {VERSION}: "
+            "update the project"
+        )
+    check_keys(path, manifest, MANIFEST)
+    metric, columns = manifest["metric"], manifest["columns"]
+    for key, needed in _ITEMS.items():
+        if not all(isinstance(item, dict) and needed <= item.keys() for item in manifest[key]):
+            raise _damaged(path, f"its {key!r} are of the wrong type")
+    if f"metric.{metric.get('name')}" not in {column["key"] for column in columns}:
+        raise _damaged(path, "none of its columns is its metric")
+    if not all("name" in manifest[k] and "fingerprint" in manifest[k] for k in ("model", "data")):
+        raise _damaged(path, "its model or data has no name or fingerprint")
+
+
+def check_keys(path: str, manifest: Mapping[str, Any], kinds: Mapping[str, Any]) -> None:
+    """Refuse a ``sweep.json`` without these keys.
+
+    Raises:
+        StoreError: naming the first that is missing, or of another type.
+    """
+    for key, kind in kinds.items():
+        if not isinstance(manifest.get(key), kind):
+            what = "of the wrong type" if key in manifest else "missing"
+            raise _damaged(path, f"its {key!r} is {what}")
 
 
 def find_sweeps(
@@ -103,25 +191,31 @@ def find_sweeps(
     """(task, name) of the sweeps under a root, filtered."""
     filesystem, base = open_root(root)
     found = []
-    for folder in _folders(filesystem, base):
-        for sweep in _folders(filesystem, f"{base}/{folder}"):
-            info = filesystem.get_file_info(f"{base}/{folder}/{sweep}/sweep.json")
-            if info.type == pyarrow.fs.FileType.File:
-                found.append((folder, sweep))
+    try:
+        for folder in _folders(filesystem, base):
+            for sweep in _folders(filesystem, f"{base}/{folder}"):
+                info = filesystem.get_file_info(f"{base}/{folder}/{sweep}/sweep.json")
+                if info.type == pyarrow.fs.FileType.File:
+                    found.append((folder, sweep))
+    except OSError as error:
+        raise StoreError(f"{redact(root)} cannot be read: {redact(str(error))}") from None
     return [(t, n) for t, n in found if (not task or t == task) and (not names or n in names)]
 
 
 def _folders(filesystem: pyarrow.fs.FileSystem, path: str) -> list[str]:
     selector = pyarrow.fs.FileSelector(path, allow_not_found=True)
     infos = filesystem.get_file_info(selector)
-    return sorted(i.base_name for i in infos if i.type == pyarrow.fs.FileType.Directory)
+    folders = (i.base_name for i in infos if i.type == pyarrow.fs.FileType.Directory)
+    return sorted(name for name in folders if NAME.fullmatch(name))  # others are not ours
 
 
 def known_trials(root: str, task: str) -> dict[str, tuple[str, dict[str, Any]]]:
     """Every ended trial of a task under the root: id -> (sweep, row), finished ones first."""
     known: dict[str, tuple[str, dict[str, Any]]] = {}
+    filesystem, base = open_root(root)
     for _, name in find_sweeps(root, task):
-        for row in read_sweep(root, task, name).rows():
+        # Not by its manifest: where that is damaged, running the sweep again mends it.
+        for row in Sweep(filesystem, f"{base}/{task}/{name}", {}).rows():
             held = known.get(row["trial_id"])
             if held is None or (held[1]["status"] != "finished" and row["status"] == "finished"):
                 known[row["trial_id"]] = (name, row)
@@ -130,7 +224,8 @@ def known_trials(root: str, task: str) -> dict[str, tuple[str, dict[str, Any]]]:
 
 def copy_trials(root: str, task: str, name: str, trial_ids: Sequence[str]) -> dict[str, pa.Table]:
     """The rows of some trials out of another sweep, marked with where they are from."""
-    sweep = read_sweep(root, task, name)
+    filesystem, base = open_root(root)
+    sweep = Sweep(filesystem, f"{base}/{check_name(task)}/{check_name(name)}", {})
     wanted = pa.array(list(trial_ids))
     tables = {"trials": sweep.trials, "steps": sweep.steps, "samples": sweep.samples}
     kept = {

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 VERSION = 1
 VERSION_KEY = b"orchestrator.schema"
@@ -14,6 +15,14 @@ TABLES = (
     "samples",
     "trials",
 )  # of trials, in the order they are written: a trial counts last
+
+STATUSES = ("finished", "stopped", "failed")  # of a trial, the better first
+_NEEDED = {  # what every part of a table has, without nulls
+    "trials": ("trial_id", "seed", "status"),
+    "steps": ("trial_id", "seed", "at"),
+    "samples": ("trial_id", "seed"),
+    "stages": ("run", "key", "label", "uses"),
+}
 
 _TYPES = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_(), "str": pa.string()}
 
@@ -74,6 +83,26 @@ def _type(table: str, name: str, params: Mapping[str, str]) -> pa.DataType | Non
     if name.startswith("param."):
         return _TYPES[params[name.removeprefix("param.")]]
     return None  # a free column of samples: Arrow finds its type
+
+
+def is_part(table: str, rows: pa.Table) -> bool:
+    """Whether rows read from a file are some of this table, and whole."""
+    fixed, names = _FIXED.get(table, {}), rows.column_names
+    try:
+        rows.validate(full=True)
+        ours = (
+            len(set(names)) == len(names)
+            and all(name in names and not rows[name].null_count for name in _NEEDED[table])
+            and all(rows[n].type == fixed.get(n, rows[n].type) for n in names)
+            and all(
+                rows[n].type == pa.float64() for n in names if n.startswith(("metric.", "best."))
+            )
+        )
+        return ours and (
+            table != "trials" or set(pc.unique(rows["status"]).to_pylist()) <= set(STATUSES)
+        )
+    except (pa.ArrowException, KeyError, ValueError):
+        return False
 
 
 def to_columns(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -17,10 +17,19 @@ from rich.text import Text
 from results.charts import Chart, trial_charts
 from results.figures import terminal_chart
 from results.pictures import half_blocks
-from results.reading import Sweep
+from results.reading import Sweep, check_keys
 from results.summary import format_plain, format_value
 from tasks.contract import RequestError
 
+ORIGIN: dict[str, Any] = {  # what ``sweep.json`` says of where a sweep comes from
+    "params": dict,
+    "command": list,
+    "started": str,
+    "seconds": (int, float),
+    "engine": str,
+    "versions": dict,
+    "hardware": dict,
+}
 MAX_SAMPLES = 8
 MAX_TRIALS = 200
 PICTURE_SIDE = 14  # columns
@@ -47,6 +56,7 @@ def find_trial(sweep: Sweep, prefix: str) -> Mapping[str, Any]:
 def render_sweep(sweep: Sweep) -> RenderableType:
     """Where a sweep comes from, and every trial of it."""
     manifest = sweep.manifest
+    check_keys(sweep.path, manifest, ORIGIN)
     git = manifest.get("git") or {}
     commit = f"{git['commit'][:12]}{' with changes' if git.get('dirty') else ''}" if git else "-"
     versions = ", ".join(f"{name} {v}" for name, v in manifest["versions"].items() if v)

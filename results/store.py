@@ -26,10 +26,11 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
 
-from results.schema import TABLES, VERSION, VERSION_KEY, to_columns, to_table
+from results.roots import open_root as open_root
+from results.schema import STATUSES, TABLES, VERSION, VERSION_KEY, is_part, to_columns, to_table
 from tasks.contract import StoreError
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,22 +48,12 @@ def check_name(name: str) -> str:
     Raises:
         StoreError: if not.
     """
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise StoreError(
-            f"a name is letters, digits, '.', '_' and '-', at most 100, but got {name!r}"
+            f"a name is letters, digits, '.', '_' and '-', at most 100, but got {name[:120]!r}; "
+            "give another with --name"
         )
     return name
-
-
-def open_root(root: str) -> tuple[pyarrow.fs.FileSystem, str]:
-    """The filesystem and path of a local folder or an ``s3://`` or ``gs://`` URI."""
-    if "://" in root:
-        try:
-            filesystem, path = pyarrow.fs.FileSystem.from_uri(root)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise StoreError(f"--out {root} cannot be opened: {error}") from None
-        return filesystem, path.rstrip("/")
-    return pyarrow.fs.LocalFileSystem(), os.path.abspath(root)
 
 
 class SweepStore:
@@ -135,7 +126,7 @@ class SweepStore:
     def _write(self, table: str, name: str, rows: pa.Table) -> None:
         sink = pa.BufferOutputStream()
         rows = rows.replace_schema_metadata({VERSION_KEY: str(VERSION).encode()})
-        pq.write_table(rows, sink, compression="zstd")
+        pq.write_table(rows, sink, compression="zstd", write_page_checksum=True)
         blob = sink.getvalue().to_pybytes()
         put(self.filesystem, f"{self.path}/{table}/{name}.parquet", blob)
 
@@ -194,10 +185,8 @@ def list_parts(filesystem: pyarrow.fs.FileSystem, folder: str) -> list[str]:
     return sorted(info.path for info in found if info.path.endswith(".parquet"))
 
 
-def read_part(
-    filesystem: pyarrow.fs.FileSystem, path: str, columns: Sequence[str] | None = None
-) -> pa.Table | None:
-    """A part, or None if it is damaged.
+def read_part(filesystem: pyarrow.fs.FileSystem, path: str) -> pa.Table | None:
+    """A part, or None if it is damaged, or none of ours.
 
     Raises:
         StoreError: if it was written in a newer schema.
@@ -205,19 +194,20 @@ def read_part(
     """
     try:
         with filesystem.open_input_file(path) as file:
-            parquet = pq.ParquetFile(file)
+            parquet = pq.ParquetFile(file, page_checksum_verification=True)
             metadata = parquet.schema_arrow.metadata or {}
             version = int(metadata.get(VERSION_KEY, b"0"))
-            table = parquet.read(columns=list(columns) if columns else None)
+            table = parquet.read()
     except FileNotFoundError:
         raise
-    except (pa.ArrowException, OSError, ValueError):
+    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError):
         return None
     if version > VERSION:
         raise StoreError(
             f"{path} has schema {version}, this version reads up to {VERSION}: update the project"
         )
-    return table
+    kind = os.path.basename(os.path.dirname(path))
+    return table if version > 0 and is_part(kind, table) else None
 
 
 def concat(tables: Iterable[pa.Table]) -> pa.Table:
@@ -239,7 +229,7 @@ def union(table: str, parts: Sequence[pa.Table]) -> pa.Table:
     if not rows.num_rows:
         return rows
     if table == "trials":
-        rank = {"finished": 0, "stopped": 1, "failed": 2}
+        rank = {status: number for number, status in enumerate(STATUSES)}
         best: dict[str, tuple[int, int]] = {}
         ids, statuses = rows["trial_id"].to_pylist(), rows["status"].to_pylist()
         for index, (trial_id, status) in enumerate(zip(ids, statuses, strict=True)):

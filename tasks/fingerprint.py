@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tasks.contract import content_id
@@ -25,11 +25,14 @@ def _remembered() -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def fingerprint_files(root: Path, files: Iterable[Path]) -> str:
+def fingerprint_files(
+    root: Path, files: Iterable[Path], check: Callable[[Path], object] = lambda file: None
+) -> str:
     """One hash over the bytes and the relative names of all files.
 
     A file whose path, size and time of change are remembered is not read again; without a
-    writable cache every file is read.
+    writable cache every file is read. A file that is read goes through ``check`` first, which
+    raises where it is damaged: what is remembered was once found good.
     """
     memory = _remembered()
     new: dict[str, str] = {}
@@ -39,6 +42,7 @@ def fingerprint_files(root: Path, files: Iterable[Path]) -> str:
         key = f"{file.resolve()}|{status.st_size}|{status.st_mtime_ns}"
         known = memory.get(key) or new.get(key)
         if known is None:
+            check(file)
             known = new[key] = _hash(file)
         hashes[os.path.relpath(file, root)] = known
     if new:

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from tasks.contract import DataError, Source, content_id
-from tasks.datasets.files import read_photo
+from tasks.datasets.files import check_photo, find_root, read_photo
 from tasks.fingerprint import fingerprint_files
 
 Array = np.ndarray[Any, Any]
@@ -68,10 +68,17 @@ def resolve(name: str) -> Source:
     kind, _, folder = name.partition(":")
     if kind != "clevr" or not folder:
         raise DataError(f"--data takes concepts or clevr:DIR, but got {name!r}")
-    root = Path(folder).expanduser().resolve()
+    root = find_root(folder)
     found = _list_files(root)
     files = [file for entries in found.values() for pair in entries for file in pair]
-    return Source(name=f"clevr:{root}", fingerprint=fingerprint_files(root, files))
+    return Source(name=f"clevr:{root}", fingerprint=fingerprint_files(root, files, _check))
+
+
+def _check(file: Path) -> None:
+    if file.suffix == ".png":
+        check_photo(file)
+    else:
+        _read_told(file)
 
 
 @lru_cache(maxsize=4)
@@ -151,8 +158,6 @@ _NAME = re.compile(r"CLEVR_([01]{3})_(\d+)\.png")
 
 def _list_files(root: Path) -> dict[str, list[tuple[Path, Path]]]:
     """(image, json) of each condition, in order of their numbers."""
-    if not root.is_dir():
-        raise DataError(f"no such folder: {root}")
     found: dict[str, list[tuple[int, Path]]] = {}
     for file in root.rglob("CLEVR_*.png"):
         match = _NAME.fullmatch(file.name)
@@ -199,6 +204,9 @@ def _read_split(root: Path, split: str) -> Concepts:
 def _read_told(file: Path) -> tuple[float, list[float]]:
     try:
         told = json.loads(file.read_text())
-        return float(told[0]), [float(part) for part in told[1][:3]]
-    except (ValueError, TypeError, IndexError, KeyError) as error:
-        raise DataError(f"{file} must be [size, [r, g, b, a], ...]: {error}") from None
+        size, colour = float(told[0]), [float(part) for part in told[1][:3]]
+        if len(colour) != 3 or not np.isfinite([size, *colour]).all():
+            raise ValueError("a size and three colours, all finite")
+        return size, colour
+    except (ValueError, TypeError, IndexError, KeyError, OSError, RecursionError) as error:
+        raise DataError(f"{file} must be [size, [r, g, b, a], ...]: {error}; mend it") from None

@@ -8,15 +8,18 @@ folder:DIR     images beside captions.jsonl: {"image": ..., "captions": [...], "
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
 from tasks.contract import DataError
 from tasks.datasets.base import Split
 
+Opened = TypeVar("Opened")
 Entry = tuple[str, Path, tuple[str, ...]]  # id, file, captions
 
 
@@ -45,18 +48,59 @@ class Photos:
         )
 
 
+def find_root(name: str) -> Path:
+    """The absolute folder that a user's path names.
+
+    Raises:
+        DataError: if there is none.
+    """
+    try:
+        root = Path(name).expanduser().resolve()
+        there = root.is_dir()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, no such user, too long
+        raise DataError(f"{name} is no folder: {error}") from None
+    if not there:
+        raise DataError(f"no such folder: {root}; check the path after --data")
+    return root
+
+
 def read_photo(file: Path) -> Image.Image:
     """An image file as RGB.
 
     Raises:
-        DataError: if it is missing or damaged.
+        DataError: if it is missing, damaged or too large.
     """
+    return _open_photo(file, lambda image: image.convert("RGB"))
+
+
+def check_photo(file: Path) -> None:
+    """Refuse a file whose first bytes are no image's. Reads no pixels.
+
+    Raises:
+        DataError: naming the file.
+    """
+    _open_photo(file, lambda image: None)
+
+
+def _open_photo(file: Path, use: Callable[[Image.Image], Opened]) -> Opened:
     try:
-        with Image.open(file) as image:
-            return image.convert("RGB")
+        if not file.stat().st_size:
+            raise DataError(f"{file} is no readable image (it is empty); replace or remove it")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(file) as image:
+                return use(image)
     except FileNotFoundError:
-        raise DataError(f"image missing: {file}") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise DataError(f"image missing: {file}; put it there, or take its line out") from None
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise DataError(
+            f"{file} has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller or remove it"
+        ) from None
+    except DataError:
+        raise
+    except UnidentifiedImageError:
+        raise DataError(f"{file} is no readable image; replace or remove it") from None
+    except Exception as error:  # whatever a damaged file brings Pillow to raise
         raise DataError(f"{file} is no readable image ({error}); replace or remove it") from None
 
 
@@ -66,8 +110,7 @@ def read_photos(layout: str, root: Path) -> Photos:
     Raises:
         DataError: if the folder does not hold that layout.
     """
-    if not root.is_dir():
-        raise DataError(f"no such folder: {root}")
+    find_root(str(root))
     readers = {"karpathy": _karpathy, "voc": _voc, "folder": _folder}
     photos = readers[layout](root)
     for name, entries in photos.splits.items():
@@ -79,26 +122,44 @@ def read_photos(layout: str, root: Path) -> Photos:
             if not captions:
                 raise DataError(f"{root}: {image_id} has no caption; give it one or leave it out")
             if not file.is_file():
-                raise DataError(f"{root}: image missing: {file}")
+                what = "a folder" if file.is_dir() else "missing"
+                raise DataError(f"{root}: image {what}: {file}; put it there, or take its line out")
+    if not any(photos.splits.values()):
+        raise DataError(f"{root} names no images; {', '.join(map(str, photos.index))} is empty")
     return photos
+
+
+def _text(file: Path) -> str:
+    """A text file whole."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataError(f"captions missing: {file}; put it there") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{file} is not UTF-8; save it as UTF-8") from None
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror}; replace it") from None
 
 
 def _json(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"captions missing: {file}") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{file} is not UTF-8; save it as UTF-8") from None
-    except ValueError as error:
-        raise DataError(f"{file} is no valid JSON: {error}") from None
+        return json.loads(_text(file))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file} is no valid JSON: {error}; mend or replace it") from None
+
+
+def _word(value: Any) -> str:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise TypeError(f"a name must be a text, but got {value!r}")
+    return value
 
 
 def _clean(captions: Any, where: str) -> tuple[str, ...]:
     """One caption or a list of them, white space made single, empty ones left out."""
     told = [captions] if isinstance(captions, str) else captions
     if not isinstance(told, list) or not all(isinstance(each, str) for each in told):
-        raise DataError(f"{where}: captions must be a text or a list of texts, but got {told!r}")
+        shown = repr(told)[:80]
+        raise DataError(f"{where}: captions must be a text or a list of texts, but got {shown}")
     return tuple(text for each in told if (text := " ".join(each.split())))
 
 
@@ -112,11 +173,14 @@ def _karpathy(root: Path) -> Photos:
     splits: dict[str, list[Entry]] = {}
     for number, image in enumerate(listed["images"]):
         try:
-            split, filename = image["split"], image["filename"]
+            split, filename = _word(image["split"]), _word(image["filename"])
             captions = _clean([s["raw"] for s in image["sentences"]], f"{found[0]}: {filename}")
         except (KeyError, TypeError) as error:
-            raise DataError(f"{found[0]}: image {number} lacks {error}") from None
-        below = root / image.get("filepath", "")
+            why = (
+                f"lacks {error}" if isinstance(error, KeyError) else f"lacks what it needs: {error}"
+            )
+            raise DataError(f"{found[0]}: image {number} lacks {why}; mend it") from None
+        below = root / str(image.get("filepath", ""))
         file = next(
             (p for p in (below / filename, root / "images" / filename) if p.is_file()),
             below / filename,
@@ -135,9 +199,9 @@ def _voc(root: Path) -> Photos:
     for name in ("train", "val"):
         listing = root / "ImageSets" / "Segmentation" / f"{name}.txt"
         if not listing.is_file():
-            raise DataError(f"list of images missing: {listing}")
+            raise DataError(f"list of images missing: {listing}; put it there")
         index.append(listing)
-        for image_id in listing.read_text().split():
+        for image_id in _text(listing).split():
             file = root / "JPEGImages" / f"{image_id}.jpg"
             splits.setdefault(name, []).append(
                 (image_id, file, _clean(captions.get(image_id, []), image_id))
@@ -148,25 +212,22 @@ def _voc(root: Path) -> Photos:
 def _folder(root: Path) -> Photos:
     index = sorted(root.glob("**/captions.jsonl"))
     if not index:
-        raise DataError(f"captions missing: no captions.jsonl under {root}")
+        raise DataError(f"captions missing: no captions.jsonl under {root}; write one")
     splits: dict[str, list[Entry]] = {}
     for file in index:
         default = file.parent.name if file.parent != root else "train"
-        try:
-            lines = file.read_text(encoding="utf-8").splitlines()
-        except UnicodeDecodeError:
-            raise DataError(f"{file} is not UTF-8; save it as UTF-8") from None
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(_text(file).splitlines(), 1):
             if not line.strip():
                 continue
             try:
                 entry = json.loads(line)
-                name = entry["image"]
-            except (ValueError, KeyError, TypeError) as error:
-                raise DataError(f"{file}, line {number}: {error!r}") from None
+                name, split = _word(entry["image"]), _word(entry.get("split", default))
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                raise DataError(
+                    f"{file}, line {number}: {error!r}; a line is "
+                    '{"image": NAME, "captions": [TEXT, ...]}'
+                ) from None
             told = entry.get("captions", entry.get("caption", []))
             captions = _clean(told, f"{file}, line {number}")
-            splits.setdefault(entry.get("split", default), []).append(
-                (name, file.parent / name, captions)
-            )
+            splits.setdefault(split, []).append((name, file.parent / name, captions))
     return Photos(root, tuple(index), splits)

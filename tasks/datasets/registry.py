@@ -8,7 +8,7 @@ from pathlib import Path
 from tasks.contract import DataError, Source
 from tasks.datasets import scenes
 from tasks.datasets.base import Split
-from tasks.datasets.files import Photos, read_photos
+from tasks.datasets.files import Photos, check_photo, find_root, read_photos
 from tasks.fingerprint import fingerprint_files
 
 KINDS = ("karpathy", "voc", "folder")
@@ -25,7 +25,7 @@ def _parse(name: str) -> tuple[str, str]:
     if kind == "scenes" and rest in ("", "pretrain", "sweep"):
         return kind, rest or "sweep"
     if kind in KINDS and rest:
-        return kind, str(Path(rest).expanduser().resolve())
+        return kind, str(find_root(rest))
     raise DataError(f"--data takes {NAMES}, but got {name!r}")
 
 
@@ -39,7 +39,11 @@ def resolve(name: str) -> Source:
     if kind == "scenes":
         return Source(name=name, fingerprint=scenes.fingerprint())
     photos = _photos(kind, rest)
-    return Source(name=f"{kind}:{rest}", fingerprint=fingerprint_files(photos.root, photos.files()))
+    files = {file for split in photos.splits.values() for _, file, _ in split}
+    fingerprint = fingerprint_files(
+        photos.root, photos.files(), lambda file: check_photo(file) if file in files else None
+    )
+    return Source(name=f"{kind}:{rest}", fingerprint=fingerprint)
 
 
 def load_split(name: str, split: str) -> Split:

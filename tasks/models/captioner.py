@@ -16,8 +16,7 @@ import transformers
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.models.dual import load_checked, prepare_images
-from tasks.models.folders import find_folder
+from tasks.models.dual import load_beside, load_checked, prepare_images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +75,8 @@ def load_captioner(name: str, fingerprint: str, device: str, precision: str) -> 
     )
     return Captioner(
         model=model.to(device).eval(),
-        tokenizer=transformers.AutoTokenizer.from_pretrained(find_folder(name)),
-        processor=transformers.AutoImageProcessor.from_pretrained(find_folder(name)),
+        tokenizer=load_beside(name, "tokenizer", transformers.AutoTokenizer),
+        processor=load_beside(name, "image processor", transformers.AutoImageProcessor),
         device=device,
         precision=precision,
     )

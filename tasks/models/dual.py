@@ -20,6 +20,8 @@ from tasks.contract import ModelError
 from tasks.models.families import FAMILIES, Family, Features, find_family, is_pair
 from tasks.models.folders import find_folder
 
+#: Of every model, tokenizer and processor: nothing is fetched, and none of its own code is run.
+LOCAL = {"local_files_only": True, "trust_remote_code": False}
 Array = np.ndarray[Any, Any]
 Prepare = Callable[[Sequence[Any]], Mapping[str, Tensor]]
 
@@ -105,11 +107,10 @@ def load_checked(name: str, loader: Any, used: Callable[[str], bool]) -> Any:
     """
     try:
         model, info = loader.from_pretrained(
-            find_folder(name), local_files_only=True, use_safetensors=True, output_loading_info=True
+            find_folder(name), **LOCAL, use_safetensors=True, output_loading_info=True
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise ModelError(f"{name} cannot be loaded: {first}") from error
+    except Exception as error:  # what a damaged checkpoint brings a library to raise
+        raise _unloadable(name, "it", error) from error
     missing = sorted(key for key in info["missing_keys"] if used(key))
     if missing:
         raise ModelError(
@@ -117,6 +118,30 @@ def load_checked(name: str, loader: Any, used: Callable[[str], bool]) -> Any:
             f"{missing[0]} first; it was saved for another task"
         )
     return model
+
+
+def load_beside(name: str, what: str, loader: Any) -> Any:
+    """The tokenizer or image processor that lies beside a model's weights.
+
+    Raises:
+        ModelError: if it cannot be loaded.
+    """
+    try:
+        return loader.from_pretrained(find_folder(name), **LOCAL)
+    except Exception as error:
+        raise _unloadable(name, f"its {what}", error) from error
+
+
+def _unloadable(name: str, what: str, error: Exception) -> ModelError:
+    if "trust_remote_code" in str(error):
+        return ModelError(
+            f"{name} brings code of its own, which is not run; write a factory and give it as "
+            "package.module:factory"
+        )
+    first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return ModelError(
+        f"{name}: {what} cannot be loaded: {first}; copy its files from the original model"
+    )
 
 
 def _load_family(name: str, family: Family, device: str, precision: str) -> Dual:
@@ -129,8 +154,8 @@ def _load_family(name: str, family: Family, device: str, precision: str) -> Dual
         lambda key: key.startswith(encoders) and not key.startswith(heads) and "pooler" not in key,
     ).to(device)
     model.eval()
-    processor = transformers.AutoImageProcessor.from_pretrained(find_folder(name))
-    tokenizer = transformers.AutoTokenizer.from_pretrained(find_folder(name))
+    processor = load_beside(name, "image processor", transformers.AutoImageProcessor)
+    tokenizer = load_beside(name, "tokenizer", transformers.AutoTokenizer)
     limit = model.config.text_config.max_position_embeddings
     encoder = partial(Encoder, device=device, precision=precision)
     return Dual(

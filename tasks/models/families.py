@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ FAMILIES = {
 
 def is_pair(name: str) -> bool:
     """Whether the name is ``IMAGE+TEXT`` rather than one model."""
-    return "+" in name and not Path(name).expanduser().is_dir()
+    return "+" in name and not os.path.isdir(os.path.expanduser(name))
 
 
 def split_pair(name: str) -> tuple[str, str]:
@@ -89,7 +90,7 @@ def find_family(name: str) -> Family:
         ModelError: if it is none of ours.
     """
     kind = folders.read_config(folders.find_folder(name)).get("model_type")
-    if kind not in FAMILIES:
+    if not isinstance(kind, str) or kind not in FAMILIES:
         raise ModelError(
             f"{name} is a {kind!r} model; image-text retrieval takes {', '.join(FAMILIES)}, "
             "or IMAGE+TEXT, two encoders joined by new heads"
@@ -143,17 +144,27 @@ def resolve(name: str) -> Source:
     if not is_pair(name):
         find_family(name)
         return folders.resolve(name)
-    parts = [_resolve_encoder(part) for part in split_pair(name)]
+    image, text = split_pair(name)
+    parts = [_resolve_encoder(image, "image processor"), _resolve_encoder(text, "tokenizer")]
     shown = "+".join(part.name for part in parts)
     return Source(name=shown, fingerprint=content_id([part.fingerprint for part in parts]))
 
 
-def _resolve_encoder(name: str) -> Source:
+def _resolve_encoder(name: str, need: str) -> Source:
     if not is_factory(name):
-        return folders.resolve(name)
+        folder = folders.find_folder(name)
+        if not isinstance(folders.read_config(folder).get("model_type"), str):
+            raise ModelError(f"{folder}/config.json names no 'model_type'; add the encoder's")
+        return folders.resolve(name, [need])
     factory = load_factory(name)
-    files = [Path(inspect.getsourcefile(inspect.unwrap(factory)) or __file__)]
-    files += getattr(factory, "files", list)()
+    try:
+        files = [Path(inspect.getsourcefile(inspect.unwrap(factory)) or __file__)]
+        files += [Path(file) for file in getattr(factory, "files", list)()]
+    except Exception as error:  # of a user's own code
+        raise ModelError(f"{name}: its files cannot be told: {error}; mend its .files") from error
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise ModelError(f"{name} reads {missing[0]}, which is missing; put it there")
     return Source(name=name, fingerprint=fingerprint_files(Path("/"), files))
 
 
@@ -174,10 +185,12 @@ def load_factory(name: str) -> Callable[[], Any]:
     module, _, function = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), function)
-    except ImportError as error:
-        raise ModelError(f"the encoder {name!r} cannot be imported: {error}") from error
     except AttributeError:
-        raise ModelError(f"{module} offers no {function!r}") from None
+        raise ModelError(f"{module} offers no {function!r}; check the name") from None
+    except (Exception, SystemExit) as error:
+        raise ModelError(
+            f"the encoder {name!r} cannot be imported: {error}; install or mend {module}"
+        ) from error
     if not callable(found):
         raise ModelError(f"{name!r} must be a function, but is {type(found).__name__}")
     return found  # type: ignore[no-any-return]

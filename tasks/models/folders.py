@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,17 @@ from tasks.contract import ModelError, Source
 from tasks.fingerprint import fingerprint_files
 
 SHIPPED = "blip-scenes"
+FILES = {  # what a model needs beside its weights, under any of these names
+    "tokenizer": (
+        "tokenizer.json",
+        "vocab.txt",
+        "vocab.json",
+        "tokenizer.model",
+        "spiece.model",
+        "sentencepiece.bpe.model",
+    ),
+    "image processor": ("preprocessor_config.json", "processor_config.json"),
+}
 
 
 def find_folder(name: str) -> Path:
@@ -21,25 +33,37 @@ def find_folder(name: str) -> Path:
     """
     folder = _locate(name)
     if not (folder / "config.json").is_file():
-        raise ModelError(f"{folder} is no model folder: it has no config.json")
+        raise ModelError(
+            f"{folder} is no model folder: it has no config.json; save one with "
+            "model.save_pretrained(folder)"
+        )
     if not list(folder.glob("*.safetensors")):
         if list(folder.glob("*.bin")) or list(folder.glob("*.pth")):
             raise ModelError(
                 f"{folder} has pickled weights only, which can run code when they are loaded; "
                 "save them as safetensors: model.save_pretrained(folder)"
             )
-        raise ModelError(f"{folder} has no weights: model.safetensors is missing")
+        raise ModelError(
+            f"{folder} has no weights: model.safetensors is missing; save it with "
+            "model.save_pretrained(folder)"
+        )
     return folder
 
 
 def _locate(name: str) -> Path:
     if name == SHIPPED:
         return Path(__file__).parents[1] / "assets" / SHIPPED
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path.resolve()
+    try:
+        path = Path(name).expanduser()
+        if path.is_dir():
+            return path.resolve()
+        is_file = path.is_file()
+    except (OSError, RuntimeError, ValueError) as error:  # no such user, too long
+        raise ModelError(f"no model {name[:80]!r}: {error}") from None
+    if is_file:
+        raise ModelError(f"{name} is a file; --model takes the folder that it lies in")
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise ModelError(f"no such model folder: {name}")
+        raise ModelError(f"no such model folder: {name}; check the path after --model")
     from huggingface_hub import snapshot_download
 
     patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
@@ -48,40 +72,97 @@ def _locate(name: str) -> Path:
     except Exception as error:  # offline, unknown, gated: each has its own class
         raise ModelError(
             f"no model {name!r}: neither {SHIPPED!r}, nor a folder, nor a Hugging Face id that "
-            f"can be had here ({type(error).__name__})"
+            f"can be had here ({type(error).__name__}); give a folder, or download it first"
         ) from None
 
 
-def resolve(name: str) -> Source:
-    """The model with the fingerprint of its files; a folder's name becomes absolute."""
+def resolve(name: str, needs: Sequence[str] = ("tokenizer", "image processor")) -> Source:
+    """The model with the fingerprint of its files; a folder's name becomes absolute.
+
+    Raises:
+        ModelError: if a file is missing or damaged, as far as headers tell.
+    """
     folder = find_folder(name)
+    check_files(folder, needs)
     files = [f for f in folder.iterdir() if f.is_file() and f.suffix != ".md"]
     shown = str(folder) if Path(name).expanduser().is_dir() else name
     return Source(name=shown, fingerprint=fingerprint_files(folder, files))
 
 
+def check_files(folder: Path, needs: Sequence[str]) -> None:
+    """Refuse a folder in which something is missing, cut short or no JSON. Loads no weights.
+
+    Raises:
+        ModelError: naming the file and how to get it.
+    """
+    for what in needs:
+        if not any((folder / name).is_file() for name in FILES[what]):
+            raise ModelError(
+                f"{folder} has no {what} ({' or '.join(FILES[what][:2])}); copy it from the "
+                f"original model, or save it with {what.split()[-1]}.save_pretrained(folder)"
+            )
+    for file in folder.glob("*.json"):
+        if file.is_file():
+            _read_json(file)
+    parameter_names(folder)
+    for index in folder.glob("*.safetensors.index.json"):
+        parts = _read_json(index).get("weight_map")
+        if not isinstance(parts, dict):
+            raise ModelError(f"{index} has no 'weight_map'; copy it from the original model")
+        missing = sorted({str(p) for p in parts.values() if not (folder / str(p)).is_file()})
+        if missing:
+            raise ModelError(f"{folder} lacks {missing[0]}, a part of its weights; copy it there")
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """The model's ``config.json``."""
+    return _read_json(folder / "config.json")
+
+
+def _read_json(file: Path) -> dict[str, Any]:
     try:
-        config = json.loads((folder / "config.json").read_text())
-    except ValueError as error:
-        raise ModelError(f"{folder}/config.json is no valid JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise ModelError(f"{folder}/config.json holds no mapping")
-    return config
+        read = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(
+            f"{file} is no valid JSON: {error}; copy it from the original model"
+        ) from None
+    except OSError as error:
+        raise ModelError(f"{file} cannot be read: {error.strerror}; replace it") from None
+    if not isinstance(read, dict):
+        raise ModelError(f"{file} holds no mapping; copy it from the original model")
+    return read
 
 
 def parameter_names(folder: Path) -> set[str]:
-    """The names of all saved parameters, read from the headers alone."""
+    """The names of all saved parameters, read from the headers alone.
+
+    Raises:
+        ModelError: if a header is damaged, or a file shorter than its header says.
+    """
     names: set[str] = set()
     for file in folder.glob("*.safetensors"):
         try:
+            size = file.stat().st_size
             with file.open("rb") as stream:
                 (length,) = struct.unpack("<Q", stream.read(8))
-                names |= set(json.loads(stream.read(length)))
-        except (struct.error, ValueError, OverflowError, MemoryError):
-            raise ModelError(f"{file} is damaged: it has no safetensors header") from None
-    return names - {"__metadata__"}
+                if length > size:
+                    raise ValueError("longer than its file")
+                header = json.loads(stream.read(length))
+            held = {name: part for name, part in header.items() if name != "__metadata__"}
+            end = max((part["data_offsets"][1] for part in held.values()), default=0)
+            cut = 8 + length + end > size
+        except (struct.error, ValueError, TypeError, AttributeError, KeyError, IndexError):
+            raise ModelError(
+                f"{file} is damaged: it has no safetensors header; copy it again"
+            ) from None
+        except OSError as error:
+            raise ModelError(f"{file} cannot be read: {error.strerror}; replace it") from None
+        if cut:
+            raise ModelError(
+                f"{file} is cut short: {size:,} bytes of {8 + length + end:,}; copy it again"
+            )
+        names |= set(held)
+    return names
 
 
 def num_bytes(folder: Path) -> int:

@@ -21,7 +21,7 @@ import transformers
 from torch import Tensor, nn
 
 from tasks.contract import ModelError
-from tasks.models.dual import Dual, Encoder, Prepare, Tower, load_checked
+from tasks.models.dual import Dual, Encoder, Prepare, Tower, load_beside, load_checked
 from tasks.models.dual import prepare_images as _prepare_images
 from tasks.models.dual import prepare_texts as _prepare_texts
 from tasks.models.families import is_factory, load_factory, split_pair
@@ -85,9 +85,9 @@ def _from_folder(name: str, side: str) -> tuple[Tower, Prepare]:
     for attribute in TOWERS[side]:
         model = getattr(model, attribute, model)
     if side == "image":
-        processor = transformers.AutoImageProcessor.from_pretrained(folder)
+        processor = load_beside(name, "image processor", transformers.AutoImageProcessor)
         return Tower(model, _mean_image), partial(_prepare_images, processor)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer = load_beside(name, "tokenizer", transformers.AutoTokenizer)
     limit = min(model.config.max_position_embeddings, tokenizer.model_max_length)
     return Tower(model, _pooling(folder)), partial(_prepare_texts, tokenizer, limit, False)
 

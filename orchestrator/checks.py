@@ -1,0 +1,61 @@
+"""What is wrong with a request's options, found before anything is loaded or written."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from orchestrator.address import check_address, check_reachable
+from orchestrator.proposers import SAMPLERS
+from results.roots import check_root
+from tasks.contract import RequestError
+
+if TYPE_CHECKING:
+    from orchestrator.sweep import Plan, Request
+
+
+def find_address(request: Request) -> str | None:
+    """The cluster to join: --address, or RAY_ADDRESS; None for a Ray of this machine alone."""
+    address = request.address or os.environ.get("RAY_ADDRESS")
+    return None if address == "local" else address
+
+
+def check_options(request: Request) -> None:
+    """Refuse options that are empty, at odds, or name what cannot be.
+
+    Raises:
+        RequestError: if there is one.
+    """
+    for option in ("model", "data", "name", "cache", "out", "space", "address"):
+        value = getattr(request, option)
+        if value is not None and not value.strip():
+            raise RequestError(f"--{option} must not be empty; leave it out for its default")
+    check_root("--out", request.out)
+    if request.cache is not None:
+        check_root("--cache", request.cache)
+    if request.sampler not in SAMPLERS:
+        raise RequestError(f"--sampler takes {', '.join(SAMPLERS)}, but got {request.sampler!r}")
+    if request.engine == "local" and request.address is not None:
+        raise RequestError("--address is of --engine ray: leave one of the two out")
+    address, cores = find_address(request), os.cpu_count() or 1
+    if request.engine == "ray" and address:
+        check_address(address)
+    elif (request.cpus_per_trial or 1) > cores:
+        raise RequestError(
+            f"--cpus-per-trial is {request.cpus_per_trial}, but this machine has {cores}; lower it"
+        )
+
+
+def check_can_start(plan: Plan) -> None:
+    """What a dry run need not know: that the cluster is there, and that a search can be asked.
+
+    Raises:
+        RequestError: if not.
+    """
+    address = find_address(plan.request)
+    if plan.request.engine == "ray" and address:
+        check_reachable(address)
+    if plan.space.search is not None:
+        from orchestrator.study import check_search
+
+        check_search(plan.space.search, plan.factory)
