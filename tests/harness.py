@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,22 +27,21 @@ class Run:
         space: str = GRID,
         out: str = "out",
         before: Callable[[], object] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        self.folder, self.notes, self.out = folder, folder / "notes", folder / out
+        self.folder, self.notes = folder, folder / "notes"
+        self.out = out if "://" in out or out.startswith("/") else str(folder / out)
         self.notes.mkdir(exist_ok=True)
         (folder / "space.py").write_text(space)
         command = [sys.executable, "-m", "orchestrator", "sweep", "fragile", "--name", "s"]
-        command += ["--out", str(self.out), f"--set=notes={self.notes}"]
+        command += ["--out", self.out, f"--set=notes={self.notes}"]
         if "--space" not in args:
             command += ["--space", str(folder / "space.py")]
-        environment = {
-            **os.environ,
-            "PYTHONPATH": f"{PLUGIN}{os.pathsep}{ROOT}",
-        }
+        path = f"{PLUGIN}{os.pathsep}{ROOT}"
         self.process = subprocess.Popen(
             [*command, *args],
             cwd=ROOT,
-            env=environment,
+            env={**os.environ, "PYTHONPATH": path, **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -74,7 +73,7 @@ class Run:
 
     def totals(self) -> dict[tuple[int, int, int], float]:
         """(level, stage, seed) -> total of what finished."""
-        rows = read_sweep(str(self.out), "fragile", "s").rows()
+        rows = read_sweep(self.out, "fragile", "s").rows()
         keys = [(row["param.level"], row["param.stage"], row["seed"]) for row in rows]
         assert len(set(keys)) == len(keys)
         return {

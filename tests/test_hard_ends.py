@@ -30,7 +30,7 @@ def engine_args(engine: str, cluster: str) -> tuple[str, ...]:
 
 
 def rows_of(run: Run) -> dict[int, dict[str, Any]]:
-    rows = read_sweep(str(run.out), "fragile", "s").rows()
+    rows = read_sweep(run.out, "fragile", "s").rows()
     return {row["param.level"]: row for row in rows}
 
 
@@ -196,7 +196,7 @@ def test_ctrl_c_lets_long_steps_come_to_their_checkpoint(tmp_path: Path, cluster
     assert one.process.returncode == 130, wrong
     assert "Stopping: running trials keep their last checkpoint" in told
     assert "goes on from here" in wrong
-    assert len(list((one.out / ".checkpoints").glob("*.safetensors"))) == 6
+    assert len(list((Path(one.out) / ".checkpoints").glob("*.safetensors"))) == 6
     again = Run(tmp_path, *args, space=SIX)
     again.end()
     assert len(again.totals()) == 6

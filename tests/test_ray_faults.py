@@ -79,7 +79,7 @@ def test_one_that_kills_its_workers_takes_no_other_along(tmp_path: Path, cluster
     )
     told = one.end(status=1, seconds=200)
     assert "its worker died 4 times" in told
-    rows = read_sweep(str(one.out), "fragile", "s").rows()
+    rows = read_sweep(one.out, "fragile", "s").rows()
     assert {row["param.level"]: row["status"] for row in rows} == {
         level: "failed" if level == 1 else "finished" for level in range(6)
     }
@@ -115,13 +115,13 @@ def test_what_is_not_finite_leaves_no_checkpoint(tmp_path: Path, cluster: str) -
     slow = ("--set=seconds=0.1", "--set=steps=6", "--set=stage=0")
     one = Run(tmp_path, "--address", cluster, "--set=fail=nan", *slow)
     one.end(status=1)
-    assert not list((one.out / ".checkpoints").glob("*.safetensors"))
+    assert not list((Path(one.out) / ".checkpoints").glob("*.safetensors"))
 
 
 def test_results_that_cannot_be_written_are_said_in_a_line(tmp_path: Path, cluster: str) -> None:
     one = Run(tmp_path, "--address", cluster, "--set=seconds=0.2", "--set=steps=8")
     one.wait_for(lambda: bool(one.find("step")))
-    folder = one.out / "fragile" / "s" / "steps"
+    folder = Path(one.out) / "fragile" / "s" / "steps"
     folder.rmdir()
     folder.write_text("in the way")
     told = one.process.communicate(timeout=120)
@@ -144,7 +144,7 @@ def test_a_stage_that_first_appears_in_a_search_does_not_wait_for_its_own_slot(
     args = ("--space", "search", "--trials", "12", "--sampler", "random", "--set=on_device=true")
     one = Run(tmp_path, "--address", cluster, *args)
     one.end()
-    rows = read_sweep(str(one.out), "fragile", "s").rows()
+    rows = read_sweep(one.out, "fragile", "s").rows()
     assert Counter(row["status"] for row in rows).keys() <= {"finished", "stopped"}
     assert len(rows) == 12
     counted = Counter(what for what, _ in one.find("stage"))
@@ -217,7 +217,7 @@ def test_values_are_kept_for_later_sweeps(tmp_path: Path) -> None:
     assert "read from the cache" in told
     assert "3 stages computed" in told  # by both sweeps of this name
     assert len(second.find("stage")) == 3  # twice, and once more for the damaged one
-    assert read_sweep(str(second.out), "fragile", "s").trials.num_rows == 24
+    assert read_sweep(second.out, "fragile", "s").trials.num_rows == 24
     assert not list((tmp_path / "kept").glob("*.tmp"))
 
 
@@ -240,4 +240,4 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     assert str(tmp_path / "file") in told
     assert "Traceback" not in told
     with pytest.raises(StoreError):
-        read_sweep(str(one.out), "fragile", "s")
+        read_sweep(one.out, "fragile", "s")
