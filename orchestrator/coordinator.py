@@ -77,9 +77,10 @@ class Coordinator:
         cache: StageCache | None = None,
         slot_bytes: int | None = None,
         deadline: float | None = None,
+        finished_before: frozenset[str] = frozenset(),
         halt: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.deadline = deadline
+        self.deadline, self._finished_before = deadline, finished_before
         self.task, self.checkpoints, self.prunes = task, checkpoints, proposer.prunes
         self.tally = Tally()
         self.stages: dict[str, dict[str, Any]] = {}
@@ -253,6 +254,8 @@ class Coordinator:
             for s in steps
         ]
         samples = steps[-1].step.samples if steps else None
+        if status == "failed" and trial.id in self._finished_before:
+            rows, samples = [], None  # the earlier result stands, and so do its steps
         return TrialResult(trial=row, steps=rows, samples=samples)
 
 

@@ -206,7 +206,8 @@ class _Run:
         }
         self.types = types
         self.known = known_trials(plan.request.out, plan.task.name)  # refused before we write
-        self.store = SweepStore(plan.request.out, plan.task.name, plan.name, types)
+        metrics = [c.key for c in plan.task.columns if c.key.startswith("metric.")]
+        self.store = SweepStore(plan.request.out, plan.task.name, plan.name, types, metrics)
         self.checkpoints = Checkpoints(f"{plan.request.out.rstrip('/')}/.checkpoints")
 
     def reuse(self, trials: Sequence[Trial]) -> list[Trial]:
@@ -231,6 +232,14 @@ class _Run:
         for sweep, ids in elsewhere.items():
             self.store.add_tables(copy_trials(self.request.out, self.plan.task.name, sweep, ids))
         return todo
+
+    def finished_before(self) -> frozenset[str]:
+        """Trials of this sweep that have a result, which a failed ``--rerun`` must not spoil."""
+        return frozenset(
+            trial_id
+            for trial_id, (sweep, row) in self.known.items()
+            if sweep == self.plan.name and row["status"] == "finished"
+        )
 
     def known_value(self, trial: Trial) -> float | None:
         """A finished trial's value, taken over from wherever it was computed."""
@@ -358,10 +367,10 @@ def run_sweep(plan: Plan) -> int:
         Console().print("Every trial of this sweep is done already; --rerun runs them again.")
     sweep = read_sweep(plan.request.out, plan.task.name, plan.name)
     Console().print(render(sweep))
-    return _conclude(run, sweep.path)
+    return _conclude(run, sweep.path, coordinator.tally.failed if coordinator else 0)
 
 
-def _conclude(run: _Run, path: str) -> int:
+def _conclude(run: _Run, path: str, failed_now: int) -> int:
     console = Console(stderr=True)
     if run.budget.interrupted:
         console.print("Interrupted. The same command goes on from here.", highlight=False)
@@ -376,7 +385,7 @@ def _conclude(run: _Run, path: str) -> int:
         if row["status"] == "failed" and (not wanted or row["trial_id"] in wanted)
     ]
     Console().print(Text(f"Results: {path}", style="dim"), soft_wrap=True)
-    return 1 if failed else 0
+    return 1 if failed or failed_now else 0
 
 
 def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
@@ -420,6 +429,7 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
                     slot_bytes=engine.slot_bytes,
                     view=view,
                     deadline=plan.request.deadline,
+                    finished_before=run.finished_before(),
                     halt=run.budget,
                 )
                 engine.run(coordinator)

@@ -59,10 +59,18 @@ def check_name(name: str) -> str:
 class SweepStore:
     """Writes one sweep. Only the driver has one."""
 
-    def __init__(self, root: str, task: str, name: str, params: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        root: str,
+        task: str,
+        name: str,
+        params: Mapping[str, str],
+        metrics: Sequence[str] = (),
+    ) -> None:
+        """``metrics`` are columns that every part has: some readers know the first part's alone."""
         self.filesystem, base = open_root(root)
         self.path = f"{base}/{check_name(task)}/{check_name(name)}"
-        self._params = params
+        self._params, self._metrics = params, metrics
         try:
             for table in (*TABLES, "stages"):
                 self.filesystem.create_dir(f"{self.path}/{table}", recursive=True)
@@ -80,7 +88,8 @@ class SweepStore:
         columns = {
             "steps": to_columns(row for result in results for row in result.steps),
             "samples": _join(results),
-            "trials": to_columns(result.trial for result in results),
+            "trials": to_columns(result.trial for result in results)
+            | {name: [r.trial.get(name) for r in results] for name in self._metrics},
         }
         for table in TABLES:
             if columns[table]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 from harness import PLUGIN, ROOT, Run, small_cluster
 
@@ -152,6 +153,28 @@ def test_retry_failed_runs_those_alone(tmp_path: Path, cluster: str, engine: str
     healed.end()
     assert len(healed.totals()) == 6
     assert len(healed.find("start")) == before + 1
+
+
+def test_a_rerun_that_fails_leaves_the_earlier_result_whole(tmp_path: Path) -> None:
+    args = ("--engine=local", "--set=fail=raise")
+    (tmp_path / "healed").touch()
+    Run(tmp_path, *args, space=SIX).end()
+    (tmp_path / "healed").unlink()
+    again = Run(tmp_path, *args, "--rerun", space=SIX)
+    assert "ValueError: it was told to break" in " ".join(again.end(status=1).split())
+    sweep = read_sweep(again.out, "fragile", "s")
+    assert {row["status"] for row in sweep.rows()} == {"finished"}
+    for row in sweep.rows():
+        assert len(sweep.steps_of(row["trial_id"])) == row["num_steps"] == 3
+
+
+def test_other_readers_see_the_metrics_though_the_first_trial_failed(tmp_path: Path) -> None:
+    args = ("--engine=local", "--set=fail=stage", "--budget=1trials")
+    Run(tmp_path, *args, space="GRID = {'stage': [1]}\n").end(status=1)
+    one = Run(tmp_path, *args, space="GRID = {'stage': [0]}\n")
+    one.end()
+    frame = pandas.read_parquet(Path(one.out) / "fragile" / "s" / "trials")
+    assert frame["metric.total"].notna().sum() == 1
 
 
 # --- told to end ----------------------------------------------------------------------------------

@@ -134,7 +134,7 @@ def test_a_bucket_that_goes_on_failing_is_said_in_a_line(
 
 def test_a_bucket_that_is_not_there_is_said_at_once(tmp_path: Path, sound: Bucket) -> None:
     one = Run(tmp_path, "--engine=local", space=SIX, out="s3://no-such-bucket/runs")
-    told, wrong = one.process.communicate(timeout=60)
+    _, wrong = one.process.communicate(timeout=60)
     assert one.process.returncode == 2
     assert "no-such-bucket" in wrong
     assert len(wrong.strip().splitlines()) == 1
