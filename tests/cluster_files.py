@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from functools import cache
@@ -22,6 +23,15 @@ def read(kind: str) -> dict[str, Any]:
     """The file of that provider, as it stands."""
     config: dict[str, Any] = yaml.safe_load((ROOT / FILES[kind]).read_text())
     return config
+
+
+def prepared(config: dict[str, Any]) -> dict[str, Any]:
+    """What `ray up` makes of a file, by Ray's own functions."""
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    made: dict[str, Any] = prepare_config(copy.deepcopy(config))
+    validate_config(made)
+    return made
 
 
 def faults(kind: str, node_config: dict[str, Any]) -> list[str]:

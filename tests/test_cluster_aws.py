@@ -19,6 +19,7 @@ from moto import mock_aws
 REGION = "us-west-2"
 IMAGE = "ami-12c6146b"  # one that moto knows
 MINE = "203.0.113.7/32"
+_instance_types: list[dict[str, Any]] = []
 
 
 @pytest.fixture(autouse=True)
@@ -29,13 +30,17 @@ def aws(monkeypatch: Any, tmp_path: Any) -> Iterator[None]:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     with mock_aws(config={"iam": {"load_aws_managed_policies": True}}):
-        from ray.autoscaler._private.aws import config, utils
+        from ray.autoscaler._private.aws import config, node_provider, utils
 
         # Ray keeps clients for good, and waits half a minute for real roles to spread.
         utils.resource_cache.cache_clear()
         utils.client_cache.cache_clear()
         config._get_subnets_or_die.cache_clear()
         monkeypatch.setattr(config, "time", SimpleNamespace(sleep=lambda seconds: None))
+        # Its list of all instance types takes seconds to read, and is the same each time.
+        if not _instance_types:
+            _instance_types.extend(node_provider.list_ec2_instances(REGION))
+        monkeypatch.setattr(node_provider, "list_ec2_instances", lambda *_: _instance_types)
         yield
 
 

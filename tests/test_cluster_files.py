@@ -6,17 +6,13 @@ against the models that the clouds' own Python clients ship with.
 
 from __future__ import annotations
 
-import copy
-import os
-import shutil
-import subprocess
+import json
 import tomllib
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_files import FILES, ROOT, faults, read
+from cluster_files import FILES, ROOT, faults, prepared, read
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -31,15 +27,6 @@ COMMANDS = (
 )
 every_file = pytest.mark.parametrize("kind", FILES)
 every_cloud = pytest.mark.parametrize("kind", ["aws", "gcp"])
-
-
-def prepared(config: dict[str, Any]) -> dict[str, Any]:
-    """What `ray up` makes of a file, by Ray's own functions."""
-    from ray.autoscaler._private.util import prepare_config, validate_config
-
-    made: dict[str, Any] = prepare_config(copy.deepcopy(config))
-    validate_config(made)
-    return made
 
 
 @every_file
@@ -199,106 +186,26 @@ def test_the_lock_has_what_pyproject_asks_for_and_agrees_with_itself() -> None:
                 assert need.specifier.contains(pinned, prereleases=True), f"{name} needs {need}"
 
 
-# --- what travels ---------------------------------------------------------------------------------
+def test_rays_provider_sends_google_a_request_that_its_api_knows(monkeypatch: Any) -> None:
+    from google.auth.credentials import AnonymousCredentials
+    from googleapiclient import discovery
+    from googleapiclient.http import HttpMockSequence
+    from ray.autoscaler._private.gcp.node import GCPCompute
 
-
-@every_file
-def test_all_that_git_ignores_stays_here(kind: str) -> None:
-    excluded = {pattern.lstrip("/") for pattern in read(kind)["rsync_exclude"]}
-    assert set((ROOT / ".gitignore").read_text().split()) <= excluded
-    assert {".git/config", ".git/hooks/", ".git/logs/"} <= excluded
-
-
-@every_file
-def test_rsync_takes_the_checkout_but_no_results_environments_or_passwords(
-    kind: str, tmp_path: Path
-) -> None:
-    if shutil.which("rsync") is None:
-        pytest.skip("rsync is not on this machine; `ray up` needs it too")
-    from ray.autoscaler._private.command_runner import SSHCommandRunner
-
-    here, there = tmp_path / "here", tmp_path / "there"
-    stays = [
-        ".venv/bin/python",
-        "runs/retrieval/report/sweep.json",
-        "tasks/__pycache__/contract.cpython-311.pyc",
-        "x.egg-info/PKG-INFO",
-        ".git/config",
-        ".git/hooks/post-checkout",
-        "build/lib/a.py",
-    ]
-    goes = [".git/HEAD", "tasks/contract.py", "results/store.py", "requirements.lock"]
-    for name in (*stays, *goes):
-        (here / name).parent.mkdir(parents=True, exist_ok=True)
-        (here / name).write_text(name)
-    arguments = SSHCommandRunner._create_rsync_filter_args(None, read(kind))
-    subprocess.run(["rsync", "-az", *arguments, f"{here}/", f"{there}/"], check=True)
-    arrived = {str(p.relative_to(there)) for p in there.rglob("*") if p.is_file()}
-    assert arrived == set(goes)
-
-
-# --- the shells on the nodes ----------------------------------------------------------------------
-
-
-def run_as_ray_does(home: Path, command: str) -> subprocess.CompletedProcess[str]:
-    """As on a node: a login shell that reads ~/.bashrc, ahead of each command."""
-    from ray.autoscaler._private.command_runner import _with_interactive
-
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
-    return subprocess.run(
-        " ".join(_with_interactive(command)),
-        shell=True,
-        executable="/bin/bash",
-        env={**clean, "HOME": str(home)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        start_new_session=True,
-        timeout=60,
+    config = read("gcp")
+    compute = discovery.build("compute", "v1", credentials=AnonymousCredentials())
+    wire = HttpMockSequence([({"status": "200"}, '{"name": "operation"}')])
+    monkeypatch.setattr(GCPCompute, "get_new_authorized_http", lambda self, http: wire)
+    zone = config["provider"]["availability_zone"]
+    provider = GCPCompute(compute, "a-project", zone, config["cluster_name"])
+    worker = config["available_node_types"]["gpu_worker"]["node_config"]
+    provider.create_instance(
+        worker, {"ray-node-name": "ray-worker", "ray-node-type": "worker"}, wait_for_operation=False
     )
-
-
-def node(kind: str, home: Path, of: str) -> None:
-    """Run a node's set-up, but for what asks for the network or for root."""
-    home.mkdir(exist_ok=True)
-    (home / "sweep").mkdir(exist_ok=True)
-    (home / ".ray").mkdir(exist_ok=True)
-    (home / ".ray" / "auth_token").write_text("0" * 32)
-    (home / ".bashrc").touch()
-    for command in prepared(read(kind))[f"{of}_setup_commands"]:
-        if not any(word in command for word in ("pip install", "apt-get", "-m venv")):
-            assert run_as_ray_does(home, command).returncode == 0, command
-
-
-@every_file
-def test_a_sweep_on_the_head_finds_its_cluster_and_every_node_asks_for_the_token(
-    kind: str, tmp_path: Path
-) -> None:
-    names = "RAY_ADDRESS RAY_AUTH_MODE PATH"
-    for of, address in (("head", "auto"), ("worker", "")):
-        home = tmp_path / of
-        for _ in range(2):  # `ray up` again
-            node(kind, home, of)
-        echo = f'for name in {names}; do echo "$name=${{!name}}"; done'
-        lines = run_as_ray_does(home, echo).stdout.splitlines()
-        shown = dict(line.split("=", 1) for line in lines if line.split("=")[0] in names)
-        assert shown["RAY_ADDRESS"] == address
-        assert shown["RAY_AUTH_MODE"] == "token"
-        assert shown["PATH"].startswith(f"{home}/sweep/venv/bin:")
-        assert (home / ".bashrc").read_text().count("settings.sh") == 1
-        assert (home / ".ray" / "auth_token").stat().st_mode & 0o077 == 0
-
-
-@every_file
-def test_no_node_is_set_up_without_the_token(kind: str, tmp_path: Path) -> None:
-    config = read(kind)
-    assert config["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
-    check = next(c for c in config["setup_commands"] if "auth_token" in c)
-    assert run_as_ray_does(tmp_path, check).returncode != 0
-
-
-@every_file
-def test_the_dashboard_listens_on_the_head_alone(kind: str) -> None:
-    start = next(c for c in read(kind)["head_start_ray_commands"] if "ray start" in c)
-    assert "--dashboard-host=127.0.0.1" in start
-    assert "--autoscaling-config=~/ray_bootstrap_config.yaml" in start
+    uri, method, body, _ = wire.request_sequence[0]
+    assert method == "POST"
+    assert f"/projects/a-project/zones/{zone}/instances" in uri
+    sent = json.loads(body)
+    assert faults("gcp", sent) == []
+    assert sent["scheduling"]["provisioningModel"] == "SPOT"
+    assert sent["machineType"].endswith("/g2-standard-8")
