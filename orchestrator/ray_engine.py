@@ -83,22 +83,18 @@ class _Bridge:
         else:
             going = self._waiting or self._out or self._suspects
             over = not going and self.work.is_over()
-        if over:
-            self._close()
+        if over and not self._closed:
+            self._closed = True
+            self.board.close.remote()
         return over
 
     def _at_rest(self) -> bool:
         """Whether every slot has come to the end of the step that it was in."""
         if self._running is None:
-            self._close()
-            _, holders = ray.get(self.board.look.remote())
-            self._running = {holder.pack for holder in holders.values()}
-        return not self._running
-
-    def _close(self) -> None:
-        if not self._closed:
             self._closed = True
-            self.board.close.remote()
+            running: set[int] = ray.get(self.board.close.remote())
+            self._running = running
+        return not self._running
 
     def feed(self) -> None:
         """Ask for packs, have their stages computed, and offer those that can start."""

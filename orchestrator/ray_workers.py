@@ -67,7 +67,13 @@ class Board:
     async def offer(
         self, pack: int, trials: tuple[Trial, ...], refs: dict[Stage, Any], first: bool = False
     ) -> None:
-        """A pack for the next free slot, with references to its stages' values."""
+        """A pack for the next free slot, with references to its stages' values.
+
+        ``first`` gives one back that a slot has lost. Else one that is known already was offered
+        twice: calls may overtake one another, as ``look`` an ``offer``.
+        """
+        if pack in self._packs and not first:
+            return
         self._packs[pack] = (trials, refs)
         if first:
             self._offered.appendleft(pack)
@@ -108,10 +114,11 @@ class Board:
         """Whether slots are to stop before their next step."""
         return self._closed
 
-    async def close(self) -> None:
-        """No pack is handed out any more, and nobody need wait for one."""
+    async def close(self) -> set[int]:
+        """No pack is handed out any more, and nobody need wait for one; the packs in slots."""
         self._closed = True
         self._news.set()
+        return {pack for pack, _ in self._held.values()}
 
     async def release(self, slot: str) -> tuple[int | None, Place | None]:
         """The slot is lost; the pack that it held, if any, and where it ran, if it got so far."""

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,8 +26,10 @@ TASKS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
     ),
     "diffusion": (
         [{"sampler": "ddim"}, {"sampler": "ancestral"}, {"sampler": "ddim", "lr": 2e-3}],
-        ["features=8", "epochs=2", "draws=256", "num_steps=16", "sampling_steps=4"]
-        + ["num_samples=4", "precision=float32"],
+        [
+            *("features=8", "epochs=2", "draws=256", "num_steps=16"),
+            *("sampling_steps=4", "num_samples=4", "precision=float32"),
+        ],
     ),
 }
 #: Sums in another order move the last bits; training carries them on. Accuracies and BLEU are
