@@ -1,7 +1,7 @@
 """A task that breaks on demand, and leaves a note of everything it computes.
 
-The parameter ``notes`` names a folder; each note is a file ``<kind>.<what>.<pid>.<number>``, so
-that a test can count what was computed and find the process to kill.
+The parameter ``notes`` names a folder; each note is a file ``<kind>.<what>.<pid>.<number>.<host>``,
+so that a test can count what was computed and find the process to kill.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import socket
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +39,8 @@ _number = itertools.count()
 def note(folder: str, kind: str, what: object) -> None:
     """Leave a note that this process did something."""
     if folder:
-        name = f"{kind}.{what}.{os.getpid()}.{next(_number)}-{time.monotonic_ns()}"
+        host = socket.gethostname().partition(".")[0]
+        name = f"{kind}.{what}.{os.getpid()}.{next(_number)}-{time.monotonic_ns()}.{host}"
         (Path(folder) / name).touch()
 
 
