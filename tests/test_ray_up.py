@@ -1,175 +1,191 @@
-"""`ray up` for real: docs/clusters/machines.yaml on two hosts that are reached by ssh alone."""
+"""A cluster that `ray up` makes, by the file of docs/clusters, of machines reached by ssh.
+
+The machines are namespaces of this one (``tests/machines.py``), so `ray stop` reaches nothing else.
+"""
 
 from __future__ import annotations
 
-import os
-import shutil
+import re
+import shlex
 import subprocess
 import sys
+import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
 from conftest import draw_folder
-from hosts import ADDRESSES, Host, two_hosts
+from machines import ROOT, Machine, machines, missing
 
 from results.reading import read_sweep
 
-ROOT = Path(__file__).parents[1]
 FILE = ROOT / "docs" / "clusters" / "machines.yaml"
-INSTALL = (
-    "  - cd ~/sweep/checkout && ~/sweep/venv/bin/pip install --quiet -r requirements.lock -e .\n"
-)
+RAY = Path(sys.prefix) / "bin" / "ray"
+SITE_PACKAGES = sysconfig.get_path("purelib")
+CHECKOUT = ["orchestrator", "tasks", "search_spaces", "results", "tests", "pyproject.toml"]
+REASON = missing()
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(REASON), reason=REASON)]
 
 
 class Cluster:
-    """The client's side: Ray's own commands, typed on the head's network."""
+    """A cluster of two machines, worked with from a third."""
 
-    def __init__(self, folder: Path, head: Host, worker: Host) -> None:
-        self.head, self.worker, self.home = head, worker, folder / "client"
-        self.home.mkdir()
+    def __init__(self, desk: Machine, head: Machine, worker: Machine) -> None:
+        self.desk, self.head, self.worker = desk, head, worker
+        self.shared = desk.folder.parent / "shared"  # a folder that all machines see
+        self.checkout = desk.home / "checkout"
+        self.file = desk.home / "machines.yaml"
+
+    def prepare(self) -> None:
+        """A checkout at the desk, packages on the machines, and the file filled in."""
+        self.shared.mkdir()
+        copy = ["rsync", "-a", "--exclude=__pycache__", *CHECKOUT, f"{self.checkout}/"]
+        self.desk.run(shlex.join(copy), cwd=ROOT)  # without the environment that CI keeps there
+        for machine in (self.head, self.worker):
+            _install(machine)
         text = FILE.read_text()
-        assert text.count(INSTALL) == 1  # the hosts have no network to install from, but packages
-        for placeholder, value in (
-            (INSTALL, ""),
-            ("cluster_name: multimodal-sweep", f"cluster_name: {folder.name}-{os.getpid()}"),
-            ("head_ip: HEAD_IP ", f"head_ip: {ADDRESSES[0]} "),
-            ("[WORKER_IP]", f"[{ADDRESSES[1]}]"),
-            ("ssh_user: SSH_USER ", "ssh_user: root "),
-            ("ssh_private_key: SSH_PRIVATE_KEY", f"ssh_private_key: {folder / 'key'}"),
-        ):
-            assert text.count(placeholder) == 1, placeholder
-            text = text.replace(placeholder, value)
-        self.file = folder / "machines.yaml"
-        self.file.write_text(text)
-
-    def start(self, *command: str) -> subprocess.Popen[str]:
-        """One of Ray's commands, as the file's first lines say to type it."""
-        ray = str(Path(sys.executable).parent / "ray")
-        environment = {
-            "HOME": str(self.home),
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "RAY_UP_enable_autoscaler_v2": "0",
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "TERM": "dumb",
+        filled = {
+            "HEAD_IP": self.head.address,
+            "WORKER_IP": self.worker.address,
+            "SSH_USER": "researcher",
+            "SSH_PRIVATE_KEY": str(self.desk.folder.parent / "key"),
         }
-        return subprocess.Popen(
-            ["ip", "netns", "exec", self.head.namespace, ray, *command],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        for word, value in filled.items():
+            text, found = re.subn(rf"(?<=[ \[]){word}\b", value, text)
+            assert found, word
+        config = yaml.safe_load(text)
+        commands = [line for line in config["setup_commands"] if "pip install" not in line]
+        assert len(commands) == len(config["setup_commands"]) - 1  # see _install
+        self.file.write_text(yaml.safe_dump({**config, "setup_commands": commands}))
 
-    def ray(self, *command: str, status: int = 0) -> str:
-        """What the command printed."""
-        process = self.start(*command)
-        try:
-            told, _ = process.communicate(timeout=300)
-        finally:
-            process.kill()
-        assert process.returncode == status, told
+    def ray(self, command: str, *args: str, seconds: int = 240) -> str:
+        """What `ray COMMAND FILE ARGS` prints at the desk."""
+        process = self.start(command, *args, seconds=seconds)
+        told, _ = process.communicate()
+        assert process.returncode == 0, told
         return told
 
-    def typed(self, command: str) -> str:
-        """What a shell on the head prints, by `ray exec`."""
-        return self.ray("exec", str(self.file), command)
+    def start(self, command: str, *args: str, seconds: int = 240) -> subprocess.Popen[str]:
+        """`ray COMMAND FILE ARGS` at the desk."""
+        env = {"RAY_UP_enable_autoscaler_v2": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+        script = shlex.join([str(RAY), command, str(self.file), *args])
+        return self.desk.start(script, seconds, cwd=self.checkout, env=env)
+
+    def wait_for_nodes(self, number: int) -> None:
+        """Until so many have joined."""
+        wait_for(lambda: f" {number} local.cluster.node" in self.ray("exec", "ray status"))
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+    """Until the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come so far"
+        time.sleep(0.1)
+
+
+def _install(machine: Machine) -> None:
+    """What `pip install` would have brought: these tests' packages, and the checkout to come."""
+    venv = machine.home / "sweep" / "venv"
+    machine.run(f"{sys.executable} -m venv --without-pip {venv}")
+    paths = f"{machine.home}/sweep/checkout\n{SITE_PACKAGES}\n"
+    next(venv.glob("lib/*/site-packages")).joinpath("shared.pth").write_text(paths)
+    script = f"#!{venv}/bin/python\nfrom ray.scripts.scripts import main\n\nmain()\n"
+    (venv / "bin" / "ray").write_text(script)
+    (venv / "bin" / "ray").chmod(0o755)
+    # The task of tests/plugin, which is not part of the package.
+    plugin = f"export PYTHONPATH={machine.home}/sweep/checkout/tests/plugin\n"
+    (machine.home / ".bashrc").write_text(plugin)
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    folder = tmp_path_factory.mktemp("up")
-    with two_hosts(folder) as (head, worker):
-        made = Cluster(folder, head, worker)
-        made.ray("get-auth-token", "--generate")
-        made.ray("up", "-y", str(made.file))
-        deadline = time.monotonic() + 200
-        while "2 node(s)" not in made.typed(
-            "python -c 'import ray; ray.init(log_to_driver=False); "
-            'print(len(ray.nodes()), "node(s)")\''
-        ):
-            assert time.monotonic() < deadline, made.typed("ray status")
+def cluster() -> Iterator[Cluster]:
+    with machines("head", "worker") as (desk, head, worker):
+        made = Cluster(desk, head, worker)
+        made.prepare()
+        desk.run(f"{RAY} get-auth-token --generate")
+        told = made.ray("up", "-y")
+        assert "Ray runtime started" in told
+        made.wait_for_nodes(2)
         yield made
-        shutil.rmtree(folder, ignore_errors=True)
 
 
-def notes(folder: Path, kind: str) -> list[tuple[str, int, str]]:
-    """(what, pid, host) of the notes of one kind."""
-    names = [path.name.split(".") for path in folder.iterdir()]
-    return [(n[1], int(n[2]), n[4]) for n in names if n[0] == kind]
+def test_a_task_is_swept_and_its_table_printed(cluster: Cluster) -> None:
+    space, out = cluster.shared / "few.py", cluster.shared / "runs"
+    space.write_text("GRID = {'lr': [1e-4, 3e-4]}\n")
+    photos = draw_folder(cluster.shared, train=16, val=16)
+    sweep = f"python -m orchestrator sweep retrieval --name few --space {space} --out {out}"
+    small = f"--data folder:{photos} --set epochs=1 --set precision=float32"
+    told = cluster.ray("exec", f"{sweep} {small}")
+    assert "2 configurations" in told
+    told = cluster.ray("exec", f"python -m orchestrator report few --out {out}")
+    assert "1e-4" in told
+    assert "3e-4" in told
 
 
-@pytest.mark.slow
-def test_a_sweep_uses_both_hosts_and_outlives_a_worker_and_a_node(
-    cluster: Cluster, tmp_path: Path
-) -> None:
-    (tmp_path / "notes").mkdir()
-    (tmp_path / "space.py").write_text("GRID = {'level': list(range(8))}\n")
-    out, steps = tmp_path / "out", 16
-    command = f"python -m orchestrator sweep fragile --name s --out {out}"
-    command += f" --space {tmp_path / 'space.py'} --set steps={steps} --set seconds=0.7"
-    command += f" --set notes={tmp_path / 'notes'} --cpus-per-trial 1"
-    sweep = cluster.start("exec", str(cluster.file), command)
-    deadline = time.monotonic() + 180
+class Notes:
+    """What the fragile task leaves of what it did, and where."""
 
-    def wait_for(host: Host, number: int) -> int:
-        """The process of that host's slot, once it made so many steps."""
-        while True:
-            here = [
-                pid for _, pid, name in notes(tmp_path / "notes", "step") if name == host.namespace
-            ]
-            if len(here) >= number:
-                return here[-1]
-            assert sweep.poll() is None, sweep.communicate()[0]
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
 
-    wait_for(cluster.head, 1)
-    cluster.worker.kill(wait_for(cluster.worker, 1))  # a slot's process
-    lost = len(notes(tmp_path / "notes", "step"))
-    while len(notes(tmp_path / "notes", "step")) < lost + 8:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    cluster.worker.run("pkill", "-9", "-f", "raylet")  # the whole node
-    told, _ = sweep.communicate(timeout=240)
-    assert sweep.returncode == 0, told
-
-    rows = read_sweep(str(out), "fragile", "s").rows()
-    assert [row["status"] for row in rows] == ["finished"] * 8
-    done = notes(tmp_path / "notes", "step")
-    assert {name for _, _, name in done} == {cluster.head.namespace, cluster.worker.namespace}
-    assert len({what for what, _, _ in done}) == 8 * steps
-    assert len(done) <= 8 * steps + 2 * 8  # both losses cost at most the step that was under way
-    report = cluster.typed(f"python -m orchestrator report s --out {out}")
-    assert "★ best" in report
+    def steps(self, host: str) -> list[int]:
+        """The processes that made steps on this machine, as it numbers them; the latest last."""
+        notes = [path.name.split(".") for path in self.folder.iterdir()]
+        found = [n for n in notes if n[0] == "step" and n[4] == host]
+        return [int(n[2]) for n in sorted(found, key=lambda n: int(n[3].partition("-")[2]))]
 
 
-@pytest.mark.slow
-def test_the_main_command_runs_there_on_the_checkout_that_was_sent(
-    cluster: Cluster, tmp_path: Path
-) -> None:
-    where = cluster.typed("python -c 'import orchestrator; print(orchestrator.__file__)'")
-    assert str(cluster.head.home / "sweep" / "checkout" / "orchestrator") in where
-    data = draw_folder(tmp_path, train=32, val=24)
-    (tmp_path / "space.py").write_text("GRID = {'lr': [1e-2, 1e-3], 'temperature': [0.1, 0.7]}\n")
-    told = cluster.typed(
-        f"python -m orchestrator sweep retrieval --address auto --data folder:{data}"
-        f" --space {tmp_path / 'space.py'} --set epochs=1 --name s --out {tmp_path / 'out'}"
-    )
-    assert "R@1" in told
-    rows = read_sweep(str(tmp_path / "out"), "retrieval", "s").rows()
-    assert [row["status"] for row in rows] == ["finished"] * 4
+def undisturbed(steps: int) -> dict[tuple[int, int], float]:
+    """(level, stage) -> the total that the fragile task adds up."""
+    numbers = {stage: np.random.default_rng(stage).normal(size=50_000) for stage in (0, 1)}
+    return {
+        (level, stage): float(sum(numbers[stage][level * 7 + 1 :][:steps]))
+        for level in range(6)
+        for stage in numbers
+    }
 
 
-@pytest.mark.slow
-def test_down_leaves_nothing_of_ray(cluster: Cluster) -> None:
-    assert cluster.head.pids("gcs_server")
-    cluster.ray("down", "-y", str(cluster.file))
-    assert cluster.head.pids("raylet|gcs_server|ray::") == []
-    deadline = time.monotonic() + 120  # Ray's own patience with a head that is gone is a minute
-    while cluster.worker.pids("raylet|ray::"):
-        assert time.monotonic() < deadline
-        time.sleep(1)
+def test_a_killed_worker_and_then_a_killed_node_cost_no_result(cluster: Cluster) -> None:
+    notes, out = Notes(cluster.shared / "notes"), cluster.shared / "runs"
+    space = cluster.shared / "many.py"
+    space.write_text("GRID = {'level': list(range(6)), 'stage': [0, 1]}\n")
+    sweep = f"python -m orchestrator sweep fragile --name many --space {space} --out {out}"
+    slow = f"--set notes={notes.folder} --set seconds=0.5 --set steps=12"
+    running = cluster.start("exec", f"{sweep} {slow}")
+    try:
+        wait_for(lambda: bool(notes.steps("head")) and len(notes.steps("worker")) > 4)
+        cluster.worker.run(f"kill -9 {notes.steps('worker')[-1]}")
+        made = len(notes.steps("worker"))
+        wait_for(lambda: len(notes.steps("worker")) > made + 2)  # the other slot goes on
+        assert running.poll() is None
+        cluster.worker.run("pkill -9 'raylet|ray::'")
+        told, _ = running.communicate()
+    finally:
+        running.kill()
+    assert running.returncode == 0, told
+    rows = read_sweep(str(out), "fragile", "many").rows()
+    assert {row["status"] for row in rows} == {"finished"}
+    totals = {(row["param.level"], row["param.stage"]): row["metric.total"] for row in rows}
+    assert len(rows) == 12
+    assert totals == pytest.approx(undisturbed(12))
+    cluster.wait_for_nodes(2)  # the autoscaler has started Ray on it again
+
+
+def test_ray_down_stops_the_head_and_ray_stop_the_worker(cluster: Cluster) -> None:
+    cluster.ray("down", "-y")
+    wait_for(lambda: not processes_of_ray(cluster.head))
+    # `ray down` leaves the workers of such a cluster alone; the file says what to do.
+    assert processes_of_ray(cluster.worker)
+    cluster.worker.run("bash --login -ic 'ray stop'")
+    wait_for(lambda: not processes_of_ray(cluster.worker))
+
+
+def processes_of_ray(machine: Machine) -> str:
+    """Their command lines; the brackets keep this search from finding itself."""
+    return machine.run("pgrep -fa '[r]aylet|[g]cs_server|[r]ay::|[r]ay/_private'", status=None)

@@ -40,8 +40,9 @@ _number = itertools.count()
 def note(folder: str, kind: str, what: object) -> None:
     """Leave a note that this process did something."""
     if folder:
+        host = os.uname().nodename.partition(".")[0]
         when = f"{next(_number)}-{time.monotonic_ns()}"
-        name = f"{kind}.{what}.{os.getpid()}.{when}.{os.uname().nodename}"
+        name = f"{kind}.{what}.{os.getpid()}.{when}.{host}"
         (Path(folder) / name).touch()
 
 
