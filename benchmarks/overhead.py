@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.processes import Finished, ends, run, spread, sweep
+from benchmarks.processes import ROOT, Finished, ends, run, spread, sweep
 
 
 def marginal(out: Path, number: int, *options: str) -> tuple[float, Finished]:
@@ -58,11 +59,20 @@ def tune_alone(kind: str, number: int) -> float:
     return float(line.split()[1])
 
 
+def syne_tune(environment: str, number: int) -> float:
+    """Milliseconds a trial of Syne Tune's local backend, installed in an environment of its own."""
+    script = str(ROOT / "benchmarks" / "peers" / "syne_noop.py")
+    done = run([f"{environment}/bin/python", "-W", "ignore", script, str(number)])
+    line = next(line for line in done.output.splitlines() if line.startswith("RESULT"))
+    return float(line.split()[1])
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="a tenth of the trials")
+    parser.add_argument("--syne", metavar="DIR", help="an environment that has syne-tune")
     options = parser.parse_args()
     scale = 10 if options.small else 1
     thousand = 1000 // scale
@@ -90,6 +100,12 @@ def main() -> None:
     print(f"  Tune with a function trainable {function:.0f}: {function / min(ours):.0f} x")
     print(f"{10 * thousand} trials: a trial costs {spread(grown)} x as much, driver memory")
     print(f"  {spread(memory, '.0f')} MB more")
+    if options.syne:
+        processes = [syne_tune(options.syne, 40 // min(scale, 2)) for _ in range(options.turns)]
+        factor = statistics.median(processes) / statistics.median(ours)
+        print(f"  Syne Tune's local backend {spread(processes, '.0f')}: {factor:.0f} x")
+    else:
+        print("  Syne Tune is left out: --syne DIR names an environment that has it")
     for sampler, (cost, alone) in searched.items():
         print(f"search with {sampler}: {cost:.1f} ms a trial; Optuna alone {alone:.1f} ms")
 
