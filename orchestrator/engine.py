@@ -100,6 +100,10 @@ class Engine(Protocol):
         """
         ...
 
+    def num_blind_nodes(self, path: str) -> int:
+        """How many machines do not see this file of the driver's: their checkpoints are theirs."""
+        ...
+
     def close(self) -> None:
         """Leave nothing running."""
         ...

@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import orchestrator.ray_settings  # noqa: F401  before Ray
@@ -38,12 +39,13 @@ from orchestrator.engine import Event, Failure, Pack, Work, device_bytes
 from orchestrator.placement import STAGE_SHARE, Node, place
 from orchestrator.ray_patches import Killed, count_memory_kills_as_lost
 from orchestrator.ray_stages import RayStages
-from orchestrator.ray_workers import Board, Held, PackTrainable, Place, last_words
+from orchestrator.ray_workers import Board, Held, PackTrainable, Place, content_of, last_words
 from orchestrator.stages import needed_stages
 from tasks.contract import RequestError, Stage, SweepError
 
 MAX_LOST_WORKERS = 3  # times that a pack is tried again after its worker died
 MAX_BROKEN_STARTS = 10  # slots in a row that die before they have told anything
+BLIND_SECONDS = 30.0  # to wait for a node to say what it sees
 LAST_WORDS_SECONDS = 20.0  # to wait for a dead worker's log
 BOARD_SECONDS = 0.5  # between two looks at whether the board still knows what it was given
 
@@ -386,6 +388,19 @@ class RayEngine:
                 "needed, which takes minutes; `ray status` tells how far it is."
             )
         self.slot_bytes = _slot_bytes(bool(self._gpus), nodes, self.num_slots)
+
+    def num_blind_nodes(self, path: str) -> int:
+        """Asked of each node itself: one path may lie on two disks."""
+        here = Path(path).read_bytes()
+        asked = [
+            content_of.options(
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            ).remote(path)
+            for node in alive_nodes()
+        ]
+        told, late = ray.wait(asked, num_returns=len(asked), timeout=BLIND_SECONDS)
+        contents: list[bytes | None] = ray.get(told)
+        return len(late) + sum(content != here for content in contents)
 
     def run(self, work: Work) -> None:
         """Work until nothing is left, or until halted."""

@@ -166,6 +166,15 @@ def compute_stage(
 
 
 @ray.remote(num_cpus=0, max_retries=0)  # type: ignore[untyped-decorator]
+def content_of(path: str) -> bytes | None:
+    """A file as this node sees it; None if it does not."""
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return None
+
+
+@ray.remote(num_cpus=0, max_retries=0)  # type: ignore[untyped-decorator]
 def last_words(pid: int) -> str:
     """The last lines that a worker of this node wrote to its standard streams."""
     logs = Path(ray._private.worker._global_node.get_logs_dir_path())

@@ -418,6 +418,7 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
             try:
                 searches = plan.space.search is not None
                 engine.start(None if searches else most_packs(plan.task, todo), view.say)
+                _tell_blind(run, engine, view)
                 view.phase("waiting for the first shared stages")
                 coordinator = Coordinator(
                     task=plan.task,
@@ -439,6 +440,19 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
     _mirror(run, study)
     os.unlink(log.name)
     return coordinator
+
+
+def _tell_blind(run: _Run, engine: Engine, view: SweepView) -> None:
+    """Say what it means that results lie where not every machine sees them."""
+    if "://" in run.request.out:
+        return
+    blind = engine.num_blind_nodes(f"{run.store.path}/sweep.json")
+    if blind:
+        view.say(
+            f"{blind} of the cluster's machines do not see {run.request.out}: results come here, "
+            "but checkpoints stay on each, and a lost machine's trials start again. An --out that "
+            "all see, such as s3://BUCKET/PATH, keeps them."
+        )
 
 
 def _make_engine(request: Request) -> Engine:

@@ -127,6 +127,19 @@ def test_a_task_is_swept_and_its_table_printed(cluster: Cluster) -> None:
     assert "3e-4" in told
 
 
+def test_results_that_not_all_machines_see_come_to_the_driver_with_a_word(
+    cluster: Cluster,
+) -> None:
+    space = cluster.shared / "four.py"
+    space.write_text("GRID = {'level': list(range(4))}\n")
+    sweep = f"python -m orchestrator sweep fragile --name four --space {space}"
+    told = " ".join(cluster.ray("exec", f"{sweep} --out /tmp/alone").split())  # /tmp is each one's
+    assert "1 of the cluster's machines do not see /tmp/alone" in told
+    assert "4/4 finished" in told
+    told = cluster.ray("exec", f"{sweep} --out {cluster.shared / 'runs'}")
+    assert "do not see" not in told
+
+
 class Notes:
     """What the fragile task leaves of what it did, and where."""
 
