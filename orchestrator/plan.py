@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import re
 import reprlib
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +23,8 @@ from search_spaces.space import Row, Scalar, Table
 from tasks.contract import RequestError, Source, Stage, Task, Trial
 
 MAX_TRIALS = 200_000  # of one sweep: planning them takes seconds
+
+_NUMBER = re.compile(r"(metric|step\.\d+|first\.\d*\.?\d+)\.\w+")  # as results/details.py reads it
 
 Search = Callable[[Any], Mapping[str, Scalar]]
 
@@ -109,6 +113,12 @@ def _check_numbers(numbers: Any, title: Any) -> None:
             f"numbers of a row of {title!r} must be a dict of name to number, "
             f"but are {shown(numbers)}"
         )
+    for key in numbers:
+        if not _NUMBER.fullmatch(key):
+            raise RequestError(
+                f"numbers of a row of {title!r} are named metric.<name>, step.<at>.<name> or "
+                f"first.<level>.<name>, but one is {key!r}"
+            )
 
 
 def check_number(configurations: int, seeds: int) -> None:
@@ -132,20 +142,23 @@ def expand_grid(grid: Mapping[str, Sequence[Scalar]] | Iterable[Any], name: str)
         raise RequestError(
             f"the grid {name!r} must be a dict of lists, or a tuple of such, but is {shown(grid)}"
         )
+    if not grids or not all(grids):
+        raise RequestError(f"the grid {name!r} is empty; give it an axis")
     total = 0
     rows: list[dict[str, Scalar]] = []
     for axes in grids:
         for axis, values in axes.items():
-            if isinstance(values, str) or not isinstance(values, Sequence) or not len(values):
+            if isinstance(values, str) or not isinstance(values, Sequence) or not values:
                 raise RequestError(
                     f"each axis of the grid {name!r} must be a non-empty list, "
                     f"but {axis} is {shown(values)}"
                 )
-        total += math.prod(len(values) for values in axes.values())
+        try:
+            total += math.prod(len(values) for values in axes.values())
+        except OverflowError:  # a range longer than any list
+            total = sys.maxsize
         check_number(total, 1)
         rows += [dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())]
-    if not rows:
-        raise RequestError(f"the grid {name!r} is empty; give it an axis")
     return rows
 
 
@@ -285,7 +298,6 @@ class PlannedRow:
 
 def plan_rows(space: Space, factory: TrialFactory, seeds: Sequence[int]) -> list[list[PlannedRow]]:
     """Per table of the space, each row with its trials. Equal rows have equal trials."""
-    check_number(sum(len(table.rows) for table in space.tables), len(seeds))
     return [
         [
             PlannedRow(row=row, trials=tuple(factory.trial(row.params, seed) for seed in seeds))

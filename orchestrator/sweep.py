@@ -113,6 +113,8 @@ def make_plan(request: Request) -> Plan:
         )
     task = load_task(request.task)
     space = resolve_space(request.task, request.space)
+    listed = sum(len(table.rows) for table in space.tables)
+    check_number(request.trials if space.search else listed, request.seeds)
     fixed = parse_settings(task, request.settings)
     model, data = task.resolve(
         task.default_model if request.model is None else request.model,
@@ -121,7 +123,6 @@ def make_plan(request: Request) -> Plan:
     factory = TrialFactory(task=task, model=model, data=data, fixed=fixed)
     seeds = tuple(range(request.seeds))
     if space.search is not None:
-        check_number(request.trials, request.seeds)
         planned: list[list[PlannedRow]] = []
         factory.trial({}, 0)  # the defaults must fit this model and data
     else:

@@ -198,7 +198,8 @@ def find_sweeps(
                 if info.type == pyarrow.fs.FileType.File:
                     found.append((folder, sweep))
     except OSError as error:
-        raise StoreError(f"{redact(root)} cannot be read: {redact(str(error))}") from None
+        why = redact(str(error)).split(". Detail")[0]
+        raise StoreError(f"{redact(root)} cannot be read: {why}; give another --out") from None
     return [(t, n) for t, n in found if (not task or t == task) and (not names or n in names)]
 
 

@@ -39,7 +39,10 @@ class Photos:
         """One split, its photos read when asked for."""
         if name not in self.splits:
             known = ", ".join(self.splits) or "none"
-            raise DataError(f"{self.root} has the splits {known}, but got {name!r}")
+            raise DataError(
+                f"{self.root} has the splits {known}, but got {name!r}; name its images, or give "
+                "another with --set split=NAME"
+            )
         entries = self.splits[name]
         return Split(
             image_ids=tuple(entry[0] for entry in entries),
@@ -58,7 +61,8 @@ def find_root(name: str) -> Path:
         root = Path(name).expanduser().resolve()
         there = root.is_dir()
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, no such user, too long
-        raise DataError(f"{name} is no folder: {error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise DataError(f"{name[:80]} is no folder: {why}; check the path after --data") from None
     if not there:
         raise DataError(f"no such folder: {root}; check the path after --data")
     return root
@@ -176,9 +180,7 @@ def _karpathy(root: Path) -> Photos:
             split, filename = _word(image["split"]), _word(image["filename"])
             captions = _clean([s["raw"] for s in image["sentences"]], f"{found[0]}: {filename}")
         except (KeyError, TypeError) as error:
-            why = (
-                f"lacks {error}" if isinstance(error, KeyError) else f"lacks what it needs: {error}"
-            )
+            why = str(error) if isinstance(error, KeyError) else f"what it needs: {error}"
             raise DataError(f"{found[0]}: image {number} lacks {why}; mend it") from None
         below = root / str(image.get("filepath", ""))
         file = next(
