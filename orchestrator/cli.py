@@ -205,9 +205,10 @@ def report(
     sweeps = _find_sweeps(out, task, name or ())
     if format_ == "terminal":
         console = Console()
-        for one in sweeps:
+        rendered = [render(one) for one in sweeps]  # all of them, or one line on what is wrong
+        for one, tables_ in zip(sweeps, rendered, strict=True):
             console.rule(f"{one.manifest['task']}: {one.manifest['name']}", style="dim")
-            console.print(render(one))
+            console.print(tables_)
     else:
         tables: list[Any] = []
         for one in sweeps:

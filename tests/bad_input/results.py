@@ -1,7 +1,8 @@
-"""Results: a damaged or newer ``sweep.json``, newer parts, foreign folders, wrong names of trials."""
+"""Results: a damaged or newer ``sweep.json``, newer parts, foreign folders, wrong names."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +15,15 @@ from test_results import PARAMS, manifest, result
 from bad_input import Case
 from results.store import SweepStore
 
+MORE = {"seconds": 1.0, "model": "m", "data": "d"}
 Break = Callable[[Path], object]
 
 
 def sweep(tmp: Path) -> Path:
     """A good sweep ``toy/s`` of two trials, t1 and t2."""
     store = SweepStore(str(tmp / "runs"), "toy", "s", PARAMS)
-    store.add([result(1), result(2, lr=0.2)])
+    for one in (result(1), result(2, lr=0.2)):
+        store.add([dataclasses.replace(one, trial={**one.trial, **MORE})])
     store.write_manifest(
         manifest(params=PARAMS, command=["x"], started="2026-01-01T00:00:00", seconds=1.0)
         | {"engine": "local", "versions": {}, "hardware": {}}
