@@ -7,6 +7,7 @@ import io
 import os
 import re
 import shlex
+import subprocess
 import sys
 import tempfile
 from functools import cache
@@ -81,6 +82,37 @@ def test_bad_input_is_one_line_and_exit_2_and_writes_nothing(case: Case) -> None
     assert len(err.splitlines()) == 1
     assert len(err) < 600, "a line that can be read"
     assert not changed
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        "sweep retrieval --address foo",
+        "sweep diffusion --address 127.0.0.1:1",
+        "sweep retrieval --space TMP/exits.py",
+        "sweep retrieval --space TMP/asks.py --engine local",
+        "sweep captioning --model TMP",
+        "report --out foo://bar",
+    ],
+)
+def test_a_process_of_its_own_says_the_same(args: str, tmp_path: Path) -> None:
+    (tmp_path / "exits.py").write_text("import sys\nsys.exit(3)\n")
+    (tmp_path / "asks.py").write_text("def search(trial):\n    raise OSError('no')\n")
+    before = tree(tmp_path)
+    command = [
+        sys.executable,
+        "-m",
+        "orchestrator",
+        *arguments(Case(args=args, message=""), tmp_path),
+    ]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert tree(tmp_path) == before
 
 
 def test_there_are_as_many_cases_and_messages_as_were_asked_for() -> None:
