@@ -221,17 +221,18 @@ def report(
 def _find_sweeps(out: str, task: str | None, names: Sequence[str]) -> list[Sweep]:
     """The sweeps of these names, or all; RequestError where there is none."""
     from results.reading import find_sweeps, read_sweep
+    from results.roots import redact
 
     known = find_sweeps(out, task)
     if not known:
         of = f" of {task}" if task else ""
         raise RequestError(
-            f"no sweeps{of} under {out}; run `python -m orchestrator sweep TASK` first"
+            f"no sweeps{of} under {redact(out)}; run `python -m orchestrator sweep TASK` first"
         )
     for name in names:
         if name not in {each for _, each in known}:
             near = discovery.suggest(name, sorted({each for _, each in known}))
-            raise RequestError(f"no sweep named {name!r} under {out}; {near}")
+            raise RequestError(f"no sweep named {name!r} under {redact(out)}; {near}")
     return [read_sweep(out, *found) for found in known if not names or found[1] in names]
 
 

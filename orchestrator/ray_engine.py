@@ -31,6 +31,7 @@ from orchestrator.engine import Event, Failure, Pack, Work, device_bytes
 from orchestrator.ray_stages import RayStages
 from orchestrator.ray_workers import Board, PackTrainable
 from orchestrator.stages import needed_stages
+from results.roots import redact
 from tasks.contract import RequestError, Stage, SweepError
 
 STAGE_SHARE = 0.1  # of a GPU, kept free of slots so that stages can always run
@@ -254,7 +255,7 @@ class RayEngine:
                 ray.init(address="local", include_dashboard=False, **options)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             first = str(error).strip().splitlines()[0]
-            where = f"the Ray cluster at {self._address}" if self._address else "Ray"
+            where = f"the Ray cluster at {redact(self._address)}" if self._address else "Ray"
             raise RequestError(
                 f"cannot reach {where}: {first}; see `ray status`, or use --engine local"
             ) from error
