@@ -115,6 +115,37 @@ def test_a_process_of_its_own_says_the_same(args: str, tmp_path: Path) -> None:
     assert tree(tmp_path) == before
 
 
+GOOD = [
+    Case(args="sweep captioning --dry-run --data folder:TMP/d", message="", prepare=data.folder),
+    Case(
+        args="sweep captioning --dry-run --data karpathy:TMP/d", message="", prepare=data.karpathy
+    ),
+    Case(args="sweep captioning --dry-run --data voc:TMP/d", message="", prepare=data.voc),
+    Case(args="sweep diffusion --dry-run --data clevr:TMP/d", message="", prepare=data.clevr),
+    Case(
+        args="sweep captioning --dry-run --data folder:TMP/d",
+        message="",
+        prepare=lambda tmp: data.picture(data.folder(tmp) / "val" / "3.png", (1, 1)),
+    ),
+    Case(args="sweep retrieval --dry-run --model TMP/m", message="", prepare=models.copied),
+    Case(
+        args="sweep retrieval --dry-run --model TMP/m+TMP/m --set start=random",
+        message="",
+        prepare=models.copied,
+    ),
+    Case(args="report", message="", prepare=results.sweep),
+    Case(args="show s t1", message="", prepare=results.sweep),
+]
+
+
+@pytest.mark.parametrize("case", GOOD, ids=lambda case: case.args)
+def test_what_the_cases_break_is_good_before(case: Case) -> None:
+    status, out, err, changed = refuse(case)
+    assert (status, err) == (0, "")
+    assert out
+    assert not changed
+
+
 def test_there_are_as_many_cases_and_messages_as_were_asked_for() -> None:
     def plain(text: str) -> str:
         """Without what differs from case to case: quoted values, paths, numbers."""

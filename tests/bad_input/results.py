@@ -23,7 +23,8 @@ def sweep(tmp: Path) -> Path:
     """A good sweep ``toy/s`` of two trials, t1 and t2."""
     store = SweepStore(str(tmp / "runs"), "toy", "s", PARAMS)
     for one in (result(1), result(2, lr=0.2)):
-        store.add([dataclasses.replace(one, trial={**one.trial, **MORE})])
+        steps = [{**step, "seconds": 1.0} for step in one.steps]
+        store.add([dataclasses.replace(one, trial={**one.trial, **MORE}, steps=steps)])
     store.write_manifest(
         manifest(params=PARAMS, command=["x"], started="2026-01-01T00:00:00", seconds=1.0)
         | {"engine": "local", "versions": {}, "hardware": {}}
