@@ -52,7 +52,8 @@ def main() -> None:
 
 
 def _fail(message: str, status: int) -> None:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    line = "".join(sign if sign.isprintable() else "?" for sign in " ".join(message.split()))
+    print(f"error: {line}", file=sys.stderr)  # what a file's name holds must not steer a terminal
     sys.exit(status)
 
 

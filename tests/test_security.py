@@ -21,6 +21,7 @@ import pytest
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.stages import StageCache
 from results.reading import read_sweep
+from results.store import SweepStore, TrialResult
 from tasks.contract import ModelError, Stage, State
 from tasks.models import folders
 
@@ -176,6 +177,7 @@ class Processor(BlipImageProcessor):
 
 @pytest.mark.parametrize("known", [True, False], ids=["of a known kind", "of its own kind"])
 def test_code_that_a_model_brings_is_not_run(tmp_path: Path, known: bool) -> None:
+    from tasks.models.dual import load_dual
     from tasks.models.pair import load_pair
 
     model, mark = tmp_path / "m", tmp_path / "mark"
@@ -189,7 +191,7 @@ def test_code_that_a_model_brings_is_not_run(tmp_path: Path, known: bool) -> Non
             told["model_type"] = "own"
         (model / name).write_text(json.dumps(told))
     if known:
-        load_pair(f"{model}+{model}", "cpu", "float32")
+        load_dual(str(model), "2", "cpu", "float32")
     else:
         with pytest.raises(ModelError, match="code of its own, which is not run"):
             load_pair(f"{model}+{model}", "cpu", "float32")
@@ -224,3 +226,19 @@ def test_no_secret_of_command_or_environment_is_written(tmp_path: Path) -> None:
         assert b"AKIAKEY" not in file.read_bytes(), file
     told = (tmp_path / "runs" / "toy" / "report" / "sweep.json").read_text()
     assert os.environ["PATH"] not in told
+
+
+def test_a_page_of_tables_runs_nothing_that_a_result_says(tmp_path: Path) -> None:
+    from test_results import PARAMS, manifest, result
+
+    from results.export import to_html
+    from results.summary import summarise
+
+    script = "<script>alert(1)</script>"
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    failed = {**result(1).trial, "status": "failed", "reason": script}
+    store.add([TrialResult(trial=failed, steps=[], samples=None), result(2, lr=0.2)])
+    store.write_manifest(manifest(model={"name": script, "fingerprint": "m"}))
+    page = to_html(summarise(read_sweep(str(tmp_path), "toy", "s")))
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") >= 2

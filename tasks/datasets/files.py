@@ -152,16 +152,26 @@ def _json(file: Path) -> Any:
         raise DataError(f"{file} is no valid JSON: {error}; mend or replace it") from None
 
 
+def _is_text(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+        return True
+    except UnicodeEncodeError:  # half of a surrogate pair: no file and no table can hold it
+        return False
+
+
 def _word(value: Any) -> str:
-    if not isinstance(value, str) or not value or "\0" in value:
+    if not _is_text(value) or not value or "\0" in value:
         raise TypeError(f"a name must be a text, but got {value!r}")
-    return value
+    return str(value)
 
 
 def _clean(captions: Any, where: str) -> tuple[str, ...]:
     """One caption or a list of them, white space made single, empty ones left out."""
     told = [captions] if isinstance(captions, str) else captions
-    if not isinstance(told, list) or not all(isinstance(each, str) for each in told):
+    if not isinstance(told, list) or not all(_is_text(each) for each in told):
         shown = repr(told)[:80]
         raise DataError(f"{where}: captions must be a text or a list of texts, but got {shown}")
     return tuple(text for each in told if (text := " ".join(each.split())))
