@@ -8,8 +8,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import re
-import reprlib
 import sys
 import types
 import typing
@@ -19,12 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.discovery import load_space, load_space_file, suggest
+from orchestrator.space_checks import check_number, check_storable, check_tables, shown
 from search_spaces.space import Row, Scalar, Table
 from tasks.contract import RequestError, Source, Stage, Task, Trial
-
-MAX_TRIALS = 200_000  # of one sweep: planning them takes seconds
-
-_NUMBER = re.compile(r"(metric|step\.\d+|first\.\d*\.?\d+)\.\w+")  # as results/details.py reads it
 
 Search = Callable[[Any], Mapping[str, Scalar]]
 
@@ -72,67 +67,6 @@ def _space(name: str, kind: str, value: Any) -> Space:
         return Space(name=name, tables=tables, is_report=True)
     rows = tuple(Row(params=params) for params in expand_grid(value, name))
     return Space(name=name, tables=(Table(title=f"Grid {name}", rows=rows),))
-
-
-def check_tables(value: Any, name: str) -> tuple[Table, ...]:
-    """The tables of a REPORT, every row of the right types.
-
-    Raises:
-        RequestError: naming what is not.
-    """
-    if not isinstance(value, (list, tuple)) or not all(isinstance(t, Table) for t in value):
-        raise RequestError(
-            f"REPORT of the space {name!r} must be a tuple of Table, but is {shown(value)}"
-        )
-    for table in value:
-        rows = table.rows
-        if not isinstance(rows, (list, tuple)) or not all(isinstance(row, Row) for row in rows):
-            raise RequestError(
-                f"rows of the table {table.title!r} must be a tuple of Row, but are {shown(rows)}"
-            )
-        for row in rows:
-            if not isinstance(row.params, Mapping):
-                raise RequestError(
-                    f"params of a row of {table.title!r} must be a dict, but are "
-                    f"{shown(row.params)}"
-                )
-            for numbers in (row.report, row.published):
-                _check_numbers(numbers, table.title)
-    if not any(table.rows for table in value):
-        raise RequestError(f"the space {name!r} has no rows; give it some")
-    return tuple(value)
-
-
-def _check_numbers(numbers: Any, title: Any) -> None:
-    plain = isinstance(numbers, Mapping) and all(
-        isinstance(key, str) and isinstance(number, (int, float)) and math.isfinite(number)
-        for key, number in numbers.items()
-    )
-    if not plain or not isinstance(title, str):
-        raise RequestError(
-            f"numbers of a row of {title!r} must be a dict of name to number, "
-            f"but are {shown(numbers)}"
-        )
-    for key in numbers:
-        if not _NUMBER.fullmatch(key):
-            raise RequestError(
-                f"numbers of a row of {title!r} are named metric.<name>, step.<at>.<name> or "
-                f"first.<level>.<name>, but one is {key!r}"
-            )
-
-
-def check_number(configurations: int, seeds: int) -> None:
-    """Refuse a sweep that no machine would plan, let alone run.
-
-    Raises:
-        RequestError: with the count.
-    """
-    if configurations * seeds > MAX_TRIALS:
-        raise RequestError(
-            f"{configurations:,} configurations x {seeds:,} seeds are "
-            f"{configurations * seeds:,} trials; a sweep has at most {MAX_TRIALS:,}: narrow it, "
-            "or let --space search choose"
-        )
 
 
 def expand_grid(grid: Mapping[str, Sequence[Scalar]] | Iterable[Any], name: str) -> list[Any]:
@@ -216,16 +150,6 @@ def _unknown(task: Task, name: object) -> RequestError:
     return RequestError(f"{task.name} has no parameter {shown(name)}; {hint}")
 
 
-def shown(value: object) -> str:
-    """A value as an error shows it: cut, where it is long."""
-    try:
-        return (
-            reprlib.repr(value) if isinstance(value, (str, list, tuple, dict)) else repr(value)[:80]
-        )
-    except Exception:  # of a user's own class
-        return f"a {type(value).__name__}"
-
-
 def make_params(task: Task, values: Mapping[str, Scalar]) -> Any:
     """The task's validated ``Params``; what it refuses is a RequestError."""
     kinds = param_types(task.Params)
@@ -242,25 +166,12 @@ def make_params(task: Task, values: Mapping[str, Scalar]) -> Any:
             kind is not bool and isinstance(value, bool)
         ):
             raise RequestError(f"{name} must be {kind.__name__}, but got {shown(value)}")
-        _check_storable(name, value)
+        check_storable(name, value)
         ready[name] = value
     try:
         return task.Params(**ready)
     except (ValueError, TypeError) as error:
         raise RequestError(f"{task.name}: {error}") from error
-
-
-def _check_storable(name: str, value: Scalar) -> None:
-    """Refuse what neither an id nor a table can hold."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise RequestError(f"{name} must be finite, but got {value}")
-    if isinstance(value, int) and abs(value) >= 2**63:
-        raise RequestError(f"{name} must be a number of 64 bits, but got {shown(value)}")
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise RequestError(f"{name} must be UTF-8 text, but got {shown(value)}") from None
 
 
 # --- trials ---------------------------------------------------------------------------------------

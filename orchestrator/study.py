@@ -21,7 +21,8 @@ import optuna
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from orchestrator.discovery import suggest
-from orchestrator.plan import Search, TrialFactory, shown
+from orchestrator.plan import Search, TrialFactory
+from orchestrator.space_checks import shown
 from search_spaces.space import Scalar
 from tasks.contract import RequestError, Trial
 

@@ -31,7 +31,6 @@ from orchestrator.plan import (
     PlannedRow,
     Space,
     TrialFactory,
-    check_number,
     distinct_stages,
     distinct_trials,
     param_types,
@@ -41,6 +40,7 @@ from orchestrator.plan import (
 )
 from orchestrator.proposers import Listed, Proposer
 from orchestrator.quiet import chatter_to
+from orchestrator.space_checks import check_number
 from orchestrator.stages import StageCache
 from results.reading import copy_trials, known_trials, read_sweep
 from results.roots import redact
