@@ -54,7 +54,8 @@ def main() -> None:
 
 
 def _fail(message: str, status: int) -> None:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    line = "".join(sign if sign.isprintable() else "?" for sign in " ".join(message.split()))
+    print(f"error: {line}", file=sys.stderr)  # what a file's name holds must not steer a terminal
     sys.exit(status)
 
 
@@ -229,9 +230,10 @@ def report(
     sweeps = _find_sweeps(out, task, name or ())
     if format_ == "terminal":
         console = Console()
-        for one in sweeps:
+        rendered = [render(one) for one in sweeps]  # all of them, or one line on what is wrong
+        for one, tables_ in zip(sweeps, rendered, strict=True):
             console.rule(f"{one.manifest['task']}: {one.manifest['name']}", style="dim")
-            console.print(render(one))
+            console.print(tables_)
     else:
         tables: list[Any] = []
         for one in sweeps:
@@ -292,17 +294,18 @@ def _find_sweep(text: str, task: str | None, out: str) -> Sweep:
 def _find_sweeps(out: str, task: str | None, names: Sequence[str]) -> list[Sweep]:
     """The sweeps of these names, or all; RequestError where there is none."""
     from results.reading import find_sweeps, read_sweep
+    from results.roots import redact
 
     known = find_sweeps(out, task)
     if not known:
         of = f" of {task}" if task else ""
         raise RequestError(
-            f"no sweeps{of} under {out}; run `python -m orchestrator sweep TASK` first"
+            f"no sweeps{of} under {redact(out)}; run `python -m orchestrator sweep TASK` first"
         )
     for name in names:
         if name not in {each for _, each in known}:
             near = discovery.suggest(name, sorted({each for _, each in known}))
-            raise RequestError(f"no sweep named {name!r} under {out}; {near}")
+            raise RequestError(f"no sweep named {name!r} under {redact(out)}; {near}")
     return [read_sweep(out, *found) for found in known if not names or found[1] in names]
 
 

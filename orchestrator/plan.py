@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import reprlib
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.discovery import load_space, load_space_file, suggest
+from orchestrator.space_checks import check_number, check_storable, check_tables, shown
 from search_spaces.space import Row, Scalar, Table
 from tasks.contract import RequestError, Source, Stage, Task, Trial
-
-MAX_TRIALS = 200_000  # of one sweep: planning them takes seconds
 
 Search = Callable[[Any], Mapping[str, Scalar]]
 
@@ -70,61 +69,6 @@ def _space(name: str, kind: str, value: Any) -> Space:
     return Space(name=name, tables=(Table(title=f"Grid {name}", rows=rows),))
 
 
-def check_tables(value: Any, name: str) -> tuple[Table, ...]:
-    """The tables of a REPORT, every row of the right types.
-
-    Raises:
-        RequestError: naming what is not.
-    """
-    if not isinstance(value, (list, tuple)) or not all(isinstance(t, Table) for t in value):
-        raise RequestError(
-            f"REPORT of the space {name!r} must be a tuple of Table, but is {shown(value)}"
-        )
-    for table in value:
-        rows = table.rows
-        if not isinstance(rows, (list, tuple)) or not all(isinstance(row, Row) for row in rows):
-            raise RequestError(
-                f"rows of the table {table.title!r} must be a tuple of Row, but are {shown(rows)}"
-            )
-        for row in rows:
-            if not isinstance(row.params, Mapping):
-                raise RequestError(
-                    f"params of a row of {table.title!r} must be a dict, but are "
-                    f"{shown(row.params)}"
-                )
-            for numbers in (row.report, row.published):
-                _check_numbers(numbers, table.title)
-    if not any(table.rows for table in value):
-        raise RequestError(f"the space {name!r} has no rows; give it some")
-    return tuple(value)
-
-
-def _check_numbers(numbers: Any, title: Any) -> None:
-    plain = isinstance(numbers, Mapping) and all(
-        isinstance(key, str) and isinstance(number, (int, float)) and math.isfinite(number)
-        for key, number in numbers.items()
-    )
-    if not plain or not isinstance(title, str):
-        raise RequestError(
-            f"numbers of a row of {title!r} must be a dict of name to number, "
-            f"but are {shown(numbers)}"
-        )
-
-
-def check_number(configurations: int, seeds: int) -> None:
-    """Refuse a sweep that no machine would plan, let alone run.
-
-    Raises:
-        RequestError: with the count.
-    """
-    if configurations * seeds > MAX_TRIALS:
-        raise RequestError(
-            f"{configurations:,} configurations x {seeds:,} seeds are "
-            f"{configurations * seeds:,} trials; a sweep has at most {MAX_TRIALS:,}: narrow it, "
-            "or let --space search choose"
-        )
-
-
 def expand_grid(grid: Mapping[str, Sequence[Scalar]] | Iterable[Any], name: str) -> list[Any]:
     """The product of each mapping's axes, in order; several mappings are united."""
     grids = [grid] if isinstance(grid, Mapping) else grid
@@ -132,20 +76,23 @@ def expand_grid(grid: Mapping[str, Sequence[Scalar]] | Iterable[Any], name: str)
         raise RequestError(
             f"the grid {name!r} must be a dict of lists, or a tuple of such, but is {shown(grid)}"
         )
+    if not grids or not all(grids):
+        raise RequestError(f"the grid {name!r} is empty; give it an axis")
     total = 0
     rows: list[dict[str, Scalar]] = []
     for axes in grids:
         for axis, values in axes.items():
-            if isinstance(values, str) or not isinstance(values, Sequence) or not len(values):
+            if isinstance(values, str) or not isinstance(values, Sequence) or not values:
                 raise RequestError(
                     f"each axis of the grid {name!r} must be a non-empty list, "
                     f"but {axis} is {shown(values)}"
                 )
-        total += math.prod(len(values) for values in axes.values())
+        try:
+            total += math.prod(len(values) for values in axes.values())
+        except OverflowError:  # a range longer than any list
+            total = sys.maxsize
         check_number(total, 1)
         rows += [dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())]
-    if not rows:
-        raise RequestError(f"the grid {name!r} is empty; give it an axis")
     return rows
 
 
@@ -203,16 +150,6 @@ def _unknown(task: Task, name: object) -> RequestError:
     return RequestError(f"{task.name} has no parameter {shown(name)}; {hint}")
 
 
-def shown(value: object) -> str:
-    """A value as an error shows it: cut, where it is long."""
-    try:
-        return (
-            reprlib.repr(value) if isinstance(value, (str, list, tuple, dict)) else repr(value)[:80]
-        )
-    except Exception:  # of a user's own class
-        return f"a {type(value).__name__}"
-
-
 def make_params(task: Task, values: Mapping[str, Scalar]) -> Any:
     """The task's validated ``Params``; what it refuses is a RequestError."""
     kinds = param_types(task.Params)
@@ -229,25 +166,12 @@ def make_params(task: Task, values: Mapping[str, Scalar]) -> Any:
             kind is not bool and isinstance(value, bool)
         ):
             raise RequestError(f"{name} must be {kind.__name__}, but got {shown(value)}")
-        _check_storable(name, value)
+        check_storable(name, value)
         ready[name] = value
     try:
         return task.Params(**ready)
     except (ValueError, TypeError) as error:
         raise RequestError(f"{task.name}: {error}") from error
-
-
-def _check_storable(name: str, value: Scalar) -> None:
-    """Refuse what neither an id nor a table can hold."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise RequestError(f"{name} must be finite, but got {value}")
-    if isinstance(value, int) and abs(value) >= 2**63:
-        raise RequestError(f"{name} must be a number of 64 bits, but got {shown(value)}")
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise RequestError(f"{name} must be UTF-8 text, but got {shown(value)}") from None
 
 
 # --- trials ---------------------------------------------------------------------------------------
@@ -285,7 +209,6 @@ class PlannedRow:
 
 def plan_rows(space: Space, factory: TrialFactory, seeds: Sequence[int]) -> list[list[PlannedRow]]:
     """Per table of the space, each row with its trials. Equal rows have equal trials."""
-    check_number(sum(len(table.rows) for table in space.tables), len(seeds))
     return [
         [
             PlannedRow(row=row, trials=tuple(factory.trial(row.params, seed) for seed in seeds))

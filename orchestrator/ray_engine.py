@@ -41,6 +41,7 @@ from orchestrator.ray_patches import Killed, count_memory_kills_as_lost
 from orchestrator.ray_stages import RayStages
 from orchestrator.ray_workers import Board, Held, PackTrainable, Place, content_of, last_words
 from orchestrator.stages import needed_stages
+from results.roots import redact
 from tasks.contract import RequestError, Stage, SweepError
 
 MAX_LOST_WORKERS = 3  # times that a pack is tried again after its worker died
@@ -345,8 +346,8 @@ def connect(address: str | None) -> None:
             # "local": a stale address of an earlier cluster must not be joined.
             ray.init(address="local", include_dashboard=False, **options)
     except (OSError, RuntimeError, ValueError, AuthenticationError) as error:
-        first = str(error).strip().splitlines()[0]
-        where = f"the Ray cluster at {address}" if address else "Ray"
+        first = redact(str(error).strip().splitlines()[0])
+        where = f"the Ray cluster at {redact(address)}" if address else "Ray"
         # Ray does not tell a wrong token from a head that is gone.
         mend = "is the token the head's (RAY_AUTH_MODE, ~/.ray/auth_token)? " if address else ""
         raise RequestError(

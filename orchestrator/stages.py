@@ -17,7 +17,7 @@ import pyarrow.fs
 
 from orchestrator.deadline import limit
 from orchestrator.engine import Work
-from results.roots import open_root
+from results.roots import open_root, redact
 from results.store import put
 from tasks.contract import Inputs, Stage, StoreError, Task, Trial, Value
 
@@ -54,7 +54,9 @@ class StageCache:
         try:
             filesystem.create_dir(folder, recursive=True)
         except OSError as error:
-            raise StoreError(f"--cache {self.uri} cannot be a folder: {error}") from None
+            raise StoreError(
+                f"--cache {redact(self.uri)} cannot be a folder: {redact(str(error))}"
+            ) from None
 
     def load(self, stage: Stage) -> Value | None:
         """The kept value; None if there is none, or none that can be read."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import statistics
+import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,8 @@ import optuna
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from orchestrator.discovery import suggest
-from orchestrator.plan import Search, TrialFactory, shown
+from orchestrator.plan import Search, TrialFactory
+from orchestrator.space_checks import shown
 from search_spaces.space import Scalar
 from tasks.contract import RequestError, Trial
 
@@ -198,24 +200,15 @@ def check_search(search: Search, factory: TrialFactory) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     names = {f.name for f in dataclasses.fields(factory.task.Params)}
-    known: dict[str, optuna.distributions.BaseDistribution] = {}
     for _ in range(ASKED):
         asked = study.ask()
         factory.trial(ask(search, asked), 0)
-        for name, distribution in asked.distributions.items():
+        for name in asked.distributions:
             if name not in names:
                 raise RequestError(
                     f"the search suggests {name!r}, which is no parameter; "
                     f"{suggest(name, sorted(names))}"
                 )
-            try:
-                optuna.distributions.check_distribution_compatibility(
-                    known.setdefault(name, distribution), distribution
-                )
-            except ValueError as error:
-                raise RequestError(
-                    f"the search suggests {name!r} in two ways ({error}); suggest it in one"
-                ) from None
 
 
 def ask(search: Search, asked: Any) -> Mapping[str, Scalar]:
@@ -232,8 +225,12 @@ def ask(search: Search, asked: Any) -> Mapping[str, Scalar]:
     except optuna.TrialPruned:
         raise RequestError("the search must not prune: successive halving does") from None
     except (Exception, SystemExit) as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        own = getattr(getattr(search, "__code__", None), "co_filename", None)
+        lines = [f" at line {frame.lineno} of {own}" for frame in frames if frame.filename == own]
         raise RequestError(
-            f"the search function failed: {type(error).__name__}: {error}; mend it"
+            f"the search function failed{lines[-1] if lines else ''}: "
+            f"{type(error).__name__}: {error}; mend it"
         ) from error
     if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
         raise RequestError(

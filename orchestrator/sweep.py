@@ -31,7 +31,6 @@ from orchestrator.plan import (
     PlannedRow,
     Space,
     TrialFactory,
-    check_number,
     distinct_stages,
     distinct_trials,
     param_types,
@@ -41,6 +40,7 @@ from orchestrator.plan import (
 )
 from orchestrator.proposers import Capped, Listed, Proposer
 from orchestrator.quiet import chatter_to
+from orchestrator.space_checks import check_number
 from orchestrator.stages import StageCache
 from results.reading import copy_trials, known_trials, read_sweep
 from results.roots import redact
@@ -115,6 +115,8 @@ def make_plan(request: Request) -> Plan:
         )
     task = load_task(request.task)
     space = resolve_space(request.task, request.space)
+    listed = sum(len(table.rows) for table in space.tables)
+    check_number(request.trials if space.search else listed, request.seeds)
     fixed = parse_settings(task, request.settings)
     model, data = task.resolve(
         task.default_model if request.model is None else request.model,
@@ -123,7 +125,6 @@ def make_plan(request: Request) -> Plan:
     factory = TrialFactory(task=task, model=model, data=data, fixed=fixed)
     seeds = tuple(range(request.seeds))
     if space.search is not None:
-        check_number(request.trials, request.seeds)
         planned: list[list[PlannedRow]] = []
         factory.trial({}, 0)  # the defaults must fit this model and data
     else:

@@ -9,6 +9,8 @@ from typing import Any
 from PIL import Image, ImageDraw
 from rich.text import Text
 
+from tasks.contract import StoreError
+
 MAX_IN_ROW = 12  # pictures of a group on a contact sheet
 _MARGIN = 4
 
@@ -29,7 +31,10 @@ def half_blocks(pictures: Sequence[bytes], side: int, gap: int = 1) -> Text:
 
 
 def _open(picture: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(picture)).convert("RGB")
+    try:
+        return Image.open(io.BytesIO(picture)).convert("RGB")
+    except Exception as error:  # whatever a damaged picture brings Pillow to raise
+        raise StoreError(f"a picture among the samples is damaged: {error}; run --rerun") from None
 
 
 def _hex(pixel: Any) -> str:

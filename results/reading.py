@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.fs
 
 from results.roots import open_root, redact
-from results.schema import VERSION
+from results.schema import FIXED, VERSION
 from results.store import NAME, check_name, concat, list_parts, read_part, union
 from tasks.contract import StoreError
 
@@ -76,7 +76,8 @@ class Sweep:
     @cached_property
     def _rows(self) -> list[dict[str, Any]]:
         # A parameter that is newer than every trial is null, as it is where only some lack it.
-        blank = {f"param.{name}": None for name in self.manifest.get("params", ())}
+        blank = dict.fromkeys(FIXED["trials"])
+        blank |= {f"param.{name}": None for name in self.manifest.get("params", ())}
         return [{**blank, **row} for row in self.trials.to_pylist()]
 
     def rows(self) -> list[dict[str, Any]]:
@@ -198,7 +199,8 @@ def find_sweeps(
                 if info.type == pyarrow.fs.FileType.File:
                     found.append((folder, sweep))
     except OSError as error:
-        raise StoreError(f"{redact(root)} cannot be read: {redact(str(error))}") from None
+        why = redact(str(error)).split(". Detail")[0]
+        raise StoreError(f"{redact(root)} cannot be read: {why}; give another --out") from None
     return [(t, n) for t, n in found if (not task or t == task) and (not names or n in names)]
 
 

@@ -26,7 +26,7 @@ _NEEDED = {  # what every part of a table has, without nulls
 
 _TYPES = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_(), "str": pa.string()}
 
-_FIXED: Mapping[str, Mapping[str, pa.DataType]] = {
+FIXED: Mapping[str, Mapping[str, pa.DataType]] = {
     "trials": {
         "trial_id": pa.string(),
         "seed": pa.int64(),
@@ -76,8 +76,8 @@ def to_table(table: str, columns: Mapping[str, list[Any]], params: Mapping[str, 
 
 
 def _type(table: str, name: str, params: Mapping[str, str]) -> pa.DataType | None:
-    if name in _FIXED[table]:
-        return _FIXED[table][name]
+    if name in FIXED[table]:
+        return FIXED[table][name]
     if name.startswith(("metric.", "best.")):
         return pa.float64()
     if name.startswith("param."):
@@ -87,7 +87,7 @@ def _type(table: str, name: str, params: Mapping[str, str]) -> pa.DataType | Non
 
 def is_part(table: str, rows: pa.Table) -> bool:
     """Whether rows read from a file are some of this table, and whole."""
-    fixed, names = _FIXED.get(table, {}), rows.column_names
+    fixed, names = FIXED.get(table, {}), rows.column_names
     try:
         rows.validate(full=True)
         ours = (

@@ -81,6 +81,10 @@ class Scores:
         if self._spec is None or not sweep.samples.num_rows:
             return
         samples = sweep.samples
+        if not {*self._spec["where"], self._spec["unit"], self._spec["value"]} <= {
+            *samples.column_names
+        }:
+            return
         for column, wanted in self._spec["where"].items():
             samples = samples.filter(pc.equal(samples[column], wanted))
         samples = samples.sort_by([("trial_id", "ascending"), (self._spec["unit"], "ascending")])
@@ -204,7 +208,7 @@ def _row(
             if values:
                 row.metrics[column["key"]] = float(np.mean(values))
     main = f"metric.{manifest['metric']['name']}"
-    values = [r[main] for r in done.values()]
+    values = [r[main] for r in done.values() if r.get(main) is not None]
     if len(values) > 1:
         row.deviation = float(np.std(values, ddof=1))
     matrix = scores.matrix(ids)

@@ -39,7 +39,10 @@ class Photos:
         """One split, its photos read when asked for."""
         if name not in self.splits:
             known = ", ".join(self.splits) or "none"
-            raise DataError(f"{self.root} has the splits {known}, but got {name!r}")
+            raise DataError(
+                f"{self.root} has the splits {known}, but got {name!r}; name its images, or give "
+                "another with --set split=NAME"
+            )
         entries = self.splits[name]
         return Split(
             image_ids=tuple(entry[0] for entry in entries),
@@ -58,7 +61,8 @@ def find_root(name: str) -> Path:
         root = Path(name).expanduser().resolve()
         there = root.is_dir()
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, no such user, too long
-        raise DataError(f"{name} is no folder: {error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise DataError(f"{name[:80]} is no folder: {why}; check the path after --data") from None
     if not there:
         raise DataError(f"no such folder: {root}; check the path after --data")
     return root
@@ -148,16 +152,26 @@ def _json(file: Path) -> Any:
         raise DataError(f"{file} is no valid JSON: {error}; mend or replace it") from None
 
 
+def _is_text(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+        return True
+    except UnicodeEncodeError:  # half of a surrogate pair: no file and no table can hold it
+        return False
+
+
 def _word(value: Any) -> str:
-    if not isinstance(value, str) or not value or "\0" in value:
+    if not _is_text(value) or not value or "\0" in value:
         raise TypeError(f"a name must be a text, but got {value!r}")
-    return value
+    return str(value)
 
 
 def _clean(captions: Any, where: str) -> tuple[str, ...]:
     """One caption or a list of them, white space made single, empty ones left out."""
     told = [captions] if isinstance(captions, str) else captions
-    if not isinstance(told, list) or not all(isinstance(each, str) for each in told):
+    if not isinstance(told, list) or not all(_is_text(each) for each in told):
         shown = repr(told)[:80]
         raise DataError(f"{where}: captions must be a text or a list of texts, but got {shown}")
     return tuple(text for each in told if (text := " ".join(each.split())))
@@ -176,9 +190,7 @@ def _karpathy(root: Path) -> Photos:
             split, filename = _word(image["split"]), _word(image["filename"])
             captions = _clean([s["raw"] for s in image["sentences"]], f"{found[0]}: {filename}")
         except (KeyError, TypeError) as error:
-            why = (
-                f"lacks {error}" if isinstance(error, KeyError) else f"lacks what it needs: {error}"
-            )
+            why = str(error) if isinstance(error, KeyError) else f"what it needs: {error}"
             raise DataError(f"{found[0]}: image {number} lacks {why}; mend it") from None
         below = root / str(image.get("filepath", ""))
         file = next(

@@ -115,7 +115,7 @@ def load_checked(name: str, loader: Any, used: Callable[[str], bool]) -> Any:
     if missing:
         raise ModelError(
             f"{name} lacks {len(missing)} weights of its {type(model).__name__}, "
-            f"{missing[0]} first; it was saved for another task"
+            f"{missing[0]} first; it was saved for another task: give a checkpoint of this one"
         )
     return model
 

@@ -1,0 +1,99 @@
+"""Whether what a space or a setting holds can be run and kept: types, sizes, plain values."""
+
+from __future__ import annotations
+
+import math
+import re
+import reprlib
+from collections.abc import Mapping
+from typing import Any
+
+from search_spaces.space import Row, Scalar, Table
+from tasks.contract import RequestError
+
+_NUMBER = re.compile(r"(metric|step\.\d+|first\.\d*\.?\d+)\.\w+")  # as results/details.py reads it
+MAX_TRIALS = 100_000  # of one sweep: planning them takes minutes
+
+
+def check_tables(value: Any, name: str) -> tuple[Table, ...]:
+    """The tables of a REPORT, every row of the right types.
+
+    Raises:
+        RequestError: naming what is not.
+    """
+    if not isinstance(value, (list, tuple)) or not all(isinstance(t, Table) for t in value):
+        raise RequestError(
+            f"REPORT of the space {name!r} must be a tuple of Table, but is {shown(value)}"
+        )
+    for table in value:
+        rows = table.rows
+        if not isinstance(rows, (list, tuple)) or not all(isinstance(row, Row) for row in rows):
+            raise RequestError(
+                f"rows of the table {table.title!r} must be a tuple of Row, but are {shown(rows)}"
+            )
+        for row in rows:
+            if not isinstance(row.params, Mapping):
+                raise RequestError(
+                    f"params of a row of {table.title!r} must be a dict, but are "
+                    f"{shown(row.params)}"
+                )
+            for numbers in (row.report, row.published):
+                _check_numbers(numbers, table.title)
+    if not any(table.rows for table in value):
+        raise RequestError(f"the space {name!r} has no rows; give it some")
+    return tuple(value)
+
+
+def _check_numbers(numbers: Any, title: Any) -> None:
+    plain = isinstance(numbers, Mapping) and all(
+        isinstance(key, str) and isinstance(number, (int, float)) and math.isfinite(number)
+        for key, number in numbers.items()
+    )
+    if not plain or not isinstance(title, str):
+        raise RequestError(
+            f"numbers of a row of {title!r} must be a dict of name to number, "
+            f"but are {shown(numbers)}"
+        )
+    for key in numbers:
+        if not _NUMBER.fullmatch(key):
+            raise RequestError(
+                f"numbers of a row of {title!r} are named metric.<name>, step.<at>.<name> or "
+                f"first.<level>.<name>, but one is {key!r}"
+            )
+
+
+def check_number(configurations: int, seeds: int) -> None:
+    """Refuse a sweep that no machine would plan, let alone run.
+
+    Raises:
+        RequestError: with the count.
+    """
+    if configurations * seeds > MAX_TRIALS:
+        raise RequestError(
+            f"{configurations:,} configurations x {seeds:,} seeds are "
+            f"{configurations * seeds:,} trials; a sweep has at most {MAX_TRIALS:,}: narrow it, "
+            "or let --space search choose"
+        )
+
+
+def shown(value: object) -> str:
+    """A value as an error shows it: cut, where it is long."""
+    try:
+        return (
+            reprlib.repr(value) if isinstance(value, (str, list, tuple, dict)) else repr(value)[:80]
+        )
+    except Exception:  # of a user's own class
+        return f"a {type(value).__name__}"
+
+
+def check_storable(name: str, value: Scalar) -> None:
+    """Refuse what neither an id nor a table can hold."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RequestError(f"{name} must be finite, but got {value}")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise RequestError(f"{name} must be a number of 64 bits, but got {shown(value)}")
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise RequestError(f"{name} must be UTF-8 text, but got {shown(value)}") from None

@@ -1,0 +1,154 @@
+"""Results: a damaged or newer ``sweep.json``, newer parts, foreign folders, wrong names."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from test_results import PARAMS, manifest, result
+
+from bad_input import Case
+from results.store import SweepStore
+
+MORE = {"seconds": 1.0, "model": "m", "data": "d"}
+Break = Callable[[Path], object]
+
+
+def sweep(tmp: Path) -> Path:
+    """A good sweep ``toy/s`` of two trials, t1 and t2."""
+    store = SweepStore(str(tmp / "runs"), "toy", "s", PARAMS)
+    for one in (result(1), result(2, lr=0.2)):
+        steps = [{**step, "seconds": 1.0} for step in one.steps]
+        store.add([dataclasses.replace(one, trial={**one.trial, **MORE}, steps=steps)])
+    store.write_manifest(
+        manifest(params=PARAMS, command=["x"], started="2026-01-01T00:00:00", seconds=1.0)
+        | {"engine": "local", "versions": {}, "hardware": {}}
+    )
+    return tmp / "runs" / "toy" / "s"
+
+
+def broken(args: str, damage: Break, message: str) -> Case:
+    """A command over a good sweep after ``damage``."""
+    return Case(args=args, message=message, prepare=lambda tmp: damage(sweep(tmp)))
+
+
+def told(text: str | bytes) -> Break:
+    """Another ``sweep.json``."""
+    blob = text.encode() if isinstance(text, str) else text
+    return lambda folder: (folder / "sweep.json").write_bytes(blob)
+
+
+def without(key: str) -> Break:
+    """``sweep.json`` lacks a key."""
+
+    def damage(folder: Path) -> None:
+        read = json.loads((folder / "sweep.json").read_text())
+        del read[key]
+        told(json.dumps(read))(folder)
+
+    return damage
+
+
+def changed(**values: Any) -> Break:
+    """``sweep.json`` says something else."""
+
+    def damage(folder: Path) -> None:
+        told(json.dumps(json.loads((folder / "sweep.json").read_text()) | values))(folder)
+
+    return damage
+
+
+def newer(table: str) -> Break:
+    """A part in a schema that is yet to come."""
+
+    def damage(folder: Path) -> None:
+        rows = pa.table({"trial_id": ["t9"]}).replace_schema_metadata({"orchestrator.schema": "9"})
+        pq.write_table(rows, folder / table / "9.parquet")
+
+    return damage
+
+
+def nothing(folder: Path) -> None:
+    """A good sweep."""
+
+
+CASES = [
+    # sweep.json.
+    broken("report", told(""), "sweep.json is damaged (Expecting value"),
+    broken("report", told("{"), "run the sweep again, or move its folder away"),
+    broken("report", told(b"\xff\xfe\x00"), "sweep.json is damaged ("),
+    broken("report", told("[" * 100_000), "sweep.json is damaged (maximum recursion"),
+    broken("show s", told("[]"), "sweep.json is damaged (it holds no mapping)"),
+    broken("show s", told("{}"), "sweep.json is damaged (its 'task' is missing)"),
+    broken("report", changed(schema=2), "sweep.json has schema 2, this version reads up to 1"),
+    broken("report", changed(schema="new"), "sweep.json is damaged (its schema is 'new')"),
+    *(
+        broken("report", without(key), f"sweep.json is damaged (its '{key}' is missing); run the")
+        for key in ("name", "columns", "metric", "paired", "tables", "seeds", "model", "data")
+    ),
+    *(
+        broken("show s", without(key), f"sweep.json is damaged (its '{key}' is missing); run the")
+        for key in ("command", "started", "seconds", "engine", "versions", "hardware", "params")
+    ),
+    broken("report", changed(columns={}), "(its 'columns' is of the wrong type)"),
+    broken("report", changed(columns=[3]), "(its 'columns' are of the wrong type)"),
+    broken("report", changed(columns=[]), "(none of its columns is its metric)"),
+    broken("report", changed(metric={}), "(none of its columns is its metric)"),
+    broken("report", changed(paired=[{}]), "(its 'paired' are of the wrong type)"),
+    broken("report", changed(tables=[3]), "(its 'tables' are of the wrong type)"),
+    broken("report", changed(model={}), "(its model or data has no name or fingerprint)"),
+    broken("show s", changed(seconds="long"), "(its 'seconds' is of the wrong type)"),
+    broken("report --format csv", told("{"), "sweep.json is damaged"),
+    broken("show s t1", told("nonsense"), "sweep.json is damaged"),
+    # Parts, and folders that are none of ours.
+    *(
+        broken(
+            "report", newer(table), f"{table}/9.parquet has schema 9, this version reads up to 1"
+        )
+        for table in ("trials", "samples")
+    ),
+    broken("show s t1", newer("steps"), "update the project"),
+    broken("report other", nothing, "no sweep named 'other' under TMP/runs; there is: s"),
+    broken("report ../toy/s", nothing, "no sweep named '../toy/s' under"),
+    broken("report --task retrieval", nothing, "no sweeps of retrieval under TMP/runs"),
+    broken("report --task ../toy", nothing, "no sweeps of ../toy under TMP/runs"),
+    Case(
+        args="report",
+        prepare=lambda tmp: (tmp / "runs" / "a" / "b" / "sweep.json").mkdir(parents=True),
+        message="no sweeps under TMP/runs; run `python -m orchestrator sweep TASK` first",
+    ),
+    Case(
+        args="report",
+        prepare=lambda tmp: [
+            (tmp / "runs" / "my data" / "x").mkdir(parents=True),
+            (tmp / "runs" / "my data" / "x" / "sweep.json").write_text("{}"),
+        ],
+        message="no sweeps under TMP/runs",
+    ),
+    # Names of trials, and where pictures go.
+    broken("show s zz", nothing, "s has no trial 'zz'; `python -m orchestrator show s` lists them"),
+    broken("show s t", nothing, "'t' begins several trials of s: t1, t2; type more of it"),
+    broken("show s --save TMP/c.pdf", nothing, "--save takes FILE.png or FILE.svg, but got"),
+    broken("show s --save TMP/c.png", nothing, "no trial of s has two steps to draw a curve of"),
+    broken("show s t1 --save TMP/c.png", nothing, "trial t1 has no two steps to draw a curve of"),
+    broken("show s --pictures TMP/p.png", nothing, "--pictures takes FILE.png, and one trial: "),
+    broken("show s t1 --pictures TMP/p.gif", nothing, "show NAME TRIAL"),
+    broken("show s t1 --pictures TMP/p.png", nothing, "trial t1 has no pictures"),
+    # What a sweep would go on from.
+    Case(
+        args="sweep diffusion",
+        prepare=lambda tmp: _as_diffusion(tmp, newer("trials")),
+        message="trials/9.parquet has schema 9",
+    ),
+]
+
+
+def _as_diffusion(tmp: Path, damage: Break) -> None:
+    folder = sweep(tmp)
+    (tmp / "runs" / "toy").rename(tmp / "runs" / "diffusion")
+    damage(tmp / "runs" / "diffusion" / folder.name)

@@ -1,0 +1,137 @@
+"""Space files: syntax, types, sizes, and searches that misbehave."""
+
+from __future__ import annotations
+
+from bad_input import Case, write
+
+HEAD = "from search_spaces.space import Row, Table\nimport itertools\n"
+
+
+def space(content: str | bytes, message: str, task: str = "retrieval", more: str = "") -> Case:
+    """A sweep over the file ``s.py``."""
+    if isinstance(content, str):
+        content = HEAD + content
+    args = f"sweep {task} --space TMP/s.py {more}".strip()
+    return Case(args=args, message=message, prepare=write("s.py", content))
+
+
+def search(body: str, message: str) -> Case:
+    """A search whose function has this body; nothing is written before it was asked."""
+    return space(f"def search(trial):\n    {body}\n", message, more="--engine local")
+
+
+CASES = [
+    # Files.
+    Case(args="sweep retrieval --space TMP/none.py", message="no such space file: "),
+    Case(
+        args="sweep retrieval --space TMP/d.py",
+        prepare=lambda tmp: (tmp / "d.py").mkdir(),
+        message="no such space file: TMP/d.py",
+    ),
+    Case(
+        args="sweep retrieval --space TMP/s.txt",
+        prepare=write("s.txt", "GRID = {}"),
+        message="search or a FILE.py, but got",
+    ),
+    Case(
+        args="sweep retrieval --space 'TMP/my space.py'",
+        prepare=write("my space.py", "GRID = {'lr': [1e-3]}"),
+        message="but got 'my space'; give another with --name",
+    ),
+    space("GRID = {", "s.py, line 3: '{' was never closed; mend the file"),
+    space(b"GRID = '\xff'", "s.py, line 1: (unicode error) 'utf-8' codec can't decode"),
+    space(b"GRID = 1\x00", "null bytes"),
+    space("raise KeyError('lr')", "s.py cannot be run: KeyError: 'lr'; mend the file"),
+    space("import nosuchpackage", "cannot be run: ModuleNotFoundError: No module named"),
+    space("import sys; sys.exit(3)", "s.py ends the program (SystemExit(3)); leave that out"),
+    space("quit()", "s.py ends the program"),
+    space("def f(): f()\nf()", "cannot be run: RecursionError"),
+    space("", "must offer exactly one of REPORT, GRID and search, but offers none"),
+    space("grid = {'lr': [1]}", "REPORT, GRID and search, but offers none"),
+    space("GRID = {}\nREPORT = ()", "but offers REPORT, GRID"),
+    # Grids.
+    space("GRID = {}", "the grid 's' is empty; give it an axis"),
+    space("GRID = []", "the grid 's' is empty; give it an axis"),
+    space("GRID = None", "must be a dict of lists, or a tuple of such, but is None"),
+    space("GRID = 'lr'", "or a tuple of such, but is 'lr'"),
+    space("GRID = [1, 2]", "or a tuple of such, but is [1, 2]"),
+    space("GRID = itertools.count()", "or a tuple of such, but is count(0)"),
+    space("GRID = {'lr': itertools.count()}", "must be a non-empty list, but lr is count(0)"),
+    space("GRID = {'lr': []}", "must be a non-empty list, but lr is []"),
+    space("GRID = {'start': 'random'}", "must be a non-empty list, but start is 'random'"),
+    space("GRID = {'lr': 1e-3}", "must be a non-empty list, but lr is 0.001"),
+    space("GRID = {'lr': {1e-3}}", "must be a non-empty list, but lr is {0.001}"),
+    space("GRID = {'epochs': range(10**9)}", "1,000,000,000 configurations x 1 seeds"),
+    space("GRID = {'epochs': range(10**5), 'lr': range(10**4)}", "are 1,000,000,000 trials;"),
+    space("GRID = {'epochs': range(10**5)}", "500,000 trials; a sweep has at m", more="--seeds 5"),
+    space("GRID = {'epochs': range(10**40)}", "9,223,372,036,854,775,807 trials; a sweep"),
+    space("GRID = {'lrr': [1]}", "retrieval has no parameter 'lrr'; did you mean 'lr'?"),
+    space("GRID = {3: [1]}", "retrieval has no parameter 3; there is:"),
+    space("GRID = {'lr': ['fast']}", "lr must be float, but got 'fast'"),
+    space("GRID = {'lr': [[1e-3]]}", "lr must be float, but got [0.001]"),
+    space("GRID = {'lr': [None]}", "lr must be float, but got None"),
+    space("GRID = {'lr': [float('nan')]}", "lr must be finite, but got nan"),
+    space("GRID = {'lr': [10**400]}", "lr must be finite, but got inf"),
+    space("GRID = {'epochs': [2**70]}", "epochs must be a number of 64 bits"),
+    space("GRID = {'epochs': [True]}", "epochs must be int, but got True"),
+    space("GRID = {'epochs': [1.0]}", "epochs must be int, but got 1.0"),
+    space("GRID = {'augment': [1]}", "augment must be bool, but got 1"),
+    space("GRID = {'prompt': ['\\ud800']}", "prompt must be UTF-8 text", task="captioning"),
+    space("GRID = {'lr': [1e-3, -1]}", "`lr > 0` must hold, but got lr=-1.0"),
+    # Reports.
+    space("REPORT = ()", "the space 's' has no rows; give it some"),
+    space("REPORT = (Table(title='t', rows=()),)", "the space 's' has no rows"),
+    space("REPORT = 3", "REPORT of the space 's' must be a tuple of Table, but is 3"),
+    space("REPORT = Table(title='t', rows=())", "must be a tuple of Table, but is Table("),
+    space("REPORT = [{'lr': 1}]", "must be a tuple of Table, but is [{'lr': 1}]"),
+    space("REPORT = itertools.count()", "must be a tuple of Table, but is count(0)"),
+    space("REPORT = (Table(title='t', rows=3),)", "must be a tuple of Row, but are 3"),
+    space("REPORT = (Table(title='t', rows=({},)),)", "must be a tuple of Row, but are ({},)"),
+    space(
+        "REPORT = (Table(title='t', rows=(Row(params=[1]),)),)",
+        "params of a row of 't' must be a dict, but are [1]",
+    ),
+    space(
+        "REPORT = (Table(title='t', rows=(Row(params={}, report={'metric.i2t_r1': 'high'}),)),)",
+        "must be a dict of name to number, but are {'metric.i2t_r1': 'high'}",
+    ),
+    space(
+        "REPORT = (Table(title='t', rows=(Row(params={}, report={'metric.i2t_r1': 1e999}),)),)",
+        "must be a dict of name to number, but are {'metric.i2t_r1': inf}",
+    ),
+    space(
+        "REPORT = (Table(title='t', rows=(Row(params={}, report={'r1': 1.0}),)),)",
+        "numbers of a row of 't' are named metric.<name>, step.<at>.<name> or first.<level>.<name>",
+    ),
+    space("REPORT = (Table(title=3, rows=(Row(params={}),)),)", "numbers of a row of 3 must be"),
+    space("Row(params={}, reprot={})", "unexpected keyword argument 'reprot'"),
+    # Searches.
+    space("search = 3", "search of the space 's' must be a function of an Optuna trial"),
+    search("return 3", "must return a dict of parameters, but returned 3"),
+    search("return None", "must return a dict of parameters, but returned None"),
+    search("return {1: 2}", "must return a dict of parameters, but returned {1: 2}"),
+    search("return {'lrr': 1.0}", "has no parameter 'lrr'; did you mean 'lr'?"),
+    search("return {'lr': 'x'}", "lr must be float, but got 'x'"),
+    search("return {'lr': float('nan')}", "lr must be finite, but got nan"),
+    search("raise OSError('no')", "failed at line 4 of TMP/s.py: OSError: no; mend it"),
+    search("raise SystemExit(2)", "TMP/s.py: SystemExit: 2; mend it"),
+    search("return trial.sugest_float('lr', 0, 1)", "s.py: AttributeError"),
+    search("import optuna; raise optuna.TrialPruned()", "must not prune: successive halving does"),
+    search("return {'lr': trial.suggest_float('lr', 1.0, 0.1)}", "ValueError: "),
+    search("return {'lr': trial.suggest_float('lr', -1.0, -0.1)}", "`lr > 0` must hold"),
+    search("return {'lr': trial.suggest_float('rate', 1e-3, 0.1)}", "suggests 'rate', which is no"),
+    search(
+        "trial.suggest_float('lr', 0.1, 1); return {'lr': trial.suggest_float('lr', 0.2, 1)}",
+        "RuntimeWarning: Inconsistent parameter values",
+    ),
+    search(
+        "trial.suggest_int('epochs', 1, 2); return {'lr': trial.suggest_float('epochs', 0.2, 1)}",
+        "ValueError: Cannot set different distribution kind",
+    ),
+    search(
+        "e = trial.suggest_int('epochs', 1, 2)\n"
+        "    return {'lr': trial.suggest_float('lr', .1, 1) if e == 1 else "
+        "trial.suggest_categorical('lr', [.1, .2])}",
+        "ValueError: Cannot set different distribution kind to the same parameter name",
+    ),
+]
