@@ -48,9 +48,17 @@ CASES = [
         args="sweep retrieval --gpus-per-trial all", message="Invalid value for '--gpus-per-trial'"
     ),
     Case(args="sweep retrieval --budget soon", message="--budget takes a time such as 90s, 30m"),
-    Case(args="sweep retrieval --budget 0s", message="or 2h, but got '0s'"),
-    Case(args="sweep retrieval --budget -5m", message="or 2h, but got '-5m'"),
-    Case(args="sweep retrieval --budget ''", message="or 2h, but got ''"),
+    Case(args="sweep retrieval --budget 0s", message="or a number such as 20trials, but got '0s'"),
+    Case(
+        args="sweep retrieval --budget -5m", message="or a number such as 20trials, but got '-5m'"
+    ),
+    Case(args="sweep retrieval --budget ''", message="or a number such as 20trials, but got ''"),
+    Case(args="sweep retrieval --budget 0trials", message="must be at least 1 trial"),
+    Case(args="sweep retrieval --budget 1.5trials", message="or a number such as 20trials"),
+    Case(args="sweep retrieval --deadline 0s", message="--deadline takes a time such as 90s"),
+    Case(args="sweep retrieval --deadline 5", message="--deadline takes a time such as 90s"),
+    Case(args="sweep retrieval --deadline 3trials", message="but got '3trials'"),
+    Case(args="sweep retrieval --address ray://head:10001", message="is a Ray Client's"),
     # Words.
     Case(args="sweep retrieval --engine slurm", message="--engine takes ray or local, but got"),
     Case(args="sweep retrieval --sampler cma", message="--sampler takes tpe, random, qmc, nsga2"),
@@ -68,7 +76,7 @@ CASES = [
     Case(args="sweep retrieval --name 'a b'", message="but got 'a b'"),
     Case(args="sweep retrieval --name " + "a" * 101, message="at most 100, but got 'aaaa"),
     # Ray's address.
-    Case(args="sweep retrieval --address foo", message="takes HOST:PORT, ray://HOST:PORT, auto"),
+    Case(args="sweep retrieval --address foo", message="takes HOST:PORT, auto or local"),
     Case(args="sweep retrieval --address ''", message="--address must not be empty"),
     Case(args="sweep retrieval --address h:0", message="auto or local, but got 'h:0'"),
     Case(args="sweep retrieval --address h:99999", message="auto or local, but got 'h:99999'"),
