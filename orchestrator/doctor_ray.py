@@ -30,7 +30,7 @@ def ask_ray(wanted: Wanted, packs: int | None) -> list[Finding]:
     try:
         connect(wanted.address)
     except RequestError as error:
-        reason, _, mend = str(error).rpartition("; ")
+        reason, _, mend = str(error).partition("; ")
         return [Finding("wrong", "ray", reason, mend)]
     try:
         nodes = alive_nodes()
@@ -210,7 +210,7 @@ def _placement(
             gpus_per_trial=wanted.request.gpus_per_trial,
         )
     except RequestError as error:
-        reason, _, mend = str(error).rpartition("; ")
+        reason, _, mend = str(error).partition("; ")
         return [Finding("wrong", "placement", reason, mend)]
     slots = f"{found.num_slots} slot{'s' if found.num_slots > 1 else ''}"
     gpus = f"{found.gpus:g} GPU ({STAGE_SHARE:.0%} of it left to shared stages)"
