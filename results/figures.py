@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -35,10 +35,20 @@ def terminal_chart(chart: Chart, width: int, height: int = 12) -> Text:
         plotext.yscale("log")
     plotext.title(chart.label)
     if len(at) <= 10:
-        plotext.xticks(sorted(at), [f"{x:g}" for x in sorted(at)])
+        plotext.xticks(apart(at), [f"{x:g}" for x in apart(at)])
     drawn = Text.from_ansi(plotext.build())
     drawn.no_wrap = True
     return drawn
+
+
+def apart(at: Iterable[float]) -> list[float]:
+    """Those of the steps that have room for a tick each, the last one in any case."""
+    steps = sorted(at)
+    kept: list[float] = []
+    for x in reversed(steps):
+        if not kept or kept[-1] - x >= (steps[-1] - steps[0]) / 16:
+            kept.append(x)
+    return kept[::-1]
 
 
 def figure_of(charts: Sequence[Chart], x_label: str = "step") -> Figure:
@@ -52,7 +62,7 @@ def figure_of(charts: Sequence[Chart], x_label: str = "step") -> Figure:
             axes.plot(xs, ys, marker="o" if len(xs) <= 20 else None, markersize=3, label=name)
         at = sorted({x for points in chart.lines.values() for x, _ in points})
         if len(at) <= 12:
-            axes.set_xticks(at)
+            axes.set_xticks(apart(at))
         if chart.log:
             axes.set_yscale("log")
         axes.set_xlabel(x_label)

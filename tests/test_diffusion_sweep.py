@@ -20,6 +20,7 @@ from rich.console import Console
 
 from results.charts import trial_charts
 from results.details import details
+from results.figures import apart
 from results.pictures import contact_sheet, half_blocks
 from results.reading import Sweep, read_sweep
 from results.show import pictures_of, render_trial
@@ -102,6 +103,11 @@ def test_the_main_metrics_chart_comes_first_wherever_its_column_stands(sweep: Sw
     turned = dataclasses.replace(sweep, manifest={**sweep.manifest, "columns": columns})
     charts = trial_charts(turned, sweep.rows()[0])
     assert charts[0].label == "unseen accuracy %"
+
+
+def test_ticks_do_not_stand_on_each_other() -> None:
+    assert apart([5, 10, 15, 20, 25, 30, 35, 40, 45, 46]) == [5, 10, 15, 20, 25, 30, 35, 40, 46]
+    assert apart([3.0]) == [3.0]
 
 
 def test_show_writes_curves_and_a_contact_sheet(out: Path, tmp_path: Path, sweep: Sweep) -> None:
