@@ -21,7 +21,10 @@ TASKS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
         ["epochs=2", "batch_size=8", "precision=float32"],
     ),
     "captioning": (
-        [{"method": "greedy"}, {"method": "top_k", "top_k": 5, "temperature": 0.7}],
+        [
+            {"decoding": "greedy", "top_k": None, "temperature": None},
+            {"decoding": "sample", "top_k": 5, "temperature": 0.7},
+        ],
         ["num_images=16"],
     ),
     "diffusion": (
