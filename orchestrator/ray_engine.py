@@ -30,7 +30,7 @@ from ray.exceptions import AuthenticationError
 
 from orchestrator.autoscaling import at_its_largest
 from orchestrator.engine import Event, Failure, Pack, Work, device_bytes
-from orchestrator.placement import STAGE_SHARE, Node, place
+from orchestrator.placement import STAGE_SHARE, Node, place, room
 from orchestrator.ray_stages import RayStages
 from orchestrator.ray_workers import Board, PackTrainable
 from orchestrator.stages import needed_stages
@@ -38,6 +38,7 @@ from tasks.contract import RequestError, Stage, SweepError
 
 MAX_LOST_WORKERS = 3  # times that a pack is tried again after its worker died
 MAX_BROKEN_STARTS = 10  # slots in a row that die before they have told anything
+HALT_SECONDS = 1.0  # between two looks at whether to go on waiting for a GPU
 BOARD_SECONDS = 5.0  # between two looks at whether the board still knows what it was given
 
 
@@ -214,12 +215,18 @@ def alive_nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]
 
 
-def _slot_bytes(on_gpu: bool, nodes: Sequence[Node], num_slots: int) -> int | None:
+def _slot_bytes(
+    on_gpu: bool, nodes: Sequence[Node], num_slots: int, halt: Callable[[], bool]
+) -> int | None:
     """Memory of a slot: of its share of a GPU, or of main memory. Waits for the first GPU."""
     if not on_gpu:
         return int(sum(n.get("memory", 0) for n in nodes if n.get("CPU")) / num_slots) or None
     measure: Any = ray.remote(num_cpus=0, num_gpus=0.01)(device_bytes)
-    found: int | None = ray.get(measure.remote())
+    measured = measure.remote()
+    while not ray.wait([measured], timeout=HALT_SECONDS)[0]:
+        if halt():
+            return None
+    found: int | None = ray.get(measured)
     slots_a_gpu = num_slots / sum(node.get("GPU", 0) for node in nodes)
     return None if found is None else int(found / max(1.0, slots_a_gpu))
 
@@ -272,11 +279,16 @@ class RayEngine:
         self._address, self._cpus_per_trial = address, cpus_per_trial
         self._gpus_per_trial = gpus_per_trial
 
-    def start(self, max_packs: int | None, say: Callable[[str], None]) -> None:
+    def start(
+        self, max_packs: int | None, wait_for_nodes: Callable[[str], None], halt: Callable[[], bool]
+    ) -> None:
         """Connect, or start Ray here; then ``num_slots`` is known."""
         connect(self._address)
         alive = alive_nodes()
-        nodes = at_its_largest(alive, ray.util.get_node_ip_address())
+        there: list[Node] = [node["Resources"] for node in alive]
+        nodes = there
+        if self._address:  # a Ray of this machine alone has no autoscaler
+            nodes = at_its_largest(alive, ray.util.get_node_ip_address())
         found = place(
             nodes,
             max_packs=max_packs,
@@ -284,12 +296,12 @@ class RayEngine:
             gpus_per_trial=self._gpus_per_trial,
         )
         self.num_slots, self._cpus, self._gpus = found.num_slots, found.cpus, found.gpus
-        if len(nodes) > len(alive):
-            say(
+        if room(there, self._cpus, self._gpus) < self.num_slots:
+            wait_for_nodes(
                 f"The cluster has {len(alive)} of up to {len(nodes)} machines and starts what is "
                 "needed, which takes minutes; `ray status` tells how far it is."
             )
-        self.slot_bytes = _slot_bytes(bool(self._gpus), nodes, self.num_slots)
+        self.slot_bytes = _slot_bytes(bool(self._gpus), nodes, self.num_slots, halt)
 
     def run(self, work: Work) -> None:
         """Work until nothing is left, or until halted."""

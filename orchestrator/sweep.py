@@ -396,7 +396,8 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
             view.phase(f"starting {plan.request.engine}")
             try:
                 searches = plan.space.search is not None
-                engine.start(None if searches else most_packs(plan.task, todo), view.say)
+                most = None if searches else most_packs(plan.task, todo)
+                engine.start(most, view.wait_for_nodes, run.budget)
                 view.phase("waiting for the first shared stages")
                 coordinator = Coordinator(
                     task=plan.task,
