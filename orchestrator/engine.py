@@ -93,10 +93,13 @@ class Engine(Protocol):
     num_slots: int  # packs that run at a time; known after ``start``
     slot_bytes: int | None  # memory of a slot's device, if that is known; likewise
 
-    def start(self, max_packs: int | None, say: Callable[[str], None]) -> None:
+    def start(
+        self, max_packs: int | None, wait_for_nodes: Callable[[str], None], halt: Callable[[], bool]
+    ) -> None:
         """Bring up what the engine runs on; at most so many packs can run side by side.
 
-        ``say`` tells the user what takes long.
+        ``wait_for_nodes`` takes a line for the user if machines have yet to be started; ``halt``
+        tells whether to give up waiting for them.
         """
         ...
 

@@ -69,6 +69,7 @@ class SweepView:
         self._best: tuple[float, Trial] | None = None
         self._num_stages, self._stages_done, self._last_stage = num_stages, 0, ""
         self._phase = "starting"
+        self._nodes_to_come = False
         self._live = (
             Live(self, console=console, refresh_per_second=4, transient=True)
             if console.is_terminal
@@ -93,6 +94,11 @@ class SweepView:
         """What is being waited for before the first pack."""
         self._phase = text
 
+    def wait_for_nodes(self, line: str) -> None:
+        """Machines have yet to be started: so it stays until a trial has made a step."""
+        self._nodes_to_come = True
+        self.say(line)
+
     # --- coordinator.View -------------------------------------------------------------------------
 
     def pack_started(self, pack: Pack) -> None:
@@ -102,7 +108,7 @@ class SweepView:
     def stepped(self, trial: Trial, timed: TimedStep) -> None:
         """A trial made a step."""
         self._running[trial.id] = (trial, timed)
-        self._phase = ""
+        self._phase, self._nodes_to_come = "", False
         if self._live is None and time.monotonic() - self._said > QUIET_SECONDS:
             at = _step_text(timed, self._task)
             self.say(f"[{self._clock()}] {describe(trial, self._varying)}  {at}")
@@ -161,7 +167,9 @@ class SweepView:
             Text(f"{self._clock()}{self._left()}", style="dim"),
         )
         parts: list[RenderableType] = [head]
-        if self._phase and not self._computing():
+        if self._nodes_to_come:
+            parts.append(Text("waiting for nodes", style="dim"))
+        elif self._phase and not self._computing():
             parts.append(Text(self._phase, style="dim"))
         if self._num_stages and self._stages_done < self._num_stages:
             done = f"shared stages {self._stages_done}/{self._num_stages}"

@@ -18,7 +18,9 @@ class LocalEngine:
     num_slots = 1
     slot_bytes: int | None = None
 
-    def start(self, max_packs: int | None, say: Callable[[str], None]) -> None:
+    def start(
+        self, max_packs: int | None, wait_for_nodes: Callable[[str], None], halt: Callable[[], bool]
+    ) -> None:
         """Nothing to bring up but the allocator's habits."""
         keep_freed_memory()
         self.slot_bytes = device_bytes()

@@ -33,7 +33,7 @@ def place(
         RequestError: if no node has room for one.
     """
     gpus = gpus_per_trial if any(node.get("GPU") for node in nodes) else 0.0
-    slots = _room(nodes, cpus_per_trial or 1, gpus)
+    slots = room(nodes, cpus_per_trial or 1, gpus)
     if slots < 1:
         sizes = {f"{node.get('CPU', 0):g} and {node.get('GPU', 0):g}" for node in nodes}
         raise RequestError(
@@ -45,17 +45,17 @@ def place(
         slots = max(1, min(slots, max_packs))
     cpus = cpus_per_trial or 1
     if cpus_per_trial is None:
-        while _room(nodes, cpus + 1, gpus) >= slots:
+        while room(nodes, cpus + 1, gpus) >= slots:
             cpus += 1
     return Placement(num_slots=slots, cpus=cpus, gpus=gpus)
 
 
-def _room(nodes: Sequence[Node], cpus: int, gpus: float) -> int:
+def room(nodes: Sequence[Node], cpus: int, gpus: float) -> int:
     """Slots of that size that find room: each lies on one node, its share on one GPU."""
-    room = 0
+    total = 0
     for node in nodes:
         slots = int(node.get("CPU", 0) // cpus)
         if gpus:
             slots = min(slots, int(node.get("GPU", 0)) * int(1 / gpus + 1e-9))
-        room += slots
-    return room
+        total += slots
+    return total

@@ -31,7 +31,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from orchestrator.address import check_address, check_reachable
 from orchestrator.autoscaling import at_its_largest
 from orchestrator.engine import Work, device_bytes
-from orchestrator.placement import STAGE_SHARE, Node, place
+from orchestrator.placement import STAGE_SHARE, Node, place, room
 from orchestrator.ray_bridge import Bridge, Feeding, Halting
 from orchestrator.ray_patches import count_memory_kills_as_lost
 from orchestrator.ray_stages import RayStages
@@ -39,6 +39,7 @@ from orchestrator.ray_workers import Board, PackTrainable, content_of
 from results.roots import redact
 from tasks.contract import RequestError
 
+HALT_SECONDS = 1.0  # between two looks at whether to go on waiting for a GPU
 BLIND_SECONDS = 30.0  # to wait for a node to say what it sees
 
 
@@ -47,12 +48,18 @@ def alive_nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]
 
 
-def _slot_bytes(on_gpu: bool, nodes: Sequence[Node], num_slots: int) -> int | None:
+def _slot_bytes(
+    on_gpu: bool, nodes: Sequence[Node], num_slots: int, halt: Callable[[], bool]
+) -> int | None:
     """Memory of a slot: of its share of a GPU, or of main memory. Waits for the first GPU."""
     if not on_gpu:
         return int(sum(n.get("memory", 0) for n in nodes if n.get("CPU")) / num_slots) or None
     measure: Any = ray.remote(num_cpus=0, num_gpus=0.01)(device_bytes)
-    found: int | None = ray.get(measure.remote())
+    measured = measure.remote()
+    while not ray.wait([measured], timeout=HALT_SECONDS)[0]:
+        if halt():
+            return None
+    found: int | None = ray.get(measured)
     slots_a_gpu = num_slots / sum(node.get("GPU", 0) for node in nodes)
     return None if found is None else int(found / max(1.0, slots_a_gpu))
 
@@ -105,11 +112,16 @@ class RayEngine:
         self._address, self._cpus_per_trial = address, cpus_per_trial
         self._gpus_per_trial = gpus_per_trial
 
-    def start(self, max_packs: int | None, say: Callable[[str], None]) -> None:
+    def start(
+        self, max_packs: int | None, wait_for_nodes: Callable[[str], None], halt: Callable[[], bool]
+    ) -> None:
         """Connect, or start Ray here; then ``num_slots`` is known."""
         connect(self._address)
         alive = alive_nodes()
-        nodes = at_its_largest(alive, ray.util.get_node_ip_address())
+        there: list[Node] = [node["Resources"] for node in alive]
+        nodes = there
+        if self._address:  # a Ray of this machine alone has no autoscaler
+            nodes = at_its_largest(alive, ray.util.get_node_ip_address())
         found = place(
             nodes,
             max_packs=max_packs,
@@ -117,12 +129,12 @@ class RayEngine:
             gpus_per_trial=self._gpus_per_trial,
         )
         self.num_slots, self._cpus, self._gpus = found.num_slots, found.cpus, found.gpus
-        if len(nodes) > len(alive):
-            say(
+        if room(there, self._cpus, self._gpus) < self.num_slots:
+            wait_for_nodes(
                 f"The cluster has {len(alive)} of up to {len(nodes)} machines and starts what is "
                 "needed, which takes minutes; `ray status` tells how far it is."
             )
-        self.slot_bytes = _slot_bytes(bool(self._gpus), nodes, self.num_slots)
+        self.slot_bytes = _slot_bytes(bool(self._gpus), nodes, self.num_slots, halt)
 
     def num_blind_nodes(self, path: str) -> int:
         """Asked of each node itself: one path may lie on two disks."""

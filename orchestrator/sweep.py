@@ -418,7 +418,8 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
             view.phase(f"starting {plan.request.engine}")
             try:
                 searches = plan.space.search is not None
-                engine.start(None if searches else most_packs(plan.task, todo), view.say)
+                most_side_by_side = None if searches else most_packs(plan.task, todo)
+                engine.start(most_side_by_side, view.wait_for_nodes, run.budget)
                 _tell_blind(run, engine, view)
                 view.phase("waiting for the first shared stages")
                 coordinator = Coordinator(

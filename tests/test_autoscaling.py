@@ -5,6 +5,8 @@ The autoscaler is Ray's own, of the kind that starts its machines as processes h
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -18,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from orchestrator.autoscaling import at_its_largest
+from orchestrator.live import SweepView
 
 ROOT = Path(__file__).parents[1]
 PLUGIN = ROOT / "tests" / "plugin"
@@ -94,7 +98,7 @@ class Cluster:
                 "use_node_id_as_ip": True,
             },
             upscaling_speed=1.0,
-            idle_timeout_minutes=5,
+            idle_timeout_minutes=0.1,
             auth={},
             file_mounts={},
             cluster_synced_files=[],
@@ -112,10 +116,12 @@ class Cluster:
             },
         )
         assert config["available_node_types"]["worker"]["min_workers"] == 0
+        # Its own copy, so that a test can promise machines in the other that never come.
+        (home / "autoscaling.json").write_text(json.dumps(config))
         command = [str(Path(sys.executable).parent / "ray"), "start", "--head", "--block"]
         command += ["--num-cpus=0", "--num-gpus=0", f"--port={self.port}"]
         command += ["--node-ip-address=127.0.0.1", "--include-dashboard=false"]
-        command += [f"--autoscaling-config={home}/ray_bootstrap_config.yaml"]
+        command += [f"--autoscaling-config={home}/autoscaling.json"]
         command += [f"--temp-dir={temporary}", "--object-store-memory=100000000"]
         # The workers' interpreter finds the test's task, as a pip install would let it.
         path = os.pathsep.join([str(PLUGIN), str(ROOT)])
@@ -135,6 +141,23 @@ class Cluster:
             self.process = subprocess.Popen(
                 command, env=started, cwd=home, stdout=log, stderr=log, start_new_session=True
             )
+
+    def wait_until_up(self) -> None:
+        """Until the head's port answers."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.5)
+
+    def num_machines(self) -> int:
+        """The head and the workers that there are."""
+        names = []
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                names.append(Path(f"/proc/{pid}/comm").read_text().strip())
+        return names.count("raylet")
 
     def processes(self) -> list[int]:
         """Those of this cluster, known by its temporary folder."""
@@ -172,26 +195,111 @@ def cluster(request: Any, tmp_path: Path) -> Iterator[Cluster]:
         made.stop()
 
 
-def test_a_sweep_on_a_head_without_cpus_has_the_autoscaler_start_workers(
+def sweep(
+    environment: dict[str, str], folder: Path, *args: str
+) -> subprocess.CompletedProcess[str]:
+    """Six trials of the fragile task, two steps a second."""
+    (folder / "notes").mkdir()
+    (folder / "space.py").write_text("GRID = {'level': list(range(6))}\n")
+    command = [sys.executable, "-m", "orchestrator", "sweep", "fragile", "--name", "s"]
+    command += ["--space", str(folder / "space.py"), "--out", str(folder / "out")]
+    command += [f"--set=notes={folder / 'notes'}", "--set=seconds=0.5", *args]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400
+    )
+
+
+def test_a_sweep_has_the_autoscaler_start_workers_which_go_when_idle(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    (tmp_path / "notes").mkdir()
-    (tmp_path / "space.py").write_text("GRID = {'level': list(range(6))}\n")
-    command = [sys.executable, "-m", "orchestrator", "sweep", "fragile", "--name", "s"]
-    command += ["--space", str(tmp_path / "space.py"), "--out", str(tmp_path / "out")]
-    command += [f"--set=notes={tmp_path / 'notes'}"]
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:  # the head is up when its port answers
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", cluster.port)) == 0:
-                break
-        time.sleep(0.5)
-    done = subprocess.run(
-        command, cwd=ROOT, env=cluster.environment, capture_output=True, text=True, timeout=400
-    )
+    cluster.wait_until_up()
+    done = sweep(cluster.environment, tmp_path)
     log = (tmp_path / "home" / "head.log").read_text()
     assert done.returncode == 0, done.stdout + done.stderr + log
     assert "1 of up to 3 machines" in done.stdout
+    deadline = time.monotonic() + 120
+    while cluster.num_machines() > 1:
+        assert time.monotonic() < deadline, "idle workers stay"
+        time.sleep(1)
+
+
+@pytest.mark.parametrize("cluster", ["v2"], indirect=True)
+def test_slots_that_never_find_a_machine_do_not_keep_a_sweep_from_ending(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    cluster.wait_until_up()
+    promise(tmp_path / "home", {"CPU": 2}, 8)  # 6 slots, of which 2 find a machine
+    done = sweep(cluster.environment, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 of up to 9 machines" in done.stdout
+    assert "6/6 finished" in done.stdout
+
+
+@pytest.mark.parametrize("cluster", ["v2"], indirect=True)
+def test_what_no_machine_offers_is_refused_and_what_never_comes_is_not_waited_for_forever(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    cluster.wait_until_up()
+    (tmp_path / "first").mkdir()
+    done = sweep(cluster.environment, tmp_path / "first", "--cpus-per-trial=64")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.startswith("error: no slot fits")
+    assert len(done.stderr.strip().splitlines()) == 1
+    promise(tmp_path / "home", {"CPU": 2, "GPU": 1}, 2)
+    (tmp_path / "second").mkdir()
+    done = sweep(cluster.environment, tmp_path / "second", "--budget=20s")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "The budget is spent" in done.stderr
+
+
+def promise(home: Path, resources: dict[str, int], number: int) -> None:
+    """So many machines of that size in the file that a sweep reads."""
+    path = home / "ray_bootstrap_config.yaml"
+    config = json.loads(path.read_text())
+    config["max_workers"] = number
+    config["available_node_types"]["worker"] |= {"resources": resources, "max_workers": number}
+    path.write_text(json.dumps(config))
+
+
+def test_a_ray_of_this_machine_alone_counts_on_no_others(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    bootstrap(home)  # the head of a cluster, on which one sweeps without it
+    path = os.pathsep.join([str(PLUGIN), str(ROOT)])
+    done = sweep({**os.environ, "HOME": str(home), "PYTHONPATH": path}, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "machines" not in done.stdout
+
+
+def test_the_panel_says_that_nodes_are_waited_for_until_a_trial_has_made_a_step() -> None:
+    from orchestrator.checkpoints import TimedStep
+    from orchestrator.discovery import load_task
+    from tasks.contract import Step, Trial
+
+    task = load_task("retrieval")
+    source = task.resolve(task.default_model, task.default_data)
+    trial = Trial(
+        task=task.name,
+        version=task.version,
+        params=task.Params(),
+        seed=0,
+        model=source[0],
+        data=source[1],
+    )
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    view = SweepView(console, task, total=lambda: 1, varying=[], num_stages=1)
+    view.wait_for_nodes("they take minutes")
+    view.stage_done("encoding", 1.0)
+
+    def panel() -> str:
+        with console.capture() as shown:
+            console.print(view)
+        return shown.get()
+
+    assert "waiting for nodes" in panel()
+    step = Step(at=1, metrics={task.metric.name: 0.5}, done=False)
+    view.stepped(trial, TimedStep(step=step, seconds=1.0))
+    assert "waiting for nodes" not in panel()
 
 
 def test_a_ray_clients_address_is_refused_with_what_to_do_instead(tmp_path: Path) -> None:

@@ -195,7 +195,9 @@ def test_ray_down_stops_the_head_and_ray_stop_the_worker(cluster: Cluster) -> No
     wait_for(lambda: not processes_of_ray(cluster.head))
     # `ray down` leaves the workers of such a cluster alone; the file says what to do.
     assert processes_of_ray(cluster.worker)
-    cluster.worker.run("bash --login -ic 'ray stop'")
+    key = f"-i {cluster.desk.folder.parent}/key -o StrictHostKeyChecking=no"
+    there = f"researcher@{cluster.worker.address}"
+    cluster.desk.run(f"""ssh -tt {key} {there} bash -ic "'ray stop'" """)
     wait_for(lambda: not processes_of_ray(cluster.worker))
 
 
