@@ -1,20 +1,20 @@
-"""32 trainings of retrieval heads over frozen encoders on real photos, beside Ray Tune scripts.
+"""32 trainings of retrieval heads over frozen encoders on real photos, beside scripts for others.
 
 ``python -m benchmarks heads DIR``. DIR holds Flickr8k photos in Karpathy's layout. Every side is a
-process timed from its start to its end; sides take turns.
+process timed from its start to its end; sides take turns. The others are Ray Tune and, where it is
+installed, Syne Tune.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.encoders import model_name
-from benchmarks.processes import run, spread, sweep
+from benchmarks.processes import has_syne_tune, peer, printed, spread, sweep
 
 if TYPE_CHECKING:
     from tasks.contract import Trial
@@ -50,6 +50,11 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
     photos = str(Path(options.photos).resolve())
+    peers = {"distinct": ("heads", "distinct"), "expert": ("heads", "expert")}
+    naive = {"naive": "heads"}
+    if has_syne_tune():
+        peers["Syne Tune expert"] = ("syne_heads", "expert")
+        naive["Syne Tune naive"] = "syne_heads"
     seconds: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -62,23 +67,30 @@ def main() -> None:
                     kept = ("--cache", str(root / f"cache-{engine}-{turn}"))
                     done = sweep("retrieval", root / "out", *data, *kept, "--engine", engine)
                     seconds.setdefault(f"ours, {engine}, {state}", []).append(done.seconds)
-            for peer in ("distinct", "expert"):
-                done = run([sys.executable, "-m", "benchmarks.peers.heads", peer, photos, model])
-                seconds.setdefault(peer, []).append(done.seconds)
-        done = run([sys.executable, "-m", "benchmarks.peers.heads", "naive", photos, model])
-    line = next(line for line in done.output.splitlines() if line.startswith("RESULT"))
-    naive = float(line.split()[1])
+            for name, (module, kind) in peers.items():
+                done = peer(module, kind, photos, model)
+                seconds.setdefault(name, []).append(done.seconds)
+        worked_out = {
+            name: printed(peer(module, "naive", photos, model)) for name, module in naive.items()
+        }
+    report(seconds, worked_out)
+
+
+def report(seconds: dict[str, list[float]], worked_out: dict[str, float]) -> None:
+    """Print the times, and their ratios turn by turn."""
     for name, times in seconds.items():
         print(f"{name:20} {spread(times, '.1f')} s")
-    print(f"{'naive':20} {naive:.0f} s, worked out from two of 32 trials")
+    for name, time in worked_out.items():
+        print(f"{name:20} {time:.0f} s, worked out from two of 32 trials")
     for engine in ("ray", "local"):
         cold, kept = (seconds[f"ours, {engine}, {state}"] for state in ("cold", "kept"))
-        for name, other, own in (
-            ("expert / cold", seconds["expert"], cold),
-            ("expert / kept features", seconds["expert"], kept),
-            ("cold / distinct work", cold, seconds["distinct"]),
-            ("naive / cold", [naive] * len(cold), cold),
-        ):
+        pairs = [("cold / distinct work", cold, seconds["distinct"])]
+        for name in [name for name in seconds if name.endswith("expert")]:
+            pairs.append((f"{name} / cold", seconds[name], cold))
+            pairs.append((f"{name} / kept features", seconds[name], kept))
+        for name, time in worked_out.items():
+            pairs.append((f"{name} / cold", [time] * len(cold), cold))
+        for name, other, own in pairs:
             ratios = [a / b for a, b in zip(other, own, strict=True)]
             print(f"{engine}: {name} {spread(ratios)}")
 

@@ -1,4 +1,4 @@
-"""What the orchestrator itself costs: trials that do nothing, beside stock Tune and Optuna alone.
+"""What the orchestrator costs: trials that do nothing, beside Tune, Syne Tune and Optuna alone.
 
 ``python -m benchmarks overhead``. Marginal cost is from the first to the last result, a trial.
 """
@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.processes import ROOT, Finished, ends, run, spread, sweep
+from benchmarks.processes import Finished, ends, has_syne_tune, peer, printed, spread, sweep
 
 
 def marginal(out: Path, number: int, *options: str) -> tuple[float, Finished]:
@@ -52,19 +50,17 @@ def optuna_alone(number: int, sampler: str) -> float:
     return 1000 * (time.perf_counter() - began) / number
 
 
-def tune_alone(kind: str, number: int) -> float:
-    """Milliseconds a trial of stock Tune."""
-    done = run([sys.executable, "-m", "benchmarks.peers.tune_noop", kind, str(number)])
-    line = next(line for line in done.output.splitlines() if line.startswith("RESULT"))
-    return float(line.split()[1])
-
-
-def syne_tune(environment: str, number: int) -> float:
-    """Milliseconds a trial of Syne Tune's local backend, installed in an environment of its own."""
-    script = str(ROOT / "benchmarks" / "peers" / "syne_noop.py")
-    done = run([f"{environment}/bin/python", "-W", "ignore", script, str(number)])
-    line = next(line for line in done.output.splitlines() if line.startswith("RESULT"))
-    return float(line.split()[1])
+def beside_syne_tune(out: Path, thousand: int, turns: int) -> None:
+    """Print Syne Tune's lines; dozens of its trials suffice, since each is a process."""
+    costs = [
+        (marginal(out, thousand)[0], printed(peer("syne_noop", "best", "36"))) for _ in range(turns)
+    ]
+    ours, theirs = zip(*costs, strict=True)
+    ratios = [b / a for a, b in costs]
+    print(f"{thousand} trials beside Syne Tune's local backend: ours {spread(ours)}")
+    print(f"  Syne Tune at its best {spread(theirs, '.0f')}: {spread(ratios, '.0f')} x")
+    default = printed(peer("syne_noop", "default", "24"))
+    print(f"  Syne Tune as its first page teaches {default:.0f}: {default / min(ours):.0f} x")
 
 
 def main() -> None:
@@ -72,7 +68,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="a tenth of the trials")
-    parser.add_argument("--syne", metavar="DIR", help="an environment that has syne-tune")
     options = parser.parse_args()
     scale = 10 if options.small else 1
     thousand = 1000 // scale
@@ -85,7 +80,7 @@ def main() -> None:
         for _ in range(options.turns):
             cost, small = marginal(out, thousand)
             ours.append(cost)
-            theirs.append(tune_alone("class", thousand))
+            theirs.append(printed(peer("tune_noop", "class", str(thousand))))
             more, large = marginal(out, 10 * thousand)
             grown.append(more / cost)
             memory.append(large.megabytes - small.megabytes)
@@ -93,19 +88,15 @@ def main() -> None:
             sampler: (search(out, 300 // scale, sampler), optuna_alone(300 // scale, sampler))
             for sampler in ("random", "tpe")
         }
-    function = tune_alone("function", 20)
+        if has_syne_tune():
+            beside_syne_tune(out, thousand, options.turns)
+    function = printed(peer("tune_noop", "function", "20"))
     ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
     print(f"{thousand} trials that do nothing, ms a trial: ours {spread(ours)}")
     print(f"  Tune at its best {spread(theirs, '.1f')}: {spread(ratios, '.1f')} x")
     print(f"  Tune with a function trainable {function:.0f}: {function / min(ours):.0f} x")
     print(f"{10 * thousand} trials: a trial costs {spread(grown)} x as much, driver memory")
     print(f"  {spread(memory, '.0f')} MB more")
-    if options.syne:
-        processes = [syne_tune(options.syne, 40 // min(scale, 2)) for _ in range(options.turns)]
-        factor = statistics.median(processes) / statistics.median(ours)
-        print(f"  Syne Tune's local backend {spread(processes, '.0f')}: {factor:.0f} x")
-    else:
-        print("  Syne Tune is left out: --syne DIR names an environment that has it")
     for sampler, (cost, alone) in searched.items():
         print(f"search with {sampler}: {cost:.1f} ms a trial; Optuna alone {alone:.1f} ms")
 

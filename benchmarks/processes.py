@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import statistics
 import subprocess
@@ -46,6 +47,25 @@ def run(command: Sequence[str], variables: Mapping[str, str] | None = None) -> F
         sys.exit(f"{' '.join(command)} ended with {status}:\n{output[-4000:]}")
     megabytes = usage.ru_maxrss / 1024
     return Finished(seconds=seconds, megabytes=megabytes, began=began, output=output)
+
+
+def peer(name: str, *arguments: str) -> Finished:
+    """A module of ``benchmarks.peers``."""
+    return run([sys.executable, "-m", f"benchmarks.peers.{name}", *arguments])
+
+
+def printed(done: Finished) -> float:
+    """The number that a peer printed."""
+    line = next(line for line in done.output.splitlines() if line.startswith("RESULT"))
+    return float(line.split()[1])
+
+
+def has_syne_tune() -> bool:
+    """Whether its peers can run; they are left out with a line where it is not installed."""
+    if importlib.util.find_spec("syne_tune"):
+        return True
+    print("without Syne Tune, which is not installed here: see benchmarks/README.md")
+    return False
 
 
 def sweep(task: str, out: Path, *options: str, name: str = "bench") -> Finished:

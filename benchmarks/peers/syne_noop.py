@@ -1,59 +1,55 @@
-"""Syne Tune's local backend on trials that do nothing; prints ms from first to last, a trial.
+"""Syne Tune's local backend on trials that do nothing; prints milliseconds a trial.
 
-DIR/bin/python benchmarks/peers/syne_noop.py 20     with syne-tune installed in the environment DIR
+python -m benchmarks.peers.syne_noop default 24      a Tuner as its first page makes one
+python -m benchmarks.peers.syne_noop best 48         polls often instead of every 5 s, never pickled
 
-As its documentation teaches: a script that reports through ``Reporter``, run as a process a trial,
-two at a time; with its pause between two looks at them cut from 5 s to 0.1 s.
+From the first to the last result that the tuner sees; each trial is a process.
 """
 
-import logging
+from __future__ import annotations
+
+import os
 import sys
 import tempfile
-import time
 from pathlib import Path
+from typing import Any
 
-SCRIPT = """\
-import argparse
-from syne_tune import Reporter
+WORKERS = 2
+BEST = {"sleep_time": 0.05, "save_tuner": False}
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--x", type=int)
-arguments, _ = parser.parse_known_args()  # the backend passes some of its own
-Reporter()(value=arguments.x)
-"""
+
+def results(script: str, scheduler: Any, number: int, **settings: Any) -> Any:
+    """What the trials of a script beside this file reported until ``number`` had finished."""
+    from syne_tune import StoppingCriterion, Tuner
+    from syne_tune.backend import LocalBackend
+    from syne_tune.results_callback import StoreResultsCallback
+
+    store = StoreResultsCallback()  # the default, in hand to read the times from
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["SYNETUNE_FOLDER"] = folder  # instead of ~/syne-tune
+        Tuner(
+            trial_backend=LocalBackend(entry_point=str(Path(__file__).with_name(script))),
+            scheduler=scheduler,
+            # It stops above the number, not at it.
+            stop_criterion=StoppingCriterion(max_num_trials_finished=number - 1),
+            n_workers=WORKERS,
+            callbacks=[store],
+            **settings,
+        ).run()
+    return store.dataframe()
 
 
 def main() -> None:
     """The command line."""
-    from syne_tune import StoppingCriterion, Tuner
-    from syne_tune.backend import LocalBackend
     from syne_tune.config_space import randint
     from syne_tune.optimizer.baselines import RandomSearch
-    from syne_tune.tuner_callback import TunerCallback
 
-    class Watch(TunerCallback):
-        def __init__(self) -> None:
-            self.times: list[float] = []
-
-        def on_trial_complete(self, trial: object, result: object) -> None:
-            self.times.append(time.perf_counter())
-
-    logging.getLogger().setLevel(logging.ERROR)
-    folder = Path(tempfile.mkdtemp())
-    (folder / "noop.py").write_text(SCRIPT)
-    watch = Watch()
-    Tuner(
-        trial_backend=LocalBackend(str(folder / "noop.py"), binary=sys.executable),
-        scheduler=RandomSearch({"x": randint(0, 10**6)}, metrics=["value"], random_seed=0),
-        stop_criterion=StoppingCriterion(max_num_trials_finished=int(sys.argv[1])),
-        n_workers=2,
-        sleep_time=0.1,
-        callbacks=[watch],
-        save_tuner=False,
-        trial_backend_path=str(folder / "trials"),
-    ).run()
-    cost = (watch.times[-1] - watch.times[0]) / (len(watch.times) - 1)
-    print(f"RESULT {1000 * cost:.3f}")
+    kind, number = sys.argv[1], int(sys.argv[2])
+    scheduler = RandomSearch({"x": randint(0, 10**6)}, metrics=["value"], random_seed=0)
+    settings = {"default": {}, "best": BEST}[kind]
+    times = sorted(results("syne_noop_trial.py", scheduler, number, **settings)["st_tuner_time"])
+    assert len(times) >= number
+    print(f"RESULT {1000 * (times[-1] - times[0]) / (len(times) - 1):.3f}")
 
 
 if __name__ == "__main__":
