@@ -16,8 +16,9 @@ from typing import Any
 import pyarrow.fs
 
 from orchestrator.coordinator import most_packs
+from orchestrator.discovery import load_task
 from orchestrator.findings import Finding
-from orchestrator.node_probe import is_cached, new_folders, probe, try_folder
+from orchestrator.node_probe import is_cached, is_offline, new_folders, probe, try_folder
 from orchestrator.quiet import chatter_to
 from orchestrator.requirements_check import check_requirements
 from orchestrator.sweep import Plan, Request, make_plan
@@ -42,6 +43,8 @@ def examine(task: str | None, request: Request) -> list[Finding]:
     Raises:
         RequestError: if what is asked for does not exist, such as a task of that name.
     """
+    if task is not None:
+        load_task(task)  # of that name there must be one
     findings = check_requirements()
     paths, hub = _sources(request.model, request.data)
     address = request.address or os.environ.get("RAY_ADDRESS")
@@ -90,26 +93,30 @@ def _check_sources(wanted: Wanted) -> tuple[list[Finding], Plan | None]:
         for name, value in (("model", wanted.request.model), ("data", wanted.request.data))
         if value
     )
-    if wanted.task is not None:
-        try:
-            plan = make_plan(wanted.request)
-        except RequestError as error:
-            if not given:
-                raise  # nothing of this machine: the request itself
-            return [Finding("wrong", "sources", str(error), "mend --model or --data")], None
-        names = f"model {plan.factory.model.name}, data {plan.factory.data.name}"
-        return [Finding("ok", "sources", names)], plan
-    findings = [
+    absent = [
         Finding("wrong", "sources", f"no such folder: {path}", "mend --model or --data")
         for path in wanted.paths
         if not os.path.exists(path)
     ]
-    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
-    for name in wanted.hub:
-        if not is_cached(name) and offline:
-            mend = "unset HF_HUB_OFFLINE, or copy the model here and name its folder"
-            findings.append(Finding("wrong", "sources", f"{name} is not in the cache", mend))
-    return findings or ([Finding("ok", "sources", given)] if given else []), None
+    absent += [_uncached(name) for name in wanted.hub if not is_cached(name)]
+    if absent or wanted.task is None:  # the task would download what is not cached
+        return absent or ([Finding("ok", "sources", given)] if given else []), None
+    try:
+        plan = make_plan(wanted.request)
+    except RequestError as error:
+        if not given:
+            raise  # nothing of this machine: the request itself
+        return [Finding("wrong", "sources", str(error), "mend --model or --data")], None
+    names = f"model {plan.factory.model.name}, data {plan.factory.data.name}"
+    return [Finding("ok", "sources", names)], plan
+
+
+def _uncached(name: str) -> Finding:
+    if is_offline():
+        mend = "unset HF_HUB_OFFLINE, or copy the model here and name its folder"
+        return Finding("wrong", "sources", f"{name} is not in the cache", mend)
+    mend = "a sweep downloads it first; if that must not be, name a folder"
+    return Finding("warning", "sources", f"{name} is not in the cache", mend)
 
 
 def _check_gpus(own: Any) -> list[Finding]:

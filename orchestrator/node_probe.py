@@ -33,7 +33,7 @@ def probe(*, salt: str, out: str, marker: str | None, paths: list[str], hub: lis
         "host": socket.gethostname(),
         "versions": versions(),
         "token": token_digest(salt),
-        "offline": os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"),
+        "offline": is_offline(),
         "gpus": (names := gpu_names()),
         "torch_gpus": torch_gpus() if names else 0,
         "out": try_folder(out, marker),
@@ -139,3 +139,8 @@ def is_cached(name: str) -> bool:
     except ImportError:
         return False
     return isinstance(try_to_load_from_cache(name, "config.json"), str)
+
+
+def is_offline() -> bool:
+    """Whether Hugging Face's libraries are told to download nothing."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")

@@ -83,8 +83,22 @@ def test_what_is_wrong_with_out_model_and_data(tmp_path: Path) -> None:
     env = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     found, _ = doctor(*args, cwd=tmp_path, status=1, env=env)
     assert "wrong sources some/model is not in the cache" in found["sources"]
+    found, _ = doctor("retrieval", *args, cwd=tmp_path, status=1, env=env | {"HF_HUB_OFFLINE": "0"})
+    assert "warning sources some/model is not in the cache" in found["sources"]
+    (tmp_path / "model").mkdir()
+    args[1] = "./model"
     found, _ = doctor("retrieval", *args, cwd=tmp_path, status=1, env=env)
-    assert "wrong sources no model 'some/model'" in found["sources"]
+    assert "it has no config.json" in found["sources"]
+
+
+def test_gpus_that_torch_does_not_see(tmp_path: Path) -> None:
+    # A GPU machine with the CPU build of torch, as far as any process can tell.
+    listing = tmp_path / "nvidia-smi"
+    listing.write_text("#!/bin/sh\necho NVIDIA H200\necho NVIDIA H200\n")
+    listing.chmod(0o755)
+    env = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "CUDA_VISIBLE_DEVICES": ""}
+    found, _ = doctor("--address", "127.0.0.1:9", cwd=tmp_path, status=1, env=env)
+    assert "wrong gpus nvidia-smi lists 2, torch sees 0" in found["gpus"]
 
 
 def test_an_unknown_task_is_a_wrong_request(tmp_path: Path) -> None:
