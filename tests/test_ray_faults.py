@@ -5,7 +5,9 @@ The task of ``tests/plugin`` leaves a note of all that it computes, so nothing i
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -241,3 +243,48 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     assert "Traceback" not in told
     with pytest.raises(StoreError):
         read_sweep(one.out, "fragile", "s")
+
+
+def test_killed_at_random_moments_the_totals_are_the_undisturbed_ones(
+    tmp_path: Path, undisturbed: dict[tuple[int, int, int], float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slots, stages, nodes and the driver, in turns, until each was killed a few times."""
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("PYTHONPATH", f"{PLUGIN}{os.pathsep}{ROOT}")
+    draw = random.Random(0)
+    killed: Counter[str] = Counter()
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    try:
+        nodes = [made.add_node(num_cpus=1) for _ in range(2)]
+        args = ("--address", made.address, "--set=steps=8", "--set=seconds=0.4")
+        args += ("--set=stage_seconds=2",)
+        one = Run(tmp_path, *args)
+        one.wait_for(lambda: bool(one.find("stage")))
+        os.kill(one.find("stage")[-1][1], signal.SIGKILL)
+        killed["stage"] += 1
+        for victim in ("slot", "driver", "slot", "node", "slot", "driver", "node", "slot"):
+            steps = len(one.find("step"))
+            one.wait_for(lambda steps=steps: len(one.find("step")) >= steps + 4)  # type: ignore[misc]
+            time.sleep(draw.random())
+            if victim == "slot":
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(one.find("step")[-1][1], signal.SIGKILL)
+            elif victim == "node":
+                made.remove_node(nodes.pop(0), allow_graceful=False)
+                nodes.append(made.add_node(num_cpus=1))
+            else:
+                one.process.kill()
+                one.process.wait()
+                one = Run(tmp_path, *args)
+            killed[victim] += 1
+        one.end(seconds=200)
+    finally:
+        made.shutdown()
+    assert killed == {"stage": 1, "slot": 4, "node": 2, "driver": 2}
+    rows = read_sweep(one.out, "fragile", "s").rows()
+    assert {row["status"] for row in rows} == {"finished"}
+    assert one.totals() == undisturbed
+    counted = Counter(what for what, _ in one.find("step"))
+    assert len(counted) == 12 * 8
+    assert sum(counted.values()) <= 12 * 8 + 8 * 12  # a kill costs at most the step under way
