@@ -9,6 +9,7 @@ import contextlib
 import os
 import random
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -265,7 +266,7 @@ def test_killed_at_random_moments_the_totals_are_the_undisturbed_ones(
         killed["stage"] += 1
         for victim in ("slot", "driver", "slot", "node", "slot", "driver", "node", "slot"):
             steps = len(one.find("step"))
-            one.wait_for(lambda steps=steps: len(one.find("step")) >= steps + 4)  # type: ignore[misc]
+            one.wait_for(lambda run=one, steps=steps: len(run.find("step")) >= steps + 4)  # type: ignore[misc]
             time.sleep(draw.random())
             if victim == "slot":
                 with contextlib.suppress(ProcessLookupError):
