@@ -35,9 +35,9 @@ TASKS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
         ],
     ),
 }
-#: Sums in another order move the last bits; training carries them on. Accuracies and BLEU are
-#: counts: they agree unless a step lies at a tie, which none of these do.
-TOLERANCE = 1e-3
+#: With as many threads a slot, sums are made in one order. (With other numbers of threads their last
+#: bits differ, training carries that on, and a picture at the edge may count otherwise.)
+TOLERANCE = 1e-6
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, d
             command += [f"--space={folder / 'space.py'}"]
         if task != "diffusion":
             command += [f"--data=folder:{data}"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         found = read_sweep(str(folder / "out"), task, "s").rows()
@@ -103,7 +103,7 @@ def test_on_a_cluster_by_one_worker_or_two(
     once: tuple[str, dict[str, Any]], sweep: Any, cluster: str, workers: int
 ) -> None:
     task, first = once
-    share = (f"--cpus-per-trial={2 // workers}", f"--gpus-per-trial={1 / workers}")
+    share = ("--cpus-per-trial=1", f"--gpus-per-trial={1 / workers}")  # of the cluster's one GPU
     rows = TASKS[task][0][:: 1 if workers == 1 else -1]
     assert_same(sweep(task, rows, "--address", cluster, *share), first)
 

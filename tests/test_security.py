@@ -49,6 +49,8 @@ def bomb(mark: Path) -> bytes:
 
 # --- what the sources call ------------------------------------------------------------------------
 
+#: How `doctor` has Ray send its questions to a node whose checkout may be another: it loads nothing.
+SENT_BY_VALUE = {"orchestrator/doctor_ray.py": ["ray.cloudpickle"]}
 LOADERS = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
 
 
@@ -82,7 +84,7 @@ def test_no_source_loads_pickles_or_runs_what_it_reads() -> None:
         for file in (ROOT / room).rglob("*.py")
     }
     assert len(found) > 80
-    assert {file: names for file, names in found.items() if names} == {}
+    assert {file: names for file, names in found.items() if names} == SENT_BY_VALUE
 
 
 def test_the_scan_finds_each_of_them(tmp_path: Path) -> None:
