@@ -35,7 +35,7 @@ TASKS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
         ],
     ),
 }
-#: With as many threads a slot, sums are made in one order. (With other numbers of threads their last
+#: With as many threads a slot, sums are made in one order. (With other numbers of threads the last
 #: bits differ, training carries that on, and a picture at the edge may count otherwise.)
 TOLERANCE = 1e-6
 

@@ -49,7 +49,7 @@ def bomb(mark: Path) -> bytes:
 
 # --- what the sources call ------------------------------------------------------------------------
 
-#: How `doctor` has Ray send its questions to a node whose checkout may be another: it loads nothing.
+#: How `doctor` has Ray send its questions to a node whose checkout may differ: it loads nothing.
 SENT_BY_VALUE = {"orchestrator/doctor_ray.py": ["ray.cloudpickle"]}
 LOADERS = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
 
