@@ -17,6 +17,7 @@ from orchestrator import discovery
 from tasks.contract import RequestError, SweepError
 
 if TYPE_CHECKING:
+    from orchestrator.placement import Gpus
     from results.reading import Sweep
 
 INTERRUPTED = "interrupted; the same command goes on from the last checkpoints"
@@ -117,7 +118,9 @@ def sweep(
     cpus_per_trial: Annotated[
         int | None, typer.Option(help="CPU cores of a slot; an equal share else.")
     ] = None,
-    gpus_per_trial: Annotated[float, typer.Option(help="GPUs of a slot; fractions share.")] = 1.0,
+    gpus_per_trial: Annotated[
+        str, typer.Option(help="GPUs of a slot: 1, a fraction, or auto: by what a trial uses.")
+    ] = "1",
     name: Annotated[str | None, typer.Option(help="The sweep's name; the space's else.")] = None,
     out: Annotated[str, typer.Option(help="Where results go: a folder or a URI.")] = "runs",
     cache: Annotated[
@@ -161,7 +164,7 @@ def sweep(
                 data=data,
                 settings=tuple(set_ or ()),
                 cpus_per_trial=cpus_per_trial,
-                gpus_per_trial=gpus_per_trial,
+                gpus_per_trial=parse_gpus(gpus_per_trial),
                 name=name,
                 out=out,
                 cache=cache,
@@ -197,6 +200,16 @@ def parse_budget(text: str | None) -> tuple[float | None, int | None]:
     if int(match[1]) == 0:
         raise RequestError(f"--budget must be at least 1 trial, but is {text!r}")
     return None, int(match[1])
+
+
+def parse_gpus(text: str) -> Gpus:
+    """A number, or auto."""
+    if text.strip() == "auto":
+        return "auto"
+    try:
+        return float(text)
+    except ValueError:
+        raise RequestError(f"--gpus-per-trial takes a number or auto, but got {text!r}") from None
 
 
 def parse_duration(option: str, text: str | None, others: str = "") -> float | None:
@@ -359,7 +372,9 @@ def doctor(
     out: Annotated[str, typer.Option(help="Where results are to go: a folder or a URI.")] = "runs",
     model: Annotated[str | None, typer.Option(help="Hugging Face id or folder.")] = None,
     data: Annotated[str | None, typer.Option(help="The data set.")] = None,
-    gpus_per_trial: Annotated[float, typer.Option(help="GPUs of a slot; fractions share.")] = 1.0,
+    gpus_per_trial: Annotated[
+        str, typer.Option(help="GPUs of a slot: 1, a fraction, or auto: by what a trial uses.")
+    ] = "1",
     cpus_per_trial: Annotated[
         int | None, typer.Option(help="CPU cores of a slot; an equal share else.")
     ] = None,
@@ -375,7 +390,7 @@ def doctor(
         out=out,
         model=model,
         data=data,
-        gpus_per_trial=gpus_per_trial,
+        gpus_per_trial=parse_gpus(gpus_per_trial),
         cpus_per_trial=cpus_per_trial,
     )
     findings = examine(task, request)

@@ -8,19 +8,20 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from orchestrator.checkpoints import Checkpoints, TimedStep
 from orchestrator.engine import Event, Failure, Pack, group_by_key
+from orchestrator.measure import Usage
+from orchestrator.placement import MEMORY_SHARE
 from orchestrator.proposers import Proposer
 from orchestrator.stages import StageCache
 from results.store import SweepStore, TrialResult
 from tasks.contract import Stage, Task, Trial
 
-MEMORY_SHARE = 0.8  # of a slot's memory that members may fill; the rest is for what they share
 MAX_PACK = 32  # members; a pack is a unit of retry too, so it should not be the whole sweep
 
 
@@ -41,6 +42,10 @@ class View(Protocol):
 
     def stage_done(self, label: str, seconds: float | None) -> None:
         """A stage was computed, or read from the cache."""
+        ...
+
+    def say(self, line: str) -> None:
+        """A line for the user."""
         ...
 
 
@@ -77,10 +82,12 @@ class Coordinator:
         cache: StageCache | None = None,
         slot_bytes: int | None = None,
         deadline: float | None = None,
+        full_packs: int | None = None,
         finished_before: frozenset[str] = frozenset(),
         halt: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.deadline, self._finished_before = deadline, finished_before
+        self.deadline, self.full_packs = deadline, full_packs
+        self._finished_before = finished_before
         self.task, self.checkpoints, self.prunes = task, checkpoints, proposer.prunes
         self.tally = Tally()
         self.stages: dict[str, dict[str, Any]] = {}
@@ -90,6 +97,8 @@ class Coordinator:
         self._active: dict[str, _Active] = {}
         self._ready: deque[tuple[Trial, ...]] = deque()
         self._num_packs = 0
+        self._first: list[Trial] = []  # proposed to be measured, and not yet in a pack
+        self._shared_bytes, self._own_share = 0, 1.0  # of a pack; of the task's estimate
 
     # --- packs ------------------------------------------------------------------------------------
 
@@ -101,49 +110,84 @@ class Coordinator:
             self._ready.extend(self._form_packs())
         if not self._ready:
             return None
+        pack = self._start(self._ready.popleft())
+        self._view.pack_started(pack)
+        return pack
+
+    def _start(self, trials: tuple[Trial, ...]) -> Pack:
         self._num_packs += 1
-        pack = Pack(id=self._num_packs, trials=self._ready.popleft())
+        pack = Pack(id=self._num_packs, trials=trials)
         now = datetime.now(UTC)
         for trial in pack.trials:
             self._active[trial.id] = _Active(trial=trial, started=now)
             for stage in self.task.stages(trial):
                 self._stage(stage)["uses"] += 1
-        self._view.pack_started(pack)
         return pack
 
-    def split(self, pack: Pack) -> list[Pack]:
-        """Each member that has not ended as a pack of its own: one of them kills its workers."""
+    def split(self, pack: Pack, among: Collection[str] | None = None) -> list[Pack]:
+        """Each member (of these ids) that has not ended as a pack of its own."""
         packs = []
         for trial in pack.trials:
-            if trial.id in self._active:
+            if trial.id in self._active and (among is None or trial.id in among):
                 self._num_packs += 1
                 packs.append(Pack(id=self._num_packs, trials=(trial,)))
         return packs
 
+    def _propose(self) -> list[Trial]:
+        return self._proposer.propose(1 if self._proposer.prunes else MAX_PACK * self._num_slots)
+
     def _form_packs(self) -> list[tuple[Trial, ...]]:
-        limit = 1 if self._proposer.prunes else MAX_PACK * self._num_slots
+        proposed = self._first or self._propose()
+        self._first = []
         packs: list[tuple[Trial, ...]] = []
         whole = _kept_whole(self.task)
-        for group in group_by_key(self.task, self._proposer.propose(limit)).values():
+        for group in group_by_key(self.task, proposed).values():
             size = MAX_PACK if whole else min(MAX_PACK, math.ceil(len(group) / self._num_slots))
             size = min(size, self._most_that_fit(group))
             packs += [tuple(group[i : i + size]) for i in range(0, len(group), size)]
         return packs
 
     def _most_that_fit(self, group: Sequence[Trial]) -> int:
-        """Members that a slot's memory has room for, by the task's own estimate."""
+        """Members that a slot's memory has room for, by the task's estimate or as measured."""
         if self._slot_bytes is None:
             return len(group)
-        largest = max(self.task.num_bytes(trial) for trial in group)
-        return max(1, int(MEMORY_SHARE * self._slot_bytes) // max(1, largest))
+        largest = max(self.task.num_bytes(trial) for trial in group) * self._own_share
+        return max(1, int((MEMORY_SHARE * self._slot_bytes - self._shared_bytes) / max(1, largest)))
 
     def is_over(self) -> bool:
         """Whether no pack will come any more."""
-        return self._halt() or (not self._ready and self._proposer.is_over())
+        return self._halt() or (not self._ready and not self._first and self._proposer.is_over())
 
     def should_halt(self) -> bool:
         """Whether to stop now, leaving checkpoints behind."""
         return self._halt()
+
+    # --- measuring --------------------------------------------------------------------------------
+
+    def trial_to_measure(self) -> Trial | None:
+        """The largest of those that come first, by the task's estimate; it stays to be run."""
+        if self._halt():
+            return None
+        self._first = self._first or self._propose()
+        return max(self._first, key=self.task.num_bytes, default=None)
+
+    def measured(self, trial: Trial, events: Sequence[Event], usage: Usage | None) -> None:
+        """That trial made a step, saved, and used so much memory.
+
+        What a trial uses beyond the task's estimate is taken as shared by a pack: its features.
+        """
+        if usage is not None:
+            estimate, own = max(1, self.task.num_bytes(trial)), usage.peak - usage.base
+            self._shared_bytes = usage.base + max(0, own - estimate)
+            self._own_share = min(1.0, own / estimate)
+        if any(isinstance(e.outcome, Failure) or e.outcome.step.done for e in events):
+            self._first.remove(trial)
+            self.record(self._start((trial,)), events)
+
+    def resize(self, num_slots: int, slot_bytes: int | None, line: str) -> None:
+        """From now on there are so many slots of so much memory; a line that tells the user."""
+        self._num_slots, self._slot_bytes = num_slots, slot_bytes
+        self._view.say(line)
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -259,12 +303,15 @@ class Coordinator:
         return TrialResult(trial=row, steps=rows, samples=samples)
 
 
+def full_packs(task: Task, trials: Sequence[Trial]) -> int:
+    """How many packs these trials make where each is as large as it may be."""
+    groups = group_by_key(task, trials).values()
+    return sum(math.ceil(len(group) / MAX_PACK) for group in groups)
+
+
 def most_packs(task: Task, trials: Sequence[Trial]) -> int:
     """How many packs these trials can make, if every slot there could be were free."""
-    groups = group_by_key(task, trials).values()
-    if _kept_whole(task):
-        return sum(math.ceil(len(group) / MAX_PACK) for group in groups)
-    return len(trials)
+    return full_packs(task, trials) if _kept_whole(task) else len(trials)
 
 
 def _kept_whole(task: Task) -> bool:

@@ -17,7 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from orchestrator import node_probe
 from orchestrator.doctor import Wanted, driver_marker
 from orchestrator.findings import Finding
-from orchestrator.placement import STAGE_SHARE, place
+from orchestrator.placement import STAGE_SHARE, place, whole
 from orchestrator.ray_engine import alive_nodes, connect
 from tasks.contract import RequestError
 
@@ -207,7 +207,7 @@ def _placement(
             [node["Resources"] for node in nodes],
             max_packs=packs,
             cpus_per_trial=wanted.request.cpus_per_trial,
-            gpus_per_trial=wanted.request.gpus_per_trial,
+            gpus_per_trial=whole(wanted.request.gpus_per_trial),
         )
     except RequestError as error:
         reason, _, mend = str(error).partition("; ")
@@ -218,4 +218,6 @@ def _placement(
     each += gpus if found.gpus else "no GPU"
     whose = f"{wanted.task}: " if wanted.task else ""
     of = f" for at most {packs} packs" if packs else ""
+    if wanted.request.gpus_per_trial == "auto":
+        of += " until a trial has been measured, then as its memory allows"
     return [Finding("ok", "placement", f"{whose}{slots}{of}, each {each}")]

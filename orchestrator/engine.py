@@ -11,7 +11,7 @@ import os
 import subprocess
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +21,7 @@ from tasks.contract import Advanced, Inputs, Member, Stage, SweepError, Task, Tr
 from tasks.memory import give_back_memory
 
 if TYPE_CHECKING:
+    from orchestrator.measure import Usage
     from orchestrator.stages import StageCache
 
 
@@ -38,6 +39,7 @@ class Failure:
 
     reason: str
     log: str
+    out_of_memory: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,13 +59,31 @@ class Work(Protocol):
     cache: StageCache
     prunes: bool  # whether ``record`` may ask to stop members
     deadline: float | None  # seconds that a step or a stage may take
+    full_packs: int | None  # that there are where each is as large as it may be, if that is known
 
     def next_pack(self) -> Pack | None:
         """The next pack, or None: nothing more now, and nothing ever once all have ended."""
         ...
 
-    def split(self, pack: Pack) -> list[Pack]:
-        """Each member that has not ended as a pack of its own."""
+    def split(self, pack: Pack, among: Collection[str] | None = None) -> list[Pack]:
+        """Each member (of these ids) that has not ended as a pack of its own."""
+        ...
+
+    def trial_to_measure(self) -> Trial | None:
+        """The largest of those that come first, by the task's estimate; it stays to be run."""
+        ...
+
+    def measured(
+        self,
+        trial: Trial,
+        events: Sequence[Event],
+        usage: Usage | None,
+    ) -> None:
+        """That trial made a step, saved, and used so much memory."""
+        ...
+
+    def resize(self, num_slots: int, slot_bytes: int | None, line: str) -> None:
+        """From now on there are so many slots of so much memory; a line that tells the user."""
         ...
 
     def is_over(self) -> bool:
@@ -123,7 +143,15 @@ def failure(error: BaseException) -> Failure:
     first = text[0] if text else type(error).__name__
     known = isinstance(error, SweepError)
     reason = first if known else f"{type(error).__name__}: {first}" if text else first
-    return Failure(reason=reason, log="".join(lines)[-4000:])
+    short = _ran_out_of_memory(error)
+    return Failure(reason=reason, log="".join(lines)[-4000:], out_of_memory=short)
+
+
+def _ran_out_of_memory(error: BaseException) -> bool:
+    """By Python, by CUDA (``torch.OutOfMemoryError``), or by torch's allocator on the CPU."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 def run_pack(

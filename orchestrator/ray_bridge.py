@@ -42,6 +42,7 @@ class Bridge:
 
     def __init__(self, work: Work, board: Any, stages: RayStages, num_slots: int) -> None:
         self.work, self.board, self.stages = work, board, stages
+        self._num_slots = num_slots
         # A list keeps a pack ready for each slot; a search should know all it can when it asks.
         self._most = num_slots if work.prunes else 2 * num_slots
         self._waiting: list[tuple[Pack, list[Stage]]] = []  # for their stages
@@ -137,8 +138,8 @@ class Bridge:
         self._heard[pack_id] = time.monotonic()
         if any(not event.replayed for event in events):
             self._losses.pop(pack_id, None)  # it came further: its workers were lost by chance
-        pack, _ = self._out[pack_id]
-        stop = self.work.record(pack, events)
+        pack, refs = self._out[pack_id]
+        stop = self.work.record(pack, self._without_suspects(pack, refs, events))
         done = {e.trial_id for e in events if isinstance(e.outcome, Failure) or e.outcome.step.done}
         if stop:  # the slot asks before its next step, so this must be there first
             ray.get(self.board.end.remote(sorted(stop)))
@@ -146,6 +147,18 @@ class Bridge:
             self.board.end.remote(sorted(done))
         if over:
             self._drop(pack_id)
+
+    def _without_suspects(
+        self, pack: Pack, refs: dict[Stage, Any], events: Sequence[Event]
+    ) -> Sequence[Event]:
+        """Who ran out of memory beside others has not failed yet: it waits to run alone."""
+        if pack.id == self._alone or self._num_slots == 1:
+            return events
+        short = [e for e in events if isinstance(e.outcome, Failure) and e.outcome.out_of_memory]
+        if short:
+            ids = {event.trial_id for event in short}
+            self._suspects += [(alone, refs) for alone in self.work.split(pack, ids)]
+        return [event for event in events if event not in short]
 
     def lost(self, slot: str, out_of_memory: bool) -> None:
         """A slot's worker died: its pack is for any other now.

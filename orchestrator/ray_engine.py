@@ -31,8 +31,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from orchestrator.address import check_address, check_reachable
 from orchestrator.autoscaling import at_its_largest
 from orchestrator.engine import Work, device_bytes
-from orchestrator.placement import STAGE_SHARE, Node, place, room
+from orchestrator.placement import STAGE_SHARE, Gpus, Node, place, place_measured, room, whole
 from orchestrator.ray_bridge import Bridge, Feeding, Halting
+from orchestrator.ray_measure import measure
 from orchestrator.ray_patches import count_memory_kills_as_lost
 from orchestrator.ray_stages import RayStages
 from orchestrator.ray_workers import Board, PackTrainable, content_of
@@ -48,12 +49,16 @@ def alive_nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]
 
 
+def _memory(nodes: Sequence[Node], num_slots: int) -> int | None:
+    return int(sum(n.get("memory", 0) for n in nodes if n.get("CPU")) / num_slots) or None
+
+
 def _slot_bytes(
     on_gpu: bool, nodes: Sequence[Node], num_slots: int, halt: Callable[[], bool]
 ) -> int | None:
     """Memory of a slot: of its share of a GPU, or of main memory. Waits for the first GPU."""
     if not on_gpu:
-        return int(sum(n.get("memory", 0) for n in nodes if n.get("CPU")) / num_slots) or None
+        return _memory(nodes, num_slots)
     measure: Any = ray.remote(num_cpus=0, num_gpus=0.01)(device_bytes)
     measured = measure.remote()
     while not ray.wait([measured], timeout=HALT_SECONDS)[0]:
@@ -107,10 +112,12 @@ class RayEngine:
         *,
         address: str | None = None,
         cpus_per_trial: int | None = None,
-        gpus_per_trial: float = 1.0,
+        gpus_per_trial: Gpus = 1.0,
     ) -> None:
         self._address, self._cpus_per_trial = address, cpus_per_trial
         self._gpus_per_trial = gpus_per_trial
+        self._nodes: Sequence[Node] = ()
+        self._max_packs: int | None = None
 
     def start(
         self, max_packs: int | None, wait_for_nodes: Callable[[str], None], halt: Callable[[], bool]
@@ -126,8 +133,9 @@ class RayEngine:
             nodes,
             max_packs=max_packs,
             cpus_per_trial=self._cpus_per_trial,
-            gpus_per_trial=self._gpus_per_trial,
+            gpus_per_trial=whole(self._gpus_per_trial),
         )
+        self._nodes, self._max_packs, self._placement = nodes, max_packs, found
         self.num_slots, self._cpus, self._gpus = found.num_slots, found.cpus, found.gpus
         if room(there, self._cpus, self._gpus) < self.num_slots:
             wait_for_nodes(
@@ -154,6 +162,8 @@ class RayEngine:
         count_memory_kills_as_lost()
         board: Any = Board.remote()  # type: ignore[attr-defined]
         stages = RayStages(work, self.num_slots, self._gpus * STAGE_SHARE, self._cpus)
+        if self._gpus_per_trial == "auto":
+            self._measure(work, stages)
         bridge = Bridge(work, board, stages, self.num_slots)
         scratch = tempfile.mkdtemp(prefix="orchestrator-tune-")
         try:
@@ -186,6 +196,35 @@ class RayEngine:
         finally:
             del Bridge.live[bridge.number]
             shutil.rmtree(scratch, ignore_errors=True)
+
+    def _measure(self, work: Work, stages: RayStages) -> None:
+        """Have a trial measured, and cut the slots to what it uses."""
+        usage = measure(work, stages, self._cpus, self._gpus * (1 - STAGE_SHARE))
+        if usage is None:
+            return
+        found = place_measured(
+            self._nodes,
+            self._placement,
+            peak=usage.peak,
+            capacity=usage.capacity,
+            max_packs=self._max_packs,
+            full_packs=work.full_packs,
+            cpus_per_trial=self._cpus_per_trial,
+        )
+        self.num_slots, self._cpus, self._gpus = found.num_slots, found.cpus, found.gpus
+        on_gpu = bool(found.gpus)
+        self.slot_bytes = (
+            int(usage.capacity * found.gpus) if on_gpu else _memory(self._nodes, found.num_slots)
+        )
+        each = f"{found.cpus} CPU{'s' if found.cpus > 1 else ''}"
+        each += f" and {found.gpus:.3g} GPU" if on_gpu else ""
+        slots = f"{found.num_slots} slot{'s' if found.num_slots > 1 else ''}"
+        work.resize(
+            found.num_slots,
+            self.slot_bytes,
+            f"a trial fills {usage.peak / 1e9:.1f} of {usage.capacity / 1e9:.1f} GB: "
+            f"{slots} of {each}",
+        )
 
     def close(self) -> None:
         """Leave the cluster, or stop this machine's Ray."""

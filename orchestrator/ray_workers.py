@@ -21,6 +21,7 @@ from ray import tune
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.discovery import load_task
 from orchestrator.engine import Event, Failure, failure, pick_device, run_pack
+from orchestrator.measure import Usage, measure_step
 from orchestrator.stages import StageCache, compute
 from tasks.contract import Stage, StoreError, Trial
 from tasks.memory import keep_freed_memory
@@ -163,6 +164,22 @@ def compute_stage(
     with contextlib.suppress(StoreError):  # the value is there, though it cannot be kept
         cache.save(stage, value)
     return value, seconds
+
+
+@ray.remote(max_retries=0, max_calls=1)  # type: ignore[untyped-decorator]
+def measure_on_worker(
+    trial: Trial,
+    checkpoints: str,
+    threads: int,
+    deadline: float | None,
+    stages: Sequence[Stage],
+    *values: Any,
+) -> tuple[Sequence[Event], Usage | None]:
+    """A trial's next step and what it took, in a process that ends with it and frees all."""
+    _settle(threads)
+    inputs = dict(zip(stages, values, strict=True))
+    task, device = load_task(trial.task), pick_device()
+    return measure_step(task, trial, inputs, device, Checkpoints(checkpoints), deadline)
 
 
 @ray.remote(num_cpus=0, max_retries=0)  # type: ignore[untyped-decorator]

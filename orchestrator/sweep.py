@@ -23,10 +23,11 @@ from rich.text import Text
 from orchestrator import provenance
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.checks import check_can_start, check_options, find_address
-from orchestrator.coordinator import Budget, Coordinator, most_packs
+from orchestrator.coordinator import Budget, Coordinator, full_packs, most_packs
 from orchestrator.discovery import load_task
 from orchestrator.engine import Engine
 from orchestrator.live import SweepView, varying_params
+from orchestrator.placement import Gpus, whole
 from orchestrator.plan import (
     PlannedRow,
     Space,
@@ -64,7 +65,7 @@ class Request:
     data: str | None = None
     settings: Sequence[str] = ()
     cpus_per_trial: int | None = None  # as many as the machine has for each slot
-    gpus_per_trial: float = 1.0
+    gpus_per_trial: Gpus = 1.0
     name: str | None = None
     out: str = "runs"
     cache: str | None = None  # where stages' values outlive the sweep
@@ -109,7 +110,7 @@ def make_plan(request: Request) -> Plan:
         raise RequestError(f"--engine takes ray or local, but got {request.engine!r}")
     if request.cpus_per_trial is not None and request.cpus_per_trial < 1:
         raise RequestError(f"--cpus-per-trial must be at least 1, but is {request.cpus_per_trial}")
-    if not 0 < request.gpus_per_trial <= 1:
+    if not 0 < whole(request.gpus_per_trial) <= 1:
         raise RequestError(
             f"`0 < --gpus-per-trial <= 1` must hold, but got {request.gpus_per_trial:g}"
         )
@@ -432,6 +433,7 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
                     slot_bytes=engine.slot_bytes,
                     view=view,
                     deadline=plan.request.deadline,
+                    full_packs=None if searches else full_packs(plan.task, todo),
                     finished_before=run.finished_before(),
                     halt=run.budget,
                 )

@@ -84,11 +84,14 @@ class Run:
 
 
 @contextmanager
-def small_cluster() -> Iterator[str]:
-    """The address of one node of two CPUs and one GPU, which is bookkeeping only."""
+def small_cluster(**more: str) -> Iterator[str]:
+    """The address of one node of two CPUs and one GPU, which is bookkeeping only.
+
+    ``more`` are environment variables of its processes.
+    """
     import orchestrator.ray_settings  # noqa: F401
 
-    environment = {"PYTHONPATH": f"{PLUGIN}{os.pathsep}{ROOT}"}
+    environment = {"PYTHONPATH": f"{PLUGIN}{os.pathsep}{ROOT}", **more}
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     from ray.cluster_utils import Cluster

@@ -45,7 +45,7 @@ CASES = [
     Case(args="sweep retrieval --gpus-per-trial 1.5", message="but got 1.5"),
     Case(args="sweep retrieval --gpus-per-trial nan", message="but got nan"),
     Case(
-        args="sweep retrieval --gpus-per-trial all", message="Invalid value for '--gpus-per-trial'"
+        args="sweep retrieval --gpus-per-trial all", message="takes a number or auto, but got 'all'"
     ),
     Case(args="sweep retrieval --budget soon", message="--budget takes a time such as 90s, 30m"),
     Case(args="sweep retrieval --budget 0s", message="or a number such as 20trials, but got '0s'"),

@@ -62,15 +62,17 @@ class Params:
     """Sleep of that stage. >= 0."""
     on_device: bool = False
     """Whether the stage asks for the device."""
-    fail: Literal["no", "raise", "nan", "exit", "memory", "balloon", "hang", "stuck", "stage"] = (
-        "no"
-    )
+    fail: Literal[
+        "no", "raise", "nan", "exit", "memory", "crowd", "balloon", "hang", "stuck", "stage"
+    ] = "no"
     """How the trial with ``level == fail_level`` breaks, at its second step; or stage 1 does.
     It does not where a file ``healed`` lies beside the notes."""
     fail_level: int = 1
     """Which level breaks."""
     scratch: int = 0
     """Bytes of device memory that a member claims to need."""
+    used: int = 0
+    """Bytes that a member's step really fills."""
     notes: str = ""
     """The folder of notes; none for an empty name."""
 
@@ -154,8 +156,13 @@ class FragileTask:
         """One step of each."""
         for member in pack:
             note(member.trial.params.notes, "begin", member.trial.id)
+        held = [np.ones(member.trial.params.used, np.uint8) for member in pack]
         time.sleep(max(member.trial.params.seconds for member in pack))
-        return advance_each(pack, lambda trial, state: self.add(trial, state, inputs))
+        advanced = advance_each(pack, lambda trial, state: self.add(trial, state, inputs))
+        del held
+        for member in pack:
+            note(member.trial.params.notes, "rest", member.trial.id)
+        return advanced
 
     def add(self, trial: Trial, state: State, inputs: Inputs) -> Advanced:
         """One number more."""
@@ -164,7 +171,7 @@ class FragileTask:
         note(params.notes, "step", f"{trial.id}-{step}")
         breaks = params.fail != "no" and params.level == params.fail_level and step == 2
         if breaks and not Path(params.notes, "..", "healed").exists():
-            _break(params.fail)
+            _break(params.fail, params.notes)
         number = inputs[self.stage(trial)]["numbers"][params.level * 7 + step + trial.seed]
         total = state.arrays["total"] + number
         value = float("nan") if params.fail == "nan" and params.level == 1 else float(total[0])
@@ -173,7 +180,9 @@ class FragileTask:
         return state, Step(at=step, metrics={"total": value}, done=done)
 
 
-def _break(how: str) -> None:
+def _break(how: str, notes: str) -> None:
+    if how == "crowd" and _is_crowded(notes):
+        raise MemoryError("another process has it")
     if how == "raise":
         raise ValueError("it was told to break")
     if how == "exit":
@@ -191,6 +200,17 @@ def _break(how: str) -> None:
     if how == "stuck":  # as in foreign code that never comes back
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
         time.sleep(1000)
+
+
+def _is_crowded(notes: str) -> bool:
+    """Whether other processes are in the middle of a step."""
+    names = [path.name.split(".") for path in Path(notes).iterdir()]
+    busy = {n[2] for n in names if n[0] == "begin"} - {str(os.getpid())}
+    return any(
+        sum(n[0] == "begin" and n[2] == pid for n in names)
+        > sum(n[0] == "rest" and n[2] == pid for n in names)
+        for pid in busy
+    )
 
 
 TASK = FragileTask()
