@@ -22,7 +22,7 @@ from orchestrator.stages import StageCache
 from results.store import SweepStore, TrialResult
 from tasks.contract import Stage, Task, Trial
 
-MAX_PACK = 32  # members; a pack is a unit of retry too, so it should not be the whole sweep
+MAX_PACK = 64  # members; a pack is a unit of retry too, so it should not be the whole sweep
 
 
 class View(Protocol):

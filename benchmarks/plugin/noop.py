@@ -1,7 +1,9 @@
-"""A task that does nothing: what is left is what the orchestrator costs."""
+"""A task that does nothing, or sleeps: what is left is what the orchestrator costs."""
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +33,10 @@ class Params:
     """Of a search."""
     c: float = 0.0
     """Of a search."""
+    steps: int = 1
+    """Steps of a trial."""
+    seconds: float = 0.0
+    """Sleep of a step; then metrics tell where and when a trial ran."""
 
 
 class NoopTask:
@@ -69,14 +75,24 @@ class NoopTask:
         return 0
 
     def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
-        """Nothing."""
-        return State()
+        """Nothing, but when it was."""
+        return State(values={"began": time.time(), "at": 0})
 
     def advance(
         self, pack: Sequence[Member], inputs: Inputs, device: str
     ) -> Sequence[Advanced | Exception]:
-        """Done at once."""
-        return [(m.state, Step(at=1, metrics={"value": m.trial.params.a}, done=True)) for m in pack]
+        """One sleep for all."""
+        time.sleep(max(member.trial.params.seconds for member in pack))
+        return [self._advance(member.trial.params, member.state) for member in pack]
+
+    def _advance(self, params: Params, state: State) -> Advanced:
+        at = state.values["at"] + 1
+        metrics = {"value": params.a}
+        if params.seconds:
+            began = state.values["began"]
+            metrics |= {"pid": os.getpid(), "began": began, "lasted": time.time() - began}
+        state = State(values=state.values | {"at": at})
+        return state, Step(at=at, metrics=metrics, done=at >= params.steps)
 
 
 TASK = NoopTask()

@@ -1,0 +1,151 @@
+"""A thousand trials at once in thirty processes on simulated nodes, and ten thousand in all.
+
+``python -m benchmarks many``. Trials sleep, so that thousands can run side by side on a small
+machine; what is measured is the time beyond their sleep, and the memory of each process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orchestrator.ray_settings  # noqa: F401  before Ray
+from benchmarks.processes import PLUGIN, ROOT, ends, sweep
+from results.reading import read_sweep
+
+KINDS = {
+    "driver": re.compile(r"orchestrator sweep noop"),
+    "slots": re.compile(r"^ray::(PackTrainable|.*Trainable)"),
+    "board": re.compile(r"^ray::Board"),
+    "Ray's control (gcs)": re.compile(r"gcs_server"),
+    "Ray on each node": re.compile(r"raylet"),
+}
+SAMPLE_SECONDS = 2.0
+
+
+@dataclass(kw_only=True)
+class Memory:
+    """The most that processes of each kind filled, in MB: of one, and of all."""
+
+    each: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    together: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    number: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def sample(self) -> None:
+        """Look at every process once."""
+        found: dict[str, list[float]] = defaultdict(list)
+        for process in Path("/proc").iterdir():
+            if not process.name.isdigit():
+                continue
+            try:
+                line = (process / "cmdline").read_text().replace("\0", " ")
+                kind = next((k for k, pattern in KINDS.items() if pattern.search(line)), None)
+                if kind is not None:
+                    found[kind].append(_proportional(process))
+            except (OSError, StopIteration):
+                continue  # it has just ended
+        for kind, sizes in found.items():
+            self.each[kind] = max(self.each[kind], *sizes)
+            self.together[kind] = max(self.together[kind], sum(sizes))
+            self.number[kind] = max(self.number[kind], len(sizes))
+
+
+def _proportional(process: Path) -> float:
+    """Megabytes, pages that several processes share counted in shares."""
+    lines = (process / "smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+@contextmanager
+def watched() -> Iterator[Memory]:
+    """Memory of all processes while the body runs."""
+    memory, over = Memory(), threading.Event()
+
+    def look() -> None:
+        while not over.wait(SAMPLE_SECONDS):
+            memory.sample()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield memory
+    finally:
+        over.set()
+        thread.join()
+
+
+def most_at_once(spans: list[tuple[float, float]]) -> int:
+    """How many of these spans of time overlap at most."""
+    changes = sorted([(began, 1) for began, _ in spans] + [(ended, -1) for _, ended in spans])
+    now = most = 0
+    for _, change in changes:
+        now += change
+        most = max(most, now)
+    return most
+
+
+def measure(address: str, number: int, steps: int, seconds: float) -> None:
+    """Print what a sweep of so many trials cost."""
+    with tempfile.TemporaryDirectory() as folder, watched() as memory:
+        out, space = Path(folder) / "out", Path(folder) / "space.py"
+        space.write_text(f"GRID = {{'x': list(range({number}))}}\n")
+        settings = (f"--set=steps={steps}", f"--set=seconds={seconds}")
+        options = ("--address", address, "--cpus-per-trial=1", "--space", str(space))
+        done = sweep("noop", out, *options, *settings)
+        rows: list[Any] = read_sweep(str(out), "noop", "bench").rows()
+        durable = ends(out, "noop")
+    assert len(rows) == number
+    assert {row["status"] for row in rows} == {"finished"}
+    spans = [(r["metric.began"], r["metric.began"] + r["metric.lasted"]) for r in rows]
+    slots = {row["metric.pid"] for row in rows}
+    asleep = steps * seconds * number / most_at_once(spans)
+    took = durable[-1] - min(began for began, _ in spans)
+    print(f"{number} trials of {steps} steps, {seconds:g} s each")
+    print(f"  at once: {most_at_once(spans)} trials in {len(slots)} processes")
+    print(f"  from the first start to the last result {took:.1f} s; asleep {asleep:.1f} s")
+    print(f"  beyond the sleep {1000 * (took - asleep) / number:.2f} ms a trial")
+    print(f"  the whole command {done.seconds:.1f} s; the driver {done.megabytes:.0f} MB")
+    for kind in KINDS:
+        print(
+            f"  {kind}: {memory.number[kind]} processes, {memory.together[kind]:.0f} MB together, "
+            f"the largest {memory.each[kind]:.0f} MB"
+        )
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--trials", type=int, nargs="+", default=[1000, 10_000])
+    parser.add_argument("--nodes", type=int, default=5)
+    parser.add_argument("--slots", type=int, default=30)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    options = parser.parse_args()
+    os.environ |= {"PYTHONPATH": f"{PLUGIN}{os.pathsep}{ROOT}", "RAY_USAGE_STATS_ENABLED": "0"}
+    from ray.cluster_utils import Cluster
+
+    began = time.perf_counter()
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    for number in range(options.nodes):
+        share = options.slots // options.nodes + (number < options.slots % options.nodes)
+        made.add_node(num_cpus=share)
+    print(f"{options.nodes} nodes and a head up in {time.perf_counter() - began:.1f} s")
+    try:
+        for number in options.trials:
+            measure(made.address, number, options.steps, options.seconds)
+    finally:
+        made.shutdown()
+
+
+if __name__ == "__main__":
+    main()
