@@ -13,6 +13,7 @@ driver limits how many run at once).
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import tempfile
@@ -25,7 +26,7 @@ import orchestrator.ray_settings  # noqa: F401  before Ray
 # isort: split
 import ray
 from ray import tune
-from ray.exceptions import AuthenticationError
+from ray.exceptions import AuthenticationError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.address import check_address, check_reachable
@@ -154,8 +155,11 @@ class RayEngine:
             for node in alive_nodes()
         ]
         told, late = ray.wait(asked, num_returns=len(asked), timeout=BLIND_SECONDS)
-        contents: list[bytes | None] = ray.get(told)
-        return len(late) + sum(content != here for content in contents)
+        blind = len(late)
+        for answer in told:
+            with contextlib.suppress(RayError):  # of a node that is gone since
+                blind += ray.get(answer) != here
+        return blind
 
     def run(self, work: Work) -> None:
         """Work until nothing is left, or until halted."""
