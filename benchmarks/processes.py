@@ -75,7 +75,7 @@ def sweep(task: str, out: Path, *options: str, name: str = "bench") -> Finished:
 
 
 def ends(out: Path, task: str, name: str = "bench") -> list[float]:
-    """When each trial of a sweep was durable, in order, on the clock of ``time.time``."""
+    """When each trial of a sweep ended, in order, on the clock of ``time.time``."""
     rows: list[Any] = read_sweep(str(out), task, name).rows()
     times: list[datetime] = [row["ended"] for row in rows]
     return sorted(time.timestamp() for time in times)

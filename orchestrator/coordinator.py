@@ -1,4 +1,4 @@
-"""The driver's side of a sweep: hands out packs, takes events in, makes results durable.
+"""The driver's side of a sweep: hands out packs, takes events in, has results made durable.
 
 The engines know only this object (``engine.Work``); it knows no engine.
 """
@@ -19,6 +19,7 @@ from orchestrator.measure import Usage
 from orchestrator.placement import MEMORY_SHARE
 from orchestrator.proposers import Proposer
 from orchestrator.stages import StageCache
+from results.group_commit import GroupCommit
 from results.store import SweepStore, TrialResult
 from tasks.contract import Stage, Task, Trial
 
@@ -37,7 +38,7 @@ class View(Protocol):
         ...
 
     def ended(self, trial: Trial, status: str, value: float | None, reason: str) -> None:
-        """A trial ended, and is durable."""
+        """A trial ended, and is durable. The thread that wrote it tells."""
         ...
 
     def stage_done(self, label: str, seconds: float | None) -> None:
@@ -54,6 +55,9 @@ class _Active:
     trial: Trial
     started: datetime
     steps: dict[int, TimedStep] = field(default_factory=dict)
+
+
+_End = tuple[_Active, str, Failure | None]  # a trial, its status, and why if it failed
 
 
 @dataclass(kw_only=True, slots=True)
@@ -91,7 +95,8 @@ class Coordinator:
         self.task, self.checkpoints, self.prunes = task, checkpoints, proposer.prunes
         self.tally = Tally()
         self.stages: dict[str, dict[str, Any]] = {}
-        self._proposer, self._store, self._view, self._halt = proposer, store, view, halt
+        self._proposer, self._view, self._halt = proposer, view, halt
+        self._results: GroupCommit[_End] = GroupCommit(store.add, self._count)
         self.cache = cache or StageCache(None)
         self._num_slots, self._slot_bytes = num_slots, slot_bytes
         self._active: dict[str, _Active] = {}
@@ -99,6 +104,13 @@ class Coordinator:
         self._num_packs = 0
         self._first: list[Trial] = []  # proposed to be measured, and not yet in a pack
         self._shared_bytes, self._own_share = 0, 1.0  # of a pack; of the task's estimate
+
+    def __enter__(self) -> Coordinator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """All results are durable and counted then."""
+        self._results.close()
 
     # --- packs ------------------------------------------------------------------------------------
 
@@ -192,8 +204,13 @@ class Coordinator:
     # --- events -----------------------------------------------------------------------------------
 
     def record(self, pack: Pack, events: Sequence[Event]) -> set[str]:
-        """Keep the steps; write what ended, durably, before it is counted; name whom to stop."""
-        ended: list[tuple[_Active, str, Failure | None]] = []
+        """Keep the steps; have what ended made durable, then counted; name whom to stop.
+
+        Raises:
+            StoreError: if an earlier result could not be written.
+        """
+        self._results.check()
+        ended: list[_End] = []
         stop: set[str] = set()
         for event in events:
             active = self._active.get(event.trial_id)
@@ -209,10 +226,11 @@ class Coordinator:
                 del self._active[event.trial_id]
                 if not event.outcome.step.done:
                     stop.add(event.trial_id)
+        for active, status, error in ended:
+            value = None if error else self._value(active)
+            self._proposer.finish(active.trial, value, stopped=status == "stopped")
         if ended:
-            self._store.add([self._result(*end) for end in ended])
-            for end in ended:
-                self._tell(*end)
+            self._results.put([(self._result(*end), end) for end in ended])
         return stop
 
     def _stepped(
@@ -253,15 +271,20 @@ class Coordinator:
 
     # --- results ----------------------------------------------------------------------------------
 
-    def _tell(self, active: _Active, status: str, error: Failure | None) -> None:
+    def _value(self, active: _Active) -> float | None:
+        """The main metric as it was last measured."""
         steps = [active.steps[at] for at in sorted(active.steps)]
         name = self.task.metric.name
         told = [s.step.metrics[name] for s in steps if name in s.step.metrics]
-        value = None if error or not told else float(told[-1])
-        self._proposer.finish(active.trial, value, stopped=status == "stopped")
-        setattr(self.tally, status, getattr(self.tally, status) + 1)
-        self.checkpoints.drop(active.trial.id)
-        self._view.ended(active.trial, status, value, error.reason if error else "")
+        return float(told[-1]) if told else None
+
+    def _count(self, ended: Sequence[_End]) -> None:
+        """These are durable: their checkpoints can go. Called by the thread that wrote them."""
+        for active, status, error in ended:
+            setattr(self.tally, status, getattr(self.tally, status) + 1)
+            self.checkpoints.drop(active.trial.id)
+            value = None if error else self._value(active)
+            self._view.ended(active.trial, status, value, error.reason if error else "")
 
     def _result(self, active: _Active, status: str, error: Failure | None) -> TrialResult:
         trial = active.trial

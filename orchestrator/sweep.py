@@ -437,7 +437,8 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
                     finished_before=run.finished_before(),
                     halt=run.budget,
                 )
-                engine.run(coordinator)
+                with coordinator:
+                    engine.run(coordinator)
             finally:
                 engine.close()
     run.budget.trials_spent = isinstance(proposer, Capped) and proposer.cut()
