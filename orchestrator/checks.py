@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,12 @@ def check_options(request: Request) -> None:
         raise RequestError(f"--sampler takes {', '.join(SAMPLERS)}, but got {request.sampler!r}")
     if request.engine == "local" and request.address is not None:
         raise RequestError("--address is of --engine ray: leave one of the two out")
+    slots = (request.cpus_per_trial, request.gpus_per_trial)
+    if request.engine == "local" and slots != (None, 1.0):
+        raise RequestError(
+            "--cpus-per-trial and --gpus-per-trial are of --engine ray: local is one process, with "
+            "all processors and the first GPU (CUDA_VISIBLE_DEVICES and OMP_NUM_THREADS choose)"
+        )
     address, cores = find_address(request), os.cpu_count() or 1
     if request.engine == "ray" and address:
         check_address(address)
@@ -47,15 +54,25 @@ def check_options(request: Request) -> None:
 
 
 def check_can_start(plan: Plan) -> None:
-    """What a dry run need not know: that the cluster is there, and that a search can be asked.
+    """What a dry run need not know: that Ray and the cluster are there, and a search can be asked.
 
     Raises:
         RequestError: if not.
     """
     address = find_address(plan.request)
+    if plan.request.engine == "ray":
+        _check_installed("ray", "'ray[tune]', or take --engine local, which needs none")
     if plan.request.engine == "ray" and address:
         check_reachable(address)
     if plan.space.search is not None:
+        _check_installed("optuna", "optuna, which a search needs")
         from orchestrator.study import check_search
 
         check_search(plan.space.search, plan.factory)
+
+
+def _check_installed(distribution: str, advice: str) -> None:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        raise RequestError(f"{distribution} is not installed: pip install {advice}") from None

@@ -83,7 +83,7 @@ def _check_out(out: str) -> list[Finding]:
     if found["error"]:
         mend = "name another folder or URI with --out, or mend its permissions"
         return [Finding("wrong", "--out", f"{out}: {found['error']}", mend)]
-    return [Finding("ok", "--out", f"{out} can be written, read and deleted in")]
+    return [Finding("ok", "--out", f"files can be written, read and deleted in {out}")]
 
 
 def _check_sources(wanted: Wanted) -> tuple[list[Finding], Plan | None]:

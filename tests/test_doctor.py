@@ -114,26 +114,33 @@ def test_without_ray_the_local_engine_is_what_there_is(tmp_path: Path) -> None:
         for entry in Path(folder).iterdir():
             if entry.name != "ray" and not entry.name.startswith("ray-"):
                 (packages / entry.name).symlink_to(entry)
-    command = [sys.executable, "-S", "-m", "orchestrator", "doctor"]
+    command = [sys.executable, "-S", "-m", "orchestrator"]
     path = f"{ROOT}{os.pathsep}{packages}"
     environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "400"}
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
-    )
+
+    def run(*args: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *args],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    done = run("doctor")
     assert done.returncode == 0, done.stderr
     found = parse(done.stdout)
     assert "warning packages no Ray: only --engine local runs" in found["packages"]
     assert "--engine local" in found["placement"]
-    done = subprocess.run(
-        [*command, "--address", "127.0.0.1:9"],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = run("doctor", "--address", "127.0.0.1:9")
     assert done.returncode == 1
     assert "wrong ray is needed for --address" in parse(done.stdout)["ray"]
+    done = run("sweep", "retrieval")
+    assert done.returncode == 2
+    needed = "error: ray is not installed: pip install 'ray[tune]', or take --engine local"
+    assert done.stderr.startswith(needed)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_packages_are_held_against_what_is_declared(

@@ -82,6 +82,10 @@ CASES = [
     Case(args="sweep retrieval --address h:99999", message="auto or local, but got 'h:99999'"),
     Case(args="sweep retrieval --address http://h:6379", message="but got 'http://h:6379'"),
     Case(args="sweep retrieval --address 'me:word@h:1'", message="but got '***@h:1'"),
+    *(
+        Case(args=f"sweep retrieval --engine local {option}", message="are of --engine ray")
+        for option in ("--cpus-per-trial 1", "--gpus-per-trial 0.5", "--gpus-per-trial auto")
+    ),
     Case(
         args="sweep retrieval --engine local --address h:1",
         message="--address is of --engine ray: leave one of the two out",
