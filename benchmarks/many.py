@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import orchestrator.ray_settings  # noqa: F401  before Ray
-from benchmarks.processes import PLUGIN, ROOT, ends, sweep
+from benchmarks.processes import PLUGIN, ROOT, sweep, watched_parts
 from results.reading import read_sweep
 
 KINDS = {
@@ -101,9 +101,9 @@ def measure(address: str, number: int, steps: int, seconds: float) -> None:
         space.write_text(f"GRID = {{'x': list(range({number}))}}\n")
         settings = (f"--set=steps={steps}", f"--set=seconds={seconds}")
         options = ("--address", address, "--cpus-per-trial=1", "--space", str(space))
-        done = sweep("noop", out, *options, *settings)
+        with watched_parts(out, "noop") as durable:
+            done = sweep("noop", out, *options, *settings)
         rows: list[Any] = read_sweep(str(out), "noop", "bench").rows()
-        durable = ends(out, "noop")
     assert len(rows) == number
     assert {row["status"] for row in rows} == {"finished"}
     spans = [(r["metric.began"], r["metric.began"] + r["metric.lasted"]) for r in rows]

@@ -1,6 +1,7 @@
 """What the orchestrator costs: trials that do nothing, beside Tune, Syne Tune and Optuna alone.
 
-``python -m benchmarks overhead``. Marginal cost is from the first to the last result, a trial.
+``python -m benchmarks overhead``. Marginal cost is from the first result to the last,
+a trial; ours until the last is on disk.
 """
 
 from __future__ import annotations
@@ -11,42 +12,57 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.processes import Finished, ends, has_syne_tune, peer, printed, spread, sweep
+from benchmarks.processes import (
+    Finished,
+    ends,
+    has_syne_tune,
+    peer,
+    printed,
+    spread,
+    sweep,
+    watched_parts,
+)
 
 
 def marginal(out: Path, number: int, *options: str) -> tuple[float, Finished]:
-    """Milliseconds a trial of a sweep of ``number`` trials, and what the process cost."""
+    """Milliseconds a trial of a sweep, until all is on disk, and what the process cost."""
     shutil.rmtree(out, ignore_errors=True)
     space = out.parent / f"grid{number}.py"
     space.write_text(f"GRID = {{'x': list(range({number}))}}\n")
-    done = sweep("noop", out, "--space", str(space), *options)
+    with watched_parts(out, "noop") as durable:
+        done = sweep("noop", out, "--space", str(space), *options)
     times = ends(out, "noop")
     assert len(times) == number
-    return 1000 * (times[-1] - times[0]) / (number - 1), done
+    return 1000 * (durable[-1] - times[0]) / (number - 1), done
 
 
 def search(out: Path, number: int, sampler: str) -> float:
     """Milliseconds a trial of an adaptive search."""
     shutil.rmtree(out, ignore_errors=True)
     options = ("--space", "search", "--trials", str(number), "--sampler", sampler)
-    sweep("noop", out, *options)
+    with watched_parts(out, "noop") as durable:
+        sweep("noop", out, *options)
     times = ends(out, "noop")
-    return 1000 * (times[-1] - times[0]) / (len(times) - 1)
+    return 1000 * (durable[-1] - times[0]) / (len(times) - 1)
 
 
 def optuna_alone(number: int, sampler: str) -> float:
-    """Milliseconds of asking and telling a trial of the same search."""
+    """Milliseconds of asking, pruning and telling a trial of the same search."""
     import optuna
 
     from benchmarks.plugin.noop_space import search as space
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     kinds = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
-    study = optuna.create_study(sampler=kinds[sampler](seed=0), direction="maximize")
+    pruner = optuna.pruners.SuccessiveHalvingPruner()
+    study = optuna.create_study(sampler=kinds[sampler](seed=0), pruner=pruner, direction="maximize")
     began = time.perf_counter()
     for _ in range(number):
         trial = study.ask()
-        study.tell(trial, space(trial)["a"])
+        value = space(trial)["a"]
+        trial.report(value, 1)
+        trial.should_prune()
+        study.tell(trial, value)
     return 1000 * (time.perf_counter() - began) / number
 
 

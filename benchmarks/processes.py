@@ -7,8 +7,10 @@ import os
 import statistics
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -79,6 +81,33 @@ def ends(out: Path, task: str, name: str = "bench") -> list[float]:
     rows: list[Any] = read_sweep(str(out), task, name).rows()
     times: list[datetime] = [row["ended"] for row in rows]
     return sorted(time.timestamp() for time in times)
+
+
+@contextmanager
+def watched_parts(out: Path, task: str, name: str = "bench") -> Iterator[list[float]]:
+    """When each part of a sweep's results was on disk, on the clock of ``time.time``.
+
+    The list is filled while the body runs: later, parts are compacted.
+    """
+    folder, over = out / task / name / "trials", threading.Event()
+    seen: dict[str, float] = {}
+    times: list[float] = []
+
+    def look() -> None:
+        while not over.wait(0.01):
+            with suppress(OSError):  # not there yet, or a part just compacted
+                for part in folder.glob("*-trials-*.parquet"):
+                    if part.name not in seen:
+                        seen[part.name] = part.stat().st_mtime
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield times
+    finally:
+        over.set()
+        thread.join()
+        times += sorted(seen.values())
 
 
 def spread(values: Sequence[float], form: str = ".2f") -> str:

@@ -251,7 +251,9 @@ class Coordinator:
             reason = f"its last step, {step.at}, has no {self.task.metric.name}"
             return "failed", Failure(reason=reason, log="")
         value = step.metrics.get(self.task.metric.name)  # not every step need measure it
-        halve = value is not None and self._proposer.observe(active.trial, step.at, float(value))
+        halve = value is not None and self._proposer.observe(
+            active.trial, step.at, float(value), step.done
+        )
         if step.done:
             return "finished", None
         return ("stopped", None) if halve else (None, None)

@@ -27,8 +27,8 @@ class Proposer(Protocol):
         """How many trials there will be, as far as is known."""
         ...
 
-    def observe(self, trial: Trial, at: int, value: float) -> bool:
-        """A trial's value at a step; whether it should stop here."""
+    def observe(self, trial: Trial, at: int, value: float, last: bool) -> bool:
+        """A trial's value at a step, its last or not; whether it should stop here."""
         ...
 
     def finish(self, trial: Trial, value: float | None, stopped: bool) -> None:
@@ -61,9 +61,9 @@ class Capped:
         """The other's."""
         return self._inner.total()
 
-    def observe(self, trial: Trial, at: int, value: float) -> bool:
+    def observe(self, trial: Trial, at: int, value: float, last: bool) -> bool:
         """As the other says."""
-        return self._inner.observe(trial, at, value)
+        return self._inner.observe(trial, at, value, last)
 
     def finish(self, trial: Trial, value: float | None, stopped: bool) -> None:
         """For the other to hear."""
@@ -93,7 +93,7 @@ class Listed:
         """The list's length."""
         return len(self._trials)
 
-    def observe(self, trial: Trial, at: int, value: float) -> bool:
+    def observe(self, trial: Trial, at: int, value: float, last: bool) -> bool:
         """A listed trial always runs to its end."""
         return False
 

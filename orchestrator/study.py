@@ -141,8 +141,11 @@ class AdaptiveStudy:
         """The trials of all configurations, seeds counted."""
         return self._num_configurations * len(self._seeds)
 
-    def observe(self, trial: Trial, at: int, value: float) -> bool:
-        """Report a step of a configuration's first seed; whether successive halving stops it."""
+    def observe(self, trial: Trial, at: int, value: float, last: bool) -> bool:
+        """Report a step of a configuration's first seed; whether successive halving stops it.
+
+        The last step of the only seed leaves nothing to stop: the configuration is complete.
+        """
         stop = False
         for configuration in self._by_trial.get(trial.id, []):
             if configuration.pruned:
@@ -150,7 +153,8 @@ class AdaptiveStudy:
             elif trial.id == configuration.first_id and at not in configuration.steps:
                 configuration.steps.append(at)
                 configuration.asked.report(value, at)
-                configuration.pruned = configuration.asked.should_prune()
+                behind = configuration.asked.should_prune()  # others are held against it, too
+                configuration.pruned = behind and not (last and len(self._seeds) == 1)
                 stop = stop or configuration.pruned
         if stop:
             queued = list(self._queue)

@@ -6,16 +6,14 @@ it has. So one thread writes, and what gathers meanwhile goes into the next part
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Generic, TypeVar
 
 from results.store import TrialResult
 
 GATHER_SECONDS = 0.1  # that a result waits for others to share its part
-MOST_WAITING = 256  # additions not yet written, before the sweep itself waits for the disk
+MOST_WAITING = 256  # results, which may hold pictures, before the sweep itself waits for the disk
 
 Ended = TypeVar("Ended")
 
@@ -33,10 +31,9 @@ class GroupCommit(Generic[Ended]):
         Both are called by the writing thread. After an error in either nothing more is written.
         """
         self._add, self._committed = add, committed
-        self._waiting: queue.Queue[Sequence[tuple[TrialResult, Ended]] | None] = queue.Queue(
-            MOST_WAITING
-        )
-        self._closing = threading.Event()
+        self._waiting: list[tuple[TrialResult, Ended]] = []
+        self._changed = threading.Condition()
+        self._closing = False
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._write, name="results", daemon=True)
         self._thread.start()
@@ -47,8 +44,14 @@ class GroupCommit(Generic[Ended]):
         Raises:
             Exception: that an earlier group met, such as a full disk.
         """
-        self.check()
-        self._waiting.put(ended)
+        with self._changed:
+            self._changed.wait_for(lambda: self._error or not self._is_full())
+            self.check()
+            self._waiting.extend(ended)
+            self._changed.notify_all()
+
+    def _is_full(self) -> bool:
+        return len(self._waiting) >= MOST_WAITING
 
     def check(self) -> None:
         """Raise the error that a group met."""
@@ -61,25 +64,28 @@ class GroupCommit(Generic[Ended]):
         Raises:
             Exception: that a group met.
         """
-        self._closing.set()
-        self._waiting.put(None)
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
         self._thread.join()
         self.check()
 
     def _write(self) -> None:
-        over = False
-        while not over:
-            group = [self._waiting.get()]
-            if group[0] is not None:
-                self._closing.wait(GATHER_SECONDS)
-            with suppress(queue.Empty):
-                while True:
-                    group.append(self._waiting.get_nowait())
-            over = None in group
-            pairs = [pair for ended in group if ended is not None for pair in ended]
-            if pairs and self._error is None:
-                try:
-                    self._add([result for result, _ in pairs])
-                    self._committed([end for _, end in pairs])
-                except Exception as error:  # the sweep's own thread raises it
+        while group := self._next_group():
+            try:
+                self._add([result for result, _ in group])
+                self._committed([end for _, end in group])
+            except Exception as error:  # the sweep's own thread raises it
+                with self._changed:
                     self._error = error
+                    self._changed.notify_all()
+                return
+
+    def _next_group(self) -> list[tuple[TrialResult, Ended]]:
+        """What is waiting, once there is something and others had the time to join it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closing)
+            self._changed.wait_for(lambda: self._is_full() or self._closing, GATHER_SECONDS)
+            group, self._waiting = self._waiting, []
+            self._changed.notify_all()
+        return group

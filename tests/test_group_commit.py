@@ -72,6 +72,36 @@ def test_the_error_of_a_write_is_raised_and_nothing_is_counted_after_it() -> Non
     assert not counted
 
 
+def test_a_slow_disk_holds_the_sweep_rather_than_filling_memory() -> None:
+    writing, go_on, wrote = threading.Event(), threading.Event(), []
+    put: list[int] = []
+
+    def add(results: Sequence[TrialResult]) -> None:
+        wrote.append(len(results))
+        writing.set()
+        assert go_on.wait(30)
+
+    commit = GroupCommit(add, lambda ended: None)
+    commit.put([(result(0), 0)])
+    assert writing.wait(30)
+
+    def put_packs() -> None:
+        for number in range(20):
+            commit.put([(result(number), number)] * 64)
+            put.append(number)
+
+    sweep = threading.Thread(target=put_packs)
+    sweep.start()
+    sweep.join(1)
+    assert sweep.is_alive()
+    assert len(put) == MOST_WAITING / 64
+    go_on.set()
+    sweep.join(30)
+    commit.close()
+    assert sum(wrote) == 1 + 20 * 64
+    assert max(wrote) < MOST_WAITING + 64
+
+
 def test_a_closed_commit_has_written_everything_in_order(tmp_path: Path) -> None:
     store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
     store.write_manifest(manifest())
