@@ -338,7 +338,7 @@ def test_objects_of_a_group_neither_overlap_nor_leave_the_picture(shape: str) ->
             assert len(members) == count
             masks = [drawing._mask(shape, place, radius, rng) for place in members]
             whole = drawing._mask(shape, (32.0, 32.0), radius, rng).sum()
-            assert all(mask.sum() > 0.85 * whole for mask in masks)
+            assert all(mask.sum() > 0.6 * whole for mask in masks)
             assert (sum(masks) - 1).clip(0).sum() < 3  # in pixels: tips may touch
 
 
