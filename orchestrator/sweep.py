@@ -334,6 +334,7 @@ class _Run:
             "paired": [_asdict(paired) for paired in task.paired],
             "front": getattr(task, "front", None),
             "shown_samples": getattr(task, "shown_samples", None),
+            "step_unit": getattr(task, "step_unit", "step"),
             "signatures": dict(task.signatures()) if hasattr(task, "signatures") else {},
             "tables": tables if plan.space.is_report else [],
             "seeds": list(plan.seeds),
