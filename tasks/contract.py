@@ -251,7 +251,7 @@ class Task(Protocol):
                          number, the best and the worst
         shares_steps     whether members of one pack share the work of a step, so that trials of one
                          key are kept in one pack instead of being spread over the slots
-        step_unit        what a step counts ("epoch"), the label of a curve's axis; "step" by default
+        step_unit        what a step counts, such as "epoch": a curve's axis; by default "step"
         signatures()     how metrics were counted, by name, for ``sweep.json``
     """
 

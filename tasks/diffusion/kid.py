@@ -32,15 +32,16 @@ def _network() -> nn.Sequential:
         *(nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU()),
         *(nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU()),
         *(nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU(), nn.Flatten()),
-        *(nn.Linear(64 * 16, NUM_FEATURES), nn.ReLU()),
+        nn.Linear(64 * 16, NUM_FEATURES),
     )
 
 
 def fit(train: concepts.Concepts, real: concepts.Concepts) -> Mapping[str, Array]:
     """The network's weights as ``kid.*``; ``features`` [M, D] and ``feature_digits`` of ``real``.
 
-    The network learns a picture's shape, color and size. Features are scaled to a mean square of 1
-    over real pictures that it was not trained on; the distance is taken to those.
+    The network learns a picture's shape, color and size. Its features are standardized over real
+    pictures that it was not trained on, so that no condition's are larger; the distance is taken to
+    those pictures.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -50,27 +51,34 @@ def fit(train: concepts.Concepts, real: concepts.Concepts) -> Mapping[str, Array
     optimizer = torch.optim.Adam([*network.parameters(), *heads.parameters()], lr=LR)
     for _ in range(EPOCHS):
         for rows in torch.randperm(len(pixels), generator=generator).split(BATCH):  # type: ignore[no-untyped-call]
-            logits = heads(network(pixels[rows])).reshape(-1, 2)
+            logits = heads(F.relu(network(pixels[rows]))).reshape(-1, 2)
             loss = F.cross_entropy(logits, digits[rows].flatten())
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    weights = {f"kid.{name}": value.numpy() for name, value in network.state_dict().items()}
-    features = to_features({**weights, "kid_scale": np.array(1.0)}, real.images)
-    scale = np.sqrt((features**2).mean())
-    found = {"features": features / scale, "feature_digits": real.digits}
-    return {**weights, "kid_scale": np.array(scale), **found}
+    fitted = {f"kid.{name}": value.numpy() for name, value in network.state_dict().items()}
+    features = _forward(fitted, real.images)
+    fitted |= {"kid_mean": features.mean(0), "kid_deviation": features.std(0)}
+    return {
+        **fitted,
+        "features": to_features(fitted, real.images),
+        "feature_digits": real.digits,
+    }
+
+
+def to_features(fitted: Mapping[str, Array], images: Array) -> Array:
+    """Standardized features float64 [N, D] of images uint8 [N, 28, 28, 3]."""
+    deviation = np.maximum(fitted["kid_deviation"], np.finfo(np.float64).tiny)
+    return np.asarray((_forward(fitted, images) - fitted["kid_mean"]) / deviation)
 
 
 @torch.inference_mode()
-def to_features(fitted: Mapping[str, Array], images: Array) -> Array:
-    """Features float64 [N, D] of images uint8 [N, 28, 28, 3]."""
+def _forward(fitted: Mapping[str, Array], images: Array) -> Array:
     network = _network()
     prefix = "kid."
     weights = {k.removeprefix(prefix): v for k, v in fitted.items() if k.startswith(prefix)}
     network.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
-    found = network(to_pixels(images)).numpy().astype(np.float64)
-    return np.asarray(found / float(fitted["kid_scale"]))
+    return np.asarray(network(to_pixels(images)).numpy().astype(np.float64))
 
 
 def of_condition(
