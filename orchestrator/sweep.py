@@ -41,7 +41,7 @@ from orchestrator.plan import (
 )
 from orchestrator.proposers import Capped, Listed, Proposer
 from orchestrator.quiet import chatter_to
-from orchestrator.space_checks import check_number
+from orchestrator.space_checks import check_number, check_seeds
 from orchestrator.stages import StageCache
 from results.reading import copy_trials, known_trials, read_sweep
 from results.roots import redact
@@ -57,7 +57,7 @@ class Request:
     task: str
     space: str = "report"
     trials: int = 50  # configurations of a search
-    seeds: int = 1
+    seeds: int | tuple[int, ...] = 1  # how many, from 0 on; or which
     sampler: str = "tpe"
     engine: str = "ray"
     address: str | None = None
@@ -101,7 +101,8 @@ def make_plan(request: Request) -> Plan:
     Raises:
         RequestError: if anything about it is wrong.
     """
-    if request.seeds < 1 or request.trials < 1:
+    seeds = check_seeds(request.seeds)
+    if not seeds or request.trials < 1:
         raise RequestError(
             f"--seeds and --trials must be at least 1, but are {request.seeds} and {request.trials}"
         )
@@ -117,14 +118,13 @@ def make_plan(request: Request) -> Plan:
     task = load_task(request.task)
     space = resolve_space(request.task, request.space)
     listed = sum(len(table.rows) for table in space.tables)
-    check_number(request.trials if space.search else listed, request.seeds)
+    check_number(request.trials if space.search else listed, len(seeds))
     fixed = parse_settings(task, request.settings)
     model, data = task.resolve(
         task.default_model if request.model is None else request.model,
         task.default_data if request.data is None else request.data,
     )
     factory = TrialFactory(task=task, model=model, data=data, fixed=fixed)
-    seeds = tuple(range(request.seeds))
     if space.search is not None:
         planned: list[list[PlannedRow]] = []
         factory.trial({}, 0)  # the defaults must fit this model and data
@@ -136,7 +136,7 @@ def make_plan(request: Request) -> Plan:
         task=task,
         space=space,
         factory=factory,
-        seeds=seeds,
+        seeds=tuple(seeds),
         name=name,
         planned=planned,
     )
