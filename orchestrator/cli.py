@@ -375,7 +375,8 @@ def show(
         charts = trial_charts(found, row) if row else sweep_charts(found, found.rows())
         if not charts:
             raise RequestError(f"trial {trial} has no two steps to draw a curve of")
-        _write(save, figure_of(charts).savefig)
+        x_label = found.manifest.get("step_unit", "step")
+        _write(save, figure_of(charts, x_label).savefig)
     Console().print(render_trial(found, row) if row else render_sweep(found))
     return 0
 

@@ -43,7 +43,7 @@ from orchestrator.proposers import Capped, Listed, Proposer
 from orchestrator.quiet import chatter_to
 from orchestrator.space_checks import check_number, check_seeds
 from orchestrator.stages import StageCache
-from results.reading import copy_trials, known_trials, read_sweep
+from results.reading import Sweep, copy_trials, known_trials, read_sweep
 from results.roots import redact
 from results.store import SweepStore, check_name
 from results.tables import render
@@ -388,7 +388,22 @@ def _conclude(run: _Run, path: str, failed_now: int) -> int:
         if row["status"] == "failed" and (not wanted or row["trial_id"] in wanted)
     ]
     Console().print(Text(f"Results: {path}", style="dim"), soft_wrap=True)
+    _save_figures(sweep, console)
     return 1 if failed or failed_now else 0
+
+
+def _save_figures(sweep: Sweep, errors: Console) -> None:
+    """Curves and contact sheets next to the results; a figure that fails costs one line."""
+    from results.saved_figures import save_figures
+
+    try:
+        line = save_figures(sweep)
+    except Exception as error:  # whatever a damaged font or a full disk brings up
+        why = " ".join(redact(f"{type(error).__name__}: {error}").split())
+        errors.print(Text(f"The figures could not be drawn ({why})."), soft_wrap=True)
+        return
+    if line:
+        Console().print(Text(line, style="dim"), soft_wrap=True)
 
 
 def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
