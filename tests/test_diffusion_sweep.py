@@ -159,6 +159,19 @@ def test_show_writes_curves_and_a_contact_sheet(out: Path, tmp_path: Path, sweep
         assert message in wrong.stderr
 
 
+def test_the_sweep_leaves_its_figures_next_to_its_results(out: Path, sweep: Sweep) -> None:
+    folder = out / "diffusion" / "report" / "figures"
+    trial = sweep.rows()[0]["trial_id"]
+    files = {file.name: file.stat().st_mtime_ns for file in folder.iterdir()}
+    assert {"loss.png", "unseen-accuracy.svg", f"{trial}-curves.png"} <= files.keys()
+    with Image.open(folder / f"{trial}-pictures.png") as sheet:
+        assert sheet.height > 8 * 28
+    again = run(*command(out, "--set=evaluate_every=2"))
+    assert again.returncode == 0, again.stderr
+    assert f"Figures: {folder}\n" in again.stdout
+    assert {file.name: file.stat().st_mtime_ns for file in folder.iterdir()} == files
+
+
 def test_pictures_are_the_mean_and_then_the_samples(sweep: Sweep) -> None:
     groups = pictures_of(sweep, sweep.rows()[0])
     assert list(groups) == list(concepts.CONDITIONS)
