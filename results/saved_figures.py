@@ -42,12 +42,12 @@ def save_figures(sweep: Sweep) -> str:
     for name, key, draw in _wanted(sweep, rows):
         entry = index.get(name, {})
         if entry.get("key") != key:
-            files = draw()
-            if files:
+            drawn = draw()
+            if drawn:
                 sweep.filesystem.create_dir(folder, recursive=True)
-            for file, blob in files.items():
+            for file, blob in drawn.items():
                 put(sweep.filesystem, f"{folder}/{file}", blob)
-            entry = {"key": key, "files": sorted(files)}
+            entry = {"key": key, "files": sorted(drawn)}
         kept[name] = entry
     files = {file for entry in kept.values() for file in entry["files"]}
     if kept != index and (files or index):
@@ -60,15 +60,14 @@ def save_figures(sweep: Sweep) -> str:
     return f"Figures{limit}: {folder}"
 
 
-def _best(sweep: Sweep) -> list[Mapping[str, Any]]:
+def _best(sweep: Sweep) -> Sequence[Mapping[str, Any]]:
     """The best trials first, those that were stopped early after those that finished."""
     metric = sweep.manifest["metric"]
     sign = -1 if metric["direction"] == "maximize" else 1
 
     def order(row: Mapping[str, Any]) -> tuple[bool, float, str]:
         value = row.get(f"metric.{metric['name']}")
-        known = value is not None and not math.isnan(value)
-        place = sign * float(value) if known else math.inf
+        place = math.inf if value is None or math.isnan(value) else sign * value
         return row["status"] != "finished", place, row["trial_id"]
 
     rows = [row for row in sweep.rows() if row["status"] != "failed"]

@@ -50,7 +50,7 @@ class Concepts:
 
     def of(self, condition: str) -> Array:
         """The images of one condition."""
-        return self.images[(self.digits == to_digits(condition)).all(1)]
+        return np.asarray(self.images[(self.digits == to_digits(condition)).all(1)])
 
 
 def to_digits(condition: str) -> Array:

@@ -121,8 +121,8 @@ def evaluate(images: Array, fitted: Any) -> tuple[dict[str, float], dict[str, li
         distances[condition] = kid.of_condition(fitted, condition, drawn)
     for group, conditions in (("seen", concepts.SEEN), ("unseen", concepts.UNSEEN)):
         for name in SCORES:
-            values = [metrics[f"{name}_{condition}"] for condition in conditions]
-            metrics[f"{group}_{name}"] = float(np.mean(values))
+            shares = [metrics[f"{name}_{condition}"] for condition in conditions]
+            metrics[f"{group}_{name}"] = float(np.mean(shares))
         metrics |= kid.summarize(f"{group}_", [distances[c] for c in conditions])
     return metrics | kid.summarize("", list(distances.values())), rows
 

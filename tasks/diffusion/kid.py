@@ -54,7 +54,7 @@ def fit(train: concepts.Concepts, real: concepts.Concepts) -> Mapping[str, Array
             logits = heads(F.relu(network(pixels[rows]))).reshape(-1, 2)
             loss = F.cross_entropy(logits, digits[rows].flatten())
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
     fitted = {f"kid.{name}": value.numpy() for name, value in network.state_dict().items()}
     features = _forward(fitted, real.images)
