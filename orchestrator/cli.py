@@ -94,6 +94,16 @@ def _field_docs(params: type) -> dict[str, str]:
     return {name: " ".join(text.split()) for name, text in found}
 
 
+def _parse_seeds(text: str | int) -> int | tuple[int, ...]:
+    """``3`` as it is, ``1,2`` and ``7,`` as a list of seeds."""
+    listed = [part.strip() for part in str(text).removesuffix(",").split(",")]
+    try:
+        seeds = tuple(int(part) for part in listed)
+    except ValueError:
+        raise typer.BadParameter(f"it takes 3 or a list such as 1,2, but got {text!r}") from None
+    return seeds if "," in str(text) else seeds[0]
+
+
 @app.command()
 def sweep(
     task: Annotated[list[str], typer.Argument(help="Tasks to sweep, one after the other.")],
@@ -101,7 +111,14 @@ def sweep(
         str, typer.Option(help="report, grid, search, or a FILE.py of your own.")
     ] = "report",
     trials: Annotated[int, typer.Option(help="Configurations that a search tries.")] = 50,
-    seeds: Annotated[int, typer.Option(help="Seeds of each configuration: 0, 1, ...")] = 1,
+    seeds: Annotated[
+        Any,
+        typer.Option(
+            parser=_parse_seeds,
+            metavar="N|LIST",
+            help="Seeds of each configuration: 3 for 0, 1, 2; or a list such as 1,2 (7, for one).",
+        ),
+    ] = 1,
     sampler: Annotated[str, typer.Option(help="Of a search: tpe, random, qmc, nsga2.")] = "tpe",
     engine: Annotated[str, typer.Option(help="ray, or local: in this process.")] = "ray",
     address: Annotated[
@@ -358,7 +375,8 @@ def show(
         charts = trial_charts(found, row) if row else sweep_charts(found, found.rows())
         if not charts:
             raise RequestError(f"trial {trial} has no two steps to draw a curve of")
-        _write(save, figure_of(charts).savefig)
+        x_label = found.manifest.get("step_unit", "step")
+        _write(save, figure_of(charts, x_label).savefig)
     Console().print(render_trial(found, row) if row else render_sweep(found))
     return 0
 

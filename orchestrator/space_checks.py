@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from search_spaces.space import Row, Scalar, Table
@@ -60,6 +60,23 @@ def _check_numbers(numbers: Any, title: Any) -> None:
                 f"numbers of a row of {title!r} are named metric.<name>, step.<at>.<name> or "
                 f"first.<level>.<name>, but one is {key!r}"
             )
+
+
+def check_seeds(seeds: int | Sequence[int]) -> Sequence[int]:
+    """The seeds 0, 1, ... of a number, or those of a list.
+
+    Raises:
+        RequestError: if a listed seed is negative, too large or listed twice.
+    """
+    if isinstance(seeds, int):
+        return range(max(seeds, 0))
+    wrong = [seed for seed in seeds if not 0 <= seed < 2**31 or seeds.count(seed) > 1]
+    if wrong:
+        raise RequestError(
+            f"--seeds takes different numbers from 0 to 2^31 - 1, but one is {wrong[0]}"
+            + (" twice" if seeds.count(wrong[0]) > 1 else "")
+        )
+    return seeds
 
 
 def check_number(configurations: int, seeds: int) -> None:

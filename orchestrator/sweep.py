@@ -41,9 +41,9 @@ from orchestrator.plan import (
 )
 from orchestrator.proposers import Capped, Listed, Proposer
 from orchestrator.quiet import chatter_to
-from orchestrator.space_checks import check_number
+from orchestrator.space_checks import check_number, check_seeds
 from orchestrator.stages import StageCache
-from results.reading import copy_trials, known_trials, read_sweep
+from results.reading import Sweep, copy_trials, known_trials, read_sweep
 from results.roots import redact
 from results.store import SweepStore, check_name
 from results.tables import render
@@ -57,7 +57,7 @@ class Request:
     task: str
     space: str = "report"
     trials: int = 50  # configurations of a search
-    seeds: int = 1
+    seeds: int | tuple[int, ...] = 1  # how many, from 0 on; or which
     sampler: str = "tpe"
     engine: str = "ray"
     address: str | None = None
@@ -101,7 +101,8 @@ def make_plan(request: Request) -> Plan:
     Raises:
         RequestError: if anything about it is wrong.
     """
-    if request.seeds < 1 or request.trials < 1:
+    seeds = check_seeds(request.seeds)
+    if not seeds or request.trials < 1:
         raise RequestError(
             f"--seeds and --trials must be at least 1, but are {request.seeds} and {request.trials}"
         )
@@ -117,14 +118,13 @@ def make_plan(request: Request) -> Plan:
     task = load_task(request.task)
     space = resolve_space(request.task, request.space)
     listed = sum(len(table.rows) for table in space.tables)
-    check_number(request.trials if space.search else listed, request.seeds)
+    check_number(request.trials if space.search else listed, len(seeds))
     fixed = parse_settings(task, request.settings)
     model, data = task.resolve(
         task.default_model if request.model is None else request.model,
         task.default_data if request.data is None else request.data,
     )
     factory = TrialFactory(task=task, model=model, data=data, fixed=fixed)
-    seeds = tuple(range(request.seeds))
     if space.search is not None:
         planned: list[list[PlannedRow]] = []
         factory.trial({}, 0)  # the defaults must fit this model and data
@@ -136,7 +136,7 @@ def make_plan(request: Request) -> Plan:
         task=task,
         space=space,
         factory=factory,
-        seeds=seeds,
+        seeds=tuple(seeds),
         name=name,
         planned=planned,
     )
@@ -334,6 +334,7 @@ class _Run:
             "paired": [_asdict(paired) for paired in task.paired],
             "front": getattr(task, "front", None),
             "shown_samples": getattr(task, "shown_samples", None),
+            "step_unit": getattr(task, "step_unit", "step"),
             "signatures": dict(task.signatures()) if hasattr(task, "signatures") else {},
             "tables": tables if plan.space.is_report else [],
             "seeds": list(plan.seeds),
@@ -387,7 +388,22 @@ def _conclude(run: _Run, path: str, failed_now: int) -> int:
         if row["status"] == "failed" and (not wanted or row["trial_id"] in wanted)
     ]
     Console().print(Text(f"Results: {path}", style="dim"), soft_wrap=True)
+    _save_figures(sweep, console)
     return 1 if failed or failed_now else 0
+
+
+def _save_figures(sweep: Sweep, errors: Console) -> None:
+    """Curves and contact sheets next to the results; a figure that fails costs one line."""
+    from results.saved_figures import save_figures
+
+    try:
+        line = save_figures(sweep)
+    except Exception as error:  # whatever a damaged font or a full disk brings up
+        why = " ".join(redact(f"{type(error).__name__}: {error}").split())
+        errors.print(Text(f"The figures could not be drawn ({why})."), soft_wrap=True)
+        return
+    if line:
+        Console().print(Text(line, style="dim"), soft_wrap=True)
 
 
 def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:

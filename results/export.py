@@ -13,9 +13,9 @@ from results.details import DetailTable
 from results.summary import (
     SummaryTable,
     format_plain,
-    format_value,
     interval_cell,
     main_cell,
+    metric_cell,
     report_cell,
 )
 
@@ -33,7 +33,7 @@ def _cells(table: Tables) -> tuple[list[str], list[list[str]]]:
         cells = [format_plain(row.params.get(c["key"][len("param.") :])) for c in table.params]
         cells += [main_cell(row, table), interval_cell(row, table)]
         cells += [report_cell(row, table)] * table.has_report
-        cells += [format_value(row.metrics.get(c["key"]), c["format"]) for c in table.metrics]
+        cells += [metric_cell(row, column) for column in table.metrics]
         rows.append([*cells, row.status])
     return headings, rows
 

@@ -370,6 +370,15 @@ def main_cell(row: SummaryRow, table: SummaryTable) -> str:
     return {"best": "★ ", "tie": "≈ "}.get(row.mark, "") + text + (" ◆" if row.on_front else "")
 
 
+def metric_cell(row: SummaryRow, column: Mapping[str, Any]) -> str:
+    """A further metric, with its interval where the metrics ``_low`` and ``_high`` give one."""
+    text = format_value(row.metrics.get(column["key"]), column["format"])
+    low, high = (row.metrics.get(f"{column['key']}_{end}") for end in ("low", "high"))
+    if low is None or high is None:
+        return text
+    return f"{text} [{_bound(low, column['format'])}, {_bound(high, column['format'])}]"
+
+
 def interval_cell(row: SummaryRow, table: SummaryTable) -> str:
     """The 95 % interval of the main metric."""
     return format_interval(row.estimate, table.main["format"])

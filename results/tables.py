@@ -16,9 +16,9 @@ from results.reading import Sweep
 from results.summary import (
     SummaryTable,
     format_plain,
-    format_value,
     interval_cell,
     main_cell,
+    metric_cell,
     report_cell,
     summarise,
 )
@@ -67,10 +67,7 @@ def _render(table: SummaryTable, num_metrics: int) -> Table:
             cells.append(interval_cell(row, table))
         if table.has_report:
             cells.append(report_cell(row, table))
-        cells += [
-            format_value(row.metrics.get(c["key"]), c["format"])
-            for c in table.metrics[:num_metrics]
-        ]
+        cells += [metric_cell(row, column) for column in table.metrics[:num_metrics]]
         if any(r.status for r in table.rows):
             cells.append(row.status)
         view.add_row(*cells, style="bold" if row.mark == "best" else None)

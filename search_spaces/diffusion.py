@@ -14,6 +14,7 @@ from search_spaces.space import Row, Scalar, Table
 if TYPE_CHECKING:
     import optuna
 
+GROUPS = ("unseen", "seen")
 SEEN_THEN_UNSEEN = ("000", "001", "100", "010", "011", "110", "101", "111")
 # First epoch at which 80 % of a condition's images have all three attributes right, read off the
 # learning curves published with Okawa et al. 2023 ("Compositional Abilities Emerge
@@ -28,24 +29,30 @@ LEARNED = {
     "101": 39,
     "111": 50,
 }
+# The report's accuracy of 1.0 is the lab's mean over attributes. It is given beside the stricter
+# counts as well, which a perfect model would also bring to 1.0.
+REPORTED_AS_ONE = (
+    *(f"{group}_{count}" for count in ("accuracy", "probe", "attributes") for group in GROUPS),
+    *(f"{count}_{name}" for count in ("accuracy", "attributes") for name in SEEN_THEN_UNSEEN),
+)
 LOSSES = {1: 0.173, 2: 0.0557, 3: 0.0342, 50: 0.0056, 100: 0.0048}  # by epoch
 
 REPORT = (
     Table(
         title="Diffusion: seen and unseen conditions (report 1.1 to 1.3)",
-        note="Accuracy: all three attributes right; attributes: the lab's mean over the three. "
-        "A step is an epoch.",
+        note="Accuracy: pictures with all three attributes right by the probe that are also near "
+        "real pictures of their condition. Probe-only accuracy: all three right, as the paper "
+        "counts. Attributes: the mean over the three, which is what the report's 100 % is. "
+        "KID: distance from real pictures, 0 is best. A step is an epoch.",
         source="Published: Okawa et al. 2023, digits as published (probably shape, size, colour).",
         rows=(
             Row(
                 params={"schedule": "linear", "num_steps": 500, "beta_1": 1e-4, "beta_last": 0.02},
                 report={
-                    "metric.unseen_accuracy": 1.0,
-                    "metric.seen_accuracy": 1.0,
-                    **{f"metric.accuracy_{name}": 1.0 for name in SEEN_THEN_UNSEEN},
+                    **{f"metric.{name}": 1.0 for name in REPORTED_AS_ONE},
                     **{f"step.{epoch}.loss": loss for epoch, loss in LOSSES.items()},
                 },
-                published={f"first.0.8.accuracy_{name}": at for name, at in LEARNED.items()},
+                published={f"first.0.8.probe_{name}": at for name, at in LEARNED.items()},
             ),
         ),
     ),

@@ -193,7 +193,11 @@ Inputs = Mapping[Stage, Value]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Column:
-    """A column of the summary table."""
+    """A column of the summary table.
+
+    A metric that is no mean of samples can bring its own 95 % interval: where the columns also have
+    its key with ``_low`` and with ``_high`` (as ``detail``), its cell shows them.
+    """
 
     key: str  # "param.lr" or "metric.i2t_r1", as in the Parquet table
     label: str  # the heading
@@ -247,6 +251,7 @@ class Task(Protocol):
                          number, the best and the worst
         shares_steps     whether members of one pack share the work of a step, so that trials of one
                          key are kept in one pack instead of being spread over the slots
+        step_unit        what a step counts, such as "epoch": a curve's axis; by default "step"
         signatures()     how metrics were counted, by name, for ``sweep.json``
     """
 

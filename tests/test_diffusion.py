@@ -14,7 +14,7 @@ from PIL import Image
 
 from tasks.contract import DataError, Member, RequestError, TrialError
 from tasks.datasets import concepts
-from tasks.diffusion import diffusion, probe, samplers, schedule, training
+from tasks.diffusion import diffusion, judge, probe, samplers, schedule, training
 from tasks.diffusion.params import Params
 from tasks.diffusion.stages import probe_stage
 from tasks.diffusion.task import TASK
@@ -176,15 +176,15 @@ def test_a_picture_shows_what_its_condition_says() -> None:
 
 
 @pytest.fixture(scope="module")
-def judge() -> Any:
-    return probe.train_probe(data=concepts.resolve("concepts"))
+def fitted() -> Any:
+    return judge.fit(concepts.resolve("concepts"))
 
 
-def test_the_probe_tells_real_held_out_images(judge: Any) -> None:
-    assert judge["accuracy"] >= probe.LEAST
+def test_the_probe_reads_real_held_out_images(fitted: Any) -> None:
+    assert fitted["accuracy"] >= probe.MIN_ACCURACY
 
 
-def test_real_images_score_as_the_probe_does(judge: Any) -> None:
+def test_real_images_score_as_the_probe_does(fitted: Any) -> None:
     found = concepts.load_split("concepts", "probe-test")
     images = np.stack(
         [
@@ -192,10 +192,10 @@ def test_real_images_score_as_the_probe_does(judge: Any) -> None:
             for condition in concepts.CONDITIONS
         ]
     )
-    metrics, samples = diffusion.evaluate(images, judge)
+    metrics, samples = diffusion.evaluate(images, fitted)
     assert metrics["seen_accuracy"] >= 0.97
     assert metrics["unseen_accuracy"] >= 0.97
-    swapped, _ = diffusion.evaluate(images[::-1], judge)
+    swapped, _ = diffusion.evaluate(images[::-1], fitted)
     assert swapped["seen_accuracy"] <= 0.03  # 000 is asked for and 111 shown, and so on
     assert 0 < swapped["seen_attributes"] < 0.6
     assert samples["group"].count("mean") == 8
@@ -204,10 +204,19 @@ def test_real_images_score_as_the_probe_does(judge: Any) -> None:
     np.testing.assert_array_equal(mean, np.round(images[3].mean(0)).astype(np.uint8))
 
 
-def test_a_weak_probe_ends_the_trial_before_it_trains(judge: Any) -> None:
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("accuracy", r"reads 90.0 % of real .* mean nothing"),
+        ("real_accuracy", r"only 90.0 % of real .* too few images"),
+    ],
+)
+def test_a_judge_that_fails_on_real_images_ends_the_trial_before_it_trains(
+    fitted: Any, key: str, message: str
+) -> None:
     trial = make_trial()
-    inputs = {probe_stage(trial): {**judge, "accuracy": np.array(0.95)}}
-    with pytest.raises(TrialError, match=r"tells 95.0 % .* mean nothing"):
+    inputs = {probe_stage(trial): {**fitted, key: np.array(0.9)}}
+    with pytest.raises(TrialError, match=message):
         TASK.start(trial, inputs, "cpu")
 
 
@@ -227,12 +236,15 @@ def test_the_labs_files(tmp_path: Path) -> None:
     clevr(tmp_path)
     source = concepts.resolve(f"clevr:{tmp_path}")
     train = concepts.load_split(source.name, "train")
-    assert len(train) == 40
+    assert len(train) == 20
     assert {"".join(map(str, row)) for row in train.digits.tolist()} == set(concepts.SEEN)
-    assert train.images.shape == (40, 28, 28, 3)
+    assert train.images.shape == (20, 28, 28, 3)
     assert 1.4 < train.sizes.min() < train.sizes.max() < 2.8
     assert len(concepts.load_split(source.name, "probe-test")) == 8
-    assert len(concepts.load_split(source.name, "probe-train")) == 72
+    assert len(concepts.load_split(source.name, "probe-train")) == 24
+    splits = [concepts.load_split(source.name, split).images for split in concepts.SPLITS]
+    pictures = [image.tobytes() for images in splits for image in images]
+    assert len(set(pictures)) == len(pictures) == 60  # no picture is in two splits
 
 
 @pytest.mark.parametrize(
@@ -295,7 +307,9 @@ def make_trial(**params: Any) -> Any:
     )
 
 
-def test_settings_of_sampling_share_each_epoch(judge: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_sampling_share_each_epoch(
+    fitted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trials = [
         make_trial(),
         make_trial(sampler="dpm"),
@@ -304,7 +318,7 @@ def test_settings_of_sampling_share_each_epoch(judge: Any, monkeypatch: pytest.M
         make_trial(eta=0.0),
     ]
     assert len({TASK.pack_key(trial) for trial in trials}) == 2
-    inputs = {probe_stage(trials[0]): judge}
+    inputs = {probe_stage(trials[0]): fitted}
     epochs = []
     real = training.train_epoch
     monkeypatch.setattr(
@@ -317,7 +331,7 @@ def test_settings_of_sampling_share_each_epoch(judge: Any, monkeypatch: pytest.M
     assert epochs == [trials[0].id, trials[3].id] * 2
 
 
-def test_training_learns_and_the_average_lags_behind(judge: Any) -> None:
+def test_training_learns_and_the_average_lags_behind(fitted: Any) -> None:
     trial = make_trial(epochs=6, draws=640, ema=0.9)
     state = training.start(trial, "cpu")
     losses = []
@@ -331,7 +345,7 @@ def test_training_learns_and_the_average_lags_behind(judge: Any) -> None:
     assert state.values == {"epoch": 6, "steps": 60}
 
 
-def test_the_average_is_the_weighted_mean_of_all_steps(judge: Any) -> None:
+def test_the_average_is_the_weighted_mean_of_all_steps(fitted: Any) -> None:
     trial = make_trial(epochs=5, draws=64, ema=0.8)  # a step an epoch
     state = training.start(trial, "cpu")
     seen = []

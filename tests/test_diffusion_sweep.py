@@ -20,11 +20,13 @@ from rich.console import Console
 
 from results.charts import trial_charts
 from results.details import details
+from results.export import _cells
 from results.figures import apart
 from results.pictures import contact_sheet, half_blocks
 from results.reading import Sweep, read_sweep
 from results.show import pictures_of, render_trial
 from results.summary import summarise
+from results.tables import render
 from tasks.datasets import concepts
 
 ROOT = Path(__file__).parents[1]
@@ -61,7 +63,14 @@ def test_the_reports_numbers_stand_beside_ours(sweep: Sweep) -> None:
     row = sweep.rows()[0]
     told = {cells[0]: cells[1:] for cells in report.rows}
     labels = list(told)
-    assert labels[0] == "seen accuracy %"
+    # The report's number is the lab's mean over attributes; it is beside the stricter counts too.
+    for name in ("seen accuracy", "unseen probe-only accuracy", "unseen attributes"):
+        assert told[f"{name} %"][2] == "100.00"
+    for name in ("attributes", "probe"):
+        label = {"attributes": "attributes", "probe": "probe-only accuracy"}[name]
+        ours, interval, _ = told[f"unseen {label} %"]
+        assert ours == f"{100 * row[f'metric.unseen_{name}']:.2f}"
+        assert re.fullmatch(r"\[[\d.]+, [\d.]+\]", interval)
     order = [label.split()[2] for label in labels if label.startswith("accuracy of")]
     assert order == list(concepts.CONDITIONS)
     ours, interval, theirs = told["accuracy of 011 (unseen) %"]
@@ -93,9 +102,28 @@ def test_charts_of_loss_and_of_accuracy_along_training(sweep: Sweep) -> None:
     loss = charts["loss"]
     assert loss.log
     assert [at for at, _ in loss.lines["loss"]] == [1, 2, 3, 4]
-    learning = charts["accuracy, all three attributes right %"]
-    assert len(learning.lines) == 8
-    assert all([at for at, _ in line] == [2, 4] for line in learning.lines.values())
+    for label in (
+        "accuracy, all three right and near real pictures %",
+        "accuracy by the probe alone, all three right %",
+    ):
+        assert len(charts[label].lines) == 8
+        assert all([at for at, _ in line] == [2, 4] for line in charts[label].lines.values())
+
+
+def test_the_kid_has_its_interval_in_the_table(sweep: Sweep) -> None:
+    (table,) = summarise(sweep)
+    headings, rows = _cells(table)
+    cells = dict(zip(headings, rows[0], strict=True))
+    row = sweep.rows()[0]
+    for group in ("unseen_", "seen_", ""):
+        value, low, high = (row[f"metric.{group}kid{end}"] for end in ("", "_low", "_high"))
+        assert low < value < high
+        label = f"{group}kid".replace("_kid", " kid").replace("kid", "KID")
+        assert cells[label] == f"{value:.4g} [{low:.3g}, {high:.3g}]"
+    assert not [heading for heading in headings if "low" in heading]
+    console = Console(width=400, file=io.StringIO())
+    console.print(render(sweep))
+    assert cells["unseen KID"] in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_the_main_metrics_chart_comes_first_wherever_its_column_stands(sweep: Sweep) -> None:
@@ -129,6 +157,19 @@ def test_show_writes_curves_and_a_contact_sheet(out: Path, tmp_path: Path, sweep
         wrong = run(*args)
         assert (wrong.returncode, wrong.stdout) == (2, "")
         assert message in wrong.stderr
+
+
+def test_the_sweep_leaves_its_figures_next_to_its_results(out: Path, sweep: Sweep) -> None:
+    folder = out / "diffusion" / "report" / "figures"
+    trial = sweep.rows()[0]["trial_id"]
+    files = {file.name: file.stat().st_mtime_ns for file in folder.iterdir()}
+    assert {"loss.png", "unseen-accuracy.svg", f"{trial}-curves.png"} <= files.keys()
+    with Image.open(folder / f"{trial}-pictures.png") as sheet:
+        assert sheet.height > 8 * 28
+    again = run(*command(out, "--set=evaluate_every=2"))
+    assert again.returncode == 0, again.stderr
+    assert f"Figures: {folder}\n" in again.stdout
+    assert {file.name: file.stat().st_mtime_ns for file in folder.iterdir()} == files
 
 
 def test_pictures_are_the_mean_and_then_the_samples(sweep: Sweep) -> None:

@@ -52,6 +52,7 @@ class CaptioningTask:
         Paired(metric="cider_d", unit="image", value="cider_d"),
     )
     front = ("bleu4", "distinct2")
+    step_unit = "images"
     shown_samples = ("cider_d", "caption", "references")
     default_model = folders.SHIPPED
     default_data = "scenes"

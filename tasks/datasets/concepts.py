@@ -32,7 +32,7 @@ CONDITIONS = (*SEEN, *UNSEEN)
 COLOURS = ((0.9, 0.1, 0.1), (0.1, 0.1, 0.9))  # red, blue: what is asked for at test time
 SIZES = (2.6, 1.6)  # large, small, in the lab's own unit
 PIXELS_A_SIZE = 3.3  # radius in pixels of an object of size 1
-SPLITS = {"train": 5000, "probe-train": 4500, "probe-test": 500}
+SPLITS = {"train": 5000, "probe-train": 4500, "probe-test": 500, "held-out": 4000}
 _COLOUR_JITTER, _SIZE_JITTER, _PLACE_JITTER = 0.08, 0.15, 1.5
 
 
@@ -47,6 +47,15 @@ class Concepts:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def of(self, condition: str) -> Array:
+        """The images of one condition."""
+        return np.asarray(self.images[(self.digits == to_digits(condition)).all(1)])
+
+
+def to_digits(condition: str) -> Array:
+    """``"011"`` as [0, 1, 1]."""
+    return np.array([int(digit) for digit in condition])
 
 
 def nominal(condition: str) -> tuple[int, tuple[float, float, float], float]:
@@ -83,7 +92,10 @@ def _check(file: Path) -> None:
 
 @lru_cache(maxsize=4)
 def load_split(name: str, split: str) -> Concepts:
-    """The images of a split: ``train`` holds the seen conditions, the probe's splits all eight."""
+    """The images of a split: ``train`` holds the seen conditions, the other splits all eight.
+
+    No image is in two splits.
+    """
     if split not in SPLITS:
         raise DataError(f"concepts have the splits {', '.join(SPLITS)}, but got {split!r}")
     if name == "concepts":
@@ -153,6 +165,7 @@ def _triangle(dx: Array, dy: Array, radius: Array) -> Array:
 
 # --- the lab's files ------------------------------------------------------------------------------
 
+_SPLIT_OF_TEN = (*["train"] * 5, *["probe-train"] * 3, "held-out", "probe-test")
 _NAME = re.compile(r"CLEVR_([01]{3})_(\d+)\.png")
 
 
@@ -176,14 +189,12 @@ def _list_files(root: Path) -> dict[str, list[tuple[Path, Path]]]:
 
 
 def _read_split(root: Path, split: str) -> Concepts:
-    """The first images of a condition are for training; the probe is tested on every tenth."""
+    """Of every ten images of a condition five are ``train``, then three, one and one."""
     images, digits, colours, sizes = [], [], [], []
     for condition, entries in _list_files(root).items():
         if split == "train" and condition not in SEEN:
             continue
-        if split != "train":
-            held_out = split == "probe-test"
-            entries = [e for i, e in enumerate(entries) if (i % 10 == 9) == held_out]
+        entries = [e for i, e in enumerate(entries) if _SPLIT_OF_TEN[i % 10] == split]
         for file, told in entries[: SPLITS[split] // (4 if split == "train" else 8)]:
             size, colour = _read_told(told)
             picture = read_photo(file).resize((SIDE, SIDE), Image.Resampling.BOX)

@@ -15,24 +15,31 @@ from PIL import Image
 
 from tasks.contract import Advanced, Inputs, Member, State, Step, Trial, TrialError
 from tasks.datasets import concepts
-from tasks.diffusion import probe, stages, training
+from tasks.diffusion import judge, kid, stages, training
 from tasks.diffusion.params import Params
 
 Array = np.ndarray[Any, Any]
+SCORES = ("accuracy", "probe", "attributes")  # of a condition and of a group, as metrics
+SAMPLES = (
+    "sample",
+    "condition",
+    "group",
+    "right",
+    "all_right",
+    "share_right",
+    "distance",
+    "picture",
+)
+REAL = {"probe_accuracy": "accuracy", "real_accuracy": "real_accuracy"}
 
 
 def start(trial: Trial, inputs: Inputs, device: str) -> State:
     """The state before the first epoch.
 
     Raises:
-        TrialError: if the probe is too weak for its accuracies to mean anything.
+        TrialError: if real pictures do not count as right, so that accuracies mean nothing.
     """
-    accuracy = float(inputs[stages.probe_stage(trial)]["accuracy"])
-    if accuracy < probe.LEAST:
-        raise TrialError(
-            f"the probe tells {100 * accuracy:.1f} % of real held-out images right; under "
-            f"{100 * probe.LEAST:.0f} % its accuracies of generated ones mean nothing"
-        )
+    judge.check(inputs[stages.probe_stage(trial)])
     return training.start(trial, device)
 
 
@@ -78,45 +85,46 @@ def _step(trial: Trial, state: State, loss: float, inputs: Inputs, device: str) 
     metrics: dict[str, float] = {"loss": loss}
     samples = None
     if done or (params.evaluate_every and epoch % params.evaluate_every == 0):
-        judge = inputs[stages.probe_stage(trial)]
         images = training.sample(trial, state, device)
-        scores, samples = evaluate(images, judge)
+        scores, samples = evaluate(images, inputs[stages.probe_stage(trial)])
         metrics |= scores
     return state, Step(at=epoch, metrics=metrics, samples=samples, done=done)
 
 
-def evaluate(images: Array, judge: Any) -> tuple[dict[str, float], dict[str, list[Any]]]:
-    """Accuracies of images [8, N, 28, 28, 3] in the order of the conditions, and their samples.
+def evaluate(images: Array, fitted: Any) -> tuple[dict[str, float], dict[str, list[Any]]]:
+    """Scores of images [8, N, 28, 28, 3] in the order of the conditions, and their samples.
 
-    ``accuracy`` is the share with all three attributes right (Okawa et al. 2023), ``attributes``
-    the lab's mean over the attributes. Each condition's mean image stands among the samples too.
+    ``accuracy`` is the share of pictures with all three attributes right that are also near real
+    ones, ``probe`` the share with all three right (Okawa et al. 2023), ``attributes`` the lab's
+    mean over the attributes. Each condition's mean image is among the samples too, with the means
+    of its pictures' scores.
     """
-    rows: dict[str, list[Any]] = {
-        name: [] for name in ("sample", "condition", "group", "all_right", "share_right", "picture")
-    }
+    rows: dict[str, list[Any]] = {name: [] for name in SAMPLES}
+    metrics = {name: float(fitted[key]) for name, key in REAL.items()}
+    distances: dict[str, tuple[float, float] | None] = {}
     for condition, drawn in zip(concepts.CONDITIONS, images, strict=True):
-        right = probe.tell(judge, drawn) == np.array([int(digit) for digit in condition])
+        right, attributes, distance = judge.score(fitted, condition, drawn)
         group = "seen" if condition in concepts.SEEN else "unseen"
+        scores = np.stack([right, attributes.all(1), attributes.mean(1), distance], axis=1)
         mean = np.round(drawn.astype(np.float64).mean(0)).astype(np.uint8)
-        told = [(f"{condition}-mean", "mean", right.all(1).mean(), right.mean(), mean)]
-        told += [
-            (f"{condition}-{number:03}", group, float(row.all()), float(row.mean()), picture)
-            for number, (row, picture) in enumerate(zip(right, drawn, strict=True))
+        judged = [("mean", "mean", scores.mean(0), mean)]
+        judged += [
+            (f"{number:03}", group, row, picture)
+            for number, (row, picture) in enumerate(zip(scores, drawn, strict=True))
         ]
-        for name, kind, all_right, share_right, picture in told:
-            values = (name, condition, kind, float(all_right), float(share_right), to_png(picture))
+        for number, kind, row, picture in judged:
+            values = (f"{condition}-{number}", condition, kind, *row.tolist(), to_png(picture))
             for column, value in zip(rows.values(), values, strict=True):
                 column.append(value)
-    metrics = {"probe_accuracy": float(judge["accuracy"])}
-    groups = np.array(rows["group"])
-    for group in ("seen", "unseen"):
-        chosen = groups == group
-        metrics[f"{group}_accuracy"] = float(np.array(rows["all_right"])[chosen].mean())
-        metrics[f"{group}_attributes"] = float(np.array(rows["share_right"])[chosen].mean())
-    for condition in concepts.CONDITIONS:
-        place = rows["sample"].index(f"{condition}-mean")
-        metrics[f"accuracy_{condition}"] = rows["all_right"][place]
-    return metrics, rows
+        for name, value in zip(SCORES, scores.mean(0).tolist(), strict=False):
+            metrics[f"{name}_{condition}"] = value
+        distances[condition] = kid.of_condition(fitted, condition, drawn)
+    for group, conditions in (("seen", concepts.SEEN), ("unseen", concepts.UNSEEN)):
+        for name in SCORES:
+            shares = [metrics[f"{name}_{condition}"] for condition in conditions]
+            metrics[f"{group}_{name}"] = float(np.mean(shares))
+        metrics |= kid.summarize(f"{group}_", [distances[c] for c in conditions])
+    return metrics | kid.summarize("", list(distances.values())), rows
 
 
 def to_png(picture: Array) -> bytes:

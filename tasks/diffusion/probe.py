@@ -1,4 +1,4 @@
-"""The probe: three linear heads on the pixels that tell an image's shape, colour and size.
+"""The probe: three linear heads on the pixels that read an image's shape, color and size.
 
 N images, P = 2352 pixels
 """
@@ -13,20 +13,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tasks.contract import Source
 from tasks.datasets import concepts
 
 Array = np.ndarray[Any, Any]
 EPOCHS, BATCH, LR = 10, 128, 1e-3
-LEAST = 0.99  # under this share of real held-out images, accuracies of generated ones say nothing
+MIN_ACCURACY = (
+    0.99  # under this share of real held-out images, accuracies of generated ones say nothing
+)
 
 
-def train_probe(*, data: Source) -> Mapping[str, Array]:
+def train_probe(train: concepts.Concepts, test: concepts.Concepts) -> Mapping[str, Array]:
     """``weight`` [6, P], ``bias`` [6], and ``accuracy``, all three right, on held-out real images.
 
     Adam, batch 128, 10 epochs over 4500 real images of all eight conditions, as in the protocol.
     """
-    train, test = (concepts.load_split(data.name, f"probe-{part}") for part in ("train", "test"))
     generator = torch.Generator().manual_seed(0)
     pixels, digits = to_pixels(train.images).flatten(1), torch.from_numpy(train.digits)
     heads = nn.Linear(pixels.shape[1], 6)
@@ -42,11 +42,11 @@ def train_probe(*, data: Source) -> Mapping[str, Array]:
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     found = {"weight": heads.weight.detach().numpy(), "bias": heads.bias.detach().numpy()}
-    right = tell(found, test.images) == test.digits
+    right = predict(found, test.images) == test.digits
     return {**found, "accuracy": np.array(right.all(1).mean())}
 
 
-def tell(probe: Mapping[str, Array], images: Array) -> Array:
+def predict(probe: Mapping[str, Array], images: Array) -> Array:
     """The digits [N, 3] that the probe reads off images uint8 [N, 28, 28, 3]."""
     pixels = to_pixels(images).flatten(1).numpy()
     logits = pixels @ probe["weight"].T + probe["bias"]

@@ -1,4 +1,4 @@
-"""The shared work of diffusion trials: the probe that judges them all."""
+"""The shared work of diffusion trials: what judges the pictures of them all."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tasks.contract import Source, Stage, Trial
 
 
 def train_probe(*, data: Source) -> Mapping[str, Any]:
-    """The probe's weights, and its accuracy on real held-out images."""
-    from tasks.diffusion import probe
+    """Everything that is fitted to real pictures, and how often real pictures count as right."""
+    from tasks.diffusion import judge
 
-    return probe.train_probe(data=data)
+    return judge.fit(data)
 
 
 def probe_stage(trial: Trial) -> Stage:
     """One probe a data set."""
-    return Stage(function=train_probe, args={"data": trial.data})
+    return Stage(function=train_probe, args={"data": trial.data}, version="2")

@@ -24,13 +24,20 @@ from tasks.diffusion.params import Params
 from tasks.precision import resolve_precision
 
 MODEL = "unet"
+GROUPS = {"seen": concepts.SEEN, "unseen": concepts.UNSEEN}
+SCORES = {"accuracy": "accuracy", "attributes": "attributes", "probe": "probe-only accuracy"}
+SAMPLED = {"accuracy": "right", "attributes": "share_right", "probe": "all_right"}
+CHARTS = {
+    "accuracy": "accuracy, all three right and near real pictures",
+    "probe": "accuracy by the probe alone, all three right",
+}
 
 
 class DiffusionTask:
     """Train a conditional diffusion model on four conditions, sample all eight, and probe them."""
 
     name = "diffusion"
-    version = "1"
+    version = "2"  # 2: accuracy also asks that a picture is near real ones
     Params = Params
     metric = Metric(name="unseen_accuracy", label="unseen accuracy", direction="maximize")
     columns = (
@@ -42,21 +49,29 @@ class DiffusionTask:
         Column(key="param.guidance", label="guidance", format="number"),
         Column(key="param.sampler", label="sampler"),
         Column(key="param.sampling_steps", label="sampling steps", format="integer"),
-        Column(key="metric.unseen_accuracy", label="unseen accuracy", format="percent"),
-        Column(key="metric.seen_accuracy", label="seen accuracy", format="percent"),
-        Column(key="metric.unseen_attributes", label="unseen attributes", format="percent"),
-        Column(key="metric.seen_attributes", label="seen attributes", format="percent"),
-        Column(key="metric.probe_accuracy", label="probe", format="percent"),
+        *(
+            Column(key=f"metric.{group}_{name}", label=f"{group} {label}", format="percent")
+            for name, label in SCORES.items()
+            for group in ("unseen", "seen")
+        ),
+        *(
+            Column(key=f"metric.{group}kid{end}", label=label, format="number", detail=end != "")
+            for group, label in (("unseen_", "unseen KID"), ("seen_", "seen KID"), ("", "KID"))
+            for end in ("", "_low", "_high")
+        ),
+        Column(key="metric.probe_accuracy", label="probe on real", format="percent"),
+        Column(key="metric.real_accuracy", label="accuracy of real", format="percent"),
         Column(key="metric.loss", label="loss", format="number", chart="loss", log=True),
         *(
             Column(
-                key=f"metric.accuracy_{condition}",
-                label=f"accuracy of {condition} ({group})",
+                key=f"metric.{name}_{condition}",
+                label=f"{label} of {condition} ({group})",
                 format="percent",
                 detail=True,
-                chart="accuracy, all three attributes right",
+                chart=CHARTS.get(name, ""),
             )
-            for group, conditions in (("seen", concepts.SEEN), ("unseen", concepts.UNSEEN))
+            for name, label in SCORES.items()
+            for group, conditions in GROUPS.items()
             for condition in conditions
         ),
     )
@@ -64,20 +79,22 @@ class DiffusionTask:
         *(
             Paired(metric=f"{group}_{name}", unit="sample", value=column, where={"group": group})
             for group in ("unseen", "seen")
-            for name, column in (("accuracy", "all_right"), ("attributes", "share_right"))
+            for name, column in SAMPLED.items()
         ),
         *(
             Paired(
-                metric=f"accuracy_{condition}",
+                metric=f"{name}_{condition}",
                 unit="sample",
-                value="all_right",
+                value=column,
                 where={"condition": condition, "group": group},
             )
-            for group, conditions in (("seen", concepts.SEEN), ("unseen", concepts.UNSEEN))
+            for group, conditions in GROUPS.items()
             for condition in conditions
+            for name, column in SAMPLED.items()
         ),
     )
-    shown_samples = ("condition", "picture", "all_right", "share_right")
+    shown_samples = ("condition", "picture", "right", "all_right", "share_right", "distance")
+    step_unit = "epoch"
     shares_steps = True  # trials that differ in sampling alone are one training
     default_model = MODEL
     default_data = "concepts"
@@ -112,7 +129,7 @@ class DiffusionTask:
         return 4 * (4 * 430 * width**2 + 40 * batch * width * 28 * 28)
 
     def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
-        """Weights by the seed; a probe that cannot tell real images ends the trial here."""
+        """Weights by the seed; a probe that fails on real images ends the trial here."""
         from tasks.diffusion import diffusion
 
         return diffusion.start(trial, inputs, device)

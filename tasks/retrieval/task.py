@@ -54,6 +54,7 @@ class RetrievalTask:
         for d in ("i2t", "t2i")
         for k in (1, 5, 10)
     )
+    step_unit = "epoch"
     default_model = folders.SHIPPED
     default_data = "scenes"
 

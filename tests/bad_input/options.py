@@ -29,6 +29,10 @@ CASES = [
     # Numbers.
     Case(args="sweep retrieval --seeds two", message="Invalid value for '--seeds'"),
     Case(args="sweep retrieval --seeds 1.5", message="Invalid value for '--seeds'"),
+    Case(args="sweep retrieval --seeds 1,two", message="or a list such as 1,2, but got '1,two'"),
+    Case(args="sweep retrieval --seeds 1,2,1", message="different numbers from 0 to 2^31 - 1"),
+    Case(args="sweep retrieval --seeds 1,-2", message="2^31 - 1, but one is -2"),
+    Case(args="sweep retrieval --seeds ,", message="Invalid value for '--seeds'"),
     Case(args="sweep retrieval --seeds 0", message="--seeds and --trials must be at least 1"),
     Case(args="sweep retrieval --seeds -3", message="but are -3 and 50"),
     Case(args="sweep retrieval --seeds 1000000000", message="8,000,000,000 trials; a sweep has"),

@@ -56,6 +56,7 @@ class ToyTask:
     )
     # The metric is a mean over points: with this, tables get intervals and paired ties.
     paired = (Paired(metric="error", unit="point", value="squared_error"),)
+    step_unit = "epoch"
     default_model = "polynomial"
     default_data = "sine"
 

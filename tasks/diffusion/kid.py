@@ -1,0 +1,132 @@
+"""Kernel inception distance (Binkowski et al. 2018) on a small network's features.
+
+The squared maximum mean discrepancy under the kernel (x . y / D + 1)^3, by the unbiased estimator:
+0 on average where generated and real pictures have one distribution, so it can be below 0. Its
+variance is the jackknife's, over generated and over real pictures.
+
+N generated pictures, M real pictures, D features
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tasks.datasets import concepts
+from tasks.diffusion.probe import to_pixels
+
+Array = np.ndarray[Any, Any]
+NUM_FEATURES, EPOCHS, BATCH, LR = 64, 6, 128, 1e-3
+MIN_PICTURES = 3  # a jackknife leaves one out of a mean over pairs
+Z = 1.96
+
+
+def _network() -> nn.Sequential:
+    return nn.Sequential(
+        *(nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU()),
+        *(nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU()),
+        *(nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU(), nn.Flatten()),
+        nn.Linear(64 * 16, NUM_FEATURES),
+    )
+
+
+def fit(train: concepts.Concepts, real: concepts.Concepts) -> Mapping[str, Array]:
+    """The network's weights as ``kid.*``; ``features`` [M, D] and ``feature_digits`` of ``real``.
+
+    The network learns a picture's shape, color and size. Its features are standardized over real
+    pictures that it was not trained on, so that no condition's are larger; the distance is taken to
+    those pictures.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network, heads = _network(), nn.Linear(NUM_FEATURES, 6)
+    generator = torch.Generator().manual_seed(0)
+    pixels, digits = to_pixels(train.images), torch.from_numpy(train.digits)
+    optimizer = torch.optim.Adam([*network.parameters(), *heads.parameters()], lr=LR)
+    for _ in range(EPOCHS):
+        for rows in torch.randperm(len(pixels), generator=generator).split(BATCH):  # type: ignore[no-untyped-call]
+            logits = heads(F.relu(network(pixels[rows]))).reshape(-1, 2)
+            loss = F.cross_entropy(logits, digits[rows].flatten())
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    fitted = {f"kid.{name}": value.numpy() for name, value in network.state_dict().items()}
+    features = _forward(fitted, real.images)
+    fitted |= {"kid_mean": features.mean(0), "kid_deviation": features.std(0)}
+    return {
+        **fitted,
+        "features": to_features(fitted, real.images),
+        "feature_digits": real.digits,
+    }
+
+
+def to_features(fitted: Mapping[str, Array], images: Array) -> Array:
+    """Standardized features float64 [N, D] of images uint8 [N, 28, 28, 3]."""
+    deviation = np.maximum(fitted["kid_deviation"], np.finfo(np.float64).tiny)
+    return np.asarray((_forward(fitted, images) - fitted["kid_mean"]) / deviation)
+
+
+@torch.inference_mode()
+def _forward(fitted: Mapping[str, Array], images: Array) -> Array:
+    network = _network()
+    prefix = "kid."
+    weights = {k.removeprefix(prefix): v for k, v in fitted.items() if k.startswith(prefix)}
+    network.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+    return np.asarray(network(to_pixels(images)).numpy().astype(np.float64))
+
+
+def of_condition(
+    fitted: Mapping[str, Array], condition: str, images: Array
+) -> tuple[float, float] | None:
+    """One condition's distance and its variance; None for fewer than three pictures."""
+    wanted = (fitted["feature_digits"] == concepts.to_digits(condition)).all(1)
+    if min(len(images), wanted.sum()) < MIN_PICTURES:
+        return None
+    return distance(to_features(fitted, images), fitted["features"][wanted])
+
+
+def distance(drawn: Array, real: Array) -> tuple[float, float]:
+    """The unbiased estimate of features [N, D] against [M, D], and its jackknife variance."""
+    n, m = len(drawn), len(real)
+    within, between, across = _kernel(drawn, drawn), _kernel(real, real), _kernel(drawn, real)
+    ours = within.sum(1) - within.diagonal()  # of each picture, over the others
+    theirs = between.sum(1) - between.diagonal()
+    whole = _combine(ours.sum(), theirs.sum(), across.sum(), n, m)
+    # The estimate without one of the pictures: its row leaves each sum over pairs twice.
+    without_ours = _combine(
+        ours.sum() - 2 * ours, theirs.sum(), across.sum() - across.sum(1), n - 1, m
+    )
+    without_theirs = _combine(
+        ours.sum(), theirs.sum() - 2 * theirs, across.sum() - across.sum(0), n, m - 1
+    )
+    variance = (n - 1) * without_ours.var() + (m - 1) * without_theirs.var()
+    return float(whole), float(variance)
+
+
+def _kernel(x: Array, y: Array) -> Array:
+    return np.asarray((x @ y.T / x.shape[1] + 1) ** 3)
+
+
+def _combine(ours: Any, theirs: Any, across: Any, n: int, m: int) -> Any:
+    return ours / (n * (n - 1)) + theirs / (m * (m - 1)) - 2 * across / (n * m)
+
+
+def summarize(name: str, found: list[tuple[float, float] | None]) -> dict[str, float]:
+    """``<name>kid`` with its 95 % bounds ``_low`` and ``_high``: the mean over conditions.
+
+    A condition's generated and real pictures are its own, so the errors of conditions are
+    independent. Empty where a condition has too few pictures.
+    """
+    known = [each for each in found if each is not None]
+    if len(known) < len(found):
+        return {}
+    mean = sum(value for value, _ in known) / len(known)
+    half = Z * math.sqrt(sum(variance for _, variance in known)) / len(known)
+    key = f"{name}kid"
+    return {key: mean, f"{key}_low": mean - half, f"{key}_high": mean + half}

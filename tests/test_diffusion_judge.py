@@ -1,0 +1,227 @@
+"""What counts as right and near real pictures, and the KID against slow oracles."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks.datasets import concepts
+from tasks.diffusion import diffusion, judge, kid, probe, realness
+
+NUMBER = 120
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Any:
+    return judge.fit(concepts.resolve("concepts"))
+
+
+@pytest.fixture(scope="module")
+def real() -> concepts.Concepts:
+    return concepts.load_split("concepts", "probe-test")
+
+
+def drawn(shape: int, color: tuple[float, float, float], size: float, seed: int = 0) -> Any:
+    """Pictures of one object, placed and lit as the data set's are."""
+    rng = np.random.default_rng(seed)
+    centers = (concepts.SIDE - 1) / 2 + rng.uniform(-1.5, 1.5, (NUMBER, 2))
+    shapes, colors = np.full(NUMBER, shape), np.tile(color, (NUMBER, 1))
+    ground = rng.uniform(0.45, 0.6, NUMBER)
+    return concepts.draw(shapes, colors, np.full(NUMBER, size), centers, ground)
+
+
+def noisy(images: Any, deviation: float) -> Any:
+    noise = np.random.default_rng(1).normal(0, deviation, images.shape)
+    return np.clip(images + noise, 0, 255).round().astype(np.uint8)
+
+
+def blurred(images: Any, times: int) -> Any:
+    """Each time the mean over 3 x 3 pixels."""
+    found = images.astype(float)
+    for _ in range(times):
+        padded = np.pad(found, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+        parts = [padded[:, y : y + 28, x : x + 28] for y in range(3) for x in range(3)]
+        found = np.mean(parts, axis=0)
+    return found.round().astype(np.uint8)
+
+
+def side_by_side(one: Any, other: Any) -> Any:
+    return np.concatenate([one[:, :, 6:20], other[:, :, 8:22]], axis=2)
+
+
+EMPTY = drawn(0, (0.5, 0.5, 0.5), 0.01)
+BLUE, RED, GREEN = concepts.COLOURS[1], concepts.COLOURS[0], (0.1, 0.9, 0.1)
+WRONG = {
+    **{f"empty ground, noise {level}": noisy(EMPTY, level) for level in (5, 20, 40)},
+    "a green circle": drawn(0, GREEN, 2.6),
+    "a small green triangle": drawn(1, GREEN, 1.6),
+    "a purple circle": drawn(0, (0.5, 0.1, 0.5), 2.6),
+    "two triangles": side_by_side(drawn(1, BLUE, 1.6), drawn(1, BLUE, 1.6, seed=2)),
+    "a red and a blue circle": side_by_side(drawn(0, RED, 1.6), drawn(0, BLUE, 1.6, seed=2)),
+    "a blurred triangle": blurred(drawn(1, BLUE, 1.6), 6),
+    "a triangle under noise": noisy(drawn(1, BLUE, 1.6), 20),
+    "a triangle that is half gone": np.concatenate(
+        [EMPTY[:, :14], drawn(1, BLUE, 1.6)[:, 14:]], axis=1
+    ),
+    "noise alone": np.random.default_rng(0).integers(0, 256, EMPTY.shape).astype(np.uint8),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_no_picture_of_a_condition_is_never_right(fitted: Any, name: str) -> None:
+    for condition in concepts.CONDITIONS:
+        assert judge.score(fitted, condition, WRONG[name])[0].mean() <= 0.02, condition
+
+
+def test_the_probe_alone_counts_some_of_those_as_right(fitted: Any) -> None:
+    """The reason for the second criterion: a linear probe cannot answer that nothing is there."""
+    for name, least in (("empty ground, noise 40", 0.1), ("a green circle", 0.5)):
+        shares = [
+            judge.score(fitted, condition, WRONG[name])[1].all(1).mean()
+            for condition in concepts.CONDITIONS
+        ]
+        assert max(shares) > least, name
+
+
+def test_real_held_out_pictures_are_right(fitted: Any, real: concepts.Concepts) -> None:
+    assert fitted["real_accuracy"] >= 0.975
+    for condition in concepts.CONDITIONS:
+        right, _, distance = judge.score(fitted, condition, real.of(condition))
+        assert right.mean() >= 0.93  # of 62: 99 % are expected
+        assert distance.min() > 0  # none of them is a reference
+
+
+def test_pictures_of_other_conditions_are_not_near(fitted: Any, real: concepts.Concepts) -> None:
+    for shown, asked in itertools.permutations(concepts.CONDITIONS, 2):
+        assert (realness.relative_distance(fitted, asked, real.of(shown)) > 1).all()
+
+
+def test_the_distance_is_that_to_the_nearest_reference(
+    fitted: Any, real: concepts.Concepts
+) -> None:
+    images = np.concatenate([real.of("011")[:3], WRONG["noise alone"][:2]])
+    references = [
+        image
+        for image, digits in zip(fitted["references"], fitted["reference_digits"], strict=True)
+        if digits.tolist() == [0, 1, 1]
+    ]
+    expected = [
+        min(np.sqrt(((image.astype(float) - one) ** 2).mean()) for one in references)
+        for image in images
+    ]
+    found = realness.nearest(fitted, "011", images)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    np.testing.assert_array_equal(realness.nearest(fitted, "011", np.stack(references[:2])), 0)
+    alone = np.concatenate([realness.nearest(fitted, "011", image[None]) for image in images])
+    np.testing.assert_array_equal(alone, found)
+
+
+def test_a_limit_holds_99_percent_of_held_out_real_pictures(fitted: Any) -> None:
+    held_out = concepts.load_split("concepts", "held-out")
+    for condition in concepts.CONDITIONS:
+        near = realness.relative_distance(fitted, condition, held_out.of(condition)) <= 1
+        assert near.mean() == pytest.approx(0.99, abs=0.003)
+
+
+def test_references_neither_train_the_generator_nor_set_the_limits() -> None:
+    splits = [concepts.load_split("concepts", name).images for name in concepts.SPLITS]
+    pictures = [{image.tobytes() for image in images} for images in splits]
+    for one, other in itertools.combinations(pictures, 2):
+        assert not one & other
+
+
+def test_three_counts_from_loose_to_strict(fitted: Any, real: concepts.Concepts) -> None:
+    images = np.stack([real.of(condition)[:8] for condition in concepts.CONDITIONS])
+    images[7, :4] = WRONG["empty ground, noise 40"][:4]
+    images[7, 4] = noisy(images[7, 4], 12)  # the probe is right, but nothing real is near
+    metrics, samples = diffusion.evaluate(images, fitted)
+    for condition in concepts.CONDITIONS:
+        strict, loose = metrics[f"accuracy_{condition}"], metrics[f"probe_{condition}"]
+        assert strict <= loose <= metrics[f"attributes_{condition}"]
+    assert metrics["accuracy_111"] < metrics["probe_111"]
+    groups, right = np.array(samples["group"]), np.array(samples["right"])
+    assert metrics["unseen_accuracy"] == pytest.approx(right[groups == "unseen"].mean())
+    far = np.array(samples["distance"]) > 1
+    assert not right[far & (groups != "mean")].any()
+    told = probe.predict(fitted, images[7])
+    assert metrics["probe_111"] == (told == 1).all(1).mean()
+
+
+# --- KID ------------------------------------------------------------------------------------------
+
+
+def slow_kid(drawn: Any, real: Any) -> float:
+    """Binkowski et al. 2018, equation 4, pair by pair."""
+
+    def kernel(x: Any, y: Any) -> float:
+        return float((sum(a * b for a, b in zip(x, y, strict=True)) / len(x) + 1) ** 3)
+
+    ours = [kernel(x, y) for x, y in itertools.permutations(drawn, 2)]
+    theirs = [kernel(x, y) for x, y in itertools.permutations(real, 2)]
+    across = [kernel(x, y) for x in drawn for y in real]
+    return sum(map(np.mean, (ours, theirs))) - 2 * np.mean(across)
+
+
+@pytest.mark.parametrize(("n", "m"), [(3, 3), (5, 8)])
+def test_the_kid_and_its_variance_are_those_of_the_definition(n: int, m: int) -> None:
+    rng = np.random.default_rng(0)
+    drawn, real = rng.normal(0.5, 1, (n, 4)), rng.normal(0, 1, (m, 4))
+    real[1] = real[0]  # a tie
+    value, variance = kid.distance(drawn, real)
+    assert value == pytest.approx(slow_kid(drawn, real))
+    expected = 0.0
+    for which, number in ((0, n), (1, m)):
+        parts = []
+        for left_out in range(number):
+            both = [drawn, real]
+            both[which] = np.delete(both[which], left_out, axis=0)
+            parts.append(slow_kid(*both))
+        expected += (number - 1) / number * sum((part - np.mean(parts)) ** 2 for part in parts)
+    assert variance == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("shift", "most"), [(0.0, 1.0), (0.3, 0.99), (1.0, 0.99)])
+def test_the_estimate_is_unbiased_and_its_interval_covers(shift: float, most: float) -> None:
+    """Against two Gaussians, whose distance is a sum over the means of x, x x and x x x.
+
+    Where both are one distribution the jackknife's variance is too large rather than too small.
+    """
+    rng, size = np.random.default_rng(0), 4
+    square = size * shift**2
+    third = square**3 + 6 * square**2 + (3 * size + 6) * square
+    truth = 3 * square / size + 3 * square**2 / size**2 + third / size**3
+    found = []
+    for _ in range(200):  # a group's value is the mean of its conditions', here four alike
+        pairs = [(rng.normal(shift, 1, (64, size)), rng.normal(0, 1, (150, size))) for _ in "1234"]
+        found.append(kid.summarize("", [kid.distance(*pair) for pair in pairs]))
+    values = np.array([one["kid"] for one in found])
+    assert abs(values.mean() - truth) < 4 * values.std() / len(values) ** 0.5
+    covered = np.mean([one["kid_low"] <= truth <= one["kid_high"] for one in found])
+    assert 0.91 <= covered <= most
+
+
+def test_the_kid_grows_with_the_damage(fitted: Any, real: concepts.Concepts) -> None:
+    whole = [kid.of_condition(fitted, c, real.of(c)) for c in concepts.CONDITIONS]
+    perfect = kid.summarize("", whole)
+    assert perfect["kid_low"] <= 0.01
+    damaged = []
+    for share in (0, 8, 30):
+        parts = []
+        for condition in concepts.CONDITIONS:
+            images = real.of(condition).copy()
+            images[:share] = EMPTY[:share]
+            parts.append(kid.of_condition(fitted, condition, images))
+        damaged.append(kid.summarize("", parts))
+    assert damaged[0] == perfect
+    assert damaged[0]["kid_high"] < damaged[1]["kid"] < damaged[2]["kid_low"]
+
+
+def test_too_few_pictures_have_no_kid(fitted: Any, real: concepts.Concepts) -> None:
+    assert kid.of_condition(fitted, "000", real.of("000")[:2]) is None
+    assert kid.summarize("seen_", [(1.0, 0.1), None]) == {}
+    images = np.stack([real.of(condition)[:2] for condition in concepts.CONDITIONS])
+    metrics, _ = diffusion.evaluate(images, fitted)
+    assert not [name for name in metrics if "kid" in name]
