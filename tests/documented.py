@@ -36,8 +36,10 @@ RUN_BY_CI = ("ruff", "mypy", "pytest", "pip", "python -m venv", "python -m pip",
 REDUCED_SWEEPS = {
     "retrieval": ("--data", "folder:DATA", "--set", "epochs=1", "--set", "batch_size=8"),
     "captioning": ("--data", "folder:DATA", "--set", "num_images=8"),
-    "diffusion": ("--set", "epochs=2", "--set", "features=8", "--set", "draws=64")
-    + ("--set", "batch_size=32", "--set", "num_samples=2", "--set", "sampling_steps=2"),
+    "diffusion": (
+        *("--set", "epochs=2", "--set", "features=8", "--set", "draws=64"),
+        *("--set", "batch_size=32", "--set", "num_samples=2", "--set", "sampling_steps=2"),
+    ),
     "toy": (),
 }
 
@@ -46,10 +48,12 @@ REDUCED_BENCHMARKS: dict[str, tuple[str, ...] | None] = {
     "decoding": ("--images", "32", "--turns", "1"),
     "encoders": (),
     "flickr8k": ("--limit", "24", "--seeds", "1", "--out", "OUT"),
-    "flickr8k_captioner": ("--limit", "50", "--epochs", "1", "--tokenizer", "TOKENIZER")
-    + ("--out", "OUT/captioner"),
+    "flickr8k_captioner": (
+        *("--limit", "50", "--epochs", "1", "--tokenizer", "TOKENIZER"),
+        *("--out", "OUT/captioner"),
+    ),
     "heads": None,  # trains as a plain Tune script does, half an hour
-    "many": None,  # starts clusters; test_scaling's parts are tested by themselves
+    "many": None,  # starts a cluster of simulated nodes, minutes
     "overhead": None,  # the same, with stock Tune beside it
     "report_rows": None,  # writes a million rows
     "start": None,  # measures starts of a program that every test of a sweep starts
