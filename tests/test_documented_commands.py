@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -75,6 +75,9 @@ def test_a_line_is_taken_apart(line: str, words: list[tuple[str, ...]]) -> None:
 # --- what a page's placeholders stand for ---------------------------------------------------------
 
 
+PLACEHOLDER = r"\b(?!TRIAL)[A-Z]{3,}\b"
+
+
 class Place:
     """A folder with tiny data of every layout, where commands run as on a user's machine."""
 
@@ -109,19 +112,20 @@ class Place:
             "folder:DATA": f"folder:{photos}",
             "s3://BUCKET/runs": str(root / "bucket"),
             "FOLDER": str(ROOT / "tasks" / "assets" / "blip-scenes"),
+            "FILE.py": str(root / "space.py"),
             "TASK": "retrieval",
             "NAME": "report",
             "OTHER": "grid",
             "...": "retrieval",
         }
+        (root / "space.py").write_text("GRID = {'lr': [1e-3, 1e-2]}\n")
         self._made: set[tuple[str, str]] = set()
 
     def fill(self, words: Sequence[str]) -> list[str]:
         """The words with values for placeholders; a new placeholder needs one above."""
-        filled = [self.values.get(word, word) for word in words]
-        left = [w for w in filled if re.search(r"\b(?!TRIAL)[A-Z]{3,}\b", w.replace(str(ROOT), ""))]
-        assert not [w for w in left if not os.path.exists(w.partition(":")[2] or w)], left
-        return filled
+        unknown = [w for w in words if re.search(PLACEHOLDER, w) and w not in self.values]
+        assert not unknown, f"give them values in Place: {unknown}"
+        return [self.values.get(word, word) for word in words]
 
     def run(self, *words: str, statuses: Sequence[int] = (0,)) -> str:
         """What ``python -m orchestrator WORDS`` prints, run in this process and this folder."""
@@ -144,20 +148,21 @@ class Place:
         assert "error: " not in err.getvalue()
         return out.getvalue()
 
-    def sweep(self, words: Sequence[str]) -> str:
-        """A documented sweep, reduced: tiny data, two trials, in this process."""
-        task = words[1]
+    def sweep(self, words: Sequence[str]) -> None:
+        """A documented sweep, reduced: tiny data, two trials of each task, in this process."""
+        options = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
         drop = ("--gpus-per-trial", "--cpus-per-trial", "--address")  # not with --engine local
         kept = [
             word
-            for i, word in enumerate(words)
-            if word not in drop and (i == 0 or words[i - 1] not in drop)
+            for before, word in zip(words[options - 1 :], words[options:], strict=False)
+            if before not in drop and word not in drop
         ]
-        reduced = list(REDUCED_SWEEPS[task])
-        if "--data" in kept and "--data" in reduced:
-            reduced[:2] = []
-        reduced += ["--engine", "local", "--budget", "2trials"]
-        return self.run(*kept, *self.fill(reduced))
+        for task in words[1:options]:
+            reduced = list(REDUCED_SWEEPS[task])
+            if "--data" in kept and "--data" in reduced:
+                reduced[:2] = []
+            reduced += ["--engine", "local", "--budget", "2trials"]
+            self.run("sweep", task, *kept, *self.fill(reduced))
 
     def prepare(self, task: str, name: str) -> str:
         """The folder with the finished sweep that a page's ``report`` or ``show`` reads."""
@@ -194,35 +199,36 @@ def test_a_documented_sweep_is_planned(place: Place, command: Command) -> None:
 def test_a_documented_sweep_runs(place: Place, command: Command, tmp_path: Path) -> None:
     needs_wheels(command.arguments)
     place.sweep([*place.fill(command.arguments), "--out", str(tmp_path)])
-    ((task, name),) = find_sweeps(str(tmp_path))
-    rows = read_sweep(str(tmp_path), task, name).rows()
-    assert rows
-    assert {row["status"] for row in rows} <= {"finished", "pruned"}
+    assert find_sweeps(str(tmp_path))
+    for task, name in find_sweeps(str(tmp_path)):
+        rows = read_sweep(str(tmp_path), task, name).rows()
+        assert rows
+        assert {row["status"] for row in rows} <= {"finished", "pruned"}
 
 
 @by_name(READERS)
 def test_documented_results_are_read(place: Place, command: Command, tmp_path: Path) -> None:
     task = command.page.stem if command.page.stem in REDUCED_SWEEPS else "retrieval"
     verb, *words = place.fill(command.arguments)
-    names = [w for w in words[:2] if not w.startswith("-")]
-    names = names[:1] if verb == "show" else names
-    for name in [*names, *(w for w, before in zip(words[1:], words, strict=False)
-                           if before == "--against")] or ["report"]:  # fmt: skip
-        out = place.prepare(task, name)
-    if verb == "show" and len(words) > 1 and not words[1].startswith("-"):
+    positional = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
+    values = dict(zip(words[positional:], words[positional + 1 :], strict=False))
+    names = words[: 1 if verb == "show" else positional]
+    names += [values["--against"]] if "--against" in values else []
+    stored = ROOT / values.get("--out", "no such folder")
+    if stored.is_dir():  # a sweep that is part of the repository
+        words[words.index("--out") + 1] = str(stored)
+    else:
+        for name in names or ["report"]:
+            out = place.prepare(task, name)
+        words += ["--out", out]  # the last one counts
+    if verb == "show" and positional == 2:  # a trial, whatever the page calls it
         words[1] = read_sweep(out, task, words[0]).rows()[0]["trial_id"][:8]
-    for option in ("--save", "--pictures"):
-        if option in words:
-            file = words[words.index(option) + 1]
-            words[words.index(option) + 1] = str(tmp_path / file)
-    where = [] if "--out" in words else ["--out", out]
-    if "--out" in words:
-        words[words.index("--out") + 1] = out
+    files = [tmp_path / values[option] for option in ("--save", "--pictures") if option in values]
+    for file in files:
+        words[words.index(file.name)] = str(file)
     # `check` says by its status whether a claim is contradicted; two trials decide nothing.
-    assert place.run(verb, *words, *where, statuses=(0, 1) if verb == "check" else (0,))
-    for option in ("--save", "--pictures"):
-        if option in words:
-            assert Path(words[words.index(option) + 1]).stat().st_size > 100
+    assert place.run(verb, *words, statuses=(0, 1) if verb == "check" else (0,))
+    assert all(file.stat().st_size > 100 for file in files)
 
 
 @by_name(OTHERS)
@@ -270,11 +276,10 @@ def parse_alone(
 
 
 def benchmark_of(command: Command) -> tuple[str, tuple[str, ...]]:
-    _, dot, name = command.kind.partition("benchmarks.")
-    return (name, command.arguments) if dot else (
-        command.arguments[0] if command.arguments else "",
-        command.arguments[1:],
-    )  # fmt: skip
+    """Its name, none for the list of all, and its own words."""
+    _, _, name = command.kind.partition("benchmarks.")
+    words = command.arguments
+    return (name, words) if name else ("".join(words[:1]), words[1:])
 
 
 @by_name(BENCHMARKS)
@@ -349,9 +354,3 @@ def test_files_that_a_command_names_exist(command: Command) -> None:
     for word in command.arguments:
         if word.endswith((".lock", ".txt", ".py")) or "/" in word:
             assert (ROOT / word).exists(), word
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    yield
-    os.environ.pop("COLUMNS", None)
