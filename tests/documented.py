@@ -34,7 +34,7 @@ RUN_BY_CI = ("ruff", "mypy", "pytest", "pip", "python -m venv", "python -m pip",
 
 #: What a real sweep of a task adds, so that it takes seconds. DATA is a folder of 24 drawn scenes.
 REDUCED_SWEEPS = {
-    "retrieval": ("--data", "folder:DATA", "--set", "epochs=1", "--set", "batch_size=8"),
+    "retrieval": ("--data", "folder:DATA", "--set", "epochs=2", "--set", "batch_size=8"),
     "captioning": ("--data", "folder:DATA", "--set", "num_images=8"),
     "diffusion": (
         *("--set", "epochs=2", "--set", "features=8", "--set", "draws=64"),
