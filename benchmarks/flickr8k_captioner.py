@@ -7,6 +7,8 @@ it would over a checkpoint from the hub:
 
     python -m orchestrator sweep captioning --model FOLDER --data karpathy:PHOTOS --set split=test
 
+``--limit 50 --epochs 1`` tries it in seconds.
+
 B batch, T tokens
 """
 
@@ -30,6 +32,7 @@ from transformers import (
     BlipProcessor,
 )
 
+from benchmarks.photos import reduce_photos
 from tasks.assets.recipe import batches, sinusoidal_positions
 from tasks.datasets.registry import load_split
 from tasks.memory import keep_freed_memory
@@ -146,10 +149,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs-flickr8k/captioner"))
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--batch", type=int, default=50)
+    parser.add_argument("--limit", type=int, help="only the first photos of each split")
     options = parser.parse_args()
     keep_freed_memory()
     began = time.perf_counter()
-    train(options.photos, options.tokenizer, options.out, options.epochs, options.batch)
+    photos = reduce_photos(options.photos, options.out.parent, options.limit)
+    train(photos, options.tokenizer, options.out, options.epochs, options.batch)
     print(f"trained in {time.perf_counter() - began:.0f} s; saved to {options.out}")
 
 

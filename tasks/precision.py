@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Literal
 
 Precision = Literal["auto", "float32", "bfloat16"]
+NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+CPU_INFO = Path("/proc/cpuinfo")
 
 
 def resolve_precision(precision: Precision) -> Precision:
@@ -15,12 +18,27 @@ def resolve_precision(precision: Precision) -> Precision:
     return "bfloat16" if _has_bfloat16() else "float32"
 
 
+@functools.cache
 def _has_bfloat16() -> bool:
-    """Whether the processor, or any NVIDIA GPU there is, computes in bfloat16. Imports no torch."""
-    if Path("/proc/driver/nvidia/version").exists():
-        return True
+    """Whether all GPUs of this machine, or its processor if it has none, compute in bfloat16.
+
+    Emulation does not count: on a T4 or V100 it is slower than float32. Imports torch only where
+    there is an NVIDIA driver.
+    """
+    if NVIDIA_DRIVER.exists():
+        import torch
+
+        if torch.cuda.is_available():
+            return all(_gpu_has_bfloat16(index) for index in range(torch.cuda.device_count()))
     try:
-        flags = Path("/proc/cpuinfo").read_text()
+        flags = CPU_INFO.read_text()
     except OSError:
         return False
     return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _gpu_has_bfloat16(index: int) -> bool:
+    import torch
+
+    with torch.cuda.device(index):
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))

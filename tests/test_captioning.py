@@ -336,6 +336,22 @@ def test_the_labs_golden_score(lab: tuple[list[str], list[list[str]]]) -> None:
     assert scores.sacrebleu_13a(*lab) == pytest.approx(27.7258, abs=5e-5)
 
 
+def test_the_labs_golden_score_through_the_tokenizer(
+    captioner: Captioner, lab: tuple[list[str], list[list[str]]]
+) -> None:
+    import transformers
+
+    folder = SHARED / "bert-base-uncased"
+    if not folder.is_dir():
+        pytest.skip("BERT's tokenizer of ../shared/data is not on this machine")
+    bert = transformers.BertTokenizerFast.from_pretrained(folder)
+    ids = bert(lab[0], padding=True, add_special_tokens=False, return_tensors="np")["input_ids"]
+    real = dataclasses.replace(captioner, tokenizer=bert)
+    said = captioning.to_text(ids, Params(), real)
+    assert "a person's feet in a chair" in said
+    assert scores.bleu(scores.BleuStatistics(lab[1])(said)) == pytest.approx(27.7360, abs=5e-5)
+
+
 @pytest.mark.parametrize("uneven", [False, True])
 def test_bleu_is_sacrebleus(uneven: bool) -> None:
     import sacrebleu
@@ -381,6 +397,34 @@ def test_signatures_name_tokens_and_smoothing() -> None:
     assert "tok:none|smooth:none" in found["bleu4"]
     assert "tok:13a|smooth:exp" in found["bleu4_13a"]
     assert "nrefs:var" in found["bleu4"]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "words"),
+    [
+        ("A person's feet, well-worn; 2.", ["a", "person's", "feet", "well-worn", "2"]),
+        ("A person\u2019s \u201cfeet\u201d", ["a", "person's", "feet"]),
+        ("Er überquert die Straße.", ["er", "überquert", "die", "straße"]),
+        ("Er u\u0308berquert", ["er", "überquert"]),  # decomposed
+        ("l'été \u2014 là-bas", ["l'été", "là-bas"]),
+        ("红色的圆\u3002", ["红", "色", "的", "圆"]),  # Chinese
+        ("2只 cats在", ["2", "只", "cats", "在"]),
+        ("猫カート\u30fb\u306e", ["猫", "カ", "ー", "ト", "\u306e"]),  # Japanese
+        ("빨간 원", ["빨간", "원"]),  # Korean puts spaces
+        ("हिन्दी भाषा\u0964", ["हिन्दी", "भाषा"]),
+        ("a_b é_c", ["a", "b", "é", "c"]),
+        ("\u2026 \u2014", []),
+    ],
+)
+def test_words_of_any_language(sentence: str, words: list[str]) -> None:
+    assert scores.words_of(sentence) == words
+
+
+def test_captions_that_are_not_ascii_score_by_their_words() -> None:
+    said = ["Über die Straße", "红色的圆"]
+    references = [["über die straße"], ["红色的方"]]
+    assert scores.rouge_l(said, references).tolist() == pytest.approx([1.0, 0.75])
+    assert scores.diversity(said, None)["vocabulary"] == 7.0
 
 
 def test_diversity_by_hand() -> None:

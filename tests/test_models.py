@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,68 +11,15 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from PIL import Image
+from tiny_models import CAPTIONS, IMAGES, save_tiny
 from torch import nn
 
-from tasks.assets.recipe import build_tokenizer
 from tasks.contract import Member, ModelError, RequestError, Source, Trial
 from tasks.models import families, heads
 from tasks.models.dual import load_dual
 from tasks.retrieval import stages, training
 from tasks.retrieval.params import Params
 from tasks.retrieval.task import TASK
-
-TINY = {
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-}
-VISION = TINY | {"image_size": 32, "patch_size": 8}
-CAPTIONS = ["a red circle", "a small blue square left of a green star", "a star"]
-IMAGES = [Image.new("RGB", (40, 40), colour) for colour in ("red", "navy", "white")]
-
-
-def save_tiny(kind: str, folder: Path) -> Path:
-    """A model of the family with random weights, its tokenizer and its image processor."""
-    torch.manual_seed(0)
-    tokenizer = build_tokenizer(folder)
-    text = TINY | {
-        "vocab_size": len(tokenizer),
-        "max_position_embeddings": 16,
-        "pad_token_id": 0,
-        "bos_token_id": 2,
-        "eos_token_id": 3,
-        "projection_size": 32,
-    }
-    configs: dict[str, Any] = {
-        "blip": lambda: transformers.BlipForImageTextRetrieval(
-            transformers.BlipConfig(
-                text_config=text | {"encoder_hidden_size": 32},
-                vision_config=VISION | {"initializer_range": 0.02},
-                image_text_hidden_size=24,
-            )
-        ),
-        "clip": lambda: transformers.CLIPModel(
-            transformers.CLIPConfig(text_config=text, vision_config=VISION, projection_dim=24)
-        ),
-        "siglip": lambda: transformers.SiglipModel(
-            transformers.SiglipConfig(text_config=text, vision_config=VISION)
-        ),
-        "vit": lambda: transformers.ViTModel(transformers.ViTConfig(**VISION)),
-        "bert": lambda: transformers.BertModel(transformers.BertConfig(**text)),
-    }
-    configs[kind]().save_pretrained(folder)
-    size = {"height": 32, "width": 32}
-    processor = {
-        "blip": transformers.BlipImageProcessorPil,
-        "clip": transformers.CLIPImageProcessorPil,
-    }.get(kind, transformers.ViTImageProcessorPil)
-    crop = {"crop_size": size} if kind == "clip" else {}
-    processor(size={"shortest_edge": 32} if kind == "clip" else size, **crop).save_pretrained(
-        folder
-    )
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -135,43 +81,6 @@ def test_a_caption_does_not_depend_on_its_neighbours(tiny: Callable[[str], str],
     together = encode(CAPTIONS)
     alone = np.concatenate([encode([caption]) for caption in CAPTIONS])
     np.testing.assert_allclose(together, alone, atol=1e-5)
-
-
-@torch.inference_mode()
-def test_a_pair_pools_as_its_folder_says(tiny: Callable[[str], str], tmp_path: Path) -> None:
-    name = f"{tiny('vit')}+{tiny('bert')}"
-    model = dual(name)
-    vit = transformers.AutoModel.from_pretrained(tiny("vit")).eval()
-    pixels = transformers.AutoImageProcessor.from_pretrained(tiny("vit"))(
-        IMAGES, return_tensors="pt"
-    )
-    expected = vit(**pixels).last_hidden_state.mean(1).numpy()
-    np.testing.assert_allclose(model.image.encode(IMAGES), expected, atol=1e-5)
-    bert = transformers.AutoModel.from_pretrained(tiny("bert")).eval()
-    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny("bert"))
-    # One caption at a time has no padding, so a plain mean or maximum is right.
-    states = [bert(**tokenizer(c, return_tensors="pt")).last_hidden_state[0] for c in CAPTIONS]
-    pooled = {
-        "mean_tokens": torch.stack([s.mean(0) for s in states]),
-        "max_tokens": torch.stack([s.amax(0) for s in states]),
-        "cls_token": torch.stack([s[0] for s in states]),
-    }
-    np.testing.assert_allclose(model.text.encode(CAPTIONS), pooled["mean_tokens"], atol=1e-5)
-    config = Path(tiny("bert")) / "1_Pooling" / "config.json"
-    config.parent.mkdir()
-    try:
-        for mode, value in pooled.items():
-            config.write_text(json.dumps({f"pooling_mode_{m}": m == mode for m in pooled}))
-            load_dual.cache_clear()
-            np.testing.assert_allclose(dual(name).text.encode(CAPTIONS), value, atol=1e-5)
-        config.write_text(json.dumps({"pooling_mode_lasttoken": True}))
-        load_dual.cache_clear()
-        with pytest.raises(ModelError, match="one of cls, max, mean"):
-            dual(name)
-    finally:
-        config.unlink()
-        config.parent.rmdir()
-        load_dual.cache_clear()
 
 
 class _Colour(nn.Module):

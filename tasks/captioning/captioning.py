@@ -198,12 +198,9 @@ def _step(member: Member, told: Any, device: str) -> Advanced:
 def to_text(ids: Array, params: Params, captioner: Captioner) -> list[str]:
     """The captions without their prompt; with ``faithful`` the prompt is cut off as the lab did."""
     if not params.faithful:
-        told: list[str] = captioner.tokenizer.batch_decode(ids, skip_special_tokens=True)
-        return [caption.strip() for caption in told]
+        return [caption.strip() for caption in captioner.decode(ids)]
     prompt = np.tile(captioner.prompt_ids(params.prompt), (len(ids), 1))
-    whole = captioner.tokenizer.batch_decode(
-        np.concatenate([prompt, ids], axis=1), skip_special_tokens=True
-    )
+    whole = captioner.decode(np.concatenate([prompt, ids], axis=1))
     return [sentence[len(params.prompt) :] for sentence in whole]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -121,9 +122,33 @@ def signatures() -> Mapping[str, str]:
 # --- ROUGE-L and CIDEr-D --------------------------------------------------------------------------
 
 
+# Scripts without spaces between words of which sentences are counted by the character: Chinese
+# characters, Hiragana, Katakana.
+_UNSPACED = (
+    "\u3005\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d\U00020000-\U0003ffff"
+)
+
+
 def words_of(sentence: str) -> list[str]:
-    """Lower-case words without punctuation: close to the PTB tokens of the COCO evaluation."""
-    return re.findall(r"[a-z0-9]+(?:['-][a-z0-9]+)*", sentence.lower())
+    """Lower-case words without punctuation: close to the PTB tokens of the COCO evaluation.
+
+    A word is a run of Unicode letters, digits and their combining marks, with apostrophes and
+    hyphens inside it. Each Chinese character, Hiragana or Katakana is a word: those scripts put no
+    spaces between words, and PTB would count a whole sentence as one.
+    """
+    if sentence.isascii():
+        return re.findall(r"[a-z0-9]+(?:['-][a-z0-9]+)*", sentence.lower())
+    composed = unicodedata.normalize("NFC", sentence).lower().replace("\u2019", "'")
+    return _unicode_words().findall(composed)
+
+
+@functools.cache
+def _unicode_words() -> re.Pattern[str]:
+    """``re`` counts vowel signs, as in Hindi, as no part of a word; so they are listed."""
+    marks = (chr(c) for c in range(0x300, 0x10000) if unicodedata.category(chr(c))[0] == "M")
+    word = rf"(?:[^\W_{_UNSPACED}]|[{''.join(marks)}])+"
+    return re.compile(rf"[{_UNSPACED}]|{word}(?:['-]{word})*")
 
 
 def rouge_l(captions: Sequence[str], references: References) -> Array:

@@ -27,7 +27,7 @@ class CaptioningTask:
     """Caption images under a decoding setting and score the captions against human ones."""
 
     name = "captioning"
-    version = "1"
+    version = "2"  # 2: decoded text has no spaces around apostrophes; Unicode words
     Params = Params
     metric = Metric(name="bleu4", label="BLEU-4", direction="maximize")
     columns = (

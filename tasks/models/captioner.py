@@ -1,6 +1,6 @@
 """BLIP for captioning: what the captioning task asks of a model.
 
-B batch, S image tokens, D the image encoder's width
+B batch, T tokens, S image tokens, D the image encoder's width
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from tasks.models.dual import load_beside, load_checked, prepare_images
@@ -47,6 +47,16 @@ class Captioner:
         """The start token and the prompt's own, as ``generate`` gives them to the decoder."""
         ids = self.tokenizer(prompt)["input_ids"]
         return [self.model.config.text_config.bos_token_id, *ids[1:-1]]
+
+    def decode(self, ids: Int[np.ndarray, "B T"]) -> list[str]:
+        """Sentences without special tokens, as transformers 4 spaced them: "a person's feet".
+
+        Without the clean-up a BERT tokenizer gives "a person ' s feet", which is other words.
+        """
+        texts: list[str] = self.tokenizer.batch_decode(
+            ids, skip_special_tokens=True, clean_up_tokenization_spaces=True
+        )
+        return texts
 
     @property
     def end(self) -> int:

@@ -21,6 +21,8 @@ from tasks.models import folders
 
 Features = Literal["first", "last", "pooled", "tokens"]
 
+POOLING_VERSION = "2"  # of how a pair's features are read: part of its identity
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Family:
@@ -147,7 +149,8 @@ def resolve(name: str) -> Source:
     image, text = split_pair(name)
     parts = [_resolve_encoder(image, "image processor"), _resolve_encoder(text, "tokenizer")]
     shown = "+".join(part.name for part in parts)
-    return Source(name=shown, fingerprint=content_id([part.fingerprint for part in parts]))
+    prints = [part.fingerprint for part in parts]
+    return Source(name=shown, fingerprint=content_id([POOLING_VERSION, *prints]))
 
 
 def _resolve_encoder(name: str, need: str) -> Source:

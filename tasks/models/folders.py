@@ -24,6 +24,22 @@ FILES = {  # what a model needs beside its weights, under any of these names
     "image processor": ("preprocessor_config.json", "processor_config.json"),
 }
 
+POOLING = "1_Pooling/config.json"  # of sentence-transformers: how an encoder pools its tokens
+#: The JSON files that are read, by the libraries or here, and must hold a mapping. Others, such as
+#: ``modules.json`` of sentence-transformers (a list), nobody reads.
+MAPPINGS = (
+    "config.json",
+    "generation_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    POOLING,
+)
+
 
 def find_folder(name: str) -> Path:
     """The local folder of a model: shipped, a path, or a Hugging Face id in the local cache.
@@ -84,7 +100,7 @@ def resolve(name: str, needs: Sequence[str] = ("tokenizer", "image processor")) 
     """
     folder = find_folder(name)
     check_files(folder, needs)
-    files = [f for f in folder.iterdir() if f.is_file() and f.suffix != ".md"]
+    files = [f for f in (*folder.iterdir(), folder / POOLING) if f.is_file() and f.suffix != ".md"]
     shown = str(folder) if Path(name).expanduser().is_dir() else name
     return Source(name=shown, fingerprint=fingerprint_files(folder, files))
 
@@ -101,12 +117,12 @@ def check_files(folder: Path, needs: Sequence[str]) -> None:
                 f"{folder} has no {what} ({' or '.join(FILES[what][:2])}); copy it from the "
                 f"original model, or save it with {what.split()[-1]}.save_pretrained(folder)"
             )
-    for file in folder.glob("*.json"):
-        if file.is_file():
-            _read_json(file)
+    for name in MAPPINGS:
+        if (folder / name).is_file():
+            read_json(folder / name)
     parameter_names(folder)
     for index in folder.glob("*.safetensors.index.json"):
-        parts = _read_json(index).get("weight_map")
+        parts = read_json(index).get("weight_map")
         if not isinstance(parts, dict):
             raise ModelError(f"{index} has no 'weight_map'; copy it from the original model")
         missing = sorted({str(p) for p in parts.values() if not (folder / str(p)).is_file()})
@@ -116,10 +132,15 @@ def check_files(folder: Path, needs: Sequence[str]) -> None:
 
 def read_config(folder: Path) -> dict[str, Any]:
     """The model's ``config.json``."""
-    return _read_json(folder / "config.json")
+    return read_json(folder / "config.json")
 
 
-def _read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
+    """A file's mapping.
+
+    Raises:
+        ModelError: if it cannot be read, or is no JSON, or no mapping.
+    """
     try:
         read = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

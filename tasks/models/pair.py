@@ -4,28 +4,35 @@ Each is a Hugging Face id or folder, or ``package.module:factory``: a function w
 that gives ``(module, prepare)``, where ``prepare(items)`` turns a list of RGB images (or captions)
 into one tensor or a mapping of tensors, batch first, and ``module`` turns that into features
 [B, D]. Where weights come from files, ``factory.files`` (a function that gives their paths) makes
-them part of a trial's identity.
+them part of a trial's identity. ``pooling.py`` decides what a folder's features are.
 
-B batch, T tokens, C channels, D an encoder's width
+B batch, D an encoder's width
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import transformers
 from torch import Tensor, nn
 
 from tasks.contract import ModelError
-from tasks.models.dual import Dual, Encoder, Prepare, Tower, load_beside, load_checked
-from tasks.models.dual import prepare_images as _prepare_images
-from tasks.models.dual import prepare_texts as _prepare_texts
-from tasks.models.families import is_factory, load_factory, split_pair
-from tasks.models.folders import find_folder
+from tasks.models.dual import (
+    Dual,
+    Encoder,
+    Prepare,
+    Tower,
+    load_beside,
+    load_checked,
+    prepare_images,
+    prepare_texts,
+    reader,
+)
+from tasks.models.families import FAMILIES, Family, is_factory, load_factory, split_pair
+from tasks.models.folders import POOLING, find_folder, parameter_names, read_config
+from tasks.models.pooling import image_pooling, sentence_pooling, tower_text_pooling
 
 # Where a model of both modalities keeps the one that is asked for.
 TOWERS = {"image": ("vision_model",), "text": ("text_model", "text_encoder")}
@@ -80,49 +87,37 @@ def _flat(name: str, out: Any) -> Tensor:
 
 def _from_folder(name: str, side: str) -> tuple[Tower, Prepare]:
     folder = find_folder(name)
-    # A pooler on top may be missing: pooling is over the tokens, as sentence encoders do it.
-    model = load_checked(name, transformers.AutoModel, partial(_used, side))
-    for attribute in TOWERS[side]:
-        model = getattr(model, attribute, model)
+    kind = str(read_config(folder).get("model_type"))
+    family = FAMILIES.get(kind)
+    loader = getattr(transformers, family.model_class) if family else transformers.AutoModel
+    # Many checkpoints of a ViT or a BERT have no pooler; then it is at random and is not read.
+    has_pooler = any(".pooler." in f".{key}" for key in parameter_names(folder))
+    model = load_checked(name, loader, partial(_used, family, side, has_pooler))
+    tower = next((getattr(model, t) for t in TOWERS[side] if hasattr(model, t)), model)
+    has_pooler |= not any(".pooler." in f".{key}" for key in tower.state_dict())
+    is_half = tower is not model or kind.endswith("_text_model")
+    if side == "image":
+        read = image_pooling(tower, has_pooler=has_pooler)
+    elif is_half and not (folder / POOLING).is_file():
+        read = tower_text_pooling(has_pooler=has_pooler)
+    else:
+        read = sentence_pooling(folder)
+    if kind == "blip":  # its pooler applies the last layer norm twice; its heads read this
+        read = reader("first")
     if side == "image":
         processor = load_beside(name, "image processor", transformers.AutoImageProcessor)
-        return Tower(model, _mean_image), partial(_prepare_images, processor)
+        return Tower(tower, read), partial(prepare_images, processor)
     tokenizer = load_beside(name, "tokenizer", transformers.AutoTokenizer)
-    limit = min(model.config.max_position_embeddings, tokenizer.model_max_length)
-    return Tower(model, _pooling(folder)), partial(_prepare_texts, tokenizer, limit, False)
+    limit = min(tower.config.max_position_embeddings, tokenizer.model_max_length)
+    # SigLIP reads the last position and was trained on padded captions.
+    return Tower(tower, read), partial(prepare_texts, tokenizer, limit, kind.startswith("siglip"))
 
 
-def _used(side: str, key: str) -> bool:
+def _used(family: Family | None, side: str, has_pooler: bool, key: str) -> bool:
+    if family:
+        encoder = family.image_encoder if side == "image" else family.text_encoder
+        return key.startswith(f"{encoder}.") and (has_pooler or ".pooler." not in key)
     other = TOWERS["text" if side == "image" else "image"]
-    return "pooler" not in key and not key.startswith(tuple(f"{name}." for name in other))
-
-
-def _mean_image(out: Any, _: Mapping[str, Tensor]) -> Tensor:
-    states: Tensor = out.last_hidden_state  # [B, S, D], or [B, C, H, W] of a convolutional model
-    return states.mean(dim=(2, 3)) if states.ndim == 4 else states.mean(dim=1)
-
-
-def _pooling(folder: Path) -> Callable[[Any, Mapping[str, Tensor]], Tensor]:
-    """The pooling that ``1_Pooling/config.json`` of sentence-transformers names; mean otherwise."""
-    file = folder / "1_Pooling" / "config.json"
-    options = json.loads(file.read_text()) if file.is_file() else {}
-    kinds = {
-        "cls": options.get("pooling_mode_cls_token"),
-        "max": options.get("pooling_mode_max_tokens"),
-        "mean": options.get("pooling_mode_mean_tokens"),
-    }
-    chosen = [kind for kind, wanted in kinds.items() if wanted] or ["mean"]
-    others = [key for key, on in options.items() if key.startswith("pooling_mode") and on is True]
-    if len(chosen) > 1 or len(others) > 1 or (others and chosen == ["mean"] and not kinds["mean"]):
-        raise ModelError(f"{file} asks for {', '.join(others)}; one of cls, max, mean is supported")
-    return partial(_pool, chosen[0])
-
-
-def _pool(kind: str, out: Any, inputs: Mapping[str, Tensor]) -> Tensor:
-    states: Tensor = out.last_hidden_state  # [B, T, D]
-    mask = inputs["attention_mask"][..., None].to(states.dtype)
-    if kind == "cls":
-        return states[:, 0]
-    if kind == "max":
-        return states.masked_fill(mask == 0, float("-inf")).amax(dim=1)
-    return (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1e-9)
+    if key.startswith(tuple(f"{name}." for name in other)):
+        return False
+    return has_pooler or ".pooler." not in f".{key}"

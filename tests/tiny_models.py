@@ -1,0 +1,76 @@
+"""Models of each family at random weights, small enough to save and load in a test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from PIL import Image
+
+from tasks.assets.recipe import build_tokenizer
+
+TINY = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+}
+VISION = TINY | {"image_size": 32, "patch_size": 8}
+CAPTIONS = ["a red circle", "a small blue square left of a green star", "a star"]
+IMAGES = [Image.new("RGB", (40, 40), colour) for colour in ("red", "navy", "white")]
+
+
+def save_tiny(kind: str, folder: Path) -> Path:
+    """A model of the family with random weights, its tokenizer and its image processor."""
+    torch.manual_seed(0)
+    tokenizer = build_tokenizer(folder)
+    text = TINY | {
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": 16,
+        "pad_token_id": 0,
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+        "projection_size": 32,
+    }
+    configs: dict[str, Any] = {
+        "blip": lambda: transformers.BlipForImageTextRetrieval(
+            transformers.BlipConfig(
+                text_config=text | {"encoder_hidden_size": 32},
+                vision_config=VISION | {"initializer_range": 0.02},
+                image_text_hidden_size=24,
+            )
+        ),
+        "clip": lambda: transformers.CLIPModel(
+            transformers.CLIPConfig(text_config=text, vision_config=VISION, projection_dim=24)
+        ),
+        "siglip": lambda: transformers.SiglipModel(
+            transformers.SiglipConfig(text_config=text, vision_config=VISION)
+        ),
+        "vit": lambda: transformers.ViTModel(transformers.ViTConfig(**VISION)),
+        "vit-classifier": lambda: transformers.ViTForImageClassification(  # has no pooler
+            transformers.ViTConfig(**VISION)
+        ),
+        "dinov2": lambda: transformers.Dinov2WithRegistersModel(
+            transformers.Dinov2WithRegistersConfig(
+                **{key: VISION[key] for key in VISION if key != "intermediate_size"},
+                num_register_tokens=3,
+            )
+        ),
+        "resnet": lambda: transformers.ResNetModel(
+            transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1])
+        ),
+        "bert": lambda: transformers.BertModel(transformers.BertConfig(**text)),
+    }
+    configs[kind]().save_pretrained(folder)
+    size = {"height": 32, "width": 32}
+    processor = {
+        "blip": transformers.BlipImageProcessorPil,
+        "clip": transformers.CLIPImageProcessorPil,
+    }.get(kind, transformers.ViTImageProcessorPil)
+    crop = {"crop_size": size} if kind == "clip" else {}
+    processor(size={"shortest_edge": 32} if kind == "clip" else size, **crop).save_pretrained(
+        folder
+    )
+    return folder
