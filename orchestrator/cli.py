@@ -100,9 +100,18 @@ def sweep(
     space: Annotated[
         str, typer.Option(help="report, grid, search, or a FILE.py of your own.")
     ] = "report",
-    trials: Annotated[int, typer.Option(help="Configurations that a search tries.")] = 50,
+    trials: Annotated[
+        int | None, typer.Option(help="Number of configurations of a search (default: 50).")
+    ] = None,
     seeds: Annotated[int, typer.Option(help="Seeds of each configuration: 0, 1, ...")] = 1,
-    sampler: Annotated[str, typer.Option(help="Of a search: tpe, random, qmc, nsga2.")] = "tpe",
+    sampler: Annotated[
+        str | None,
+        typer.Option(help="Sampler of a search: tpe (the default), random, qmc, nsga2."),
+    ] = None,
+    pruner: Annotated[
+        str | None,
+        typer.Option(help="Pruner of a search: halving (the default), median, hyperband, none."),
+    ] = None,
     engine: Annotated[str, typer.Option(help="ray, or local: in this process.")] = "ray",
     address: Annotated[
         str | None, typer.Option(help="A Ray cluster; RAY_ADDRESS, or else this machine.")
@@ -150,14 +159,16 @@ def sweep(
     from orchestrator.sweep import Request, make_plan, print_plan, run_sweep
 
     seconds, most = parse_budget(budget)
+    of_search = {"trials": trials, "sampler": sampler, "pruner": pruner}
+    given: dict[str, Any] = {k: v for k, v in of_search.items() if v is not None}
     plans = [
         make_plan(
             Request(
                 task=each,
                 space=space,
-                trials=trials,
                 seeds=seeds,
-                sampler=sampler,
+                **given,
+                given=given,
                 engine=engine,
                 address=address,
                 model=model,
