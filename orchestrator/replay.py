@@ -49,7 +49,7 @@ def rebuild(
                 state=state or TrialState.FAIL,
             )
     except InvalidConfigurationError:
-        return _invalid(fixed, trials)
+        return _invalid(trials)
     except (ValueError, RequestError):
         return "foreign"
     return "unfinished" if state is None else Rebuilt(trial=trial, first_id=first_id)
@@ -72,29 +72,26 @@ def _first_id(
     return trials[0].id
 
 
-def _invalid(
-    fixed: FixedTrial, trials: Mapping[int, PastTrial]
-) -> Rebuilt | Literal["unfinished", "foreign"]:
+def _invalid(trials: Mapping[int, PastTrial]) -> Rebuilt | Literal["unfinished", "foreign"]:
     """Asked for again, the configuration would fail again; if it failed, it was this search's."""
     if not trials:
         return "unfinished"
     if any(trial.status != "failed" for trial in trials.values()):
         return "foreign"
-    trial = create_trial(
-        params=fixed.params, distributions=fixed.distributions, state=TrialState.FAIL
-    )
-    return Rebuilt(trial=trial, first_id="", is_valid=False)
+    # Without parameters: the row has what the task refused, which need not be what was suggested.
+    return Rebuilt(trial=create_trial(state=TrialState.FAIL), first_id="", is_valid=False)
 
 
 def _outcome(
     trials: Mapping[int, PastTrial], steps: Mapping[int, float], num_seeds: int
 ) -> tuple[TrialState | None, float | None]:
     """What a live study would have told Optuna; (None, None) if it still waited."""
-    if any(trial.status == "failed" for trial in trials.values()):
+    ended = [trial for trial in trials.values() if trial.status != "interrupted"]
+    pruned = any(trial.status == "stopped" or trial.is_last_seed for trial in ended)
+    if not pruned and len(ended) < num_seeds:
+        return None, None
+    if any(trial.status == "failed" or trial.value is None for trial in ended):
         return TrialState.FAIL, None
-    if any(trial.status == "stopped" or trial.is_last_seed for trial in trials.values()):
+    if pruned:
         return TrialState.PRUNED, list(steps.values())[-1] if steps else None
-    done = [t.value for t in trials.values() if t.status == "finished" and t.value is not None]
-    if len(done) == num_seeds:
-        return TrialState.COMPLETE, statistics.fmean(done)
-    return None, None
+    return TrialState.COMPLETE, statistics.fmean(t.value for t in ended if t.value is not None)

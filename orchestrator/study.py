@@ -36,7 +36,9 @@ def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
         "qmc": optuna.samplers.QMCSampler,
         "nsga2": optuna.samplers.NSGAIISampler,
     }
-    return classes[name](seed=seed, **SAMPLERS[name])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of qmc
+        return classes[name](seed=seed, **SAMPLERS[name])
 
 
 @dataclass(kw_only=True, slots=True)
@@ -86,13 +88,11 @@ class AdaptiveStudy:
         self._told: dict[str, tuple[TrialState, float | None]] = {}  # by the first seed's trial
         self._queue: deque[Trial] = deque()
         self._sampler, self._sampler_seed = sampler, sampler_seed
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self.study = optuna.create_study(
-                direction=direction,
-                sampler=make_sampler(sampler, sampler_seed),
-                pruner=make_pruner(pruner),
-            )
+        self.study = optuna.create_study(
+            direction=direction,
+            sampler=make_sampler(sampler, sampler_seed),
+            pruner=make_pruner(pruner),
+        )
 
     # --- replay -----------------------------------------------------------------------------------
 
@@ -153,8 +153,10 @@ class AdaptiveStudy:
             if known is not None and trial.id == first:
                 for at, value in known.steps.items():  # judged when they were made
                     self._report(configuration, at, value)
-            if known is not None and known.status == "finished":
-                self.finish(trial, known.value, stopped=False)
+            if known is not None and known.status in ("finished", "failed"):
+                self.finish(
+                    trial, known.value if known.status == "finished" else None, stopped=False
+                )
             else:
                 self._queue.append(trial)
 

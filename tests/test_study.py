@@ -340,7 +340,7 @@ def run(tmp_path: Path) -> Callable[..., Sweep]:
 
 SEARCH = """
 def search(trial):
-    return {"lr": trial.suggest_float("lr", 1e-3, 1.0, log=True), "epochs": 8}
+    return {"lr": trial.suggest_float("lr", 1e-3, 1.0, log=True), "epochs": 3}
 """
 SOME_INVALID = """
 def search(trial):
@@ -390,9 +390,9 @@ def test_a_search_records_how_it_chose(run: Callable[..., Sweep]) -> None:
     }
 
 
-@pytest.mark.parametrize("pruner", PRUNERS)
+@pytest.mark.parametrize("pruner", ["halving", "none"])
 def test_only_a_pruner_stops_trials_early(run: Callable[..., Sweep], pruner: str) -> None:
-    assert ("stopped" in states(run(trials=14, pruner=pruner))) == (pruner != "none")
+    assert ("stopped" in states(run(trials=8, pruner=pruner))) == (pruner != "none")
 
 
 def test_an_invalid_configuration_fails_and_the_others_run(run: Callable[..., Sweep]) -> None:
@@ -401,8 +401,9 @@ def test_an_invalid_configuration_fails_and_the_others_run(run: Callable[..., Sw
     assert rows.keys() == {"finished", "failed"}
     reasons = {row["reason"] for row in sweep.rows() if row["status"] == "failed"}
     assert "toy: `0 <= degree <= 12` must hold, but got degree=20" in reasons
-    again = run(SOME_INVALID, trials=12, pruner="none")
-    assert len(again.rows()) == len(sweep.rows())
+    again = {row["trial_id"]: row for row in run(SOME_INVALID, trials=12, pruner="none").rows()}
+    for row in sweep.rows():
+        assert again[row["trial_id"]]["ended"] == row["ended"] or row["status"] == "failed"
 
 
 def test_an_invalid_configuration_is_told_as_failed(factory: TrialFactory) -> None:
@@ -420,13 +421,16 @@ def test_an_invalid_configuration_is_told_as_failed(factory: TrialFactory) -> No
     assert states.count(TrialState.FAIL) == len(refused)
 
 
-def test_a_search_over_the_length_of_a_schedule_is_refused(tmp_path: Path) -> None:
+def test_a_search_over_the_length_of_a_schedule_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(load_task("toy")), "schedule_length", "epochs", raising=False)
     (tmp_path / "s.py").write_text(
         "def search(trial):\n    return {'epochs': trial.suggest_int('epochs', 1, 10)}\n"
     )
-    request = Request(task="retrieval", space=str(tmp_path / "s.py"), engine="local")
+    request = Request(task="toy", space=str(tmp_path / "s.py"), engine="local")
     with pytest.raises(RequestError, match="--set epochs=10, or give --pruner none"):
         sweep_module.sample_search(make_plan(request))
     for change in ({"pruner": "none"}, {"settings": ("epochs=10",)}):
-        changed: Any = {"task": "retrieval", "space": request.space, "engine": "local", **change}
+        changed: Any = {"task": "toy", "space": request.space, "engine": "local", **change}
         assert sweep_module.sample_search(make_plan(Request(**changed))).trials
