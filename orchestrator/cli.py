@@ -98,7 +98,8 @@ def _field_docs(params: type) -> dict[str, str]:
 def sweep(
     task: Annotated[list[str], typer.Argument(help="Tasks to sweep, one after the other.")],
     space: Annotated[
-        str, typer.Option(help="report, grid, search, or a FILE.py of your own.")
+        str,
+        typer.Option(help="report, grid, search, FILE.py, or FILE.py:grid to pick one of a file."),
     ] = "report",
     trials: Annotated[
         int | None, typer.Option(help="Number of configurations of a search (default: 50).")

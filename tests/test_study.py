@@ -434,3 +434,11 @@ def test_a_search_over_the_length_of_a_schedule_is_refused(
     for change in ({"pruner": "none"}, {"settings": ("epochs=10",)}):
         changed: Any = {"task": "toy", "space": request.space, "engine": "local", **change}
         assert sweep_module.sample_search(make_plan(Request(**changed))).trials
+
+
+def test_a_file_may_offer_several_spaces(tmp_path: Path) -> None:
+    both = SEARCH + 'GRID = {"degree": [1, 3]}\n'
+    (tmp_path / "s.py").write_text(both)
+    for kind, named in (("grid", "s-grid"), ("search", "s-search")):
+        plan = make_plan(Request(task="toy", space=f"{tmp_path / 's.py'}:{kind}", engine="local"))
+        assert (plan.name, len(plan.trials)) == (named, 2 if kind == "grid" else 0)

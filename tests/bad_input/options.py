@@ -83,7 +83,10 @@ CASES = [
         args="sweep retrieval --rerun --retry-failed",
         message="--retry-failed has no effect with --rerun, which runs all trials again",
     ),
-    Case(args="sweep retrieval --space nothing", message="--space takes report, grid, search or"),
+    Case(
+        args="sweep retrieval --space nothing",
+        message="--space takes report, grid, search, a FILE.py or",
+    ),
     Case(args="sweep retrieval --space ''", message="--space must not be empty"),
     Case(args="sweep retrieval --model ''", message="--model must not be empty"),
     Case(args="sweep retrieval --data ''", message="--data must not be empty"),

@@ -31,7 +31,7 @@ CASES = [
     Case(
         args="sweep retrieval --space TMP/s.txt",
         prepare=write("s.txt", "GRID = {}"),
-        message="search or a FILE.py, but got",
+        message="a FILE.py or FILE.py:grid, but got",
     ),
     Case(
         args="sweep retrieval --space 'TMP/my space.py'",
@@ -46,9 +46,22 @@ CASES = [
     space("import sys; sys.exit(3)", "s.py ends the program (SystemExit(3)); leave that out"),
     space("quit()", "s.py ends the program"),
     space("def f(): f()\nf()", "cannot be run: RecursionError"),
-    space("", "must offer exactly one of REPORT, GRID and search, but offers none"),
-    space("grid = {'lr': [1]}", "REPORT, GRID and search, but offers none"),
-    space("GRID = {}\nREPORT = ()", "but offers REPORT, GRID"),
+    space("", "must offer REPORT, GRID or search, but offers none of them"),
+    space("grid = {'lr': [1]}", "REPORT, GRID or search, but offers none of them"),
+    space(
+        "GRID = {}\nREPORT = ()",
+        "s.py offers report, grid; say which: --space TMP/s.py:report or --space TMP/s.py:grid",
+    ),
+    Case(
+        args="sweep retrieval --space TMP/s.py:search",
+        prepare=write("s.py", "GRID = {'lr': [1e-3]}"),
+        message="s.py offers no search, but grid",
+    ),
+    Case(
+        args="sweep retrieval --space TMP/s.py:rows",
+        prepare=write("s.py", "GRID = {'lr': [1e-3]}"),
+        message="a FILE.py or FILE.py:grid, but got 'TMP/s.py:rows'",
+    ),
     # Grids.
     space("GRID = {}", "the grid 's' is empty; give it an axis"),
     space("GRID = []", "the grid 's' is empty; give it an axis"),
