@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow.fs
 
 from results.roots import open_root
-from tasks.contract import State, Step, StoreError
+from tasks.contract import Scalar, State, Step, StoreError, Trial
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,13 +28,25 @@ class TimedStep:
     seconds: float
 
 
-def encode(state: State, steps: Sequence[TimedStep]) -> bytes:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interrupted:
+    """A trial that has a checkpoint: what it is, and its steps so far."""
+
+    trial_id: str
+    seed: int
+    params: Mapping[str, Scalar]
+    steps: Sequence[TimedStep]
+
+
+def encode(state: State, steps: Sequence[TimedStep], trial: Trial | None = None) -> bytes:
     """A checkpoint as one safetensors blob; numpy arrays and torch tensors both come back."""
     history = [
         {"at": s.step.at, "metrics": dict(s.step.metrics), "seconds": s.seconds} for s in steps
     ]
     kinds = {k: "numpy" if isinstance(v, np.ndarray) else "torch" for k, v in state.arrays.items()}
     meta = {"values": state.values, "steps": history, "kinds": kinds}
+    if trial is not None:
+        meta["trial"] = {"seed": trial.seed, "params": trial.param_values()}
     metadata = {"checkpoint": json.dumps(meta)}
     if "torch" in kinds.values():
         import safetensors.torch
@@ -58,8 +70,7 @@ def decode(blob: bytes, device: str) -> tuple[State, list[TimedStep]]:
         ValueError: if the blob is no checkpoint of ours.
     """
     (length,) = struct.unpack("<Q", blob[:8])
-    header = json.loads(blob[8 : 8 + length])
-    meta = json.loads(header["__metadata__"]["checkpoint"])
+    meta = _meta(blob[8 : 8 + length])
     kinds = meta["kinds"]
     arrays: dict[str, Any]
     if "torch" in kinds.values():
@@ -75,11 +86,19 @@ def decode(blob: bytes, device: str) -> tuple[State, list[TimedStep]]:
 
         loaded_numpy = safetensors.numpy.load(blob)
         arrays = {key: loaded_numpy[key] for key in kinds}
-    steps = [
+    return State(arrays=arrays, values=meta["values"]), _steps(meta)
+
+
+def _meta(header: bytes) -> dict[str, Any]:
+    meta: dict[str, Any] = json.loads(json.loads(header)["__metadata__"]["checkpoint"])
+    return meta
+
+
+def _steps(meta: Mapping[str, Any]) -> list[TimedStep]:
+    return [
         TimedStep(step=Step(at=s["at"], metrics=s["metrics"]), seconds=s["seconds"])
         for s in meta["steps"]
     ]
-    return State(arrays=arrays, values=meta["values"]), steps
 
 
 class Checkpoints:
@@ -88,11 +107,17 @@ class Checkpoints:
     def __init__(self, uri: str) -> None:
         self.uri = uri
 
-    def save(self, trial_id: str, state: State, steps: Sequence[TimedStep]) -> None:
+    def save(
+        self,
+        trial_id: str,
+        state: State,
+        steps: Sequence[TimedStep],
+        trial: Trial | None = None,
+    ) -> None:
         """Replace the trial's checkpoint whole: written beside, then renamed (or one put)."""
         filesystem, folder = open_root(self.uri)
         path = f"{folder}/{trial_id}.safetensors"
-        blob = encode(state, steps)
+        blob = encode(state, steps, trial)
         try:
             if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
                 os.makedirs(folder, exist_ok=True)
@@ -117,6 +142,29 @@ class Checkpoints:
             return None
         except Exception:  # damaged: the trial starts again, which costs time but no truth
             return None
+
+    def interrupted(self) -> list[Interrupted]:
+        """The trials that have a checkpoint here; of each file the header alone is read."""
+        filesystem, folder = open_root(self.uri)
+        selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
+        found = []
+        for info in sorted(filesystem.get_file_info(selector), key=lambda info: info.path):
+            if not info.path.endswith(".safetensors"):
+                continue
+            try:
+                with filesystem.open_input_file(info.path) as file:
+                    (length,) = struct.unpack("<Q", file.read(8))
+                    meta = _meta(file.read(min(length, info.size)))
+                one = Interrupted(
+                    trial_id=os.path.basename(info.path).removesuffix(".safetensors"),
+                    seed=meta["trial"]["seed"],
+                    params=meta["trial"]["params"],
+                    steps=_steps(meta),
+                )
+            except Exception:  # damaged, or of an earlier version: the trial starts again
+                continue
+            found.append(one)
+        return found
 
     def drop(self, trial_id: str) -> None:
         """Delete the trial's checkpoint, if there is one."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from orchestrator.address import check_address, check_reachable
-from orchestrator.proposers import SAMPLERS
+from orchestrator.search_options import PRUNERS, SAMPLERS, check_name
 from results.roots import check_root
 from tasks.contract import RequestError
 
 if TYPE_CHECKING:
+    from orchestrator.search_function import SearchSample
     from orchestrator.sweep import Plan, Request
 
 
@@ -34,8 +36,10 @@ def check_options(request: Request) -> None:
     check_root("--out", request.out)
     if request.cache is not None:
         check_root("--cache", request.cache)
-    if request.sampler not in SAMPLERS:
-        raise RequestError(f"--sampler takes {', '.join(SAMPLERS)}, but got {request.sampler!r}")
+    check_name("sampler", request.sampler, SAMPLERS)
+    check_name("pruner", request.pruner, PRUNERS)
+    if request.rerun and request.retry_failed:
+        raise RequestError("--retry-failed has no effect with --rerun, which runs all trials again")
     if request.engine == "local" and request.address is not None:
         raise RequestError("--address is of --engine ray: leave one of the two out")
     slots = (request.cpus_per_trial, request.gpus_per_trial)
@@ -53,6 +57,25 @@ def check_options(request: Request) -> None:
         )
 
 
+def check_effect(given: Mapping[str, object], space: str) -> None:
+    """Refuse options of a search where the space lists its trials.
+
+    Raises:
+        RequestError: naming the first that was given.
+    """
+    advice = {
+        "trials": "add --space search, or start only some of the listed trials with --budget",
+        "sampler": "add --space search",
+        "pruner": "add --space search",
+    }
+    for option, value in given.items():
+        if value is not None:
+            raise RequestError(
+                f"--{option} {value} has no effect: the space {space!r} lists all its trials; "
+                + advice[option].replace("--budget", f"--budget {value}trials")
+            )
+
+
 def check_can_start(plan: Plan) -> None:
     """What a dry run need not know: that Ray and the cluster are there, and a search can be asked.
 
@@ -65,10 +88,20 @@ def check_can_start(plan: Plan) -> None:
     if plan.request.engine == "ray" and address:
         check_reachable(address)
     if plan.space.search is not None:
-        _check_installed("optuna", "optuna, which a search needs")
-        from orchestrator.study import check_search
+        sample_search(plan)
 
-        check_search(plan.space.search, plan.factory)
+
+def sample_search(plan: Plan) -> SearchSample:
+    """Random configurations of the plan's search, which is checked by asking for them.
+
+    Raises:
+        RequestError: if the search cannot be run, or Optuna is missing.
+    """
+    _check_installed("optuna", "optuna, which a search needs")
+    from orchestrator.search_function import check_search
+
+    assert plan.space.search is not None
+    return check_search(plan.space.search, plan.factory, plan.request.pruner)
 
 
 def _check_installed(distribution: str, advice: str) -> None:

@@ -108,9 +108,12 @@ def _parse_seeds(text: str | int) -> int | tuple[int, ...]:
 def sweep(
     task: Annotated[list[str], typer.Argument(help="Tasks to sweep, one after the other.")],
     space: Annotated[
-        str, typer.Option(help="report, grid, search, or a FILE.py of your own.")
+        str,
+        typer.Option(help="report, grid, search, FILE.py, or FILE.py:grid to pick one of a file."),
     ] = "report",
-    trials: Annotated[int, typer.Option(help="Configurations that a search tries.")] = 50,
+    trials: Annotated[
+        int | None, typer.Option(help="Number of configurations of a search (default: 50).")
+    ] = None,
     seeds: Annotated[
         Any,
         typer.Option(
@@ -119,7 +122,14 @@ def sweep(
             help="Seeds of each configuration: 3 for 0, 1, 2; or a list such as 1,2 (7, for one).",
         ),
     ] = 1,
-    sampler: Annotated[str, typer.Option(help="Of a search: tpe, random, qmc, nsga2.")] = "tpe",
+    sampler: Annotated[
+        str | None,
+        typer.Option(help="Sampler of a search: tpe (the default), random, qmc, nsga2."),
+    ] = None,
+    pruner: Annotated[
+        str | None,
+        typer.Option(help="Pruner of a search: halving (the default), median, hyperband, none."),
+    ] = None,
     engine: Annotated[str, typer.Option(help="ray, or local: in this process.")] = "ray",
     address: Annotated[
         str | None, typer.Option(help="A Ray cluster; RAY_ADDRESS, or else this machine.")
@@ -167,14 +177,16 @@ def sweep(
     from orchestrator.sweep import Request, make_plan, print_plan, run_sweep
 
     seconds, most = parse_budget(budget)
+    of_search = {"trials": trials, "sampler": sampler, "pruner": pruner}
+    given: dict[str, Any] = {k: v for k, v in of_search.items() if v is not None}
     plans = [
         make_plan(
             Request(
                 task=each,
                 space=space,
-                trials=trials,
                 seeds=seeds,
-                sampler=sampler,
+                **given,
+                given=given,
                 engine=engine,
                 address=address,
                 model=model,

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from orchestrator.checkpoints import Checkpoints, TimedStep
 from orchestrator.engine import Event, Failure, Pack, group_by_key
+from orchestrator.history import NO_MORE_SEEDS
 from orchestrator.measure import Usage
 from orchestrator.placement import MEMORY_SHARE
 from orchestrator.proposers import Proposer
@@ -55,6 +56,7 @@ class _Active:
     trial: Trial
     started: datetime
     steps: dict[int, TimedStep] = field(default_factory=dict)
+    is_last_seed: bool = False  # finished, but too far behind for its configuration's other seeds
 
 
 _End = tuple[_Active, str, Failure | None]  # a trial, its status, and why if it failed
@@ -255,6 +257,7 @@ class Coordinator:
             active.trial, step.at, float(value), step.done
         )
         if step.done:
+            active.is_last_seed = halve
             return "finished", None
         return ("stopped", None) if halve else (None, None)
 
@@ -295,7 +298,7 @@ class Coordinator:
             "trial_id": trial.id,
             "seed": trial.seed,
             "status": status,
-            "reason": error.reason if error else None,
+            "reason": error.reason if error else NO_MORE_SEEDS if active.is_last_seed else None,
             "log": error.log if error else None,
             "reused_from": None,
             "model": trial.model.name,

@@ -200,7 +200,7 @@ def run_pack(
                 history[trial_id].append(timed)
                 # What is not finite has failed: it must leave no checkpoint to go on from.
                 if not step.done and all(math.isfinite(value) for value in step.metrics.values()):
-                    checkpoints.save(trial_id, state, history[trial_id])
+                    checkpoints.save(trial_id, state, history[trial_id], member.trial)
                     going.append(Member(trial=member.trial, state=state))
                 events.append(Event(trial_id=trial_id, outcome=timed))
             stop |= yield events

@@ -21,6 +21,7 @@ from orchestrator.space_checks import check_number, check_storable, check_tables
 from search_spaces.space import Row, Scalar, Table
 from tasks.contract import RequestError, Source, Stage, Task, Trial
 
+KINDS = {"report": "REPORT", "grid": "GRID", "search": "search"}  # --space -> name in the file
 Search = Callable[[Any], Mapping[str, Scalar]]
 
 
@@ -35,24 +36,33 @@ class Space:
 
 
 def resolve_space(task: str, space: str) -> Space:
-    """The space behind ``--space report|grid|search|FILE.py``."""
-    if space in ("report", "grid", "search"):
+    """The space behind ``--space report|grid|search|FILE.py|FILE.py:grid``."""
+    if space in KINDS:
         module = load_space(task)
-        wanted = {"report": "REPORT", "grid": "GRID", "search": "search"}[space]
+        wanted = KINDS[space]
         if not hasattr(module, wanted):
             raise RequestError(f"the task {task!r} offers no {space} space ({wanted})")
         return _space(space, wanted, getattr(module, wanted))
-    if not space.endswith(".py"):
-        raise RequestError(f"--space takes report, grid, search or a FILE.py, but got {space!r}")
-    path = Path(space)
-    module = load_space_file(path)
-    offered = [name for name in ("REPORT", "GRID", "search") if hasattr(module, name)]
-    if len(offered) != 1:
+    file, colon, pick = space.rpartition(":")
+    if not colon or pick not in KINDS:
+        file, pick = space, ""
+    if not file.endswith(".py"):
         raise RequestError(
-            f"{space} must offer exactly one of REPORT, GRID and search, "
-            f"but offers {', '.join(offered) or 'none'}"
+            f"--space takes {', '.join(KINDS)}, a FILE.py or FILE.py:grid, but got {space!r}"
         )
-    return _space(path.stem, offered[0], getattr(module, offered[0]))
+    path = Path(file)
+    module = load_space_file(path)
+    offered = [kind for kind, name in KINDS.items() if hasattr(module, name)]
+    if not offered:
+        raise RequestError(f"{file} must offer REPORT, GRID or search, but offers none of them")
+    if not pick and len(offered) > 1:
+        picks = " or ".join(f"--space {file}:{kind}" for kind in offered)
+        raise RequestError(f"{file} offers {', '.join(offered)}; say which: {picks}")
+    kind = pick or offered[0]
+    if kind not in offered:
+        raise RequestError(f"{file} offers no {KINDS[kind]}, but {', '.join(offered)}")
+    name = path.stem if len(offered) == 1 else f"{path.stem}-{kind}"
+    return _space(name, KINDS[kind], getattr(module, KINDS[kind]))
 
 
 def _space(name: str, kind: str, value: Any) -> Space:

@@ -7,8 +7,6 @@ from typing import Protocol
 
 from tasks.contract import Trial
 
-SAMPLERS = ("tpe", "random", "qmc", "nsga2")  # of a search, by Optuna
-
 
 class Proposer(Protocol):
     """Says which trials to run, and hears how they fare."""

@@ -2,45 +2,50 @@
 
 The live study is in memory; Parquet is the truth it is rebuilt from (``replay``), and a journal
 file beside the tables mirrors it for optuna-dashboard. A configuration is one Optuna trial, run at
-every seed: what is told is the mean over seeds, and pruning looks at the first seed.
+every seed: Optuna gets the mean over seeds, and pruning looks at the first seed.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import os
 import statistics
-import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import optuna
-from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
+from optuna.trial import TrialState
 
-from orchestrator.discovery import suggest
+from orchestrator.history import PastConfiguration, PastTrial
 from orchestrator.plan import Search, TrialFactory
-from orchestrator.space_checks import shown
-from search_spaces.space import Scalar
-from tasks.contract import RequestError, Trial
+from orchestrator.pruners import make_pruner
+from orchestrator.replay import Rebuilt, rebuild
+from orchestrator.search_function import InvalidConfigurationError, ask, make_trial
+from orchestrator.search_options import PRUNERS, SAMPLERS, check_name
+from tasks.contract import Trial
 
 Direction = Literal["maximize", "minimize"]
 
-SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
-    "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed),
-    "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
-    "qmc": lambda seed: optuna.samplers.QMCSampler(seed=seed),
-    "nsga2": lambda seed: optuna.samplers.NSGAIISampler(seed=seed),
-}
+
+def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
+    """The sampler of ``--sampler``."""
+    classes: dict[str, Callable[..., optuna.samplers.BaseSampler]] = {
+        "tpe": optuna.samplers.TPESampler,
+        "random": optuna.samplers.RandomSampler,
+        "qmc": optuna.samplers.QMCSampler,
+        "nsga2": optuna.samplers.NSGAIISampler,
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of qmc
+        return classes[name](seed=seed, **SAMPLERS[name])
 
 
 @dataclass(kw_only=True, slots=True)
 class _Configuration:
-    """One Optuna trial and its runs, one a seed."""
+    """One configuration and its runs, one a seed."""
 
-    asked: optuna.Trial
+    asked: list[optuna.Trial]  # more than one where Optuna asks for it again while it runs
     waiting: set[str]  # ids of trials still to end
     values: list[float] = field(default_factory=list)
     first_id: str
@@ -61,77 +66,108 @@ class AdaptiveStudy:
         num_configurations: int,
         direction: Direction,
         sampler: str = "tpe",
+        pruner: str = "halving",
         sampler_seed: int = 0,
-        known_value: Callable[[Trial], float | None] = lambda trial: None,
+        known: Callable[[Trial], PastTrial | None] = lambda trial: None,
+        on_invalid: Callable[[InvalidConfigurationError], None] = lambda error: None,
     ) -> None:
-        if sampler not in SAMPLERS:
-            raise RequestError(f"--sampler takes {', '.join(SAMPLERS)}, but got {sampler!r}")
+        """``known`` gives a finished trial's result from another sweep.
+
+        ``on_invalid`` receives each configuration that cannot run.
+        """
+        check_name("sampler", sampler, SAMPLERS)
+        check_name("pruner", pruner, PRUNERS)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.prunes = True
         self._search, self._factory, self._seeds = search, factory, tuple(seeds)
         self._num_configurations = num_configurations
         self._num_asked = 0
-        self._known_value = known_value
-        self._by_trial: dict[str, list[_Configuration]] = {}
+        self._num_without_run = 0  # of those asked for: invalid, or asked for before
+        self._known, self._on_invalid = known, on_invalid
+        self._by_trial: dict[str, _Configuration] = {}
+        self._told: dict[str, tuple[TrialState, float | None]] = {}  # by the first seed's trial
         self._queue: deque[Trial] = deque()
-        self._sampler, self._sampler_seed = SAMPLERS[sampler], sampler_seed
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self.study = optuna.create_study(
-                direction=direction,
-                sampler=self._sampler(sampler_seed),
-                pruner=optuna.pruners.SuccessiveHalvingPruner(),
-            )
+        self._sampler, self._sampler_seed = sampler, sampler_seed
+        self.study = optuna.create_study(
+            direction=direction,
+            sampler=make_sampler(sampler, sampler_seed),
+            pruner=make_pruner(pruner),
+        )
 
-    def replay(self, past: Sequence[tuple[Mapping[str, Scalar], float | None, bool]]) -> None:
-        """Tell the study (params, value, stopped) of configurations that ran before."""
-        for params, value, stopped in past:
-            fixed = FixedTrial(dict(params))
-            try:
-                self._search(fixed)
-            except ValueError:  # the space has changed since: not a point of it any more
-                continue
-            state = (
-                TrialState.FAIL
-                if value is None
-                else TrialState.PRUNED
-                if stopped
-                else TrialState.COMPLETE
-            )
-            self.study.add_trial(
-                create_trial(
-                    params=fixed.params,
-                    distributions=fixed.distributions,
-                    value=value,
-                    state=state,
-                )
-            )
-            self._num_asked += 1
+    # --- replay -----------------------------------------------------------------------------------
+
+    def replay(self, past: Sequence[PastConfiguration]) -> None:
+        """Rebuild the study from what ran before, and queue what was left unfinished.
+
+        Configurations that the search cannot give any more, or that would be other trials now
+        (of another version, model or data), are left out.
+        """
+        unfinished = []
+        for configuration in past:
+            rebuilt = rebuild(configuration, self._search, self._factory, self._seeds)
+            if isinstance(rebuilt, Rebuilt):
+                self.study.add_trial(rebuilt.trial)
+                self._num_asked += 1
+                self._num_without_run += not rebuilt.is_valid
+                self._told[rebuilt.first_id] = (rebuilt.trial.state, rebuilt.trial.value)
+            elif rebuilt == "unfinished":
+                unfinished.append(configuration)
         # The same seed again would first ask for what the first run asked for.
-        self.study.sampler = self._sampler(self._sampler_seed + self._num_asked)
+        self.study.sampler = make_sampler(
+            self._sampler, self._sampler_seed + self._num_asked + len(unfinished)
+        )
+        for configuration in unfinished:
+            self.study.enqueue_trial(dict(configuration.params))
+            self._ask(configuration.trials)
+
+    # --- asking -----------------------------------------------------------------------------------
 
     def propose(self, limit: int) -> list[Trial]:
         """The next trials: seeds of configurations asked for, then further configurations."""
         while len(self._queue) < limit and self._num_asked < self._num_configurations:
-            self._ask()
+            self._ask({})
         return [self._queue.popleft() for _ in range(min(limit, len(self._queue)))]
 
-    def _ask(self) -> None:
+    def _ask(self, past: Mapping[int, PastTrial]) -> None:
+        """Ask for a configuration and queue its trials, less what is known of it."""
         asked = self.study.ask()
         self._num_asked += 1
-        values = ask(self._search, asked)
-        trials = [self._factory.trial(values, seed) for seed in self._seeds]
+        try:
+            values = ask(self._search, asked)
+            trials = [make_trial(self._factory, values, seed) for seed in self._seeds]
+        except InvalidConfigurationError as error:
+            self._num_without_run += 1
+            self.study.tell(asked, state=TrialState.FAIL)
+            self._on_invalid(error)
+            return
+        first = trials[0].id
+        if first in self._told or first in self._by_trial:
+            self._ask_again(asked, first)
+            return
         configuration = _Configuration(
-            asked=asked, waiting={t.id for t in trials}, first_id=trials[0].id
+            asked=[asked], waiting={t.id for t in trials}, first_id=first
         )
+        self._by_trial |= dict.fromkeys(configuration.waiting, configuration)
         for trial in trials:
-            running = trial.id in self._by_trial
-            known = None if running else self._known_value(trial)
-            self._by_trial.setdefault(trial.id, []).append(configuration)
-            if known is not None:
-                self.finish(trial, known, stopped=False)
-            elif not running:
+            known = past.get(trial.seed) or self._known(trial)
+            if known is not None and trial.id == first:
+                for at, value in known.steps.items():  # judged when they were made
+                    self._report(configuration, at, value)
+            if known is not None and known.status in ("finished", "failed"):
+                self.finish(
+                    trial, known.value if known.status == "finished" else None, stopped=False
+                )
+            else:
                 self._queue.append(trial)
+
+    def _ask_again(self, asked: optuna.Trial, first: str) -> None:
+        """A configuration that has run or runs: it does not run twice."""
+        self._num_without_run += 1
+        if first in self._told:
+            state, value = self._told[first]
+            self.study.tell(asked, value if state is TrialState.COMPLETE else None, state=state)
+        else:
+            self._by_trial[first].asked.append(asked)
 
     def is_over(self) -> bool:
         """Whether every configuration was asked for and handed out."""
@@ -139,119 +175,60 @@ class AdaptiveStudy:
 
     def total(self) -> int:
         """The trials of all configurations, seeds counted."""
-        return self._num_configurations * len(self._seeds)
+        return (self._num_configurations - self._num_without_run) * len(self._seeds)
+
+    # --- results ----------------------------------------------------------------------------------
+
+    @staticmethod
+    def _report(configuration: _Configuration, at: int, value: float) -> None:
+        configuration.steps.append(at)
+        configuration.asked[0].report(value, at)
 
     def observe(self, trial: Trial, at: int, value: float, last: bool) -> bool:
-        """Report a step of a configuration's first seed; whether successive halving stops it.
+        """Report a step of a configuration's first seed; whether the pruner stops it.
 
         The last step of the only seed leaves nothing to stop: the configuration is complete.
         """
-        stop = False
-        for configuration in self._by_trial.get(trial.id, []):
-            if configuration.pruned:
-                stop = True
-            elif trial.id == configuration.first_id and at not in configuration.steps:
-                configuration.steps.append(at)
-                configuration.asked.report(value, at)
-                behind = configuration.asked.should_prune()  # others are held against it, too
-                configuration.pruned = behind and not (last and len(self._seeds) == 1)
-                stop = stop or configuration.pruned
-        if stop:
-            queued = list(self._queue)
-            self._queue = deque(t for t in queued if not self._is_pruned(t))
-            for left in {t.id for t in queued} - {t.id for t in self._queue}:
-                del self._by_trial[left]  # asked for again, it is to run
-        return stop
+        configuration = self._by_trial.get(trial.id)
+        if configuration is None:
+            return False
+        is_first = trial.id == configuration.first_id
+        if not configuration.pruned and is_first and at not in configuration.steps:
+            self._report(configuration, at, value)
+            if not (last and len(self._seeds) == 1):
+                configuration.pruned = configuration.asked[0].should_prune()
+        if configuration.pruned:
+            self._drop_queued(configuration)
+        return configuration.pruned
 
-    def _is_pruned(self, trial: Trial) -> bool:
-        configurations = self._by_trial[trial.id]
-        pruned = all(c.pruned for c in configurations)
-        if pruned:
-            for configuration in configurations:
-                configuration.waiting.discard(trial.id)
-        return pruned
+    def _drop_queued(self, configuration: _Configuration) -> None:
+        dropped = {t.id for t in self._queue if t.id in configuration.waiting}
+        self._queue = deque(t for t in self._queue if t.id not in dropped)
+        configuration.waiting -= dropped
+        for trial_id in dropped:
+            del self._by_trial[trial_id]
 
     def finish(self, trial: Trial, value: float | None, stopped: bool) -> None:
         """A run ended; once all seeds of its configuration have, Optuna is told."""
-        for configuration in self._by_trial.pop(trial.id, []):
-            configuration.waiting.discard(trial.id)
-            if value is None:
-                configuration.failed = True
-            else:
-                configuration.values.append(value)
-            if not configuration.waiting:
-                self._tell(configuration)
+        configuration = self._by_trial.pop(trial.id, None)
+        if configuration is None:
+            return
+        configuration.waiting.discard(trial.id)
+        if value is None:
+            configuration.failed = True
+        else:
+            configuration.values.append(value)
+        if not configuration.waiting:
+            self._tell(configuration)
 
     def _tell(self, configuration: _Configuration) -> None:
+        state, value = TrialState.COMPLETE, None
         if configuration.failed or not configuration.values:
-            self.study.tell(configuration.asked, state=TrialState.FAIL)
+            state = TrialState.FAIL
         elif configuration.pruned:
-            self.study.tell(configuration.asked, state=TrialState.PRUNED)
+            state = TrialState.PRUNED
         else:
-            self.study.tell(configuration.asked, statistics.fmean(configuration.values))
-
-
-ASKED = 24  # times that a search is asked before a sweep begins
-
-
-def check_search(search: Search, factory: TrialFactory) -> None:
-    """Ask a search for some configurations of a throw-away study.
-
-    Raises:
-        RequestError: saying what it did wrong: a configuration that cannot run, a suggestion that
-            is no parameter, or one name with two distributions.
-    """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    names = {f.name for f in dataclasses.fields(factory.task.Params)}
-    for _ in range(ASKED):
-        asked = study.ask()
-        factory.trial(ask(search, asked), 0)
-        for name in asked.distributions:
-            if name not in names:
-                raise RequestError(
-                    f"the search suggests {name!r}, which is no parameter; "
-                    f"{suggest(name, sorted(names))}"
-                )
-
-
-def ask(search: Search, asked: Any) -> Mapping[str, Scalar]:
-    """The configuration that a search gives for an Optuna trial.
-
-    Raises:
-        RequestError: if it raises, or gives something else.
-    """
-    try:
-        with warnings.catch_warnings():
-            # Of one name asked for twice with two ranges, Optuna takes the first and warns.
-            warnings.filterwarnings("error", "Inconsistent parameter values", RuntimeWarning)
-            values = search(asked)
-    except optuna.TrialPruned:
-        raise RequestError("the search must not prune: successive halving does") from None
-    except (Exception, SystemExit) as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        own = getattr(getattr(search, "__code__", None), "co_filename", None)
-        lines = [f" at line {frame.lineno} of {own}" for frame in frames if frame.filename == own]
-        raise RequestError(
-            f"the search function failed{lines[-1] if lines else ''}: "
-            f"{type(error).__name__}: {error}; mend it"
-        ) from error
-    if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
-        raise RequestError(
-            f"the search function must return a dict of parameters, but returned {shown(values)}"
-        )
-    return values
-
-
-def mirror(trials: Sequence[FrozenTrial], direction: Direction, path: str, name: str) -> None:
-    """Write a finished study to a journal file that ``optuna-dashboard PATH`` opens."""
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    beside = f"{path}.{os.getpid()}.tmp"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        storage = JournalStorage(JournalFileBackend(beside))
-        study = optuna.create_study(storage=storage, study_name=name, direction=direction)
-        study.add_trials([t for t in trials if t.state.is_finished()])
-    os.replace(beside, path)
+            value = statistics.fmean(configuration.values)
+        self._told[configuration.first_id] = (state, value)
+        for asked in configuration.asked:
+            self.study.tell(asked, value, state=state)

@@ -11,10 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -22,10 +22,24 @@ from rich.text import Text
 
 from orchestrator import provenance
 from orchestrator.checkpoints import Checkpoints
-from orchestrator.checks import check_can_start, check_options, find_address
+from orchestrator.checks import (
+    check_can_start,
+    check_effect,
+    check_options,
+    find_address,
+    sample_search,
+)
 from orchestrator.coordinator import Budget, Coordinator, full_packs, most_packs
 from orchestrator.discovery import load_task
 from orchestrator.engine import Engine
+from orchestrator.history import (
+    PastConfiguration,
+    PastTrial,
+    open_history,
+    read_curves,
+    read_history,
+)
+from orchestrator.invalid import invalid_row
 from orchestrator.live import SweepView, varying_params
 from orchestrator.placement import Gpus, whole
 from orchestrator.plan import (
@@ -41,13 +55,19 @@ from orchestrator.plan import (
 )
 from orchestrator.proposers import Capped, Listed, Proposer
 from orchestrator.quiet import chatter_to
+from orchestrator.search_options import TRIALS, describe
 from orchestrator.space_checks import check_number, check_seeds
 from orchestrator.stages import StageCache
 from results.reading import Sweep, copy_trials, known_trials, read_sweep
 from results.roots import redact
-from results.store import SweepStore, check_name
+from results.search import describe_lines
+from results.store import SweepStore, TrialResult, check_name
+from results.summary import format_plain
 from results.tables import render
 from tasks.contract import RequestError, Task, Trial
+
+if TYPE_CHECKING:
+    from orchestrator.search_function import InvalidConfigurationError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,9 +76,10 @@ class Request:
 
     task: str
     space: str = "report"
-    trials: int = 50  # configurations of a search
+    trials: int = TRIALS  # configurations of a search
     seeds: int | tuple[int, ...] = 1  # how many, from 0 on; or which
     sampler: str = "tpe"
+    pruner: str = "halving"
     engine: str = "ray"
     address: str | None = None
     model: str | None = None
@@ -75,6 +96,7 @@ class Request:
     rerun: bool = False
     retry_failed: bool = False
     dry_run: bool = False
+    given: Mapping[str, object] = field(default_factory=dict)  # options of a search that were given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +110,11 @@ class Plan:
     seeds: tuple[int, ...]
     name: str
     planned: list[list[PlannedRow]]
+
+    def search(self) -> dict[str, Any]:
+        """How a search chooses, as ``sweep.json`` records it."""
+        request = self.request
+        return describe(request.trials, request.sampler, request.pruner)
 
     @cached_property
     def trials(self) -> list[Trial]:
@@ -117,6 +144,8 @@ def make_plan(request: Request) -> Plan:
         )
     task = load_task(request.task)
     space = resolve_space(request.task, request.space)
+    if space.search is None:
+        check_effect(request.given, request.space)
     listed = sum(len(table.rows) for table in space.tables)
     check_number(request.trials if space.search else listed, len(seeds))
     fixed = parse_settings(task, request.settings)
@@ -158,13 +187,7 @@ def _default_name(request: Request, task: Task, space: Space) -> str:
 def print_plan(plan: Plan, console: Console) -> None:
     """Every trial and every distinct stage, and how many are done already."""
     if plan.space.search is not None:
-        total = plan.request.trials * len(plan.seeds)
-        console.print(
-            f"{plan.task.name} {plan.name}: up to {total} trials "
-            f"({plan.request.trials} configurations x {len(plan.seeds)} seeds), "
-            f"chosen by Optuna ({plan.request.sampler}) while they run",
-            highlight=False,
-        )
+        _print_search(plan, console)
         return
     trials = plan.trials
     known = known_trials(plan.request.out, plan.task.name)
@@ -188,6 +211,28 @@ def print_plan(plan: Plan, console: Console) -> None:
         console.print(Text(f"  {stage.label}"), soft_wrap=True)
 
 
+def _print_search(plan: Plan, console: Console) -> None:
+    """How a search will choose, and some of what it can choose from."""
+    sample, request = sample_search(plan), plan.request
+    total = request.trials * len(plan.seeds)
+    lines = [
+        f"{plan.task.name} {plan.name}: up to {total} trials "
+        f"({request.trials} configurations x {len(plan.seeds)} seeds), "
+        "chosen by Optuna while they run",
+        *(f"  {line}" for line in describe_lines(plan.search())),
+        f"{len(sample.trials)} of {len(sample.trials) + len(sample.refused)} random "
+        "configurations can run, for example",
+    ]
+    params = {param[6:] for param in (c.key for c in plan.task.columns) if param[:6] == "param."}
+    for trial in sample.trials[:3]:
+        values = trial.param_values().items()
+        lines.append("  " + ", ".join(f"{n}={format_plain(v)}" for n, v in values if n in params))
+    if sample.refused:
+        lines.append(f"The others fail, for example: {sample.refused[0]}")
+    for line in lines:
+        console.print(Text(line), soft_wrap=True)
+
+
 def _is_done(known: tuple[str, Mapping[str, Any]] | None) -> bool:
     return known is not None and known[1]["status"] == "finished"
 
@@ -207,10 +252,15 @@ class _Run:
             for name, (kind, _) in param_types(plan.task.Params).items()
         }
         self.types = types
+        self.num_invalid = 0  # configurations of a search that this run found cannot run
+        self._curves: dict[str, dict[str, dict[int, float]]] = {}  # of other sweeps
         self.known = known_trials(plan.request.out, plan.task.name)  # refused before we write
         metrics = [c.key for c in plan.task.columns if c.key.startswith("metric.")]
         self.store = SweepStore(plan.request.out, plan.task.name, plan.name, types, metrics)
-        self.checkpoints = Checkpoints(f"{plan.request.out.rstrip('/')}/.checkpoints")
+        folder = f"{plan.request.out.rstrip('/')}/.checkpoints"
+        if plan.space.search is not None:  # by sweep, so that it finds its interrupted trials
+            folder += f"/{plan.task.name}/{plan.name}"
+        self.checkpoints = Checkpoints(folder)
 
     def reuse(self, trials: Sequence[Trial]) -> list[Trial]:
         """Take over what other sweeps hold; the trials that are still to run."""
@@ -243,16 +293,28 @@ class _Run:
             if sweep == self.plan.name and row["status"] == "finished"
         )
 
-    def known_value(self, trial: Trial) -> float | None:
-        """A finished trial's value, taken over from wherever it was computed."""
-        if self.request.rerun:
-            return None
+    def known_elsewhere(self, trial: Trial) -> PastTrial | None:
+        """A finished trial of another sweep, taken over from there."""
         sweep, row = self.known.get(trial.id, ("", {}))
-        if row.get("status") != "finished":
+        if self.request.rerun or row.get("status") != "finished" or sweep == self.plan.name:
             return None
-        if sweep != self.plan.name:
-            self.reuse([trial])
-        return float(row[f"metric.{self.plan.task.metric.name}"])
+        self.reuse([trial])
+        metric = self.plan.task.metric.name
+        if sweep not in self._curves:
+            tables = open_history(self.request.out, self.plan.task.name, sweep)
+            self._curves[sweep] = read_curves(tables, metric)
+        return PastTrial(
+            id=trial.id,
+            status="finished",
+            value=float(row[f"metric.{metric}"]),
+            steps=self._curves[sweep].get(trial.id, {}),
+        )
+
+    def add_invalid(self, error: InvalidConfigurationError) -> None:
+        """A row for a configuration that cannot run, in place of its trials'."""
+        self.num_invalid += 1
+        row = invalid_row(error, self.plan.factory, self.plan.seeds[0])
+        self.store.add([TrialResult(trial=row, steps=[], samples=None)])
 
     def proposer(self, todo: Sequence[Trial]) -> Proposer:
         """The list of a grid, or the study of a search."""
@@ -267,33 +329,26 @@ class _Run:
             num_configurations=self.request.trials,
             direction=self.plan.task.metric.direction,
             sampler=self.request.sampler,
-            known_value=self.known_value,
+            pruner=self.request.pruner,
+            known=self.known_elsewhere,
+            on_invalid=self.add_invalid,
         )
-        if not self.request.rerun:
-            study.replay(self._past())
+        study.replay(self._past())
         return study
 
-    def _past(self) -> list[tuple[dict[str, Any], float | None, bool]]:
-        """Configurations of this sweep that ran before, with the mean over their seeds."""
-        metric = f"metric.{self.plan.task.metric.name}"
-        grouped: dict[str, list[dict[str, Any]]] = {}
-        for sweep, row in self.known.values():
-            same = row["model_fingerprint"] == self.plan.factory.model.fingerprint
-            same = same and row["data_fingerprint"] == self.plan.factory.data.fingerprint
-            if sweep == self.plan.name and same and row["seed"] in self.plan.seeds:
-                params = {k: v for k, v in row.items() if k.startswith("param.")}
-                grouped.setdefault(repr(sorted(params.items())), []).append(row)
-        past = []
-        for rows in grouped.values():
-            params = {k.removeprefix("param."): v for k, v in rows[0].items() if "param." in k}
-            stopped = any(row["status"] == "stopped" for row in rows)
-            if not stopped and len(rows) < len(self.plan.seeds):
-                continue  # cut off between its seeds: asked again, its finished seeds are reused
-            failed = any(row["status"] == "failed" for row in rows)
-            values = [row[metric] for row in rows if row.get(metric) is not None]
-            value = None if failed or not values else sum(values) / len(values)
-            past.append((params, value, stopped))
-        return past
+    def _past(self) -> list[PastConfiguration]:
+        """Configurations of this search that ran before; a ``--rerun`` forgets them."""
+        interrupted = self.checkpoints.interrupted()
+        if self.request.rerun:
+            for one in interrupted:
+                self.checkpoints.drop(one.trial_id)
+            return []
+        return read_history(
+            open_history(self.request.out, self.plan.task.name, self.plan.name),
+            self.plan.task.metric.name,
+            interrupted,
+            retry_failed=self.request.retry_failed,
+        )
 
     def manifest(self, seconds: float) -> dict[str, Any]:
         """``sweep.json``: what a table needs, and where the results come from."""
@@ -327,7 +382,7 @@ class _Run:
             "started": self.started.isoformat(),
             "seconds": round(seconds, 3),
             "engine": self.request.engine,
-            "sampler": self.request.sampler if plan.space.search else None,
+            "search": plan.search() if plan.space.search else None,
             "params": self.types,
             "columns": [_asdict(column) for column in task.columns],
             "metric": _asdict(task.metric),
@@ -370,7 +425,8 @@ def run_sweep(plan: Plan) -> int:
         Console().print("Every trial of this sweep is done already; --rerun runs them again.")
     sweep = read_sweep(plan.request.out, plan.task.name, plan.name)
     Console().print(render(sweep))
-    return _conclude(run, sweep.path, coordinator.tally.failed if coordinator else 0)
+    num_failed = run.num_invalid + (coordinator.tally.failed if coordinator else 0)
+    return _conclude(run, sweep.path, num_failed)
 
 
 def _conclude(run: _Run, path: str, failed_now: int) -> int:
@@ -458,7 +514,7 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
             finally:
                 engine.close()
     run.budget.trials_spent = isinstance(proposer, Capped) and proposer.cut()
-    _mirror(run, study)
+    _export_journal(run, study)
     os.unlink(log.name)
     return coordinator
 
@@ -490,16 +546,17 @@ def _make_engine(request: Request) -> Engine:
     )
 
 
-def _mirror(run: _Run, proposer: Proposer) -> None:
+def _export_journal(run: _Run, proposer: Proposer) -> None:
     """A journal that optuna-dashboard opens, beside the tables of a local search."""
     if run.plan.space.search is None or "://" in run.request.out:
         return
-    from orchestrator.study import AdaptiveStudy, mirror
+    from orchestrator.journal import export_journal
+    from orchestrator.study import AdaptiveStudy
 
     assert isinstance(proposer, AdaptiveStudy)
     path = os.path.join(run.store.path, "optuna-journal.log")
     direction = run.plan.task.metric.direction
-    mirror(proposer.study.get_trials(deepcopy=False), direction, path, run.plan.name)
+    export_journal(proposer.study.get_trials(deepcopy=False), direction, path, run.plan.name)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ FIXED: Mapping[str, Mapping[str, pa.DataType]] = {
         "trial_id": pa.string(),
         "seed": pa.int64(),
         "status": pa.string(),  # finished, stopped (early) or failed
-        "reason": pa.string(),  # of a failure, one line
+        "reason": pa.string(),  # of a failure, or why further seeds did not run; one line
         "log": pa.string(),  # of a failure, the last lines of its traceback
         "reused_from": pa.string(),  # the sweep it was computed in, if another
         "model": pa.string(),

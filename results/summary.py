@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from results.reading import Sweep
+from results.search import describe_lines
 from results.statistics import Estimate, estimate, is_tie
 
 Scalar = str | int | float | bool | None
@@ -184,6 +185,7 @@ def _open_table(
     _mark_front(rows, manifest)
     hidden = len(rows) - len(rows[:max_rows])
     note = [f"{hidden} further configurations are in the Parquet tables."] if hidden > 0 else []
+    note += describe_lines(manifest.get("search"))
     number = f"{len(rows)} configuration{'s' if len(rows) > 1 else ''}"
     title = f"{manifest['task']}: {manifest['name']}, {number}, best first"
     return _table(manifest, title, rows[:max_rows], False, note)

@@ -6,6 +6,8 @@ A space file offers any of
     GRID = {"lr": [1e-5, 1e-3], ...}    the full product; a tuple of such dicts is their union
     def search(trial): ...              an Optuna define-by-run space that returns {name: value};
                                         its suggestions are named as the parameters are
+
+See docs/spaces.md.
 """
 
 from __future__ import annotations

@@ -252,6 +252,8 @@ class Task(Protocol):
         shares_steps     whether members of one pack share the work of a step, so that trials of one
                          key are kept in one pack instead of being spread over the slots
         step_unit        what a step counts, such as "epoch": a curve's axis; by default "step"
+        schedule_length  the parameter that a trial's schedule, such as the decay of its learning
+                         rate, runs over: a search that stops trials early must not vary it
         signatures()     how metrics were counted, by name, for ``sweep.json``
     """
 

@@ -39,6 +39,7 @@ class RetrievalTask:
     name = "retrieval"
     version = "1"
     Params = Params
+    schedule_length = "epochs"  # the learning rate decays over them
     metric = Metric(name="i2t_r1", label="image-to-text R@1", direction="maximize")
     columns = (
         Column(key="param.start", label="start"),

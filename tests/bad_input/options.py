@@ -66,7 +66,31 @@ CASES = [
     # Words.
     Case(args="sweep retrieval --engine slurm", message="--engine takes ray or local, but got"),
     Case(args="sweep retrieval --sampler cma", message="--sampler takes tpe, random, qmc, nsga2"),
-    Case(args="sweep retrieval --space nothing", message="--space takes report, grid, search or"),
+    Case(
+        args="sweep retrieval --space search --pruner asha",
+        message="--pruner takes halving, median, hyperband, none, but got 'asha'",
+    ),
+    Case(
+        args="sweep retrieval --trials 20",
+        message="--trials 20 has no effect: the space 'report' lists all its trials; add --space "
+        "search, or start only some of the listed trials with --budget 20trials",
+    ),
+    Case(
+        args="sweep retrieval --space grid --sampler random",
+        message="--sampler random has no effect: the space 'grid' lists all its trials; add",
+    ),
+    Case(
+        args="sweep retrieval --pruner none",
+        message="--pruner none has no effect: the space 'report' lists all its trials; add --space",
+    ),
+    Case(
+        args="sweep retrieval --rerun --retry-failed",
+        message="--retry-failed has no effect with --rerun, which runs all trials again",
+    ),
+    Case(
+        args="sweep retrieval --space nothing",
+        message="--space takes report, grid, search, a FILE.py or",
+    ),
     Case(args="sweep retrieval --space ''", message="--space must not be empty"),
     Case(args="sweep retrieval --model ''", message="--model must not be empty"),
     Case(args="sweep retrieval --data ''", message="--data must not be empty"),

@@ -31,7 +31,7 @@ CASES = [
     Case(
         args="sweep retrieval --space TMP/s.txt",
         prepare=write("s.txt", "GRID = {}"),
-        message="search or a FILE.py, but got",
+        message="a FILE.py or FILE.py:grid, but got",
     ),
     Case(
         args="sweep retrieval --space 'TMP/my space.py'",
@@ -46,9 +46,22 @@ CASES = [
     space("import sys; sys.exit(3)", "s.py ends the program (SystemExit(3)); leave that out"),
     space("quit()", "s.py ends the program"),
     space("def f(): f()\nf()", "cannot be run: RecursionError"),
-    space("", "must offer exactly one of REPORT, GRID and search, but offers none"),
-    space("grid = {'lr': [1]}", "REPORT, GRID and search, but offers none"),
-    space("GRID = {}\nREPORT = ()", "but offers REPORT, GRID"),
+    space("", "must offer REPORT, GRID or search, but offers none of them"),
+    space("grid = {'lr': [1]}", "REPORT, GRID or search, but offers none of them"),
+    space(
+        "GRID = {}\nREPORT = ()",
+        "s.py offers report, grid; say which: --space TMP/s.py:report or --space TMP/s.py:grid",
+    ),
+    Case(
+        args="sweep retrieval --space TMP/s.py:search",
+        prepare=write("s.py", "GRID = {'lr': [1e-3]}"),
+        message="s.py offers no search, but grid",
+    ),
+    Case(
+        args="sweep retrieval --space TMP/s.py:rows",
+        prepare=write("s.py", "GRID = {'lr': [1e-3]}"),
+        message="a FILE.py or FILE.py:grid, but got 'TMP/s.py:rows'",
+    ),
     # Grids.
     space("GRID = {}", "the grid 's' is empty; give it an axis"),
     space("GRID = []", "the grid 's' is empty; give it an axis"),
@@ -113,10 +126,10 @@ CASES = [
     search("return {'lrr': 1.0}", "has no parameter 'lrr'; did you mean 'lr'?"),
     search("return {'lr': 'x'}", "lr must be float, but got 'x'"),
     search("return {'lr': float('nan')}", "lr must be finite, but got nan"),
-    search("raise OSError('no')", "failed at line 4 of TMP/s.py: OSError: no; mend it"),
-    search("raise SystemExit(2)", "TMP/s.py: SystemExit: 2; mend it"),
+    search("raise OSError('no')", "failed at line 4 of TMP/s.py: OSError: no; fix it"),
+    search("raise SystemExit(2)", "TMP/s.py: SystemExit: 2; fix it"),
     search("return trial.sugest_float('lr', 0, 1)", "s.py: AttributeError"),
-    search("import optuna; raise optuna.TrialPruned()", "must not prune: successive halving does"),
+    search("import optuna; raise optuna.TrialPruned()", "must not prune: --pruner does"),
     search("return {'lr': trial.suggest_float('lr', 1.0, 0.1)}", "ValueError: "),
     search("return {'lr': trial.suggest_float('lr', -1.0, -0.1)}", "`lr > 0` must hold"),
     search("return {'lr': trial.suggest_float('rate', 1e-3, 0.1)}", "suggests 'rate', which is no"),

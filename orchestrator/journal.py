@@ -1,0 +1,29 @@
+"""A search as a journal file that ``optuna-dashboard`` opens. Imports Optuna."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from typing import Literal
+
+import optuna
+from optuna.trial import FrozenTrial
+
+Direction = Literal["maximize", "minimize"]
+
+
+def export_journal(
+    trials: Sequence[FrozenTrial], direction: Direction, path: str, name: str
+) -> None:
+    """Write a finished study to a journal file that ``optuna-dashboard PATH`` opens."""
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    beside = f"{path}.{os.getpid()}.tmp"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        storage = JournalStorage(JournalFileBackend(beside))
+        study = optuna.create_study(storage=storage, study_name=name, direction=direction)
+        study.add_trials([t for t in trials if t.state.is_finished()])
+    os.replace(beside, path)

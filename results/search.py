@@ -1,0 +1,29 @@
+"""How a search chose its configurations, as one or two lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_NAMES = {
+    "tpe": "TPE",
+    "random": "random search",
+    "qmc": "quasi-random search (QMC)",
+    "nsga2": "NSGA-II",
+    "halving": "successive halving",
+    "median": "the median rule",
+    "hyperband": "Hyperband",
+}
+
+
+def describe_lines(search: Mapping[str, Any] | None) -> list[str]:
+    """The sampler and the pruner; nothing for a fixed list, or in a sweep of an earlier version."""
+    if not search:
+        return []
+    sampler, pruner = search["sampler"]["name"], search["pruner"]["name"]
+    stops = (
+        "no pruner: every trial runs to its end"
+        if pruner == "none"
+        else f"trials stopped early by {_NAMES.get(pruner, pruner)} (--pruner {pruner})"
+    )
+    return [f"Chosen by {_NAMES.get(sampler, sampler)} (--sampler {sampler}); {stops}."]
