@@ -67,7 +67,7 @@ def test_adamw_is_torchs() -> None:
             parameter.grad = gradient.clone()
         optimiser.step()
         stacked = [torch.stack([g, g], dim=-1).movedim(-1, 0) for g in gradients]  # as they come
-        training._adamw(1, ours, stacked, (means, squares), 0.1, 0.3, step)
+        adamw_step(1, ours, stacked, (means, squares), 0.1, 0.3, step)
     for mine, expected in zip(ours.values(), theirs, strict=True):
         assert (mine[0] == 0).all()
         torch.testing.assert_close(mine[1], expected.detach(), rtol=1e-5, atol=1e-6)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
-Ties = Literal["expected", "strict", "same_text"]
+from tasks.retrieval.params import Ties
+
 CUTOFFS = (1, 5, 10)
 
 
@@ -31,7 +32,7 @@ class Ranks:
     @property
     def rank(self) -> NDArray[np.float64]:
         """The expected 1-based rank: ``right`` items part the ``tied`` into ``right + 1`` runs."""
-        return 1 + self.better + self.tied / (self.right + 1)
+        return np.asarray(1 + self.better + self.tied / (self.right + 1))
 
     def hits(self, k: int) -> NDArray[np.float64]:
         """The probability, 0 to 1, that a right candidate is among the first ``k``.
@@ -100,11 +101,9 @@ def _distinct(vectors: Float[np.ndarray, "R D"]) -> tuple[NDArray[Any], NDArray[
     known: dict[bytes, int] = {}
     vectors = np.ascontiguousarray(vectors) + 0  # -0.0 becomes 0.0
     index = np.array([known.setdefault(vector.tobytes(), len(known)) for vector in vectors])
-    return (vectors if len(known) == len(vectors) else _firsts(vectors, index)), index
-
-
-def _firsts(vectors: NDArray[Any], index: NDArray[np.intp]) -> NDArray[Any]:
-    return vectors[np.unique(index, return_index=True)[1]]  # type: ignore[no-any-return]
+    if len(known) == len(vectors):
+        return vectors, index
+    return vectors[np.unique(index, return_index=True)[1]], index
 
 
 def _spread(scores: NDArray[Any], column: NDArray[np.intp]) -> NDArray[Any]:
