@@ -68,7 +68,13 @@ def to_latex(tables: Sequence[Tables]) -> str:
 def _escape(text: str) -> str:
     for sign in "\\&%$#_{}":
         text = text.replace(sign, f"\\{sign}" if sign != "\\" else r"\textbackslash ")
-    signs = {"★": r"$\star$", "≈": r"$\approx$", "±": r"$\pm$", "◆": r"$\diamond$"}
+    signs = {
+        "★": r"$\star$",
+        "≈": r"$\approx$",
+        "±": r"$\pm$",
+        "◆": r"$\diamond$",
+        "†": r"$\dagger$",
+    }
     signs |= {"▲": r"$\bigtriangleup$", "▼": r"$\bigtriangledown$", "→": r"$\rightarrow$"}
     for sign, command in signs.items():
         text = text.replace(sign, command)

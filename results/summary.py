@@ -34,6 +34,7 @@ class SummaryRow:
     reported: list[float] = field(default_factory=list)  # the report's numbers, one a merged row
     other_reported: dict[str, float] = field(default_factory=dict)
     other_published: dict[str, float] = field(default_factory=dict)
+    label: str = ""  # a remark of the search space, such as that the row is not the report's
     mark: str = ""  # "best", "tie" or nothing
     on_front: bool = False  # no other row is better in both metrics of the task's front
     trial_ids: list[str] = field(default_factory=list)  # of the seeds that finished
@@ -89,6 +90,7 @@ class Scores:
         for column, wanted in self._spec["where"].items():
             samples = samples.filter(pc.equal(samples[column], wanted))
         samples = samples.sort_by([("trial_id", "ascending"), (self._spec["unit"], "ascending")])
+        samples = samples.filter(pc.is_valid(samples[self._spec["value"]]))  # of another version
         values = _to_numpy(samples[self._spec["value"]])
         if self._spec["at_most"] is not None:
             values = (values <= self._spec["at_most"]).astype(np.float64)
@@ -149,6 +151,7 @@ def _report_table(
         if key not in rows:  # equal configurations are one row
             found[key] = {s: r for s, r in grouped.get(key, {}).items() if s in manifest["seeds"]}
             rows[key] = _row(planned["params"], found[key], manifest, scores)
+        rows[key].label = rows[key].label or planned.get("label") or ""
         report = planned["report"]
         if main_key in report:
             rows[key].reported.append(report[main_key])
@@ -157,7 +160,7 @@ def _report_table(
     _mark(list(rows.values()), list(found.values()), manifest, scores)
     _mark_front(list(rows.values()), manifest)
     note = [table["note"]] if table.get("note") else []
-    has_report = any(row.reported for row in rows.values())
+    has_report = any(row.reported or row.label for row in rows.values())
     return _table(manifest, table["title"], list(rows.values()), has_report, note)
 
 
@@ -320,6 +323,7 @@ def _explain(manifest: Mapping[str, Any], rows: Sequence[SummaryRow]) -> list[st
         lines.append(f"★ best; ≈ within two standard errors of it, paired by {unit}: a tie.")
     elif any(row.mark == "best" for row in rows):
         lines.append("★ best, and no other row is within two standard errors of it.")
+    lines += [f"{sign} {label}." for label, sign in label_signs(rows).items()]
     if any(row.on_front for row in rows):
         labels = {column["key"]: column["label"] for column in manifest["columns"]}
         names = " and ".join(labels[f"metric.{name}"] for name in manifest["front"])
@@ -397,5 +401,12 @@ def _bound(value: float, kind: str) -> str:
 
 
 def report_cell(row: SummaryRow, table: SummaryTable) -> str:
-    """The report's own numbers for this configuration."""
-    return ", ".join(format_value(value, table.main["format"]) for value in row.reported) or "-"
+    """The report's own numbers for this configuration, and the sign of its label."""
+    text = ", ".join(format_value(value, table.main["format"]) for value in row.reported) or "-"
+    return f"{text} {label_signs(table.rows)[row.label]}" if row.label else text
+
+
+def label_signs(rows: Sequence[SummaryRow]) -> dict[str, str]:
+    """A sign for each label of a table: †, ††, ..."""
+    labels = dict.fromkeys(row.label for row in rows if row.label)
+    return {label: "†" * number for number, label in enumerate(labels, start=1)}

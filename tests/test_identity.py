@@ -78,6 +78,17 @@ def test_version_seed_and_parameters_make_another_trial() -> None:
         replace(trial, version="another"),
         factory.trial({"lr": 1e-3}, 1),
         factory.trial({"lr": 1e-2}, 0),
+        factory.trial({"lr": 1e-3, "num_captions": 1}, 0),
+        factory.trial({"lr": 1e-3, "ties": "strict"}, 0),
     ]
-    assert len({trial.id, *(other.id for other in others)}) == 4
+    assert len({trial.id, *(other.id for other in others)}) == 6
     assert factory.trial({"lr": 0.001}, 0).id == trial.id
+
+
+def test_of_an_untrained_start_what_its_evaluation_reads_makes_another_trial() -> None:
+    task = load_task("retrieval")
+    model, data = task.resolve(task.default_model, task.default_data)
+    factory = TrialFactory(task=task, model=model, data=data, fixed={"epochs": 0})
+    rows = [{}, {"num_captions": 1}, {"ties": "strict"}]
+    assert len({factory.trial(row, 0).id for row in rows}) == 3
+    assert factory.trial({"lr": 1e-2, "augment": False}, 0).id == factory.trial({}, 0).id

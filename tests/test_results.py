@@ -22,7 +22,7 @@ from results.export import FORMATS
 from results.reading import find_sweeps, known_trials, read_sweep
 from results.statistics import estimate, is_tie, wilson
 from results.store import SweepStore, TrialResult, check_name
-from results.summary import summarise
+from results.summary import report_cell, summarise
 from results.tables import render, shared_work
 from tasks.contract import StoreError
 
@@ -248,6 +248,23 @@ def test_cells_of_the_summary(tmp_path: Path) -> None:
     assert next(line for line in lines if line[:1] == ["0.3"])[1] == "10.00"
     assert next(line for line in lines if line[:1] == ["0.9"])[-3:] == ["not", "run", "yet"]
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_labeled_row_is_marked_and_explained(tmp_path: Path) -> None:
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    store.add([result(1, 0.1, hits=9), result(2, 0.2, hits=8), result(3, 0.3, hits=1)])
+    labels = {0.1: None, 0.2: "ours: lr scaled", 0.3: "ours: another"}
+    rows = [
+        {"label": label, "params": {"lr": lr}, "report": {} if label else {"metric.r1": 0.5}}
+        for lr, label in labels.items()
+    ]
+    store.write_manifest(manifest(tables=[{"title": "T", "note": "", "rows": rows}]))
+    (table,) = summarise(read_sweep(str(tmp_path), "toy", "s"))
+    assert [report_cell(row, table) for row in table.rows] == ["50.00", "- †", "- ††"]
+    assert {"† ours: lr scaled.", "†† ours: another."} <= set(table.caption)
+    for name in ("markdown", "html", "csv"):
+        assert "- †" in FORMATS[name]([table])
+    assert r"- $\dagger$" in FORMATS["latex"]([table])
 
 
 def test_exports_hold_the_same_cells(tmp_path: Path) -> None:

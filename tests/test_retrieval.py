@@ -1,8 +1,9 @@
-"""Ranks against a slow oracle, AdamW against torch's, and a state saved between all steps."""
+"""AdamW against torch's, stacks against single members, a state saved between all steps."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,44 +14,8 @@ import torch
 from orchestrator.checkpoints import decode, encode
 from tasks.contract import Member, Source, State, Step, Trial, TrialError
 from tasks.retrieval import stages, training
+from tasks.retrieval.optimizer import MIN_TEMPERATURE, adamw_step, clamp_temperature
 from tasks.retrieval.params import Params
-from tasks.retrieval.ranks import rank_pairs, recalls
-
-
-def slow_ranks(
-    images: np.ndarray, texts: np.ndarray, owner: np.ndarray
-) -> tuple[list[int], list[int]]:
-    i2t, t2i = [], []
-    for i, image in enumerate(images):
-        scores = [float(image @ text) for text in texts]
-        best = max(score for score, own in zip(scores, owner, strict=True) if own == i)
-        wrong = [score for score, own in zip(scores, owner, strict=True) if own != i]
-        i2t.append(1 + sum(score >= best for score in wrong))
-    for text, own in zip(texts, owner, strict=True):
-        scores = [float(image @ text) for image in images]
-        wrong = [score for i, score in enumerate(scores) if i != own]
-        t2i.append(1 + sum(score >= scores[own] for score in wrong))
-    return i2t, t2i
-
-
-@pytest.mark.parametrize("counts", [[1, 1, 1, 1, 1], [5, 5, 5], [1, 3, 2, 4], [2]])
-@pytest.mark.parametrize("dtype", [np.float32, np.float16])
-@pytest.mark.parametrize("chunk", [2, 1024])
-def test_ranks_equal_the_slow_oracle_with_ties(counts: list[int], dtype: type, chunk: int) -> None:
-    rng = np.random.default_rng(len(counts))
-    # Small whole numbers: products are exact, and ties are many.
-    images = rng.integers(-1, 2, (len(counts), 3)).astype(dtype)
-    texts = rng.integers(-1, 2, (sum(counts), 3)).astype(dtype)
-    owner = np.repeat(np.arange(len(counts)), counts)
-    i2t, t2i = rank_pairs(images, texts, owner, chunk=chunk)
-    assert (i2t.tolist(), t2i.tolist()) == slow_ranks(images, texts, owner)
-
-
-def test_equal_scores_everywhere_are_the_worst_rank() -> None:
-    same = np.ones((4, 2), dtype=np.float32)
-    i2t, t2i = rank_pairs(same, same, np.arange(4))
-    assert i2t.tolist() == t2i.tolist() == [4, 4, 4, 4]
-    assert recalls(i2t, t2i)["rsum"] == 2 * 100 * 2  # R@5 and R@10, both ways
 
 
 def test_adamw_is_torchs() -> None:
@@ -67,10 +32,41 @@ def test_adamw_is_torchs() -> None:
             parameter.grad = gradient.clone()
         optimiser.step()
         stacked = [torch.stack([g, g], dim=-1).movedim(-1, 0) for g in gradients]  # as they come
-        training._adamw(1, ours, stacked, (means, squares), 0.1, 0.3, step)
+        adamw_step(1, ours, stacked, (means, squares), 0.1, 0.3, step)
     for mine, expected in zip(ours.values(), theirs, strict=True):
         assert (mine[0] == 0).all()
         torch.testing.assert_close(mine[1], expected.detach(), rtol=1e-5, atol=1e-6)
+
+
+def test_a_temperature_below_the_bound_moves_once_it_is_clamped() -> None:
+    """A clamp inside the loss would leave it without a gradient for good."""
+    trial = make_trial(start="random", learn_temperature=True, temperature=0.005, epochs=4, lr=0.05)
+    inputs = make_inputs(trial)
+    state = training.start(trial, inputs, "cpu")
+    found = []
+    for _ in range(4):
+        state, _ = advance_one(trial, state, inputs)
+        found.append(float(state.arrays["weight.log_temperature"].exp()))
+    assert min(found) >= MIN_TEMPERATURE - 1e-9
+    assert found[-1] > 1.5 * MIN_TEMPERATURE  # random pairs want a higher one
+
+
+def test_a_temperature_that_would_fall_stays_at_the_bound() -> None:
+    weights = {"log_temperature": torch.tensor([math.log(0.002), math.log(0.3)])}
+    clamp_temperature(weights)
+    torch.testing.assert_close(weights["log_temperature"].exp(), torch.tensor([0.01, 0.3]))
+    clamp_temperature({})  # a fixed one
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_decay_leaves_a_learnable_temperature_alone(decay: float) -> None:
+    weights = {"head": torch.ones(1, 3), "log_temperature": torch.full((1,), -2.0)}
+    moments = tuple({k: torch.zeros_like(v) for k, v in weights.items()} for _ in range(2))
+    no_gradient = [torch.zeros_like(v) for v in weights.values()]
+    for step in range(1, 4):
+        adamw_step(0, weights, no_gradient, moments, 0.1, decay, step)  # type: ignore[arg-type]
+    assert weights["log_temperature"].item() == -2.0
+    torch.testing.assert_close(weights["head"], torch.full((1, 3), (1 - 0.1 * decay) ** 3))
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (3, 6, 4)])
@@ -247,6 +243,50 @@ def test_training_learns_and_seeds_differ() -> None:
     assert not torch.equal(again.arrays["weight.image.weight"], first.arrays["weight.image.weight"])
 
 
+def test_captions_that_take_part_are_the_first_of_each_image() -> None:
+    captions = [["b", "a", "b"], ["a"], ["long one", "c"]]
+    every = stages.index_captions(captions)
+    assert [every[0][row] for row in every[1]] == ["b", "a", "b", "a", "long one", "c"]
+    assert every[2].tolist() == [0, 0, 0, 1, 2, 2]
+    distinct, row, owner = stages.index_captions(captions, 1)
+    assert [distinct[each] for each in row] == ["b", "a", "long one"]
+    assert owner.tolist() == [0, 1, 2]
+    assert stages.index_captions(captions, 2)[2].tolist() == [0, 0, 1, 2, 2]
+
+
+def test_stages_follow_the_number_of_captions_and_the_count_of_ties_does_not() -> None:
+    plain = make_trial(augment=True)
+    keys = {s.key for s in stages.needed(plain)}
+    assert {s.key for s in stages.needed(make_trial(augment=True, ties="strict"))} == keys
+    fewer = {
+        s for s in stages.needed(make_trial(augment=True, num_captions=1)) if s.key not in keys
+    }
+    assert {(s.function.__name__, s.args["split"]) for s in fewer} == {
+        ("encode_texts", "train"),
+        ("encode_texts", "val"),
+    }
+    versions = {(s.args.get("draw") is None, s.version) for s in stages.needed(plain)}
+    assert versions == {(True, "1"), (False, "2")}  # only what is augmented was raised
+
+
+@pytest.mark.parametrize("ties", ["expected", "strict", "same_text"])
+def test_samples_hold_what_the_metrics_are_means_of(ties: str) -> None:
+    trial = make_trial(start="random", epochs=1, ties=ties)
+    inputs = make_inputs(trial)
+    for stage, value in inputs.items():
+        if stage.function.__name__ == "encode_texts":  # two images share both captions
+            inputs[stage] = value | {"row": value["row"] // 4}
+    _, step = advance_one(trial, training.start(trial, inputs, "cpu"), inputs)
+    samples = {k: np.array(v) for k, v in step.samples.items()}  # type: ignore[union-attr]
+    for direction in ("i2t", "t2i"):
+        rows = samples["direction"] == direction
+        for k in (1, 5, 10):
+            assert samples[f"hit{k}"][rows].mean() == step.metrics[f"{direction}_r{k}"]
+        assert samples["rank"][rows].mean() == step.metrics[f"{direction}_mean_rank"]
+    assert (0.5 in samples["hit1"]) == (ties == "expected")
+    assert set(samples["hit1"].tolist()) <= {0.0, 0.5, 1.0}
+
+
 @pytest.mark.parametrize(
     ("values", "rule"),
     [
@@ -258,6 +298,8 @@ def test_training_learns_and_seeds_differ() -> None:
         ({"batch_size": 1}, "batch_size >= 2"),
         ({"start": "warm"}, "one of pretrained, random"),
         ({"split": "train"}, "must not be train"),
+        ({"num_captions": 0}, "num_captions >= 1"),
+        ({"ties": "best"}, "one of expected, strict, same_text"),
     ],
 )
 def test_params_refuse_what_makes_no_sense(values: dict, rule: str) -> None:

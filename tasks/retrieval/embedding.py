@@ -117,7 +117,7 @@ class _WholeModel:
         cls, trial: Trial, split: str, draw: tuple[int, int] | None, device: str
     ) -> _WholeModel:
         model, data = trial.model, load_split(trial.data.name, split)
-        captions, row, owner = stages.index_captions(data.captions)
+        captions, row, owner = stages.index_captions(data.captions, trial.params.num_captions)
         dual = load_dual(model.name, model.fingerprint, device, trial.params.precision)
         return cls(dual=dual, split=data, draw=draw, captions=captions, row=row, owner=owner)
 

@@ -11,6 +11,7 @@ from tasks.precision import Precision
 Start = Literal["pretrained", "random"]
 Trainable = Literal["head", "full"]
 Head = Literal["own", "linear", "mlp"]
+Ties = Literal["expected", "strict", "same_text"]
 EMBED_DIM = 256  # of new heads, as BLIP's own
 
 
@@ -29,17 +30,23 @@ class Params:
     lr: float = 1e-5
     """Learning rate of AdamW at the first step; it falls linearly to 0. > 0."""
     weight_decay: float = 0.0
-    """AdamW's decay, of biases too, as in the protocol. >= 0."""
+    """AdamW's decay, of biases too, as in the protocol, but not of the temperature. >= 0."""
     epochs: int = 3
     """Passes over the training images; 0 evaluates the start alone. >= 0."""
     temperature: float = 0.1
     """Divides the cosine similarities in the loss; the start of a learnable one. > 0."""
     learn_temperature: bool = False
-    """Whether the temperature is trained too (clamped to 0.01 and above, as CLIP does)."""
+    """Whether the temperature is trained too, without decay; after each step it is >= 0.01."""
     batch_size: int = 16
     """Pairs a step; the last, smaller batch of an epoch is dropped. >= 2."""
     augment: bool = True
-    """Augment training images: random crop 0.5 to 1, flip, RandAugment(2, 5)."""
+    """Augment training images as BLIP does: random crop 0.5 to 1, flip, RandAugment(2, 5)."""
+    num_captions: int | None = None
+    """Use the first so many captions of an image, in training and evaluation; none: all. >= 1."""
+    ties: Ties = "expected"
+    """Count candidates that score the same as the right one by the mean over their random orders
+    (expected), each as ranked before it (strict), or as right where the text is the same
+    (same_text)."""
     split: str = "val"
     """The split that is evaluated after each epoch."""
     precision: Precision = "auto"
@@ -51,6 +58,7 @@ class Params:
         _one_of("precision", self.precision, get_args(Precision))
         _one_of("trainable", self.trainable, get_args(Trainable))
         _one_of("head", self.head, get_args(Head))
+        _one_of("ties", self.ties, get_args(Ties))
         _rule(
             "embed_dim >= 1",
             self.embed_dim is None or self.embed_dim >= 1,
@@ -63,6 +71,8 @@ class Params:
         warm = self.temperature
         _rule("temperature > 0", warm > 0 and math.isfinite(warm), f"temperature={warm}")
         _rule("batch_size >= 2", self.batch_size >= 2, f"batch_size={self.batch_size}")
+        number = self.num_captions
+        _rule("num_captions >= 1", number is None or number >= 1, f"num_captions={number}")
         _rule("split must not be train", self.split != "train", f"split={self.split}")
 
 

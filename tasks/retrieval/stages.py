@@ -29,12 +29,18 @@ def load_images(images: Split, rows: Sequence[int], draw: tuple[int, int] | None
     return [augment(image, *draw, row) for row, image in zip(rows, loaded, strict=True)]
 
 
-def index_captions(captions: Sequence[Sequence[str]]) -> tuple[list[str], Array, Array]:
-    """Distinct captions, ``row`` [C] into them, and ``owner`` [C], the image of each."""
-    flat = [caption for told in captions for caption in told]
+def index_captions(
+    captions: Sequence[Sequence[str]], num_captions: int | None = None
+) -> tuple[list[str], Array, Array]:
+    """Distinct captions, ``row`` [C] into them, and ``owner`` [C], the image of each.
+
+    Of each image the first ``num_captions`` captions, or all.
+    """
+    chosen = [each[:num_captions] for each in captions]
+    flat = [caption for each in chosen for caption in each]
     distinct = sorted(set(flat), key=lambda caption: (len(caption), caption))  # little padding
     row = {caption: index for index, caption in enumerate(distinct)}
-    owner = np.repeat(np.arange(len(captions)), [len(told) for told in captions])
+    owner = np.repeat(np.arange(len(chosen)), [len(each) for each in chosen])
     return distinct, np.array([row[caption] for caption in flat]), owner
 
 
@@ -59,12 +65,20 @@ def encode_images(
     return {"features": np.concatenate(rows)}
 
 
-def encode_texts(*, model: Source, data: Source, split: str, precision: str, device: str) -> Arrays:
+def encode_texts(
+    *,
+    model: Source,
+    data: Source,
+    split: str,
+    precision: str,
+    num_captions: int | None,
+    device: str,
+) -> Arrays:
     """``features`` [U, D] of distinct captions, ``row`` [C] into them, ``owner`` [C] image."""
     from tasks.models.dual import in_batches, load_dual
 
     encode = load_dual(model.name, model.fingerprint, device, precision).text.encode
-    distinct, row, owner = index_captions(load_split(data.name, split).captions)
+    distinct, row, owner = index_captions(load_split(data.name, split).captions, num_captions)
     return {"features": in_batches(encode, distinct, 4 * BATCH), "row": row, "owner": owner}
 
 
@@ -79,12 +93,15 @@ def read_heads(*, model: Source, device: str) -> Arrays:
 def images_stage(trial: Trial, split: str, draw: tuple[int, int] | None = None) -> Stage:
     """The encoded images of a split, as this trial sees them."""
     common = _common(trial) | {"split": split, "draw": draw}
-    return Stage(function=encode_images, args=common, on_device=True)
+    # Raised with the augmentation: what is encoded without a draw is as it was.
+    version = "1" if draw is None else "2"
+    return Stage(function=encode_images, args=common, on_device=True, version=version)
 
 
 def texts_stage(trial: Trial, split: str) -> Stage:
     """The encoded captions of a split."""
-    return Stage(function=encode_texts, args=_common(trial) | {"split": split}, on_device=True)
+    args = _common(trial) | {"split": split, "num_captions": trial.params.num_captions}
+    return Stage(function=encode_texts, args=args, on_device=True)
 
 
 def heads_stage(trial: Trial) -> Stage:

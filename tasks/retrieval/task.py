@@ -37,7 +37,7 @@ class RetrievalTask:
     """Finetune an image-text model's two projection heads, or all of it."""
 
     name = "retrieval"
-    version = "1"
+    version = "2"  # 2: expected ranks over ties, BLIP's augmentation, clamp after the step
     Params = Params
     schedule_length = "epochs"  # the learning rate decays over them
     metric = Metric(name="i2t_r1", label="image-to-text R@1", direction="maximize")
@@ -51,7 +51,7 @@ class RetrievalTask:
         Column(key="metric.rsum", label="rsum", format="number"),
     )
     paired = tuple(
-        Paired(metric=f"{d}_r{k}", unit="query", value="rank", at_most=k, where={"direction": d})
+        Paired(metric=f"{d}_r{k}", unit="query", value=f"hit{k}", where={"direction": d})
         for d in ("i2t", "t2i")
         for k in (1, 5, 10)
     )
@@ -78,7 +78,7 @@ class RetrievalTask:
                 )
             return trial
         # Nothing is trained, so what only training reads must not make it another trial.
-        kept = ("start", "head", "embed_dim", "split", "precision")
+        kept = ("start", "head", "embed_dim", "num_captions", "ties", "split", "precision")
         moot = Params(epochs=0, **{name: getattr(params, name) for name in kept})
         return dataclasses.replace(trial, params=moot)
 

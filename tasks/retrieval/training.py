@@ -19,12 +19,12 @@ from tasks.models import heads
 from tasks.models.heads import CONSTANTS, can_stack, project
 from tasks.retrieval import stages
 from tasks.retrieval.embedding import Embedder, FrozenFeatures, backbone_weights, open_split
-from tasks.retrieval.ranks import rank_pairs, recalls
+from tasks.retrieval.optimizer import adamw_step, clamp_temperature
+from tasks.retrieval.params import Ties
+from tasks.retrieval.ranks import CUTOFFS, rank_pairs, recalls
 
-MIN_TEMPERATURE = 0.01  # CLIP clamps the logit scale at 100 (Radford et al. 2021, 2.5)
 STACK_BYTES = 32 * 2**20  # of weights, gradients and moments of a stack on a processor
 CHUNK = 256  # rows embedded at a time for an evaluation
-BETAS, EPSILON = (0.9, 0.999), 1e-8  # AdamW's defaults, as in the protocol
 
 
 def start(trial: Trial, inputs: Inputs, device: str) -> State:
@@ -107,7 +107,7 @@ def _step(
 ) -> tuple[State, Step]:
     weights = {**_part(state, "weight"), **_part(state, "constant")}
     split = open_split(trial, trial.params.split, None, inputs, device)
-    scores, samples = _evaluate(weights, split)
+    scores, samples = _evaluate(weights, split, trial.params.ties)
     metrics = scores if loss is None else {"loss": loss, **scores}
     epoch = state.values["epoch"]
     done = epoch >= trial.params.epochs
@@ -178,7 +178,8 @@ def train_epoch(
             step = (epoch - 1) * len(pairs) + number
             lr = params.lr * (1 - step / (params.epochs * len(pairs)))
             moments = (means, squares)
-            _adamw(place, weights, gradients, moments, lr, params.weight_decay, step + 1)
+            adamw_step(place, weights, gradients, moments, lr, params.weight_decay, step + 1)
+        clamp_temperature(weights)
     parts = {"weight": weights, "mean": means, "square": squares}
     curve = torch.stack(losses).cpu()  # [steps, K]
     return [
@@ -236,7 +237,7 @@ def _embedder(splits: Sequence[Embedder]) -> Callable[..., tuple[Tensor, Tensor]
 def _temperature(weights: dict[str, Tensor], fixed: Float[Tensor, " K"]) -> Tensor:
     """[K, 1, 1]."""
     if "log_temperature" in weights:
-        fixed = weights["log_temperature"].exp().clamp(min=MIN_TEMPERATURE)
+        fixed = weights["log_temperature"].exp()
     return fixed[:, None, None]
 
 
@@ -257,56 +258,23 @@ def _pairs(split: Embedder, seed: int, epoch: int, batch_size: int) -> Tensor:
 
 
 @torch.no_grad()
-def _adamw(
-    place: int,
-    weights: dict[str, Tensor],
-    gradients: Sequence[Tensor | None],
-    moments: tuple[dict[str, Tensor], dict[str, Tensor]],
-    lr: float,
-    weight_decay: float,
-    step: int,
-) -> None:
-    """One step of AdamW in place (Loshchilov and Hutter 2019, alg. 2); ``step`` counts from 1.
-
-    Of the member at ``place`` in a stack. A weight without a gradient (a pooler that nothing reads)
-    stays as it is. Torch's fused kernel reads and writes each number once.
-    """
-    used = [(n, g[place]) for n, g in zip(weights, gradients, strict=True) if g is not None]
-    values, means, squares = (
-        [part[name][place] for name, _ in used] for part in (weights, *moments)
-    )
-    count = torch.tensor(float(step), device=values[0].device)
-    torch._fused_adamw_(
-        values,
-        [gradient.contiguous() for _, gradient in used],  # the kernel reads them as they lie
-        means,
-        squares,
-        [],
-        [count] * len(used),
-        lr=lr,
-        beta1=BETAS[0],
-        beta2=BETAS[1],
-        weight_decay=weight_decay,
-        eps=EPSILON,
-        amsgrad=False,
-        maximize=False,
-    )
-
-
-@torch.no_grad()
 def _evaluate(
-    weights: dict[str, Tensor], split: Embedder
+    weights: dict[str, Tensor], split: Embedder, ties: Ties
 ) -> tuple[dict[str, float], dict[str, Any]]:
+    """Metrics, and per query its expected rank and the probabilities of a hit."""
     image = _embed_all(split.images, weights, split.num_images)
     text = _embed_all(split.texts, weights, split.num_texts)
     if not (np.isfinite(image).all() and np.isfinite(text).all()):
         raise TrialError("an embedding is not finite: lower lr, or see to the model's weights")
-    i2t, t2i = rank_pairs(image, text[split.row], split.owner)
-    samples = {
-        "direction": ["i2t"] * len(i2t) + ["t2i"] * len(t2i),
-        "query": [*range(len(i2t)), *range(len(t2i))],
-        "rank": np.concatenate([i2t, t2i]).tolist(),
+    i2t, t2i = rank_pairs(image, text, split.owner, split.row, ties=ties)
+    num_images, num_captions = len(i2t.rank), len(t2i.rank)
+    samples: dict[str, Any] = {
+        "direction": ["i2t"] * num_images + ["t2i"] * num_captions,
+        "query": [*range(num_images), *range(num_captions)],
+        "rank": np.concatenate([i2t.rank, t2i.rank]).tolist(),
     }
+    for k in CUTOFFS:
+        samples[f"hit{k}"] = np.concatenate([i2t.hits(k), t2i.hits(k)]).tolist()
     return dict(recalls(i2t, t2i)), samples
 
 

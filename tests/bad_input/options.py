@@ -182,6 +182,8 @@ CASES = [
     Case(args="sweep retrieval --set batch_size=99999", message="`batch_size <= training images`"),
     Case(args="sweep retrieval --set split=dev", message="scenes have the splits"),
     Case(args="sweep retrieval --set split=train", message="`split must not be train`"),
+    Case(args="sweep retrieval --set num_captions=0", message="`num_captions >= 1` must hold"),
+    Case(args="sweep retrieval --set ties=none", message="one of expected, strict, same_text"),
     Case(args="sweep retrieval --set precision=half", message="precision must be one of auto"),
     Case(args="sweep captioning --set decoding=best", message="one of greedy, sample, beam"),
     Case(args="sweep captioning --set top_k=0", message="`top_k >= 1` must hold"),
