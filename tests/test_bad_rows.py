@@ -112,5 +112,5 @@ def test_a_search_that_breaks_half_way_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "Traceback" not in done.stdout + done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert f"failed at line 5 of {space}: OSError: the moon; mend it" in done.stderr
+    assert f"failed at line 5 of {space}: OSError: the moon; fix it" in done.stderr
     assert len(read_sweep(str(tmp_path / "runs"), "toy", "s").rows()) == 2  # what ended stays
