@@ -18,7 +18,7 @@ from typing import Any
 
 from orchestrator.discovery import load_space, load_space_file, suggest
 from orchestrator.space_checks import check_number, check_storable, check_tables, shown
-from search_spaces.space import Row, Scalar, Table
+from search_spaces.space import Claim, Erratum, Published, Row, Scalar, Table
 from tasks.contract import RequestError, Source, Stage, Task, Trial
 
 Search = Callable[[Any], Mapping[str, Scalar]]
@@ -32,6 +32,9 @@ class Space:
     tables: tuple[Table, ...] = ()
     search: Search | None = None
     is_report: bool = False
+    claims: tuple[Claim, ...] = ()
+    published: Published | None = None
+    errata: tuple[Erratum, ...] = ()
 
 
 def resolve_space(task: str, space: str) -> Space:
@@ -41,7 +44,7 @@ def resolve_space(task: str, space: str) -> Space:
         wanted = {"report": "REPORT", "grid": "GRID", "search": "search"}[space]
         if not hasattr(module, wanted):
             raise RequestError(f"the task {task!r} offers no {space} space ({wanted})")
-        return _space(space, wanted, getattr(module, wanted))
+        return _space(space, wanted, module)
     if not space.endswith(".py"):
         raise RequestError(f"--space takes report, grid, search or a FILE.py, but got {space!r}")
     path = Path(space)
@@ -52,10 +55,11 @@ def resolve_space(task: str, space: str) -> Space:
             f"{space} must offer exactly one of REPORT, GRID and search, "
             f"but offers {', '.join(offered) or 'none'}"
         )
-    return _space(path.stem, offered[0], getattr(module, offered[0]))
+    return _space(path.stem, offered[0], module)
 
 
-def _space(name: str, kind: str, value: Any) -> Space:
+def _space(name: str, kind: str, module: types.ModuleType) -> Space:
+    value = getattr(module, kind)
     if kind == "search":
         if not callable(value):
             raise RequestError(
@@ -64,7 +68,14 @@ def _space(name: str, kind: str, value: Any) -> Space:
         return Space(name=name, search=value)
     if kind == "REPORT":
         tables = check_tables(value, name)
-        return Space(name=name, tables=tables, is_report=True)
+        return Space(
+            name=name,
+            tables=tables,
+            is_report=True,
+            claims=getattr(module, "CLAIMS", ()),
+            published=getattr(module, "PUBLISHED", None),
+            errata=getattr(module, "ERRATA", ()),
+        )
     rows = tuple(Row(params=params) for params in expand_grid(value, name))
     return Space(name=name, tables=(Table(title=f"Grid {name}", rows=rows),))
 

@@ -21,11 +21,14 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator import provenance
+from orchestrator.claim_checks import check_claims
+from orchestrator.claims import Published, plan_claims, plan_published
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.checks import check_can_start, check_options, find_address
 from orchestrator.coordinator import Budget, Coordinator, full_packs, most_packs
 from orchestrator.discovery import load_task
 from orchestrator.engine import Engine
+from orchestrator.errata import plan_errata
 from orchestrator.live import SweepView, varying_params
 from orchestrator.placement import Gpus, whole
 from orchestrator.plan import (
@@ -116,6 +119,8 @@ def make_plan(request: Request) -> Plan:
         )
     task = load_task(request.task)
     space = resolve_space(request.task, request.space)
+    metrics = [c.key.removeprefix("metric.") for c in task.columns if c.key.startswith("metric.")]
+    check_claims(space.claims, space.published, space.errata, space.tables, metrics)
     listed = sum(len(table.rows) for table in space.tables)
     check_number(request.trials if space.search else listed, request.seeds)
     fixed = parse_settings(task, request.settings)
@@ -316,6 +321,8 @@ class _Run:
             for table, rows in zip(plan.space.tables, plan.planned, strict=True)
         ]
         plain = {"model": plan.factory.model, "data": plan.factory.data}
+        published = Published(space=plan.space, planned=plan.planned, task=task)
+        claims = plan_claims(published) if plan.space.is_report else []
         return {
             "task": task.name,
             "name": plan.name,
@@ -336,6 +343,9 @@ class _Run:
             "shown_samples": getattr(task, "shown_samples", None),
             "signatures": dict(task.signatures()) if hasattr(task, "signatures") else {},
             "tables": tables if plan.space.is_report else [],
+            "claims": claims,
+            "published": plan_published(published),
+            "errata": plan_errata(published, claims) if plan.space.is_report else [],
             "seeds": list(plan.seeds),
             **{key: _asdict(value) for key, value in plain.items()},
         }
