@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from results.reading import Sweep
-from results.statistics import Estimate, estimate, is_tie
+from results.statistics import ALPHA, Estimate, difference, estimate
 
 Scalar = str | int | float | bool | None
 MAX_ROWS = 25  # of a grid or a search; the rest is in the Parquet tables
@@ -98,6 +98,12 @@ class Scores:
         for first, part, of_units in parts:
             self._by_trial[str(ids[first])] = part
             self._units[str(ids[first])] = of_units
+
+    @property
+    def aggregate(self) -> str:
+        """How the scores form the metric: ``mean``, or a formula."""
+        found = self._spec or {}
+        return str(found.get("aggregate") or found.get("formula") or "mean")
 
     def units(self, trial_id: str) -> Any:
         """The units [U] that a trial's scores are of, in order; None if there are no scores."""
@@ -213,7 +219,7 @@ def _row(
         row.deviation = float(np.std(values, ddof=1))
     matrix = scores.matrix(ids)
     if matrix is not None:
-        row.estimate = estimate(matrix)
+        row.estimate = estimate(matrix, scores.aggregate)
     return row
 
 
@@ -253,7 +259,9 @@ def _mark(
             continue
         ours = scores.matrix([finished(index)[seed] for seed in seeds])
         theirs = scores.matrix([finished(best)[seed] for seed in seeds])
-        if ours is not None and theirs is not None and is_tie(ours, theirs):
+        if ours is None or theirs is None:
+            continue
+        if difference(ours, theirs, aggregate=scores.aggregate).p_value >= ALPHA:
             rows[index].mark = "tie"
 
 
