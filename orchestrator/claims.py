@@ -1,7 +1,7 @@
-"""What ``sweep.json`` says of a space's claims, so that testing them needs neither task nor space.
+"""What ``sweep.json`` says of a space's claims: testing them then needs neither task nor space.
 
-Stated claims come first. Then every pair of rows of one table whose published numbers differ by more
-than the published noise, which is the larger of
+Stated claims come first. Then every pair of rows of one table whose published numbers differ by
+more than the published noise, which is the larger of
 
     what one configuration with several published numbers differs by from itself, and
     1.96 standard errors of the difference of two numbers: sqrt(p (1 - p) / n) for a share p of n
@@ -73,7 +73,7 @@ class Published:
         return max((max(found) - min(found) for found in every if found), default=0.0)
 
     def noise(self, one: float, other: float) -> float:
-        """How far chance alone moves two published numbers apart; infinite where nothing is said."""
+        """How far chance alone moves two published numbers apart; infinite where unknown."""
         published = self.space.published
         if published is None:
             return math.inf
@@ -184,7 +184,7 @@ def _derived(published: Published, table: int) -> list[dict[str, Any]]:
 
 
 def _pair(published: Published, better: Row, worse: Row, names: Sequence[str]) -> dict[str, Any]:
-    """"A beats B (what both share)", with the parameters that the table shows."""
+    """ "A beats B (what both share)", with the parameters that the table shows."""
     values = published.values(better), published.values(worse)
     shared = [name for name in names if values[0][name] == values[1][name]]
     differing = [name for name in names if name not in shared]

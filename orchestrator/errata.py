@@ -1,4 +1,4 @@
-"""Known mistakes of a report: declared ones with what shows them, and those that can be detected."""
+"""Known mistakes of a report: declared ones with what shows them, and detected ones."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ def _are_shares(published: Published, units: int) -> tuple[bool, str]:
 
 def _round(value: float) -> int:
     """To one significant digit: the estimate is no better."""
-    digits = math.floor(math.log10(value))
-    return round(value / 10**digits) * 10**digits
+    step = 10.0 ** math.floor(math.log10(value))
+    return int(round(value / step) * step)
 
 
 def _repeated(published: Published) -> list[tuple[str, str, str]]:

@@ -21,10 +21,10 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator import provenance
-from orchestrator.claim_checks import check_claims
-from orchestrator.claims import Published, plan_claims, plan_published
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.checks import check_can_start, check_options, find_address
+from orchestrator.claim_checks import check_claims
+from orchestrator.claims import Published, plan_claims, plan_published
 from orchestrator.coordinator import Budget, Coordinator, full_packs, most_packs
 from orchestrator.discovery import load_task
 from orchestrator.engine import Engine

@@ -61,8 +61,8 @@ Side = Row | str | Value | float  # a row, its label, one of its metrics, or a p
 class Claim:
     """What a report concludes from its numbers: ``left relation right``.
 
-    ``>`` and ``<`` are about any difference. ``>=`` ("reaches"), ``<=`` and ``==`` ("equals") need a
-    ``margin``, a difference that is too small to matter: no sample can show an exact equality.
+    ``>`` and ``<`` are about any difference. ``>=`` ("reaches"), ``<=`` and ``==`` ("equals") need
+    a ``margin``, a difference that is too small to matter: no sample can show an exact equality.
     """
 
     text: str
