@@ -118,7 +118,7 @@ def _repeated(published: Published) -> list[tuple[str, str, str]]:
 
 
 def _is_wrong(claim: dict[str, Any]) -> bool:
-    """Whether a stated claim's own published numbers say otherwise."""
+    """Whether a stated claim does not hold for its own published numbers."""
     left, right = (claim[s].get("published", claim[s].get("number")) for s in ("left", "right"))
     if claim["kind"] != "stated" or left is None or right is None:
         return False
@@ -136,7 +136,7 @@ def _is_wrong(claim: dict[str, Any]) -> bool:
 def _against_itself(published: Published, claim: dict[str, Any]) -> dict[str, Any]:
     left, right = (claim[s].get("published", claim[s].get("number")) for s in ("left", "right"))
     return {
-        "text": f"The report's own numbers contradict its claim that {claim['text']}",
-        "evidence": f"published: {left:.4g} and {right:.4g}",
+        "text": f"The report's own numbers do not support this claim: {claim['text']}",
+        "evidence": f"{left:.4g} and {right:.4g}",
         "shown": True,
     }

@@ -140,7 +140,9 @@ class ClaimsView:
             verdict = Text(claim.verdict, style=_STYLES.get(claim.verdict, ""))
             if claim.scope.endswith("only"):
                 verdict.append(f"\n{claim.scope}", style="dim")
-            view.add_row(verdict, Text("\n".join(_lines(claim, row))))
+            text, *numbers = _lines(claim, row)
+            below = "".join(f"\n{line}" for line in numbers)
+            view.add_row(verdict, Text.assemble((text, "bold"), below))
         yield Text(self._table.title, style="bold")
         yield Text()
         yield view
@@ -155,9 +157,8 @@ def _lines(claim: CheckedClaim, row: list[str]) -> list[str]:
     if published != "-":
         lines.append(f"published {published}")
     if claim.difference is not None:
-        sign = "" if p_value.startswith("<") else "= "
-        shown = f"p {sign}{p_value}".replace("p <", "p < ")
-        lines.append(f"ours {ours}: {difference} {interval}, {shown}")
+        shown = p_value if p_value.startswith("<") else f"={p_value}"
+        lines.append(f"ours {ours}: {difference} {interval}, p{shown}")
     if claim.reason:
         lines.append(claim.reason)
     if claim.decided_by:

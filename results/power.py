@@ -50,7 +50,7 @@ def what_decides(
         return _seeds(num_seeds * over_seeds / (wanted - over_units), num_seeds)
     if wanted > over_seeds:
         return _units(num_units * over_units / (wanted - over_seeds), num_units, unit)
-    return f"more than {MAX_SEEDS} seeds, or both more seeds and more {unit}"
+    return f"more seeds together with more {unit}"
 
 
 def _seeds(number: float, now: int) -> str:
