@@ -87,6 +87,8 @@ class Scores:
             return
         for column, wanted in self._spec["where"].items():
             samples = samples.filter(pc.equal(samples[column], wanted))
+        if not samples.num_rows:
+            return
         samples = samples.sort_by([("trial_id", "ascending"), (self._spec["unit"], "ascending")])
         values = _to_numpy(samples[self._spec["value"]])
         if self._spec["at_most"] is not None:
