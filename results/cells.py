@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from results.details import DetailTable
 from results.reading import Sweep
@@ -56,15 +56,18 @@ def compare_cells(
             "name two sweeps of one space"
         )
     rows, num_cells = _origin_rows(first, second), 0
+    samples = (_samples(first), _samples(second))
     described = _describer([key for part in trials for key in part])
     for key, trial in trials[0].items():
         if key not in trials[1]:
             rows.append([described(key), "trial", trial["status"], "missing"])
             continue
-        found, compared = _compare_trials(trial, trials[1][key], tolerance)
-        more, samples = _compare_samples(first, second, trial, trials[1][key], tolerance)
+        other = trials[1][key]
+        found, compared = _compare_trials(trial, other, tolerance)
+        ours, theirs = samples[0].get(trial["trial_id"]), samples[1].get(other["trial_id"])
+        more, number = _compare_samples(ours, theirs, tolerance)
         rows += [[described(key), *row] for row in (*found, *more)]
-        num_cells += compared + samples
+        num_cells += compared + number
     rows += [
         [described(key), "trial", "missing", trial["status"]]
         for key, trial in trials[1].items()
@@ -164,18 +167,10 @@ def _text(value: Any) -> str:
 # --- samples --------------------------------------------------------------------------------------
 
 
-def _compare_samples(
-    first: Sweep,
-    second: Sweep,
-    one: Mapping[str, Any],
-    other: Mapping[str, Any],
-    tolerance: float,
-) -> tuple[list[list[str]], int]:
+def _compare_samples(ours: Any, theirs: Any, tolerance: float) -> tuple[list[list[str]], int]:
     """Columns of two trials' samples that differ, where both have samples."""
-    samples = [_samples(s, t["trial_id"]) for s, t in ((first, one), (second, other))]
-    if any(table is None for table in samples):
+    if ours is None or theirs is None:
         return [], 0
-    ours, theirs = samples
     if ours.num_rows != theirs.num_rows:
         return [["samples", f"{ours.num_rows} rows", f"{theirs.num_rows} rows"]], 1
     rows, compared = [], 0
@@ -188,18 +183,23 @@ def _compare_samples(
     return rows, compared
 
 
-def _samples(sweep: Sweep, trial_id: str) -> Any:
-    """A trial's samples in the order of their units, or None."""
+def _samples(sweep: Sweep) -> dict[str, Any]:
+    """The samples of every trial that has some, in the order of their units."""
     table = sweep.samples
-    if "trial_id" not in table.column_names:
-        return None
-    table = table.filter(pc.equal(table["trial_id"], trial_id))
+    if not table.num_rows:
+        return {}
     keys = dict.fromkeys(
         key for paired in sweep.manifest["paired"] for key in (*paired["where"], paired["unit"])
     )
-    order = [(key, "ascending") for key in keys if key in table.column_names]
+    order = ["trial_id", *(key for key in keys if key in table.column_names)]
+    table = table.sort_by([(key, "ascending") for key in order])
+    ids = np.asarray(table["trial_id"].to_pylist())
     table = table.drop_columns(["trial_id", "seed"])
-    return (table.sort_by(order) if order else table) if table.num_rows else None
+    bounds = [*np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]]).tolist(), len(ids)]
+    return {
+        str(ids[start]): table.slice(start, end - start)
+        for start, end in itertools.pairwise(bounds)
+    }
 
 
 def _different(ours: Any, theirs: Any, tolerance: float) -> tuple[int, float | None]:
