@@ -71,3 +71,16 @@ def published_order(params: Mapping[str, Any]) -> float:
     if params["temperature"] == 0.7:
         return 0.27
     return {1e-5: 0.59, 1e-3: 0.55, 1e-2: 0.38}[params["lr"]]
+
+
+def simulate_diffusion(out: Path, *, seen: int, unseen: int, num_samples: int = 256) -> Sweep:
+    """The diffusion report with so many pictures right of each group."""
+    plan = make_plan(Request(task="diffusion", out=str(out)))
+    right = {"seen": seen, "unseen": unseen}
+    samples = {
+        "group": [group for group in right for _ in range(num_samples)],
+        "sample": list(range(num_samples)) * 2,
+        "all_right": [float(i < number) for number in right.values() for i in range(num_samples)],
+    }
+    metrics = {f"{group}_accuracy": number / num_samples for group, number in right.items()}
+    return write_plan(plan, [trial_result(trial, metrics, samples) for trial in plan.trials])

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 from scipy import stats
-from simulated import published_order, simulate_retrieval
+from simulated import published_order, simulate_diffusion, simulate_retrieval
 
 from orchestrator.claims import Published, plan_claims
 from orchestrator.cli import main
@@ -204,6 +204,26 @@ def test_what_cannot_be_tested_says_why(tmp_path: Path) -> None:
     assert {c.reason for c in check_claims(bare)} == {"no scores per sample, and one seed"}
     nothing = Sweep(sweep.filesystem, f"{sweep.path}-none", sweep.manifest)
     assert all(c.reason.endswith("not run yet") for c in check_claims(nothing))
+
+
+@pytest.mark.parametrize(
+    ("seen", "unseen", "expected"),
+    [
+        (1024, 1024, ["reproduced"] * 3),
+        (1024, 700, ["contradicted", "reproduced", "contradicted"]),
+        (700, 1024, ["reproduced", "contradicted", "reproduced"]),
+        (1010, 1010, ["undecided"] * 2),
+    ],
+)
+def test_metrics_of_one_row_against_numbers_and_each_other(
+    tmp_path: Path, seen: int, unseen: int, expected: list[str]
+) -> None:
+    sweep = simulate_diffusion(tmp_path, seen=seen, unseen=unseen, num_samples=1024)
+    found = check_claims(sweep)
+    assert [claim.verdict for claim in found][: len(expected)] == expected
+    assert found[0].ours == (unseen / 1024, 1.0)
+    assert found[0].difference is not None
+    assert found[0].difference.mean == pytest.approx(unseen / 1024 - 1)
 
 
 def test_rows_that_a_setting_made_one_are_not_tested(tmp_path: Path) -> None:
