@@ -104,6 +104,7 @@ def _ours(sweep: Sweep, row: SummaryRow, key: str, theirs: float) -> _Number:
     if kind == "metric":
         scores = Scores(sweep, name)
         matrix = scores.matrix(row.trial_ids)
+        found = None if matrix is None else estimate(matrix, scores.aggregate)
         return _Number(
             label=f"{label}{unit}",
             ours=format_value(row.metrics.get(key), form),

@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
-from results.statistics.aggregation import MEAN, aggregation
+from results.statistics.aggregation import MEAN
+from results.statistics.variance import Sample, Uncertainty, uncertainty
 
 Array = np.ndarray[Any, Any]
-NUM_RESAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean with its 95 % interval."""
+    """A score with its 95 % interval; without bounds (nan) where nothing varies to take it from."""
 
     mean: float
     low: float
@@ -31,42 +30,56 @@ class Estimate:
 def estimate(scores: Array, aggregate: str = MEAN) -> Estimate:
     """The score of a configuration with its 95 % interval.
 
+    With one seed the interval covers other queries, with several also other seeds. A share of hits
+    has Wilson's interval, a mean a t interval, an aggregate a t interval over resamples.
+
     Args:
         scores: [U, S] of units and seeds, or [U, S, K] where ``aggregate`` is a formula.
-        aggregate: ``mean``, or a formula over sums of K values.
+        aggregate: ``mean``, or a formula over sums of K values (``aggregation.py``).
     """
-    from results.statistics.comparisons import difference
-
-    if scores.ndim == 2 and scores.shape[1] == 1 and bool(np.isin(scores, (0.0, 1.0)).all()):
-        hits, number = int(scores.sum()), len(scores)
-        interval = stats.binomtest(hits, number).proportion_ci(method="wilson")
-        return Estimate(hits / number, float(interval.low), float(interval.high))
-    return difference(scores, np.zeros_like(scores), aggregate=aggregate).estimate
-
-
-def resampled(values: Array) -> Array:
-    """Sums [B, S, K] of values [U, S, K] over units drawn with replacement (Koehn 2004)."""
-    units, seeds, size = values.shape
-    rng = np.random.default_rng(0)  # the same draws for every configuration of as many units
-    weights = rng.multinomial(units, np.full(units, 1 / units), size=NUM_RESAMPLES)
-    sums = weights.astype(np.float64) @ values.reshape(units, -1).astype(np.float64)
-    return sums.reshape(NUM_RESAMPLES, seeds, size)
+    sample = Sample.of(scores, aggregate)
+    mean = float(sample.points.mean())
+    found = uncertainty(sample, None, same_units=True, same_seeds=True)
+    if scores.ndim == 2 and is_share(scores):
+        return _wilson(mean, found, len(scores))
+    bounds = interval(mean, found)
+    return bounds if scores.ndim == 2 else Estimate(mean, max(0.0, bounds.low), bounds.high)
 
 
-def parts(scores: Array, aggregate: str) -> tuple[Array, float, Array]:
-    """Values over units, what share of their variance is the mean's, and the means over seeds."""
-    if scores.ndim == 3:
-        function = aggregation(aggregate)
-        return function(resampled(scores)).mean(1), 1.0, function(scores.sum(0))
-    return scores.mean(1), 1 / len(scores), scores.mean(0)
+def interval(mean: float, found: Uncertainty) -> Estimate:
+    """The t interval of a mean or a difference."""
+    from scipy import special
 
-
-def variance(values: Array) -> float:
-    """The unbiased variance; zero for one value."""
-    return float(values.var(ddof=1)) if len(values) > 1 else 0.0
-
-
-def interval(mean: float, error: float, df: float) -> Estimate:
-    """A t interval."""
-    half = error * float(stats.t.ppf(0.975, df)) if error and not math.isnan(df) else 0.0
+    if math.isnan(found.df):
+        return Estimate(mean, math.nan, math.nan)
+    half = float(special.stdtrit(found.df, 0.975)) * found.standard_error
     return Estimate(mean, mean - half, mean + half)
+
+
+def is_share(scores: Array) -> bool:
+    """Whether scores are hits and misses; a hit that is shared by ties may count in part."""
+    binary = (scores == 0) | (scores == 1)
+    return bool(((scores >= 0) & (scores <= 1)).all() and binary.mean() >= 0.5)
+
+
+def _wilson(share: float, found: Uncertainty, units: int) -> Estimate:
+    """Wilson's interval of a share (Wilson 1927) at its effective number of units.
+
+    The effective number has the binomial variance that was found (Korn and Graubard 1998), so
+    seeds count, and the interval stays within 0..1. Without any variance it is that of the units.
+    """
+    from scipy import special
+
+    if math.isnan(found.df):
+        return Estimate(share, math.nan, math.nan)
+    binomial = share * (1 - share)
+    if found.df == units - 1:  # one seed: U - 1 in the t variance, U in Wilson's
+        t, variance = special.ndtri(0.975), found.standard_error**2 * (units - 1) / units
+    else:
+        t, variance = special.stdtrit(found.df, 0.975), found.standard_error**2
+    number = binomial / variance if binomial > 0 and variance > 0 else float(units)
+    squared = float(t) ** 2
+    center = (share + squared / (2 * number)) / (1 + squared / number)
+    half = math.sqrt(squared * (binomial / number + squared / (4 * number**2)))
+    half /= 1 + squared / number
+    return Estimate(share, max(0.0, center - half), min(1.0, center + half))
