@@ -91,6 +91,8 @@ class ClaimTests:
         units = self._units(specs) if num_units else ""
         region = region_of(claim["relation"], claim["margin"])
         inside, p_value, distance = locate(test, region, num_units if hits else None)
+        if math.isnan(p_value):
+            return "too few samples and seeds for a test"
         words = [units] * bool(num_units) + ["seeds"] * (seeds > 1)
         return ClaimTest(
             ours=(float(np.mean(numbers[0])), float(np.mean(numbers[1]))),

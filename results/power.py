@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-from scipy import stats
-
 POWER = 0.8  # the chance of a verdict if the true difference is the observed one
 MAX_SEEDS = 100
 MAX_GROWTH = 100  # times as many units
@@ -36,9 +34,11 @@ def what_decides(
         unit: the units' name in the plural.
         alpha: the level that the claim has to pass.
     """
+    from scipy import special
+
     if distance == 0 or variance == 0:
         return "no number of runs: there is no difference to detect"
-    quantiles = float(stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(POWER))
+    quantiles = float(special.ndtri(1 - alpha / 2) + special.ndtri(POWER))
     wanted = (distance / quantiles) ** 2
     over_seeds = min(over_seeds, variance)
     over_units = variance - over_seeds

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from scipy import stats
-
 from results.statistics import Difference, Estimate
 
 
@@ -14,9 +12,11 @@ def t_over_seeds(values: Any) -> tuple[Difference, None, bool] | None:
     """A t test over seeds alone, of differences [S]; None for one seed."""
     if len(values) < 2:
         return None
+    from scipy import special
+
     df = len(values) - 1
     mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values))
-    half = error * float(stats.t.ppf(0.975, df))
+    half = error * float(special.stdtrit(df, 0.975))
     p_value = _tail(mean, error, df)
     found = Estimate(mean, mean - half, mean + half)
     test = Difference(found, p_value, "t over seeds", float(df), error, True)
@@ -75,6 +75,10 @@ def locate(
 
 def _tail(distance: float, error: float, df: float) -> float:
     """The two-sided p value of a t statistic; 1 where nothing varies and nothing differs."""
-    if distance == 0 or math.isnan(df):
+    from scipy import special
+
+    if math.isnan(df):
+        return math.nan
+    if distance == 0:
         return 1.0
-    return float(2 * stats.t.sf(abs(distance) / error, df)) if error else 0.0
+    return float(2 * special.stdtr(df, -abs(distance) / error)) if error else 0.0

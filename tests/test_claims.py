@@ -24,6 +24,7 @@ from orchestrator.claims import Published, plan_claims
 from orchestrator.cli import main
 from orchestrator.errata import plan_errata
 from orchestrator.sweep import Request, make_plan
+from results.claim_tests import ClaimTest, ClaimTests
 from results.claims import CheckedClaim, check_claims
 from results.claims_table import ClaimsView, claims_table
 from results.export import FORMATS
@@ -157,19 +158,15 @@ def test_seeds_are_part_of_the_verdict(tmp_path: Path) -> None:
 
 
 def test_p_values_are_adjusted_over_all_claims(tmp_path: Path) -> None:
-    found = check_claims(simulate_retrieval(tmp_path, published_order, num_units=300))
-    raw = []
-    for claim in found:
-        assert claim.difference is not None
-        half = (claim.difference.high - claim.difference.low) / 2
-        raw.append(2 * stats.t.sf(abs(claim.difference.mean) / half * stats.t.ppf(0.975, 299), 299))
-    order = np.argsort([claim.p_value for claim in found])
-    largest = found[order[-1]]
-    assert largest.p_value is not None
-    assert largest.p_value <= 1
-    assert all(
-        c.p_value is not None and c.p_value >= 0.99 * p for c, p in zip(found, raw, strict=True)
-    )
+    sweep = simulate_retrieval(tmp_path, published_order, num_units=300)
+    tests = [ClaimTests(sweep).test(claim) for claim in sweep.manifest["claims"]]
+    raw = [test.p_value for test in tests if isinstance(test, ClaimTest)]
+    assert len(raw) == len(tests)
+    # Holm, slowly: the largest of (number of p values at least as large) * p, up to each rank.
+    ordered = sorted(raw)
+    steps = [min(1.0, (len(raw) - rank) * p) for rank, p in enumerate(ordered)]
+    expected = [max(steps[: ordered.index(p) + 1]) for p in raw]
+    assert [claim.p_value for claim in check_claims(sweep)] == pytest.approx(expected)
 
 
 def without(sweep: Sweep, **changes: Mapping[str, Any]) -> Sweep:
