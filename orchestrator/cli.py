@@ -263,6 +263,7 @@ def report(
     ] = "terminal",
 ) -> int:
     """Print the tables of finished and running sweeps. Writes nothing."""
+    from results.claims_table import claims_table
     from results.details import details
     from results.export import FORMATS
     from results.summary import summarise
@@ -280,7 +281,8 @@ def report(
         tables: list[Any] = []
         for one in sweeps:
             summaries = summarise(one)
-            tables += [*summaries, *details(one, summaries)]
+            claims = claims_table(one)
+            tables += [*summaries, *details(one, summaries), *([claims] if claims else [])]
         print(FORMATS[format_](tables), end="")
     return 0
 
@@ -317,6 +319,41 @@ def compare(
     else:
         print(FORMATS[format_](tables), end="")
     return 0
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="A sweep: NAME, TASK/NAME or OUT/TASK/NAME.")],
+    against: Annotated[
+        str | None, typer.Option(help="Another sweep: compare all metrics and samples instead.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Also fail on undecided and untested claims.")
+    ] = False,
+    tolerance: Annotated[
+        float, typer.Option(help="With --against: difference of equal numbers, also relative.")
+    ] = 1e-6,
+    task: Annotated[str | None, typer.Option(help="Task, if the name is ambiguous.")] = None,
+    out: Annotated[str, typer.Option(help="Where the results are.")] = "runs",
+    format_: Annotated[
+        str, typer.Option("--format", help="terminal, markdown, latex, csv, json or html.")
+    ] = "terminal",
+) -> int:
+    """Test the report's claims: exit 0 if none is contradicted, else 1. Writes nothing."""
+    from orchestrator.check import check_against, check_sweep
+
+    _check_format(format_)
+    if not 0 <= tolerance < 1:
+        raise RequestError(f"--tolerance must be at least 0 and below 1, but is {tolerance:g}")
+    if strict and against is not None:
+        raise RequestError("--strict is about claims, --against compares cells; remove one of them")
+    sweep = _find_sweep(name, task, out)
+    if against is None:
+        return check_sweep(sweep, strict=strict, format_=format_)
+    other = _find_sweep(against, task, out)
+    names = (str(sweep.manifest["name"]), str(other.manifest["name"]))
+    shown = (name, against) if names[0] == names[1] else names
+    return check_against(sweep, other, shown, tolerance=tolerance, format_=format_)
 
 
 def _find_sweep(text: str, task: str | None, out: str) -> Sweep:

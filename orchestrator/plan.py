@@ -18,7 +18,7 @@ from typing import Any
 
 from orchestrator.discovery import load_space, load_space_file, suggest
 from orchestrator.space_checks import check_number, check_storable, check_tables, shown
-from search_spaces.space import Row, Scalar, Table
+from search_spaces.space import Claim, Erratum, Published, Row, Scalar, Table
 from tasks.contract import RequestError, Source, Stage, Task, Trial
 
 KINDS = {"report": "REPORT", "grid": "GRID", "search": "search"}  # --space -> name in the file
@@ -33,6 +33,9 @@ class Space:
     tables: tuple[Table, ...] = ()
     search: Search | None = None
     is_report: bool = False
+    claims: tuple[Claim, ...] = ()
+    published: Published | None = None
+    errata: tuple[Erratum, ...] = ()
 
 
 def resolve_space(task: str, space: str) -> Space:
@@ -42,7 +45,7 @@ def resolve_space(task: str, space: str) -> Space:
         wanted = KINDS[space]
         if not hasattr(module, wanted):
             raise RequestError(f"the task {task!r} offers no {space} space ({wanted})")
-        return _space(space, wanted, getattr(module, wanted))
+        return _space(space, wanted, module)
     file, colon, pick = space.rpartition(":")
     if not colon or pick not in KINDS:
         file, pick = space, ""
@@ -62,10 +65,11 @@ def resolve_space(task: str, space: str) -> Space:
     if kind not in offered:
         raise RequestError(f"{file} offers no {KINDS[kind]}, but {', '.join(offered)}")
     name = path.stem if len(offered) == 1 else f"{path.stem}-{kind}"
-    return _space(name, KINDS[kind], getattr(module, KINDS[kind]))
+    return _space(name, KINDS[kind], module)
 
 
-def _space(name: str, kind: str, value: Any) -> Space:
+def _space(name: str, kind: str, module: types.ModuleType) -> Space:
+    value = getattr(module, kind)
     if kind == "search":
         if not callable(value):
             raise RequestError(
@@ -74,7 +78,14 @@ def _space(name: str, kind: str, value: Any) -> Space:
         return Space(name=name, search=value)
     if kind == "REPORT":
         tables = check_tables(value, name)
-        return Space(name=name, tables=tables, is_report=True)
+        return Space(
+            name=name,
+            tables=tables,
+            is_report=True,
+            claims=getattr(module, "CLAIMS", ()),
+            published=getattr(module, "PUBLISHED", None),
+            errata=getattr(module, "ERRATA", ()),
+        )
     rows = tuple(Row(params=params) for params in expand_grid(value, name))
     return Space(name=name, tables=(Table(title=f"Grid {name}", rows=rows),))
 

@@ -29,9 +29,12 @@ from orchestrator.checks import (
     find_address,
     sample_search,
 )
+from orchestrator.claim_checks import check_claims
+from orchestrator.claims import Published, plan_claims, plan_published
 from orchestrator.coordinator import Budget, Coordinator, full_packs, most_packs
 from orchestrator.discovery import load_task
 from orchestrator.engine import Engine
+from orchestrator.errata import plan_errata
 from orchestrator.history import (
     PastConfiguration,
     PastTrial,
@@ -146,6 +149,8 @@ def make_plan(request: Request) -> Plan:
     space = resolve_space(request.task, request.space)
     if space.search is None:
         check_effect(request.given, request.space)
+    metrics = [c.key.removeprefix("metric.") for c in task.columns if c.key.startswith("metric.")]
+    check_claims(space.claims, space.published, space.errata, space.tables, metrics)
     listed = sum(len(table.rows) for table in space.tables)
     check_number(request.trials if space.search else listed, len(seeds))
     fixed = parse_settings(task, request.settings)
@@ -371,6 +376,8 @@ class _Run:
             for table, rows in zip(plan.space.tables, plan.planned, strict=True)
         ]
         plain = {"model": plan.factory.model, "data": plan.factory.data}
+        published = Published(space=plan.space, planned=plan.planned, task=task)
+        claims = plan_claims(published) if plan.space.is_report else []
         return {
             "task": task.name,
             "name": plan.name,
@@ -392,6 +399,9 @@ class _Run:
             "step_unit": getattr(task, "step_unit", "step"),
             "signatures": dict(task.signatures()) if hasattr(task, "signatures") else {},
             "tables": tables if plan.space.is_report else [],
+            "claims": claims,
+            "published": plan_published(published),
+            "errata": plan_errata(published, claims) if plan.space.is_report else [],
             "seeds": list(plan.seeds),
             **{key: _asdict(value) for key, value in plain.items()},
         }

@@ -132,7 +132,13 @@ class _Scorer:
         ]
         same_units = self._same_data and np.array_equal(units[0], units[1])
         same_seeds = self._seeds(0, first) == self._seeds(1, second)
-        found = difference(theirs, ours, same_units=same_units, same_seeds=same_seeds)
+        found = difference(
+            theirs,
+            ours,
+            same_units=same_units,
+            same_seeds=same_seeds,
+            aggregate=self._scores[0].aggregate,
+        ).estimate
         row.interval = found
         if found.low <= 0 <= found.high:
             row.mark = "tie"

@@ -102,11 +102,15 @@ def _ours(sweep: Sweep, row: SummaryRow, key: str, theirs: float) -> _Number:
     label, form = column["label"], column["format"]
     unit = " %" if form == "percent" else ""
     if kind == "metric":
-        matrix = Scores(sweep, name).matrix(row.trial_ids)
+        scores = Scores(sweep, name)
+        matrix = scores.matrix(row.trial_ids)
+        found = None if matrix is None else estimate(matrix, scores.aggregate)
         return _Number(
             label=f"{label}{unit}",
             ours=format_value(row.metrics.get(key), form),
-            interval="" if matrix is None else format_interval(estimate(matrix), form),
+            interval=""
+            if matrix is None
+            else format_interval(estimate(matrix, scores.aggregate), form),
             theirs=format_value(theirs, form),
         )
     curves = [_curve(sweep, trial_id, name) for trial_id in row.trial_ids]

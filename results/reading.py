@@ -33,6 +33,8 @@ _ITEMS = {
     "columns": {"key", "label", "format", "pick"},
     "paired": {"metric", "unit", "value", "where", "at_most"},
     "tables": {"title", "note", "rows"},
+    "claims": {"text", "kind", "relation", "margin", "left", "right"},
+    "errata": {"text", "evidence", "shown"},
 }
 _ATTEMPTS = 10  # a reader is overtaken by a compaction once, hardly ever twice
 
@@ -166,7 +168,8 @@ def _check_manifest(path: str, manifest: Any) -> None:
     check_keys(path, manifest, MANIFEST)
     metric, columns = manifest["metric"], manifest["columns"]
     for key, needed in _ITEMS.items():
-        if not all(isinstance(item, dict) and needed <= item.keys() for item in manifest[key]):
+        items = manifest.get(key) or []  # what an older version did not write
+        if not all(isinstance(item, dict) and needed <= item.keys() for item in items):
             raise _damaged(path, f"its {key!r} are of the wrong type")
     if f"metric.{metric.get('name')}" not in {column["key"] for column in columns}:
         raise _damaged(path, "none of its columns is its metric")

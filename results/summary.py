@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from results.reading import Sweep
 from results.search import describe_lines
-from results.statistics import Estimate, estimate, is_tie
+from results.statistics import ALPHA, Estimate, difference, estimate
 
 Scalar = str | int | float | bool | None
 MAX_ROWS = 25  # of a grid or a search; the rest is in the Parquet tables
@@ -89,8 +89,10 @@ class Scores:
             return
         for column, wanted in self._spec["where"].items():
             samples = samples.filter(pc.equal(samples[column], wanted))
-        samples = samples.sort_by([("trial_id", "ascending"), (self._spec["unit"], "ascending")])
         samples = samples.filter(pc.is_valid(samples[self._spec["value"]]))  # of another version
+        if not samples.num_rows:
+            return
+        samples = samples.sort_by([("trial_id", "ascending"), (self._spec["unit"], "ascending")])
         values = _to_numpy(samples[self._spec["value"]])
         if self._spec["at_most"] is not None:
             values = (values <= self._spec["at_most"]).astype(np.float64)
@@ -101,6 +103,12 @@ class Scores:
         for first, part, of_units in parts:
             self._by_trial[str(ids[first])] = part
             self._units[str(ids[first])] = of_units
+
+    @property
+    def aggregate(self) -> str:
+        """How the scores form the metric: ``mean``, or a formula."""
+        found = self._spec or {}
+        return str(found.get("aggregate") or found.get("formula") or "mean")
 
     def units(self, trial_id: str) -> Any:
         """The units [U] that a trial's scores are of, in order; None if there are no scores."""
@@ -218,7 +226,7 @@ def _row(
         row.deviation = float(np.std(values, ddof=1))
     matrix = scores.matrix(ids)
     if matrix is not None:
-        row.estimate = estimate(matrix)
+        row.estimate = estimate(matrix, scores.aggregate)
     return row
 
 
@@ -258,7 +266,9 @@ def _mark(
             continue
         ours = scores.matrix([finished(index)[seed] for seed in seeds])
         theirs = scores.matrix([finished(best)[seed] for seed in seeds])
-        if ours is not None and theirs is not None and is_tie(ours, theirs):
+        if ours is None or theirs is None:
+            continue
+        if difference(ours, theirs, aggregate=scores.aggregate).p_value >= ALPHA:
             rows[index].mark = "tie"
 
 

@@ -11,6 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from results.claims_table import ClaimsView, claims_table
 from results.details import DetailTable, details
 from results.reading import Sweep
 from results.summary import (
@@ -22,6 +23,8 @@ from results.summary import (
     report_cell,
     summarise,
 )
+
+_WORDS = ("row", "what", "configuration")  # headings of columns that hold text
 
 
 class SummaryView:
@@ -85,8 +88,10 @@ def render(sweep: Sweep) -> RenderableType:
     for table in tables:
         parts += [Text(), SummaryView(table)]
     for detail in details(sweep, tables):
-        parts += [Text(), Text(detail.title, style="bold"), _render_detail(detail)]
-        parts += [Text(line, style="dim") for line in detail.caption]
+        parts += [Text(), DetailView(detail)]
+    claims = claims_table(sweep)
+    if claims is not None:
+        parts += [Text(), ClaimsView(claims)]
     failed = [row for row in sweep.rows() if row["status"] == "failed"]
     if failed:
         parts += [Text(), _failures(failed)]
@@ -99,10 +104,24 @@ def render(sweep: Sweep) -> RenderableType:
     return Group(*parts)
 
 
+class DetailView:
+    """A detail table under its title, its explanation below."""
+
+    def __init__(self, table: DetailTable) -> None:
+        self._table = table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(self._table.title, style="bold")
+        if self._table.rows:
+            yield _render_detail(self._table)
+        for line in self._table.caption:
+            yield Text(line, style="dim")
+
+
 def _render_detail(detail: DetailTable) -> Table:
     view = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     for heading in detail.headings:
-        view.add_column(heading, justify="left" if heading in ("row", "what") else "right")
+        view.add_column(heading, justify="left" if heading in _WORDS else "right")
     for row in detail.rows:
         view.add_row(*row)
     return view

@@ -31,7 +31,7 @@ CASES = [(f"{name}-{i}", case) for name, cases in TABLES.items() for i, case in 
 
 def arguments(case: Case, tmp: Path) -> list[str]:
     args = shlex.split(case.args.replace("TMP", str(tmp)))
-    takes_out = args and args[0] in ("sweep", "report", "show") and "--out" not in args
+    takes_out = args and args[0] in ("sweep", "report", "show", "check") and "--out" not in args
     return [*args, *(("--out", str(tmp / "runs")) if takes_out and args[-1] != "--seeds" else ())]
 
 

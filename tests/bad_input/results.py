@@ -105,6 +105,14 @@ CASES = [
     broken("show s", changed(seconds="long"), "(its 'seconds' is of the wrong type)"),
     broken("report --format csv", told("{"), "sweep.json is damaged"),
     broken("show s t1", told("nonsense"), "sweep.json is damaged"),
+    # check.
+    broken("check s", nothing, "the sweep 's' holds no claims: state CLAIMS beside the REPORT"),
+    broken("check t", nothing, "no sweep named 't' under TMP/runs; there is: s"),
+    broken("check s --tolerance 2", nothing, "--tolerance must be at least 0 and below 1"),
+    broken("check s --strict --against s", nothing, "--strict is about claims, --against compares"),
+    broken("check s --against t", nothing, "no sweep named 't' under TMP/runs; there is: s"),
+    broken("check s --format yaml", nothing, "--format takes terminal, markdown"),
+    broken("check s", changed(claims=[{}]), "sweep.json is damaged (its 'claims' are of the wrong"),
     # Parts, and folders that are none of ours.
     *(
         broken(

@@ -20,6 +20,13 @@ def search(body: str, message: str) -> Case:
     return space(f"def search(trial):\n    {body}\n", message, more="--engine local")
 
 
+def claims(content: str, message: str) -> Case:
+    """A REPORT of two rows, a and b, beside claims, errata or published numbers."""
+    rows = "A, B = Row(params={'lr': 0.1}, label='a'), Row(params={'lr': 0.2}, label='b')\n"
+    head = "from search_spaces.space import Claim, Erratum, Published, Value\n"
+    return space(f"{head}{rows}REPORT = (Table(title='t', rows=(A, B)),)\n{content}", message)
+
+
 CASES = [
     # Files.
     Case(args="sweep retrieval --space TMP/none.py", message="no such space file: "),
@@ -118,6 +125,42 @@ CASES = [
     ),
     space("REPORT = (Table(title=3, rows=(Row(params={}),)),)", "numbers of a row of 3 must be"),
     space("Row(params={}, reprot={})", "unexpected keyword argument 'reprot'"),
+    # Claims.
+    claims("CLAIMS = 3", "CLAIMS must be a tuple of Claim, but is 3; write CLAIMS = (Claim(...),)"),
+    claims("CLAIMS = Claim('x', A, '>', B)", "CLAIMS must be a tuple of Claim, but is Claim("),
+    claims("CLAIMS = ('A > B',)", "CLAIMS must be a tuple of Claim, but is ('A > B',)"),
+    claims("CLAIMS = (Claim('', A, '>', B),)", "a claim needs a text, but has ''; say what it"),
+    claims("CLAIMS = (Claim('x', A, '!=', B),)", "'x' has the relation '!='; use one of >, <, >="),
+    claims("CLAIMS = (Claim('x', A, [], B),)", "the claim 'x' has the relation []; use one of"),
+    claims("CLAIMS = (Claim('x', A, '>', A),)", "the claim 'x' compares a row with itself"),
+    claims("CLAIMS = (Claim('x', 1, '>', 2),)", "compares two numbers; one side must be a row"),
+    claims("CLAIMS = (Claim('x', A, '>', None),)", "a side of the claim 'x' must be a Row, its"),
+    claims("CLAIMS = (Claim('x', A, '>', True),)", "a Value or a number, but is True"),
+    claims(
+        "CLAIMS = (Claim('x', A, '>', Row(params={'lr': 0.3})),)",
+        "the claim 'x' names a row that is not in REPORT: {'lr': 0.3}; use a row of its tables",
+    ),
+    claims("CLAIMS = (Claim('x', A, '>', 'c'),)", "no row of REPORT has the label 'c'; there is"),
+    claims(
+        "CLAIMS = (Claim('x', Value(A, 'i2t_r2'), '>', B),)",
+        "'x' names no metric of the task: 'i2t_r2'; did you mean 'i2t_r",
+    ),
+    claims("CLAIMS = (Claim('x', A, '>=', B),)", "'x' uses >=, which needs a margin above 0"),
+    claims("CLAIMS = (Claim('x', A, '>', B, 0.1),)", "has a margin, which > does not take; remove"),
+    claims("CLAIMS = (Claim('x', A, '==', B, -1),)", "'x' has the margin -1; use a number of at"),
+    claims("PUBLISHED = 3", "PUBLISHED must be a Published, but is 3"),
+    claims(
+        "PUBLISHED = Published(model='m', data='d', num_units=0)",
+        "num_units of PUBLISHED must be above 0, but is 0",
+    ),
+    claims(
+        "PUBLISHED = Published(model='m', data='d', num_units=9, standard_error=1.0)",
+        "PUBLISHED has both num_units and standard_error; keep one of the two",
+    ),
+    claims("ERRATA = (3,)", "ERRATA must be a tuple of Erratum, but is (3,)"),
+    claims("ERRATA = (Erratum(text=''),)", "an erratum needs a text, but has ''; give it one"),
+    claims("ERRATA = (Erratum(text='e', best='c'),)", "no row of REPORT has the label 'c'"),
+    claims("ERRATA = (Erratum(text='e', shares_of=1.5),)", "must be a whole number, but is 1.5"),
     # Searches.
     space("search = 3", "search of the space 's' must be a function of an Optuna trial"),
     search("return 3", "must return a dict of parameters, but returned 3"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from search_spaces.space import Row, Scalar, Table
+from search_spaces.space import Claim, Row, Scalar, Table
 
 if TYPE_CHECKING:
     import optuna
@@ -18,6 +18,13 @@ REPORT = (
             for degree in (1, 3, 5, 9)
         ),
     ),
+)
+
+# What `check` tests on the results; see docs/claims.md.
+LINE, CUBIC, FIFTH, NINTH = REPORT[0].rows
+CLAIMS = (
+    Claim("a cubic fits the sine better than a line", CUBIC, "<", LINE),
+    Claim("degree 9 fits no better than degree 5", NINTH, ">=", FIFTH, margin=0.001),
 )
 
 GRID = {"degree": [1, 3, 5, 9], "lr": [0.01, 0.1, 0.3], "momentum": [0.0, 0.9]}

@@ -1,0 +1,197 @@
+"""The verdicts on a sweep's claims, and known mistakes of its report, as tables and as text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from results.claims import VERDICTS, CheckedClaim, Pair, check_claims
+from results.details import DetailTable
+from results.reading import Sweep
+from results.summary import format_interval, format_value
+
+_HEADINGS = [
+    *("verdict", "scope", "claim", "published", "ours", "difference", "95 %", "adjusted p"),
+    *("test", "to decide it"),
+]
+_STYLES = {"reproduced": "green", "contradicted": "bold red", "not tested": "dim"}
+
+
+@dataclass(kw_only=True)
+class ClaimsTable(DetailTable):
+    """The claims as text for every export, and behind them the numbers."""
+
+    claims: list[CheckedClaim]
+    formats: Mapping[str, str]  # metric -> how it is printed
+
+
+def claims_table(sweep: Sweep) -> ClaimsTable | None:
+    """The verdict on every claim of a sweep; None where it states none."""
+    claims = check_claims(sweep)
+    if not claims:
+        return None
+    manifest = sweep.manifest
+    formats = {
+        column["key"].removeprefix("metric."): column["format"] for column in manifest["columns"]
+    }
+    table = ClaimsTable(
+        title=f"Claims of the report: {summary(claims)}",
+        headings=_HEADINGS,
+        rows=[],
+        caption=_caption(manifest, claims),
+        claims=claims,
+        formats=formats,
+    )
+    for claim in claims:
+        form = formats.get(claim.metric, "number")
+        table.rows.append(
+            [
+                claim.verdict,
+                claim.scope,
+                claim.text,
+                pair(claim.published, form),
+                pair(claim.ours, form),
+                signed(claim, form),
+                format_interval(claim.difference, form),
+                "" if claim.p_value is None else p_text(claim.p_value),
+                claim.test,
+                claim.reason or claim.decided_by,
+            ]
+        )
+    return table
+
+
+def summary(claims: list[CheckedClaim]) -> str:
+    """``2 reproduced, 1 undecided``."""
+    counts = Counter(claim.verdict for claim in claims)
+    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
+
+
+def pair(numbers: Pair, form: str) -> str:
+    """Both sides' numbers, or ``-`` where there are none."""
+    if numbers[0] is None and numbers[1] is None:
+        return "-"
+    return " and ".join(format_value(number, form) for number in numbers)
+
+
+def signed(claim: CheckedClaim, form: str) -> str:
+    """Left minus right, with its sign."""
+    if claim.difference is None:
+        return ""
+    sign = "+" if claim.difference.mean >= 0 else ""
+    return sign + format_value(claim.difference.mean, form)
+
+
+def p_text(value: float) -> str:
+    """``0.012``, or ``<0.001``."""
+    return "<0.001" if value < 0.001 else f"{value:.2g}"
+
+
+def _caption(manifest: Mapping[str, Any], claims: list[CheckedClaim]) -> list[str]:
+    published = manifest.get("published")
+    lines = []
+    if published:
+        model, data = manifest["model"]["name"], manifest["data"]["name"]
+        if (published["model"], published["data"]) != (model, data):
+            lines.append(
+                f"The published numbers come from another model and data: {published['model']} on "
+                f"{published['data']}; ours from {model} on {data}. A verdict is about ours."
+            )
+    tested = [claim for claim in claims if claim.p_value is not None]
+    if tested:
+        lines.append(
+            "Reproduced: significantly as claimed; contradicted: significantly otherwise; both at "
+            f"5 % over all {len(tested)} tested claims (Holm's adjusted p). "
+            "Difference: left minus right [unadjusted 95 % interval]."
+        )
+    if any(claim.margin for claim in claims):
+        margins = sorted({f"{claim.margin:g}" for claim in claims if claim.margin})
+        lines.append(f"Margin of the claims that a value is reached: {', '.join(margins)}.")
+    if any(claim.decided_by for claim in claims):
+        lines.append(
+            "What would decide a claim: with 80 % probability, if the true difference is the "
+            "observed one."
+        )
+    if published and any(claim.kind == "published" for claim in claims):
+        lines.append(
+            "'A beats B' is derived from two published numbers of one table that differ by more "
+            f"than their noise: {published['noise']}."
+        )
+    return lines
+
+
+class ClaimsView:
+    """The claims for the terminal: the verdict in front, the numbers below each claim."""
+
+    def __init__(self, table: ClaimsTable) -> None:
+        self._table = table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        view = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        view.add_column(no_wrap=True)
+        view.add_column(overflow="fold")
+        for claim, row in zip(self._table.claims, self._table.rows, strict=True):
+            verdict = Text(claim.verdict, style=_STYLES.get(claim.verdict, ""))
+            if claim.scope.endswith("only"):
+                verdict.append(f"\n{claim.scope}", style="dim")
+            text, *numbers = _lines(claim, row)
+            below = "".join(f"\n{line}" for line in numbers)
+            view.add_row(verdict, Text.assemble((text, "bold"), below))
+        yield Text(self._table.title, style="bold")
+        yield Text()
+        yield view
+        yield Text()
+        for line in self._table.caption:
+            yield Text(line, style="dim")
+
+
+def _lines(claim: CheckedClaim, row: list[str]) -> list[str]:
+    _, _, text, published, ours, difference, interval, p_value, _, _ = row
+    lines = [text]
+    if published != "-":
+        lines.append(f"published {published}")
+    if claim.difference is not None:
+        shown = p_value if p_value.startswith("<") else f"={p_value}"
+        lines.append(f"ours {ours}: {difference} {interval}, p{shown}")
+    if claim.reason:
+        lines.append(claim.reason)
+    if claim.decided_by:
+        lines.append(f"would be decided by {claim.decided_by}")
+    return lines
+
+
+def errata_table(sweep: Sweep) -> DetailTable | None:
+    """The known mistakes of the report that a sweep reproduces; None where none is known."""
+    errata = sweep.manifest.get("errata") or []
+    if not errata:
+        return None
+    shown = {True: "shown by the published numbers", False: "not shown", None: "declared"}
+    return DetailTable(
+        title="Known mistakes of the report",
+        headings=["mistake", "how it is known", "evidence"],
+        rows=[[e["text"], shown[e["shown"]], e["evidence"]] for e in errata],
+        caption=[],
+    )
+
+
+class ErrataView:
+    """The mistakes for the terminal, each with its evidence below."""
+
+    def __init__(self, table: DetailTable) -> None:
+        self._table = table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        view = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
+        view.add_column(no_wrap=True)
+        view.add_column(overflow="fold")
+        for text, how, evidence in self._table.rows:
+            view.add_row("-", Text(f"{text}\n{how}{': ' if evidence else ''}{evidence}"))
+        yield Text(self._table.title, style="bold")
+        yield Text()
+        yield view

@@ -1,0 +1,84 @@
+"""Where a difference lies beside the bounds of a claim, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from results.statistics import Difference, Estimate
+
+
+def t_over_seeds(values: Any) -> tuple[Difference, None, bool] | None:
+    """A t test over seeds alone, of differences [S]; None for one seed."""
+    if len(values) < 2:
+        return None
+    from scipy import special
+
+    df = len(values) - 1
+    mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values))
+    half = error * float(special.stdtrit(df, 0.975))
+    p_value = _tail(mean, error, df)
+    found = Estimate(mean, mean - half, mean + half)
+    test = Difference(found, p_value, "t over seeds", float(df), error, True)
+    return test, None, False
+
+
+def shifted(test: Difference, number: float, sign: float) -> Difference:
+    """Row minus number (sign 1), or number minus row (sign -1), of a row's own estimate."""
+    bounds = [sign * (bound - number) for bound in (test.estimate.low, test.estimate.high)]
+    mean = sign * (test.estimate.mean - number)
+    return Difference(
+        estimate=Estimate(mean, min(bounds), max(bounds)),
+        p_value=_tail(mean, test.standard_error, test.df),
+        test="t",
+        df=test.df,
+        standard_error=test.standard_error,
+        over_seeds=test.over_seeds,
+    )
+
+
+def region_of(relation: str, margin: float) -> tuple[float, float]:
+    """Where a claim says that the difference lies."""
+    return {
+        ">": (0.0, math.inf),
+        "<": (-math.inf, 0.0),
+        ">=": (-margin, math.inf),
+        "<=": (-math.inf, margin),
+        "==": (-margin, margin),
+    }[relation]
+
+
+def locate(
+    test: Difference, region: tuple[float, float], num_hits: int | None
+) -> tuple[bool, float, float]:
+    """Whether a difference is inside a region, the p value of that side, and its distance to go.
+
+    Inside a region with two bounds both must be excluded (two one-sided tests, Schuirmann 1987).
+    ``num_hits`` is the number of units where scores are hits and misses: without a single
+    discordant pair their variance is 0, which would make a handful of units a proof, so at a
+    margin it is at least that of one more pair in each direction.
+    """
+    mean = test.estimate.mean
+    inside = region[0] < mean < region[1]
+    bounds = [bound for bound in region if math.isfinite(bound)]
+
+    def p_at(bound: float) -> float:
+        if bound == 0:
+            return test.p_value
+        floor = math.sqrt(2) / num_hits if num_hits else 0.0
+        return _tail(mean - bound, max(test.standard_error, floor), test.df)
+
+    nearest = min(bounds, key=lambda bound: abs(mean - bound))
+    p_value = max(map(p_at, bounds)) if inside else p_at(nearest)
+    return inside, p_value, abs(mean - nearest)
+
+
+def _tail(distance: float, error: float, df: float) -> float:
+    """The two-sided p value of a t statistic; 1 where nothing varies and nothing differs."""
+    from scipy import special
+
+    if math.isnan(df):
+        return math.nan
+    if distance == 0:
+        return 1.0
+    return float(2 * special.stdtr(df, -abs(distance) / error)) if error else 0.0

@@ -1,0 +1,141 @@
+"""How the samples of a metric form it: their mean, or a formula over their sums.
+
+A task gives the formula as text, ``sweep.json`` keeps it, and ``report`` evaluates it without the
+task. ``sums`` in it are the columns summed over units; ``mean``, ``sum`` and ``min`` of one array
+go over its columns. Corpus BLEU and the mean IoU of 3 classes as formulas:
+
+    100 * exp(mean(log(sums[0:4] / sums[4:8])) + min(0, 1 - sums[9] / sums[8]))
+    mean(sums[0:3] / sums[3:6])
+
+A result that is not finite counts as 0: BLEU is 0 without a match of every order. Since
+``sweep.json`` may come from a stranger, the text is parsed and never run: numbers, ``sums``,
+slices of it, + - * / ** and the functions below are all there is.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tasks.contract import StoreError
+
+Array = np.ndarray[Any, Any]
+
+MEAN = "mean"
+#: What a ``sweep.json`` of before version 2 of captioning calls by the name ``bleu4``.
+_NAMED = {
+    "bleu4": "100 * exp(mean(log(sums[0:4] / sums[4:8])) + min(0, 1 - sums[9] / sums[8]))",
+}
+_MAX_LENGTH = 500  # characters of a formula
+_OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: np.true_divide,
+    ast.Pow: np.power,
+    ast.USub: operator.neg,
+}
+
+
+def _fold(over_columns: Callable[..., Any], of_two: Callable[..., Any]) -> Callable[..., Any]:
+    """Over the columns of one argument, or element by element of two."""
+
+    def function(*values: Any) -> Any:
+        if len(values) == 1:
+            return over_columns(values[0], axis=-1, keepdims=True)
+        return of_two(*values)
+
+    return function
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "mean": lambda values: np.mean(values, axis=-1, keepdims=True),
+    "sum": lambda values: np.sum(values, axis=-1, keepdims=True),
+    "min": _fold(np.min, np.minimum),
+    "max": _fold(np.max, np.maximum),
+}
+
+
+@functools.cache
+def aggregation(formula: str) -> Callable[[Array], Array]:
+    """The function from sums [..., K] to metrics [...] that a formula describes.
+
+    Raises:
+        StoreError: if the formula uses anything but the arithmetic above; so does the function,
+            if K columns are too few.
+    """
+    text = _NAMED.get(formula, formula)
+    try:
+        if len(text) > _MAX_LENGTH:
+            raise ValueError(f"it is longer than {_MAX_LENGTH} characters")
+        tree = ast.parse(text, mode="eval").body
+        _evaluate(tree, np.ones(_columns(tree)))
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
+        why = error.msg if isinstance(error, SyntaxError) else error
+        raise _bad(formula, why) from None
+
+    def function(sums: Array) -> Array:
+        if sums.shape[-1] < _columns(tree):
+            raise _bad(formula, f"it needs {_columns(tree)} columns, but got {sums.shape[-1]}")
+        found = np.broadcast_to(_evaluate(tree, sums), (*sums.shape[:-1], 1))[..., 0]
+        return np.where(np.isfinite(found), found, 0.0)
+
+    return function
+
+
+def _bad(formula: str, why: object) -> StoreError:
+    shown = formula if len(formula) <= 80 else f"{formula[:77]}..."
+    return StoreError(
+        f"the aggregate {shown!r} is not valid ({why}); write {MEAN!r}, or arithmetic over sums[i] "
+        f"and sums[i:j] with {', '.join(_FUNCTIONS)}"
+    )
+
+
+def _columns(tree: ast.AST) -> int:
+    """How many columns a formula reads at least."""
+    found = [1]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript):
+            index = node.slice
+            if isinstance(index, ast.Slice):
+                found.append(_index(index.upper))
+                if _index(index.lower or ast.Constant(0)) >= found[-1] or index.step:
+                    raise ValueError(f"{ast.unparse(node)} holds no columns")
+            else:
+                found.append(_index(index) + 1)
+    return max(found)
+
+
+def _index(node: ast.AST | None) -> int:
+    """A column's number."""
+    if isinstance(node, ast.Constant) and type(node.value) is int and 0 <= node.value <= 10_000:
+        return node.value
+    raise ValueError("columns are numbered from 0 to 10000, as in sums[0:4]")
+
+
+def _evaluate(node: ast.AST, sums: Array) -> Any:
+    """The value of an expression, [..., k] columns of it."""
+    with np.errstate(all="ignore"):
+        match node:
+            case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
+                return np.float64(number)
+            case ast.Subscript(value=ast.Name(id="sums"), slice=ast.Slice(lower=low, upper=high)):
+                return sums[..., _index(low or ast.Constant(0)) : _index(high)]
+            case ast.Subscript(value=ast.Name(id="sums"), slice=index):
+                return sums[..., _index(index) : _index(index) + 1]
+            case ast.BinOp(left=left, op=operation, right=right) if type(operation) in _OPERATORS:
+                values = _evaluate(left, sums), _evaluate(right, sums)
+                return _OPERATORS[type(operation)](*values)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return -_evaluate(operand, sums)
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
+                return _FUNCTIONS[name](*(_evaluate(argument, sums) for argument in args))
+    raise ValueError(f"{ast.unparse(node)} is not allowed")

@@ -1,0 +1,192 @@
+"""Differences between configurations, each alone and with a controlled family-wise error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from results.statistics.aggregation import MEAN
+from results.statistics.estimates import Estimate, interval
+from results.statistics.exact import mcnemar, sign_flips
+from results.statistics.variance import (
+    Part,
+    Sample,
+    Uncertainty,
+    combine,
+    seeds_part,
+    uncertainty,
+    units_part,
+)
+
+Array = np.ndarray[Any, Any]
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One configuration's score minus another's."""
+
+    estimate: Estimate  # with its unadjusted 95 % interval
+    p_value: float  # two-sided, unadjusted, of no difference; nan if it cannot be tested
+    test: str  # "McNemar", "permutation", "t over queries and seeds", "bootstrap", ...
+    df: float  # degrees of freedom of the interval
+    standard_error: float
+    over_seeds: bool  # whether the statement covers other seeds, or these seeds alone
+
+
+def difference(
+    one: Array,
+    other: Array,
+    *,
+    same_units: bool = True,
+    same_seeds: bool = True,
+    aggregate: str = MEAN,
+) -> Difference:
+    """``one``'s score minus ``other``'s: interval and test.
+
+    One seed and the same units have an exact test: McNemar's for hits, sign flips for other means.
+    Several seeds have a t test over units and seeds; an aggregate has one over resamples. If either
+    has a single seed, the statement holds for these seeds alone (``over_seeds`` is false).
+
+    Args:
+        one: [U, S] of units and seeds, or [U, S, K] where ``aggregate`` is a formula.
+        other: the same of another configuration.
+        same_units: whether row u of both is the same unit, so that units are paired.
+        same_seeds: whether column s of both is the same seed, so that seeds are paired.
+        aggregate: ``mean``, or a formula over sums of K values.
+    """
+    ours, theirs = Sample.of(one, aggregate), Sample.of(other, aggregate)
+    found = uncertainty(ours, theirs, same_units=same_units, same_seeds=same_seeds)
+    mean = float(ours.points.mean() - theirs.points.mean())
+    p_value, test = _t_test(mean, found), _name(one, ours.df, found.over_seeds)
+    if one.ndim == 2 and same_units and one.shape[1] == other.shape[1] == 1 and ours.df:
+        p_value, test = _exact_test(one[:, 0], other[:, 0])
+    return Difference(
+        estimate=interval(mean, found),
+        p_value=p_value,
+        test=test,
+        df=found.df,
+        standard_error=found.standard_error,
+        over_seeds=found.over_seeds,
+    )
+
+
+def _t_test(mean: float, found: Uncertainty) -> float:
+    from scipy import special
+
+    if math.isnan(found.df):
+        return math.nan
+    if not found.standard_error:
+        return 1.0 if mean == 0 else 0.0
+    return float(2 * special.stdtr(found.df, -abs(mean) / found.standard_error))
+
+
+def _exact_test(one: Array, other: Array) -> tuple[float, str]:
+    if np.isin(one, (0, 1)).all() and np.isin(other, (0, 1)).all():
+        return mcnemar(one.astype(np.float64) - other), "McNemar"
+    return sign_flips(one - other), "permutation"
+
+
+def _name(scores: Array, df: int, over_seeds: bool) -> str:
+    if scores.ndim == 3:
+        return "bootstrap and t over seeds" if over_seeds else "bootstrap"
+    if not df:
+        return "t over seeds" if over_seeds else "none"
+    return "t over queries and seeds" if over_seeds else "t over queries"
+
+
+@dataclass(frozen=True, slots=True)
+class BestComparison:
+    """The rows of a table against the best of them."""
+
+    best: int  # index of the row with the best score
+    p_values: tuple[float, ...]  # of each row against the best, adjusted for all pairs; 1 for best
+    over_seeds: bool  # whether the statement covers other seeds
+
+    @property
+    def beaten(self) -> tuple[bool, ...]:
+        """Which rows are worse than the best: no error among them in 95 % of tables."""
+        return tuple(p < ALPHA for p in self.p_values)
+
+
+def compare_with_best(
+    rows: Sequence[Array], *, maximize: bool = True, aggregate: str = MEAN
+) -> BestComparison:
+    """Test every row against the best one, with a family-wise error of 5 % over all rows.
+
+    The best row is chosen by the data, so each test may be any of the K (K - 1) / 2 pairs: the
+    family is Tukey's, not Dunnett's, and not Hsu's, whose "not the best" includes "as good as it".
+    A pair's p value becomes the z of the same p, which is held against the studentized range of K
+    means. For 2 rows that changes nothing; a pair's own (exact) test stays in charge; and since
+    every p carries its own degrees of freedom, unequal variances are allowed for. The range is
+    conservative for correlated rows (Hayter 1984, Brown 1984).
+
+    Two to five seeds are too few to estimate each pair's variance over seeds. So a pair has the
+    average over all pairs (as in Tukey's test), and where its own is larger, its own.
+
+    Args:
+        rows: the scores of each row, over the same units and the same seeds.
+        maximize: whether a larger score is better.
+        aggregate: ``mean``, or a formula over sums of K values.
+    """
+    samples = [Sample.of(row, aggregate) for row in rows]
+    scores = np.array([sample.points.mean() for sample in samples])
+    best = int(np.argmax(scores if maximize else -scores))
+    over_seeds = rows[0].shape[1] > 1
+    average = _average_over_seeds(samples) if over_seeds and len(rows) > 1 else Part()
+    p_values = []
+    for index, row in enumerate(rows):
+        if index == best:
+            p_values.append(1.0)
+        elif not over_seeds:
+            p_values.append(difference(rows[best], row, aggregate=aggregate).p_value)
+        else:
+            found = _against(samples[best], samples[index], average)
+            p_values.append(_t_test(float(scores[best] - scores[index]), found))
+    adjusted = tuple(_tukey(p, len(rows)) for p in p_values)
+    return BestComparison(best=best, p_values=adjusted, over_seeds=over_seeds)
+
+
+def _average_over_seeds(samples: Sequence[Sample]) -> Part:
+    """The variance over seeds of a difference between two rows, averaged over all pairs."""
+    points = np.stack([sample.points for sample in samples])  # [K, S]
+    rows, seeds = points.shape
+    rest = points - points.mean(1, keepdims=True) - points.mean(0) + points.mean()
+    df = (rows - 1) * (seeds - 1)
+    value = 2 * float((rest**2).sum()) / df / seeds
+    return Part(value, value**2 / df)
+
+
+def _against(one: Sample, other: Sample, average: Part) -> Uncertainty:
+    units = units_part(one, other, True, True, True)
+    own = seeds_part(one, other, True)
+    excess = max(0.0, own.value - average.value)
+    seeds = average + Part(excess, excess**2 / (len(one.points) - 1))
+    return combine(units, seeds, one.df, over_seeds=True)
+
+
+def _tukey(p_value: float, rows: int) -> float:
+    """A pair's p value, adjusted for all pairs of ``rows`` rows."""
+    from scipy import special, stats
+
+    if rows <= 2 or p_value >= 1 or math.isnan(p_value):
+        return p_value
+    bound = p_value * rows * (rows - 1) / 2
+    if bound < 1e-6:
+        return bound  # Bonferroni's, where the integral below loses its digits
+    z = -float(special.ndtri(p_value / 2))
+    return float(min(1.0, bound, stats.studentized_range.sf(math.sqrt(2) * z, rows, math.inf)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's adjusted p values, in the order given (Holm 1979): family-wise error over all."""
+    order = np.argsort(p_values)
+    adjusted, largest = [0.0] * len(order), 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted

@@ -1,0 +1,86 @@
+"""Sweeps with known true scores, written as a run writes them: nothing is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orchestrator.sweep import Plan, Request, _Run, make_plan
+from results.reading import Sweep, read_sweep
+from results.store import TrialResult
+from tasks.contract import Trial
+
+Score = Callable[[Mapping[str, Any]], float]  # of a trial's parameters, its true share of hits
+
+
+def trial_result(trial: Trial, metrics: Mapping[str, float], samples: Any) -> TrialResult:
+    """A finished trial as the coordinator hands it over."""
+    row = {
+        "trial_id": trial.id,
+        "seed": trial.seed,
+        "status": "finished",
+        "model_fingerprint": trial.model.fingerprint,
+        "data_fingerprint": trial.data.fingerprint,
+        "version": trial.version,
+        "num_steps": 1,
+        **{f"param.{name}": value for name, value in trial.param_values().items()},
+        **{f"metric.{name}": value for name, value in metrics.items()},
+    }
+    return TrialResult(trial=row, steps=[], samples=samples)
+
+
+def write_plan(plan: Plan, results: Sequence[TrialResult]) -> Sweep:
+    """The sweep of a plan with these results."""
+    run = _Run(plan)
+    run.store.add(results)
+    run.store.write_manifest(run.manifest(0.0))
+    return read_sweep(plan.request.out, plan.task.name, plan.name)
+
+
+def simulate_retrieval(
+    out: Path, score: Score, *, num_units: int = 400, seeds: int = 1, **request: Any
+) -> Sweep:
+    """A retrieval sweep in which query u of a trial is found with the probability ``score``.
+
+    Queries differ in difficulty in the same way for every trial, so that they are paired.
+    """
+    plan = make_plan(Request(task="retrieval", out=str(out), seeds=seeds, **request))
+    difficulty = np.random.default_rng(0).uniform(size=num_units)
+    results = []
+    for number, trial in enumerate(plan.trials):
+        noise = np.random.default_rng([1, number]).normal(0, 0.1, num_units)
+        hits = difficulty + noise < score(trial.param_values())
+        samples = {
+            "direction": ["i2t"] * num_units,
+            "query": list(range(num_units)),
+            "rank": [1 if hit else 9 for hit in hits],
+        }
+        results.append(trial_result(trial, {"i2t_r1": float(hits.mean())}, samples))
+    return write_plan(plan, results)
+
+
+def published_order(params: Mapping[str, Any]) -> float:
+    """The shares of the report's own rows."""
+    if params["epochs"] == 0:
+        return 0.53
+    if params["start"] == "random":
+        return 0.45
+    if params["temperature"] == 0.7:
+        return 0.27
+    return {1e-5: 0.59, 1e-3: 0.55, 1e-2: 0.38}[params["lr"]]
+
+
+def simulate_diffusion(out: Path, *, seen: int, unseen: int, num_samples: int = 256) -> Sweep:
+    """The diffusion report with so many pictures right of each group."""
+    plan = make_plan(Request(task="diffusion", out=str(out)))
+    right = {"seen": seen, "unseen": unseen}
+    samples = {
+        "group": [group for group in right for _ in range(num_samples)],
+        "sample": list(range(num_samples)) * 2,
+        "all_right": [float(i < number) for number in right.values() for i in range(num_samples)],
+    }
+    metrics = {f"{group}_accuracy": number / num_samples for group, number in right.items()}
+    return write_plan(plan, [trial_result(trial, metrics, samples) for trial in plan.trials])
