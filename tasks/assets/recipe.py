@@ -210,14 +210,13 @@ class Learner:
         images, texts = self.embed_images(states), self.embed_texts(all_ids, all_masks)
         target = torch.arange(len(ids))
         both = [scale * images.float() @ part.float().T for part in texts.chunk(2)]
-        contrastive = sum(
-            F.cross_entropy(similarity, target) + F.cross_entropy(similarity.T, target)
-            for similarity in both
-        )
+        contrastive = torch.stack(
+            [F.cross_entropy(rows, target) for each in both for rows in (each, each.T)]
+        ).mean()
         matching = self.matching_loss(states, ids, mask, both[0].detach())
         logits = self.probes(states[:, 0]).float().split([len(a) for a in ATTRIBUTES], dim=1)
         probing = [F.cross_entropy(each, truth[:, k]) for k, each in enumerate(logits)]
-        return [captioning, contrastive / 4, matching, torch.stack(probing).mean()]
+        return [captioning, contrastive, matching, torch.stack(probing).mean()]
 
     def match(self, states: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         """Logits [B, 2] of "no" and "yes" to whether each text [B, T] fits its image [B, S, D]."""
