@@ -93,6 +93,12 @@ def p_text(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:.2g}"
 
 
+def one_scope(claims: list[CheckedClaim]) -> str:
+    """What every tested claim generalizes to; nothing if they differ."""
+    scopes = {claim.scope for claim in claims if claim.scope}
+    return scopes.pop() if len(scopes) == 1 else ""
+
+
 def _caption(manifest: Mapping[str, Any], claims: list[CheckedClaim]) -> list[str]:
     published = manifest.get("published")
     lines = []
@@ -104,6 +110,10 @@ def _caption(manifest: Mapping[str, Any], claims: list[CheckedClaim]) -> list[st
                 f"{published['data']}; ours from {model} on {data}. A verdict is about ours."
             )
     tested = [claim for claim in claims if claim.p_value is not None]
+    scope = one_scope(claims)
+    if scope.endswith("only"):
+        other = "seeds" if "seeds" not in scope else "data"
+        lines.append(f"Every verdict holds {scope}: it says nothing about other {other}.")
     if tested:
         lines.append(
             "Reproduced: significantly as claimed; contradicted: significantly otherwise; both at "
@@ -138,9 +148,9 @@ class ClaimsView:
         view.add_column(overflow="fold")
         for claim, row in zip(self._table.claims, self._table.rows, strict=True):
             verdict = Text(claim.verdict, style=_STYLES.get(claim.verdict, ""))
-            if claim.scope.endswith("only"):
-                verdict.append(f"\n{claim.scope}", style="dim")
             text, *numbers = _lines(claim, row)
+            if claim.scope.endswith("only") and not one_scope(self._table.claims):
+                numbers.append(claim.scope)
             below = "".join(f"\n{line}" for line in numbers)
             view.add_row(verdict, Text.assemble((text, "bold"), below))
         yield Text(self._table.title, style="bold")
@@ -154,11 +164,12 @@ class ClaimsView:
 def _lines(claim: CheckedClaim, row: list[str]) -> list[str]:
     _, _, text, published, ours, difference, interval, p_value, _, _ = row
     lines = [text]
-    if published != "-":
-        lines.append(f"published {published}")
+    numbers = [] if published == "-" else [f"published {published}"]
     if claim.difference is not None:
         shown = p_value if p_value.startswith("<") else f"={p_value}"
-        lines.append(f"ours {ours}: {difference} {interval}, p{shown}")
+        numbers.append(f"ours {ours}: {difference} {interval}, p{shown}")
+    if numbers:
+        lines.append("; ".join(numbers))
     if claim.reason:
         lines.append(claim.reason)
     if claim.decided_by:

@@ -12,7 +12,7 @@ from results.compare_whole import whole
 from results.details import DetailTable
 from results.matching import Match, match
 from results.reading import Sweep
-from results.statistics import Estimate, difference
+from results.statistics import ALPHA, Estimate, difference, holm
 from results.summary import (
     Scores,
     SummaryRow,
@@ -34,7 +34,8 @@ class ComparedRow:
     second: SummaryRow | None
     seconds: tuple[float | None, float | None]  # of a trial, the mean over seeds
     difference: float | None = None  # second minus first
-    interval: Estimate | None = None  # of the difference
+    interval: Estimate | None = None  # of the difference, for this row alone
+    p_value: float | None = None  # of no difference, adjusted for all rows (Holm)
     mark: str = ""  # of the second beside the first: a key of MARKS, or nothing
 
 
@@ -72,10 +73,11 @@ def compare(first: Sweep, second: Sweep, names: tuple[str, str]) -> tuple[Detail
         )
     scorer = _Scorer(first, second)
     compared = [scorer.compare(one, other) for one, other in found.pairs]
+    scorer.mark(compared)
     compared += [scorer.compare(row, None) for row in found.only_first]
     compared += [scorer.compare(None, row) for row in found.only_second]
     above = whole((first, second), names, rows, found.apart)
-    return above, _comparison(first, second, names, found, compared, scorer.pairing)
+    return above, _comparison(first, second, names, found, compared, scorer)
 
 
 def _rows(sweep: Sweep) -> list[SummaryRow]:
@@ -101,6 +103,7 @@ class _Scorer:
         self._scores = Scores(first, name), Scores(second, name)
         self._trials = tuple({r["trial_id"]: r for r in s.rows()} for s in (first, second))
         self.pairing: set[str] = set()  # how rows were paired, for the caption
+        self.over_seeds = True  # whether every row's statement covers other seeds
 
     def compare(self, first: SummaryRow | None, second: SummaryRow | None) -> ComparedRow:
         row = ComparedRow(
@@ -138,14 +141,21 @@ class _Scorer:
             same_units=same_units,
             same_seeds=same_seeds,
             aggregate=self._scores[0].aggregate,
-        ).estimate
-        row.interval = found
-        if found.low <= 0 <= found.high:
-            row.mark = "tie"
-        else:
-            row.mark = "better" if self._sign * found.mean > 0 else "worse"
+        )
+        row.interval, row.p_value = found.estimate, found.p_value
+        self.over_seeds &= found.over_seeds
         self.pairing.add("unit" if same_units else "")
         self.pairing.add("seed" if same_seeds and len(first.trial_ids) > 1 else "")
+
+    def mark(self, rows: Sequence[ComparedRow]) -> None:
+        """Adjust the p values for all rows, and mark the differences that remain."""
+        tested = [row for row in rows if row.p_value is not None]
+        adjusted = holm([row.p_value for row in tested if row.p_value is not None])
+        for row, p_value in zip(tested, adjusted, strict=True):
+            row.p_value = p_value
+            assert row.difference is not None
+            better = self._sign * row.difference > 0
+            row.mark = "tie" if p_value >= ALPHA else "better" if better else "worse"
 
     def _seeds(self, which: int, row: SummaryRow) -> list[int]:
         return [self._trials[which][trial_id]["seed"] for trial_id in row.trial_ids]
@@ -165,7 +175,7 @@ def _comparison(
     names: tuple[str, str],
     found: Match,
     compared: list[ComparedRow],
-    pairing: set[str],
+    scorer: _Scorer,
 ) -> Comparison:
     known = {column["key"]: column for column in first.manifest["columns"]}
     order = [key.removeprefix("param.") for key in known]
@@ -182,7 +192,7 @@ def _comparison(
         title=f"{main['label']}{unit}: {names[1]} minus {names[0]}",
         headings=headings,
         rows=[],
-        caption=_explain(first.manifest, names, found, compared, pairing),
+        caption=_explain(first.manifest, names, found, compared, scorer),
         names=names,
         main=main,
         params=params,
@@ -246,11 +256,13 @@ def _explain(
     names: tuple[str, str],
     found: Match,
     compared: Sequence[ComparedRow],
-    pairing: set[str],
+    scorer: _Scorer,
 ) -> list[str]:
     main = manifest["metric"]["name"]
     unit = next((p["unit"] for p in manifest["paired"] if p["metric"] == main), "unit")
-    by = " and ".join(word.replace("unit", unit) for word in ("unit", "seed") if word in pairing)
+    by = " and ".join(
+        word.replace("unit", unit) for word in ("unit", "seed") if word in scorer.pairing
+    )
     marks = {row.mark for row in compared}
     lines = [
         f"{len(found.pairs)} configurations in both, {len(found.only_first)} in {names[0]} alone, "
@@ -258,10 +270,16 @@ def _explain(
     ]
     if marks & {"better", "worse", "tie"}:
         how = f"paired by {by}" if by else "not paired: the samples are not the same"
-        lines.append(f"Difference [95 % interval], {how}.")
+        units = f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
+        scope = (
+            f"over {units} and seeds"
+            if scorer.over_seeds
+            else (f"over {units} only: one seed says nothing about other seeds")
+        )
+        lines.append(f"Difference [95 % interval of that row alone], {how}, {scope}.")
         lines.append(
-            f"▲ {names[1]} is better, ▼ worse, beyond chance; ≈ a tie. Where nothing differs, "
-            "one row in twenty has ▲ or ▼ all the same."
+            f"▲ {names[1]} is significantly better, ▼ worse, ≈ not distinguishable "
+            "(5 % error over all rows together, by Holm's method)."
         )
     elif marks == {""}:
         lines.append("No interval of the difference: there are no samples to take it from.")

@@ -108,7 +108,7 @@ def _ours(sweep: Sweep, row: SummaryRow, key: str, theirs: float) -> _Number:
         return _Number(
             label=f"{label}{unit}",
             ours=format_value(row.metrics.get(key), form),
-            interval="" if found is None else format_interval(found, form),
+            interval=format_interval(found, form),
             theirs=format_value(theirs, form),
         )
     curves = [_curve(sweep, trial_id, name) for trial_id in row.trial_ids]

@@ -14,6 +14,7 @@ import pyarrow.fs
 
 from results.roots import open_root, redact
 from results.schema import FIXED, VERSION
+from results.statistics.aggregation import MEAN, aggregation
 from results.store import NAME, check_name, concat, list_parts, read_part, union
 from tasks.contract import StoreError
 
@@ -171,10 +172,21 @@ def _check_manifest(path: str, manifest: Any) -> None:
         items = manifest.get(key) or []  # what an older version did not write
         if not all(isinstance(item, dict) and needed <= item.keys() for item in items):
             raise _damaged(path, f"its {key!r} are of the wrong type")
+    for paired in manifest["paired"]:
+        aggregate = aggregate_of(paired)
+        if not isinstance(aggregate, str):
+            raise _damaged(path, "its 'paired' are of the wrong type")
+        if aggregate != MEAN:
+            aggregation(aggregate)  # a clear error now, not in the middle of a table
     if f"metric.{metric.get('name')}" not in {column["key"] for column in columns}:
         raise _damaged(path, "none of its columns is its metric")
     if not all("name" in manifest[k] and "fingerprint" in manifest[k] for k in ("model", "data")):
         raise _damaged(path, "its model or data has no name or fingerprint")
+
+
+def aggregate_of(paired: Mapping[str, Any]) -> Any:
+    """How samples form a metric; older sweeps call it ``formula``."""
+    return paired.get("aggregate", paired.get("formula", MEAN))
 
 
 def check_keys(path: str, manifest: Mapping[str, Any], kinds: Mapping[str, Any]) -> None:

@@ -12,15 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from results.reading import Sweep
+from results.reading import Sweep, aggregate_of
 from results.search import describe_lines
-from results.statistics import ALPHA, Estimate, difference, estimate
+from results.statistics import MEAN, BestComparison, Estimate, compare_with_best, estimate
 
 Scalar = str | int | float | bool | None
 MAX_ROWS = 25  # of a grid or a search; the rest is in the Parquet tables
 
 #: What the mark beside the main metric means, in the order a caption explains it.
-MARKS = {"best": "★ best", "tie": "≈ tie with the best"}
+MARKS = {"best": "★ best", "tie": "≈ not distinguishable from it"}
 
 
 @dataclass(kw_only=True)
@@ -35,7 +35,8 @@ class SummaryRow:
     other_reported: dict[str, float] = field(default_factory=dict)
     other_published: dict[str, float] = field(default_factory=dict)
     label: str = ""  # a remark of the search space, such as that the row is not the report's
-    mark: str = ""  # "best", "tie" or nothing
+    mark: str = ""  # "best", "tie", or nothing: significantly worse, or not tested
+    p_value: float | None = None  # against the best, adjusted for all rows; none if not tested
     on_front: bool = False  # no other row is better in both metrics of the task's front
     trial_ids: list[str] = field(default_factory=list)  # of the seeds that finished
     status: str = ""  # what is missing; empty if all seeds finished
@@ -94,6 +95,8 @@ class Scores:
             return
         samples = samples.sort_by([("trial_id", "ascending"), (self._spec["unit"], "ascending")])
         values = _to_numpy(samples[self._spec["value"]])
+        if (values.ndim == 2) != (self.aggregate != MEAN):
+            return
         if self._spec["at_most"] is not None:
             values = (values <= self._spec["at_most"]).astype(np.float64)
         ids = np.asarray(samples["trial_id"].to_pylist())
@@ -107,8 +110,7 @@ class Scores:
     @property
     def aggregate(self) -> str:
         """How the scores form the metric: ``mean``, or a formula."""
-        found = self._spec or {}
-        return str(found.get("aggregate") or found.get("formula") or "mean")
+        return MEAN if self._spec is None else str(aggregate_of(self._spec))
 
     def units(self, trial_id: str) -> Any:
         """The units [U] that a trial's scores are of, in order; None if there are no scores."""
@@ -165,11 +167,11 @@ def _report_table(
             rows[key].reported.append(report[main_key])
         rows[key].other_reported |= {k: v for k, v in report.items() if k != main_key}
         rows[key].other_published |= planned.get("published", {})
-    _mark(list(rows.values()), list(found.values()), manifest, scores)
+    tested = _mark(list(rows.values()), list(found.values()), manifest, scores)
     _mark_front(list(rows.values()), manifest)
     note = [table["note"]] if table.get("note") else []
     has_report = any(row.reported or row.label for row in rows.values())
-    return _table(manifest, table["title"], list(rows.values()), has_report, note)
+    return _table(manifest, table["title"], list(rows.values()), has_report, note, tested)
 
 
 def _open_table(
@@ -192,14 +194,14 @@ def _open_table(
 
     pairs.sort(key=order)
     rows = [row for row, _ in pairs]
-    _mark(rows, [found for _, found in pairs], manifest, scores)
+    tested = _mark(rows, [found for _, found in pairs], manifest, scores)
     _mark_front(rows, manifest)
     hidden = len(rows) - len(rows[:max_rows])
     note = [f"{hidden} further configurations are in the Parquet tables."] if hidden > 0 else []
     note += describe_lines(manifest.get("search"))
     number = f"{len(rows)} configuration{'s' if len(rows) > 1 else ''}"
     title = f"{manifest['task']}: {manifest['name']}, {number}, best first"
-    return _table(manifest, title, rows[:max_rows], False, note)
+    return _table(manifest, title, rows[:max_rows], False, note, tested)
 
 
 def _row(
@@ -226,7 +228,8 @@ def _row(
         row.deviation = float(np.std(values, ddof=1))
     matrix = scores.matrix(ids)
     if matrix is not None:
-        row.estimate = estimate(matrix, scores.aggregate)
+        found_estimate = estimate(matrix, scores.aggregate)
+        row.estimate = None if math.isnan(found_estimate.low) else found_estimate
     return row
 
 
@@ -247,29 +250,53 @@ def _mark(
     found: Sequence[Mapping[int, Mapping[str, Any]]],
     manifest: Mapping[str, Any],
     scores: Scores,
-) -> None:
-    """Mark the best row, and those that a paired test cannot tell from it."""
+) -> BestComparison | None:
+    """Mark the best row, and those that a test over all rows cannot tell from it.
+
+    Only rows that finished every seed are tested, on the seeds that they share. Without scores per
+    unit there is a best row and no test.
+    """
     main = f"metric.{manifest['metric']['name']}"
-    sign = 1.0 if manifest["metric"]["direction"] == "maximize" else -1.0
+    maximize = manifest["metric"]["direction"] == "maximize"
     complete = [i for i, row in enumerate(rows) if row.num_seeds and main in row.metrics]
-    if len(complete) < 2:
-        return
-    best = max(complete, key=lambda i: sign * rows[i].metrics[main])
-    rows[best].mark = "best"
+    values = [rows[i].metrics[main] for i in complete]
+    if len(set(values)) < 2:
+        return None  # nothing to choose between
+    tested = [i for i in complete if not rows[i].status]
+    matrices = _matrices([found[i] for i in tested], manifest, scores)
+    if matrices is None:
+        rows[complete[int(np.argmax(values if maximize else np.negative(values)))]].mark = "best"
+        return None
+    result = compare_with_best(matrices, maximize=maximize, aggregate=scores.aggregate)
+    pairs = zip(tested, result.p_values, result.beaten, strict=True)
+    for index, p_value, beaten in pairs:
+        rows[index].mark = "" if beaten else "tie"
+        rows[index].p_value = p_value
+    rows[tested[result.best]].mark = "best"
+    rows[tested[result.best]].p_value = None
+    return result
 
-    def finished(index: int) -> dict[int, str]:
-        return {s: r["trial_id"] for s, r in found[index].items() if r["status"] == "finished"}
 
-    for index in complete:
-        seeds = sorted(finished(index).keys() & finished(best).keys())
-        if index == best or not seeds:
-            continue
-        ours = scores.matrix([finished(index)[seed] for seed in seeds])
-        theirs = scores.matrix([finished(best)[seed] for seed in seeds])
-        if ours is None or theirs is None:
-            continue
-        if difference(ours, theirs, aggregate=scores.aggregate).p_value >= ALPHA:
-            rows[index].mark = "tie"
+def _matrices(
+    found: Sequence[Mapping[int, Mapping[str, Any]]], manifest: Mapping[str, Any], scores: Scores
+) -> list[np.ndarray[Any, Any]] | None:
+    """The scores of each row on the seeds and units that all share; None if there are none."""
+    main = f"metric.{manifest['metric']['name']}"
+    column = next(column for column in manifest["columns"] if column["key"] == main)
+    if len(found) < 2 or column["pick"] != "last":  # samples are of the last step
+        return None
+    finished = [
+        {seed: row["trial_id"] for seed, row in trials.items() if row["status"] == "finished"}
+        for trials in found
+    ]
+    seeds = sorted(set.intersection(*(set(each) for each in finished)))
+    matrices = [scores.matrix([each[seed] for seed in seeds]) for each in finished]
+    if any(matrix is None or matrix.shape[:2] == (1, 1) for matrix in matrices):
+        return None
+    units = [scores.units(each[seed]) for each in finished for seed in seeds]
+    if not all(np.array_equal(units[0], other) for other in units):
+        return None
+    return matrices
 
 
 def _mark_front(rows: Sequence[SummaryRow], manifest: Mapping[str, Any]) -> None:
@@ -292,6 +319,7 @@ def _table(
     rows: list[SummaryRow],
     has_report: bool,
     note: list[str],
+    tested: BestComparison | None,
 ) -> SummaryTable:
     names = list(dict.fromkeys(name for row in rows for name in row.params))
     varying = [n for n in names if len({_key({n: r.params.get(n)}) for r in rows}) > 1]
@@ -313,11 +341,17 @@ def _table(
         main=known[main_key],
         has_report=has_report,
         rows=rows,
-        caption=[*note, *_explain(manifest, rows), *([f"All rows: {fixed}."] if fixed else [])],
+        caption=[
+            *note,
+            *_explain(manifest, rows, tested),
+            *([f"All rows: {fixed}."] if fixed else []),
+        ],
     )
 
 
-def _explain(manifest: Mapping[str, Any], rows: Sequence[SummaryRow]) -> list[str]:
+def _explain(
+    manifest: Mapping[str, Any], rows: Sequence[SummaryRow], tested: BestComparison | None
+) -> list[str]:
     seeds = len(manifest["seeds"])
     lines = [
         f"Model {manifest['model']['name']}, data {manifest['data']['name']}, "
@@ -329,16 +363,37 @@ def _explain(manifest: Mapping[str, Any], rows: Sequence[SummaryRow]) -> list[st
     if any(row.estimate for row in rows):
         spread = "mean ± deviation over seeds, " if seeds > 1 else ""
         lines.append(f"{spread}[95 % interval over {units}{' and seeds' if seeds > 1 else ''}]")
-    if any(row.mark == "tie" for row in rows):
-        lines.append(f"★ best; ≈ within two standard errors of it, paired by {unit}: a tie.")
-    elif any(row.mark == "best" for row in rows):
-        lines.append("★ best, and no other row is within two standard errors of it.")
+    lines += _explain_marks(rows, tested, unit, units)
     lines += [f"{sign} {label}." for label, sign in label_signs(rows).items()]
     if any(row.on_front for row in rows):
         labels = {column["key"]: column["label"] for column in manifest["columns"]}
         names = " and ".join(labels[f"metric.{name}"] for name in manifest["front"])
         lines.append(f"◆ on the front of {names}: no other row is better in both.")
     return lines
+
+
+def _explain_marks(
+    rows: Sequence[SummaryRow], tested: BestComparison | None, unit: str, units: str
+) -> list[str]:
+    if not any(row.mark == "best" for row in rows):
+        return []
+    if tested is None:
+        return [f"★ best; no test of the difference: it takes scores per {unit} of complete rows."]
+    beaten = any(tested.beaten)
+    parts = [MARKS["best"]]
+    if tested.beaten.count(False) > 1:
+        parts += [MARKS["tie"], *(["rows without a mark are significantly worse"] * beaten)]
+    else:
+        parts.append("every other row is significantly worse")
+    scope = (
+        f"over {units} and seeds"
+        if tested.over_seeds
+        else (f"over {units} only: one seed says nothing about other seeds")
+    )
+    line = f"{'; '.join(parts)} (5 % error over the whole table, paired by {unit}, {scope})."
+    if any(row.status and row.num_seeds for row in rows):
+        line += " Rows that lack seeds are not tested."
+    return [line]
 
 
 # --- numbers as text ------------------------------------------------------------------------------
@@ -402,7 +457,9 @@ def interval_cell(row: SummaryRow, table: SummaryTable) -> str:
 
 def format_interval(found: Estimate | None, kind: str) -> str:
     """``[low, high]``, or nothing."""
-    return "" if found is None else f"[{_bound(found.low, kind)}, {_bound(found.high, kind)}]"
+    if found is None or math.isnan(found.low):
+        return ""
+    return f"[{_bound(found.low, kind)}, {_bound(found.high, kind)}]"
 
 
 def _bound(value: float, kind: str) -> str:

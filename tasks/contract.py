@@ -223,10 +223,13 @@ class Metric:
 class Paired:
     """How ``samples`` back a metric up unit by unit, for intervals and paired tests.
 
-    By formula ``mean`` the metric is the mean over units (queries, images) of ``value``, or of
-    ``value <= at_most`` where that is given, among rows with the values that ``where`` gives by
-    column. By formula ``bleu4`` it is corpus BLEU of the sums over units of ``value``, a list
-    of ten numbers: matches and totals of orders 1 to 4, lengths of caption and closest reference.
+    The metric is the mean over units (queries, images) of ``value``, or of ``value <= at_most``
+    where that is given, among rows with the values that ``where`` gives by column.
+
+    A metric that is no mean, such as corpus BLEU or IoU, has an ``aggregate``: arithmetic over
+    ``sums``, the sums over units of ``value``, a list of numbers of fixed length. For example
+    ``mean(sums[0:3] / sums[3:6])`` is the mean IoU of three classes whose ``value`` is three
+    intersections and three unions. ``results/statistics/aggregation.py`` defines the arithmetic.
     """
 
     metric: str
@@ -234,7 +237,7 @@ class Paired:
     value: str
     at_most: float | None = None
     where: Mapping[str, str] = field(default_factory=dict)
-    formula: Literal["mean", "bleu4"] = "mean"
+    aggregate: str = "mean"
 
 
 @runtime_checkable

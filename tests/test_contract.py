@@ -21,7 +21,7 @@ from orchestrator.checkpoints import decode, encode
 from orchestrator.cli import _field_docs
 from orchestrator.plan import TrialFactory, distinct_stages, plan_rows, resolve_space
 from orchestrator.stages import compute
-from results.statistics import bleu4
+from results.statistics import MEAN, aggregation
 from tasks.contract import Inputs, Member, State, Step, Task, Trial
 
 ROOT = Path(__file__).parents[1]
@@ -229,8 +229,10 @@ def test_samples_back_the_metrics_up(task: Task, alone: list[list[Step]]) -> Non
                 kept &= np.asarray(samples[column]) == wanted
             values, units = values[kept], units[kept]
             assert len(set(units.tolist())) == len(units)
-            if paired.formula == "bleu4":
-                assert bleu4(values.sum(0)) == pytest.approx(metrics[paired.metric])
+            if paired.aggregate != MEAN:
+                assert aggregation(paired.aggregate)(values.sum(0)) == pytest.approx(
+                    metrics[paired.metric]
+                )
                 continue
             scores = values if paired.at_most is None else values <= paired.at_most
             assert scores.mean() == pytest.approx(metrics[paired.metric])

@@ -27,7 +27,7 @@ from tasks.contract import StoreError
 Array = np.ndarray[Any, Any]
 
 MEAN = "mean"
-#: What a ``sweep.json`` of before version 2 of captioning calls by the name ``bleu4``.
+#: Sweeps written before there were formulas have one by name.
 _NAMED = {
     "bleu4": "100 * exp(mean(log(sums[0:4] / sums[4:8])) + min(0, 1 - sums[9] / sums[8]))",
 }

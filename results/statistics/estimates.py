@@ -73,7 +73,7 @@ def _wilson(share: float, found: Uncertainty, units: int) -> Estimate:
     if math.isnan(found.df):
         return Estimate(share, math.nan, math.nan)
     binomial = share * (1 - share)
-    if found.df == units - 1:  # one seed: U - 1 in the t variance, U in Wilson's
+    if not found.over_seeds:  # Wilson's own interval: z, and U where the t variance has U - 1
         t, variance = special.ndtri(0.975), found.standard_error**2 * (units - 1) / units
     else:
         t, variance = special.stdtrit(found.df, 0.975), found.standard_error**2

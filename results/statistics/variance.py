@@ -11,6 +11,7 @@ it is (MS_units + MS_seeds - MS_e) / (U S): the interaction counts once. We keep
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -52,10 +53,17 @@ class Sample:
 def _resampled(values: Array) -> Array:
     """Sums [B, S, K] of values [U, S, K] over units drawn with replacement (Koehn 2004)."""
     units, seeds, size = values.shape
-    rng = np.random.default_rng(0)  # the same draws for every configuration of as many units
-    weights = rng.multinomial(units, np.full(units, 1 / units), size=NUM_RESAMPLES)
-    sums = weights.astype(np.float64) @ values.reshape(units, -1).astype(np.float64)
+    sums = _draws(units) @ values.reshape(units, -1).astype(np.float64)
     return sums.reshape(NUM_RESAMPLES, seeds, size)
+
+
+@functools.lru_cache(maxsize=2)
+def _draws(units: int) -> Array:
+    """How often each resample has each unit [B, U]: the same for every configuration."""
+    weights = np.random.default_rng(0).multinomial(
+        units, np.full(units, 1 / units), size=NUM_RESAMPLES
+    )
+    return weights.astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)

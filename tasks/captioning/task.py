@@ -22,6 +22,9 @@ from tasks.contract import (
 from tasks.datasets import registry
 from tasks.models import folders
 
+#: Corpus BLEU-4 without smoothing, of the sums that ``scores.BleuStatistics`` gives.
+BLEU4 = "100 * exp(mean(log(sums[0:4] / sums[4:8])) + min(0, 1 - sums[9] / sums[8]))"
+
 
 class CaptioningTask:
     """Caption images under a decoding setting and score the captions against human ones."""
@@ -47,7 +50,7 @@ class CaptioningTask:
         Column(key="metric.distinct1", label="distinct-1", format="percent"),
     )
     paired = (
-        Paired(metric="bleu4", unit="image", value="bleu_statistics", formula="bleu4"),
+        Paired(metric="bleu4", unit="image", value="bleu_statistics", aggregate=BLEU4),
         Paired(metric="rouge_l", unit="image", value="rouge_l"),
         Paired(metric="cider_d", unit="image", value="cider_d"),
     )
