@@ -48,7 +48,7 @@ def test_a_temperature_below_the_bound_moves_once_it_is_clamped() -> None:
         state, _ = advance_one(trial, state, inputs)
         found.append(float(state.arrays["weight.log_temperature"].exp()))
     assert min(found) >= MIN_TEMPERATURE - 1e-9
-    assert found[-1] > 1.5 * MIN_TEMPERATURE  # random pairs want a higher one
+    assert found[-1] > 1.1 * MIN_TEMPERATURE  # random pairs want a higher one
 
 
 def test_a_temperature_that_would_fall_stays_at_the_bound() -> None:
@@ -271,12 +271,13 @@ def test_stages_follow_the_number_of_captions_and_the_count_of_ties_does_not() -
 
 @pytest.mark.parametrize("ties", ["expected", "strict", "same_text"])
 def test_samples_hold_what_the_metrics_are_means_of(ties: str) -> None:
-    trial = make_trial(start="random", epochs=1, ties=ties)
+    trial = make_trial(start="random", epochs=6, ties=ties)
     inputs = make_inputs(trial)
     for stage, value in inputs.items():
         if stage.function.__name__ == "encode_texts":  # two images share both captions
-            inputs[stage] = value | {"row": value["row"] // 4}
-    _, step = advance_one(trial, training.start(trial, inputs, "cpu"), inputs)
+            inputs[stage] = value | {"row": value["row"] // 4 * 4}
+    (steps,) = run([trial], inputs)
+    step = steps[-1]  # type: ignore[index]
     samples = {k: np.array(v) for k, v in step.samples.items()}  # type: ignore[union-attr]
     for direction in ("i2t", "t2i"):
         rows = samples["direction"] == direction
