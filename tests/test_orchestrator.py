@@ -281,7 +281,7 @@ def test_a_wrong_request_is_one_line_and_exit_2(
 def test_a_dry_run_names_every_trial_and_writes_nothing(tmp_path: Path) -> None:
     done = run("sweep", "retrieval", "--dry-run", "--seeds", "2", "--out", str(tmp_path / "runs"))
     assert done.returncode == 0
-    assert "14 trials, 0 of them done" in done.stdout
+    assert "16 trials, 0 of them done" in done.stdout
     assert not (tmp_path / "runs").exists()
 
 

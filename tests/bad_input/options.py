@@ -35,7 +35,7 @@ CASES = [
     Case(args="sweep retrieval --seeds ,", message="Invalid value for '--seeds'"),
     Case(args="sweep retrieval --seeds 0", message="--seeds and --trials must be at least 1"),
     Case(args="sweep retrieval --seeds -3", message="but are -3 and 50"),
-    Case(args="sweep retrieval --seeds 1000000000", message="8,000,000,000 trials; a sweep has"),
+    Case(args="sweep retrieval --seeds 1000000000", message="9,000,000,000 trials; a sweep has"),
     Case(args="sweep retrieval --trials 0", message="but are 1 and 0"),
     Case(args="sweep retrieval --trials many", message="Invalid value for '--trials'"),
     Case(
