@@ -2,7 +2,7 @@
 
     python -m benchmarks.error_rates [REPETITIONS]
 
-prints the tables of ``docs/statistics.md`` (4000 repetitions: about 15 minutes on one core).
+prints the tables of ``docs/statistics.md`` (4000 repetitions: about 8 minutes on one core).
 ``tests/test_statistics.py`` runs the same simulations at a smaller number.
 """
 
@@ -31,7 +31,7 @@ SHARES = (
 
 
 def coverage(
-    seeds: int, shares: tuple[float, float, float], repetitions: int, units: int = 60
+    seeds: int, shares: tuple[float, float, float], repetitions: int, units: int = 300
 ) -> float:
     """How often the 95 % interval of ``estimate`` holds the true mean, 0."""
     rng = np.random.default_rng([seeds, *(int(100 * share) for share in shares)])

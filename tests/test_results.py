@@ -1,4 +1,4 @@
-"""The store survives kill -9, statistics cover what they claim, tables say what is there."""
+"""The store survives kill -9, and tables say what is there."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
-from scipy import stats
 
 from results.export import FORMATS
 from results.reading import find_sweeps, known_trials, read_sweep
-from results.statistics import estimate, is_tie, wilson
 from results.store import SweepStore, TrialResult, check_name
 from results.summary import summarise
 from results.tables import render, shared_work
@@ -189,37 +187,6 @@ def test_sweeps_are_found_and_their_trials_known(tmp_path: Path) -> None:
 def test_names_that_leave_the_folder_are_refused(name: str) -> None:
     with pytest.raises(StoreError, match="a name is letters"):
         check_name(name)
-
-
-# --- statistics -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("hits", "number"), [(0, 10), (10, 10), (3, 40), (700, 1449)])
-def test_wilson_is_scipys(hits: int, number: int) -> None:
-    expected = stats.binomtest(hits, number).proportion_ci(method="wilson")
-    ours = wilson(hits / number, number)
-    assert (ours.low, ours.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
-
-
-def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(0)
-    covered = 0
-    for _ in range(400):
-        ability = rng.normal(0.5, 0.1, (200, 1)) + rng.normal(0, 0.02, (1, 5))
-        scores = (rng.random((200, 5)) < ability).astype(float)
-        found = estimate(scores)
-        covered += found.low <= 0.5 <= found.high
-    assert 0.88 <= covered / 400 <= 0.99
-
-
-def test_a_paired_difference_that_a_lone_interval_would_miss() -> None:
-    rng = np.random.default_rng(1)
-    hard = rng.random((500, 1))
-    one = (hard < 0.5).astype(float)
-    other = (hard < 0.54).astype(float)
-    assert not is_tie(one, other)
-    assert estimate(one).high > estimate(other).low
-    assert is_tie(one, one)
 
 
 # --- tables ---------------------------------------------------------------------------------------
