@@ -233,6 +233,22 @@ def test_many_parameters_share_a_column_where_there_is_no_room(tmp_path: Path) -
     assert "…" not in told
 
 
+def test_many_equal_rows_are_no_differences(tmp_path: Path) -> None:
+    # Each row alone is beyond chance at 5 %; of ten, Holm keeps the one that is far beyond.
+    def sweep(name: str, shares: Sequence[float]) -> Any:
+        return write(tmp_path, name, [one(hits(s), lr=n) for n, s in enumerate(shares)])
+
+    first, second = sweep("a", [0.50] * 10), sweep("b", [0.535] * 9 + [0.7])
+    _, table = compare(first, second, ("a", "b"))
+    for row in table.compared:
+        assert row.interval is not None
+        assert row.p_value is not None
+        assert row.interval.low > 0
+    marks = {row.first.params["lr"]: row.mark for row in table.compared if row.first}
+    assert [marks[n] for n in range(10)] == ["tie"] * 9 + ["better"]
+    assert any("5 % error over all rows together, by Holm's method" in c for c in table.caption)
+
+
 def test_a_smaller_error_is_better(tmp_path: Path) -> None:
     metric = {"name": "r1", "label": "error", "direction": "minimize"}
     first = write(tmp_path, "a", [one(hits(0.5))], metric=metric)
