@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
-from scipy import stats
 
 from results.compare import Comparison, compare
 from results.compare_view import render_comparison
@@ -23,7 +22,7 @@ from results.details import DetailTable
 from results.export import FORMATS
 from results.matching import match
 from results.reading import read_sweep
-from results.statistics import bleu4, difference, is_tie
+from results.statistics import difference
 from results.store import SweepStore, TrialResult
 from results.summary import SummaryRow
 from tasks.contract import RequestError
@@ -152,89 +151,6 @@ def test_two_grids_over_a_parameter_are_matched_by_it() -> None:
     assert len(found.only_second) == 4
 
 
-# --- the difference's interval --------------------------------------------------------------------
-
-
-def test_the_difference_of_one_seed_is_scipys() -> None:
-    rng = np.random.default_rng(0)
-    one, other = (rng.random((300, 1)) < 0.5).astype(float), rng.random((300, 1))
-    paired = difference(one, other, same_units=True, same_seeds=True)
-    each = (one - other)[:, 0]
-    expected = stats.norm.interval(0.95, loc=each.mean(), scale=stats.sem(each))
-    assert (paired.low, paired.high) == pytest.approx(expected, abs=1e-12)
-    t = stats.ttest_rel(one[:, 0], other[:, 0]).confidence_interval(0.95)
-    assert (paired.low, paired.high) == pytest.approx((t.low, t.high), abs=0.001)
-
-    less = other[:120]  # other samples: nothing to pair
-    apart = difference(one, less, same_units=False, same_seeds=True)
-    t = stats.ttest_ind(one[:, 0], less[:, 0], equal_var=False).confidence_interval(0.95)
-    assert (apart.low, apart.high) == pytest.approx((t.low, t.high), abs=0.001)
-    assert apart.high - apart.low > paired.high - paired.low
-
-
-@pytest.mark.parametrize("same_seeds", [True, False])
-def test_over_seeds_the_difference_has_two_parts(same_seeds: bool) -> None:
-    rng = np.random.default_rng(1)
-    one, other = rng.random((80, 4)), rng.random((80, 4 if same_seeds else 3))
-    found = difference(one, other, same_units=True, same_seeds=same_seeds)
-    per_unit = [np.mean(list(a)) - np.mean(list(b)) for a, b in zip(one, other, strict=True)]
-    ours = [float(np.mean(one[:, s])) for s in range(one.shape[1])]
-    theirs = [float(np.mean(other[:, s])) for s in range(other.shape[1])]
-    if same_seeds:
-        seeds = stats.sem([a - b for a, b in zip(ours, theirs, strict=True)]) ** 2
-    else:
-        seeds = stats.sem(ours) ** 2 + stats.sem(theirs) ** 2
-    half = stats.norm.ppf(0.975) * np.sqrt(stats.sem(per_unit) ** 2 + seeds)
-    assert found.mean == pytest.approx(np.mean(ours) - np.mean(theirs))
-    assert found.high - found.mean == pytest.approx(half)
-    if same_seeds:  # the mark of ``report`` and ours say the same, but for 1.96 and 2
-        assert is_tie(one, other) == (abs(found.mean) <= 2 * half / stats.norm.ppf(0.975))
-
-
-def test_a_paired_bootstrap_agrees() -> None:
-    rng = np.random.default_rng(2)
-    hard = rng.random((400, 1))
-    one, other = (hard < 0.56).astype(float), (hard < 0.5).astype(float)
-    found = difference(one, other, same_units=True, same_seeds=True)
-    drawn = stats.bootstrap(
-        ((one - other)[:, 0],), np.mean, n_resamples=4000, method="percentile", rng=rng
-    ).confidence_interval
-    assert (found.low, found.high) == pytest.approx((drawn.low, drawn.high), abs=0.005)
-    assert found.low > 0
-
-
-def test_the_interval_of_a_difference_covers_the_truth_at_least_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(3)
-    covered = {True: 0, False: 0}
-    for _ in range(300):
-        ability = rng.normal(0.5, 0.15, (150, 1))
-        for same in covered:
-            mine, theirs = (ability + rng.normal(0, 0.03, (1, 5)) for _ in range(2))
-            if not same:
-                theirs = rng.normal(0.5, 0.15, (150, 1)) + rng.normal(0, 0.03, (1, 5))
-            one, other = ((rng.random((150, 5)) < a).astype(float) for a in (mine, theirs))
-            found = difference(one, other, same_units=same, same_seeds=False)
-            covered[same] += found.low <= 0 <= found.high
-    # Noise of unit and seed together counts in both parts: over seeds it errs on the safe side.
-    assert all(number / 300 >= 0.93 for number in covered.values()), covered
-
-
-def test_the_difference_in_bleu_is_a_paired_bootstrap() -> None:
-    rng = np.random.default_rng(4)
-    totals = np.tile([12, 11, 10, 9], (60, 1, 1))
-    matches = rng.binomial(totals, [0.8, 0.6, 0.4, 0.3])
-    better = np.minimum(matches + rng.binomial(1, 0.3, matches.shape), totals)
-    lengths = np.full((60, 1, 2), 12)
-    one, other = (np.concatenate([m, totals, lengths], axis=2) for m in (better, matches))
-    found = difference(one, other, same_units=True, same_seeds=True)
-    assert found.mean == pytest.approx(float((bleu4(one.sum(0)) - bleu4(other.sum(0)))[0]))
-    drawn = []
-    for _ in range(2000):
-        picked = rng.integers(0, 60, 60)
-        drawn.append(float((bleu4(one[picked].sum(0)) - bleu4(other[picked].sum(0)))[0]))
-    assert found.high - found.mean == pytest.approx(1.96 * np.std(drawn), rel=0.1)
-
-
 # --- tables ---------------------------------------------------------------------------------------
 
 
@@ -287,7 +203,7 @@ def test_cells_of_a_comparison(tmp_path: Path) -> None:
     assert by_lr["0.5"]["short"] == "-"
     assert by_lr["0.5"]["status"] == "short: failed: it broke"
     assert "4 configurations in both, 1 in short alone, 1 in long alone." in table.caption
-    assert "Difference [95 % interval], paired by query." in table.caption
+    assert any("that row alone], paired by query, over queries only" in c for c in table.caption)
 
 
 @pytest.mark.parametrize("width", [80, 160])
@@ -317,6 +233,22 @@ def test_many_parameters_share_a_column_where_there_is_no_room(tmp_path: Path) -
     assert "…" not in told
 
 
+def test_many_equal_rows_are_no_differences(tmp_path: Path) -> None:
+    # Each row alone is beyond chance at 5 %; of ten, Holm keeps the one that is far beyond.
+    def sweep(name: str, shares: Sequence[float]) -> Any:
+        return write(tmp_path, name, [one(hits(s), lr=n) for n, s in enumerate(shares)])
+
+    first, second = sweep("a", [0.50] * 10), sweep("b", [0.535] * 9 + [0.7])
+    _, table = compare(first, second, ("a", "b"))
+    for row in table.compared:
+        assert row.interval is not None
+        assert row.p_value is not None
+        assert row.interval.low > 0
+    marks = {row.first.params["lr"]: row.mark for row in table.compared if row.first}
+    assert [marks[n] for n in range(10)] == ["tie"] * 9 + ["better"]
+    assert any("5 % error over all rows together, by Holm's method" in c for c in table.caption)
+
+
 def test_a_smaller_error_is_better(tmp_path: Path) -> None:
     metric = {"name": "r1", "label": "error", "direction": "minimize"}
     first = write(tmp_path, "a", [one(hits(0.5))], metric=metric)
@@ -336,14 +268,15 @@ def test_seeds_are_pooled_and_paired_where_both_have_the_same(tmp_path: Path) ->
     (found,) = table.compared
     ours, theirs = scores.astype(float)
     expected = difference(theirs, ours, same_units=True, same_seeds=True)
-    assert found.interval == expected
-    assert found.difference == pytest.approx(expected.mean)
-    assert "Difference [95 % interval], paired by query and seed." in table.caption
+    assert found.interval == expected.estimate
+    assert found.p_value == expected.p_value  # one row: nothing to adjust for
+    assert found.difference == pytest.approx(expected.estimate.mean)
+    assert any("paired by query and seed, over queries and seeds." in c for c in table.caption)
 
     fewer = write(tmp_path, "c", [one(theirs[:, s].astype(int), seed=s) for s in range(2)])
     _, table = compare(sweeps[0], fewer, ("a", "c"))
     expected = difference(theirs[:, :2], ours, same_units=True, same_seeds=False)
-    assert table.compared[0].interval == expected
+    assert table.compared[0].interval == expected.estimate
 
 
 def test_samples_of_other_data_are_not_paired(tmp_path: Path) -> None:
@@ -356,7 +289,7 @@ def test_samples_of_other_data_are_not_paired(tmp_path: Path) -> None:
     assert any("not paired" in line for line in table.caption)
     scores = [np.array(hits(share), dtype=float).reshape(-1, 1) for share in (0.6, 0.5)]
     expected = difference(scores[0], scores[1], same_units=False, same_seeds=True)
-    assert table.compared[0].interval == expected
+    assert table.compared[0].interval == expected.estimate
 
 
 def test_the_same_trials_are_said_to_be_the_same(tmp_path: Path) -> None:

@@ -71,9 +71,20 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_no_picture_of_a_condition_is_never_right(fitted: Any, name: str) -> None:
+def test_what_is_no_picture_of_a_condition_is_hardly_ever_right(fitted: Any, name: str) -> None:
+    most = 0.1 if name == "a blurred triangle" else 0.02  # a blurred one is still a triangle
     for condition in concepts.CONDITIONS:
-        assert judge.score(fitted, condition, WRONG[name])[0].mean() <= 0.02, condition
+        assert judge.score(fitted, condition, WRONG[name])[0].mean() <= most, condition
+
+
+def test_neither_the_ground_nor_faint_noise_decides(fitted: Any, real: concepts.Concepts) -> None:
+    shift = np.array([12, -8, 6])  # a tint of the whole picture, the ground's most of all
+    for condition in concepts.CONDITIONS:
+        images = real.of(condition)
+        tinted = np.clip(images.astype(int) + shift, 0, 255).astype(np.uint8)
+        for changed, least in ((tinted, 0.9), (noisy(images, 8), 0.85)):
+            assert judge.score(fitted, condition, changed)[0].mean() >= least, condition
+        assert judge.score(fitted, condition, noisy(images, 40))[0].mean() <= 0.05, condition
 
 
 def test_the_probe_alone_counts_some_of_those_as_right(fitted: Any) -> None:
@@ -99,6 +110,21 @@ def test_pictures_of_other_conditions_are_not_near(fitted: Any, real: concepts.C
         assert (realness.relative_distance(fitted, asked, real.of(shown)) > 1).all()
 
 
+def _distance(one: Any, other: Any) -> float:
+    """The distance written out: each cell's mean above the border's, cell by cell."""
+    parts = []
+    for picture in (one.astype(float), other.astype(float)):
+        border = [picture[y, x] for y in range(28) for x in range(28) if {y, x} & {0, 1, 26, 27}]
+        ground = np.mean(border, axis=0)
+        cells = [
+            picture[y : y + 4, x : x + 4].reshape(16, 3).mean(0) - ground
+            for y in range(0, 28, 4)
+            for x in range(0, 28, 4)
+        ]
+        parts.append(np.array(cells))
+    return float(((parts[0] - parts[1]) ** 2).mean()) ** 0.5
+
+
 def test_the_distance_is_that_to_the_nearest_reference(
     fitted: Any, real: concepts.Concepts
 ) -> None:
@@ -108,10 +134,7 @@ def test_the_distance_is_that_to_the_nearest_reference(
         for image, digits in zip(fitted["references"], fitted["reference_digits"], strict=True)
         if digits.tolist() == [0, 1, 1]
     ]
-    expected = [
-        min(np.sqrt(((image.astype(float) - one) ** 2).mean()) for one in references)
-        for image in images
-    ]
+    expected = [min(_distance(image, one) for one in references) for image in images]
     found = realness.nearest(fitted, "011", images)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     np.testing.assert_array_equal(realness.nearest(fitted, "011", np.stack(references[:2])), 0)

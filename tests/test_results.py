@@ -1,4 +1,4 @@
-"""The store survives kill -9, statistics cover what they claim, tables say what is there."""
+"""The store survives kill -9, and tables say what is there."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
-from scipy import stats
 
 from results.export import FORMATS
 from results.reading import find_sweeps, known_trials, read_sweep
-from results.statistics import estimate, is_tie, wilson
 from results.store import SweepStore, TrialResult, check_name
 from results.summary import report_cell, summarise
 from results.tables import render, shared_work
@@ -191,37 +189,6 @@ def test_names_that_leave_the_folder_are_refused(name: str) -> None:
         check_name(name)
 
 
-# --- statistics -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("hits", "number"), [(0, 10), (10, 10), (3, 40), (700, 1449)])
-def test_wilson_is_scipys(hits: int, number: int) -> None:
-    expected = stats.binomtest(hits, number).proportion_ci(method="wilson")
-    ours = wilson(hits / number, number)
-    assert (ours.low, ours.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
-
-
-def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(0)
-    covered = 0
-    for _ in range(400):
-        ability = rng.normal(0.5, 0.1, (200, 1)) + rng.normal(0, 0.02, (1, 5))
-        scores = (rng.random((200, 5)) < ability).astype(float)
-        found = estimate(scores)
-        covered += found.low <= 0.5 <= found.high
-    assert 0.88 <= covered / 400 <= 0.99
-
-
-def test_a_paired_difference_that_a_lone_interval_would_miss() -> None:
-    rng = np.random.default_rng(1)
-    hard = rng.random((500, 1))
-    one = (hard < 0.5).astype(float)
-    other = (hard < 0.54).astype(float)
-    assert not is_tie(one, other)
-    assert estimate(one).high > estimate(other).low
-    assert is_tie(one, one)
-
-
 # --- tables ---------------------------------------------------------------------------------------
 
 
@@ -265,6 +232,75 @@ def test_a_labeled_row_is_marked_and_explained(tmp_path: Path) -> None:
     for name in ("markdown", "html", "csv"):
         assert "- †" in FORMATS[name]([table])
     assert r"- $\dagger$" in FORMATS["latex"]([table])
+
+
+def captions(tmp_path: Path, trials: list[TrialResult], **more: Any) -> list[str]:
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    store.add(trials)
+    store.write_manifest(manifest(**more))
+    (table,) = summarise(read_sweep(str(tmp_path), "toy", "s"))
+    marks = [row.mark for row in table.rows]
+    return [line for line in table.caption if line.startswith("★")] + marks
+
+
+def test_one_seed_says_nothing_about_others(tmp_path: Path) -> None:
+    trials = [result(1, 0.1, hits=10), result(2, 0.2, hits=9), result(3, 0.3, hits=0)]
+    line, *marks = captions(tmp_path, trials)
+    assert line == (
+        "★ best; ≈ not distinguishable from it; rows without a mark are significantly worse (5 % "
+        "error over the whole table, paired by query, over queries only: one seed says nothing "
+        "about other seeds)."
+    )
+    assert marks == ["best", "tie", ""]
+
+
+def test_several_seeds_are_tested_together(tmp_path: Path) -> None:
+    trials = [
+        result(10 * row + seed, 0.1 * (row + 1), seed=seed, hits=9 - 8 * row)
+        for row in range(2)
+        for seed in range(3)
+    ]
+    trials.append(result(99, 0.9, seed=0, hits=10))  # one of three seeds
+    line, *marks = captions(tmp_path, trials, seeds=[0, 1, 2])
+    assert line == (
+        "★ best; every other row is significantly worse (5 % error over the whole table, paired by "
+        "query, over queries and seeds). Rows that lack seeds are not tested."
+    )
+    assert marks == ["best", "", ""]
+
+
+def test_equal_rows_have_no_best(tmp_path: Path) -> None:
+    assert captions(tmp_path, [result(n, n / 10, hits=0) for n in (1, 2, 3)]) == ["", "", ""]
+
+
+def test_without_scores_there_is_a_best_row_and_no_verdict(tmp_path: Path) -> None:
+    trials = [result(1, 0.1, hits=10), result(2, 0.2, hits=1)]
+    line, *marks = captions(tmp_path, trials, paired=[])
+    assert line == "★ best; no test of the difference: it takes scores per unit of complete rows."
+    assert marks == ["best", ""]
+
+
+def test_a_sweep_of_before_formulas_reads_as_it_did(tmp_path: Path) -> None:
+    values = [[4, 3, 2, 1, 5, 4, 3, 2, 5, 5]] * 8 + [[1, 0, 0, 0, 5, 4, 3, 2, 5, 6]] * 2
+    trial = result(1)
+    samples = {"image": list(range(10)), "bleu_statistics": values}
+    trial = TrialResult(trial=trial.trial, steps=[], samples=samples)
+    old = {"metric": "r1", "unit": "image", "value": "bleu_statistics", "at_most": None}
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    store.add([trial])
+    store.write_manifest(manifest(paired=[old | {"where": {}, "formula": "bleu4"}]))
+    (table,) = summarise(read_sweep(str(tmp_path), "toy", "s"))
+    found = table.rows[0].estimate
+    assert found is not None
+    sums = np.sum(values, axis=0)
+    precisions = np.log(sums[:4] / sums[4:8]).mean()
+    assert found.mean == pytest.approx(100 * np.exp(precisions + 1 - sums[9] / sums[8]))
+    assert found.low < found.mean < found.high
+
+
+def test_tables_are_read_without_scipy_until_there_is_a_number() -> None:
+    code = "import sys, orchestrator.cli, results.summary; assert 'scipy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_exports_hold_the_same_cells(tmp_path: Path) -> None:

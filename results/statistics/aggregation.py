@@ -17,6 +17,7 @@ from __future__ import annotations
 import ast
 import functools
 import operator
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -42,25 +43,17 @@ _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
 }
 
 
-def _fold(over_columns: Callable[..., Any], of_two: Callable[..., Any]) -> Callable[..., Any]:
-    """Over the columns of one argument, or element by element of two."""
-
-    def function(*values: Any) -> Any:
-        if len(values) == 1:
-            return over_columns(values[0], axis=-1, keepdims=True)
-        return of_two(*values)
-
-    return function
-
-
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "exp": np.exp,
-    "log": np.log,
-    "sqrt": np.sqrt,
-    "mean": lambda values: np.mean(values, axis=-1, keepdims=True),
-    "sum": lambda values: np.sum(values, axis=-1, keepdims=True),
-    "min": _fold(np.min, np.minimum),
-    "max": _fold(np.max, np.maximum),
+# By name and number of arguments: numpy's own further ones (``out``) are not for formulas.
+_FUNCTIONS: dict[tuple[str, int], Callable[..., Any]] = {
+    ("exp", 1): np.exp,
+    ("log", 1): np.log,
+    ("sqrt", 1): np.sqrt,
+    ("mean", 1): lambda values: np.mean(values, axis=-1, keepdims=True),
+    ("sum", 1): lambda values: np.sum(values, axis=-1, keepdims=True),
+    ("min", 1): lambda values: np.min(values, axis=-1, keepdims=True),
+    ("max", 1): lambda values: np.max(values, axis=-1, keepdims=True),
+    ("min", 2): np.minimum,
+    ("max", 2): np.maximum,
 }
 
 
@@ -76,7 +69,9 @@ def aggregation(formula: str) -> Callable[[Array], Array]:
     try:
         if len(text) > _MAX_LENGTH:
             raise ValueError(f"it is longer than {_MAX_LENGTH} characters")
-        tree = ast.parse(text, mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # "1or 2" is refused below
+            tree = ast.parse(text, mode="eval").body
         _evaluate(tree, np.ones(_columns(tree)))
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         why = error.msg if isinstance(error, SyntaxError) else error
@@ -95,7 +90,7 @@ def _bad(formula: str, why: object) -> StoreError:
     shown = formula if len(formula) <= 80 else f"{formula[:77]}..."
     return StoreError(
         f"the aggregate {shown!r} is not valid ({why}); write {MEAN!r}, or arithmetic over sums[i] "
-        f"and sums[i:j] with {', '.join(_FUNCTIONS)}"
+        f"and sums[i:j] with {', '.join(dict.fromkeys(name for name, _ in _FUNCTIONS))}"
     )
 
 
@@ -136,6 +131,9 @@ def _evaluate(node: ast.AST, sums: Array) -> Any:
                 return _OPERATORS[type(operation)](*values)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return -_evaluate(operand, sums)
-            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
-                return _FUNCTIONS[name](*(_evaluate(argument, sums) for argument in args))
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if (
+                name,
+                len(args),
+            ) in _FUNCTIONS:
+                return _FUNCTIONS[name, len(args)](*(_evaluate(each, sums) for each in args))
     raise ValueError(f"{ast.unparse(node)} is not allowed")

@@ -167,10 +167,12 @@ def combine(units: Part, seeds: Part, df: float, over_seeds: bool) -> Uncertaint
     total = units.value + seeds.value
     if total == 0:
         return Uncertainty(0.0, max(df, 1.0), over_seeds)
-    inverse = units.noise / total**2
+    inverse, least = units.noise / total**2, df
     if seeds.value > 0:
         f = max(1.0, seeds.df)
         power, weight = 1 + 2 / f, max(0.004, (1 - 1 / f) ** 1.5)
         share = 1 / (1 + weight * (units.value / seeds.value) ** power)
         inverse += share**2 / f
-    return Uncertainty(math.sqrt(total), 1 / inverse, over_seeds)
+        least = min(df, f) if df else f
+    # The difference MS_units - MS_e is noisy, but a sum is never less certain than all its parts.
+    return Uncertainty(math.sqrt(total), max(1 / inverse, least), over_seeds)

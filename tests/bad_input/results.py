@@ -77,6 +77,7 @@ def nothing(folder: Path) -> None:
     """A good sweep."""
 
 
+PAIRED = {"metric": "error", "unit": "point", "value": "x", "where": {}, "at_most": None}
 CASES = [
     # sweep.json.
     broken("report", told(""), "sweep.json is damaged (Expecting value"),
@@ -100,6 +101,16 @@ CASES = [
     broken("report", changed(columns=[]), "(none of its columns is its metric)"),
     broken("report", changed(metric={}), "(none of its columns is its metric)"),
     broken("report", changed(paired=[{}]), "(its 'paired' are of the wrong type)"),
+    broken(
+        "report",
+        changed(paired=[PAIRED | {"aggregate": "__import__('os').system('true')"}]),
+        "is not valid (__import__('os').system('true') is not allowed); write 'mean', or",
+    ),
+    broken(
+        "report",
+        changed(paired=[PAIRED | {"aggregate": 3}]),
+        "(its 'paired' are of the wrong type)",
+    ),
     broken("report", changed(tables=[3]), "(its 'tables' are of the wrong type)"),
     broken("report", changed(model={}), "(its model or data has no name or fingerprint)"),
     broken("show s", changed(seconds="long"), "(its 'seconds' is of the wrong type)"),

@@ -1,0 +1,89 @@
+"""How often intervals cover the truth, and how often equal rows are called worse.
+
+    python -m benchmarks.error_rates [REPETITIONS]
+
+prints the tables of ``docs/statistics.md`` (4000 repetitions: about 8 minutes on one core).
+``tests/test_statistics.py`` runs the same simulations at a smaller number.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from results.statistics import compare_with_best, estimate
+
+Array = np.ndarray[Any, Any]
+SEEDS = (1, 2, 3, 5, 10)
+ROWS = (2, 5, 10, 36)
+#: Shares of the variance of the mean: of units, seeds, and their interaction.
+SHARES = (
+    (1.0, 0.0, 0.0),
+    (0.5, 0.0, 0.5),
+    (0.0, 0.0, 1.0),
+    (0.6, 0.2, 0.2),
+    (0.4, 0.4, 0.2),
+    (0.2, 0.8, 0.0),
+    (0.05, 0.95, 0.0),
+)
+
+
+def coverage(
+    seeds: int, shares: tuple[float, float, float], repetitions: int, units: int = 300
+) -> float:
+    """How often the 95 % interval of ``estimate`` holds the true mean, 0."""
+    rng = np.random.default_rng([seeds, *(int(100 * share) for share in shares)])
+    of_units, of_seeds, of_both = shares
+    covered = 0
+    for _ in range(repetitions):
+        scores = rng.normal(0, (of_units * units) ** 0.5, (units, 1))
+        scores = scores + rng.normal(0, (of_seeds * seeds) ** 0.5, (1, seeds))
+        scores += rng.normal(0, (of_both * units * seeds) ** 0.5, (units, seeds))
+        found = estimate(scores)
+        covered += found.low <= 0 <= found.high
+    return covered / repetitions
+
+
+def family_error(
+    rows: int, seeds: int, seed_noise: float, repetitions: int, units: int = 200
+) -> float:
+    """How often any of ``rows`` equally good rows of hits is called worse than the best.
+
+    ``seed_noise`` is the deviation of a run's latent ability, that of a query being 1; one run has
+    none, since with one seed nothing is claimed about others.
+    """
+    rng = np.random.default_rng([rows, seeds, int(1000 * seed_noise)])
+    wrong = 0
+    for _ in range(repetitions):
+        ability = rng.normal(0, 1, (1, units, 1))
+        runs = rng.normal(0, seed_noise, (rows, 1, seeds)) if seeds > 1 else 0.0
+        hits = ability + runs + rng.normal(0, 0.5, (rows, units, seeds)) > 0
+        wrong += any(compare_with_best(list(hits.astype(np.float64))).beaten)
+    return wrong / repetitions
+
+
+def main(repetitions: int) -> None:
+    """Print both tables as Markdown."""
+    print("| units / seeds / interaction |", *(f"{seeds} |" for seeds in SEEDS))
+    print("|---" * (len(SEEDS) + 1) + "|")
+    for shares in SHARES:
+        cells = [
+            "-" if seeds == 1 and shares[1] else f"{100 * coverage(seeds, shares, repetitions):.1f}"
+            for seeds in SEEDS
+        ]
+        print(f"| {' / '.join(f'{share:g}' for share in shares)} |", *(f"{c} |" for c in cells))
+    print()
+    print("| rows |", *(f"{s} seed{'s' * (s > 1)}, {n} |" for s, n in NOISES))
+    print("|---" * (len(NOISES) + 1) + "|")
+    for rows in ROWS:
+        cells = [f"{100 * family_error(rows, s, n, repetitions):.1f}" for s, n in NOISES]
+        print(f"| {rows} |", *(f"{cell} |" for cell in cells), flush=True)
+
+
+#: Seeds and seed noise of the columns of the second table.
+NOISES = ((1, 0.0), (2, 0.1), (3, 0.0), (3, 0.1), (5, 0.0), (5, 0.1))
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 4000)
