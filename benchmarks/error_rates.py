@@ -2,7 +2,7 @@
 
     python -m benchmarks.error_rates [REPETITIONS]
 
-prints the tables of ``docs/statistics.md`` (4000 repetitions: about 8 minutes on one core).
+prints the four tables of ``docs/statistics.md`` (4000 repetitions: about 8 minutes on one core).
 ``tests/test_statistics.py`` runs the same simulations at a smaller number.
 """
 
@@ -47,33 +47,50 @@ def coverage(
 
 
 def family_error(
-    rows: int, seeds: int, seed_noise: float, repetitions: int, units: int = 200
+    rows: int,
+    seeds: int,
+    seed_noise: float,
+    repetitions: int,
+    units: int = 200,
+    noiseless: int = 0,
 ) -> float:
     """How often any of ``rows`` equally good rows of hits is called worse than the best.
 
     ``seed_noise`` is the deviation of a run's latent ability, that of a query being 1; one run has
-    none, since with one seed nothing is claimed about others.
+    none, since with one seed nothing is claimed about others. Of the rows ``noiseless`` have none.
     """
     rng = np.random.default_rng([rows, seeds, int(1000 * seed_noise)])
+    noise = np.where(np.arange(rows) < noiseless, 0.0, seed_noise if seeds > 1 else 0.0)
     wrong = 0
     for _ in range(repetitions):
         ability = rng.normal(0, 1, (1, units, 1))
-        runs = rng.normal(0, seed_noise, (rows, 1, seeds)) if seeds > 1 else 0.0
+        runs = rng.normal(0, 1, (rows, 1, seeds)) * noise[:, None, None]
         hits = ability + runs + rng.normal(0, 0.5, (rows, units, seeds)) > 0
         wrong += any(compare_with_best(list(hits.astype(np.float64))).beaten)
     return wrong / repetitions
 
 
 def main(repetitions: int) -> None:
-    """Print both tables as Markdown."""
-    print("| units / seeds / interaction |", *(f"{seeds} |" for seeds in SEEDS))
-    print("|---" * (len(SEEDS) + 1) + "|")
-    for shares in SHARES:
+    """Print the tables as Markdown."""
+    for units in (300, 60):
+        print(f"{units} queries\n| queries / seeds / both |", *(f"{seeds} |" for seeds in SEEDS))
+        print("|---" * (len(SEEDS) + 1) + "|")
+        for shares in SHARES:
+            cells = [
+                f"{100 * coverage(seeds, shares, repetitions, units):.1f}"
+                if seeds > 1 or not shares[1]
+                else "-"
+                for seeds in SEEDS
+            ]
+            print(f"| {' / '.join(f'{share:g}' for share in shares)} |", *(f"{c} |" for c in cells))
+        print(flush=True)
+    print("| rows, half of them without noise | 2 seeds | 3 | 5 |\n|---|---|---|---|")
+    for rows in ROWS[1:]:
         cells = [
-            "-" if seeds == 1 and shares[1] else f"{100 * coverage(seeds, shares, repetitions):.1f}"
-            for seeds in SEEDS
+            f"{100 * family_error(rows, s, 0.3, repetitions // 4, noiseless=rows // 2):.1f}"
+            for s in (2, 3, 5)
         ]
-        print(f"| {' / '.join(f'{share:g}' for share in shares)} |", *(f"{c} |" for c in cells))
+        print(f"| {rows} |", *(f"{cell} |" for cell in cells), flush=True)
     print()
     print("| rows |", *(f"{s} seed{'s' * (s > 1)}, {n} |" for s, n in NOISES))
     print("|---" * (len(NOISES) + 1) + "|")
