@@ -103,8 +103,8 @@ def test_charts_of_loss_and_of_accuracy_along_training(sweep: Sweep) -> None:
     assert loss.log
     assert [at for at, _ in loss.lines["loss"]] == [1, 2, 3, 4]
     for label in (
-        "accuracy, all three right and near real pictures %",
-        "accuracy by the probe alone, all three right %",
+        "accuracy, right and near real %",
+        "accuracy by the probe alone %",
     ):
         assert len(charts[label].lines) == 8
         assert all([at for at, _ in line] == [2, 4] for line in charts[label].lines.values())

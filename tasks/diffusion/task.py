@@ -28,8 +28,8 @@ GROUPS = {"seen": concepts.SEEN, "unseen": concepts.UNSEEN}
 SCORES = {"accuracy": "accuracy", "attributes": "attributes", "probe": "probe-only accuracy"}
 SAMPLED = {"accuracy": "right", "attributes": "share_right", "probe": "all_right"}
 CHARTS = {
-    "accuracy": "accuracy, all three right and near real pictures",
-    "probe": "accuracy by the probe alone, all three right",
+    "accuracy": "accuracy, right and near real",
+    "probe": "accuracy by the probe alone",
 }
 
 
