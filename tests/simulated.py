@@ -56,7 +56,8 @@ def simulate_retrieval(
         samples = {
             "direction": ["i2t"] * num_units,
             "query": list(range(num_units)),
-            "rank": [1 if hit else 9 for hit in hits],
+            "rank": [1.0 if hit else 9.0 for hit in hits],
+            "hit1": hits.astype(float).tolist(),
         }
         results.append(trial_result(trial, {"i2t_r1": float(hits.mean())}, samples))
     return write_plan(plan, results)
@@ -70,7 +71,7 @@ def published_order(params: Mapping[str, Any]) -> float:
         return 0.45
     if params["temperature"] == 0.7:
         return 0.27
-    return {1e-5: 0.59, 1e-3: 0.55, 1e-2: 0.38}[params["lr"]]
+    return {1e-5: 0.59, 6e-5: 0.59, 1e-3: 0.55, 1e-2: 0.38}[params["lr"]]
 
 
 def simulate_diffusion(out: Path, *, seen: int, unseen: int, num_samples: int = 256) -> Sweep:
@@ -80,7 +81,7 @@ def simulate_diffusion(out: Path, *, seen: int, unseen: int, num_samples: int = 
     samples = {
         "group": [group for group in right for _ in range(num_samples)],
         "sample": list(range(num_samples)) * 2,
-        "all_right": [float(i < number) for number in right.values() for i in range(num_samples)],
+        "share_right": [float(i < number) for number in right.values() for i in range(num_samples)],
     }
-    metrics = {f"{group}_accuracy": number / num_samples for group, number in right.items()}
+    metrics = {f"{group}_attributes": number / num_samples for group, number in right.items()}
     return write_plan(plan, [trial_result(trial, metrics, samples) for trial in plan.trials])

@@ -47,11 +47,8 @@ def features(images: Array) -> Array:
     is_border[BORDER:-BORDER, BORDER:-BORDER] = False
     pixels = pixels - pixels[:, is_border].mean(1)[:, None, None, :]
     cells = side // CELL
-    return (
-        pixels.reshape(len(pixels), cells, CELL, cells, CELL, 3)
-        .mean((2, 4))
-        .reshape(len(pixels), -1)
-    )
+    means = pixels.reshape(len(pixels), cells, CELL, cells, CELL, 3).mean((2, 4))
+    return np.asarray(means.reshape(len(pixels), -1))
 
 
 def nearest(fitted: Mapping[str, Array], condition: str, images: Array) -> Array:
