@@ -1,6 +1,6 @@
 """How often intervals cover the truth, and how often equal rows are called worse.
 
-    python -m benchmarks.error_rates [REPETITIONS]
+    python -m benchmarks.error_rates
 
 prints the four tables of ``docs/statistics.md`` (4000 repetitions: about 8 minutes on one core).
 ``tests/test_statistics.py`` runs the same simulations at a smaller number.
@@ -8,7 +8,7 @@ prints the four tables of ``docs/statistics.md`` (4000 repetitions: about 8 minu
 
 from __future__ import annotations
 
-import sys
+import argparse
 from typing import Any
 
 import numpy as np
@@ -70,8 +70,11 @@ def family_error(
     return wrong / repetitions
 
 
-def main(repetitions: int) -> None:
-    """Print the tables as Markdown."""
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--repetitions", type=int, default=4000, help="simulated sweeps per cell")
+    repetitions: int = parser.parse_args().repetitions
     for units in (300, 60):
         print(f"{units} queries\n| queries / seeds / both |", *(f"{seeds} |" for seeds in SEEDS))
         print("|---" * (len(SEEDS) + 1) + "|")
@@ -103,4 +106,4 @@ def main(repetitions: int) -> None:
 NOISES = ((1, 0.0), (2, 0.1), (3, 0.0), (3, 0.1), (5, 0.0), (5, 0.1))
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 4000)
+    main()

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from transformers import (
 )
 
 from benchmarks.photos import reduce_photos
-from tasks.assets.recipe import batches, sinusoidal_positions
+from tasks.assets.recipe import sinusoidal_positions
 from tasks.datasets.registry import load_split
 from tasks.memory import keep_freed_memory
 
@@ -41,6 +42,13 @@ SIZE, PATCH, WIDTH = 96, 16, 192
 START, END, PAD = 30522, 102, 0  # [DEC] as BLIP adds it to BERT's words, [SEP], [PAD]
 MEAN, STD = (0.48, 0.46, 0.41), (0.27, 0.26, 0.28)
 MAX_TOKENS = 32
+
+
+def _batches(number: int, size: int, rng: np.random.Generator) -> Iterator[np.ndarray[Any, Any]]:
+    """Indices of one epoch, whole batches only."""
+    order = rng.permutation(number)
+    for first in range(0, number - size + 1, size):
+        yield order[first : first + size]
 
 
 def build_model() -> BlipForConditionalGeneration:
@@ -116,7 +124,7 @@ def train(photos: Path, tokenizer_folder: Path, out: Path, epochs: int, batch: i
         bar = progress.add_task("training", total=epochs * per_epoch)
         for epoch in range(epochs):
             rng = np.random.default_rng([0, epoch])
-            for number, chosen in enumerate(batches(len(pairs), batch, rng)):
+            for number, chosen in enumerate(_batches(len(pairs), batch, rng)):
                 if number == per_epoch:
                     break
                 texts = [pairs[i][1] for i in chosen]

@@ -47,6 +47,7 @@ REDUCED_SWEEPS = {
 REDUCED_BENCHMARKS: dict[str, tuple[str, ...] | None] = {
     "decoding": ("--images", "32", "--turns", "1"),
     "encoders": (),
+    "error_rates": ("--repetitions", "8"),
     "flickr8k": ("--limit", "24", "--seeds", "1", "--out", "OUT"),
     "flickr8k_captioner": ("--limit", "50", "--epochs", "1"),
     "heads": None,  # trains as a plain Tune script does, half an hour

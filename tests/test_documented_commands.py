@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -111,6 +112,8 @@ class Place:
             "karpathy:PHOTOS": f"karpathy:{photos}",
             "folder:DATA": f"folder:{photos}",
             "s3://BUCKET/runs": str(root / "bucket"),
+            "s3://BUCKET/runs/retrieval/report": "/mnt/other/runs/retrieval/report",
+            "DIR": str(ROOT / "tests" / "data" / "sweeps"),
             "FOLDER": str(ROOT / "tasks" / "assets" / "blip-scenes"),
             "FILE.py": str(root / "space.py"),
             "TASK": "retrieval",
@@ -119,6 +122,7 @@ class Place:
             "...": "retrieval",
         }
         (root / "space.py").write_text("GRID = {'lr': [1e-3, 1e-2]}\n")
+        (root / "my_space.py").write_text(_saved_file(ROOT / "docs" / "spaces.md"))
         self._made: set[tuple[str, str]] = set()
 
     def fill(self, words: Sequence[str]) -> list[str]:
@@ -174,6 +178,14 @@ class Place:
         return out
 
 
+def _saved_file(page: Path) -> str:
+    """The file that a page tells its reader to save: the first indented block that imports."""
+    text = page.read_text(encoding="utf-8")
+    block = re.search(r"^(?: {4}.*\n|\n)*? {4}from (?: {4}.*\n|.*\n)(?: {4}.*\n|\n)*", text, re.M)
+    assert block, f"{page} shows no file"
+    return textwrap.dedent(block[0])
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return Place(tmp_path_factory.mktemp("user"))
@@ -203,7 +215,7 @@ def test_a_documented_sweep_runs(place: Place, command: Command, tmp_path: Path)
     for task, name in find_sweeps(str(tmp_path)):
         rows = read_sweep(str(tmp_path), task, name).rows()
         assert rows
-        assert {row["status"] for row in rows} <= {"finished", "pruned"}
+        assert {row["status"] for row in rows} <= {"finished", "stopped"}
 
 
 @by_name(READERS)
@@ -216,10 +228,14 @@ def test_documented_results_are_read(place: Place, command: Command, tmp_path: P
     names += [values["--against"]] if "--against" in values else []
     stored = ROOT / values.get("--out", "no such folder")
     if stored.is_dir():  # a sweep that is part of the repository
-        words[words.index("--out") + 1] = str(stored)
+        words[0], words[words.index("--out") + 1] = "stored", str(stored)
     else:
-        for name in names or ["report"]:
-            out = place.prepare(task, name)
+        for name in names or ["report"]:  # NAME, TASK/NAME or OUT/TASK/NAME
+            *above, short = name.rsplit("/", 2)
+            task = above[-1] if above else task
+            out = place.prepare(task, short)
+            if len(above) == 2:
+                words[words.index(name)] = f"{out}/{task}/{short}"
         words += ["--out", out]  # the last one counts
     if verb == "show" and positional == 2:  # a trial, whatever the page calls it
         words[1] = read_sweep(out, task, words[0]).rows()[0]["trial_id"][:8]

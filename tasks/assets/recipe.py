@@ -397,10 +397,10 @@ def hash_weights(folder: Path) -> str:
 
 
 @torch.inference_mode()
-def measure(folder: Path) -> dict[str, float]:
-    """Recalls, matching accuracy and greedy BLEU-4 on the held-out scenes of style ``pretrain``.
+def measure(folder: Path, number: int = 1449) -> dict[str, float]:
+    """Recalls, matching accuracy and greedy BLEU-4 on held-out scenes of style ``pretrain``.
 
-    Recalls are over all 1449 images, with all captions and with the first of each. Matching
+    Recalls are over ``number`` images, with all captions and with the first of each. Matching
     accuracy is the share of images whose own caption fits better than another image's: any other,
     or the hardest by the contrastive score.
     """
@@ -412,13 +412,14 @@ def measure(folder: Path) -> dict[str, float]:
     captioner = BlipForConditionalGeneration.from_pretrained(folder).eval()
     processor = BlipProcessor.from_pretrained(folder)
     split = scenes.load_split("val", "pretrain")
-    images = [split.load(i) for i in range(len(split))]
+    captions = split.captions[:number]
+    images = [split.load(i) for i in range(number)]
     pixels = processor(images=images, return_tensors="pt")["pixel_values"]
     states = torch.cat(
         [retrieval.vision_model(pixel_values=part).last_hidden_state for part in pixels.split(256)]
     )
     image = F.normalize(retrieval.vision_proj(states[:, 0]), dim=-1)
-    flat = [c for captions in split.captions for c in captions]
+    flat = [caption for five in captions for caption in five]
     tokens = processor.tokenizer(flat, padding=True, return_tensors="pt")
     ids, mask = tokens["input_ids"], tokens["attention_mask"]
     hidden = torch.cat(
@@ -428,12 +429,12 @@ def measure(folder: Path) -> dict[str, float]:
         ]
     )
     text = F.normalize(retrieval.text_proj(hidden), dim=-1)
-    own = torch.arange(len(split))
+    own = torch.arange(number)
     owner = own.numpy()
     recalled = recalls(*rank_pairs(image.numpy(), text.numpy(), owner.repeat(5)))
     first = recalls(*rank_pairs(image.numpy(), text[::5].numpy(), owner))
     similarity = image @ text[::5].T
-    hardest = similarity.masked_fill(torch.eye(len(split), dtype=torch.bool), -2).argmax(1)
+    hardest = similarity.masked_fill(torch.eye(number, dtype=torch.bool), -2).argmax(1)
     fits = []
     for chosen in (own, own.roll(1), hardest):
         rows = 5 * chosen
@@ -444,16 +445,15 @@ def measure(folder: Path) -> dict[str, float]:
         fits.append(logits[:, 1] - logits[:, 0])
     greedy = captioner.generate(pixel_values=pixels, max_new_tokens=MAX_TOKENS, do_sample=False)
     said = processor.batch_decode(greedy, skip_special_tokens=True)
-    one = [[captions[0] for captions in split.captions]]
-    five = [[captions[k] for captions in split.captions] for k in range(5)]
+    streams = [[five[k] for five in captions] for k in range(5)]
     return {
         **{name: round(recalled[name], 4) for name in ("i2t_r1", "i2t_r5", "t2i_r1", "t2i_r5")},
         "i2t_r1_one_caption": round(first["i2t_r1"], 4),
         "t2i_r1_one_caption": round(first["t2i_r1"], 4),
         "matching_accuracy": round(float((fits[0] > fits[1]).float().mean()), 4),
         "matching_accuracy_hardest": round(float((fits[0] > fits[2]).float().mean()), 4),
-        "bleu4_one_reference": round(_bleu(said, one), 2),
-        "bleu4_five_references": round(_bleu(said, five), 2),
+        "bleu4_one_reference": round(_bleu(said, streams[:1]), 2),
+        "bleu4_five_references": round(_bleu(said, streams), 2),
     }
 
 
