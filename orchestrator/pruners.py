@@ -27,7 +27,7 @@ class HalvingPruner(BasePruner):
     """Asynchronous successive halving (Li et al. 2020, the variant that stops trials).
 
     The first rung is the smallest step at which any trial was measured; each further rung is
-    ``reduction_factor`` times later. A trial that reaches a rung goes on if it is among the best
+    ``reduction_factor`` times later. A trial that reaches a rung continues if it is among the best
     ``1 / reduction_factor`` of all that have reached it so far. Nothing is stopped before one
     trial is complete.
     """

@@ -85,7 +85,7 @@ def _invalid(trials: Mapping[int, PastTrial]) -> Rebuilt | Literal["unfinished",
 def _outcome(
     trials: Mapping[int, PastTrial], steps: Mapping[int, float], num_seeds: int
 ) -> tuple[TrialState | None, float | None]:
-    """What a live study would have told Optuna; (None, None) if it still waited."""
+    """The values a live study would have reported to Optuna; (None, None) while it waits."""
     ended = [trial for trial in trials.values() if trial.status != "interrupted"]
     pruned = any(trial.status == "stopped" or trial.is_last_seed for trial in ended)
     if not pruned and len(ended) < num_seeds:

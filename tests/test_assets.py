@@ -166,7 +166,7 @@ def test_a_short_run_of_the_recipe_learns(tmp_path: Path) -> None:
         torch.set_num_threads(threads)
     assert (len(curve), len(matching)) == (120, 4)
     assert np.mean(curve[-10:]) < 0.75 * np.mean(curve[:10])
-    assert 0.002 < after["i2t_r1"] < 0.6  # a short run is no substitute for the whole
+    assert 0.005 < after["i2t_r1"] < 0.2  # a short run is no substitute for the whole
     for scores in (before, after):
         del scores["matching_accuracy"], scores["matching_accuracy_hardest"]
     assert after == before  # matching learns without moving an embedding or a caption
