@@ -55,7 +55,9 @@ def figure_of(charts: Sequence[Chart], x_label: str = "step") -> Figure:
     """An axis for each chart; lines are named where there is more than one."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 3.8 * len(charts)), dpi=150, layout="constrained")
+    legends = sum(min(len(c.lines), MAX_LINES) for c in charts if len(c.lines) > 1)
+    size = (6, 3.8 * len(charts) + 0.16 * legends)  # the legend is below its chart
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
     for chart, axes in zip(charts, figure.subplots(len(charts), squeeze=False)[:, 0], strict=True):
         for name, points in list(chart.lines.items())[:MAX_LINES]:
             xs, ys = zip(*points, strict=True)
@@ -70,7 +72,7 @@ def figure_of(charts: Sequence[Chart], x_label: str = "step") -> Figure:
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         if len(chart.lines) > 1:
-            axes.legend(fontsize=7, frameon=False)
+            axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.16))
         if len(chart.lines) > MAX_LINES:
             words = f"the first {MAX_LINES} of {len(chart.lines)} lines"
             axes.set_title(words, fontsize=8, loc="left")
