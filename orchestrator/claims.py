@@ -51,7 +51,7 @@ class Published:
         return json.dumps(self.values(row), sort_keys=True)
 
     def values(self, row: Row) -> dict[str, Scalar]:
-        """A row's parameters in full, as the report has them: without ``--set``."""
+        """A row's parameters in full, as the paper has them: without ``--set``."""
         params = make_params(self.task, row.params)
         return {name: getattr(params, name) for name in params.__dataclass_fields__}
 

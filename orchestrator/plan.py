@@ -21,7 +21,8 @@ from orchestrator.space_checks import check_number, check_storable, check_tables
 from search_spaces.space import Claim, Erratum, Published, Row, Scalar, Table
 from tasks.contract import RequestError, Source, Stage, Task, Trial
 
-KINDS = {"report": "REPORT", "grid": "GRID", "search": "search"}  # --space -> name in the file
+KINDS = {"paper": "REPORT", "grid": "GRID", "search": "search"}  # --space -> name in the file
+ALIASES = {"report": "paper"}  # earlier names of spaces, and of the sweeps called after them
 Search = Callable[[Any], Mapping[str, Scalar]]
 
 
@@ -39,7 +40,8 @@ class Space:
 
 
 def resolve_space(task: str, space: str) -> Space:
-    """The space behind ``--space report|grid|search|FILE.py|FILE.py:grid``."""
+    """The space behind ``--space paper|grid|search|FILE.py|FILE.py:grid``."""
+    space = ALIASES.get(space, space)
     if space in KINDS:
         module = load_space(task)
         wanted = KINDS[space]
@@ -47,6 +49,7 @@ def resolve_space(task: str, space: str) -> Space:
             raise RequestError(f"the task {task!r} offers no {space} space ({wanted})")
         return _space(space, wanted, module)
     file, colon, pick = space.rpartition(":")
+    pick = ALIASES.get(pick, pick)
     if not colon or pick not in KINDS:
         file, pick = space, ""
     if not file.endswith(".py"):

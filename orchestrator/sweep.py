@@ -78,7 +78,7 @@ class Request:
     """What a user asked for on the command line."""
 
     task: str
-    space: str = "report"
+    space: str = "paper"
     trials: int = TRIALS  # configurations of a search
     seeds: int | tuple[int, ...] = 1  # how many, from 0 on; or which
     sampler: str = "tpe"

@@ -1,4 +1,4 @@
-"""The verdicts on a sweep's claims, and known mistakes of its report, as tables and as text."""
+"""The verdicts on a sweep's claims, and known mistakes of its paper, as tables and as text."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def claims_table(sweep: Sweep) -> ClaimsTable | None:
         column["key"].removeprefix("metric."): column["format"] for column in manifest["columns"]
     }
     table = ClaimsTable(
-        title=f"Claims of the report: {summary(claims)}",
+        title=f"Claims of the paper: {summary(claims)}",
         headings=_HEADINGS,
         rows=[],
         caption=_caption(manifest, claims),
@@ -178,13 +178,13 @@ def _lines(claim: CheckedClaim, row: list[str]) -> list[str]:
 
 
 def errata_table(sweep: Sweep) -> DetailTable | None:
-    """The known mistakes of the report that a sweep reproduces; None where none is known."""
+    """The known mistakes of the paper that a sweep reproduces; None where none is known."""
     errata = sweep.manifest.get("errata") or []
     if not errata:
         return None
     shown = {True: "shown by the published numbers", False: "not shown", None: "declared"}
     return DetailTable(
-        title="Known mistakes of the report",
+        title="Known mistakes of the paper",
         headings=["mistake", "how it is known", "evidence"],
         rows=[[e["text"], shown[e["shown"]], e["evidence"]] for e in errata],
         caption=[],

@@ -27,7 +27,7 @@ def _cells(table: Tables) -> tuple[list[str], list[list[str]]]:
         return table.headings, table.rows
     unit = " %" if table.main["format"] == "percent" else ""
     headings = [c["label"] for c in table.params] + [f"{table.main['label']}{unit}", "95 %"]
-    headings += ["report"] * table.has_report + [c["label"] for c in table.metrics] + ["status"]
+    headings += ["published"] * table.has_report + [c["label"] for c in table.metrics] + ["status"]
     rows = []
     for row in table.rows:
         cells = [format_plain(row.params.get(c["key"][len("param.") :])) for c in table.params]

@@ -31,10 +31,10 @@ class SummaryRow:
     metrics: dict[str, float]  # means over seeds, by column key
     estimate: Estimate | None = None  # of the main metric
     deviation: float | None = None  # of the main metric over seeds
-    reported: list[float] = field(default_factory=list)  # the report's numbers, one a merged row
+    reported: list[float] = field(default_factory=list)  # the paper's numbers, one a merged row
     other_reported: dict[str, float] = field(default_factory=dict)
     other_published: dict[str, float] = field(default_factory=dict)
-    label: str = ""  # a remark of the search space, such as that the row is not the report's
+    label: str = ""  # a remark of the search space, such as that the row is not the paper's
     mark: str = ""  # "best", "tie", or nothing: significantly worse, or not tested
     p_value: float | None = None  # against the best, adjusted for all rows; none if not tested
     on_front: bool = False  # no other row is better in both metrics of the task's front
@@ -57,7 +57,7 @@ class SummaryTable:
 
 
 def summarise(sweep: Sweep, max_rows: int | None = MAX_ROWS) -> list[SummaryTable]:
-    """The tables of a sweep: the report's, or one over all configurations, best first."""
+    """The tables of a sweep: the paper's, or one over all configurations, best first."""
     manifest = sweep.manifest
     trials = [r for r in sweep.rows() if _is_current(r, manifest)]
     scores = Scores(sweep, manifest["metric"]["name"])
@@ -468,7 +468,7 @@ def _bound(value: float, kind: str) -> str:
 
 
 def report_cell(row: SummaryRow, table: SummaryTable) -> str:
-    """The report's own numbers for this configuration, and the sign of its label."""
+    """The paper's own numbers for this configuration, and the sign of its label."""
     text = ", ".join(format_value(value, table.main["format"]) for value in row.reported) or "-"
     return f"{text} {label_signs(table.rows)[row.label]}" if row.label else text
 

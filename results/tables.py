@@ -58,7 +58,7 @@ def _render(table: SummaryTable, num_metrics: int) -> Table:
     if any(row.estimate for row in table.rows):
         view.add_column("95 %", justify="right", no_wrap=True)
     if table.has_report:
-        view.add_column("report", justify="right", no_wrap=True)
+        view.add_column("published", justify="right", no_wrap=True)
     for column in table.metrics[:num_metrics]:
         view.add_column(column["label"].replace(" ", "\n"), justify="right", no_wrap=True)
     if any(row.status for row in table.rows):
