@@ -259,6 +259,9 @@ def report(
     format_: Annotated[
         str, typer.Option("--format", help="terminal, markdown, latex, csv, json or html.")
     ] = "terminal",
+    hide_published: Annotated[
+        bool, typer.Option("--hide-published", help="Leave out published numbers and claims.")
+    ] = False,
 ) -> int:
     """Print the tables of finished and running sweeps. Writes nothing."""
     from results.claims_table import claims_table
@@ -271,15 +274,17 @@ def report(
     sweeps = _find_sweeps(out, task, name or ())
     if format_ == "terminal":
         console = Console()
-        rendered = [render(one) for one in sweeps]  # all of them, or one line on what is wrong
+        rendered = [
+            render(one, published=not hide_published) for one in sweeps
+        ]  # all of them, or one line on what is wrong
         for one, tables_ in zip(sweeps, rendered, strict=True):
             console.rule(f"{one.manifest['task']}: {one.manifest['name']}", style="dim")
             console.print(tables_)
     else:
         tables: list[Any] = []
         for one in sweeps:
-            summaries = summarise(one)
-            claims = claims_table(one)
+            summaries = summarise(one, published=not hide_published)
+            claims = None if hide_published else claims_table(one)
             tables += [*summaries, *details(one, summaries), *([claims] if claims else [])]
         print(FORMATS[format_](tables), end="")
     return 0

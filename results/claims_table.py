@@ -14,7 +14,7 @@ from rich.text import Text
 from results.claims import VERDICTS, CheckedClaim, Pair, check_claims
 from results.details import DetailTable
 from results.reading import Sweep
-from results.summary import format_interval, format_value
+from results.summary import format_interval, format_value, published_source
 
 _HEADINGS = [
     *("verdict", "scope", "claim", "published", "ours", "difference", "95 %", "adjusted p"),
@@ -31,8 +31,11 @@ class ClaimsTable(DetailTable):
     formats: Mapping[str, str]  # metric -> how it is printed
 
 
-def claims_table(sweep: Sweep) -> ClaimsTable | None:
-    """The verdict on every claim of a sweep; None where it states none."""
+def claims_table(sweep: Sweep, *, with_source: bool = True) -> ClaimsTable | None:
+    """The verdict on every claim of a sweep; None where it states none.
+
+    ``with_source`` says in the caption where the published numbers come from.
+    """
     claims = check_claims(sweep)
     if not claims:
         return None
@@ -44,7 +47,7 @@ def claims_table(sweep: Sweep) -> ClaimsTable | None:
         title=f"Claims of the paper: {summary(claims)}",
         headings=_HEADINGS,
         rows=[],
-        caption=_caption(manifest, claims),
+        caption=_caption(manifest, claims, with_source),
         claims=claims,
         formats=formats,
     )
@@ -99,16 +102,15 @@ def one_scope(claims: list[CheckedClaim]) -> str:
     return scopes.pop() if len(scopes) == 1 else ""
 
 
-def _caption(manifest: Mapping[str, Any], claims: list[CheckedClaim]) -> list[str]:
+def _caption(
+    manifest: Mapping[str, Any], claims: list[CheckedClaim], with_source: bool
+) -> list[str]:
     published = manifest.get("published")
     lines = []
     if published:
-        model, data = manifest["model"]["name"], manifest["data"]["name"]
-        if (published["model"], published["data"]) != (model, data):
-            lines.append(
-                f"The published numbers come from another model and data: {published['model']} on "
-                f"{published['data']}; ours from {model} on {data}. A verdict is about ours."
-            )
+        if with_source:
+            lines.append(published_source(manifest))
+        lines.append("A verdict is about our model and data.")
     tested = [claim for claim in claims if claim.p_value is not None]
     scope = one_scope(claims)
     if scope.endswith("only"):

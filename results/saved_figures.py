@@ -55,7 +55,7 @@ def save_figures(sweep: Sweep) -> str:
         _delete(sweep.filesystem, folder, {f for e in index.values() for f in e["files"]} - files)
     if not files:
         return ""
-    number = len({row["trial_id"] for row in sweep.rows() if row["status"] != "failed"})
+    number = len({row["trial_id"] for row in sweep.current_rows() if row["status"] != "failed"})
     limit = f" of the best {len(rows)} of {number} trials" if number > len(rows) else ""
     return f"Figures{limit}: {folder}"
 
@@ -70,7 +70,7 @@ def _best(sweep: Sweep) -> Sequence[Mapping[str, Any]]:
         place = math.inf if value is None or math.isnan(value) else sign * value
         return row["status"] != "finished", place, row["trial_id"]
 
-    rows = [row for row in sweep.rows() if row["status"] != "failed"]
+    rows = [row for row in sweep.current_rows() if row["status"] != "failed"]
     return sorted(rows, key=order)[:MAX_TRIALS]
 
 

@@ -81,18 +81,18 @@ def _param(column: Mapping[str, Any]) -> str:
     return str(column["key"]).removeprefix("param.")
 
 
-def render(sweep: Sweep) -> RenderableType:
-    """Everything ``report`` prints of one sweep."""
+def render(sweep: Sweep, *, published: bool = True) -> RenderableType:
+    """Everything ``report`` prints of one sweep; ``published=False`` hides published numbers."""
     parts: list[RenderableType] = []
-    tables = summarise(sweep)
+    tables = summarise(sweep, published=published)
     for table in tables:
         parts += [Text(), SummaryView(table)]
     for detail in details(sweep, tables):
         parts += [Text(), DetailView(detail)]
-    claims = claims_table(sweep)
+    claims = claims_table(sweep, with_source=False) if published else None
     if claims is not None:
         parts += [Text(), ClaimsView(claims)]
-    failed = [row for row in sweep.rows() if row["status"] == "failed"]
+    failed = [row for row in sweep.current_rows() if row["status"] == "failed"]
     if failed:
         parts += [Text(), _failures(failed)]
     shared = shared_work(sweep)
