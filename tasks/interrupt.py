@@ -1,7 +1,7 @@
 """Lets long loops of tasks and stages stop early when the user presses Ctrl-C.
 
-A loop calls ``check_interrupt()`` once per batch. It costs less than a microsecond, and does nothing
-unless the engine that runs the loop has said what to ask (``interruptible``).
+A loop calls ``check_interrupt()`` once per batch, which costs less than a microsecond. It does
+nothing unless the engine that runs the loop has said what to ask (``interruptible``).
 """
 
 from __future__ import annotations
