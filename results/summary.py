@@ -239,7 +239,7 @@ def _status(found: Mapping[int, Mapping[str, Any]], num_done: int, num_seeds: in
     if failed:
         return f"failed: {failed[0]['reason']}"
     if stopped:
-        return f"stopped early after {stopped[0]['num_steps']} steps"
+        return f"pruned@{stopped[0]['num_steps']}"
     interrupted = [r for r in found.values() if r["status"] == "interrupted" and r["num_steps"]]
     if interrupted:
         return f"interrupted@{interrupted[0]['num_steps']}"
