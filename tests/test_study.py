@@ -13,8 +13,8 @@ import pytest
 from optuna.trial import TrialState
 
 from orchestrator import sweep as sweep_module
-from orchestrator.coordinator import Budget
 from orchestrator.discovery import load_task
+from orchestrator.halting import Budget
 from orchestrator.history import PastConfiguration, PastTrial
 from orchestrator.plan import TrialFactory
 from orchestrator.pruners import HalvingPruner, bracket_sizes
