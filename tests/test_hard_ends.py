@@ -217,7 +217,7 @@ def test_ctrl_c_lets_long_steps_come_to_their_checkpoint(tmp_path: Path, cluster
     one.process.send_signal(signal.SIGINT)
     told, wrong = one.process.communicate(timeout=60)
     assert one.process.returncode == 130, wrong
-    assert "Stopping after the current step of 6 trials; press Ctrl-C again" in told
+    assert "press Ctrl-C again to stop now." in told
     assert "Interrupted. Run the same command to resume." in wrong
     assert len(list((Path(one.out) / ".checkpoints").glob("*.safetensors"))) == 6
     again = Run(tmp_path, *args, space=SIX)
