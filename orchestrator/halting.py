@@ -62,12 +62,13 @@ def describe_wait(num_running: int) -> str:
 def describe_halt(interrupted: bool, any_step: bool, num_kept: int, num_stages: int) -> str:
     """The last line of a sweep that stopped before its end: what is kept, and how to go on.
 
-    ``num_stages`` are all that the sweep needs, as far as is known.
+    ``num_stages`` are all that the sweep needs, 0 if that is not known.
     """
     what = "Interrupted" if interrupted else "Budget reached"
     if any_step:
         return f"{what}. Run the same command to resume."
-    stages = f"{num_kept} of {max(num_kept, num_stages)} shared stages"
+    number = f"{num_kept} of {num_stages}" if num_stages else str(num_kept)
     are = "is" if num_kept == 1 else "are"
-    kept = f"; {stages} {are} kept" if num_kept else ""
+    plural = "" if num_kept == max(1, num_stages) == 1 else "s"
+    kept = f"; {number} shared stage{plural} {are} kept" if num_kept else ""
     return f"{what} before any trial made a step{kept}. Run the same command to resume."

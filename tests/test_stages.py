@@ -12,8 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from orchestrator.discovery import load_task
 from orchestrator.halting import describe_halt, describe_wait
-from orchestrator.stages import LocalStages, Origin, StageCache, StageFolder
+from orchestrator.plan import TrialFactory
+from orchestrator.stages import LocalStages, Origin, StageCache, StageFolder, compute
 from tasks.contract import Stage, StoreError
 from tasks.interrupt import Interrupted, check_interrupt, interruptible
 
@@ -177,7 +179,9 @@ def test_ctrl_c_says_what_it_waits_for(running: int, line: str) -> None:
         (False, True, 3, 9, "Budget reached. Run the same command to resume."),
         (True, False, 3, 9, "Interrupted before any trial made a step; 3 of 9 shared stages are"),
         (True, False, 1, 9, "Interrupted before any trial made a step; 1 of 9 shared stages is"),
-        (False, False, 2, 0, "Budget reached before any trial made a step; 2 of 2 shared stages"),
+        (True, False, 1, 1, "Interrupted before any trial made a step; 1 of 1 shared stage is"),
+        (False, False, 2, 0, "Budget reached before any trial made a step; 2 shared stages are"),
+        (False, False, 1, 0, "Budget reached before any trial made a step; 1 shared stage is"),
         (True, False, 0, 9, "Interrupted before any trial made a step. Run the same command"),
     ],
 )
@@ -185,3 +189,16 @@ def test_the_last_line_says_what_is_kept_and_how_to_go_on(
     interrupted: bool, any_step: bool, num_kept: int, num_stages: int, line: str
 ) -> None:
     assert describe_halt(interrupted, any_step, num_kept, num_stages).startswith(line)
+
+
+@pytest.mark.parametrize("name", ["retrieval", "captioning", "diffusion"])
+def test_long_stages_of_every_task_stop_at_an_interrupt(name: str) -> None:
+    task = load_task(name)
+    model, data = task.resolve(task.default_model, task.default_data)
+    trial = TrialFactory(task=task, model=model, data=data, fixed={}).trial({}, 0)
+    long = {each.function: each for each in task.stages(trial)}
+    long = {f: each for f, each in long.items() if f.__name__ != "read_heads"}  # reads one file
+    assert long
+    for each in long.values():
+        with interruptible(lambda: True), pytest.raises(Interrupted):
+            compute(each, (), "cpu")
