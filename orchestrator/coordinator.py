@@ -6,11 +6,11 @@ The engines know only this object (``engine.Work``); it knows no engine.
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from orchestrator.checkpoints import Checkpoints, TimedStep
@@ -19,7 +19,7 @@ from orchestrator.history import NO_MORE_SEEDS
 from orchestrator.measure import Usage
 from orchestrator.placement import MEMORY_SHARE
 from orchestrator.proposers import Proposer
-from orchestrator.stages import StageCache
+from orchestrator.stages import Origin, StageCache
 from results.group_commit import GroupCommit
 from results.store import SweepStore, TrialResult
 from tasks.contract import Stage, Task, Trial
@@ -56,6 +56,7 @@ class _Active:
     trial: Trial
     started: datetime
     steps: dict[int, TimedStep] = field(default_factory=dict)
+    runs: bool = False  # on a worker, its stages there
     is_last_seed: bool = False  # finished, but too far behind for its configuration's other seeds
 
 
@@ -89,14 +90,16 @@ class Coordinator:
         slot_bytes: int | None = None,
         deadline: float | None = None,
         full_packs: int | None = None,
-        finished_before: frozenset[str] = frozenset(),
+        results_before: Mapping[str, str] = MappingProxyType({}),
         halt: Callable[[], bool] = lambda: False,
     ) -> None:
+        """``results_before`` are the statuses of trials that have a result in this sweep."""
         self.deadline, self.full_packs = deadline, full_packs
-        self._finished_before = finished_before
+        self._results_before = results_before
         self.task, self.checkpoints, self.prunes = task, checkpoints, proposer.prunes
         self.tally = Tally()
-        self.stages: dict[str, dict[str, Any]] = {}
+        self.stages: dict[str, dict[str, Any]] = {}  # that were computed or read
+        self.num_kept = 0  # of them: the next run can read them
         self._proposer, self._view, self._halt = proposer, view, halt
         self._results: GroupCommit[_End] = GroupCommit(store.add, self._count)
         self.cache = cache or StageCache(None)
@@ -104,6 +107,7 @@ class Coordinator:
         self._active: dict[str, _Active] = {}
         self._ready: deque[tuple[Trial, ...]] = deque()
         self._num_packs = 0
+        self._some_not_kept = False
         self._first: list[Trial] = []  # proposed to be measured, and not yet in a pack
         self._shared_bytes, self._own_share = 0, 1.0  # of a pack; of the task's estimate
 
@@ -111,8 +115,23 @@ class Coordinator:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """All results are durable and counted then."""
-        self._results.close()
+        """Write what has not ended as interrupted. All results are durable and counted then."""
+        cut = [a for a in self._active.values() if a.trial.id not in self._results_before]
+        try:
+            if cut and self._results.is_open():
+                ends: list[_End] = [(active, "interrupted", None) for active in cut]
+                self._results.put([(self._result(*end), end) for end in ends])
+        finally:
+            self._results.close()
+
+    def is_complete(self) -> bool:
+        """Whether every trial that there is has ended."""
+        left = self._active or self._ready or self._first
+        return not left and self._proposer.is_over()
+
+    def num_running(self) -> int:
+        """Trials that a worker runs now."""
+        return sum(active.runs for active in list(self._active.values()))
 
     # --- packs ------------------------------------------------------------------------------------
 
@@ -134,9 +153,21 @@ class Coordinator:
         now = datetime.now(UTC)
         for trial in pack.trials:
             self._active[trial.id] = _Active(trial=trial, started=now)
-            for stage in self.task.stages(trial):
-                self._stage(stage)["uses"] += 1
         return pack
+
+    def pack_runs(self, pack: Pack) -> None:
+        """A worker runs this pack, whose stages are there."""
+        for trial in pack.trials:
+            if trial.id in self._active:
+                self._runs(self._active[trial.id])
+
+    def _runs(self, active: _Active) -> None:
+        """This trial has what its stages give: that is what counts as a use."""
+        if not active.runs:
+            active.runs = True
+            for stage in self.task.stages(active.trial):
+                if stage.key in self.stages:
+                    self.stages[stage.key]["uses"] += 1
 
     def split(self, pack: Pack, among: Collection[str] | None = None) -> list[Pack]:
         """Each member (of these ids) that has not ended as a pack of its own."""
@@ -239,6 +270,7 @@ class Coordinator:
         self, active: _Active, timed: TimedStep, replayed: bool
     ) -> tuple[str | None, Failure | None]:
         step = timed.step
+        self._runs(active)
         active.steps[step.at] = timed
         if replayed:
             self.tally.resumed_steps += 1
@@ -265,14 +297,18 @@ class Coordinator:
         """What is left of a pack failed as a whole: its worker is gone past all retries."""
         self.record(pack, [Event(trial_id=trial.id, outcome=error) for trial in pack.trials])
 
-    def stage_done(self, stage: Stage, seconds: float | None) -> None:
-        """A stage was computed, in so many seconds, or read from the cache."""
-        self._stage(stage)["seconds"] = seconds
-        self._view.stage_done(stage.label, seconds)
-
-    def _stage(self, stage: Stage) -> dict[str, Any]:
-        unused = {"key": stage.key, "label": stage.label, "seconds": None, "uses": 0}
-        return self.stages.setdefault(stage.key, unused)
+    def stage_done(self, stage: Stage, origin: Origin) -> None:
+        """A stage was computed, or read from the disk."""
+        row = {"key": stage.key, "label": stage.label, "seconds": origin.seconds, "uses": 0}
+        self.stages[stage.key] = row | {"source": origin.source}
+        self._view.stage_done(stage.label, origin.seconds)
+        self.num_kept += origin.is_kept
+        if origin.not_kept and not self._some_not_kept:
+            self._some_not_kept = True
+            self._view.say(
+                f"Stage {stage.label} is not kept: {origin.not_kept}. If this run is interrupted, "
+                "the next one computes it again."
+            )
 
     # --- results ----------------------------------------------------------------------------------
 
@@ -286,6 +322,8 @@ class Coordinator:
     def _count(self, ended: Sequence[_End]) -> None:
         """These are durable: their checkpoints can go. Called by the thread that wrote them."""
         for active, status, error in ended:
+            if status == "interrupted":
+                continue  # it goes on from its checkpoint
             setattr(self.tally, status, getattr(self.tally, status) + 1)
             self.checkpoints.drop(active.trial.id)
             value = None if error else self._value(active)
@@ -326,7 +364,7 @@ class Coordinator:
             for s in steps
         ]
         samples = steps[-1].step.samples if steps else None
-        if status == "failed" and trial.id in self._finished_before:
+        if status == "failed" and self._results_before.get(trial.id) == "finished":
             rows, samples = [], None  # the earlier result stands, and so do its steps
         return TrialResult(trial=row, steps=rows, samples=samples)
 
@@ -355,23 +393,3 @@ def best_values(steps: Sequence[TimedStep], metric: str, direction: str) -> Mapp
         return {}
     best = max(finite, key=lambda s: sign * s.step.metrics[metric])
     return {f"best.{k}": float(v) for k, v in best.step.metrics.items()}
-
-
-class Budget:
-    """Asks to halt after some seconds, or when told to."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self._deadline = None if seconds is None else time.monotonic() + seconds
-        self.interrupted = False
-        self.trials_spent = False  # known at the end: those that were started run on to theirs
-
-    def spent(self) -> bool:
-        """Whether it, and not the work, was the end."""
-        return self.trials_spent or self._time_is_over()
-
-    def _time_is_over(self) -> bool:
-        return self._deadline is not None and time.monotonic() >= self._deadline
-
-    def __call__(self) -> bool:
-        """Whether to halt."""
-        return self.interrupted or self._time_is_over()

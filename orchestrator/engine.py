@@ -22,7 +22,7 @@ from tasks.memory import give_back_memory
 
 if TYPE_CHECKING:
     from orchestrator.measure import Usage
-    from orchestrator.stages import StageCache
+    from orchestrator.stages import Origin, StageCache
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,8 +102,12 @@ class Work(Protocol):
         """What is left of the pack failed as a whole."""
         ...
 
-    def stage_done(self, stage: Stage, seconds: float | None) -> None:
-        """A stage was computed, in so many seconds, or read from the cache."""
+    def stage_done(self, stage: Stage, origin: Origin) -> None:
+        """A stage was computed, or read from the disk."""
+        ...
+
+    def pack_runs(self, pack: Pack) -> None:
+        """A worker runs this pack, whose stages are there."""
         ...
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestrator.checkpoints import Interrupted
+from orchestrator.checkpoints import Interrupted, TimedStep
 from results.reading import Sweep
 from results.roots import open_root
 from search_spaces.space import Scalar
@@ -72,11 +72,16 @@ def read_history(
         return found.setdefault(repr(sorted(params.items())), (params, {}))[1]
 
     ended: set[str] = set()
+    saved = {one.trial_id: one for one in interrupted}
     for row in _rows_by_start(sweep.trials):
         ended.add(row["trial_id"])
         params = {k.removeprefix("param."): v for k, v in row.items() if k.startswith("param.")}
         trials = trials_of(params)
         if row["status"] == "failed" and retry_failed:
+            continue
+        if row["status"] == "interrupted":  # it goes on from its checkpoint, or starts again
+            steps = saved[row["trial_id"]].steps if row["trial_id"] in saved else ()
+            trials[row["seed"]] = _interrupted(row["trial_id"], steps, metric)
             continue
         trials[row["seed"]] = PastTrial(
             id=row["trial_id"],
@@ -87,12 +92,14 @@ def read_history(
         )
     for one in interrupted:
         if one.trial_id not in ended:
-            steps = {
-                s.step.at: s.step.metrics[metric] for s in one.steps if metric in s.step.metrics
-            }
-            past = PastTrial(id=one.trial_id, status="interrupted", steps=steps)
+            past = _interrupted(one.trial_id, one.steps, metric)
             trials_of(dict(one.params))[one.seed] = past
     return [PastConfiguration(params=params, trials=trials) for params, trials in found.values()]
+
+
+def _interrupted(trial_id: str, steps: Sequence[TimedStep], metric: str) -> PastTrial:
+    values = {s.step.at: s.step.metrics[metric] for s in steps if metric in s.step.metrics}
+    return PastTrial(id=trial_id, status="interrupted", steps=values)
 
 
 def _rows_by_start(trials: pa.Table) -> list[dict[str, Any]]:

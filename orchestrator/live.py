@@ -114,11 +114,11 @@ class SweepView:
             self.say(f"[{self._clock()}] {describe(trial, self._varying)}  {at}")
 
     def stage_done(self, label: str, seconds: float | None) -> None:
-        """A stage was computed, or read from the cache."""
+        """A stage was computed, or read from the disk."""
         self._stages_done += 1
         self._last_stage = label
         if self._live is None:
-            how = "read from the cache" if seconds is None else f"computed in {seconds:.1f} s"
+            how = "read from the disk" if seconds is None else f"computed in {seconds:.1f} s"
             self.say(f"[{self._clock()}] stage {label} {how}")
 
     def ended(self, trial: Trial, status: str, value: float | None, reason: str) -> None:

@@ -5,11 +5,16 @@ For one GPU, a debugger, or a machine without Ray.
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable
 
 from orchestrator.engine import Pack, Work, device_bytes, failure, pick_device, run_pack
 from orchestrator.stages import LocalStages
+from tasks.interrupt import Interrupted, interruptible
 from tasks.memory import keep_freed_memory
+
+GRACE_SECONDS = 10.0  # that a step has to come to its end after Ctrl-C; the step is then dropped
 
 
 class LocalEngine:
@@ -36,13 +41,18 @@ class LocalEngine:
         """Work until nothing is left, or until halted."""
         device = pick_device()
         stages = LocalStages(work, device)
-        while not work.should_halt():
-            pack = work.next_pack()
-            if pack is None:
-                return  # nothing runs beside this process, so nothing can bring more
-            self._run(pack, work, stages, device)
+        with contextlib.suppress(Interrupted):
+            while not work.should_halt():
+                pack = work.next_pack()
+                if pack is None:
+                    return  # nothing runs beside this process, so nothing can bring more
+                with interruptible(work.should_halt):
+                    ready = self._compute_stages(pack, work, stages)
+                with interruptible(_Grace(work.should_halt)):
+                    self._run(ready, work, stages, device)
 
-    def _run(self, pack: Pack, work: Work, stages: LocalStages, device: str) -> None:
+    def _compute_stages(self, pack: Pack, work: Work, stages: LocalStages) -> Pack:
+        """The members whose stages are there; the others have failed."""
         trials = []
         for trial in pack.trials:
             try:
@@ -51,8 +61,12 @@ class LocalEngine:
                 work.fail_pack(Pack(id=pack.id, trials=(trial,)), failure(error))
             else:
                 trials.append(trial)
-        inputs = stages.inputs(trials)
-        steps = run_pack(work.task, trials, inputs, device, work.checkpoints, work.deadline)
+        return Pack(id=pack.id, trials=tuple(trials))
+
+    def _run(self, pack: Pack, work: Work, stages: LocalStages, device: str) -> None:
+        work.pack_runs(pack)
+        inputs = stages.inputs(pack.trials)
+        steps = run_pack(work.task, pack.trials, inputs, device, work.checkpoints, work.deadline)
         try:
             events = next(steps)
             while not work.should_halt():
@@ -62,3 +76,18 @@ class LocalEngine:
             pass
         finally:
             steps.close()
+
+
+class _Grace:
+    """Asks to interrupt a step that goes on for long after the sweep was told to halt."""
+
+    def __init__(self, should_halt: Callable[[], bool]) -> None:
+        self._should_halt = should_halt
+        self._halted: float | None = None
+
+    def __call__(self) -> bool:
+        if not self._should_halt():
+            return False
+        now = time.monotonic()
+        self._halted = self._halted or now
+        return now - self._halted > GRACE_SECONDS

@@ -79,6 +79,7 @@ class Bridge:
         """Whether every slot has come to the end of the step that it was in."""
         if self._running is None:
             self._closed = True
+            self.stages.cancel()
             running: set[int] = ray.get(self.board.close.remote())
             self._running = running
         return not self._running
@@ -237,6 +238,8 @@ class Bridge:
         self._holders |= holders
         held = {holder.pack for holder in self._holders.values()}
         for pack_id, (pack, refs) in self._out.items():
+            if pack_id in held:
+                self.work.pack_runs(pack)
             if pack_id not in known and pack_id not in held:
                 self.board.offer.remote(pack_id, pack.trials, refs)
         if self.work.deadline is not None:

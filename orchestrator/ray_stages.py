@@ -24,7 +24,7 @@ class RayStages:
         self._work, self._limit, self._threads = work, num_slots, threads
         self._num_gpus = num_gpus
         self._refs: dict[str, Any] = {}
-        # seconds' ref -> stage, value's ref, when it was submitted
+        # origin's ref -> stage, value's ref, when it was submitted
         self._running: dict[Any, tuple[Stage, Any, float]] = {}
         self._waiting: dict[str, Stage] = {}
         self._failed: dict[str, Failure] = {}
@@ -45,21 +45,33 @@ class RayStages:
     def poll(self, timeout: float = 0.0) -> None:
         """Take in what is done, and submit what can start."""
         self._submit()
+        if self._take_in(timeout):
+            self._submit()
+
+    def cancel(self) -> None:
+        """Take in what is done, and stop what runs: a halted sweep waits for no stage."""
+        self._waiting.clear()
+        self._take_in(0.0)
+        for ref in self._running:
+            ray.cancel(ref, force=True)
+        self._running.clear()
+
+    def _take_in(self, timeout: float) -> bool:
+        """Whether a stage was done."""
         if not self._running:
-            return
+            return False
         done, _ = ray.wait(list(self._running), timeout=timeout)
         for ref in done:
             stage, value, _ = self._running.pop(ref)
             try:
-                seconds = ray.get(ref)
+                origin = ray.get(ref)
             except Exception as error:
                 self._failed[stage.key] = _ray_failure(error)
             else:
                 self._refs[stage.key] = value
-                self._work.stage_done(stage, seconds)
+                self._work.stage_done(stage, origin)
         self._give_up_on_overdue()
-        if done:
-            self._submit()
+        return bool(done)
 
     def _give_up_on_overdue(self) -> None:
         """Kill what should have interrupted itself long ago."""
@@ -85,10 +97,10 @@ class RayStages:
                 del self._waiting[stage.key]
                 needs = [self._refs[need.key] for need in stage.needs]
                 gpus = self._num_gpus if stage.on_device else 0
-                value, seconds = compute_stage.options(num_returns=2, num_gpus=gpus).remote(
+                value, origin = compute_stage.options(num_returns=2, num_gpus=gpus).remote(
                     stage, self._threads, self._work.cache, self._work.deadline, *needs
                 )
-                self._running[seconds] = (stage, value, time.monotonic())
+                self._running[origin] = (stage, value, time.monotonic())
 
     def failed(self, stages: Sequence[Stage]) -> Failure | None:
         """Why these cannot be had, if so."""

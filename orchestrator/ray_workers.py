@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import time
 from collections import deque
@@ -23,7 +22,7 @@ from orchestrator.discovery import load_task
 from orchestrator.engine import Event, Failure, failure, pick_device, run_pack
 from orchestrator.measure import Usage, measure_step
 from orchestrator.stages import StageCache, compute
-from tasks.contract import Stage, StoreError, Trial
+from tasks.contract import Stage, Trial
 from tasks.memory import keep_freed_memory
 
 PATIENCE = 1.0  # seconds that a slot waits for a pack before it tells Tune that it lives
@@ -153,17 +152,14 @@ class Board:
 def compute_stage(
     stage: Stage, threads: int, cache: StageCache, deadline: float | None, *needs: Any
 ) -> tuple[Any, Any]:
-    """(value, seconds), the seconds None if the value was kept from before."""
-    kept = cache.load(stage)
-    if kept is not None:
-        return kept, None
+    """The stage's value, read or computed, and its ``Origin``."""
+    found = cache.load(stage)
+    if found is not None:
+        return found
     _settle(threads)
     began = time.perf_counter()
     value = compute(stage, needs, pick_device() if stage.on_device else "cpu", deadline)
-    seconds = time.perf_counter() - began
-    with contextlib.suppress(StoreError):  # the value is there, though it cannot be kept
-        cache.save(stage, value)
-    return value, seconds
+    return value, cache.save(stage, value, time.perf_counter() - began)
 
 
 @ray.remote(max_retries=0, max_calls=1)  # type: ignore[untyped-decorator]

@@ -1,15 +1,20 @@
 """Shared work, each distinct stage once: in process here, as Ray tasks in ``ray_engine``.
 
-A value can outlive its sweep in a folder or bucket, under its content id: safetensors or Arrow,
-never pickle, written beside and renamed, so that two processes may write one value at once.
+A value is kept under ``--out`` until its sweep is complete, or under ``--cache`` for later sweeps:
+safetensors or Arrow under its content id, never pickle, written beside and renamed, so that two
+processes may write one value at once.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +25,21 @@ from orchestrator.engine import Work
 from results.roots import open_root, redact
 from results.store import put
 from tasks.contract import Inputs, Stage, StoreError, Task, Trial, Value
+from tasks.interrupt import check_interrupt
+
+MAX_DISK_SHARE = 0.25  # of the free disk that one kept value may take
+
+Source = Literal["computed", "kept", "cache"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """Where a stage's value comes from."""
+
+    source: Source  # computed now, kept by an earlier run of the sweep, or read from ``--cache``
+    seconds: float | None = None  # of computing it now
+    is_kept: bool = False  # whether the next run can read it
+    not_kept: str = ""  # what kept it from that, if anything went wrong
 
 
 def compute(
@@ -36,14 +56,81 @@ def needed_stages(task: Task, trials: Sequence[Trial]) -> list[Stage]:
     return list({stage.key: stage for t in trials for stage in task.stages(t)}.values())
 
 
-class StageCache:
-    """Stage values kept for later sweeps, one file each under ``uri``; None keeps nothing."""
+class StageFolder:
+    """Stage values in a folder or bucket, one file each."""
 
-    def __init__(self, uri: str | None) -> None:
+    def __init__(self, uri: str, max_share: float = 1.0) -> None:
+        """``max_share`` of what is free on a disk is what one value may take."""
+        self.uri, self._max_share = uri, max_share
+
+    def load(self, stage: Stage) -> Value | None:
+        """The value; None if there is none, or none that can be read."""
+        filesystem, folder = open_root(self.uri)
+        for suffix, decode in ((".safetensors", _decode_arrays), (".arrow", _decode_table)):
+            try:
+                with filesystem.open_input_file(f"{folder}/{stage.key}{suffix}") as file:
+                    return decode(file.read_buffer())
+            except FileNotFoundError:
+                continue
+            except Exception:  # damaged: it is computed again and replaced, which costs only time
+                return None
+        return None
+
+    def save(self, stage: Stage, value: Value) -> bool:
+        """Write a value whole or not at all; False for one that is neither arrays nor a table.
+
+        Raises:
+            StoreError: if it cannot be written, or would fill the disk.
+        """
+        encoded = encode(value)
+        if encoded is None:
+            return False
+        suffix, blob = encoded
+        filesystem, folder = open_root(self.uri)
+        if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
+            self._make_room(folder, len(blob))
+        put(filesystem, f"{folder}/{stage.key}{suffix}", blob)
+        return True
+
+    def _make_room(self, folder: str, num_bytes: int) -> None:
+        """Make the folder, and see that the disk also has room for the sweep's results."""
+        try:
+            os.makedirs(folder, exist_ok=True)
+            free = shutil.disk_usage(folder).free
+        except OSError as error:
+            raise StoreError(f"cannot write to {folder}: {error.strerror or error}") from None
+        if num_bytes > self._max_share * free:
+            raise StoreError(
+                f"it has {num_bytes / 1e9:.3g} GB, and the disk of {folder} has only "
+                f"{free / 1e9:.3g} GB left"
+            )
+
+    def delete(self) -> None:
+        """Delete the folder. Whoever still wants a value computes it again."""
+        filesystem, folder = open_root(self.uri)
+        with contextlib.suppress(OSError):  # another run of this sweep writes or deletes as well
+            filesystem.delete_dir(folder)
+        if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
+            for parent in list(Path(folder).parents)[:2]:
+                with contextlib.suppress(OSError):  # other sweeps have values there
+                    parent.rmdir()
+
+
+class StageCache:
+    """Where stage values outlive the process that computed them.
+
+    ``uri`` is the folder of ``--cache``, for later sweeps; ``kept`` is the sweep's own, for its
+    next run, and is deleted when the sweep is complete. With ``uri``, nothing is written to
+    ``kept``.
+    """
+
+    def __init__(self, uri: str | None, kept: str | None = None) -> None:
         self.uri = uri
+        self._cache = None if uri is None else StageFolder(uri)
+        self._kept = None if kept is None else StageFolder(kept, MAX_DISK_SHARE)
 
     def prepare(self) -> None:
-        """Make the folder.
+        """Make the folder of ``--cache``.
 
         Raises:
             StoreError: if that cannot be.
@@ -58,34 +145,34 @@ class StageCache:
                 f"--cache {redact(self.uri)} cannot be a folder: {redact(str(error))}"
             ) from None
 
-    def load(self, stage: Stage) -> Value | None:
-        """The kept value; None if there is none, or none that can be read."""
-        if self.uri is None:
-            return None
-        filesystem, folder = open_root(self.uri)
-        for suffix, decode in ((".safetensors", _decode_arrays), (".arrow", _decode_table)):
-            try:
-                with filesystem.open_input_file(f"{folder}/{stage.key}{suffix}") as file:
-                    return decode(file.read_buffer())
-            except FileNotFoundError:
-                continue
-            except Exception:  # damaged: it is computed again and replaced, which costs only time
-                return None
+    def load(self, stage: Stage) -> tuple[Value, Origin] | None:
+        """The value and where it was; None if there is none, or none that can be read."""
+        found: tuple[tuple[Source, StageFolder | None], ...] = (
+            ("cache", self._cache),
+            ("kept", self._kept),
+        )
+        for source, folder in found:
+            value = None if folder is None else folder.load(stage)
+            if value is not None:
+                if source == "kept" and self._cache is not None:
+                    with contextlib.suppress(StoreError):
+                        self._cache.save(stage, value)
+                return value, Origin(source=source, is_kept=True)
         return None
 
-    def save(self, stage: Stage, value: Value) -> None:
-        """Keep a value whole or not at all; one that is neither arrays nor a table is not kept.
+    def save(self, stage: Stage, value: Value, seconds: float) -> Origin:
+        """Keep a value that took so many seconds to compute; the origin says if that failed."""
+        folder = self._cache or self._kept
+        try:
+            is_kept = folder is not None and folder.save(stage, value)
+        except StoreError as error:  # the value is there, though it cannot be kept
+            return Origin(source="computed", seconds=seconds, not_kept=str(error))
+        return Origin(source="computed", seconds=seconds, is_kept=is_kept)
 
-        Raises:
-            StoreError: if it cannot be written.
-        """
-        if self.uri is None:
-            return
-        encoded = encode(value)
-        if encoded is not None:
-            suffix, blob = encoded
-            filesystem, folder = open_root(self.uri)
-            put(filesystem, f"{folder}/{stage.key}{suffix}", blob)
+    def delete_kept(self) -> None:
+        """Delete the sweep's own values."""
+        if self._kept is not None:
+            self._kept.delete()
 
 
 def encode(value: Value) -> tuple[str, bytes] | None:
@@ -127,18 +214,22 @@ class LocalStages:
         self._values: dict[str, Value] = {}
 
     def get(self, stage: Stage) -> Value:
-        """The stage's value, computed at its first use."""
+        """The stage's value, computed at its first use.
+
+        Raises:
+            Interrupted: if the sweep is to stop; the values so far are kept.
+        """
         if stage.key not in self._values:
-            value = self._work.cache.load(stage)
-            if value is None:
+            check_interrupt()
+            found = self._work.cache.load(stage)
+            if found is None:
                 needs = [self.get(need) for need in stage.needs]
                 began = time.perf_counter()
                 value = compute(stage, needs, self._device, self._work.deadline)
-                self._work.stage_done(stage, time.perf_counter() - began)
-                with contextlib.suppress(StoreError):  # it is there, though it cannot be kept
-                    self._work.cache.save(stage, value)
+                origin = self._work.cache.save(stage, value, time.perf_counter() - began)
             else:
-                self._work.stage_done(stage, None)
+                value, origin = found
+            self._work.stage_done(stage, origin)
             self._values[stage.key] = value
         return self._values[stage.key]
 

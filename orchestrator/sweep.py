@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -27,9 +24,10 @@ from orchestrator.checks import (
     sample_search,
 )
 from orchestrator.claim_checks import check_claims
-from orchestrator.coordinator import Budget, Coordinator, full_packs, most_packs
+from orchestrator.coordinator import Coordinator, full_packs, most_packs
 from orchestrator.discovery import load_task
 from orchestrator.engine import Engine
+from orchestrator.halting import Budget, describe_halt, handle_ctrl_c
 from orchestrator.history import (
     PastConfiguration,
     PastTrial,
@@ -286,6 +284,14 @@ class _Run:
         if plan.space.search is not None:  # by sweep, so that it finds its interrupted trials
             folder += f"/{plan.task.name}/{plan.name}"
         self.checkpoints = Checkpoints(folder)
+        kept = f"{plan.request.out.rstrip('/')}/.stages/{plan.task.name}/{plan.name}"
+        self.cache = StageCache(plan.request.cache, kept)
+        self.coordinator: Coordinator | None = None
+        self.is_complete = False  # whether no trial is left to run
+
+    def num_running(self) -> int:
+        """Trials that a worker runs now."""
+        return self.coordinator.num_running() if self.coordinator else 0
 
     def reuse(self, trials: Sequence[Trial]) -> list[Trial]:
         """Take over what other sweeps hold; the trials that are still to run."""
@@ -310,13 +316,14 @@ class _Run:
             self.store.add_tables(copy_trials(self.request.out, self.plan.task.name, sweep, ids))
         return todo
 
-    def finished_before(self) -> frozenset[str]:
-        """Trials of this sweep that have a result, which a failed ``--rerun`` must not spoil."""
-        return frozenset(
-            trial_id
-            for trial_id, (sweep, row) in self.known.items()
-            if sweep == self.plan.name and row["status"] == "finished"
-        )
+    def results_before(self) -> dict[str, str]:
+        """The statuses of trials that have a result here, which a ``--rerun`` must not spoil."""
+        trials = open_history(self.request.out, self.plan.task.name, self.plan.name).trials
+        if not trials.num_rows:
+            return {}
+        ids, statuses = (trials[name].to_pylist() for name in ("trial_id", "status"))
+        pairs = zip(ids, statuses, strict=True)
+        return {trial_id: status for trial_id, status in pairs if status != "interrupted"}
 
     def known_elsewhere(self, trial: Trial) -> PastTrial | None:
         """A finished trial of another sweep, taken over from there."""
@@ -386,8 +393,9 @@ def run_sweep(plan: Plan) -> int:
     if plan.notice:
         Console().print(Text(plan.notice))
     run = _Run(plan)
-    StageCache(plan.request.cache).prepare()
+    run.cache.prepare()
     todo = run.reuse(plan.trials)
+    run.is_complete = not todo and plan.space.search is None
     began = time.monotonic()
     run.store.write_manifest(run.manifest(0.0))
     coordinator = None
@@ -402,28 +410,35 @@ def run_sweep(plan: Plan) -> int:
         run.store.write_manifest(run.manifest(seconds))
     elif not todo:
         Console().print("Every trial of this sweep is done already; --rerun runs them again.")
-    sweep = read_sweep(plan.request.out, plan.task.name, plan.name)
-    Console().print(render(sweep))
-    num_failed = run.num_invalid + (coordinator.tally.failed if coordinator else 0)
-    return _conclude(run, sweep.path, num_failed)
+    if run.is_complete:
+        run.cache.delete_kept()
+    return _conclude(run, coordinator, todo)
 
 
-def _conclude(run: _Run, path: str, failed_now: int) -> int:
-    console = Console(stderr=True)
-    if run.budget.interrupted:
-        console.print("Interrupted. The same command goes on from here.", highlight=False)
-        return 130
-    if run.budget.spent():
-        console.print("The budget is spent. The same command goes on from here.", highlight=False)
-    wanted = {trial.id for trial in run.plan.trials}
-    sweep = read_sweep(run.request.out, run.plan.task.name, run.plan.name)
+def _conclude(run: _Run, coordinator: Coordinator | None, todo: Sequence[Trial]) -> int:
+    plan, errors = run.plan, Console(stderr=True)
+    sweep = read_sweep(run.request.out, plan.task.name, plan.name)
+    rows = sweep.current_rows()
+    any_step = run.is_complete or any(row["num_steps"] for row in rows)
+    if any_step:
+        Console().print(render(sweep))
+    halted = run.budget.interrupted or run.budget.spent()
+    if halted and not run.is_complete:
+        num_kept = coordinator.num_kept if coordinator else 0
+        num_stages = len(distinct_stages(plan.task, todo))
+        line = describe_halt(run.budget.interrupted, any_step, num_kept, num_stages)
+        errors.print(line, highlight=False, soft_wrap=True)
+        if run.budget.interrupted:
+            return 130
+    wanted = {trial.id for trial in plan.trials}
     failed = [
         row
-        for row in sweep.current_rows()
+        for row in rows
         if row["status"] == "failed" and (not wanted or row["trial_id"] in wanted)
     ]
-    Console().print(Text(f"Results: {path}", style="dim"), soft_wrap=True)
-    _save_figures(sweep, console)
+    Console().print(Text(f"Results: {sweep.path}", style="dim"), soft_wrap=True)
+    _save_figures(sweep, errors)
+    failed_now = run.num_invalid + (coordinator.tally.failed if coordinator else 0)
     return 1 if failed or failed_now else 0
 
 
@@ -466,7 +481,7 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
         )
         if plan.trials and len(todo) < len(plan.trials):
             view.say(f"{len(plan.trials) - len(todo)} trials are done already and reused")
-        with view, _interruptible(run.budget, view):
+        with view, handle_ctrl_c(run.budget, run.num_running, view.say):
             view.phase(f"starting {plan.request.engine}")
             try:
                 searches = plan.space.search is not None
@@ -474,24 +489,25 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
                 engine.start(most_side_by_side, view.wait_for_nodes, run.budget)
                 _tell_blind(run, engine, view)
                 view.phase("waiting for the first shared stages")
-                coordinator = Coordinator(
+                run.coordinator = coordinator = Coordinator(
                     task=plan.task,
                     proposer=proposer,
                     store=run.store,
                     checkpoints=run.checkpoints,
-                    cache=StageCache(plan.request.cache),
+                    cache=run.cache,
                     num_slots=engine.num_slots,
                     slot_bytes=engine.slot_bytes,
                     view=view,
                     deadline=plan.request.deadline,
                     full_packs=None if searches else full_packs(plan.task, todo),
-                    finished_before=run.finished_before(),
+                    results_before=run.results_before(),
                     halt=run.budget,
                 )
                 with coordinator:
                     engine.run(coordinator)
             finally:
                 engine.close()
+    run.is_complete = coordinator.is_complete() and study.is_over()
     run.budget.trials_spent = isinstance(proposer, Capped) and proposer.cut()
     _export_journal(run, study)
     os.unlink(log.name)
@@ -509,6 +525,7 @@ def _tell_blind(run: _Run, engine: Engine, view: SweepView) -> None:
             "but checkpoints stay on each, and a lost machine's trials start again. An --out that "
             "all see, such as s3://BUCKET/PATH, keeps them."
         )
+        run.cache = StageCache(run.request.cache)  # a value could be kept where nobody deletes it
 
 
 def _make_engine(request: Request) -> Engine:
@@ -536,23 +553,3 @@ def _export_journal(run: _Run, proposer: Proposer) -> None:
     path = os.path.join(run.store.path, "optuna-journal.log")
     direction = run.plan.task.metric.direction
     export_journal(proposer.study.get_trials(deepcopy=False), direction, path, run.plan.name)
-
-
-@contextmanager
-def _interruptible(budget: Budget, view: SweepView) -> Iterator[None]:
-    """First Ctrl-C: stop asking and keep checkpoints. Second: stop at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def handle(signum: int, frame: object) -> None:
-        if budget.interrupted:
-            raise KeyboardInterrupt
-        budget.interrupted = True
-        view.say("Stopping: running trials keep their last checkpoint; Ctrl-C again to stop now.")
-
-    before: Callable[..., Any] | int | None = signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -53,6 +53,10 @@ class GroupCommit(Generic[Ended]):
     def _is_full(self) -> bool:
         return len(self._waiting) >= MOST_WAITING
 
+    def is_open(self) -> bool:
+        """Whether results can still be put: no group met an error."""
+        return self._error is None
+
     def check(self) -> None:
         """Raise the error that a group met."""
         if self._error is not None:

@@ -246,6 +246,8 @@ def known_trials(root: str, task: str) -> dict[str, tuple[str, dict[str, Any]]]:
     for _, name in find_sweeps(root, task):
         # Not by its manifest: where that is damaged, running the sweep again mends it.
         for row in Sweep(filesystem, f"{base}/{task}/{name}", {}).rows():
+            if row["status"] == "interrupted":
+                continue  # it is still to run
             held = known.get(row["trial_id"])
             if held is None or (held[1]["status"] != "finished" and row["status"] == "finished"):
                 known[row["trial_id"]] = (name, row)

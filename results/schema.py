@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-VERSION = 1
+VERSION = 2  # since 2 a trial can be interrupted, and a stage has a source
 VERSION_KEY = b"orchestrator.schema"
 TABLES = (
     "steps",
@@ -16,7 +16,8 @@ TABLES = (
     "trials",
 )  # of trials, in the order they are written: a trial counts last
 
-STATUSES = ("finished", "stopped", "failed")  # of a trial, the better first
+#: Of a trial, the better first. One that is interrupted has no result yet: it is still to run.
+STATUSES = ("finished", "stopped", "failed", "interrupted")
 _NEEDED = {  # what every part of a table has, without nulls
     "trials": ("trial_id", "seed", "status"),
     "steps": ("trial_id", "seed", "at"),
@@ -30,7 +31,7 @@ FIXED: Mapping[str, Mapping[str, pa.DataType]] = {
     "trials": {
         "trial_id": pa.string(),
         "seed": pa.int64(),
-        "status": pa.string(),  # finished, stopped (early) or failed
+        "status": pa.string(),  # finished, stopped (early), failed or interrupted
         "reason": pa.string(),  # of a failure, or why further seeds did not run; one line
         "log": pa.string(),  # of a failure, the last lines of its traceback
         "reused_from": pa.string(),  # the sweep it was computed in, if another
@@ -55,7 +56,8 @@ FIXED: Mapping[str, Mapping[str, pa.DataType]] = {
         "run": pa.timestamp("us", tz="UTC"),  # when the run began that used it
         "key": pa.string(),
         "label": pa.string(),
-        "seconds": pa.float64(),  # of computing it; null if it was read from the cache
+        "seconds": pa.float64(),  # of computing it; null if it was read from the disk
+        "source": pa.string(),  # computed, kept (by an earlier run) or cache; null before schema 2
         "uses": pa.int64(),  # trials of the run that read it
     },
 }

@@ -230,7 +230,7 @@ def concat(tables: Iterable[pa.Table]) -> pa.Table:
 def union(table: str, parts: Sequence[pa.Table]) -> pa.Table:
     """Each trial once, from one part alone, though an old part and its compaction stand together.
 
-    A trial's row: finished before stopped before failed, then the later part's. Its steps and
+    A trial's row: in the order of ``STATUSES``, then the later part's. Its steps and
     samples: all rows of the last part that has any, equal ones too.
     """
     parts = [part for part in parts if part.num_rows]

@@ -230,7 +230,7 @@ def _row(
     ids = [str(each["trial_id"]) for each in done.values()]
     row = SummaryRow(params=params, metrics={}, num_seeds=len(done), trial_ids=ids)
     row.status = _status(found, len(done), len(manifest["seeds"]))
-    shown = done or {s: r for s, r in found.items() if r["status"] == "stopped"}
+    shown = done or {s: r for s, r in found.items() if r["status"] in ("stopped", "interrupted")}
     for column in manifest["columns"]:
         if column["key"].startswith("metric."):
             prefix = "best." if column["pick"] == "best" else "metric."
@@ -255,7 +255,10 @@ def _status(found: Mapping[int, Mapping[str, Any]], num_done: int, num_seeds: in
     if failed:
         return f"failed: {failed[0]['reason']}"
     if stopped:
-        return f"stopped early after {stopped[0]['num_steps']} steps"
+        return f"pruned@{stopped[0]['num_steps']}"
+    interrupted = [r for r in found.values() if r["status"] == "interrupted" and r["num_steps"]]
+    if interrupted:
+        return f"interrupted@{interrupted[0]['num_steps']}"
     if num_done == 0:
         return "not run yet"
     return "" if num_done >= num_seeds else f"{num_done} of {num_seeds} seeds"

@@ -138,9 +138,8 @@ def _failures(failed: list[dict[str, Any]]) -> Table:
 
 def shared_work(sweep: Sweep) -> str:
     """One line on what trials shared over all runs of a sweep, and what that saved."""
-    stages = sweep.stages.to_pylist()
-    uses = sum(stage["uses"] for stage in stages)
-    if not uses:
+    stages = [stage for stage in sweep.stages.to_pylist() if _is_there(stage)]
+    if not stages:
         return ""
     took: dict[str, float] = {}  # what a stage took when it was last computed here
     for stage in stages:
@@ -148,13 +147,25 @@ def shared_work(sweep: Sweep) -> str:
             took[stage["key"]] = stage["seconds"]
     computed = [stage["seconds"] for stage in stages if stage["seconds"] is not None]
     saved = sum(took.get(stage["key"], 0.0) * stage["uses"] for stage in stages) - sum(computed)
-    kept = len(stages) - len(computed)
-    from_cache = f", {kept} read from the cache" if kept else ""
-    return (
-        f"Shared work: {len(computed)} {'stage' if len(computed) == 1 else 'stages'} computed in "
-        f"{_duration(sum(computed))}{from_cache}, used {'once' if uses == 1 else f'{uses} times'}; "
-        f"{_duration(max(saved, 0.0))} not spent again."
-    )
+    kept = sum(stage.get("source") == "kept" for stage in stages)
+    cached = len(stages) - len(computed) - kept
+    uses = sum(stage["uses"] for stage in stages)
+    times = "not used yet" if not uses else "used once" if uses == 1 else f"used {uses} times"
+    parts = [
+        f"{len(computed)} {'stage' if len(computed) == 1 else 'stages'} computed in "
+        f"{_duration(sum(computed))}",
+        *([f"{kept} kept from an earlier run"] if kept else []),
+        *([f"{cached} read from the cache"] if cached else []),
+        times,
+    ]
+    line = f"Shared work: {', '.join(parts)}"
+    return f"{line}; {_duration(max(saved, 0.0))} not spent again." if uses else f"{line}."
+
+
+def _is_there(stage: Mapping[str, Any]) -> bool:
+    """Whether a stage was computed or read; runs before schema 2 list what they only planned."""
+    is_known = stage.get("source") is not None or stage["seconds"] is not None
+    return bool(is_known or stage["uses"])
 
 
 def _duration(seconds: float) -> str:

@@ -188,7 +188,7 @@ def test_a_budget_in_trials_is_kept_to_the_trial(tmp_path: Path, cluster: str, e
         told, wrong = one.process.communicate(timeout=120)
         assert one.process.returncode == 0, wrong
         assert len(one.totals()) == ended
-        assert ("The budget is spent" in wrong) == (ended == 4)
+        assert ("Budget reached. Run the same command to resume." in wrong) == (ended == 4)
         assert "total" in told
 
 
@@ -197,7 +197,7 @@ def test_a_budget_in_time_ends_with_what_there_is(tmp_path: Path) -> None:
     one = Run(tmp_path, *args, "--budget=5s", space=SIX)
     _, wrong = one.process.communicate(timeout=120)
     assert one.process.returncode == 0
-    assert "The budget is spent. The same command goes on from here." in wrong
+    assert "Budget reached. Run the same command to resume." in wrong
     begun = len(one.find("begin"))
     assert 0 < begun < 54
     again = Run(tmp_path, *args, space=SIX)
@@ -217,8 +217,8 @@ def test_ctrl_c_lets_long_steps_come_to_their_checkpoint(tmp_path: Path, cluster
     one.process.send_signal(signal.SIGINT)
     told, wrong = one.process.communicate(timeout=60)
     assert one.process.returncode == 130, wrong
-    assert "Stopping: running trials keep their last checkpoint" in told
-    assert "goes on from here" in wrong
+    assert "press Ctrl-C again to stop now." in told
+    assert "Interrupted. Run the same command to resume." in wrong
     assert len(list((Path(one.out) / ".checkpoints").glob("*.safetensors"))) == 6
     again = Run(tmp_path, *args, space=SIX)
     again.end()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.numpy
 from harness import PLUGIN, ROOT
 
 from orchestrator.checkpoints import decode
@@ -29,6 +30,8 @@ TRIALS, STEPS = 10, 4
 #: phase -> (audit event, what it is about, its last moment, seconds until the kill after it)
 PHASES: dict[str, tuple[str, str, int, float]] = {
     "before the first row": ("open", r"/notes/(begin|start|stage)", 8, 0),
+    "while a stage value is written": ("open", r"/\.stages/.*\.tmp", 1, 0),
+    "before a stage value has its name": ("os.rename", r"/\.stages/", 1, 0),
     "while a row's steps are written": ("open", r"/(steps|samples)/.*\.tmp", 4, 0),
     "while a row is written": ("open", r"/trials/.*\.tmp", 4, 0),
     "before a row has its name": ("os.rename", r"/(steps|trials)/.*-trials-.*\.tmp", 8, 0),
@@ -108,6 +111,19 @@ def saved_steps(folder: Path) -> dict[str, int]:
     return {file.stem: decode(file.read_bytes(), "cpu")[1][-1].step.at for file in files}
 
 
+def kept_stages(folder: Path) -> list[str]:
+    """The stage values that are kept; every one of them is whole."""
+    files = sorted((folder / "out" / ".stages").glob("**/*.safetensors"))
+    for file in files:
+        assert safetensors.numpy.load(file.read_bytes())["numbers"].shape == (50_000,)
+    return [file.stem for file in files]
+
+
+def num_stages_computed(folder: Path) -> int:
+    """How often the stage was computed so far."""
+    return len(list((folder / "notes").glob("stage.*")))
+
+
 def computed(folder: Path) -> Counter[tuple[str, int]]:
     """How often each (trial, step) was computed so far."""
     names = [path.name.split(".")[1] for path in (folder / "notes").glob("step.*")]
@@ -139,7 +155,8 @@ def test_nothing_is_lost_and_nothing_computed_twice(
         killed, here = True, 0
         while killed:  # the same command again and again, until it comes to its end
             saved = saved_steps(folder)
-            before = computed(folder)
+            before, num_before = computed(folder), num_stages_computed(folder)
+            kept = kept_stages(folder)
             count = draw.randint(1, last)
             kill = {"event": event, "match": match, "count": count, "then": then * draw.random()}
             killed = zygote.run(folder, kill if here < 8 else None)
@@ -147,10 +164,12 @@ def test_nothing_is_lost_and_nothing_computed_twice(
             rows = rows_of(folder)
             assert finished.items() <= rows.items()  # what was finished is so still
             finished = rows
+            assert not kept or num_stages_computed(folder) == num_before
             again = computed(folder) - before
             assert not [key for key in again if key[1] <= saved.get(key[0], 0)]
         assert finished == undisturbed
         assert not saved_steps(folder)
+        assert not (folder / "out" / ".stages").exists()
         for table in ("trials", "steps"):
             assert len(list((folder / "out/fragile/s" / table).glob("*.parquet"))) == 1
     assert kills >= KILLS

@@ -129,7 +129,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
     assert process.returncode == 130
     assert "Traceback" not in out + err
     assert "best first" in out
-    assert "goes on from here" in err
+    assert "Interrupted. Run the same command to resume." in err
     assert run(*command[3:]).returncode == 0
     for trial_id, expected in metrics(local).items():
         assert metrics(tmp_path)[trial_id] == pytest.approx(expected, rel=1e-4)
@@ -241,7 +241,7 @@ def test_a_race_stops_what_is_behind_and_the_table_says_so(tmp_path: Path) -> No
         if row["status"] == "stopped":  # it was behind another at its last step
             last = max(curve)
             assert curve[last] < max(other[last] for other in curves if last in other)
-    assert "stopped early after" in done.stdout
+    assert "pruned@" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,49 @@ def test_shared_work_adds_up_over_the_runs_of_a_sweep(tmp_path: Path) -> None:
     )
 
 
+def test_shared_work_says_where_stages_come_from(tmp_path: Path) -> None:
+    """Computed, kept by an earlier run, and read from the cache are three things."""
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    store.write_manifest(manifest())
+    run = {"run": datetime.now(UTC), "key": "k", "label": "encode(split=val)"}
+    store.add_stages([run | {"seconds": 30.0, "uses": 0, "source": "computed"}])
+    first = shared_work(read_sweep(str(tmp_path), "toy", "s"))
+    assert first == "Shared work: 1 stage computed in 30.0 s, not used yet."
+    other = run | {"key": "other", "seconds": None, "uses": 2, "source": "cache"}
+    store.add_stages([run | {"seconds": None, "uses": 4, "source": "kept"}, other])
+    assert shared_work(read_sweep(str(tmp_path), "toy", "s")) == (
+        "Shared work: 1 stage computed in 30.0 s, 1 kept from an earlier run, "
+        "1 read from the cache, used 6 times; 90.0 s not spent again."  # 4 x 30 s, less 30 s
+    )
+
+
+def test_an_interrupted_trial_is_shown_and_counts_last(tmp_path: Path) -> None:
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    store.write_manifest(manifest())
+    whole = result(1, hits=7)
+    cut = TrialResult(
+        trial={**result(1).trial, "status": "interrupted", "num_steps": 2},
+        steps=[{**result(1).steps[0], "at": at} for at in (1, 2)],
+        samples=None,
+    )
+    unstarted = {**result(2, lr=0.2).trial, "status": "interrupted", "num_steps": 0}
+    unstarted["metric.r1"] = None
+    store.add([cut, TrialResult(trial=unstarted, steps=[], samples=None)])
+    sweep = read_sweep(str(tmp_path), "toy", "s")
+    assert [step["at"] for step in sweep.steps_of("t1")] == [1, 2]
+    assert known_trials(str(tmp_path), "toy") == {}  # both are still to run
+    (table,) = summarise(sweep)
+    statuses = {row.params["lr"]: row.status for row in table.rows}
+    assert statuses == {0.1: "interrupted@2", 0.2: "not run yet"}
+    assert table.rows[0].metrics["metric.r1"] == 0.5
+    assert not any(row.mark for row in table.rows)
+    store.add([whole])
+    store.add([cut])  # by another driver, too late
+    store.compact()
+    (row,) = (r for r in read_sweep(str(tmp_path), "toy", "s").rows() if r["trial_id"] == "t1")
+    assert (row["status"], row["metric.r1"]) == ("finished", 0.7)
+
+
 def test_a_damaged_part_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
     store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
     store.add([result(1)])

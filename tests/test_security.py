@@ -123,9 +123,10 @@ def draw() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".arrow"])
-def test_a_pickle_in_the_cache_is_not_run(tmp_path: Path, suffix: str) -> None:
-    stage, cache = Stage(function=draw), StageCache(str(tmp_path))
-    cache.save(stage, draw())
+@pytest.mark.parametrize("place", ["uri", "kept"])
+def test_a_pickle_among_kept_stages_is_not_run(tmp_path: Path, suffix: str, place: str) -> None:
+    stage, cache = Stage(function=draw), StageCache(**{"uri": None, place: str(tmp_path)})
+    cache.save(stage, draw(), 1.0)
     assert cache.load(stage) is not None
     for file in tmp_path.iterdir():
         file.unlink()

@@ -13,8 +13,8 @@ import pytest
 from optuna.trial import TrialState
 
 from orchestrator import sweep as sweep_module
-from orchestrator.coordinator import Budget
 from orchestrator.discovery import load_task
+from orchestrator.halting import Budget
 from orchestrator.history import PastConfiguration, PastTrial
 from orchestrator.plan import TrialFactory
 from orchestrator.pruners import HalvingPruner, bracket_sizes
@@ -371,10 +371,14 @@ def test_a_search_that_is_cut_off_goes_on_with_the_trial_in_flight(
 
     with monkeypatch.context() as patch:
         patch.setattr(sweep_module, "Budget", Interrupting)
-        assert len(run(trials=4).rows()) == 2
+        cut = run(trials=4)
+    assert len(cut.rows()) == 3
+    (interrupted,) = (row for row in cut.rows() if row["status"] == "interrupted")
     (left,) = (path.stem for path in folder.glob("*.safetensors"))
+    assert interrupted["trial_id"] == left
     resumed = run(trials=4)
     assert len(resumed.rows()) == 4
+    assert "interrupted" not in states(resumed)
     assert left in {row["trial_id"] for row in resumed.rows()}
     assert not list(folder.glob("*.safetensors"))
     before = resumed.trials.sort_by("trial_id").to_pydict()

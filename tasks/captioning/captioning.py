@@ -18,6 +18,7 @@ from tasks.captioning.decoding import LAB_BATCH, Setting, Vocabulary, decode
 from tasks.captioning.params import Params
 from tasks.contract import Advanced, Inputs, Member, State, Step, Trial, TrialError
 from tasks.datasets.registry import load_split
+from tasks.interrupt import check_interrupt
 from tasks.models.captioner import Captioner, load_captioner
 
 Array = np.ndarray[Any, Any]
@@ -130,6 +131,7 @@ def _beam_search(
     num_beams, min_length, max_length, penalty = setting
     rows = []
     for begin in range(0, len(states), LAB_BATCH):
+        check_interrupt()
         part = states[begin : begin + LAB_BATCH]
         ids = captioner.model.text_decoder.generate(
             input_ids=torch.tensor(prompt, device=states.device).expand(len(part), -1),

@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tasks.captioning.decoder import ImageMemory, Sentences
+from tasks.interrupt import check_interrupt
 
 LAB_BATCH = 16  # the lab's batch: with the junk, rows go on until all of it has ended
 COMPACT = 8  # rows leave when an eighth of them has ended; each leave copies the cache
@@ -79,6 +80,7 @@ def decode(
     rows = torch.arange(len(told), device=device)  # those still in the batch, by their first place
     alive = torch.ones(len(rows), dtype=torch.bool, device=device)
     while True:
+        check_interrupt()
         chosen = chooser.choose(logits, rows, sentences.length)
         chosen = torch.where(alive, chosen, vocabulary.pad)
         told[rows, sentences.length - len(prompt)] = chosen

@@ -12,6 +12,7 @@ import numpy as np
 
 from tasks.contract import Source, Stage, Trial
 from tasks.datasets.registry import load_split
+from tasks.interrupt import check_interrupt
 
 Array = np.ndarray[Any, Any]
 BATCH = 64
@@ -33,10 +34,11 @@ def encode_images(
 
     captioner = load_captioner(model.name, model.fingerprint, device, precision)
     images = load_split(data.name, split)
-    rows = [
-        captioner.encode([images.load(i) for i in range(start, min(start + BATCH, last))])
-        for start in range(first, last, BATCH)
-    ]
+    rows = []
+    for start in range(first, last, BATCH):
+        check_interrupt()
+        batch = [images.load(i) for i in range(start, min(start + BATCH, last))]
+        rows.append(captioner.encode(batch))
     return {"states": np.concatenate(rows)}
 
 

@@ -20,6 +20,7 @@ from torch import nn
 
 from tasks.datasets import concepts
 from tasks.diffusion.probe import to_pixels
+from tasks.interrupt import check_interrupt
 
 Array = np.ndarray[Any, Any]
 NUM_FEATURES, EPOCHS, BATCH, LR = 64, 6, 128, 1e-3
@@ -51,6 +52,7 @@ def fit(train: concepts.Concepts, real: concepts.Concepts) -> Mapping[str, Array
     optimizer = torch.optim.Adam([*network.parameters(), *heads.parameters()], lr=LR)
     for _ in range(EPOCHS):
         for rows in torch.randperm(len(pixels), generator=generator).split(BATCH):  # type: ignore[no-untyped-call]
+            check_interrupt()
             logits = heads(F.relu(network(pixels[rows]))).reshape(-1, 2)
             loss = F.cross_entropy(logits, digits[rows].flatten())
             optimizer.zero_grad()

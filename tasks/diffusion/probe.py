@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.datasets import concepts
+from tasks.interrupt import check_interrupt
 
 Array = np.ndarray[Any, Any]
 EPOCHS, BATCH, LR = 10, 128, 1e-3
@@ -36,6 +37,7 @@ def train_probe(train: concepts.Concepts, test: concepts.Concepts) -> Mapping[st
     optimiser = torch.optim.Adam(heads.parameters(), lr=LR)
     for _ in range(EPOCHS):
         for rows in torch.randperm(len(pixels), generator=generator).split(BATCH):  # type: ignore[no-untyped-call]
+            check_interrupt()
             logits = heads(pixels[rows]).reshape(-1, 3, 2)
             loss = F.cross_entropy(logits.flatten(0, 1), digits[rows].flatten())
             optimiser.zero_grad()

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tasks.datasets import concepts
+from tasks.interrupt import check_interrupt
 
 Array = np.ndarray[Any, Any]
 QUANTILE = 0.99  # of the distances of held-out real pictures
@@ -32,10 +33,11 @@ def fit(references: concepts.Concepts, held_out: concepts.Concepts) -> Mapping[s
     are the largest distances that count as near, in the order of the conditions.
     """
     found = {"references": references.images, "reference_digits": references.digits}
-    limits = [
-        np.quantile(nearest(found, condition, held_out.of(condition)), QUANTILE)
-        for condition in concepts.CONDITIONS
-    ]
+    limits = []
+    for condition in concepts.CONDITIONS:
+        check_interrupt()
+        distances = nearest(found, condition, held_out.of(condition))
+        limits.append(np.quantile(distances, QUANTILE))
     return {**found, "limits": np.array(limits)}
 
 

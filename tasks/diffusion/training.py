@@ -20,6 +20,7 @@ from tasks.diffusion import samplers, schedule
 from tasks.diffusion.params import Params
 from tasks.diffusion.probe import to_images, to_pixels
 from tasks.diffusion.unet import UNet
+from tasks.interrupt import check_interrupt
 
 Array = np.ndarray[Any, Any]
 MIN_SNR_GAMMA = 5.0
@@ -97,6 +98,7 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
     }
     total, step = torch.zeros((), device=device), state.values["steps"]
     for chosen in rows.split(params.batch_size):  # type: ignore[no-untyped-call]
+        check_interrupt()
         index = torch.randint(levels.num_steps, (len(chosen),), generator=generator)
         noise = torch.randn((len(chosen), *pixels.shape[1:]), generator=generator)
         kept = torch.rand(len(chosen), generator=generator) >= params.drop_condition
@@ -178,6 +180,7 @@ def sample(trial: Trial, state: State, device: str) -> Array:
         ).to(device)
 
         def denoise(x: Tensor, index: Tensor, told: Tensor = told) -> tuple[Tensor, Tensor]:
+            check_interrupt()
             time, asked = (index + 1) / levels.num_steps, told.expand(len(x), -1)
             with _autocast(params, device):
                 out = network(x, time, asked).float()

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tasks.contract import ModelError
+from tasks.interrupt import check_interrupt
 from tasks.models.families import FAMILIES, Family, Features, find_family, is_pair
 from tasks.models.folders import find_folder
 
@@ -220,5 +221,8 @@ def in_batches(
     encode: Callable[[Sequence[Any]], Array], items: Sequence[Any] | Any, size: int
 ) -> Array:
     """``encode`` over batches of ``size`` items; rows in order."""
-    rows = [encode(items[first : first + size]) for first in range(0, len(items), size)]
+    rows = []
+    for first in range(0, len(items), size):
+        check_interrupt()
+        rows.append(encode(items[first : first + size]))
     return np.concatenate(rows)

@@ -13,6 +13,7 @@ import numpy as np
 from tasks.contract import Source, Stage, Trial
 from tasks.datasets.base import Split
 from tasks.datasets.registry import load_split
+from tasks.interrupt import check_interrupt
 
 Array = np.ndarray[Any, Any]
 Arrays = Mapping[str, Array]
@@ -23,6 +24,7 @@ def load_images(images: Split, rows: Sequence[int], draw: tuple[int, int] | None
     """RGB images of a split; ``draw`` = (seed, epoch) augments them."""
     from tasks.retrieval.augment import augment
 
+    check_interrupt()
     loaded = [images.load(row) for row in rows]
     if draw is None:
         return loaded

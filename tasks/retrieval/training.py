@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tasks.contract import Advanced, Inputs, Member, State, Step, Trial, TrialError
+from tasks.interrupt import check_interrupt
 from tasks.models import heads
 from tasks.models.heads import CONSTANTS, can_stack, project
 from tasks.retrieval import stages
@@ -167,6 +168,7 @@ def train_epoch(
     fixed = torch.tensor([m.trial.params.temperature for m in stack], device=device)
     losses = []
     for number, batch in enumerate(pairs):
+        check_interrupt()
         temperature = _temperature(weights, fixed)
         images, texts = embed({**weights, **constants}, batch[:, 0], batch[:, 1])
         loss = contrastive_loss(images, texts, temperature)
@@ -281,5 +283,9 @@ def _evaluate(
 def _embed_all(
     embed: Callable[[dict[str, Tensor], Tensor], Tensor], weights: dict[str, Tensor], number: int
 ) -> np.ndarray[Any, Any]:
-    chunks = (torch.arange(i, min(i + CHUNK, number)) for i in range(0, number, CHUNK))
-    return np.concatenate([embed(weights, rows).cpu().numpy() for rows in chunks])
+    chunks = []
+    for first in range(0, number, CHUNK):
+        check_interrupt()
+        rows = torch.arange(first, min(first + CHUNK, number))
+        chunks.append(embed(weights, rows).cpu().numpy())
+    return np.concatenate(chunks)

@@ -33,6 +33,7 @@ from tasks.contract import (
     Trial,
     advance_each,
 )
+from tasks.interrupt import check_interrupt
 
 _number = itertools.count()
 
@@ -58,8 +59,12 @@ class Params:
     """Sleep a step. >= 0."""
     stage: int = 0
     """Which shared stage it reads."""
+    stages: int = 1
+    """How many stages it reads, from that one on. >= 1."""
     stage_seconds: float = 0.0
-    """Sleep of that stage. >= 0."""
+    """Sleep of a stage. >= 0."""
+    checks: bool = True
+    """Whether a stage and a step look for an interrupt while they sleep."""
     on_device: bool = False
     """Whether the stage asks for the device."""
     fail: Literal[
@@ -77,10 +82,21 @@ class Params:
     """The folder of notes; none for an empty name."""
 
 
-def prepare(*, broken: bool, stage: int, seconds: float, notes: str) -> Mapping[str, Any]:
+def sleep(seconds: float, checks: bool) -> None:
+    """Sleep, like a long loop of batches where it ``checks``."""
+    until = time.monotonic() + seconds
+    while checks and (left := until - time.monotonic()) > 0:
+        check_interrupt()
+        time.sleep(min(left, 0.02))
+    time.sleep(max(0.0, until - time.monotonic()))
+
+
+def prepare(
+    *, broken: bool, stage: int, seconds: float, checks: bool, notes: str
+) -> Mapping[str, Any]:
     """A shared stage: a few numbers, after a while."""
     note(notes, "stage", stage)
-    time.sleep(seconds)
+    sleep(seconds, checks)
     if broken:
         raise ValueError("this stage was told to break")
     note(notes, "stage-done", stage)
@@ -88,10 +104,10 @@ def prepare(*, broken: bool, stage: int, seconds: float, notes: str) -> Mapping[
 
 
 def prepare_on_device(
-    *, broken: bool, stage: int, seconds: float, notes: str, device: str
+    *, broken: bool, stage: int, seconds: float, checks: bool, notes: str, device: str
 ) -> Mapping[str, Any]:
     """The same, on a device."""
-    return prepare(broken=broken, stage=stage, seconds=seconds, notes=notes)
+    return prepare(broken=broken, stage=stage, seconds=seconds, checks=checks, notes=notes)
 
 
 class FragileTask:
@@ -119,23 +135,24 @@ class FragileTask:
         """Anything goes."""
         return trial
 
-    def stage(self, trial: Trial) -> Stage:
-        """The one stage that the trial reads."""
+    def stage(self, trial: Trial, number: int = 0) -> Stage:
+        """A stage that the trial reads; its numbers are those of the first."""
         params: Params = trial.params
         return Stage(
             function=prepare_on_device if params.on_device else prepare,
             args={
                 "broken": params.fail == "stage" and params.stage == 1,
-                "stage": params.stage,
+                "stage": params.stage + number,
                 "seconds": params.stage_seconds,
+                "checks": params.checks,
                 "notes": params.notes,
             },
             on_device=params.on_device,
         )
 
     def stages(self, trial: Trial) -> Sequence[Stage]:
-        """One."""
-        return [self.stage(trial)]
+        """One, or as many as it is told to."""
+        return [self.stage(trial, number) for number in range(trial.params.stages)]
 
     def pack_key(self, trial: Trial) -> Hashable:
         """Trials of one stage; all together where a stage breaks."""
@@ -157,7 +174,8 @@ class FragileTask:
         for member in pack:
             note(member.trial.params.notes, "begin", member.trial.id)
         held = [np.ones(member.trial.params.used, np.uint8) for member in pack]
-        time.sleep(max(member.trial.params.seconds for member in pack))
+        seconds = max(member.trial.params.seconds for member in pack)
+        sleep(seconds, pack[0].trial.params.checks)
         advanced = advance_each(pack, lambda trial, state: self.add(trial, state, inputs))
         del held
         for member in pack:
