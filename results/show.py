@@ -18,6 +18,7 @@ from results.charts import Chart, trial_charts
 from results.figures import terminal_chart
 from results.pictures import half_blocks
 from results.reading import Sweep, check_keys
+from results.schema import SWEEP_COLUMNS
 from results.summary import format_plain, format_value
 from tasks.contract import RequestError
 
@@ -214,7 +215,7 @@ def _samples(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType | None:
     if groups:
         return _Pictures(groups)
     names = sweep.manifest.get("shown_samples") or found.column_names
-    names = [n for n in names if n not in ("trial_id", "seed")]
+    names = [n for n in names if n not in (*SWEEP_COLUMNS, "trial_id", "seed")]
     names = [n for n in names if found[n].null_count < found.num_rows]
     ranked = pa.types.is_floating(found[names[0]].type) and found.num_rows > MAX_SAMPLES
     view = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
