@@ -6,7 +6,7 @@ import dataclasses
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -404,29 +404,9 @@ def show(
     ] = None,
 ) -> int:
     """One sweep's origin and trials, or one trial's parameters, curve and samples."""
-    from results.charts import sweep_charts, trial_charts
-    from results.figures import figure_of
-    from results.pictures import contact_sheet
-    from results.show import find_trial, pictures_of, render_sweep, render_trial
+    from orchestrator.show import show as show_sweep
 
-    found = _find_sweep(name, task, out)
-    if save and not save.endswith((".png", ".svg")):
-        raise RequestError(f"--save takes FILE.png or FILE.svg, but got {save!r}")
-    row = None if trial is None else find_trial(found, trial)
-    if pictures:
-        if row is None or not pictures.endswith(".png"):
-            raise RequestError("--pictures takes FILE.png, and one trial: show NAME TRIAL")
-        groups = pictures_of(found, row)
-        if not groups:
-            raise RequestError(f"trial {row['trial_id']} has no pictures")
-        _write(pictures, contact_sheet(groups).save)
-    if save:
-        charts = trial_charts(found, row) if row else sweep_charts(found, found.rows())
-        if not charts:
-            raise RequestError(f"trial {trial} has no two steps to draw a curve of")
-        x_label = found.manifest.get("step_unit", "step")
-        _write(save, figure_of(charts, x_label).savefig)
-    Console().print(render_trial(found, row) if row else render_sweep(found))
+    show_sweep(_find_sweep(name, task, out), trial, save=save, pictures=pictures)
     return 0
 
 
@@ -463,10 +443,3 @@ def doctor(
     findings = examine(task, request)
     Console().print(render_findings(findings))
     return int(any(finding.verdict == "wrong" for finding in findings))
-
-
-def _write(path: str, save: Callable[[str], object]) -> None:
-    try:
-        save(path)
-    except OSError as error:
-        raise RequestError(f"{path} cannot be written: {error.strerror}") from error

@@ -15,11 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from results.charts import Chart, trial_charts
-from results.figures import terminal_chart
 from results.pictures import half_blocks
 from results.reading import Sweep, check_keys
 from results.schema import SWEEP_COLUMNS
 from results.summary import format_plain, format_value
+from results.terminal_chart import terminal_chart
 from tasks.contract import RequestError
 
 ORIGIN: dict[str, Any] = {  # what ``sweep.json`` says of where a sweep comes from
@@ -136,7 +136,7 @@ def render_trial(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType:
     if steps:
         parts += [Text(), _Steps(steps, sweep.manifest)]
     for chart in trial_charts(sweep, trial):
-        parts += [Text(), _Chart(chart)]
+        parts += [Text(), _Chart(chart, sweep.manifest.get("step_unit", "step"))]
     samples = _samples(sweep, trial)
     if samples is not None:
         parts += [Text(), samples]
@@ -146,11 +146,11 @@ def render_trial(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType:
 class _Chart:
     """A chart as wide as its console, up to 100 columns."""
 
-    def __init__(self, chart: Chart) -> None:
-        self._chart = chart
+    def __init__(self, chart: Chart, x_label: str) -> None:
+        self._chart, self._x_label = chart, x_label
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield terminal_chart(self._chart, min(options.max_width, 100))
+        yield terminal_chart(self._chart, min(options.max_width, 100), x_label=self._x_label)
 
 
 class _Steps:
