@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +11,8 @@ from rich.text import Text
 from orchestrator.files import check_target, save_file
 from results.charts import sweep_charts, trial_charts
 from results.reading import Sweep
-from results.show import find_trial, pictures_of, render_sweep, render_trial
+from results.show import find_trial, render_sweep, render_trial
+from results.trial_pictures import draw_pictures, pictures_of
 from tasks.contract import RequestError
 
 _FORMS = (".png", ".svg")
@@ -75,18 +75,9 @@ def _pictures(sweep: Sweep, row: Row | None, path: str) -> Callable[[], bytes]:
         raise RequestError(
             f"--pictures takes FILE.png, and one trial: show NAME TRIAL; but got {what}"
         )
-    groups = pictures_of(sweep, row)
-    if not groups:
+    if not pictures_of(sweep, row):
         raise RequestError(
             f"--pictures: trial {row['trial_id']} has no pictures among its samples; leave "
             "--pictures out (--save FILE.png draws its curves)"
         )
-
-    def draw_sheet() -> bytes:
-        from results.pictures import contact_sheet
-
-        out = io.BytesIO()
-        contact_sheet(groups).save(out, format="PNG")
-        return out.getvalue()
-
-    return draw_sheet
+    return lambda: draw_pictures(sweep, row) or b""

@@ -39,7 +39,7 @@ def trial_charts(sweep: Sweep, trial: Mapping[str, Any]) -> list[Chart]:
     shared = _describe(trial, _names(sweep))
     for chart in charts:
         chart.lines = {name: points for name, points in chart.lines.items() if len(points) > 1}
-        chart.title = f"{_title(sweep)}, trial {_short(trial)}"
+        chart.title = f"{sweep_title(sweep)}, trial {short_id(trial)}"
         chart.notes = [", ".join([*shared, f"seed {trial['seed']}"])]
     return charts
 
@@ -81,7 +81,8 @@ def sweep_charts(sweep: Sweep, trials: Sequence[Mapping[str, Any]]) -> list[Char
             (chart.lines[labels[trial["trial_id"]]],) = own.lines.values()
     notes = [_choice_note(curves, levels, ranked, rest), shared]
     for chart in charts.values():
-        chart.title, chart.notes = _title(sweep), [note for note in notes if note]
+        alone = f", trial {short_id(drawn[0])}" if len(drawn) == 1 else ""  # it has no legend
+        chart.title, chart.notes = f"{sweep_title(sweep)}{alone}", [note for note in notes if note]
     return [chart for chart in charts.values() if any(len(p) > 1 for p in chart.lines.values())]
 
 
@@ -121,7 +122,7 @@ def _choice_note(
     if len(curves) == MAX_LINES and len(ranked) > len(curves) + len(levels):
         parts.append(f"The best {MAX_LINES} of {len(ranked)} trials.")
     elif rest:
-        names = ", ".join(map(_short, rest[:MAX_NAMED]))
+        names = ", ".join(map(short_id, rest[:MAX_NAMED]))
         more = f" and {len(rest) - MAX_NAMED} more" if len(rest) > MAX_NAMED else ""
         parts.append(f"Not drawn, because they have one step only: {names}{more}.")
     if levels:
@@ -155,7 +156,7 @@ def _labels(sweep: Sweep, trials: Sequence[Mapping[str, Any]]) -> tuple[dict[str
         words = _describe(trial, [name for name in names if name not in common])
         words += [f"seed {trial['seed']}"] if several else []
         state = "" if trial["status"] == "finished" else f" ({trial['status']})"
-        labels[trial["trial_id"]] = f"{_short(trial)}  {', '.join(words)}{state}".rstrip()
+        labels[trial["trial_id"]] = f"{short_id(trial)}  {', '.join(words)}{state}".rstrip()
     words = _describe(trials[0], common)
     words += [] if several else [f"seed {trials[0]['seed']}"]
     return labels, f"All: {', '.join(words)}." if words else ""
@@ -179,11 +180,13 @@ def _value(value: Any) -> str:
     return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 1]}…"
 
 
-def _title(sweep: Sweep) -> str:
+def sweep_title(sweep: Sweep) -> str:
+    """``task/name``."""
     return f"{sweep.manifest['task']}/{sweep.manifest['name']}"
 
 
-def _short(trial: Mapping[str, Any]) -> str:
+def short_id(trial: Mapping[str, Any]) -> str:
+    """The beginning of a trial's id, as tables show it."""
     return str(trial["trial_id"])[:_ID]
 
 
@@ -191,7 +194,7 @@ def wrap(text: str, width: int, most: int = 100) -> list[str]:
     """Lines of at most ``width`` characters; what does not fit into ``most`` lines is cut off."""
     lines = textwrap.wrap(text, width, break_on_hyphens=False)
     if len(lines) > most:
-        lines = [*lines[: most - 1], f"{lines[most - 1][: width - 1]}…"]
+        lines = [*lines[: most - 1], f"{lines[most - 1][: width - 1].rstrip(' ,')}…"]
     return lines
 
 

@@ -12,7 +12,6 @@ alone: without steps, samples, or matplotlib.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -97,15 +96,10 @@ def _trial_curves(sweep: Sweep, row: Mapping[str, Any]) -> Files:
 
 
 def _pictures(sweep: Sweep, row: Mapping[str, Any]) -> Files:
-    from results.pictures import contact_sheet
-    from results.show import pictures_of
+    from results.trial_pictures import draw_pictures
 
-    groups = pictures_of(sweep, row)
-    if not groups:
-        return {}
-    out = io.BytesIO()
-    contact_sheet(groups).save(out, format="PNG")
-    return {f"{row['trial_id']}-pictures.png": out.getvalue()}
+    sheet = draw_pictures(sweep, row)
+    return {} if sheet is None else {f"{row['trial_id']}-pictures.png": sheet}
 
 
 def _draw(sweep: Sweep, name: str, charts: Sequence[Chart]) -> Files:

@@ -20,6 +20,7 @@ from results.reading import Sweep, check_keys
 from results.schema import SWEEP_COLUMNS
 from results.summary import format_plain, format_value
 from results.terminal_chart import terminal_chart
+from results.trial_pictures import pictures_of
 from tasks.contract import RequestError
 
 ORIGIN: dict[str, Any] = {  # what ``sweep.json`` says of where a sweep comes from
@@ -235,18 +236,6 @@ def _samples(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType | None:
     which = f"the best and the worst by {names[0]}; " if ranked else ""
     more = Text(f"{which}{rest} further samples are in {sweep.path}/samples", style="dim")
     return Group(view, more) if rest > 0 else view
-
-
-def pictures_of(sweep: Sweep, trial: Mapping[str, Any]) -> dict[str, list[bytes]]:
-    """A trial's pictures (PNG) by the first column that ``show`` prints; none for other tasks."""
-    shown = list(sweep.manifest.get("shown_samples") or [])
-    if "picture" not in shown or not sweep.samples.num_rows:
-        return {}
-    found = sweep.samples.filter(pc.equal(sweep.samples["trial_id"], trial["trial_id"]))
-    groups: dict[str, list[bytes]] = {}
-    for row in found.select([shown[0], "picture"]).to_pylist():
-        groups.setdefault(row[shown[0]], []).append(row["picture"])
-    return groups
 
 
 class _Pictures:

@@ -62,4 +62,6 @@ def _plot(chart: Chart, width: int, height: int, x_label: str) -> Text:
     places = step_ticks(steps, room)
     plotext.xticks(places, tick_texts(places))
     plotext.xlabel(x_label)
-    return Text.from_ansi(plotext.build())
+    drawn = Text.from_ansi(plotext.build())
+    drawn.rstrip()
+    return drawn

@@ -21,12 +21,12 @@ from rich.console import Console
 from results.charts import trial_charts
 from results.details import details
 from results.export import _cells
-from results.figures import apart
 from results.pictures import contact_sheet, half_blocks
 from results.reading import Sweep, read_sweep
 from results.show import pictures_of, render_trial
 from results.summary import summarise
 from results.tables import render
+from results.ticks import apart
 from tasks.datasets import concepts
 
 ROOT = Path(__file__).parents[1]
@@ -98,13 +98,13 @@ def test_report_prints_them_in_every_format(out: Path, sweep: Sweep) -> None:
 
 def test_charts_of_loss_and_of_accuracy_along_training(sweep: Sweep) -> None:
     charts = {chart.label: chart for chart in trial_charts(sweep, sweep.rows()[0])}
-    assert next(iter(charts)) == "unseen accuracy %"
+    assert next(iter(charts)) == "unseen accuracy (%)"
     loss = charts["loss"]
     assert loss.log
     assert [at for at, _ in loss.lines["loss"]] == [1, 2, 3, 4]
     for label in (
-        "accuracy, right and near real %",
-        "accuracy by the probe alone %",
+        "accuracy, right and near real (%)",
+        "accuracy by the probe alone (%)",
     ):
         assert len(charts[label].lines) == 8
         assert all([at for at, _ in line] == [2, 4] for line in charts[label].lines.values())
@@ -130,7 +130,7 @@ def test_the_main_metrics_chart_comes_first_wherever_its_column_stands(sweep: Sw
     columns = list(reversed(sweep.manifest["columns"]))
     turned = dataclasses.replace(sweep, manifest={**sweep.manifest, "columns": columns})
     charts = trial_charts(turned, sweep.rows()[0])
-    assert charts[0].label == "unseen accuracy %"
+    assert charts[0].label == "unseen accuracy (%)"
 
 
 def test_ticks_do_not_stand_on_each_other() -> None:
