@@ -20,7 +20,7 @@ _SIGNS = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': r"\char34{}",  # \textquotedbl is an error in the default font encoding
     "`": r"\textasciigrave{}",
     "★": r"$\star$",
     "≈": r"$\approx$",
@@ -36,10 +36,13 @@ _SIGNS = {
     "≥": r"$\ge$",
     "−": "$-$",
     "…": r"\dots{}",
-    "–": "--",
+    "–": r"\textendash{}",
+    "—": r"\textemdash{}",
     "\N{NO-BREAK SPACE}": "~",
 }
 _ESCAPE = re.compile("|".join(map(re.escape, _SIGNS)))
+_LIGATURE = re.compile(r"(?<=-)(?=-)|(?<=')(?=')|(?<=,)(?=,)")  # -- would become a dash
+_PROSE, _PROSE_WIDTH = 40, 0.25  # cells of more characters are broken, at this width
 _NEGATIVE = re.compile(r"-\d[\d.]*(e-?\d+)?")
 
 
@@ -56,7 +59,7 @@ def to_latex_siunitx(documents: Sequence[Document]) -> str:
 def escape(text: str) -> str:
     """Text as it is, on one line."""
     plain = "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
-    return _ESCAPE.sub(lambda found: _SIGNS[found[0]], plain)
+    return _LIGATURE.sub("{}", _ESCAPE.sub(lambda found: _SIGNS[found[0]], plain))
 
 
 def _tables(documents: Sequence[Document], *, siunitx: bool) -> str:
@@ -99,8 +102,14 @@ def _row(cells: Sequence[str]) -> str:
 def _kind(column: Column, decimal: bool) -> str:
     if not column.heading and not column.is_plain:
         return "c"  # marks
+    if not decimal and not column.is_numeric:
+        return (
+            f"p{{{_PROSE_WIDTH}\\linewidth}}"
+            if max(map(len, column.cells), default=0) > _PROSE
+            else "l"
+        )
     if not decimal:
-        return "r" if column.is_numeric else "l"
+        return "r"
     numbers = [cell for cell in column.cells if cell not in ("", "-")]
     parts = [number.lstrip("+-").partition(".") for number in numbers]
     whole, rest = (max(len(part[place]) for part in parts) for place in (0, 2))

@@ -9,7 +9,7 @@ from results.export.cells import columns_of
 from results.export.document import Document
 
 # What begins markup: an underscore within a word, or a bracket that no link follows, does not.
-_MARKUP = re.compile(r"[\\`*~<|$]|&(?=[#\w]+;)|(?<!\w)_|_(?!\w)|\](?=[(\[:])|!(?=\[)")
+_MARKUP = re.compile(r"[\\`*~<|$]|&(?=[#\w]+;)|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])|!(?=\[)")
 _LINE_START = re.compile(r"^(#|[-+>=](?=\s|$)|[-=_*]{2,}$|\d+(?=[.)](\s|$)))")
 
 
