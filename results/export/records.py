@@ -6,6 +6,7 @@ missing is None.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from results.claims_table import ClaimsTable
 from results.compare import ComparedRow, Comparison
 from results.details import DetailTable
 from results.export.document import Export
+from results.schema import SWEEP_COLUMNS
 from results.statistics import Estimate
 from results.summary import Scalar, SummaryRow, SummaryTable
 
@@ -37,7 +39,18 @@ def _records(table: SummaryTable | DetailTable) -> Sequence[Mapping[str, Scalar]
         return [_compared(row, table) for row in table.compared]
     if table.records:
         return table.records
-    return [dict(zip(table.headings, row, strict=True)) for row in table.rows]
+    names = _distinct(table.headings)
+    return [dict(zip(names, row, strict=True)) for row in table.rows]
+
+
+def _distinct(headings: Sequence[str]) -> list[str]:
+    """The headings, with a number where one repeats: a sweep may be called ``what``."""
+    names: list[str] = []
+    for heading in headings:
+        taken = {*names, *SWEEP_COLUMNS}
+        numbered = (f"{heading}_{number}" for number in itertools.count(2))
+        names.append(next(n for n in itertools.chain([heading], numbered) if n not in taken))
+    return names
 
 
 def _finite(value: Scalar) -> Scalar:

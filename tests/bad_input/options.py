@@ -207,7 +207,7 @@ CASES = [
     # Reading.
     Case(args="report", message="no sweeps under"),
     Case(args="report --task retrieval", message="no sweeps of retrieval under"),
-    Case(args="report --format pdf", message="--format takes terminal, markdown, latex, csv"),
+    Case(args="report --format pdf", message="--format takes terminal, markdown, latex, "),
     Case(args="report --format ''", message="json, html, but got ''"),
     Case(args="show nothing", message="run `python -m orchestrator sweep TASK` first"),
 ]
