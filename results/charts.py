@@ -17,6 +17,7 @@ Points = Sequence[tuple[float, float]]  # (at, value), in order of ``at``
 
 MAX_LINES = 8  # more cannot be distinguished
 MAX_REFERENCES = 2  # dashed lines of trials that have one value, beside the curves
+MAX_READ = 256  # trials whose steps are read in search of curves, the best ones
 MAX_NAMED = 4  # trials that a note lists by id
 _MAX_VALUE = 24  # characters of a parameter's value in a legend
 _ID = 8  # characters of a trial's id
@@ -96,16 +97,19 @@ def _choose(
     curves: _Chosen = []
     levels: _Chosen = []
     rest: list[Mapping[str, Any]] = []
+    num_read = 0
     for trial in ranked:
-        is_short = trial["num_steps"] == 1
-        if len(levels if is_short else curves) >= (MAX_REFERENCES if is_short else MAX_LINES):
+        is_short, finished = trial["num_steps"] == 1, trial["status"] == "finished"
+        full = len(levels) >= MAX_REFERENCES if is_short else len(curves) >= MAX_LINES
+        if full or (is_short and not finished) or num_read >= MAX_READ:
             rest.append(trial)
             continue
+        num_read += 1
         charts = [chart for chart in _charts(sweep, trial) if len(chart.lines) == 1]
         lengths = [len(points) for chart in charts for points in chart.lines.values()]
         if max(lengths, default=0) > 1:
             curves.append((trial, charts))
-        elif lengths and trial["status"] == "finished" and len(levels) < MAX_REFERENCES:
+        elif lengths and finished and len(levels) < MAX_REFERENCES:
             levels.append((trial, charts))
         else:
             rest.append(trial)

@@ -51,7 +51,8 @@ def contact_sheet(
     label = 9 * max(map(len, groups)) + 2 * _MARGIN
     columns = min(MAX_IN_ROW, max(map(len, groups.values())))
     above = (_TITLE if title else 0) + _MARGIN
-    size = (label + columns * (width + _MARGIN), above + len(groups) * (height + _MARGIN))
+    across = max(label + columns * (width + _MARGIN), 8 * len(title) + 2 * _MARGIN)
+    size = (across, above + len(groups) * (height + _MARGIN))
     sheet = Image.new("RGB", size, "white")
     pen = ImageDraw.Draw(sheet)
     pen.text((_MARGIN, _MARGIN), title, fill="black", font_size=14)

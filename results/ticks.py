@@ -38,7 +38,7 @@ def ticks(low: float, high: float, *, log: bool = False, most: int = 7) -> list[
     """Round numbers between two limits, at most so many."""
     if log:
         found = _log_ticks(low, high, most)
-        if len(found) >= 3:
+        if len(found) >= 3 or high > 30 * low:  # otherwise evenly spaced numbers say more
             return found
     step = _round_up((high - low) / max(most - 1, 1))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
@@ -58,17 +58,20 @@ def _clean(value: float, step: float) -> float:
 
 def _log_ticks(low: float, high: float, most: int) -> list[float]:
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+
+    def inside(values: Iterable[float]) -> list[float]:
+        return [v for v in values if low * (1 - 1e-9) <= v <= high * (1 + 1e-9)]
+
     found: list[float] = []
     for mantissas in _MANTISSAS:
-        every = [float(f"{m:g}e{p}") for p in range(first, last + 1) for m in mantissas]
-        inside = [value for value in every if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)]
-        if len(inside) > most:
+        numbers = inside(float(f"{m:g}e{p}") for p in range(first, last + 1) for m in mantissas)
+        if len(numbers) > most:
             break
-        found = inside
-    if found or last - first <= most:
+        found = numbers
+    if found:
         return found
     stride = math.ceil((last - first) / (most - 1))
-    return [float(f"1e{p}") for p in range(first, last + 1) if p % stride == 0 and p > first]
+    return inside(float(f"1e{p}") for p in range(first, last + 1) if p % stride == 0)
 
 
 def step_ticks(steps: Iterable[float], room: int, most: int = 12) -> list[float]:

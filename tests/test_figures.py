@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from PIL import Image
@@ -206,6 +206,10 @@ NUMBERS = st.floats(1e-9, 1e9)
 
 
 @given(NUMBERS, NUMBERS, st.booleans(), st.integers(3, 9))
+@example(1.0, 231416455.0, True, 3)
+@example(1.0, 29.0, True, 3)
+@example(1.0, 31.0, True, 3)
+@settings(max_examples=100)
 def test_ticks_are_few_distinct_and_within_the_axis(
     one: float, other: float, log: bool, most: int
 ) -> None:
@@ -303,3 +307,21 @@ def test_a_chart_renders_on_a_console_without_wrapping() -> None:
     console = Console(width=80, file=io.StringIO())
     console.print(terminal_chart(chart_of(["a", "b"]), 80))
     assert console.file.getvalue().count("┌") == 1  # type: ignore[attr-defined]
+
+
+def test_steps_are_read_of_no_more_trials_than_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = [result(f"t{number:02d}", number / 100, pictures=False) for number in range(40)]
+    short = [stopped(f"s{number:02d}", 0.9) for number in range(40)]
+    sweep = sweep_of(tmp_path, *trials, *short)
+    read: list[str] = []
+    steps_of = Sweep.steps_of
+
+    def counted(self: Sweep, trial_id: str) -> list[dict[str, Any]]:
+        read.append(trial_id)
+        return steps_of(self, trial_id)
+
+    monkeypatch.setattr(Sweep, "steps_of", counted)
+    sweep_charts(sweep, sweep.rows())
+    assert len(read) == 8
