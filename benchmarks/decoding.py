@@ -1,4 +1,4 @@
-"""The report's captioning rows packed, against one library ``generate`` loop per row at batch 16.
+"""The paper's captioning rows packed, against one library ``generate`` loop per row at batch 16.
 
 ``python -m benchmarks decoding``. Both sides caption the same images with the same model, from
 pixels to scored text; the library's side is what the lab does, each of its ten rows for itself.
@@ -28,7 +28,7 @@ LAB_BATCH = 16
 
 
 def make_trials(model: str, data: str, number: int) -> list[Trial]:
-    """The ten rows as they stand in the report, three of them one configuration."""
+    """The ten rows as they stand in the paper, three of them one configuration."""
     source, images = TASK.resolve(model, data)
     rows = [dict(row.params) for table in REPORT for row in table.rows]
     trials = [

@@ -1,7 +1,7 @@
 """Retrieval on real photos with pretrained encoders: ``python -m benchmarks.flickr8k DIR``.
 
 DIR holds Flickr8k photos in Karpathy's layout. A setting is chosen on the val photos out of GRID
-below (five seeds each, by rsum); the chosen one and the report's own rows are then run on the test
+below (five seeds each, by rsum); the chosen one and the paper's own rows are then run on the test
 photos. Everything goes through the command line that a user types; see ``benchmarks/encoders.py``
 for what has to be installed. ``--limit 60 --seeds 1`` tries it all in two minutes.
 """

@@ -51,7 +51,7 @@ class Published:
         return json.dumps(self.values(row), sort_keys=True)
 
     def values(self, row: Row) -> dict[str, Scalar]:
-        """A row's parameters in full, as the report has them: without ``--set``."""
+        """A row's parameters in full, as the paper has them: without ``--set``."""
         params = make_params(self.task, row.params)
         return {name: getattr(params, name) for name in params.__dataclass_fields__}
 
@@ -139,6 +139,8 @@ def _identity(claim: Mapping[str, Any]) -> str:
 
 
 def _stated(published: Published, claim: Claim) -> dict[str, Any]:
+    blocked = {n for side in (claim.left, claim.right) for n in _blocked(published, side)}
+    names = " and ".join(f"--set {name}" for name in sorted(blocked))
     return {
         "text": claim.text,
         "kind": "stated",
@@ -146,7 +148,22 @@ def _stated(published: Published, claim: Claim) -> dict[str, Any]:
         "margin": float(claim.margin),
         "left": _side(published, claim.left),
         "right": _side(published, claim.right),
+        "untested": f"{names} replaces what the claim is about" if blocked else "",
     }
+
+
+def _blocked(published: Published, side: Side) -> list[str]:
+    """Parameters that ``--set`` changes in a claim's row, among those that distinguish rows.
+
+    A claim can be tested under another protocol, such as another batch size for all rows. It cannot
+    be tested where the value that it is about was replaced.
+    """
+    if isinstance(side, (int, float)):
+        return []
+    row = side.row if isinstance(side, Value) else side
+    table, position = find_row(row, published.space.tables, "a claim")
+    distinguishing = published.varying()
+    return [n for n in published.planned[table][position].changed if n in distinguishing]
 
 
 def _side(published: Published, side: Side, label: str | None = None) -> dict[str, Any]:
@@ -160,7 +177,7 @@ def _side(published: Published, side: Side, label: str | None = None) -> dict[st
         "label": label or published.label(planned.row),
         "metric": metric,
         "params": planned.trials[0].param_values(),
-        "published": published.number(planned.row, metric),
+        "published": None if planned.changed else published.number(planned.row, metric),
     }
 
 
@@ -174,6 +191,8 @@ def _derived(published: Published, table: int) -> list[dict[str, Any]]:
             rows.setdefault(key, row)
     found = []
     for pair in itertools.combinations(rows.values(), 2):
+        if any(_blocked(published, row) for row in pair):
+            continue
         numbers = {id(row): published.number(row, metric.name) or 0.0 for row in pair}
         low, high = sorted(pair, key=lambda row: numbers[id(row)])
         if numbers[id(high)] - numbers[id(low)] <= published.noise(*numbers.values()):

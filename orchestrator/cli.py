@@ -28,7 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Sweeps for multimodal research: run a report's grids and print its tables.",
+    help="Sweeps for multimodal research: run a paper's grids and print its tables.",
 )
 
 
@@ -64,15 +64,13 @@ def _fail(message: str, status: int) -> None:
 @app.command()
 def tasks() -> None:
     """What there is: tasks, their parameters with defaults, and their spaces."""
+    from orchestrator.plan import KINDS
+
     console = Console()
     for name in discovery.task_names():
         task = discovery.load_task(name)
         space = discovery.load_space(name)
-        spaces = [
-            label
-            for label, offered in (("report", "REPORT"), ("grid", "GRID"), ("search", "search"))
-            if hasattr(space, offered)
-        ]
+        spaces = [kind for kind, offered in KINDS.items() if hasattr(space, offered)]
         summary = (type(task).__doc__ or "").strip().splitlines()[0]
         console.print(f"[bold]{name}[/]  {summary}", highlight=False)
         console.print(
@@ -110,8 +108,8 @@ def sweep(
     task: Annotated[list[str], typer.Argument(help="Tasks to sweep, one after the other.")],
     space: Annotated[
         str,
-        typer.Option(help="report, grid, search, FILE.py, or FILE.py:grid to pick one of a file."),
-    ] = "report",
+        typer.Option(help="paper, grid, search, FILE.py, or FILE.py:grid to pick one of a file."),
+    ] = "paper",
     trials: Annotated[
         int | None, typer.Option(help="Number of configurations of a search (default: 50).")
     ] = None,
@@ -262,6 +260,9 @@ def report(
     format_: Format = "terminal",
     to: To = None,
     table: TableName = None,
+    hide_published: Annotated[
+        bool, typer.Option("--hide-published", help="Leave out published numbers and claims.")
+    ] = False,
 ) -> int:
     """Print the tables of finished and running sweeps, or write them with --to."""
     from orchestrator.export import check_options, export
@@ -272,12 +273,15 @@ def report(
     sweeps = _find_sweeps(out, task, name or ())
     if format_ == "terminal":
         console = Console()
-        rendered = [render(one) for one in sweeps]  # all of them, or one line on what is wrong
+        rendered = [
+            render(one, published=not hide_published) for one in sweeps
+        ]  # all of them, or one line on what is wrong
         for one, tables_ in zip(sweeps, rendered, strict=True):
             console.rule(f"{one.manifest['task']}: {one.manifest['name']}", style="dim")
             console.print(tables_)
     else:
-        export([sweep_document(one) for one in sweeps], format_, to=to, table=table)
+        documents = [sweep_document(one, published=not hide_published) for one in sweeps]
+        export(documents, format_, to=to, table=table)
     return 0
 
 
@@ -330,7 +334,7 @@ def check(
     to: To = None,
     table: TableName = None,
 ) -> int:
-    """Test the report's claims: exit 0 if none is contradicted, else 1."""
+    """Test the paper's claims: exit 0 if none is contradicted, else 1."""
     from orchestrator.check import check_against, check_sweep
     from orchestrator.export import check_options
 
@@ -366,10 +370,13 @@ def _find_sweep(text: str, task: str | None, out: str) -> Sweep:
 
 def _find_sweeps(out: str, task: str | None, names: Sequence[str]) -> list[Sweep]:
     """The sweeps of these names, or all; RequestError where there is none."""
+    from orchestrator.plan import ALIASES
     from results.reading import find_sweeps, read_sweep
     from results.roots import redact
 
     known = find_sweeps(out, task)
+    there = {each for _, each in known}
+    names = [name if name in there else ALIASES.get(name, name) for name in names]
     if not known:
         of = f" of {task}" if task else ""
         raise RequestError(

@@ -80,7 +80,7 @@ def load_space(name: str) -> ModuleType:
 def load_space_file(path: Path) -> ModuleType:
     """A user's own space file, run as a module."""
     if not path.is_file():
-        raise RequestError(f"no such space file: {path}; --space takes report, grid, search or it")
+        raise RequestError(f"no such space file: {path}; --space takes paper, grid, search or it")
     name = f"_space_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None

@@ -1,4 +1,4 @@
-"""Known mistakes of a report: declared ones with what shows them, and detected ones."""
+"""Known mistakes of a paper: declared ones with what shows them, and detected ones."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _is_wrong(claim: dict[str, Any]) -> bool:
 def _against_itself(published: Published, claim: dict[str, Any]) -> dict[str, Any]:
     left, right = (claim[s].get("published", claim[s].get("number")) for s in ("left", "right"))
     return {
-        "text": f"The report's own numbers do not support this claim: {claim['text']}",
+        "text": f"The paper's own numbers do not support this claim: {claim['text']}",
         "evidence": f"{left:.4g} and {right:.4g}",
         "shown": True,
     }

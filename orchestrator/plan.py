@@ -19,9 +19,10 @@ from typing import Any
 from orchestrator.discovery import load_space, load_space_file, suggest
 from orchestrator.space_checks import check_number, check_storable, check_tables, shown
 from search_spaces.space import Claim, Erratum, Published, Row, Scalar, Table
-from tasks.contract import RequestError, Source, Stage, Task, Trial
+from tasks.contract import RequestError, Source, Stage, Task, Trial, content_id
 
-KINDS = {"report": "REPORT", "grid": "GRID", "search": "search"}  # --space -> name in the file
+KINDS = {"paper": "REPORT", "grid": "GRID", "search": "search"}  # --space -> name in the file
+ALIASES = {"report": "paper"}  # earlier names of spaces, and of the sweeps called after them
 Search = Callable[[Any], Mapping[str, Scalar]]
 
 
@@ -33,13 +34,16 @@ class Space:
     tables: tuple[Table, ...] = ()
     search: Search | None = None
     is_report: bool = False
+    file: str | None = None  # of the user's own, and the hash of its text
+    file_hash: str | None = None
     claims: tuple[Claim, ...] = ()
     published: Published | None = None
     errata: tuple[Erratum, ...] = ()
 
 
 def resolve_space(task: str, space: str) -> Space:
-    """The space behind ``--space report|grid|search|FILE.py|FILE.py:grid``."""
+    """The space behind ``--space paper|grid|search|FILE.py|FILE.py:grid``."""
+    space = ALIASES.get(space, space)
     if space in KINDS:
         module = load_space(task)
         wanted = KINDS[space]
@@ -47,6 +51,7 @@ def resolve_space(task: str, space: str) -> Space:
             raise RequestError(f"the task {task!r} offers no {space} space ({wanted})")
         return _space(space, wanted, module)
     file, colon, pick = space.rpartition(":")
+    pick = ALIASES.get(pick, pick)
     if not colon or pick not in KINDS:
         file, pick = space, ""
     if not file.endswith(".py"):
@@ -65,7 +70,9 @@ def resolve_space(task: str, space: str) -> Space:
     if kind not in offered:
         raise RequestError(f"{file} offers no {KINDS[kind]}, but {', '.join(offered)}")
     name = path.stem if len(offered) == 1 else f"{path.stem}-{kind}"
-    return _space(name, KINDS[kind], module)
+    found = _space(name, KINDS[kind], module)
+    text_hash = content_id(path.read_text(encoding="utf-8", errors="replace"))
+    return dataclasses.replace(found, file=str(path.resolve()), file_hash=text_hash)
 
 
 def _space(name: str, kind: str, module: types.ModuleType) -> Space:
@@ -226,17 +233,46 @@ class PlannedRow:
 
     row: Row
     trials: tuple[Trial, ...]
+    changed: tuple[str, ...] = ()  # parameters of the row that ``--set`` gives another value
 
 
 def plan_rows(space: Space, factory: TrialFactory, seeds: Sequence[int]) -> list[list[PlannedRow]]:
     """Per table of the space, each row with its trials. Equal rows have equal trials."""
     return [
         [
-            PlannedRow(row=row, trials=tuple(factory.trial(row.params, seed) for seed in seeds))
+            PlannedRow(
+                row=row,
+                trials=tuple(factory.trial(row.params, seed) for seed in seeds),
+                changed=_changed_params(factory, row),
+            )
             for row in table.rows
         ]
         for table in space.tables
     ]
+
+
+def _changed_params(factory: TrialFactory, row: Row) -> tuple[str, ...]:
+    """The row's own parameters that ``--set`` changes, unless that changes nothing in its trials.
+
+    A published number belongs to the values that its row names. What the row leaves open, such as
+    the size of the model, does not make it another row.
+    """
+    as_published = make_params(factory.task, row.params)
+    changed = tuple(
+        name
+        for name in row.params
+        if name in factory.fixed and getattr(as_published, name) != factory.fixed[name]
+    )
+    if not changed:
+        return ()
+    try:
+        without = dataclasses.replace(
+            factory, fixed={k: v for k, v in factory.fixed.items() if k not in changed}
+        )
+        is_same = without.trial(row.params, 0).id == factory.trial(row.params, 0).id
+    except RequestError:  # the row cannot run as published on this model and data
+        return changed
+    return () if is_same else changed
 
 
 def distinct_trials(planned: Iterable[Iterable[PlannedRow]]) -> list[Trial]:

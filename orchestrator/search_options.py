@@ -12,6 +12,7 @@ from typing import Any
 from tasks.contract import RequestError
 
 TRIALS = 50  # configurations of a search, where --trials is not given
+DEFAULT_SAMPLER, DEFAULT_PRUNER = "tpe", "halving"
 
 SAMPLERS: Mapping[str, Mapping[str, Any]] = {
     # constant_liar counts running trials as bad ones, so that trials side by side differ.

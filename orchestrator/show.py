@@ -52,7 +52,10 @@ def _curves(sweep: Sweep, row: Row | None, path: str) -> Callable[[], bytes]:
     """What draws the curves; RequestError if there are none, before anything is drawn."""
     if not path.lower().endswith(_FORMS):
         raise RequestError(f"--save takes FILE.png or FILE.svg, but got {path!r}")
-    charts = trial_charts(sweep, row) if row else sweep_charts(sweep, sweep.rows())
+    try:
+        charts = trial_charts(sweep, row) if row else sweep_charts(sweep, sweep.current_rows())
+    except RequestError as error:
+        raise RequestError(f"--save: {error}; leave --save out") from None
     if not charts:
         assert row is not None
         raise RequestError(

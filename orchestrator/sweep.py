@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -20,7 +18,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator import provenance
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.checks import (
     check_can_start,
@@ -30,11 +27,9 @@ from orchestrator.checks import (
     sample_search,
 )
 from orchestrator.claim_checks import check_claims
-from orchestrator.claims import Published, plan_claims, plan_published
 from orchestrator.coordinator import Budget, Coordinator, full_packs, most_packs
 from orchestrator.discovery import load_task
 from orchestrator.engine import Engine
-from orchestrator.errata import plan_errata
 from orchestrator.history import (
     PastConfiguration,
     PastTrial,
@@ -44,6 +39,8 @@ from orchestrator.history import (
 )
 from orchestrator.invalid import invalid_row
 from orchestrator.live import SweepView, varying_params
+from orchestrator.manifest import make_manifest
+from orchestrator.naming import Identity, choose_name
 from orchestrator.placement import Gpus, whole
 from orchestrator.plan import (
     PlannedRow,
@@ -58,7 +55,7 @@ from orchestrator.plan import (
 )
 from orchestrator.proposers import Capped, Listed, Proposer
 from orchestrator.quiet import chatter_to
-from orchestrator.search_options import TRIALS, describe
+from orchestrator.search_options import DEFAULT_PRUNER, DEFAULT_SAMPLER, TRIALS, describe
 from orchestrator.space_checks import check_number, check_seeds
 from orchestrator.stages import StageCache
 from results.reading import Sweep, copy_trials, known_trials, read_sweep
@@ -78,11 +75,11 @@ class Request:
     """What a user asked for on the command line."""
 
     task: str
-    space: str = "report"
+    space: str = "paper"
     trials: int = TRIALS  # configurations of a search
     seeds: int | tuple[int, ...] = 1  # how many, from 0 on; or which
-    sampler: str = "tpe"
-    pruner: str = "halving"
+    sampler: str = DEFAULT_SAMPLER
+    pruner: str = DEFAULT_PRUNER
     engine: str = "ray"
     address: str | None = None
     model: str | None = None
@@ -113,6 +110,9 @@ class Plan:
     seeds: tuple[int, ...]
     name: str
     planned: list[list[PlannedRow]]
+    identity: Identity
+    notice: str = ""  # a line on the name, where the user might expect another
+    seeds_before: tuple[int, ...] = ()  # of the runs that this one continues
 
     def search(self) -> dict[str, Any]:
         """How a search chooses, as ``sweep.json`` records it."""
@@ -164,26 +164,44 @@ def make_plan(request: Request) -> Plan:
         factory.trial({}, 0)  # the defaults must fit this model and data
     else:
         planned = plan_rows(space, factory, seeds)
-    name = check_name(request.name or _default_name(request, task, space))
+    identity = _identity(request, space, factory)
+    chosen = choose_name(
+        identity,
+        given=None if request.name is None else check_name(request.name),
+        defaults={
+            "model": task.default_model,
+            "data": task.default_data,
+            "sampler": DEFAULT_SAMPLER,
+            "pruner": DEFAULT_PRUNER,
+        },
+        out=request.out,
+        task=task.name,
+    )
     return Plan(
         request=request,
         task=task,
         space=space,
         factory=factory,
         seeds=tuple(seeds),
-        name=name,
+        name=check_name(chosen.name),
         planned=planned,
+        identity=identity,
+        notice=chosen.notice,
+        seeds_before=tuple((chosen.manifest or {}).get("seeds", ())),
     )
 
 
-def _default_name(request: Request, task: Task, space: Space) -> str:
-    """The space's name; another model's or data set's sweep does not mix with the default's."""
-    parts = [space.name]
-    for given, default in ((request.model, task.default_model), (request.data, task.default_data)):
-        if given and given != default:
-            words = re.sub(r"[^A-Za-z0-9.]+", "-", given.rstrip("/").rsplit("/", 1)[-1])
-            parts.append(words.strip("-."))
-    return "-".join(part for part in parts if part)[:100]
+def _identity(request: Request, space: Space, factory: TrialFactory) -> Identity:
+    chosen = {"sampler": request.sampler, "pruner": request.pruner}
+    return Identity(
+        space=space.name,
+        file=space.file,
+        file_hash=space.file_hash,
+        settings=factory.fixed,
+        search=chosen if space.search is not None else {},
+        model=factory.model,
+        data=factory.data,
+    )
 
 
 # --- dry run --------------------------------------------------------------------------------------
@@ -191,6 +209,8 @@ def _default_name(request: Request, task: Task, space: Space) -> str:
 
 def print_plan(plan: Plan, console: Console) -> None:
     """Every trial and every distinct stage, and how many are done already."""
+    if plan.notice:
+        console.print(Text(plan.notice))
     if plan.space.search is not None:
         _print_search(plan, console)
         return
@@ -356,66 +376,15 @@ class _Run:
         )
 
     def manifest(self, seconds: float) -> dict[str, Any]:
-        """``sweep.json``: what a table needs, and where the results come from."""
-        plan, task = self.plan, self.plan.task
-        tables = [
-            {
-                "title": table.title,
-                "note": table.note,
-                "source": table.source,
-                "rows": [
-                    {
-                        "label": row.row.label,
-                        "params": row.trials[0].param_values(),
-                        "report": dict(row.row.report),
-                        "published": dict(row.row.published),
-                    }
-                    for row in rows
-                ],
-            }
-            for table, rows in zip(plan.space.tables, plan.planned, strict=True)
-        ]
-        plain = {"model": plan.factory.model, "data": plan.factory.data}
-        published = Published(space=plan.space, planned=plan.planned, task=task)
-        claims = plan_claims(published) if plan.space.is_report else []
-        return {
-            "task": task.name,
-            "name": plan.name,
-            "space": plan.space.name,
-            "command": ["python", "-m", "orchestrator", *map(redact, sys.argv[1:])],
-            "versions": provenance.versions(),
-            "git": provenance.git(),
-            "hardware": provenance.hardware(),
-            "started": self.started.isoformat(),
-            "seconds": round(seconds, 3),
-            "engine": self.request.engine,
-            "search": plan.search() if plan.space.search else None,
-            "params": self.types,
-            "columns": [_asdict(column) for column in task.columns],
-            "metric": _asdict(task.metric),
-            "paired": [_asdict(paired) for paired in task.paired],
-            "front": getattr(task, "front", None),
-            "shown_samples": getattr(task, "shown_samples", None),
-            "step_unit": getattr(task, "step_unit", "step"),
-            "signatures": dict(task.signatures()) if hasattr(task, "signatures") else {},
-            "tables": tables if plan.space.is_report else [],
-            "claims": claims,
-            "published": plan_published(published),
-            "errata": plan_errata(published, claims) if plan.space.is_report else [],
-            "seeds": list(plan.seeds),
-            **{key: _asdict(value) for key, value in plain.items()},
-        }
-
-
-def _asdict(value: Any) -> dict[str, Any]:
-    import dataclasses
-
-    return dataclasses.asdict(value)
+        """``sweep.json`` after so many seconds."""
+        return make_manifest(self.plan, self.types, self.started, seconds)
 
 
 def run_sweep(plan: Plan) -> int:
     """Run what is not yet known and print the table; the process's exit status."""
     check_can_start(plan)
+    if plan.notice:
+        Console().print(Text(plan.notice))
     run = _Run(plan)
     StageCache(plan.request.cache).prepare()
     todo = run.reuse(plan.trials)
@@ -450,7 +419,7 @@ def _conclude(run: _Run, path: str, failed_now: int) -> int:
     sweep = read_sweep(run.request.out, run.plan.task.name, run.plan.name)
     failed = [
         row
-        for row in sweep.rows()
+        for row in sweep.current_rows()
         if row["status"] == "failed" and (not wanted or row["trial_id"] in wanted)
     ]
     Console().print(Text(f"Results: {path}", style="dim"), soft_wrap=True)

@@ -104,11 +104,9 @@ def _table(
 def _trials(sweep: Sweep) -> dict[tuple[str, int], Mapping[str, Any]]:
     """The trials on the sweep's model and data by configuration and seed."""
     found: dict[tuple[str, int], Mapping[str, Any]] = {}
-    for row in sweep.rows():
-        sources = [sweep.manifest[source]["fingerprint"] for source in ("model", "data")]
-        if [row["model_fingerprint"], row["data_fingerprint"]] == sources:
-            params = {k[6:]: v for k, v in row.items() if k.startswith("param.")}
-            found[json.dumps(params, sort_keys=True), row["seed"]] = row
+    for row in sweep.current_rows():
+        params = {k[6:]: v for k, v in row.items() if k.startswith("param.")}
+        found[json.dumps(params, sort_keys=True), row["seed"]] = row
     return found
 
 

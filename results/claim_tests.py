@@ -45,15 +45,15 @@ class ClaimTests:
         self._paired = {paired["metric"]: paired for paired in manifest["paired"]}
         self._scores: dict[str, Scores] = {}
         self._trials: dict[str, dict[int, Mapping[str, Any]]] = {}
-        for row in sweep.rows():
-            same = row["model_fingerprint"] == manifest["model"]["fingerprint"]
-            same = same and row["data_fingerprint"] == manifest["data"]["fingerprint"]
-            if same and row["seed"] in self._seeds:
+        for row in sweep.current_rows():
+            if row["seed"] in self._seeds:
                 params = {k[6:]: v for k, v in row.items() if k.startswith("param.")}
                 self._trials.setdefault(_key(params), {})[row["seed"]] = row
 
     def test(self, claim: Mapping[str, Any]) -> ClaimTest | str:
         """The test of a claim, or why there is none."""
+        if claim.get("untested"):
+            return str(claim["untested"])
         rows = [side for side in (claim["left"], claim["right"]) if "params" in side]
         found = [self._trials.get(_key(side["params"]), {}) for side in rows]
         finished = [{s: r for s, r in f.items() if r["status"] == "finished"} for f in found]

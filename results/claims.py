@@ -1,4 +1,4 @@
-"""Whether the claims of a report hold in a sweep: reproduced, contradicted, undecided, not tested.
+"""Whether the claims of a paper hold in a sweep: reproduced, contradicted, undecided, not tested.
 
 A claim says in which region the difference of two scores lies: above 0 for ``>``, above -margin for
 ``>=``, within the margin for ``==``. It is reproduced if the difference is significantly inside the

@@ -1,4 +1,4 @@
-"""The verdicts on a sweep's claims, and known mistakes of its report, as tables and as text."""
+"""The verdicts on a sweep's claims, and known mistakes of its paper, as tables and as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.text import Text
 from results.claims import VERDICTS, CheckedClaim, Pair, check_claims
 from results.details import DetailTable
 from results.reading import Sweep
-from results.summary import format_interval, format_value
+from results.summary import format_interval, format_value, published_source
 
 _HEADINGS = [
     *("verdict", "scope", "claim", "published", "ours", "difference", "95 %", "adjusted p"),
@@ -31,8 +31,11 @@ class ClaimsTable(DetailTable):
     formats: Mapping[str, str]  # metric -> how it is printed
 
 
-def claims_table(sweep: Sweep) -> ClaimsTable | None:
-    """The verdict on every claim of a sweep; None where it states none."""
+def claims_table(sweep: Sweep, *, with_source: bool = True) -> ClaimsTable | None:
+    """The verdict on every claim of a sweep; None where it states none.
+
+    ``with_source`` says in the caption where the published numbers come from.
+    """
     claims = check_claims(sweep)
     if not claims:
         return None
@@ -41,10 +44,10 @@ def claims_table(sweep: Sweep) -> ClaimsTable | None:
         column["key"].removeprefix("metric."): column["format"] for column in manifest["columns"]
     }
     table = ClaimsTable(
-        title=f"Claims of the report: {summary(claims)}",
+        title=f"Claims of the paper: {summary(claims)}",
         headings=_HEADINGS,
         rows=[],
-        caption=_caption(manifest, claims),
+        caption=_caption(manifest, claims, with_source),
         claims=claims,
         formats=formats,
     )
@@ -99,16 +102,15 @@ def one_scope(claims: list[CheckedClaim]) -> str:
     return scopes.pop() if len(scopes) == 1 else ""
 
 
-def _caption(manifest: Mapping[str, Any], claims: list[CheckedClaim]) -> list[str]:
+def _caption(
+    manifest: Mapping[str, Any], claims: list[CheckedClaim], with_source: bool
+) -> list[str]:
     published = manifest.get("published")
     lines = []
     if published:
-        model, data = manifest["model"]["name"], manifest["data"]["name"]
-        if (published["model"], published["data"]) != (model, data):
-            lines.append(
-                f"The published numbers come from another model and data: {published['model']} on "
-                f"{published['data']}; ours from {model} on {data}. A verdict is about ours."
-            )
+        if with_source:
+            lines.append(published_source(manifest))
+        lines.append("A verdict is about our model and data.")
     tested = [claim for claim in claims if claim.p_value is not None]
     scope = one_scope(claims)
     if scope.endswith("only"):
@@ -178,13 +180,13 @@ def _lines(claim: CheckedClaim, row: list[str]) -> list[str]:
 
 
 def errata_table(sweep: Sweep) -> DetailTable | None:
-    """The known mistakes of the report that a sweep reproduces; None where none is known."""
+    """The known mistakes of the paper that a sweep reproduces; None where none is known."""
     errata = sweep.manifest.get("errata") or []
     if not errata:
         return None
     shown = {True: "shown by the published numbers", False: "not shown", None: "declared"}
     return DetailTable(
-        title="Known mistakes of the report",
+        title="Known mistakes of the paper",
         headings=["mistake", "how it is known", "evidence"],
         rows=[[e["text"], shown[e["shown"]], e["evidence"]] for e in errata],
         caption=[],

@@ -59,5 +59,5 @@ def _origin(sweep: Sweep) -> dict[str, str]:
 
 
 def _work(sweep: Sweep) -> str:
-    done = [row for row in sweep.rows() if row["status"] == "finished"]
+    done = [row for row in sweep.current_rows() if row["status"] == "finished"]
     return f"{len(done)} in {sum(row.get('seconds') or 0.0 for row in done):.1f} s"

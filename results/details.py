@@ -1,4 +1,4 @@
-"""What a report, or a paper, says of a row besides the main metric, beside our numbers.
+"""What the paper or another publication gives for a row besides the main metric, beside ours.
 
 A row names those numbers by key:
 
@@ -49,15 +49,17 @@ class _Number:
 
 
 def details(sweep: Sweep, tables: Sequence[SummaryTable]) -> list[DetailTable]:
-    """For each of a sweep's tables the report's further numbers, then published ones."""
+    """For each of a sweep's tables the paper's further numbers, then published ones."""
     found: list[DetailTable] = []
     planned = sweep.manifest["tables"]  # none of a grid or a search
     for table, plan in zip(tables, planned, strict=False):
         report = [row.other_reported for row in table.rows]
-        found += _detail(sweep, table, report, "report", "further numbers", "")
+        found += _detail(sweep, table, report, "published", "further numbers", "")
         published = [row.other_published for row in table.rows]
         source = plan.get("source", "")
-        found += _detail(sweep, table, published, "published", "beside a paper", source)
+        found += _detail(
+            sweep, table, published, "published there", "beside another publication", source
+        )
     return found
 
 
@@ -77,7 +79,7 @@ def _detail(
             for c in table.params
         ]
         numbers = [_ours(sweep, row, key, value) for key, value in wanted.items()]
-        if who == "published" and not any(number.ours != "-" for number in numbers):
+        if who == "published there" and not any(number.ours != "-" for number in numbers):
             continue  # a paper's curve says nothing beside a row that has none
         records += [
             _record(row, key, n, wanted[key]) for key, n in zip(wanted, numbers, strict=True)

@@ -87,6 +87,10 @@ class Sweep:
         """The trials as plain rows."""
         return list(self._rows)
 
+    def current_rows(self) -> list[dict[str, Any]]:
+        """The trials of the model, data and task version that ``sweep.json`` names."""
+        return [row for row in self._rows if is_current(row, self.manifest)]
+
     def _read(self, table: str) -> pa.Table:
         for _ in range(_ATTEMPTS):
             damaged: list[str] = []
@@ -107,6 +111,15 @@ class Sweep:
             rows = concat(whole) if table == "stages" else union(table, whole)
             return fill_sweep(rows, *self.path.rsplit("/", 2)[1:])
         raise StoreError(f"{self.path}/{table} changes faster than it can be read; try again")
+
+
+def is_current(row: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
+    """Whether a trial ran on the model, data and task version that ``sweep.json`` names."""
+    return bool(
+        row["model_fingerprint"] == manifest["model"]["fingerprint"]
+        and row["data_fingerprint"] == manifest["data"]["fingerprint"]
+        and manifest.get("version") in (None, row["version"])  # None: written before it was there
+    )
 
 
 def _drop_misfits(parts: dict[str, pa.Table]) -> list[str]:

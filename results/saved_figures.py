@@ -34,7 +34,7 @@ Files = dict[str, bytes]
 def save_figures(sweep: Sweep) -> str:
     """Draw what has changed; one line that says where the figures are, empty if there are none."""
     folder = f"{sweep.path}/figures"
-    ranked = rank(sweep, [row for row in sweep.rows() if row["status"] != "failed"])
+    ranked = rank(sweep, [row for row in sweep.current_rows() if row["status"] != "failed"])
     rows = ranked[:MAX_TRIALS]
     index = _read_index(sweep.filesystem, folder)
     kept: dict[str, Any] = {}
@@ -68,7 +68,7 @@ def _wanted(
     drawn_as = [VERSION, *(manifest.get(name) for name in names)]
     states = {
         row["trial_id"]: [row["trial_id"], row["status"], str(row["ended"]), row["num_steps"]]
-        for row in sweep.rows()
+        for row in sweep.current_rows()
     }
     together = content_id([drawn_as, list(states.values())])
     yield "curves", together, partial(_sweep_curves, sweep)
@@ -80,7 +80,7 @@ def _wanted(
 
 def _sweep_curves(sweep: Sweep) -> Files:
     try:
-        charts = sweep_charts(sweep, sweep.rows())
+        charts = sweep_charts(sweep, sweep.current_rows())
     except RequestError:  # no trial has two steps
         charts = []
     return {k: v for chart in charts for k, v in _draw(sweep, _slug(chart.label), [chart]).items()}

@@ -31,10 +31,10 @@ class SummaryRow:
     metrics: dict[str, float]  # means over seeds, by column key
     estimate: Estimate | None = None  # of the main metric
     deviation: float | None = None  # of the main metric over seeds
-    reported: list[float] = field(default_factory=list)  # the report's numbers, one a merged row
+    reported: list[float] = field(default_factory=list)  # the paper's numbers, one a merged row
     other_reported: dict[str, float] = field(default_factory=dict)
     other_published: dict[str, float] = field(default_factory=dict)
-    label: str = ""  # a remark of the search space, such as that the row is not the report's
+    label: str = ""  # a remark of the search space, such as that the row is not the paper's
     mark: str = ""  # "best", "tie", or nothing: significantly worse, or not tested
     p_value: float | None = None  # against the best, adjusted for all rows; none if not tested
     on_front: bool = False  # no other row is better in both metrics of the task's front
@@ -56,21 +56,37 @@ class SummaryTable:
     caption: list[str]
 
 
-def summarise(sweep: Sweep, max_rows: int | None = MAX_ROWS) -> list[SummaryTable]:
-    """The tables of a sweep: the report's, or one over all configurations, best first."""
+def summarise(
+    sweep: Sweep, max_rows: int | None = MAX_ROWS, *, published: bool = True
+) -> list[SummaryTable]:
+    """The tables of a sweep: the paper's, or one over all configurations, best first.
+
+    ``published=False`` leaves the published numbers out.
+    """
     manifest = sweep.manifest
-    trials = [r for r in sweep.rows() if _is_current(r, manifest)]
+    trials = sweep.current_rows()
     scores = Scores(sweep, manifest["metric"]["name"])
     if manifest["tables"]:
-        return [_report_table(manifest, table, trials, scores) for table in manifest["tables"]]
+        planned = manifest["tables"] if published else map(_without_numbers, manifest["tables"])
+        tables = [_report_table(manifest, table, trials, scores) for table in planned]
+        first = next((t for t in tables if any(row.reported for row in t.rows)), None)
+        if first and manifest.get("published"):
+            first.caption.insert(0, published_source(manifest))
+        return tables
     return [_open_table(manifest, trials, scores, max_rows)]
 
 
-def _is_current(row: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
-    """Whether a trial ran on the model and data that the sweep last named."""
-    return bool(
-        row["model_fingerprint"] == manifest["model"]["fingerprint"]
-        and row["data_fingerprint"] == manifest["data"]["fingerprint"]
+def _without_numbers(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    rows = [{**row, "report": {}, "published": {}, "label": None} for row in table["rows"]]
+    return {**table, "rows": rows}
+
+
+def published_source(manifest: Mapping[str, Any]) -> str:
+    """Whose numbers are in the column ``published``, and whose are beside them."""
+    source, model, data = manifest["published"], manifest["model"]["name"], manifest["data"]["name"]
+    return (
+        f"Published numbers: {source['model']} on {source['data']}. "
+        f"Ours: {model} on {data}, another model and other data."
     )
 
 
@@ -468,7 +484,7 @@ def _bound(value: float, kind: str) -> str:
 
 
 def report_cell(row: SummaryRow, table: SummaryTable) -> str:
-    """The report's own numbers for this configuration, and the sign of its label."""
+    """The paper's own numbers for this configuration, and the sign of its label."""
     text = ", ".join(format_value(value, table.main["format"]) for value in row.reported) or "-"
     return f"{text} {label_signs(table.rows)[row.label]}" if row.label else text
 

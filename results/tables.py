@@ -58,7 +58,7 @@ def _render(table: SummaryTable, num_metrics: int) -> Table:
     if any(row.estimate for row in table.rows):
         view.add_column("95 %", justify="right", no_wrap=True)
     if table.has_report:
-        view.add_column("report", justify="right", no_wrap=True)
+        view.add_column("published", justify="right", no_wrap=True)
     for column in table.metrics[:num_metrics]:
         view.add_column(column["label"].replace(" ", "\n"), justify="right", no_wrap=True)
     if any(row.status for row in table.rows):
@@ -81,18 +81,18 @@ def _param(column: Mapping[str, Any]) -> str:
     return str(column["key"]).removeprefix("param.")
 
 
-def render(sweep: Sweep) -> RenderableType:
-    """Everything ``report`` prints of one sweep."""
+def render(sweep: Sweep, *, published: bool = True) -> RenderableType:
+    """Everything ``report`` prints of one sweep; ``published=False`` hides published numbers."""
     parts: list[RenderableType] = []
-    tables = summarise(sweep)
+    tables = summarise(sweep, published=published)
     for table in tables:
         parts += [Text(), SummaryView(table)]
     for detail in details(sweep, tables):
         parts += [Text(), DetailView(detail)]
-    claims = claims_table(sweep)
+    claims = claims_table(sweep, with_source=False) if published else None
     if claims is not None:
         parts += [Text(), ClaimsView(claims)]
-    failed = [row for row in sweep.rows() if row["status"] == "failed"]
+    failed = [row for row in sweep.current_rows() if row["status"] == "failed"]
     if failed:
         parts += [Text(), _failures(failed)]
     shared = shared_work(sweep)

@@ -1,6 +1,6 @@
-"""Decoding settings of a captioning model: the report's section 2.1, tables 1 and 2.
+"""Decoding settings of a captioning model: the paper's section 2.1, tables 1 and 2.
 
-One configuration stands in the report three times, with one number. The report's text calls top-k
+One configuration stands in the paper three times, with one number. The paper's text calls top-k
 50 the best row; its own table says greedy.
 """
 
@@ -39,11 +39,11 @@ OTHER_PROMPTS = _row(9.09, prompt=THIS_IS), _row(9.69, prompt=DEPICTS)
 
 REPORT = (
     Table(
-        title="Table 1: prompts (report 2.1)",
+        title="Table 1: prompts (paper, section 2.1)",
         rows=(TOP_50, *OTHER_PROMPTS),
     ),
     Table(
-        title="Table 2: top-k and temperature (report 2.1)",
+        title="Table 2: top-k and temperature (paper, section 2.1)",
         rows=(
             TOP_50,
             HOT,

@@ -1,4 +1,4 @@
-"""Conditional diffusion: the report's section 1, one training and its eight conditions.
+"""Conditional diffusion: the paper's section 1, one training and its eight conditions.
 
 The parameters' defaults are a small profile for two cores. The lab's own size is the same row with
 ``--set features=256 --set epochs=100``. The lab takes its learning rate for the first beta of the
@@ -29,7 +29,7 @@ LEARNED = {
     "101": 39,
     "111": 50,
 }
-# The report's accuracy of 1.0 is the lab's mean over attributes. It is given beside the stricter
+# The paper's accuracy of 1.0 is the lab's mean over attributes. It is given beside the stricter
 # counts as well, which a perfect model would also bring to 1.0.
 REPORTED_AS_ONE = (
     *(f"{group}_{count}" for count in ("accuracy", "probe", "attributes") for group in GROUPS),
@@ -39,10 +39,10 @@ LOSSES = {1: 0.173, 2: 0.0557, 3: 0.0342, 50: 0.0056, 100: 0.0048}  # by epoch
 
 REPORT = (
     Table(
-        title="Diffusion: seen and unseen conditions (report 1.1 to 1.3)",
+        title="Diffusion: seen and unseen conditions (paper, sections 1.1 to 1.3)",
         note="Accuracy: pictures with all three attributes right by the probe that are also near "
-        "real pictures of their condition. Probe-only accuracy: all three right, as the paper "
-        "counts. Attributes: the mean over the three, which is what the report's 100 % is. "
+        "real pictures of their condition. Probe-only accuracy: all three right, as Okawa "
+        "et al. 2023 count. Attributes: the mean over the three; the paper counts these. "
         "KID: distance from real pictures, 0 is best. A step is an epoch.",
         source="Published: Okawa et al. 2023, digits as published (probably shape, size, colour).",
         rows=(
@@ -58,7 +58,7 @@ REPORT = (
     ),
 )
 
-# The report counts attributes, so its claims are about them. Of 256 pictures (64 of each condition)
+# The paper counts attributes, so its claims are about them. Of 256 pictures (64 of each condition)
 # all were right: 95 % limit of the share 0.986 (Clopper and Pearson), and of the difference of two
 # such groups 0.98.
 _ROW = REPORT[0].rows[0]

@@ -1,6 +1,6 @@
-"""Image-text retrieval finetuning: the report's section 2.2.
+"""Image-text retrieval finetuning: the paper's section 2.2.
 
-The report calls its column BLEU; it is image-to-text recall at 1 over 1449 validation pairs. Two of
+The paper calls its column BLEU; it is image-to-text recall at 1 over 1449 validation pairs. Two of
 its rows are one configuration, run twice (58.38 and 59.35): about 1.3 points are noise.
 """
 
@@ -13,14 +13,14 @@ from search_spaces.space import Claim, Erratum, Published, Row, Scalar, Table
 if TYPE_CHECKING:
     import optuna
 
-# The report had one caption per image.
+# The paper had one caption per image.
 PROTOCOL: dict[str, Scalar] = {
     "temperature": 0.1,
     "batch_size": 16,
     "augment": True,
     "num_captions": 1,
 }
-SCALED_LR = 6e-5  # the report's 1e-5 at BLIP's width of 768, for the default model's width of 128
+SCALED_LR = 6e-5  # the paper's 1e-5 at BLIP's width of 768, for the default model's width of 128
 
 
 def _row(
@@ -56,7 +56,7 @@ HIGH_TEMPERATURE = _row(0.2684, "pretrained", 1e-2, 1e-3, 3, temperature=0.7)
 
 REPORT = (
     Table(
-        title="From scratch and finetuned (report 2.2)",
+        title="From scratch and finetuned (paper, section 2.2)",
         note="The first row is the start itself: no training, so its learning rate has no effect.",
         rows=(
             START,
@@ -65,7 +65,7 @@ REPORT = (
         ),
     ),
     Table(
-        title="Table 3: hyperparameters of finetuning (report 2.2)",
+        title="Table 3: hyperparameters of finetuning (paper, section 2.2)",
         rows=(
             _row(0.5948, "pretrained", 1e-5, 1e-3, 3),
             _row(0.5935, "pretrained", 1e-5, 0.0, 3),
@@ -106,9 +106,9 @@ GRID = {
 
 
 def search(trial: optuna.Trial) -> dict[str, Scalar]:
-    """The ranges around the report's grid; all of them matter for every start.
+    """The ranges around the paper's grid; all of them matter for every start.
 
-    The length is fixed, at the report's longest. The learning rate decays over a trial's own
+    The length is fixed, at the paper's longest. The learning rate decays over a trial's own
     epochs, so trials of different lengths are at different points of their schedules after the
     same epoch, and a pruner would compare unlike with unlike. ``--set epochs=10`` gives another.
     """

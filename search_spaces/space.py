@@ -2,16 +2,16 @@
 
 A space file offers any of
 
-    REPORT = (Table(...), ...)          rows spelled out, each with the number the report gives
+    REPORT = (Table(...), ...)          rows spelled out, each with the number the paper gives
     GRID = {"lr": [1e-5, 1e-3], ...}    the full product; a tuple of such dicts is their union
     def search(trial): ...              an Optuna define-by-run space that returns {name: value};
                                         its suggestions are named as the parameters are
 
-Beside a REPORT it may state what the report concludes, which `report` and `check` then test:
+Beside a REPORT it may state what the paper concludes, which `report` and `check` then test:
 
     CLAIMS = (Claim("finetuning beats a random head", FINETUNED, ">", RANDOM_HEAD), ...)
     PUBLISHED = Published(...)          where the numbers come from, and how far chance moves them
-    ERRATA = (Erratum(...), ...)        known mistakes of the report
+    ERRATA = (Erratum(...), ...)        known mistakes of the paper
 
 See docs/spaces.md and docs/claims.md.
 """
@@ -27,7 +27,7 @@ Scalar = str | int | float | bool | None
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One row of a report's table: parameters that differ from the task's defaults."""
+    """One row of a paper's table: parameters that differ from the task's defaults."""
 
     params: Mapping[str, Scalar]
     report: Mapping[str, float] = field(default_factory=dict)  # "metric.i2t_r1" -> its number
@@ -37,7 +37,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """A table of the report."""
+    """A table of the paper."""
 
     title: str
     rows: tuple[Row, ...]
@@ -61,7 +61,7 @@ Side = Row | str | Value | float  # a row, its label, one of its metrics, or a p
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a report concludes from its numbers: ``left relation right``.
+    """What a paper concludes from its numbers: ``left relation right``.
 
     ``>`` and ``<`` are about any difference. ``>=`` ("reaches"), ``<=`` and ``==`` ("equals") need
     a ``margin``, a difference that is too small to matter: no sample can show an exact equality.
@@ -76,7 +76,7 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Published:
-    """Where a report's numbers come from, and how far chance moves them.
+    """Where a paper's numbers come from, and how far chance moves them.
 
     Every pair of rows of one table whose published numbers differ by more than that is a claim.
     """
@@ -90,9 +90,9 @@ class Published:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Erratum:
-    """A mistake of the report, with what shows it in the published numbers."""
+    """A mistake of the paper, with what shows it in the published numbers."""
 
     text: str
-    best: Row | str | None = None  # the row that the report's text names best
+    best: Row | str | None = None  # the row that the paper's text names best
     repeated: Row | str | None = None  # a configuration with several rows
     shares_of: int | None = None  # the numbers are whole shares of so many units

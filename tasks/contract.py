@@ -206,7 +206,7 @@ class Column:
     # percent: 0..1 printed times 100; score: 0..100 as it stands, both with two decimals;
     # number: four significant digits
     pick: Literal["last", "best"] = "last"  # of a metric: the last step's value, or the best step's
-    detail: bool = False  # only beside a number of the report, not in the summary table
+    detail: bool = False  # only beside a number of the paper, not in the summary table
     chart: str = ""  # of a metric: the chart over steps that it is a line of; none for ""
     log: bool = False  # whether that chart's axis is logarithmic
 

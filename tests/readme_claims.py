@@ -19,7 +19,7 @@ HEADINGS = ("verdict", "claim", "published", "ours", "difference", "95 %")
 
 def rows_of(out: str, task: str) -> list[list[str]]:
     """A sweep's claims: the cells of ``HEADINGS``, one row per claim."""
-    table = claims_table(read_sweep(out, task, "report"))
+    table = claims_table(read_sweep(out, task, "paper"))
     assert table is not None
     places = [table.headings.index(heading) for heading in HEADINGS]
     return [[row[place] for place in places] for row in table.rows]

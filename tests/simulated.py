@@ -64,7 +64,7 @@ def simulate_retrieval(
 
 
 def published_order(params: Mapping[str, Any]) -> float:
-    """The shares of the report's own rows."""
+    """The shares of the paper's own rows."""
     if params["epochs"] == 0:
         return 0.53
     if params["start"] == "random":

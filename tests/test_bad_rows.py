@@ -83,12 +83,12 @@ def test_the_row_names_the_file_and_the_mend(
 def toy(out: Path, *more: str) -> dict[str, Any]:
     done = run("sweep", "toy", "--engine", "local", "--set", "epochs=2", *more, out=out)
     assert done.returncode == 0, done.stderr
-    return {row["trial_id"]: row for row in read_sweep(str(out), "toy", "report").rows()}
+    return {row["trial_id"]: row for row in read_sweep(str(out), "toy", "paper").rows()}
 
 
 def test_the_mend_of_a_damaged_manifest_works(tmp_path: Path) -> None:
     rows = toy(tmp_path / "runs")
-    manifest = tmp_path / "runs" / "toy" / "report" / "sweep.json"
+    manifest = tmp_path / "runs" / "toy" / "paper" / "sweep.json"
     manifest.write_text(manifest.read_text()[:200])
     refused = run("report", out=tmp_path / "runs")
     assert refused.returncode == 2

@@ -1,4 +1,4 @@
-"""Claims: what is derived from a report, which verdict the results give, and what `check` says."""
+"""Claims: what is derived from a paper, which verdict the results give, and what `check` says."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def run(*args: str) -> tuple[int, str]:
     return status, out.getvalue()
 
 
-# --- what a report claims -------------------------------------------------------------------------
+# --- what a paper claims -------------------------------------------------------------------------
 
 
 def test_retrieval_claims_are_the_pairs_beyond_the_published_noise() -> None:
@@ -175,7 +175,7 @@ def without(sweep: Sweep, **changes: Mapping[str, Any]) -> Sweep:
         row | (changes["trial"] if row["param.temperature"] == 0.7 else {}) for row in sweep.rows()
     ]
     root = tempfile.mkdtemp(dir=Path(sweep.path).parent)
-    store = SweepStore(root, "retrieval", "report", sweep.manifest["params"])
+    store = SweepStore(root, "retrieval", "paper", sweep.manifest["params"])
     samples = sweep.samples.to_pylist()
     for row in rows:
         of_it = [s for s in samples if s["trial_id"] == row["trial_id"]]
@@ -184,7 +184,7 @@ def without(sweep: Sweep, **changes: Mapping[str, Any]) -> Sweep:
         plain = {k: v for k, v in row.items() if v is not None}
         store.add([TrialResult(trial=plain, steps=[], samples=columns if keep else None)])
     store.write_manifest(sweep.manifest)
-    return read_sweep(root, "retrieval", "report")
+    return read_sweep(root, "retrieval", "paper")
 
 
 def test_what_cannot_be_tested_says_why(tmp_path: Path) -> None:
@@ -366,15 +366,15 @@ def test_verdicts_are_words_without_color() -> None:
 
 def test_check_exits_by_the_verdicts(tmp_path: Path) -> None:
     simulate_retrieval(tmp_path / "good", published_order)
-    assert run("check", "report", "--out", str(tmp_path / "good"))[0] == 0
+    assert run("check", "paper", "--out", str(tmp_path / "good"))[0] == 0
     simulate_retrieval(tmp_path / "bad", lambda p: 1 - published_order(p))
-    status, out = run("check", "report", "--out", str(tmp_path / "bad"))
+    status, out = run("check", "paper", "--out", str(tmp_path / "bad"))
     assert status == 1
     assert "contradicted" in out
-    assert "Known mistakes of the report" in out
+    assert "Known mistakes of the paper" in out
     simulate_retrieval(tmp_path / "flat", lambda p: 0.5)
-    assert run("check", "report", "--out", str(tmp_path / "flat"))[0] == 0
-    assert run("check", "report", "--out", str(tmp_path / "flat"), "--strict")[0] == 1
+    assert run("check", "paper", "--out", str(tmp_path / "flat"))[0] == 0
+    assert run("check", "paper", "--out", str(tmp_path / "flat"), "--strict")[0] == 1
 
 
 def test_check_runs_as_ci_runs_it() -> None:
@@ -421,7 +421,7 @@ def test_check_against_a_copy_and_a_changed_copy(tmp_path: Path) -> None:
 def test_check_against_lists_missing_trials_and_caps_the_list(tmp_path: Path) -> None:
     simulate_retrieval(tmp_path, published_order, num_units=50)
     simulate_retrieval(tmp_path, published_order, num_units=50, seeds=5, name="five")
-    status, out = run("check", "report", "--against", "five", "--out", str(tmp_path))
+    status, out = run("check", "paper", "--against", "five", "--out", str(tmp_path))
     assert status == 1
     assert "32 differences" in out
     assert "12 further differences are not listed." in out

@@ -31,7 +31,7 @@ def test_rsync_takes_the_checkout_but_no_results_environments_or_passwords(
     here, there = tmp_path / "here", tmp_path / "there"
     stays = [
         ".venv/bin/python",
-        "runs/retrieval/report/sweep.json",
+        "runs/retrieval/paper/sweep.json",
         "tasks/__pycache__/contract.cpython-311.pyc",
         "x.egg-info/PKG-INFO",
         ".git/config",

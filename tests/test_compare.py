@@ -367,14 +367,14 @@ def sweeps(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_real_sweeps_side_by_side(sweeps: Path) -> None:
-    told = run("compare", "report", "elsewhere/toy/long", cwd=sweeps, COLUMNS="100")
+    told = run("compare", "paper", "elsewhere/toy/long", cwd=sweeps, COLUMNS="100")
     assert "epochs" in told
     rows = [line.split() for line in told.splitlines() if line.split()[:1] in (["1"], ["9"])]
     assert len(rows) == 2
-    assert "4 configurations in both, 0 in report alone, 0 in long alone." in told
+    assert "4 configurations in both, 0 in paper alone, 0 in long alone." in told
     assert "paired by point" in told
     table = json.loads(
-        run("compare", "toy/report", "elsewhere/toy/long", "--format", "json", cwd=sweeps)
+        run("compare", "toy/paper", "elsewhere/toy/long", "--format", "json", cwd=sweeps)
     )[1]
     for found in table["compared"]:
         assert found["difference"] == pytest.approx(
@@ -383,11 +383,11 @@ def test_two_real_sweeps_side_by_side(sweeps: Path) -> None:
 
 
 def test_wrong_requests_are_one_line(sweeps: Path) -> None:
-    told = run("compare", "report", "lnog", "--out", "elsewhere", cwd=sweeps, status=2)
-    assert "no sweep named 'report' under elsewhere" in told
-    told = run("compare", "report", "report", "--format", "xml", cwd=sweeps, status=2)
+    told = run("compare", "paper", "lnog", "--out", "elsewhere", cwd=sweeps, status=2)
+    assert "no sweep named 'paper' under elsewhere" in told
+    told = run("compare", "paper", "paper", "--format", "xml", cwd=sweeps, status=2)
     assert "--format takes" in told
-    told = run("compare", "report", "nowhere/toy/report", cwd=sweeps, status=2)
+    told = run("compare", "paper", "nowhere/toy/paper", cwd=sweeps, status=2)
     assert "no sweeps of toy under nowhere" in told
 
 

@@ -73,11 +73,11 @@ def trials(task: Task, factory: TrialFactory) -> list[Trial]:
         ]
         return [each.trial({}, 0) for each in loose]
     found = [factory.trial({}, 0), factory.trial({}, 1)]
-    space = resolve_space(task.name, "report")
+    space = resolve_space(task.name, "paper")
     for row in (row for table in plan_rows(space, factory, [2]) for row in table):
         if task.pack_key(row.trials[0]) == task.pack_key(found[0]):
             return [*found, row.trials[0]]
-    raise AssertionError("no row of the report runs beside the defaults")
+    raise AssertionError("no row of the paper runs beside the defaults")
 
 
 @pytest.fixture(scope="module")
@@ -177,13 +177,13 @@ def test_every_row_of_its_spaces_can_run(task: Task, factory: TrialFactory) -> N
 
     loose = dataclasses.replace(factory, fixed={})
     module = discovery.load_space(task.name)
-    for name, offered in (("report", "REPORT"), ("grid", "GRID")):
+    for name, offered in (("paper", "REPORT"), ("grid", "GRID")):
         if hasattr(module, offered):
             space = resolve_space(task.name, name)
             planned = [row for table in plan_rows(space, loose, [0, 1]) for row in table]
             ids = {trial.id for row in planned for trial in row.trials}
             assert len(ids) >= 2
-            if name == "report":
+            if name == "paper":
                 assert any(row.row.report for row in planned)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(30):

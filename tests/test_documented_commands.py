@@ -112,12 +112,12 @@ class Place:
             "karpathy:PHOTOS": f"karpathy:{photos}",
             "folder:DATA": f"folder:{photos}",
             "s3://BUCKET/runs": str(root / "bucket"),
-            "s3://BUCKET/runs/retrieval/report": "/mnt/other/runs/retrieval/report",
+            "s3://BUCKET/runs/retrieval/paper": "/mnt/other/runs/retrieval/paper",
             "DIR": str(ROOT / "tests" / "data" / "sweeps"),
             "FOLDER": str(ROOT / "tasks" / "assets" / "blip-scenes"),
             "FILE.py": str(root / "space.py"),
             "TASK": "retrieval",
-            "NAME": "report",
+            "NAME": "paper",
             "OTHER": "grid",
             "...": "retrieval",
         }
@@ -231,7 +231,7 @@ def test_documented_results_are_read(place: Place, command: Command, tmp_path: P
     if stored.is_dir():  # a sweep that is part of the repository
         words[0], words[words.index("--out") + 1] = "stored", str(stored)
     else:
-        for name in names or ["report"]:  # NAME, TASK/NAME or OUT/TASK/NAME
+        for name in names or ["paper"]:  # NAME, TASK/NAME or OUT/TASK/NAME
             *above, short = name.rsplit("/", 2)
             task = above[-1] if above else task
             out = place.prepare(task, short)

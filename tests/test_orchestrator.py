@@ -254,7 +254,7 @@ def test_a_race_stops_what_is_behind_and_the_table_says_so(tmp_path: Path) -> No
         (["sweep", "retrieval", "--set", "lr=-1"], "`lr > 0` must hold"),
         (["sweep", "retrieval", "--set", "augment=maybe"], "true or false"),
         (["sweep", "retrieval", "--set", "split=dev"], "scenes have the splits"),
-        (["sweep", "retrieval", "--space", "nothing"], "report, grid, search, a FILE.py or"),
+        (["sweep", "retrieval", "--space", "nothing"], "paper, grid, search, a FILE.py or"),
         (["sweep", "retrieval", "--space", "missing.py"], "no such space file"),
         (["sweep", "retrieval", "--engine", "slurm"], "ray or local"),
         (["sweep", "retrieval", "--seeds", "0"], "at least 1"),

@@ -210,7 +210,7 @@ def test_cells_of_the_summary(tmp_path: Path) -> None:
     lines = [line.split() for line in text.splitlines()]
     best = next(line for line in lines if line[:1] == ["0.1"])
     assert best[1:3] == ["★", "90.00"]
-    assert best[-2:] == ["58.38,", "59.35"]  # one configuration, run twice by the report
+    assert best[-2:] == ["58.38,", "59.35"]  # one configuration, run twice by the paper
     assert next(line for line in lines if line[:1] == ["0.2"])[1:3] == ["≈", "80.00"]
     assert next(line for line in lines if line[:1] == ["0.3"])[1] == "10.00"
     assert next(line for line in lines if line[:1] == ["0.9"])[-3:] == ["not", "run", "yet"]

@@ -206,7 +206,7 @@ def test_code_that_a_model_brings_is_not_run(tmp_path: Path, known: bool) -> Non
 def test_no_secret_of_command_or_environment_is_written(tmp_path: Path) -> None:
     secrets = {"AWS_SECRET_ACCESS_KEY": "s3cr3t-aws", "HF_TOKEN": "s3cr3t-hf", "PASSWORD": "s3cr3t"}
     args = [
-        *("sweep", "toy", "--engine", "local", "--space", "report", "--set", "epochs=2"),
+        *("sweep", "toy", "--engine", "local", "--space", "paper", "--set", "epochs=2"),
         *("--out", str(tmp_path / "runs"), "--cache", "mock://AKIAKEY:s3cr3t-uri@bucket/kept"),
     ]
     done = subprocess.run(
@@ -218,7 +218,7 @@ def test_no_secret_of_command_or_environment_is_written(tmp_path: Path) -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    manifest = read_sweep(str(tmp_path / "runs"), "toy", "report").manifest
+    manifest = read_sweep(str(tmp_path / "runs"), "toy", "paper").manifest
     assert "mock://***@bucket/kept" in manifest["command"]
     assert "s3cr3t" not in done.stdout + done.stderr
     written = [file for file in (tmp_path / "runs").rglob("*") if file.is_file()]
@@ -226,7 +226,7 @@ def test_no_secret_of_command_or_environment_is_written(tmp_path: Path) -> None:
     for file in written:
         assert b"s3cr3t" not in file.read_bytes(), file
         assert b"AKIAKEY" not in file.read_bytes(), file
-    told = (tmp_path / "runs" / "toy" / "report" / "sweep.json").read_text()
+    told = (tmp_path / "runs" / "toy" / "paper" / "sweep.json").read_text()
     assert os.environ["PATH"] not in told
 
 

@@ -63,16 +63,16 @@ def make_document(
     return Document(task=task, sweep=sweep, tables=named, draw=draw)
 
 
-def sweep_document(sweep: Sweep) -> Document:
-    """Everything that ``report`` shows of a sweep."""
+def sweep_document(sweep: Sweep, *, published: bool = True) -> Document:
+    """Everything that ``report`` shows of a sweep, with or without published numbers and claims."""
     manifest = sweep.manifest
-    summaries = summarise(sweep)
+    summaries = summarise(sweep, published=published)
     is_planned = bool(manifest["tables"])  # otherwise one table over all configurations
     tables: list[tuple[str, Tables]] = [
         (slug(table.title) if is_planned else "configurations", table) for table in summaries
     ]
     tables += [(slug(table.title), table) for table in details(sweep, summaries)]
-    claims = claims_table(sweep)
+    claims = claims_table(sweep) if published else None
     tables += [("claims", claims)] if claims else []
     return make_document(
         manifest["task"], manifest["name"], tables, lambda: draw_pictures_of(sweep)
@@ -87,7 +87,7 @@ def slug(title: str) -> str:
 
 def draw_pictures_of(sweep: Sweep) -> list[Picture]:
     """The curves of a sweep's best trials; of the best trial also its own charts and samples."""
-    best = [row for row in rank(sweep, sweep.rows()) if row["status"] != "failed"][:1]
+    best = [row for row in rank(sweep, sweep.current_rows()) if row["status"] != "failed"][:1]
     pictures = _curves(sweep)
     for row in best:
         from results.figures import draw
@@ -111,7 +111,7 @@ def draw_pictures_of(sweep: Sweep) -> list[Picture]:
 
 def _curves(sweep: Sweep) -> list[Picture]:
     try:
-        charts = sweep_charts(sweep, sweep.rows())
+        charts = sweep_charts(sweep, sweep.current_rows())
     except SweepError:  # no trial has two steps
         return []
     from results.figures import draw

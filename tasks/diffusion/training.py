@@ -162,7 +162,7 @@ def _save(
 
 @torch.inference_mode()
 def sample(trial: Trial, state: State, device: str) -> Array:
-    """Images uint8 [8, num_samples, 28, 28, 3] of the eight conditions, in the report's order.
+    """Images uint8 [8, num_samples, 28, 28, 3] of the eight conditions, in the paper's order.
 
     The starting noise follows from (seed, condition), so settings of one seed share it.
     """

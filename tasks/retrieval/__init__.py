@@ -1,1 +1,1 @@
-"""Image-text retrieval finetuning: the report's section 2.2."""
+"""Image-text retrieval finetuning: the paper's section 2.2."""

@@ -72,7 +72,7 @@ CASES = [
     ),
     Case(
         args="sweep retrieval --trials 20",
-        message="--trials 20 has no effect: the space 'report' lists all its trials; add --space "
+        message="--trials 20 has no effect: the space 'paper' lists all its trials; add --space "
         "search, or start only some of the listed trials with --budget 20trials",
     ),
     Case(
@@ -81,7 +81,7 @@ CASES = [
     ),
     Case(
         args="sweep retrieval --pruner none",
-        message="--pruner none has no effect: the space 'report' lists all its trials; add --space",
+        message="--pruner none has no effect: the space 'paper' lists all its trials; add --space",
     ),
     Case(
         args="sweep retrieval --rerun --retry-failed",
@@ -89,7 +89,7 @@ CASES = [
     ),
     Case(
         args="sweep retrieval --space nothing",
-        message="--space takes report, grid, search, a FILE.py or",
+        message="--space takes paper, grid, search, a FILE.py or",
     ),
     Case(args="sweep retrieval --space ''", message="--space must not be empty"),
     Case(args="sweep retrieval --model ''", message="--model must not be empty"),

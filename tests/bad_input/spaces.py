@@ -57,7 +57,7 @@ CASES = [
     space("grid = {'lr': [1]}", "REPORT, GRID or search, but offers none of them"),
     space(
         "GRID = {}\nREPORT = ()",
-        "s.py offers report, grid; say which: --space TMP/s.py:report or --space TMP/s.py:grid",
+        "s.py offers paper, grid; say which: --space TMP/s.py:paper or --space TMP/s.py:grid",
     ),
     Case(
         args="sweep retrieval --space TMP/s.py:search",

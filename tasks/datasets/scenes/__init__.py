@@ -25,7 +25,7 @@ from tasks.datasets.scenes.world import Scene
 __all__ = ["SIZE", "Scene", "describe", "fingerprint", "fresh", "load_split"]
 
 VERSION = 3  # raise it when a picture or a caption would change
-SPLITS = {"train": 1464, "val": 1449, "test": 1449}  # the report's numbers of pairs
+SPLITS = {"train": 1464, "val": 1449, "test": 1449}  # the paper's numbers of pairs
 PRETRAIN_SPLITS = {"train": 8000, "val": 1449, "test": 1449}
 
 
