@@ -7,21 +7,26 @@ from collections import Counter
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from orchestrator.export import export
 from results.cells import compare_cells
 from results.claims_table import ClaimsView, ErrataView, claims_table, errata_table
-from results.export import FORMATS
+from results.details import DetailTable
+from results.export import make_document
 from results.reading import Sweep
 from results.tables import DetailView
 from tasks.contract import RequestError
 
 
-def check_sweep(sweep: Sweep, *, strict: bool, format_: str) -> int:
+def check_sweep(
+    sweep: Sweep, *, strict: bool, format_: str, to: str | None = None, table: str | None = None
+) -> int:
     """Print the verdicts on a sweep's claims; 0 if none is contradicted, else 1.
 
     Args:
         sweep: the sweep.
         strict: whether an undecided or untested claim also gives 1.
         format_: terminal, or one of the export formats.
+        to, table: where to write what (``orchestrator.export``).
 
     Raises:
         RequestError: if the sweep holds no claims.
@@ -38,14 +43,24 @@ def check_sweep(sweep: Sweep, *, strict: bool, format_: str) -> int:
         shown += [Text(), ErrataView(errata)] if errata else []
         Console().print(*shown, sep="\n")
     else:
-        print(FORMATS[format_]([claims, *([errata] if errata else [])]), end="")
+        tables: list[tuple[str, DetailTable]] = [("claims", claims)]
+        tables += [("mistakes", errata)] if errata else []
+        document = make_document(sweep.manifest["task"], sweep.manifest["name"], tables)
+        export([document], format_, to=to, table=table)
     counts = Counter(claim.verdict for claim in claims.claims)
     failing = ["contradicted", *(["undecided", "not tested"] if strict else [])]
     return int(any(counts[verdict] for verdict in failing))  # type: ignore[index]
 
 
 def check_against(
-    first: Sweep, second: Sweep, names: tuple[str, str], *, tolerance: float, format_: str
+    first: Sweep,
+    second: Sweep,
+    names: tuple[str, str],
+    *,
+    tolerance: float,
+    format_: str,
+    to: str | None = None,
+    table: str | None = None,
 ) -> int:
     """Print where two sweeps differ; 0 if nowhere, else 1.
 
@@ -56,5 +71,7 @@ def check_against(
     if format_ == "terminal":
         Console().print(DetailView(found.table))
     else:
-        print(FORMATS[format_]([found.table]), end="")
+        task, sweep = first.manifest["task"], f"{first.manifest['name']}-differences"
+        document = make_document(task, sweep, [("differences", found.table)])
+        export([document], format_, to=to, table=table)
     return int(found.num_differences > 0)

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator import discovery
+from orchestrator.export_options import Format, TableName, To
 from tasks.contract import RequestError, SweepError
 
 if TYPE_CHECKING:
@@ -256,21 +257,19 @@ def report(
     name: Annotated[list[str] | None, typer.Argument(help="Sweeps; all of them if none.")] = None,
     task: Annotated[str | None, typer.Option(help="Only sweeps of this task.")] = None,
     out: Annotated[str, typer.Option(help="Where the results are.")] = "runs",
-    format_: Annotated[
-        str, typer.Option("--format", help="terminal, markdown, latex, csv, json or html.")
-    ] = "terminal",
+    format_: Format = "terminal",
+    to: To = None,
+    table: TableName = None,
     hide_published: Annotated[
         bool, typer.Option("--hide-published", help="Leave out published numbers and claims.")
     ] = False,
 ) -> int:
-    """Print the tables of finished and running sweeps. Writes nothing."""
-    from results.claims_table import claims_table
-    from results.details import details
-    from results.export import FORMATS
-    from results.summary import summarise
+    """Print the tables of finished and running sweeps, or write them with --to."""
+    from orchestrator.export import check_options, export
+    from results.export import sweep_document
     from results.tables import render
 
-    _check_format(format_)
+    check_options(format_, to, table)
     sweeps = _find_sweeps(out, task, name or ())
     if format_ == "terminal":
         console = Console()
@@ -281,20 +280,9 @@ def report(
             console.rule(f"{one.manifest['task']}: {one.manifest['name']}", style="dim")
             console.print(tables_)
     else:
-        tables: list[Any] = []
-        for one in sweeps:
-            summaries = summarise(one, published=not hide_published)
-            claims = None if hide_published else claims_table(one)
-            tables += [*summaries, *details(one, summaries), *([claims] if claims else [])]
-        print(FORMATS[format_](tables), end="")
+        documents = [sweep_document(one, published=not hide_published) for one in sweeps]
+        export(documents, format_, to=to, table=table)
     return 0
-
-
-def _check_format(name: str) -> None:
-    from results.export import FORMATS
-
-    if name not in ("terminal", *FORMATS):
-        raise RequestError(f"--format takes terminal, {', '.join(FORMATS)}, but got {name!r}")
 
 
 @app.command()
@@ -303,16 +291,17 @@ def compare(
     second: Annotated[str, typer.Argument(help="Another, or the same in another folder.")],
     task: Annotated[str | None, typer.Option(help="Of this task, where names are alike.")] = None,
     out: Annotated[str, typer.Option(help="Where the results are.")] = "runs",
-    format_: Annotated[
-        str, typer.Option("--format", help="terminal, markdown, latex, csv, json or html.")
-    ] = "terminal",
+    format_: Format = "terminal",
+    to: To = None,
+    table: TableName = None,
 ) -> int:
-    """Two sweeps of one task side by side, with what is beyond chance. Writes nothing."""
+    """Two sweeps of one task side by side, with what is beyond chance."""
+    from orchestrator.export import check_options, export
     from results.compare import compare as compare_sweeps
     from results.compare_view import render_comparison
-    from results.export import FORMATS
+    from results.export import make_document
 
-    _check_format(format_)
+    check_options(format_, to, table)
     sweeps = [_find_sweep(name, task, out) for name in (first, second)]
     names = [str(sweep.manifest["name"]) for sweep in sweeps]
     shown = (first, second) if names[0] == names[1] else (names[0], names[1])
@@ -320,7 +309,10 @@ def compare(
     if format_ == "terminal":
         Console().print(render_comparison(*tables))
     else:
-        print(FORMATS[format_](tables), end="")
+        named = zip(("sweeps", "configurations"), tables, strict=True)
+        both = "-and-".join(str(sweep.manifest["name"]) for sweep in sweeps)
+        document = make_document(sweeps[0].manifest["task"], both, list(named))
+        export([document], format_, to=to, table=table)
     return 0
 
 
@@ -338,25 +330,28 @@ def check(
     ] = 1e-6,
     task: Annotated[str | None, typer.Option(help="Task, if the name is ambiguous.")] = None,
     out: Annotated[str, typer.Option(help="Where the results are.")] = "runs",
-    format_: Annotated[
-        str, typer.Option("--format", help="terminal, markdown, latex, csv, json or html.")
-    ] = "terminal",
+    format_: Format = "terminal",
+    to: To = None,
+    table: TableName = None,
 ) -> int:
-    """Test the paper's claims: exit 0 if none is contradicted, else 1. Writes nothing."""
+    """Test the paper's claims: exit 0 if none is contradicted, else 1."""
     from orchestrator.check import check_against, check_sweep
+    from orchestrator.export import check_options
 
-    _check_format(format_)
+    check_options(format_, to, table)
     if not 0 <= tolerance < 1:
         raise RequestError(f"--tolerance must be at least 0 and below 1, but is {tolerance:g}")
     if strict and against is not None:
         raise RequestError("--strict is about claims, --against compares cells; remove one of them")
     sweep = _find_sweep(name, task, out)
     if against is None:
-        return check_sweep(sweep, strict=strict, format_=format_)
+        return check_sweep(sweep, strict=strict, format_=format_, to=to, table=table)
     other = _find_sweep(against, task, out)
     names = (str(sweep.manifest["name"]), str(other.manifest["name"]))
     shown = (name, against) if names[0] == names[1] else names
-    return check_against(sweep, other, shown, tolerance=tolerance, format_=format_)
+    return check_against(
+        sweep, other, shown, tolerance=tolerance, format_=format_, to=to, table=table
+    )
 
 
 def _find_sweep(text: str, task: str | None, out: str) -> Sweep:
@@ -410,29 +405,9 @@ def show(
     ] = None,
 ) -> int:
     """One sweep's origin and trials, or one trial's parameters, curve and samples."""
-    from results.charts import sweep_charts, trial_charts
-    from results.figures import figure_of
-    from results.pictures import contact_sheet
-    from results.show import find_trial, pictures_of, render_sweep, render_trial
+    from orchestrator.show import show as show_sweep
 
-    found = _find_sweep(name, task, out)
-    if save and not save.endswith((".png", ".svg")):
-        raise RequestError(f"--save takes FILE.png or FILE.svg, but got {save!r}")
-    row = None if trial is None else find_trial(found, trial)
-    if pictures:
-        if row is None or not pictures.endswith(".png"):
-            raise RequestError("--pictures takes FILE.png, and one trial: show NAME TRIAL")
-        groups = pictures_of(found, row)
-        if not groups:
-            raise RequestError(f"trial {row['trial_id']} has no pictures")
-        _write(pictures, contact_sheet(groups).save)
-    if save:
-        charts = trial_charts(found, row) if row else sweep_charts(found, found.rows())
-        if not charts:
-            raise RequestError(f"trial {trial} has no two steps to draw a curve of")
-        x_label = found.manifest.get("step_unit", "step")
-        _write(save, figure_of(charts, x_label).savefig)
-    Console().print(render_trial(found, row) if row else render_sweep(found))
+    show_sweep(_find_sweep(name, task, out), trial, save=save, pictures=pictures)
     return 0
 
 
@@ -469,10 +444,3 @@ def doctor(
     findings = examine(task, request)
     Console().print(render_findings(findings))
     return int(any(finding.verdict == "wrong" for finding in findings))
-
-
-def _write(path: str, save: Callable[[str], object]) -> None:
-    try:
-        save(path)
-    except OSError as error:
-        raise RequestError(f"{path} cannot be written: {error.strerror}") from error

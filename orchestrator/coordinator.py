@@ -21,6 +21,7 @@ from orchestrator.placement import MEMORY_SHARE
 from orchestrator.proposers import Proposer
 from orchestrator.stages import Origin, StageCache
 from results.group_commit import GroupCommit
+from results.schema import FIXED
 from results.store import SweepStore, TrialResult
 from tasks.contract import Stage, Task, Trial
 
@@ -283,6 +284,10 @@ class Coordinator:
             return "failed", Failure(reason=reason, log="")
         if step.done and self.task.metric.name not in step.metrics:
             reason = f"its last step, {step.at}, has no {self.task.metric.name}"
+            return "failed", Failure(reason=reason, log="")
+        taken = sorted(FIXED["samples"].keys() & (step.samples or {}).keys())
+        if taken:
+            reason = f"its samples have a column {taken[0]!r}, which is reserved: rename the column"
             return "failed", Failure(reason=reason, log="")
         value = step.metrics.get(self.task.metric.name)  # not every step need measure it
         halve = value is not None and self._proposer.observe(

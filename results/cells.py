@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from results.details import DetailTable
 from results.reading import Sweep
+from results.schema import SWEEP_COLUMNS
 from results.summary import format_plain
 from tasks.contract import RequestError
 
@@ -192,7 +193,7 @@ def _samples(sweep: Sweep) -> dict[str, Any]:
     order = ["trial_id", *(key for key in keys if key in table.column_names)]
     table = table.sort_by([(key, "ascending") for key in order])
     ids = np.asarray(table["trial_id"].to_pylist())
-    table = table.drop_columns(["trial_id", "seed"])
+    table = table.drop_columns([*SWEEP_COLUMNS, "trial_id", "seed"])
     bounds = [*np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]]).tolist(), len(ids)]
     return {
         str(ids[start]): table.slice(start, end - start)

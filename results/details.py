@@ -10,13 +10,14 @@ A row names those numbers by key:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from results.reading import Sweep
-from results.statistics import estimate
+from results.statistics import Estimate, estimate
 from results.summary import (
+    Scalar,
     Scores,
     SummaryRow,
     SummaryTable,
@@ -34,6 +35,7 @@ class DetailTable:
     headings: list[str]
     rows: list[list[str]]
     caption: list[str]
+    records: list[dict[str, Scalar]] = field(default_factory=list)  # the rows as numbers, if known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,8 @@ class _Number:
     ours: str = "-"
     interval: str = ""
     theirs: str
+    value: float | None = None  # ours, unrounded
+    estimate: Estimate | None = None
 
 
 def details(sweep: Sweep, tables: Sequence[SummaryTable]) -> list[DetailTable]:
@@ -68,6 +72,7 @@ def _detail(
     source: str,
 ) -> list[DetailTable]:
     rows = []
+    records: list[dict[str, Scalar]] = []
     for row, wanted in zip(table.rows, theirs, strict=True):
         params = [
             f"{c['label']} {format_plain(row.params[c['key'].removeprefix('param.')])}"
@@ -76,6 +81,9 @@ def _detail(
         numbers = [_ours(sweep, row, key, value) for key, value in wanted.items()]
         if who == "published there" and not any(number.ours != "-" for number in numbers):
             continue  # a paper's curve says nothing beside a row that has none
+        records += [
+            _record(row, key, n, wanted[key]) for key, n in zip(wanted, numbers, strict=True)
+        ]
         rows += [[", ".join(params), n.label, n.ours, n.interval, n.theirs] for n in numbers]
     if not rows:
         return []
@@ -92,8 +100,25 @@ def _detail(
             headings=[headings[column] for column in shown],
             rows=[[row[column] for column in shown] for row in rows],
             caption=[source] if source else [],
+            records=records,
         )
     ]
+
+
+def _record(row: SummaryRow, key: str, number: _Number, theirs: float) -> dict[str, Scalar]:
+    """A number beside the published one; ``number`` is its key as the module lists them."""
+    bounds = number.estimate
+    return {
+        "trial_ids": " ".join(row.trial_ids),
+        **{f"param.{name}": value for name, value in row.params.items()},
+        "number": key,
+        "label": number.label.replace(" %", ""),  # the number itself is 0..1
+        "ours": number.value,
+        "interval_low": bounds.low if bounds else None,
+        "interval_high": bounds.high if bounds else None,
+        "published": theirs,
+        "status": "not reached" if number.ours == "not reached" else "",
+    }
 
 
 def _ours(sweep: Sweep, row: SummaryRow, key: str, theirs: float) -> _Number:
@@ -112,6 +137,8 @@ def _ours(sweep: Sweep, row: SummaryRow, key: str, theirs: float) -> _Number:
             ours=format_value(row.metrics.get(key), form),
             interval=format_interval(found, form),
             theirs=format_value(theirs, form),
+            value=row.metrics.get(key),
+            estimate=found,
         )
     curves = [_curve(sweep, trial_id, name) for trial_id in row.trial_ids]
     if kind == "step":
@@ -119,17 +146,25 @@ def _ours(sweep: Sweep, row: SummaryRow, key: str, theirs: float) -> _Number:
         mean = float(np.mean(values)) if values else None
         ours = format_value(mean, form)
         return _Number(
-            label=f"{label}{unit}, step {where}", ours=ours, theirs=format_value(theirs, form)
+            label=f"{label}{unit}, step {where}",
+            ours=ours,
+            theirs=format_value(theirs, form),
+            value=mean,
         )
     assert kind == "first", key
     level = float(where)
     firsts = [next((at for at in sorted(c) if c[at] >= level), None) for c in curves if len(c) > 1]
     reached = [at for at in firsts if at is not None]
-    ours = "not reached" if firsts and len(reached) < len(firsts) else "-"
+    ours, value = "not reached" if firsts and len(reached) < len(firsts) else "-", None
     if reached and len(reached) == len(firsts):
-        ours = f"{np.mean(reached):.4g}"
-    shown = format_value(level, form)
-    return _Number(label=f"{label}: first step at {shown}{unit}", ours=ours, theirs=f"{theirs:.4g}")
+        value = float(np.mean(reached))
+        ours = f"{value:.4g}"
+    return _Number(
+        label=f"{label}: first step at {format_value(level, form)}{unit}",
+        ours=ours,
+        theirs=f"{theirs:.4g}",
+        value=value,
+    )
 
 
 def _curve(sweep: Sweep, trial_id: str, name: str) -> dict[int, float]:

@@ -13,6 +13,7 @@ from tasks.contract import StoreError
 
 MAX_IN_ROW = 12  # pictures of a group on a contact sheet
 _MARGIN = 4
+_TITLE = 22  # pixels above the pictures
 
 
 def half_blocks(pictures: Sequence[bytes], side: int, gap: int = 1) -> Text:
@@ -41,17 +42,22 @@ def _hex(pixel: Any) -> str:
     return "#{:02x}{:02x}{:02x}".format(*pixel)
 
 
-def contact_sheet(groups: Mapping[str, Sequence[bytes]], scale: int = 3) -> Image.Image:
-    """A row of pictures per group, its name in front."""
+def contact_sheet(
+    groups: Mapping[str, Sequence[bytes]], title: str = "", scale: int = 3
+) -> Image.Image:
+    """A title, and a row of pictures per group, its name in front."""
     first = _open(next(iter(groups.values()))[0])
     width, height = first.width * scale, first.height * scale
     label = 9 * max(map(len, groups)) + 2 * _MARGIN
     columns = min(MAX_IN_ROW, max(map(len, groups.values())))
-    size = (label + columns * (width + _MARGIN), _MARGIN + len(groups) * (height + _MARGIN))
+    above = (_TITLE if title else 0) + _MARGIN
+    across = max(label + columns * (width + _MARGIN), 8 * len(title) + 2 * _MARGIN)
+    size = (across, above + len(groups) * (height + _MARGIN))
     sheet = Image.new("RGB", size, "white")
     pen = ImageDraw.Draw(sheet)
+    pen.text((_MARGIN, _MARGIN), title, fill="black", font_size=14)
     for row, (name, pictures) in enumerate(groups.items()):
-        top = _MARGIN + row * (height + _MARGIN)
+        top = above + row * (height + _MARGIN)
         pen.text((_MARGIN, top + height // 2 - 6), name, fill="black", font_size=14)
         for column, picture in enumerate(pictures[:columns]):
             enlarged = _open(picture).resize((width, height), Image.Resampling.NEAREST)

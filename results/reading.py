@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.fs
 
 from results.roots import open_root, redact
-from results.schema import FIXED, VERSION
+from results.schema import FIXED, VERSION, fill_sweep
 from results.statistics.aggregation import MEAN, aggregation
 from results.store import NAME, check_name, concat, list_parts, read_part, union
 from tasks.contract import StoreError
@@ -108,7 +108,8 @@ class Sweep:
                 raise StoreError(f"{self.path}/{table} cannot be read: {error}") from None
             self.damaged += damaged + _drop_misfits(tables)
             whole = list(tables.values())
-            return concat(whole) if table == "stages" else union(table, whole)
+            rows = concat(whole) if table == "stages" else union(table, whole)
+            return fill_sweep(rows, *self.path.rsplit("/", 2)[1:])
         raise StoreError(f"{self.path}/{table} changes faster than it can be read; try again")
 
 

@@ -12,9 +12,7 @@ alone: without steps, samples, or matplotlib.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -22,13 +20,13 @@ from typing import Any
 
 import pyarrow.fs
 
-from results.charts import Chart, sweep_charts, trial_charts
+from results.charts import Chart, rank, sweep_charts, trial_charts
 from results.reading import Sweep
 from results.store import put
 from tasks.contract import RequestError, content_id
 
-VERSION = 1  # raise it when a figure would look different
-MAX_TRIALS = 20  # the best ones; a curve shows fewer still
+VERSION = 2  # raise it when a figure would look different
+MAX_TRIALS = 20  # that have figures of their own, the best ones
 
 Files = dict[str, bytes]
 
@@ -36,7 +34,8 @@ Files = dict[str, bytes]
 def save_figures(sweep: Sweep) -> str:
     """Draw what has changed; one line that says where the figures are, empty if there are none."""
     folder = f"{sweep.path}/figures"
-    rows = _best(sweep)
+    ranked = rank(sweep, [row for row in sweep.current_rows() if row["status"] != "failed"])
+    rows = ranked[:MAX_TRIALS]
     index = _read_index(sweep.filesystem, folder)
     kept: dict[str, Any] = {}
     for name, key, draw in _wanted(sweep, rows):
@@ -55,23 +54,9 @@ def save_figures(sweep: Sweep) -> str:
         _delete(sweep.filesystem, folder, {f for e in index.values() for f in e["files"]} - files)
     if not files:
         return ""
-    number = len({row["trial_id"] for row in sweep.current_rows() if row["status"] != "failed"})
-    limit = f" of the best {len(rows)} of {number} trials" if number > len(rows) else ""
+    hidden = len(ranked) > len(rows)
+    limit = f" of the best {len(rows)} of {len(ranked)} trials" if hidden else ""
     return f"Figures{limit}: {folder}"
-
-
-def _best(sweep: Sweep) -> Sequence[Mapping[str, Any]]:
-    """The best trials first, those that were stopped early after those that finished."""
-    metric = sweep.manifest["metric"]
-    sign = -1 if metric["direction"] == "maximize" else 1
-
-    def order(row: Mapping[str, Any]) -> tuple[bool, float, str]:
-        value = row.get(f"metric.{metric['name']}")
-        place = math.inf if value is None or math.isnan(value) else sign * value
-        return row["status"] != "finished", place, row["trial_id"]
-
-    rows = [row for row in sweep.current_rows() if row["status"] != "failed"]
-    return sorted(rows, key=order)[:MAX_TRIALS]
 
 
 def _wanted(
@@ -79,22 +64,23 @@ def _wanted(
 ) -> Iterator[tuple[str, str, Callable[[], Files]]]:
     """(name, key, how to draw it) of each group of figures."""
     manifest = sweep.manifest
-    drawn_as = [VERSION, manifest["columns"], manifest["metric"], manifest.get("step_unit")]
+    names = ("task", "name", "columns", "metric", "params", "step_unit")
+    drawn_as = [VERSION, *(manifest.get(name) for name in names)]
     states = {
         row["trial_id"]: [row["trial_id"], row["status"], str(row["ended"]), row["num_steps"]]
-        for row in rows
+        for row in sweep.current_rows()
     }
     together = content_id([drawn_as, list(states.values())])
-    yield "curves", together, partial(_sweep_curves, sweep, rows)
+    yield "curves", together, partial(_sweep_curves, sweep)
     for row in rows:
         trial = row["trial_id"]
         key = content_id([drawn_as, manifest.get("shown_samples"), states[trial]])
         yield trial, key, partial(_of_trial, sweep, row)
 
 
-def _sweep_curves(sweep: Sweep, rows: Sequence[Mapping[str, Any]]) -> Files:
+def _sweep_curves(sweep: Sweep) -> Files:
     try:
-        charts = sweep_charts(sweep, rows) if rows else []
+        charts = sweep_charts(sweep, sweep.current_rows())
     except RequestError:  # no trial has two steps
         charts = []
     return {k: v for chart in charts for k, v in _draw(sweep, _slug(chart.label), [chart]).items()}
@@ -110,27 +96,17 @@ def _trial_curves(sweep: Sweep, row: Mapping[str, Any]) -> Files:
 
 
 def _pictures(sweep: Sweep, row: Mapping[str, Any]) -> Files:
-    from results.pictures import contact_sheet
-    from results.show import pictures_of
+    from results.trial_pictures import draw_pictures
 
-    groups = pictures_of(sweep, row)
-    if not groups:
-        return {}
-    out = io.BytesIO()
-    contact_sheet(groups).save(out, format="PNG")
-    return {f"{row['trial_id']}-pictures.png": out.getvalue()}
+    sheet = draw_pictures(sweep, row)
+    return {} if sheet is None else {f"{row['trial_id']}-pictures.png": sheet}
 
 
 def _draw(sweep: Sweep, name: str, charts: Sequence[Chart]) -> Files:
-    from results.figures import figure_of  # matplotlib takes a second to load
+    from results.figures import FORMS, draw
 
-    figure = figure_of(charts, sweep.manifest.get("step_unit", "step"))
-    files = {}
-    for form in ("png", "svg"):
-        out = io.BytesIO()
-        figure.savefig(out, format=form)
-        files[f"{name}.{form}"] = out.getvalue()
-    return files
+    x_label = sweep.manifest.get("step_unit", "step")
+    return {f"{name}.{form}": draw(charts, x_label, form) for form in FORMS}
 
 
 def _slug(label: str) -> str:

@@ -27,8 +27,14 @@ _NEEDED = {  # what every part of a table has, without nulls
 
 _TYPES = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_(), "str": pa.string()}
 
+#: What every row of every table begins with, so that tables of several sweeps can be concatenated.
+#: The store adds these columns; where an earlier version wrote none, reading takes the folder's.
+SWEEP_COLUMNS = ("task", "sweep")
+_SWEEP_TYPES = dict.fromkeys(SWEEP_COLUMNS, pa.string())
+
 FIXED: Mapping[str, Mapping[str, pa.DataType]] = {
     "trials": {
+        **_SWEEP_TYPES,
         "trial_id": pa.string(),
         "seed": pa.int64(),
         "status": pa.string(),  # finished, stopped (early), failed or interrupted
@@ -42,17 +48,19 @@ FIXED: Mapping[str, Mapping[str, pa.DataType]] = {
         "version": pa.string(),
         "started": pa.timestamp("us", tz="UTC"),
         "ended": pa.timestamp("us", tz="UTC"),
-        "seconds": pa.float64(),  # of its steps, a pack's divided among its members
+        "seconds": pa.float64(),  # of its steps: the sum of their seconds
         "num_steps": pa.int64(),
     },
     "steps": {
+        **_SWEEP_TYPES,
         "trial_id": pa.string(),
         "seed": pa.int64(),
         "at": pa.int64(),
-        "seconds": pa.float64(),
+        "seconds": pa.float64(),  # a pack's time for the step divided by the pack's members
     },
-    "samples": {"trial_id": pa.string(), "seed": pa.int64()},
+    "samples": {**_SWEEP_TYPES, "trial_id": pa.string(), "seed": pa.int64()},
     "stages": {
+        **_SWEEP_TYPES,
         "run": pa.timestamp("us", tz="UTC"),  # when the run began that used it
         "key": pa.string(),
         "label": pa.string(),
@@ -105,6 +113,29 @@ def is_part(table: str, rows: pa.Table) -> bool:
         )
     except (pa.ArrowException, KeyError, ValueError):
         return False
+
+
+def with_sweep(rows: pa.Table, task: str, sweep: str) -> pa.Table:
+    """Rows with these values in the columns ``task`` and ``sweep``, whatever they held before."""
+    names = [name for name in rows.column_names if name not in SWEEP_COLUMNS]
+    values = [pa.repeat(pa.scalar(value, pa.string()), len(rows)) for value in (task, sweep)]
+    arrays = [*values, *(rows[name] for name in names)]
+    return pa.table(arrays, names=[*SWEEP_COLUMNS, *names])
+
+
+def fill_sweep(rows: pa.Table, task: str, sweep: str) -> pa.Table:
+    """Rows with ``task`` and ``sweep`` first, filled in where an earlier version wrote none."""
+    if not rows.num_columns:
+        return rows
+    values = dict(zip(SWEEP_COLUMNS, (task, sweep), strict=True))
+    arrays = [
+        pc.fill_null(rows[name], value)
+        if name in rows.column_names
+        else pa.repeat(pa.scalar(value, pa.string()), len(rows))
+        for name, value in values.items()
+    ]
+    names = [name for name in rows.column_names if name not in SWEEP_COLUMNS]
+    return pa.table([*arrays, *(rows[name] for name in names)], names=[*SWEEP_COLUMNS, *names])
 
 
 def to_columns(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:

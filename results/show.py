@@ -15,10 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from results.charts import Chart, trial_charts
-from results.figures import terminal_chart
 from results.pictures import half_blocks
 from results.reading import Sweep, check_keys
+from results.schema import SWEEP_COLUMNS
 from results.summary import format_plain, format_value
+from results.terminal_chart import terminal_chart
+from results.trial_pictures import pictures_of
 from tasks.contract import RequestError
 
 ORIGIN: dict[str, Any] = {  # what ``sweep.json`` says of where a sweep comes from
@@ -135,7 +137,7 @@ def render_trial(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType:
     if steps:
         parts += [Text(), _Steps(steps, sweep.manifest)]
     for chart in trial_charts(sweep, trial):
-        parts += [Text(), _Chart(chart)]
+        parts += [Text(), _Chart(chart, sweep.manifest.get("step_unit", "step"))]
     samples = _samples(sweep, trial)
     if samples is not None:
         parts += [Text(), samples]
@@ -145,11 +147,11 @@ def render_trial(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType:
 class _Chart:
     """A chart as wide as its console, up to 100 columns."""
 
-    def __init__(self, chart: Chart) -> None:
-        self._chart = chart
+    def __init__(self, chart: Chart, x_label: str) -> None:
+        self._chart, self._x_label = chart, x_label
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield terminal_chart(self._chart, min(options.max_width, 100))
+        yield terminal_chart(self._chart, min(options.max_width, 100), x_label=self._x_label)
 
 
 class _Steps:
@@ -214,7 +216,7 @@ def _samples(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType | None:
     if groups:
         return _Pictures(groups)
     names = sweep.manifest.get("shown_samples") or found.column_names
-    names = [n for n in names if n not in ("trial_id", "seed")]
+    names = [n for n in names if n not in (*SWEEP_COLUMNS, "trial_id", "seed")]
     names = [n for n in names if found[n].null_count < found.num_rows]
     ranked = pa.types.is_floating(found[names[0]].type) and found.num_rows > MAX_SAMPLES
     view = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
@@ -234,18 +236,6 @@ def _samples(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType | None:
     which = f"the best and the worst by {names[0]}; " if ranked else ""
     more = Text(f"{which}{rest} further samples are in {sweep.path}/samples", style="dim")
     return Group(view, more) if rest > 0 else view
-
-
-def pictures_of(sweep: Sweep, trial: Mapping[str, Any]) -> dict[str, list[bytes]]:
-    """A trial's pictures (PNG) by the first column that ``show`` prints; none for other tasks."""
-    shown = list(sweep.manifest.get("shown_samples") or [])
-    if "picture" not in shown or not sweep.samples.num_rows:
-        return {}
-    found = sweep.samples.filter(pc.equal(sweep.samples["trial_id"], trial["trial_id"]))
-    groups: dict[str, list[bytes]] = {}
-    for row in found.select([shown[0], "picture"]).to_pylist():
-        groups.setdefault(row[shown[0]], []).append(row["picture"])
-    return groups
 
 
 class _Pictures:

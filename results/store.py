@@ -27,7 +27,16 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 
 from results.roots import open_root as open_root
-from results.schema import STATUSES, TABLES, VERSION, VERSION_KEY, is_part, to_columns, to_table
+from results.schema import (
+    STATUSES,
+    TABLES,
+    VERSION,
+    VERSION_KEY,
+    is_part,
+    to_columns,
+    to_table,
+    with_sweep,
+)
 from tasks.contract import StoreError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -70,6 +79,7 @@ class SweepStore:
         """``metrics`` are columns that every part has: some readers know the first part's alone."""
         self.filesystem, base = open_root(root)
         self.path = f"{base}/{check_name(task)}/{check_name(name)}"
+        self._task, self._name = task, name
         self._params, self._metrics = params, metrics
         try:
             for table in (*TABLES, "stages"):
@@ -134,6 +144,7 @@ class SweepStore:
 
     def _write(self, table: str, name: str, rows: pa.Table) -> None:
         sink = pa.BufferOutputStream()
+        rows = with_sweep(rows, self._task, self._name)  # also of a trial copied from another sweep
         rows = rows.replace_schema_metadata({VERSION_KEY: str(VERSION).encode()})
         pq.write_table(rows, sink, compression="zstd", write_page_checksum=True)
         blob = sink.getvalue().to_pybytes()

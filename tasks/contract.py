@@ -170,7 +170,8 @@ class Step:
 
     ``at`` is the epoch, rung or number of images seen and grows from step to step; ``metrics`` hold
     the task's own one at least at the last step (and pruning looks at the steps that have it);
-    ``samples`` are columns of equal length, kept of a trial's last step; ``done`` ends the trial.
+    ``samples`` are columns of equal length, kept of a trial's last step; their names must not be
+    ``task``, ``sweep``, ``trial_id`` or ``seed``. ``done`` ends the trial.
     """
 
     at: int

@@ -85,3 +85,19 @@ def simulate_diffusion(out: Path, *, seen: int, unseen: int, num_samples: int = 
     }
     metrics = {f"{group}_attributes": number / num_samples for group, number in right.items()}
     return write_plan(plan, [trial_result(trial, metrics, samples) for trial in plan.trials])
+
+
+def simulate(task: str, out: Path, *, seeds: int = 2, **request: Any) -> Sweep:
+    """A sweep of any task whose metrics are drawn at random; every trial has two steps."""
+    plan = make_plan(Request(task=task, out=str(out), seeds=seeds, **request))
+    names = [c.key.removeprefix("metric.") for c in plan.task.columns if c.key[:7] == "metric."]
+    results = []
+    for number, trial in enumerate(plan.trials):
+        values = np.random.default_rng(number).uniform(size=len(names)).tolist()
+        found = trial_result(trial, dict(zip(names, values, strict=True)), None)
+        metrics = {key: value for key, value in found.trial.items() if key[:7] == "metric."}
+        of = {"trial_id": trial.id, "seed": trial.seed, "seconds": 0.5}
+        steps = [{**of, "at": at, **metrics} for at in (1, 2)]
+        row = {**found.trial, "num_steps": 2}
+        results.append(TrialResult(trial=row, steps=steps, samples=None))
+    return write_plan(plan, results)

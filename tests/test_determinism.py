@@ -12,7 +12,7 @@ import pytest
 from conftest import draw_folder
 from harness import ROOT, small_cluster
 
-from results.reading import read_sweep
+from results.reading import Sweep, read_sweep
 
 #: task -> (rows of a grid, settings that keep its trials small)
 TASKS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
@@ -65,10 +65,22 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, d
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
-        found = read_sweep(str(folder / "out"), task, "s").rows()
+        whole = read_sweep(str(folder / "out"), task, "s")
+        assert_seconds_are_shares(whole, num_workers=2)
+        found = whole.rows()
         return {row["trial_id"]: row for row in found if row["status"] == "finished"}
 
     return run
+
+
+def assert_seconds_are_shares(sweep: Sweep, num_workers: int) -> None:
+    """A pack's time is divided among its members: no second of a worker is counted twice."""
+    seconds = {row["trial_id"]: 0.0 for row in sweep.rows()}
+    for step in sweep.steps.to_pylist():
+        seconds[step["trial_id"]] += step["seconds"]
+    for row in sweep.rows():
+        assert row["seconds"] == pytest.approx(seconds[row["trial_id"]])
+    assert 0 < sum(seconds.values()) <= num_workers * sweep.manifest["seconds"]
 
 
 def numbers(row: dict[str, Any]) -> dict[str, float]:
@@ -96,6 +108,11 @@ def test_again_and_in_another_order(once: tuple[str, dict[str, Any]], sweep: Any
     assert {i: numbers(row) for i, row in again.items()} == {
         i: numbers(row) for i, row in first.items()
     }
+
+
+def test_members_of_a_pack_are_charged_equal_shares(once: tuple[str, dict[str, Any]]) -> None:
+    _, found = once  # the local engine runs what may share a pack in one
+    assert len({row["seconds"] for row in found.values()}) < len(found)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

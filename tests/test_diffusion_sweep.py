@@ -20,13 +20,14 @@ from rich.console import Console
 
 from results.charts import trial_charts
 from results.details import details
-from results.export import _cells
-from results.figures import apart
+from results.export.cells import columns_of
 from results.pictures import contact_sheet, half_blocks
 from results.reading import Sweep, read_sweep
-from results.show import pictures_of, render_trial
+from results.show import render_trial
 from results.summary import summarise
 from results.tables import render
+from results.ticks import apart
+from results.trial_pictures import pictures_of
 from tasks.datasets import concepts
 
 ROOT = Path(__file__).parents[1]
@@ -86,25 +87,26 @@ def test_the_reports_numbers_stand_beside_ours(sweep: Sweep) -> None:
 
 
 def test_report_prints_them_in_every_format(out: Path, sweep: Sweep) -> None:
-    loss = f"{min(sweep.steps.to_pylist(), key=lambda s: s['at'])['metric.loss']:.4g}"
+    loss = min(sweep.steps.to_pylist(), key=lambda s: s["at"])["metric.loss"]
     for form in ("terminal", "markdown", "latex", "csv", "json", "html"):
         program = [sys.executable, "-m", "orchestrator", "report", "--out", str(out)]
-        told = run(*program, "--format", form)
+        table = ["--table", "2"] if form == "csv" else []  # unrounded
+        told = run(*program, "--format", form, *table)
         assert told.returncode == 0, told.stderr
-        assert loss in told.stdout
+        assert (repr(loss) if form == "csv" else f"{loss:.4g}") in told.stdout
         assert "0.173" in told.stdout
     assert "Published: Okawa" in told.stdout
 
 
 def test_charts_of_loss_and_of_accuracy_along_training(sweep: Sweep) -> None:
     charts = {chart.label: chart for chart in trial_charts(sweep, sweep.rows()[0])}
-    assert next(iter(charts)) == "unseen accuracy %"
+    assert next(iter(charts)) == "unseen accuracy (%)"
     loss = charts["loss"]
     assert loss.log
     assert [at for at, _ in loss.lines["loss"]] == [1, 2, 3, 4]
     for label in (
-        "accuracy, right and near real %",
-        "accuracy by the probe alone %",
+        "accuracy, right and near real (%)",
+        "accuracy by the probe alone (%)",
     ):
         assert len(charts[label].lines) == 8
         assert all([at for at, _ in line] == [2, 4] for line in charts[label].lines.values())
@@ -112,15 +114,14 @@ def test_charts_of_loss_and_of_accuracy_along_training(sweep: Sweep) -> None:
 
 def test_the_kid_has_its_interval_in_the_table(sweep: Sweep) -> None:
     (table,) = summarise(sweep)
-    headings, rows = _cells(table)
-    cells = dict(zip(headings, rows[0], strict=True))
+    cells = {column.heading: column.cells[0] for column in columns_of(table)}
     row = sweep.rows()[0]
     for group in ("unseen_", "seen_", ""):
         value, low, high = (row[f"metric.{group}kid{end}"] for end in ("", "_low", "_high"))
         assert low < value < high
         label = f"{group}kid".replace("_kid", " kid").replace("kid", "KID")
         assert cells[label] == f"{value:.4g} [{low:.3g}, {high:.3g}]"
-    assert not [heading for heading in headings if "low" in heading]
+    assert not [heading for heading in cells if "low" in heading]
     console = Console(width=400, file=io.StringIO())
     console.print(render(sweep))
     assert cells["unseen KID"] in console.file.getvalue()  # type: ignore[attr-defined]
@@ -130,7 +131,7 @@ def test_the_main_metrics_chart_comes_first_wherever_its_column_stands(sweep: Sw
     columns = list(reversed(sweep.manifest["columns"]))
     turned = dataclasses.replace(sweep, manifest={**sweep.manifest, "columns": columns})
     charts = trial_charts(turned, sweep.rows()[0])
-    assert charts[0].label == "unseen accuracy %"
+    assert charts[0].label == "unseen accuracy (%)"
 
 
 def test_ticks_do_not_stand_on_each_other() -> None:

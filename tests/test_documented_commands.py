@@ -224,6 +224,7 @@ def test_documented_results_are_read(place: Place, command: Command, tmp_path: P
     verb, *words = place.fill(command.arguments)
     positional = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
     values = dict(zip(words[positional:], words[positional + 1 :], strict=False))
+    task = values.get("--task", task)
     names = words[: 1 if verb == "show" else positional]
     names += [values["--against"]] if "--against" in values else []
     stored = ROOT / values.get("--out", "no such folder")
@@ -239,12 +240,15 @@ def test_documented_results_are_read(place: Place, command: Command, tmp_path: P
         words += ["--out", out]  # the last one counts
     if verb == "show" and positional == 2:  # a trial, whatever the page calls it
         words[1] = read_sweep(out, task, words[0]).rows()[0]["trial_id"][:8]
-    files = [tmp_path / values[option] for option in ("--save", "--pictures") if option in values]
+    written = ("--save", "--pictures", "--to")
+    files = [tmp_path / values[option] for option in written if option in values]
     for file in files:
         words[words.index(file.name)] = str(file)
     # `check` says by its status whether a claim is contradicted; two trials decide nothing.
     assert place.run(verb, *words, statuses=(0, 1) if verb == "check" else (0,))
-    assert all(file.stat().st_size > 100 for file in files)
+    assert all(
+        any(file.iterdir()) if file.is_dir() else file.stat().st_size > 100 for file in files
+    )
 
 
 @by_name(OTHERS)

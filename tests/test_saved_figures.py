@@ -53,6 +53,8 @@ def result(name: str, score: float, num_steps: int = 2, pictures: bool = True) -
         **blank,
         "trial_id": name,
         "seed": 0,
+        "model_fingerprint": "m",
+        "data_fingerprint": "d",
         "status": "finished",
         "param.lr": score,
         "metric.score": score,

@@ -234,14 +234,13 @@ def test_no_secret_of_command_or_environment_is_written(tmp_path: Path) -> None:
 def test_a_page_of_tables_runs_nothing_that_a_result_says(tmp_path: Path) -> None:
     from test_results import PARAMS, manifest, result
 
-    from results.export import to_html
-    from results.summary import summarise
+    from results.export import FORMATS, sweep_document
 
     script = "<script>alert(1)</script>"
     store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
     failed = {**result(1).trial, "status": "failed", "reason": script}
     store.add([TrialResult(trial=failed, steps=[], samples=None), result(2, lr=0.2)])
     store.write_manifest(manifest(model={"name": script, "fingerprint": "m"}))
-    page = to_html(summarise(read_sweep(str(tmp_path), "toy", "s")))
+    page = FORMATS["html"]([sweep_document(read_sweep(str(tmp_path), "toy", "s"))])
     assert "<script" not in page
     assert page.count("&lt;script&gt;") >= 2

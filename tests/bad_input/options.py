@@ -207,7 +207,10 @@ CASES = [
     # Reading.
     Case(args="report", message="no sweeps under"),
     Case(args="report --task retrieval", message="no sweeps of retrieval under"),
-    Case(args="report --format pdf", message="--format takes terminal, markdown, latex, csv"),
+    Case(args="report --to tables", message="--to requires a --format other than terminal"),
+    Case(args="compare a b --table 1", message="--table requires a --format other than terminal"),
+    Case(args="report --format csv --to a.html", message="does not fit --format csv"),
+    Case(args="report --format pdf", message="--format takes terminal, markdown, latex, "),
     Case(args="report --format ''", message="json, html, but got ''"),
     Case(args="show nothing", message="run `python -m orchestrator sweep TASK` first"),
 ]

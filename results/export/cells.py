@@ -1,0 +1,118 @@
+"""A table as columns of text, as the terminal prints it, for the formats that are read by eye."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from results.details import DetailTable
+from results.summary import (
+    SummaryRow,
+    SummaryTable,
+    format_plain,
+    format_value,
+    interval_cell,
+    main_cell,
+    metric_cell,
+    report_cell,
+)
+
+_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
+_LOOSE = re.compile(r"[-+\d.,\s\[\]%†★≈◆±→▲▼=<]*(e-?\d+)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of text: its heading and a cell a row."""
+
+    heading: str
+    cells: list[str]
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether every cell is a number with its signs, or empty: such a column is set right."""
+        shown = [cell for cell in self.cells if cell not in ("", "-")]
+        return bool(shown) and all(
+            all(_LOOSE.fullmatch(word) for word in cell.split()) for cell in shown
+        )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every cell is one decimal number, or empty."""
+        shown = [cell for cell in self.cells if cell not in ("", "-")]
+        return bool(shown) and all(_NUMBER.fullmatch(cell) for cell in shown)
+
+
+def columns_of(table: SummaryTable | DetailTable, *, apart: bool = False) -> list[Column]:
+    """The columns of a table.
+
+    Args:
+        table: any table.
+        apart: whether the mark and the deviation have columns of their own, not the main metric's.
+    """
+    if isinstance(table, DetailTable):
+        cells = zip(*table.rows, strict=True) if table.rows else [[] for _ in table.headings]
+        return [
+            Column(heading=heading, cells=list(texts))
+            for heading, texts in zip(table.headings, cells, strict=True)
+        ]
+    columns = [
+        Column(
+            heading=column["label"],
+            cells=[format_plain(row.params.get(_param(column))) for row in table.rows],
+        )
+        for column in table.params
+    ]
+    columns += _main_apart(table) if apart else [_main(table)]
+    if any(row.estimate for row in table.rows):
+        cells_ = [interval_cell(row, table) for row in table.rows]
+        columns.append(Column(heading="95 %", cells=cells_))
+    if table.has_report:
+        published = [report_cell(row, table) for row in table.rows]
+        columns.append(Column(heading="published", cells=published))
+    for column in table.metrics:
+        values = [metric_cell(row, column) for row in table.rows]
+        columns.append(Column(heading=f"{column['label']}{_unit(column)}", cells=values))
+    if any(row.status for row in table.rows):
+        columns.append(Column(heading="status", cells=[row.status for row in table.rows]))
+    return columns
+
+
+def best_rows(table: SummaryTable | DetailTable) -> set[int]:
+    """The numbers of the rows that are the best of their table."""
+    return {n for n, row in enumerate(table.rows) if getattr(row, "mark", "") == "best"}
+
+
+def _main(table: SummaryTable) -> Column:
+    cells = [main_cell(row, table) for row in table.rows]
+    return Column(heading=f"{table.main['label']}{_unit(table.main)}", cells=cells)
+
+
+def _main_apart(table: SummaryTable) -> list[Column]:
+    form, key = table.main["format"], table.main["key"]
+    main = Column(
+        heading=f"{table.main['label']}{_unit(table.main)}",
+        cells=[format_value(row.metrics.get(key), form) for row in table.rows],
+    )
+    marks = Column(heading="", cells=[_marks(row) for row in table.rows])
+    found = [marks] * any(marks.cells) + [main]
+    if any(row.deviation is not None for row in table.rows):
+        deviations = [
+            "" if row.deviation is None else format_value(row.deviation, form) for row in table.rows
+        ]
+        found.append(Column(heading="±", cells=deviations))
+    return found
+
+
+def _marks(row: SummaryRow) -> str:
+    return {"best": "★", "tie": "≈"}.get(row.mark, "") + ("◆" if row.on_front else "")
+
+
+def _param(column: Mapping[str, Any]) -> str:
+    return str(column["key"]).removeprefix("param.")
+
+
+def _unit(column: Mapping[str, Any]) -> str:
+    return " %" if column["format"] == "percent" else ""

@@ -1,0 +1,127 @@
+"""What is exported: the tables of one sweep or comparison by name, and pictures for a page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from results.charts import rank, short_id, sweep_charts, trial_charts
+from results.claims_table import claims_table
+from results.details import DetailTable, details
+from results.reading import Sweep
+from results.summary import SummaryTable, summarise
+from tasks.contract import SweepError
+
+Tables = SummaryTable | DetailTable
+_MAX_NAME = 80  # characters of a table's name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """One table, with a name that a file can have and that is unique in its document."""
+
+    task: str
+    sweep: str
+    name: str
+    table: Tables
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A figure by its media type, or in its place a line on why it cannot be drawn."""
+
+    title: str
+    media_type: str = ""
+    blob: bytes = b""
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """All tables of a sweep or a comparison; ``draw`` takes seconds and is for pages only."""
+
+    task: str
+    sweep: str
+    tables: Sequence[Export]
+    draw: Callable[[], Sequence[Picture]] = field(default=lambda: [])
+
+
+def make_document(
+    task: str,
+    sweep: str,
+    tables: Sequence[tuple[str, Tables]],
+    draw: Callable[[], Sequence[Picture]] = lambda: [],
+) -> Document:
+    """A document of tables by name; a name that is taken gets a number."""
+    taken: dict[str, int] = {}
+    named = []
+    for name, table in tables:
+        taken[name] = taken.get(name, 0) + 1
+        unique = name if taken[name] == 1 else f"{name}-{taken[name]}"
+        named.append(Export(task=task, sweep=sweep, name=unique, table=table))
+    return Document(task=task, sweep=sweep, tables=named, draw=draw)
+
+
+def sweep_document(sweep: Sweep, *, published: bool = True) -> Document:
+    """Everything that ``report`` shows of a sweep, with or without published numbers and claims."""
+    manifest = sweep.manifest
+    summaries = summarise(sweep, published=published)
+    is_planned = bool(manifest["tables"])  # otherwise one table over all configurations
+    tables: list[tuple[str, Tables]] = [
+        (slug(table.title) if is_planned else "configurations", table) for table in summaries
+    ]
+    tables += [(slug(table.title), table) for table in details(sweep, summaries)]
+    claims = claims_table(sweep) if published else None
+    tables += [("claims", claims)] if claims else []
+    return make_document(
+        manifest["task"], manifest["name"], tables, lambda: draw_pictures_of(sweep)
+    )
+
+
+def slug(title: str) -> str:
+    """A title as a file's name: lower case letters, digits and dashes, without parentheses."""
+    plain = re.sub(r"\([^)]*\)", "", title).lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_MAX_NAME].strip("-") or "table"
+
+
+def draw_pictures_of(sweep: Sweep) -> list[Picture]:
+    """The curves of a sweep's best trials; of the best trial also its own charts and samples."""
+    best = [row for row in rank(sweep, sweep.current_rows()) if row["status"] != "failed"][:1]
+    pictures = _curves(sweep)
+    for row in best:
+        from results.figures import draw
+        from results.trial_pictures import draw_pictures
+
+        title = f"Best trial, {short_id(row)}"
+        own = [chart for chart in trial_charts(sweep, row) if len(chart.lines) > 1]
+        if own:
+            drawn = draw(own, sweep.manifest.get("step_unit", "step"), "svg")
+            pictures.append(Picture(title=title, media_type="image/svg+xml", blob=drawn))
+        try:
+            sheet = draw_pictures(sweep, row)
+        except SweepError as error:
+            pictures.append(Picture(title=title, error=str(error)))
+            continue
+        if sheet:
+            title = f"{title}: samples"
+            pictures.append(Picture(title=title, media_type="image/png", blob=sheet))
+    return pictures
+
+
+def _curves(sweep: Sweep) -> list[Picture]:
+    try:
+        charts = sweep_charts(sweep, sweep.current_rows())
+    except SweepError:  # no trial has two steps
+        return []
+    from results.figures import draw
+
+    x_label = sweep.manifest.get("step_unit", "step")
+    return [
+        Picture(
+            title=f"{chart.label} by {x_label}",
+            media_type="image/svg+xml",
+            blob=draw([chart], x_label, "svg"),
+        )
+        for chart in charts
+    ]

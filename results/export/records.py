@@ -1,0 +1,151 @@
+"""A table as records: a row a configuration, claim or number, and every value in its own column.
+
+Numbers are unrounded and in the unit of the Parquet tables: percentages are 0..1. A value that is
+missing is None.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from results.claims_table import ClaimsTable
+from results.compare import ComparedRow, Comparison
+from results.details import DetailTable
+from results.export.document import Export
+from results.schema import SWEEP_COLUMNS
+from results.statistics import Estimate
+from results.summary import Scalar, SummaryRow, SummaryTable
+
+Record = dict[str, Scalar]
+
+
+def records_of(export: Export) -> list[Record]:
+    """The rows of a table, all with the same columns, first of all ``task`` and ``sweep``."""
+    rows = _records(export.table)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    head: Record = {"task": export.task, "sweep": export.sweep}
+    return [head | {name: _finite(row.get(name)) for name in names} for row in rows]
+
+
+def _records(table: SummaryTable | DetailTable) -> Sequence[Mapping[str, Scalar]]:
+    if isinstance(table, SummaryTable):
+        return [_summary(row, table) for row in table.rows]
+    if isinstance(table, ClaimsTable):
+        return _claims(table)
+    if isinstance(table, Comparison):
+        return [_compared(row, table) for row in table.compared]
+    if table.records:
+        return table.records
+    names = _distinct(table.headings)
+    return [dict(zip(names, row, strict=True)) for row in table.rows]
+
+
+def _distinct(headings: Sequence[str]) -> list[str]:
+    """The headings, with a number where one repeats: a sweep may be called ``what``."""
+    names: list[str] = []
+    for heading in headings:
+        taken = {*names, *SWEEP_COLUMNS}
+        numbered = (f"{heading}_{number}" for number in itertools.count(2))
+        names.append(next(n for n in itertools.chain([heading], numbered) if n not in taken))
+    return names
+
+
+def _finite(value: Scalar) -> Scalar:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _bounds(name: str, found: Estimate | None) -> Record:
+    return {
+        f"{name}_low": found.low if found else None,
+        f"{name}_high": found.high if found else None,
+    }
+
+
+def _summary(row: SummaryRow, table: SummaryTable) -> Record:
+    main = str(table.main["key"])
+    names = ["published", *(f"published_{n}" for n in range(2, len(row.reported) + 1))]
+    published = dict.fromkeys(names) | dict(zip(names, row.reported, strict=False))
+    return {
+        "trial_ids": " ".join(row.trial_ids),
+        **{f"param.{name}": value for name, value in row.params.items()},
+        "status": row.status or "finished",
+        "num_seeds": row.num_seeds,
+        main: row.metrics.get(main),
+        **_bounds("interval", row.estimate),
+        "deviation": row.deviation,
+        "mark": row.mark,
+        "adjusted_p": row.p_value,
+        **published,
+        "label": row.label,
+        "on_front": row.on_front,
+        **{key: value for key, value in row.metrics.items() if key != main},
+    }
+
+
+def _claims(table: ClaimsTable) -> list[Record]:
+    return [
+        {
+            "verdict": claim.verdict,
+            "claim": claim.text,
+            "kind": claim.kind,
+            "metric": claim.metric,
+            "relation": claim.relation,
+            "margin": claim.margin,
+            "published_left": claim.published[0],
+            "published_right": claim.published[1],
+            "ours_left": claim.ours[0],
+            "ours_right": claim.ours[1],
+            "difference": claim.difference.mean if claim.difference else None,
+            **_bounds("difference", claim.difference),
+            "adjusted_p": claim.p_value,
+            "test": claim.test,
+            "scope": claim.scope,
+            "reason": claim.reason,
+            "to_decide_it": claim.decided_by,
+        }
+        for claim in table.claims
+    ]
+
+
+def _compared(row: ComparedRow, table: Comparison) -> Record:
+    record: Record = {}
+    sides: list[tuple[str, SummaryRow | None]] = [("first", row.first), ("second", row.second)]
+    for column in table.params:
+        name = str(column["key"]).removeprefix("param.")
+        values = [side.params.get(name) if side else None for _, side in sides]
+        if column["key"] in _apart(table):
+            record |= {f"{column['key']}.{s}": v for (s, _), v in zip(sides, values, strict=True)}
+        else:
+            record[column["key"]] = values[0] if row.first else values[1]
+    key = str(table.main["key"])
+    for (name, side), shown, seconds in zip(sides, table.names, row.seconds, strict=True):
+        record |= {
+            f"{name}_sweep": shown,
+            f"{name}_trial_ids": " ".join(side.trial_ids) if side else None,
+            f"{name}_status": (side.status or "finished") if side else None,
+            f"{name}_num_seeds": side.num_seeds if side else None,
+            f"{name}.{key}": side.metrics.get(key) if side else None,
+            **_bounds(f"{name}_interval", side.estimate if side else None),
+            f"{name}_deviation": side.deviation if side else None,
+            f"{name}_seconds": seconds,
+        }
+    return record | {
+        "difference": row.difference,
+        **_bounds("difference", row.interval),
+        "mark": row.mark,
+        "adjusted_p": row.p_value,
+    }
+
+
+def _apart(table: Comparison) -> set[str]:
+    """The parameters of which matched configurations have two values."""
+    found: set[str] = set()
+    for column in table.params:
+        name = str(column["key"]).removeprefix("param.")
+        pairs: Any = [(r.first, r.second) for r in table.compared if r.first and r.second]
+        if any(repr(a.params.get(name)) != repr(b.params.get(name)) for a, b in pairs):
+            found.add(column["key"])
+    return found
