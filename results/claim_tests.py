@@ -172,4 +172,7 @@ def _missing(found: Mapping[int, Mapping[str, Any]]) -> str:
     failed = next((row for row in rows if row["status"] == "failed"), None)
     if failed is not None:
         return f"failed: {failed['reason']}"
-    return f"stopped early after {rows[0]['num_steps']} steps" if rows else "not run yet"
+    if not rows or not rows[0]["num_steps"]:
+        return "not run yet"
+    word = "interrupted" if rows[0]["status"] == "interrupted" else "pruned"
+    return f"{word}@{rows[0]['num_steps']}"

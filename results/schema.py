@@ -16,7 +16,8 @@ TABLES = (
     "trials",
 )  # of trials, in the order they are written: a trial counts last
 
-STATUSES = ("finished", "stopped", "failed")  # of a trial, the better first
+#: Of a trial, the better first. One that is interrupted has no result yet: it is still to run.
+STATUSES = ("finished", "stopped", "failed", "interrupted")
 _NEEDED = {  # what every part of a table has, without nulls
     "trials": ("trial_id", "seed", "status"),
     "steps": ("trial_id", "seed", "at"),
