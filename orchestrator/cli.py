@@ -167,6 +167,9 @@ def sweep(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Run failed trials again.")
     ] = False,
+    all_rows: Annotated[
+        bool, typer.Option("--all", help="Print every configuration, not only the best 25.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print every trial and stage, run nothing.")
     ] = False,
@@ -201,6 +204,7 @@ def sweep(
                 rerun=rerun,
                 retry_failed=retry_failed,
                 dry_run=dry_run,
+                all_rows=all_rows,
             )
         )
         for each in dict.fromkeys(task)
@@ -255,6 +259,9 @@ def parse_duration(option: str, text: str | None, others: str = "") -> float | N
 def report(
     name: Annotated[list[str] | None, typer.Argument(help="Sweeps; all of them if none.")] = None,
     task: Annotated[str | None, typer.Option(help="Only sweeps of this task.")] = None,
+    all_rows: Annotated[
+        bool, typer.Option("--all", help="Show every configuration, not only the best 25.")
+    ] = False,
     out: Annotated[str, typer.Option(help="Where the results are.")] = "runs",
     format_: Annotated[
         str, typer.Option("--format", help="terminal, markdown, latex, csv, json or html.")
@@ -264,21 +271,24 @@ def report(
     from results.claims_table import claims_table
     from results.details import details
     from results.export import FORMATS
-    from results.summary import summarise
+    from results.summary import MAX_ROWS, summarise
     from results.tables import render
 
     _check_format(format_)
+    most = None if all_rows else MAX_ROWS
     sweeps = _find_sweeps(out, task, name or ())
     if format_ == "terminal":
         console = Console()
-        rendered = [render(one) for one in sweeps]  # all of them, or one line on what is wrong
+        rendered = [
+            render(one, most) for one in sweeps
+        ]  # all of them, or one line on what is wrong
         for one, tables_ in zip(sweeps, rendered, strict=True):
             console.rule(f"{one.manifest['task']}: {one.manifest['name']}", style="dim")
             console.print(tables_)
     else:
         tables: list[Any] = []
         for one in sweeps:
-            summaries = summarise(one)
+            summaries = summarise(one, most)
             claims = claims_table(one)
             tables += [*summaries, *details(one, summaries), *([claims] if claims else [])]
         print(FORMATS[format_](tables), end="")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.text import Text
 
 from results.compare import (
     ComparedRow,
@@ -19,12 +21,12 @@ from results.render.arrange import Variant, arrange
 from results.render.detail_view import text_grid
 from results.render.grid import Column
 from results.render.wrapping import Prose
-from results.summary import MAX_ROWS, SummaryRow
+from results.summary import MAX_ROWS
 
 
 def render_comparison(whole: DetailTable, table: Comparison) -> RenderableType:
     """Everything ``compare`` prints."""
-    return Group(WholeView(whole), ComparisonView(table))
+    return Group(WholeView(whole), Text(), ComparisonView(table))
 
 
 class WholeView:
@@ -67,8 +69,8 @@ class ComparisonView:
             sections=sections,
         ).grid
         hidden = len(self._table.compared) - len(rows)
-        yield Prose([f"{hidden} further rows: --format csv has them all."] if hidden else [])
-        yield Prose(self._table.caption)
+        more = [f"{hidden} further rows: --format csv has them all."] if hidden else []
+        yield Prose([*more, *self._table.caption], gap=True)
 
 
 def _param(table: Comparison, number: int, rows: Sequence[ComparedRow]) -> Column:
@@ -87,49 +89,58 @@ def _param(table: Comparison, number: int, rows: Sequence[ComparedRow]) -> Colum
 
 
 def _variants(table: Comparison, rows: Sequence[ComparedRow]) -> list[Variant]:
+    """Every number in a column, or those of a sweep below each other."""
     main = table.main
-    values = [
-        [_value(side, table) for side in sides]
-        for sides in ([r.first for r in rows], [r.second for r in rows])
-    ]
-    intervals = [
-        [interval_text(side.estimate if side else None, main) for side in sides]
-        for sides in ([r.first for r in rows], [r.second for r in rows])
-    ]
-    seconds = [[_seconds(row.seconds[which]) for row in rows] for which in (0, 1)]
     differences = [difference_cell(row, main) for row in rows]
-    of_difference = [interval_text(row.interval, main) for row in rows]
-    has_intervals = any(map(any, [*intervals, of_difference]))
-    has_times = any(cell != "-" for cells in seconds for cell in cells)
-    wide, stacked = [], []
-    for which, name in enumerate(table.names):
-        wide.append(Column(heading=name, cells=values[which]))
-        if has_intervals:
-            wide.append(Column(heading="95 %", cells=intervals[which], name=f"{name} 95 %"))
-        took = ["" if cell == "-" else f"{cell} s" for cell in seconds[which]]
-        stacked.append(Column(heading=name, cells=_stack(values[which], intervals[which], took)))
+    intervals = [interval_text(row.interval, main) for row in rows]
+    sides = [_side(table, number, rows) for number in (0, 1)]
+    stacked = [side.stacked() for side in sides]
+    stacked.append(Column(heading="difference", cells=_stack(differences, intervals)))
+    wide = [column for side in sides for column in side.wide()]
     wide.append(Column(heading="difference", cells=differences))
-    if has_intervals:
-        wide.append(Column(heading="95 %", cells=of_difference, name="difference 95 %"))
-    if has_times:
-        wide += [
-            Column(heading=f"{name} s", cells=seconds[which])
-            for which, name in enumerate(table.names)
-        ]
-    stacked.append(Column(heading="difference", cells=_stack(differences, of_difference)))
+    if any(intervals):
+        wide.append(Column(heading="95 %", cells=intervals, name="difference 95 %"))
+    wide += [side.times() for side in sides if any(side.seconds)]
     return [Variant(columns=wide), Variant(columns=stacked)]
 
 
-def _value(row: SummaryRow | None, table: Comparison) -> str:
-    """A value, and in its place or below it what is missing."""
-    text = value_cell(row, table.main)
-    if row is None or not row.status:
-        return text
-    return row.status if text == "-" else f"{text}\n{row.status}"
+@dataclass(frozen=True, kw_only=True)
+class _Side:
+    """The cells of one of the sweeps."""
+
+    name: str
+    values: Sequence[str]
+    words: Sequence[str]  # what is missing
+    intervals: Sequence[str]
+    seconds: Sequence[str]
+
+    def wide(self) -> list[Column]:
+        value = Column(heading=self.name, cells=_stack(self.values, self.words))
+        interval = Column(heading="95 %", cells=self.intervals, name=f"{self.name} 95 %")
+        return [value, interval] if any(self.intervals) else [value]
+
+    def times(self) -> Column:
+        cells = [cell or "-" for cell in self.seconds]
+        return Column(heading=f"{self.name} s", cells=cells)
+
+    def stacked(self) -> Column:
+        took = [f"{cell} s" if cell else "" for cell in self.seconds]
+        cells = _stack(self.values, self.intervals, self.words, took)
+        return Column(heading=self.name, cells=cells)
 
 
-def _seconds(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds:.1f}"
+def _side(table: Comparison, number: int, rows: Sequence[ComparedRow]) -> _Side:
+    found = [(row.first, row.second)[number] for row in rows]
+    words = [side.status if side else "" for side in found]
+    values = [value_cell(side, table.main) for side in found]
+    seconds = [row.seconds[number] for row in rows]
+    return _Side(
+        name=table.names[number],
+        values=["" if w and v == "-" else v for v, w in zip(values, words, strict=True)],
+        words=words,
+        intervals=[interval_text(side.estimate if side else None, table.main) for side in found],
+        seconds=["" if took is None else f"{took:.1f}" for took in seconds],
+    )
 
 
 def _stack(*columns: Sequence[str]) -> list[str]:

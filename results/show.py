@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -82,7 +83,7 @@ def render_sweep(sweep: Sweep) -> RenderableType:
     ]
     hidden = len(rows) - MAX_TRIALS
     if hidden > 0:
-        parts.append(Prose([f"{hidden} further trials are in {sweep.path}/trials."]))
+        parts.append(Prose([f"{hidden} further trials are in {sweep.path}/trials."], gap=True))
     return Group(*parts)
 
 
@@ -148,11 +149,11 @@ class _Steps:
             variants=[Variant(columns=[], tail=[self._seconds(rows)])],
             more=[self._column(name, rows) for name in self._often],
         )
-        yield arranged.grid
+        yield dataclasses.replace(arranged.grid, gap=False)
         final = [*self._often[arranged.num_more :], *self._last]
         if final:
             cells = [f"{self._label(n)} {self._cell(self._steps[-1], n)}" for n in final]
-            yield Prose([f"At the end also: {join_items(cells, options.max_width)}."], "")
+            yield Prose([f"At the end also: {join_items(cells, options.max_width)}."], "", gap=True)
 
     def _label(self, name: str) -> str:
         return str(self._columns.get(name, {}).get("label", name.removeprefix("metric.")))
@@ -198,7 +199,7 @@ def _samples(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType | None:
     view = _Samples(names, rows, MAX_SAMPLES // 2 if ranked else None)
     rest = number - MAX_SAMPLES
     which = f"the best and the worst by {names[0]}; " if ranked else ""
-    more = Prose([f"{which}{rest} further samples are in {sweep.path}/samples"])
+    more = Prose([f"{which}{rest} further samples are in {sweep.path}/samples"], gap=True)
     return Group(view, more) if rest > 0 else view
 
 
@@ -222,9 +223,10 @@ class _Samples:
         ]
         sections = [self._half] if self._half else []
         variants = [Variant(columns=columns[1:])]
-        yield arrange(
+        grid = arrange(
             options.max_width, first=columns[0], params=(), variants=variants, sections=sections
         ).grid
+        yield dataclasses.replace(grid, gap=False)
 
 
 def pictures_of(sweep: Sweep, trial: Mapping[str, Any]) -> dict[str, list[bytes]]:

@@ -27,6 +27,9 @@ CONDITIONS = {"seen": ("000", "001", "010", "100"), "unseen": ("011", "101", "11
 CAPTIONS = ("a red circle above a blue square", "two small green triangles", "a large yellow ring")
 
 
+_PICTURE = b"\x89PNG"  # never decoded: without colors a terminal shows no picture
+
+
 @dataclass(frozen=True)
 class Made:
     """A sweep to make: how it is asked for, and which trials did not finish."""
@@ -151,9 +154,7 @@ def _result(
         }
         for at in range(1, row["num_steps"] + 1)
     ]
-    return TrialResult(
-        trial=row, steps=steps, samples=samples if status == "finished" else None
-    )
+    return TrialResult(trial=row, steps=steps, samples=samples if status == "finished" else None)
 
 
 def _metrics(
@@ -213,6 +214,7 @@ def _diffusion(rng: np.random.Generator, score: float) -> dict[str, list[Any]]:
         "all_right": right,
         "share_right": right,
         "distance": rng.random(2 * NUM_UNITS).round(3).tolist(),
+        "picture": [_PICTURE] * (2 * NUM_UNITS),
     }
 
 

@@ -4,10 +4,9 @@ What identifies a row, its parameters and its result is in every layout; further
 as far as there is room. The order of retreat:
 
 1. further numbers are left out, and named
-2. a parameter that says the same as another one is left out, and named
-3. numbers go below each other: the interval below its value
-4. the parameters go below their row
-5. everything goes below what identifies the row
+2. numbers go below each other: the interval below its value
+3. the parameters go below their row
+4. everything goes below what identifies the row
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from results.render.grid import GAP, Column, Grid
 
@@ -58,34 +58,44 @@ def arrange(
         sections: rows that begin a section.
     """
     head = [first] if first else []
-    kept = [column for column in params if column not in _repeated(params)]
+    style = {"bold": bold, "sections": sections}
     for variant in variants:
-        for shown in [params, *([kept] if len(kept) < len(params) else [])]:
-            columns = [*head, *shown, *variant.columns]
-            if columns and _least([*columns, *variant.tail]) <= width:
-                number = _num_more(columns, variant, more, width)
-                names = [column.name or column.heading for column in more[number:]]
-                names += [column.name or column.heading for column in params if column not in shown]
-                columns += [*more[:number], *variant.tail]
-                grid = Grid(columns=columns, bold=bold, sections=sections)
-                return Arranged(grid=grid, hidden=names, num_more=number)
+        columns = [*head, *params, *variant.columns]
+        if _least([*columns, *variant.tail]) <= width:
+            return _arranged(columns, variant, more, width, **style)
     every = [*variants[0].columns, *variants[0].tail]
     rows = range(len(every[0].cells))
+    items = [_items(params, row) for row in rows]
     for variant in variants:
         columns = [*head, *variant.columns]
-        if _least([*columns, *variant.tail]) <= width:
-            number = _num_more(columns, variant, more, width)
-            below = [_items(params, row) for row in rows]
-            break
-    else:
-        columns, rest = (head, every) if head else ([every[0]], every[1:])
-        columns = [dataclasses.replace(columns[0], wraps=True, right=False)]
-        variant, number = Variant(columns=columns), 0
-        below = [[*_items(rest, row), *_items(params, row)] for row in rows]
-    columns += [*more[:number], *variant.tail]
-    grid = Grid(columns=columns, below=below, bold=bold, sections=sections)
-    names = [column.name or column.heading for column in more[number:]]
-    return Arranged(grid=grid, hidden=names, num_more=number)
+        if _least([*columns, *variant.tail]) + (0 if head else GAP) <= width:
+            above = not head
+            return _arranged(columns, variant, more, width, items=items, above=above, **style)
+    if head:
+        return record(head[0], [*every, *params], more, **style)
+    if params:
+        named = Column(heading="configuration", cells=[", ".join(line) for line in items])
+        return record(named, every, more, **style)
+    return record(every[0], every[1:], more, **style)
+
+
+def record(
+    first: Column, others: Sequence[Column], more: Sequence[Column] = (), **style: Any
+) -> Arranged:
+    """One column, and below each of its cells the row's other values with their names."""
+    items = [_items(others, row) for row in range(len(first.cells))]
+    column = dataclasses.replace(first, wraps=True, right=False)
+    hidden = [column.name or column.heading for column in more]
+    return Arranged(grid=Grid(columns=[column], items=items, **style), hidden=hidden, num_more=0)
+
+
+def _arranged(
+    columns: Sequence[Column], variant: Variant, more: Sequence[Column], width: int, **rest: Any
+) -> Arranged:
+    number = _num_more(columns, variant, more, width)
+    grid = Grid(columns=[*columns, *more[:number], *variant.tail], **rest)
+    hidden = [column.name or column.heading for column in more[number:]]
+    return Arranged(grid=grid, hidden=hidden, num_more=number)
 
 
 def _least(columns: Sequence[Column]) -> int:
@@ -108,15 +118,3 @@ def _num_more(
 
 def _items(columns: Sequence[Column], row: int) -> list[str]:
     return [item for item in (column.item(row) for column in columns) if item]
-
-
-def _repeated(params: Sequence[Column]) -> list[Column]:
-    """Parameters that divide the rows as an earlier one does, so that one says both."""
-    seen, repeated = set(), []
-    for column in params:
-        groups: dict[str, int] = {}
-        pattern = tuple(groups.setdefault(cell, len(groups)) for cell in column.cells)
-        if pattern in seen and len(groups) < len(pattern):
-            repeated.append(column)
-        seen.add(pattern)
-    return repeated

@@ -8,11 +8,11 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from results.details import DetailTable
-from results.render.arrange import Variant, arrange
+from results.render.arrange import record
 from results.render.grid import Column, Grid
 from results.render.wrapping import Prose, beside, join_items
 
-_WORDS = ("row", "what", "configuration", "reason")  # headings of columns that hold text
+_WORDS = ("what", "configuration", "reason")  # headings of columns that hold text
 
 
 class DetailView:
@@ -25,13 +25,13 @@ class DetailView:
         yield Prose([self._table.title], "bold")
         if self._table.rows:
             yield text_grid(self._table.headings, self._table.rows, options.max_width)
-        yield Prose(self._table.caption)
+        yield Prose(self._table.caption, gap=True)
 
 
 def text_grid(
     headings: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, words: bool = False
 ) -> Grid:
-    """Rows of text; what does not fit beside the first column goes below it.
+    """Rows of text. Where they do not fit, the first column, if it is prose, is above its rows.
 
     Args:
         headings: of the columns.
@@ -43,13 +43,19 @@ def text_grid(
     for number, heading in enumerate(headings):
         is_text = heading in _WORDS or (words and number > 0)
         cells = [row[number] for row in rows]
-        columns.append(
-            Column(heading=heading, cells=cells, right=not is_text and number > 0, wraps=is_text)
-        )
+        if heading == "configuration":
+            cells = [join_items(cell.split(", "), width) for cell in cells]
+        right = not is_text and number > 0
+        wraps = is_text or any(" " in cell and cell[0] != "[" for cell in cells)
+        columns.append(Column(heading=heading, cells=cells, right=right, wraps=wraps))
     first, *rest = columns
-    if sum(c.least for c in columns) + 2 * len(rest) > width and len(rest) > 1 and first.wraps:
-        return arrange(width, first=None, params=[first], variants=[Variant(columns=rest)]).grid
-    return arrange(width, first=first, params=(), variants=[Variant(columns=rest)]).grid
+    whole, under = Grid(columns=columns), Grid(columns=rest or columns, above=True)
+    fits = whole.least <= width and (not first.wraps or 2 * first.natural <= width)
+    if fits or not rest:
+        return whole
+    if first.wraps and under.least <= width:
+        return Grid(columns=rest, items=[[cell] for cell in first.cells], above=True)
+    return whole if whole.least <= width else record(first, rest).grid
 
 
 class Facts:

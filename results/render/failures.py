@@ -37,7 +37,7 @@ class Failures:
         lines = (
             [f"{hidden} further reasons; `show {name}` lists every trial."] if hidden > 0 else []
         )
-        yield Prose([*lines, f"`show {name} TRIAL` prints a trial's log."])
+        yield Prose([*lines, f"`show {name} TRIAL` prints a trial's log."], gap=True)
 
 
 def _seeds(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from rich.cells import cell_len
@@ -24,7 +23,7 @@ from results.render.wrapping import (
 GAP = 2  # columns between two columns
 _PROSE = 20  # columns that prose gets at least, where it needs as many
 _LONGEST = 40  # columns of a word that a column is made wide enough for
-_LONG_NAME = 9  # columns of a heading's word from which on it is broken after a dash
+_HALF = 0.65  # of a heading's word: a longer part is not worth a break after a dash
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,24 +71,31 @@ class Column:
 
 
 def _chunks(heading: str) -> list[str]:
-    words = heading.replace("_", " ").split()
-    parts = [re.findall(r"[^-]+-?|-", w) if cell_len(w) >= _LONG_NAME else [w] for w in words]
-    return [chunk for part in parts for chunk in part] or [""]
+    """The parts of a heading: words, and the halves of a long word that has a dash."""
+    return [part for word in heading.replace("_", " ").split() for part in _halves(word)] or [""]
+
+
+def _halves(word: str) -> list[str]:
+    splits = [(word[:at], word[at:]) for at in range(1, len(word)) if word[at - 1] == "-"]
+    halves = min(splits, key=lambda pair: max(map(len, pair)), default=(word, ""))
+    return list(halves) if max(map(len, halves)) <= _HALF * len(word) else [word]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Columns side by side, and below each row what has no column."""
+    """Columns side by side, and above or below each row what has no column."""
 
     columns: Sequence[Column]
-    below: Sequence[Sequence[str]] = ()  # of each row, its items
+    items: Sequence[Sequence[str]] = ()  # of each row, what has no column
+    above: bool = False  # whether the items are above their row, once where rows share them
     bold: Collection[int] = ()  # rows
-    sections: Collection[int] = field(default=())  # rows that begin one, after an empty line
+    sections: Collection[int] = ()  # rows that begin one, after an empty line
+    gap: bool = True  # whether an empty line comes first
 
     @property
     def least(self) -> int:
         """Columns that it takes at least."""
-        return sum(c.least for c in self.columns) + GAP * (len(self.columns) - 1)
+        return sum(c.least for c in self.columns) + GAP * (len(self.columns) - 1 + self.above)
 
     @property
     def natural(self) -> int:
@@ -97,18 +103,19 @@ class Grid:
         return sum(c.natural for c in self.columns) + GAP * (len(self.columns) - 1)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Text()
+        if self.gap:
+            yield Text()
         yield from self.lines(options.max_width)
-        yield Text()
 
     def lines(self, width: int) -> Iterator[Text]:
         """The heading, a rule, the rows."""
+        indent = " " * GAP * self.above
         widths = self._widths(width)
         heads = [c.heading_lines(w) for c, w in zip(self.columns, widths, strict=True)]
         height = max(map(len, heads))
         heads = [[""] * (height - len(head)) + head for head in heads]
-        yield from print_lines(self._join(heads, widths), "bold")
-        yield Text("─" * (sum(widths) + GAP * (len(widths) - 1)))
+        yield from print_lines((indent + line for line in self._join(heads, widths)), "bold")
+        yield Text("─" * (len(indent) + sum(widths) + GAP * (len(widths) - 1)))
         for row in range(len(self.columns[0].cells)):
             if row in self.sections:
                 yield Text()
@@ -120,10 +127,13 @@ class Grid:
             for column, size in zip(self.columns, widths, strict=True)
         ]
         lines = list(self._join(cells, widths))
-        items = self.below[row] if self.below else ()
-        if items:
-            lines += [f"  {line}" for line in wrap(join_items(items, width - GAP), width - GAP)]
-        return lines
+        items = self.items[row] if self.items else ()
+        if not self.above:
+            rest = wrap(join_items(items, width - GAP), width - GAP) if items else []
+            return [*lines, *(" " * GAP + line for line in rest)]
+        is_known = row > 0 and row not in self.sections and items == self.items[row - 1]
+        head = [] if is_known else wrap(join_items(items, width), width)
+        return [*head, *(" " * GAP + line for line in lines)]
 
     def _join(self, cells: Sequence[Sequence[str]], widths: Sequence[int]) -> Iterator[str]:
         for number in range(max(map(len, cells))):
@@ -136,8 +146,10 @@ class Grid:
 
     def _widths(self, width: int) -> list[int]:
         """What each column gets: prose shares what the others leave, by its need."""
+        if len(self.columns) == 1:
+            return [min(self.columns[0].natural, width)]
         widths = [column.least for column in self.columns]
-        room = max(0, width - self.least)
+        room = max(0, width - self.least)  # where everything fits
         needs = [column.natural - column.least for column in self.columns]
         total = sum(needs)
         if total <= room:

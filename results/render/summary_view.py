@@ -18,7 +18,7 @@ from results.cell_text import (
 )
 from results.render.arrange import Arranged, Variant, arrange
 from results.render.grid import Column
-from results.render.wrapping import GLUE, Prose
+from results.render.wrapping import GLUE, Prose, glue
 from results.summary_rows import Scalar, SummaryTable
 
 
@@ -35,12 +35,20 @@ class SummaryView:
             arranged = arrange_summary(self._table, options.max_width)
             yield arranged.grid
             caption += wider(arranged.hidden)
-        yield Prose(caption)
+        yield Prose([_whole_items(line) for line in caption], gap=True)
 
 
 def wider(hidden: Sequence[str]) -> list[str]:
     """The line that names what there was no room for."""
-    return [f"A wider terminal also shows {', '.join(hidden)}."] if hidden else []
+    return [f"A wider terminal also shows {', '.join(map(glue, hidden))}."] if hidden else []
+
+
+def _whole_items(line: str) -> str:
+    """A caption; where it lists parameters, no line ends between a name and its value."""
+    if not line.startswith("All rows"):
+        return line
+    start, _, items = line.partition(": ")
+    return f"{start}: {', '.join(glue(item) for item in items.split(', '))}"
 
 
 def arrange_summary(table: SummaryTable, width: int) -> Arranged:

@@ -43,9 +43,18 @@ class TrialsView:
         )
         yield arranged.grid
         reused = Counter(row["reused_from"] for row in rows if row["reused_from"])
+        seeds = {row["seed"] for row in rows}
         yield Prose(
-            [f"{number} trials are reused from {origin}." for origin, number in reused.items()]
-            + wider(arranged.hidden)
+            [
+                *(
+                    [f"Every trial has seed {rows[0]['seed']}."]
+                    if len(seeds) == 1 < len(rows)
+                    else []
+                ),
+                *(_reused(number, origin) for origin, number in reused.items()),
+                *wider(arranged.hidden),
+            ],
+            gap=True,
         )
 
     def _params(self) -> list[Column]:
@@ -68,14 +77,19 @@ class TrialsView:
     def _results(self) -> list[Column]:
         main = main_column(self._manifest)
         unit = " %" if main["format"] == "percent" else ""
+        seeds = [str(row["seed"]) for row in self._rows]
         return [
-            Column(heading="seed", cells=[str(row["seed"]) for row in self._rows]),
+            *([Column(heading="seed", cells=seeds)] if len(set(seeds)) > 1 else []),
             Column(heading="status", cells=[trial_status(row) for row in self._rows], right=False),
             Column(
                 heading=f"{main['label']}{unit}",
                 cells=[format_value(row.get(main["key"]), main["format"]) for row in self._rows],
             ),
         ]
+
+
+def _reused(number: int, origin: str) -> str:
+    return f"{number} trial{' is' if number == 1 else 's are'} reused from {origin}."
 
 
 def trial_status(row: Mapping[str, Any]) -> str:

@@ -81,12 +81,15 @@ def widest_line(text: str) -> int:
 
 
 class Prose:
-    """Sentences below or above a table, each on lines of its own."""
+    """Sentences above or below a table, each on lines of its own."""
 
-    def __init__(self, lines: Sequence[str], style: str = "dim") -> None:
-        self._lines, self._style = lines, style
+    def __init__(self, lines: Sequence[str], style: str = "dim", *, gap: bool = False) -> None:
+        """``gap``: after an empty line, if there is any sentence."""
+        self._lines, self._style, self._gap = lines, style, gap
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self._gap and self._lines:
+            yield Text()
         for line in self._lines:
             yield from print_lines(wrap(glue_intervals(line), options.max_width), self._style)
 
