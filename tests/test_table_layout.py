@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from typing import Any
 
@@ -89,7 +90,7 @@ def is_there(cell: str, text: str) -> bool:
     return not cell or ends.search(text) is not None
 
 
-@settings(max_examples=150, deadline=None, phases=[Phase.generate])
+@settings(max_examples=int(os.environ.get("EXAMPLES", "150")), deadline=None, phases=[Phase.generate])
 @given(table=tables(), width=st.integers(50, 200))
 def test_every_result_is_whole_at_any_width(table: SummaryTable, width: int) -> None:
     console = Console(width=width, record=True, color_system=None, file=io.StringIO())

@@ -69,8 +69,8 @@ def arrange(
     for variant in variants:
         columns = [*head, *variant.columns]
         if _least([*columns, *variant.tail]) + (0 if head else GAP) <= width:
-            above = not head
-            return _arranged(columns, variant, more, width, items=items, above=above, **style)
+            room = width - (0 if head else GAP)  # what is below its parameters is indented
+            return _arranged(columns, variant, more, room, items=items, above=not head, **style)
     if head:
         return record(head[0], [*every, *params], more, **style)
     if params:
