@@ -196,7 +196,7 @@ def test_what_cannot_be_tested_says_why(tmp_path: Path) -> None:
     assert claim.reason.endswith("failed: it broke")
     assert verdicts(failed)["finetuning beats a random head"].verdict == "reproduced"
     stopped = without(sweep, trial={"status": "stopped"})
-    assert verdicts(stopped)[hot].reason.endswith("stopped early after 1 steps")
+    assert verdicts(stopped)[hot].reason.endswith("pruned@1")
     bare = without(sweep, trial={}, samples={})
     assert {c.reason for c in check_claims(bare)} == {"no scores per sample, and one seed"}
     nothing = Sweep(sweep.filesystem, f"{sweep.path}-none", sweep.manifest)

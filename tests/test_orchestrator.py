@@ -241,7 +241,7 @@ def test_a_race_stops_what_is_behind_and_the_table_says_so(tmp_path: Path) -> No
         if row["status"] == "stopped":  # it was behind another at its last step
             last = max(curve)
             assert curve[last] < max(other[last] for other in curves if last in other)
-    assert "stopped early after" in done.stdout
+    assert "pruned@" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from results.render.wrapping import (
     GLUE,
+    glue,
     join_items,
     print_lines,
     unglue,
@@ -67,7 +68,8 @@ class Column:
     def item(self, row: int) -> str:
         """The value outside its column: ``lr 1e-5``; nothing where there is none."""
         value = " ".join(self.cells[row].split("\n")).strip(f" {GLUE}")
-        return "" if value in ("", "-") else f"{self.name or self.heading} {value}".strip()
+        value = value if self.wraps else glue(value)
+        return "" if value in ("", "-") else f"{self.name or self.heading} {value}".strip(" ")
 
 
 def _chunks(heading: str) -> list[str]:
