@@ -13,7 +13,7 @@ from rich.text import Text
 from results.claims import VERDICTS, CheckedClaim, Pair, check_claims
 from results.details import DetailTable
 from results.reading import Sweep
-from results.render.wrapping import Prose, beside
+from results.render.wrapping import GLUE, Prose, beside
 from results.summary import format_interval, format_value
 
 _HEADINGS = [
@@ -162,7 +162,7 @@ def _lines(claim: CheckedClaim, row: list[str]) -> list[str]:
     numbers = [] if published == "-" else [f"published {published}"]
     if claim.difference is not None:
         shown = p_value if p_value.startswith("<") else f"={p_value}"
-        numbers.append(f"ours {ours}: {difference} {interval}, p{shown}")
+        numbers.append(f"ours {ours}: {difference}{GLUE}{interval}, p{shown}")
     if numbers:
         lines.append("; ".join(numbers))
     if claim.reason:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,11 +13,13 @@ from golden_sweeps import Made, make_sweep, trial_id
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from orchestrator.sweep import Request, make_plan
 from results.cells import compare_cells
 from results.claims_table import ClaimsView, ErrataView, claims_table, errata_table
 from results.compare import compare
 from results.compare_view import render_comparison
 from results.reading import Sweep
+from results.render.planned_view import PlannedTrials
 from results.show import find_trial, render_sweep, render_trial
 from results.tables import DetailView, render
 
@@ -53,19 +56,30 @@ def views() -> Iterator[tuple[str, Callable[[], RenderableType]]]:
         yield f"{task}-paper", lambda a=paper: render(sweep(a))
         yield f"{task}-seeds", lambda a=seeds: render(sweep(a))
         yield f"{task}-grid", lambda a=grid: render(sweep(a))
-        yield f"{task}-grid-all", lambda a=grid: render(sweep(a), max_rows=None)
         yield f"{task}-search", lambda a=search: render(sweep(a))
         yield f"{task}-many", lambda a=many: render(sweep(a))
-        yield f"{task}-zeros", lambda t=task: render(sweep(Made(t, "zeros", zero=True)))
-        yield f"{task}-show-grid", lambda a=grid: render_sweep(sweep(a))
         yield f"{task}-show-search", lambda a=search: render_sweep(sweep(a))
         yield f"{task}-trial", lambda a=search: _trial(a, 0)
-        yield f"{task}-trial-failed", lambda a=search: _trial(a, 5)
         yield f"{task}-compare", lambda a=paper, b=seeds: _compare(a, b)
         other = Made(task, "search-again", space="search", better=0.1, status=_Plan(_SEARCHED))
         yield f"{task}-compare-search", lambda a=search, b=other: _compare(a, b)
         yield f"{task}-check", lambda a=seeds: _check(sweep(a))
         yield f"{task}-against", lambda a=search, b=other: _against(a, b)
+    retrieval = Made("retrieval", "grid", space="grid")
+    yield "retrieval-grid-all", lambda: render(sweep(retrieval), max_rows=None)
+    yield "retrieval-show-grid", lambda: render_sweep(sweep(retrieval))
+    yield "retrieval-dry-run", lambda: _planned(Made("retrieval", "plan", space="grid"))
+    yield "captioning-zeros", lambda: render(sweep(Made("captioning", "zeros", zero=True)))
+    searched = Made("retrieval", "search", space="search", status=_Plan(_SEARCHED))
+    yield "retrieval-trial-failed", lambda: _trial(searched, 5)
+
+
+def _planned(made: Made) -> RenderableType:
+    request = Request(task=made.task, space=made.space, settings=("precision=float32",))
+    trials = make_plan(request).trials
+    shown = [dataclasses.replace(trial, id=trial_id(made, n, 0)) for n, trial in enumerate(trials)]
+    names = ["start", "lr", "weight_decay", "epochs", "temperature"]
+    return PlannedTrials(shown, names, [n < 3 for n in range(len(shown))])
 
 
 def _trial(made: Made, number: int) -> RenderableType:
