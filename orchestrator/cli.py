@@ -168,6 +168,9 @@ def sweep(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Run failed trials again.")
     ] = False,
+    all_rows: Annotated[
+        bool, typer.Option("--all", help="Print every configuration, not only the best 25.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print every trial and stage, run nothing.")
     ] = False,
@@ -202,6 +205,7 @@ def sweep(
                 rerun=rerun,
                 retry_failed=retry_failed,
                 dry_run=dry_run,
+                all_rows=all_rows,
             )
         )
         for each in dict.fromkeys(task)
@@ -256,6 +260,9 @@ def parse_duration(option: str, text: str | None, others: str = "") -> float | N
 def report(
     name: Annotated[list[str] | None, typer.Argument(help="Sweeps; all of them if none.")] = None,
     task: Annotated[str | None, typer.Option(help="Only sweeps of this task.")] = None,
+    all_rows: Annotated[
+        bool, typer.Option("--all", help="Show every configuration, not only the best 25.")
+    ] = False,
     out: Annotated[str, typer.Option(help="Where the results are.")] = "runs",
     format_: Format = "terminal",
     to: To = None,
@@ -267,20 +274,22 @@ def report(
     """Print the tables of finished and running sweeps, or write them with --to."""
     from orchestrator.export import check_options, export
     from results.export import sweep_document
+    from results.summary import MAX_ROWS
     from results.tables import render
 
     check_options(format_, to, table)
+    most = None if all_rows else MAX_ROWS
     sweeps = _find_sweeps(out, task, name or ())
     if format_ == "terminal":
         console = Console()
         rendered = [
-            render(one, published=not hide_published) for one in sweeps
+            render(one, most, published=not hide_published) for one in sweeps
         ]  # all of them, or one line on what is wrong
         for one, tables_ in zip(sweeps, rendered, strict=True):
             console.rule(f"{one.manifest['task']}: {one.manifest['name']}", style="dim")
             console.print(tables_)
     else:
-        documents = [sweep_document(one, published=not hide_published) for one in sweeps]
+        documents = [sweep_document(one, most, published=not hide_published) for one in sweeps]
         export(documents, format_, to=to, table=table)
     return 0
 

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from orchestrator.checkpoints import Checkpoints
@@ -57,10 +56,11 @@ from orchestrator.search_options import DEFAULT_PRUNER, DEFAULT_SAMPLER, TRIALS,
 from orchestrator.space_checks import check_number, check_seeds
 from orchestrator.stages import StageCache
 from results.reading import Sweep, copy_trials, known_trials, read_sweep
+from results.render.planned_view import PlannedTrials
 from results.roots import redact
 from results.search import describe_lines
 from results.store import SweepStore, TrialResult, check_name
-from results.summary import format_plain
+from results.summary import MAX_ROWS, format_plain
 from results.tables import render
 from tasks.contract import RequestError, Task, Trial
 
@@ -94,6 +94,7 @@ class Request:
     rerun: bool = False
     retry_failed: bool = False
     dry_run: bool = False
+    all_rows: bool = False  # of a grid or a search in the table, not only the best
     given: Mapping[str, object] = field(default_factory=dict)  # options of a search that were given
 
 
@@ -215,19 +216,11 @@ def print_plan(plan: Plan, console: Console) -> None:
     trials = plan.trials
     known = known_trials(plan.request.out, plan.task.name)
     varying = varying_params(trials, plan.task.columns)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("trial", no_wrap=True)
-    for column in (*varying, "seed", ""):
-        table.add_column(column)
-    for trial in trials:
-        values = trial.param_values()
-        state = "done" if _is_done(known.get(trial.id)) else ""
-        table.add_row(trial.id, *(str(values[v]) for v in varying), str(trial.seed), state)
-    console.print(table)
+    done = [_is_done(known.get(trial.id)) for trial in trials]
+    console.print(PlannedTrials(trials, varying, done))
     stages = distinct_stages(plan.task, trials)
-    done = sum(_is_done(known.get(t.id)) for t in trials)
     console.print(
-        f"{len(trials)} trials, {done} of them done; {len(stages)} distinct stages:",
+        f"{len(trials)} trials, {sum(done)} of them done; {len(stages)} distinct stages:",
         highlight=False,
     )
     for stage in stages:
@@ -421,7 +414,7 @@ def _conclude(run: _Run, coordinator: Coordinator | None, todo: Sequence[Trial])
     rows = sweep.current_rows()
     any_step = run.is_complete or any(row["num_steps"] for row in rows)
     if any_step:
-        Console().print(render(sweep))
+        Console().print(render(sweep, None if plan.request.all_rows else MAX_ROWS))
     halted = run.budget.interrupted or run.budget.spent()
     if halted and not run.is_complete:
         num_kept = coordinator.num_kept if coordinator else 0

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.table import Table
 from rich.text import Text
 
 from results.claims import VERDICTS, CheckedClaim, Pair, check_claims
 from results.details import DetailTable
 from results.reading import Sweep
+from results.render.wrapping import GLUE, Prose, beside
 from results.summary import format_interval, format_value, published_source
 
 _HEADINGS = [
@@ -145,22 +145,17 @@ class ClaimsView:
         self._table = table
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        view = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-        view.add_column(no_wrap=True)
-        view.add_column(overflow="fold")
+        size = max(len(claim.verdict) for claim in self._table.claims) + 2
+        yield Prose([self._table.title], "bold")
+        yield Text()
         for claim, row in zip(self._table.claims, self._table.rows, strict=True):
-            verdict = Text(claim.verdict, style=_STYLES.get(claim.verdict, ""))
             text, *numbers = _lines(claim, row)
             if claim.scope.endswith("only") and not one_scope(self._table.claims):
                 numbers.append(claim.scope)
-            below = "".join(f"\n{line}" for line in numbers)
-            view.add_row(verdict, Text.assemble((text, "bold"), below))
-        yield Text(self._table.title, style="bold")
+            verdict = Text(claim.verdict, style=_STYLES.get(claim.verdict, ""))
+            yield from beside(verdict, size, [(text, "bold"), *((n, "") for n in numbers)], options)
         yield Text()
-        yield view
-        yield Text()
-        for line in self._table.caption:
-            yield Text(line, style="dim")
+        yield Prose(self._table.caption)
 
 
 def _lines(claim: CheckedClaim, row: list[str]) -> list[str]:
@@ -169,7 +164,7 @@ def _lines(claim: CheckedClaim, row: list[str]) -> list[str]:
     numbers = [] if published == "-" else [f"published {published}"]
     if claim.difference is not None:
         shown = p_value if p_value.startswith("<") else f"={p_value}"
-        numbers.append(f"ours {ours}: {difference} {interval}, p{shown}")
+        numbers.append(f"ours {ours}: {difference}{GLUE}{interval}, p{shown}")
     if numbers:
         lines.append("; ".join(numbers))
     if claim.reason:
@@ -200,11 +195,8 @@ class ErrataView:
         self._table = table
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        view = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
-        view.add_column(no_wrap=True)
-        view.add_column(overflow="fold")
-        for text, how, evidence in self._table.rows:
-            view.add_row("-", Text(f"{text}\n{how}{': ' if evidence else ''}{evidence}"))
-        yield Text(self._table.title, style="bold")
+        yield Prose([self._table.title], "bold")
         yield Text()
-        yield view
+        for text, how, evidence in self._table.rows:
+            lines = [(text, ""), (f"{how}{': ' if evidence else ''}{evidence}", "")]
+            yield from beside(Text("-"), 2, lines, options)

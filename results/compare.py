@@ -86,7 +86,7 @@ def _rows(sweep: Sweep) -> list[SummaryRow]:
     for table in summarise(sweep, max_rows=None):
         for row in table.rows:
             rows.setdefault(repr(sorted(row.params.items())), row)
-    return [row for row in rows.values() if row.status != "not run yet"]
+    return [row for row in rows.values() if row.all_ids]
 
 
 class _Scorer:
@@ -247,7 +247,11 @@ def _cells(row: ComparedRow, table: Comparison) -> list[str]:
     cells += [difference_cell(row, table.main), interval_text(row.interval, table.main)]
     cells += ["-" if seconds is None else f"{seconds:.1f}" for seconds in row.seconds]
     sides = zip(table.names, (row.first, row.second), strict=True)
-    told = [f"{name}: {side.status}" for name, side in sides if side and side.status]
+    told = [
+        ": ".join([name, side.status, *([side.reason] if side.reason else [])])
+        for name, side in sides
+        if side and side.status
+    ]
     return [*cells, "; ".join(told)]
 
 

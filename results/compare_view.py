@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.measure import Measurement
-from rich.table import Table
 from rich.text import Text
 
 from results.compare import (
@@ -20,19 +17,28 @@ from results.compare import (
     value_cell,
 )
 from results.details import DetailTable
-from results.summary import MAX_ROWS, SummaryRow
-
-_HEADING = 14  # columns of a sweep's name before it is broken
+from results.render.arrange import Variant, arrange
+from results.render.detail_view import text_grid
+from results.render.grid import Column
+from results.render.wrapping import Prose
+from results.summary import MAX_ROWS
 
 
 def render_comparison(whole: DetailTable, table: Comparison) -> RenderableType:
     """Everything ``compare`` prints."""
-    view = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    for heading in whole.headings:
-        view.add_column(heading, overflow="fold")
-    for row in whole.rows:
-        view.add_row(*row)
-    return Group(Text(whole.title, style="bold"), view, ComparisonView(table))
+    return Group(WholeView(whole), Text(), ComparisonView(table))
+
+
+class WholeView:
+    """What two sweeps differ in as a whole, side by side."""
+
+    def __init__(self, table: DetailTable) -> None:
+        self._table = table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Prose([self._table.title], "bold")
+        if self._table.rows:
+            yield text_grid(self._table.headings, self._table.rows, options.max_width, words=True)
 
 
 class ComparisonView:
@@ -42,122 +48,101 @@ class ComparisonView:
         self._table = table
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        sections = [
+        groups = [
             [r for r in self._table.compared if r.first and r.second],
             [r for r in self._table.compared if not r.second],
             [r for r in self._table.compared if not r.first],
         ]
-        for layout in (_Wide, _Stacked, _Narrow):
-            view = layout(self._table).render([rows[:MAX_ROWS] for rows in sections])
-            wanted = Measurement.get(console, options.update(width=10_000), view).maximum
-            if wanted <= options.max_width:
-                break
-        yield Text(self._table.title, style="bold")
-        yield view
-        hidden = sum(max(0, len(rows) - MAX_ROWS) for rows in sections)
-        if hidden:
-            yield Text(f"{hidden} further rows: --format csv has them all.", style="dim")
-        for line in self._table.caption:
-            yield Text(line, style="dim")
+        rows: list[ComparedRow] = []
+        sections = []
+        for group in groups:
+            if rows and group:
+                sections.append(len(rows))
+            rows += group[:MAX_ROWS]
+        params = [_param(self._table, number, rows) for number in range(len(self._table.params))]
+        yield Prose([self._table.title], "bold")
+        yield arrange(
+            options.max_width,
+            first=None,
+            params=params,
+            variants=_variants(self._table, rows),
+            sections=sections,
+        ).grid
+        hidden = len(self._table.compared) - len(rows)
+        more = [f"{hidden} further rows: --format csv has them all."] if hidden else []
+        yield Prose([*more, *self._table.caption], gap=True)
 
 
-class _Wide:
-    """One line a row: every number in a column of its own."""
-
-    def __init__(self, table: Comparison) -> None:
-        self._table = table
-        self._rows = table.compared
-        self._intervals = any(r.interval or _estimates(r) for r in table.compared)
-        self._times = any(s is not None for r in table.compared for s in r.seconds)
-
-    def render(self, sections: Sequence[Sequence[ComparedRow]]) -> Table:
-        view = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-        self.add_columns(view)
-        for rows in sections:
-            for row in rows:
-                view.add_row(*self.cells(row))
-            view.add_section()
-        return view
-
-    def add_columns(self, view: Table) -> None:
-        self.add_param_columns(view)
-        for heading in self._headings():
-            view.add_column(heading, justify="right", no_wrap=True)
-
-    def add_param_columns(self, view: Table) -> None:
-        for column in self._table.params:
-            view.add_column(column["label"].replace(" ", "\n"), justify="right", no_wrap=True)
-
-    def _headings(self) -> list[str]:
-        headings: list[str] = []
-        names = [_broken(name) for name in self._table.names]
-        for name in [*names, "difference"]:
-            headings += [name, "95 %"] if self._intervals else [name]
-        return headings + ([f"{name}\ns" for name in names] if self._times else [])
-
-    def cells(self, row: ComparedRow) -> list[str]:
-        main = self._table.main
-        cells = self.param_cells(row)
-        for side in (row.first, row.second):
-            cells.append(_value(side, self._table))
-            if self._intervals:
-                cells.append(interval_text(side.estimate if side else None, main))
-        cells.append(difference_cell(row, main))
-        if self._intervals:
-            cells.append(interval_text(row.interval, main))
-        return cells + (list(map(_seconds, row.seconds)) if self._times else [])
-
-    def param_cells(self, row: ComparedRow) -> list[str]:
-        return [param_cell(row, column) for column in self._table.params]
+def _param(table: Comparison, number: int, rows: Sequence[ComparedRow]) -> Column:
+    column = table.params[number]
+    cells = [param_cell(row, column) for row in rows]
+    name = str(column["key"]).removeprefix("param.")
+    sides = [side for row in rows for side in (row.first, row.second) if side]
+    texts = [side.params.get(name) for side in sides]
+    is_text = any(isinstance(text, str) for text in texts)
+    return Column(
+        heading=str(column["label"]),
+        cells=cells,
+        right=not is_text,
+        wraps=any(isinstance(text, str) and " " in text for text in texts),
+    )
 
 
-class _Stacked(_Wide):
-    """A number, its interval and its time one below the other."""
-
-    def _headings(self) -> list[str]:
-        return [*(_broken(name) for name in self._table.names), "difference"]
-
-    def cells(self, row: ComparedRow) -> list[str]:
-        main = self._table.main
-        cells = self.param_cells(row)
-        for side, seconds in zip((row.first, row.second), row.seconds, strict=True):
-            took = f"{_seconds(seconds)} s" if seconds is not None else ""
-            interval = interval_text(side.estimate if side else None, main)
-            cells.append(_lines(_value(side, self._table), interval, took))
-        return [*cells, _lines(difference_cell(row, main), interval_text(row.interval, main))]
-
-
-class _Narrow(_Stacked):
-    """The same, with all parameters in one column that is as wide as there is room."""
-
-    def add_param_columns(self, view: Table) -> None:
-        view.add_column("configuration", overflow="fold")
-
-    def param_cells(self, row: ComparedRow) -> list[str]:
-        cells = [f"{c['label']} {param_cell(row, c)}" for c in self._table.params]
-        return [", ".join(cells) or "all"]
+def _variants(table: Comparison, rows: Sequence[ComparedRow]) -> list[Variant]:
+    """Every number in a column, or those of a sweep below each other."""
+    main = table.main
+    differences = [difference_cell(row, main) for row in rows]
+    intervals = [interval_text(row.interval, main) for row in rows]
+    sides = [_side(table, number, rows) for number in (0, 1)]
+    stacked = [side.stacked() for side in sides]
+    stacked.append(Column(heading="difference", cells=_stack(differences, intervals)))
+    wide = [column for side in sides for column in side.wide()]
+    wide.append(Column(heading="difference", cells=differences))
+    if any(intervals):
+        wide.append(Column(heading="95 %", cells=intervals, name="difference 95 %"))
+    wide += [side.times() for side in sides if any(side.seconds)]
+    return [Variant(columns=wide), Variant(columns=stacked)]
 
 
-def _estimates(row: ComparedRow) -> bool:
-    return any(side is not None and side.estimate is not None for side in (row.first, row.second))
+@dataclass(frozen=True, kw_only=True)
+class _Side:
+    """The cells of one of the sweeps."""
+
+    name: str
+    values: Sequence[str]
+    words: Sequence[str]  # what is missing
+    intervals: Sequence[str]
+    seconds: Sequence[str]
+
+    def wide(self) -> list[Column]:
+        value = Column(heading=self.name, cells=_stack(self.values, self.words))
+        interval = Column(heading="95 %", cells=self.intervals, name=f"{self.name} 95 %")
+        return [value, interval] if any(self.intervals) else [value]
+
+    def times(self) -> Column:
+        cells = [cell or "-" for cell in self.seconds]
+        return Column(heading=f"{self.name} s", cells=cells)
+
+    def stacked(self) -> Column:
+        took = [f"{cell} s" if cell else "" for cell in self.seconds]
+        cells = _stack(self.values, self.intervals, self.words, took)
+        return Column(heading=self.name, cells=cells)
 
 
-def _value(row: SummaryRow | None, table: Comparison) -> str:
-    """A value, or in its place or below it what is missing, in few words."""
-    text = value_cell(row, table.main)
-    if row is None or not row.status:
-        return text
-    short = row.status.split(":")[0].removesuffix(" steps").replace(" early after ", ", step ")
-    return short if text == "-" else _lines(text, short)
+def _side(table: Comparison, number: int, rows: Sequence[ComparedRow]) -> _Side:
+    found = [(row.first, row.second)[number] for row in rows]
+    words = [side.status if side else "" for side in found]
+    values = [value_cell(side, table.main) for side in found]
+    seconds = [row.seconds[number] for row in rows]
+    return _Side(
+        name=table.names[number],
+        values=["" if w and v == "-" else v for v, w in zip(values, words, strict=True)],
+        words=words,
+        intervals=[interval_text(side.estimate if side else None, table.main) for side in found],
+        seconds=["" if took is None else f"{took:.1f}" for took in seconds],
+    )
 
 
-def _seconds(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds:.1f}"
-
-
-def _lines(*parts: str) -> str:
-    return "\n".join(part for part in parts if part)
-
-
-def _broken(name: str) -> str:
-    return "\n".join(textwrap.wrap(name, _HEADING))
+def _stack(*columns: Sequence[str]) -> list[str]:
+    """Cells below each other; nothing takes no line."""
+    return ["\n".join(part for part in parts if part) for parts in zip(*columns, strict=True)]

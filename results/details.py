@@ -87,7 +87,7 @@ def _detail(
         rows += [[", ".join(params), n.label, n.ours, n.interval, n.theirs] for n in numbers]
     if not rows:
         return []
-    headings = ["row", "what", "ours", "95 %", who]
+    headings = ["configuration", "what", "ours", "95 %", who]
     shown = [
         column
         for column in range(len(headings))

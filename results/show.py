@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.measure import Measurement
-from rich.table import Table
 from rich.text import Text
 
+from results.cell_text import format_value, id_digits
 from results.charts import Chart, trial_charts
 from results.pictures import half_blocks
 from results.reading import Sweep, check_keys
+from results.render.arrange import Variant, arrange
+from results.render.detail_view import Facts
+from results.render.grid import Column
+from results.render.summary_view import param_text
+from results.render.trials_view import TrialsView, trial_status
+from results.render.wrapping import Prose, join_items
 from results.schema import SWEEP_COLUMNS
-from results.summary import format_plain, format_value
 from results.terminal_chart import terminal_chart
 from results.trial_pictures import pictures_of
 from tasks.contract import RequestError
@@ -74,65 +78,33 @@ def render_sweep(sweep: Sweep) -> RenderableType:
         "hardware": hardware,
     }
     rows = sweep.rows()
-    shown = _facts(facts)
+    digits = id_digits(row["trial_id"] for row in rows)
+    parts: list[RenderableType] = [
+        Facts(facts),
+        TrialsView(rows[:MAX_TRIALS], manifest, digits),
+    ]
     hidden = len(rows) - MAX_TRIALS
-    parts: list[RenderableType] = [shown, Text(), _trials(rows[:MAX_TRIALS], manifest)]
     if hidden > 0:
-        parts.append(Text(f"{hidden} further trials are in {sweep.path}/trials.", style="dim"))
+        parts.append(Prose([f"{hidden} further trials are in {sweep.path}/trials."], gap=True))
     return Group(*parts)
-
-
-def _facts(facts: Mapping[str, str]) -> Table:
-    view = Table.grid(padding=(0, 2))
-    view.add_column(style="dim", no_wrap=True)
-    view.add_column(overflow="fold")
-    for name, value in facts.items():
-        view.add_row(name, Text(value))
-    return view
-
-
-def _trials(rows: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any]) -> Table:
-    names = [name for name in manifest["params"] if len({r[f"param.{name}"] for r in rows}) > 1]
-    main = _main_column(manifest)
-    view = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    view.add_column("trial", no_wrap=True)
-    for name in names:
-        view.add_column(name.replace("_", "\n"), justify="right")
-    for label in ("seed", "status", main["label"].replace(" ", "\n", 1), "s"):
-        view.add_column(label, justify="left" if label == "status" else "right", no_wrap=True)
-    for row in rows:
-        view.add_row(
-            row["trial_id"][:8],
-            *(format_plain(row[f"param.{name}"]) for name in names),
-            str(row["seed"]),
-            row["status"] + (" (reused)" if row["reused_from"] else ""),
-            format_value(row.get(main["key"]), main["format"]),
-            f"{row['seconds']:.1f}",
-        )
-    return view
-
-
-def _main_column(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
-    key = f"metric.{manifest['metric']['name']}"
-    return next(column for column in manifest["columns"] if column["key"] == key)
 
 
 def render_trial(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType:
     """A trial's parameters, its curve, what it said, and why it failed if it did."""
-    took = f"{trial['seconds']:.1f} s, {trial['num_steps']} steps"
+    number = trial["num_steps"] or 0
+    took = f"{trial['seconds'] or 0:.1f} s, {number} step{'' if number == 1 else 's'}"
     facts = {
         "trial": trial["trial_id"],
-        "status": f"{trial['status']} ({took})",
+        "status": f"{trial_status(trial)} ({took})",
         "computed in": trial["reused_from"] or f"{sweep.manifest['task']}/{sweep.manifest['name']}",
         "model": f"{trial['model']} ({trial['model_fingerprint']})",
         "data": f"{trial['data']} ({trial['data_fingerprint']})",
         "seed": str(trial["seed"]),
     }
-    params = [f"{n} {format_plain(trial[f'param.{n}'])}" for n in sweep.manifest["params"]]
-    facts["parameters"] = ", ".join(params)
-    parts: list[RenderableType] = [_facts(facts)]
+    parameters = [f"{n} {param_text(trial[f'param.{n}'])}" for n in sweep.manifest["params"]]
+    parts: list[RenderableType] = [Facts({**facts, "parameters": parameters})]
     if trial["status"] == "failed":
-        parts += [Text(), Text(trial["reason"] or "", style="bold red"), Text(trial["log"] or "")]
+        parts += [Text(), Prose([trial["reason"] or ""], "bold red"), Text(trial["log"] or "")]
     steps = sweep.steps_of(trial["trial_id"])
     if steps:
         parts += [Text(), _Steps(steps, sweep.manifest)]
@@ -171,17 +143,19 @@ class _Steps:
         self._last = [name for name, number in told.items() if number and name not in often]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        number, view = 0, self._table([])
-        for number in range(len(self._often), 0, -1):
-            view = self._table(self._often[:number])
-            wanted = Measurement.get(console, options.update(width=10_000), view).maximum
-            if number == 1 or wanted <= options.max_width:
-                break
-        yield view
-        final = [*self._often[number:], *self._last]
+        rows = self._rows()
+        arranged = arrange(
+            options.max_width,
+            first=Column(heading="step", cells=[str(row["at"]) for row in rows]),
+            params=(),
+            variants=[Variant(columns=[], tail=[self._seconds(rows)])],
+            more=[self._column(name, rows) for name in self._often],
+        )
+        yield dataclasses.replace(arranged.grid, gap=False)
+        final = [*self._often[arranged.num_more :], *self._last]
         if final:
             cells = [f"{self._label(n)} {self._cell(self._steps[-1], n)}" for n in final]
-            yield Text(f"At the end also: {', '.join(cells)}.")
+            yield Prose([f"At the end also: {join_items(cells, options.max_width)}."], "", gap=True)
 
     def _label(self, name: str) -> str:
         return str(self._columns.get(name, {}).get("label", name.removeprefix("metric.")))
@@ -189,21 +163,20 @@ class _Steps:
     def _cell(self, row: Mapping[str, Any], name: str) -> str:
         return format_value(row[name], self._columns.get(name, {}).get("format", "number"))
 
-    def _table(self, names: Sequence[str]) -> Table:
-        view = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-        view.add_column("step", justify="right", no_wrap=True)
-        for name in names:
-            view.add_column(self._label(name).replace(" ", "\n"), justify="right", no_wrap=True)
-        view.add_column("s", justify="right", no_wrap=True)
+    def _column(self, name: str, rows: Sequence[Mapping[str, Any]]) -> Column:
+        return Column(heading=self._label(name), cells=[self._cell(row, name) for row in rows])
+
+    def _seconds(self, rows: Sequence[Mapping[str, Any]]) -> Column:
+        return Column(heading="s", cells=[f"{row['seconds']:.2f}" for row in rows])
+
+    def _rows(self) -> list[Mapping[str, Any]]:
+        """All steps, or the first ones, where most happens, and then some."""
         rows = list(self._steps)
-        if len(rows) > 24:  # the first ones, where most happens, and then some
+        if len(rows) > 24:
             stride = math.ceil(len(rows) / 16)
             kept = {*range(4), *range(len(rows) - 1, 3, -stride)}
             rows = [row for index, row in enumerate(rows) if index in kept]
-        for row in rows:
-            cells = [self._cell(row, name) for name in names]
-            view.add_row(str(row["at"]), *cells, f"{row['seconds']:.2f}")
-        return view
+        return rows
 
 
 def _samples(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType | None:
@@ -218,24 +191,44 @@ def _samples(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType | None:
     names = sweep.manifest.get("shown_samples") or found.column_names
     names = [n for n in names if n not in (*SWEEP_COLUMNS, "trial_id", "seed")]
     names = [n for n in names if found[n].null_count < found.num_rows]
+    number = found.num_rows
     ranked = pa.types.is_floating(found[names[0]].type) and found.num_rows > MAX_SAMPLES
-    view = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    for name in names:
-        view.add_column(name.replace("_", " "), overflow="fold")
     if ranked:
         found = found.sort_by([(names[0], "descending")])
         half = MAX_SAMPLES // 2
-        parts = [found.slice(0, half), found.slice(found.num_rows - half, half)]
-    else:
-        parts = [found.slice(0, MAX_SAMPLES)]
-    for part in parts:
-        for row in part.to_pylist():
-            view.add_row(*(_sample_text(row[name]) for name in names))
-        view.add_section()
-    rest = found.num_rows - MAX_SAMPLES
+        found = pa.concat_tables([found.slice(0, half), found.slice(found.num_rows - half, half)])
+    rows = found.slice(0, MAX_SAMPLES).to_pylist()
+    view = _Samples(names, rows, MAX_SAMPLES // 2 if ranked else None)
+    rest = number - MAX_SAMPLES
     which = f"the best and the worst by {names[0]}; " if ranked else ""
-    more = Text(f"{which}{rest} further samples are in {sweep.path}/samples", style="dim")
+    more = Prose([f"{which}{rest} further samples are in {sweep.path}/samples"], gap=True)
     return Group(view, more) if rest > 0 else view
+
+
+class _Samples:
+    """Samples, one a row; text is wrapped between words."""
+
+    def __init__(
+        self, names: Sequence[str], rows: Sequence[Mapping[str, Any]], half: int | None
+    ) -> None:
+        self._names, self._rows, self._half = names, rows, half
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        columns = [
+            Column(
+                heading=name,
+                cells=[_sample_text(row[name]) for row in self._rows],
+                right=isinstance(self._rows[0][name], float),
+                wraps=not isinstance(self._rows[0][name], float),
+            )
+            for name in self._names
+        ]
+        sections = [self._half] if self._half else []
+        variants = [Variant(columns=columns[1:])]
+        grid = arrange(
+            options.max_width, first=columns[0], params=(), variants=variants, sections=sections
+        ).grid
+        yield dataclasses.replace(grid, gap=False)
 
 
 class _Pictures:
@@ -254,9 +247,9 @@ class _Pictures:
             yield half_blocks(pictures[:number], PICTURE_SIDE)
 
 
-def _sample_text(value: Any) -> Text:
+def _sample_text(value: Any) -> str:
     if isinstance(value, list):
-        return Text(" / ".join(map(str, value)))
+        return " / ".join(map(str, value))
     if isinstance(value, bytes):
-        return Text(f"{len(value)} bytes")
-    return Text(f"{value:.3f}" if isinstance(value, float) else str(value))
+        return f"{len(value)} bytes"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -5,55 +5,31 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from results.reading import Sweep, aggregate_of
+from results.captions import explain, explain_hidden
+from results.cell_text import format_interval as format_interval
+from results.cell_text import format_plain as format_plain
+from results.cell_text import format_value as format_value
+from results.cell_text import id_digits
+from results.cell_text import interval_cell as interval_cell
+from results.cell_text import label_signs as label_signs
+from results.cell_text import main_cell as main_cell
+from results.cell_text import metric_cell as metric_cell
+from results.cell_text import report_cell as report_cell
+from results.marks import mark_best, mark_front
+from results.reading import Sweep
+from results.scores import Scores as Scores
 from results.search import describe_lines
-from results.statistics import MEAN, BestComparison, Estimate, compare_with_best, estimate
+from results.statistics import BestComparison, estimate
+from results.summary_rows import Scalar as Scalar
+from results.summary_rows import SummaryRow as SummaryRow
+from results.summary_rows import SummaryTable as SummaryTable
 
-Scalar = str | int | float | bool | None
-MAX_ROWS = 25  # of a grid or a search; the rest is in the Parquet tables
-
-#: What the mark beside the main metric means, in the order a caption explains it.
-MARKS = {"best": "★ best", "tie": "≈ not distinguishable from it"}
-
-
-@dataclass(kw_only=True)
-class SummaryRow:
-    """One configuration."""
-
-    params: Mapping[str, Scalar]
-    metrics: dict[str, float]  # means over seeds, by column key
-    estimate: Estimate | None = None  # of the main metric
-    deviation: float | None = None  # of the main metric over seeds
-    reported: list[float] = field(default_factory=list)  # the paper's numbers, one a merged row
-    other_reported: dict[str, float] = field(default_factory=dict)
-    other_published: dict[str, float] = field(default_factory=dict)
-    label: str = ""  # a remark of the search space, such as that the row is not the paper's
-    mark: str = ""  # "best", "tie", or nothing: significantly worse, or not tested
-    p_value: float | None = None  # against the best, adjusted for all rows; none if not tested
-    on_front: bool = False  # no other row is better in both metrics of the task's front
-    trial_ids: list[str] = field(default_factory=list)  # of the seeds that finished
-    status: str = ""  # what is missing; empty if all seeds finished
-    num_seeds: int = 0
-
-
-@dataclass(kw_only=True)
-class SummaryTable:
-    """One table: headings by column key, rows in order, lines of explanation."""
-
-    title: str
-    params: list[Mapping[str, Any]]  # the columns shown of parameters
-    metrics: list[Mapping[str, Any]]  # the columns of other metrics, after the main one
-    main: Mapping[str, Any]
-    has_report: bool
-    rows: list[SummaryRow]
-    caption: list[str]
+MAX_ROWS = 25  # of a grid or a search, unless all are asked for
+NOT_RUN = "not run"
 
 
 def summarise(
@@ -68,12 +44,16 @@ def summarise(
     scores = Scores(sweep, manifest["metric"]["name"])
     if manifest["tables"]:
         planned = manifest["tables"] if published else map(_without_numbers, manifest["tables"])
-        tables = [_report_table(manifest, table, trials, scores) for table in planned]
+        tables = [_report_table(manifest, each, trials, scores) for each in planned]
         first = next((t for t in tables if any(row.reported for row in t.rows)), None)
         if first and manifest.get("published"):
             first.caption.insert(0, published_source(manifest))
-        return tables
-    return [_open_table(manifest, trials, scores, max_rows)]
+    else:
+        tables = [_open_table(manifest, trials, scores, max_rows)]
+    digits = id_digits(row["trial_id"] for row in sweep.rows())
+    for table in tables:
+        table.id_digits = digits
+    return tables
 
 
 def _without_numbers(table: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -88,64 +68,6 @@ def published_source(manifest: Mapping[str, Any]) -> str:
         f"Published numbers: {source['model']} on {source['data']}. "
         f"Ours: {model} on {data}, another model and other data."
     )
-
-
-class Scores:
-    """What backs a metric per unit, from ``samples``: trial id -> [U], or [U, 10]."""
-
-    def __init__(self, sweep: Sweep, name: str) -> None:
-        self._spec = next((p for p in sweep.manifest["paired"] if p["metric"] == name), None)
-        self._by_trial: dict[str, np.ndarray[Any, Any]] = {}
-        self._units: dict[str, np.ndarray[Any, Any]] = {}
-        if self._spec is None or not sweep.samples.num_rows:
-            return
-        samples = sweep.samples
-        if not {*self._spec["where"], self._spec["unit"], self._spec["value"]} <= {
-            *samples.column_names
-        }:
-            return
-        for column, wanted in self._spec["where"].items():
-            samples = samples.filter(pc.equal(samples[column], wanted))
-        samples = samples.filter(pc.is_valid(samples[self._spec["value"]]))  # of another version
-        if not samples.num_rows:
-            return
-        samples = samples.sort_by([("trial_id", "ascending"), (self._spec["unit"], "ascending")])
-        values = _to_numpy(samples[self._spec["value"]])
-        if (values.ndim == 2) != (self.aggregate != MEAN):
-            return
-        if self._spec["at_most"] is not None:
-            values = (values <= self._spec["at_most"]).astype(np.float64)
-        ids = np.asarray(samples["trial_id"].to_pylist())
-        starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]])
-        units = samples[self._spec["unit"]].combine_chunks().to_numpy(zero_copy_only=False)
-        parts = zip(starts, np.split(values, starts[1:]), np.split(units, starts[1:]), strict=True)
-        for first, part, of_units in parts:
-            self._by_trial[str(ids[first])] = part
-            self._units[str(ids[first])] = of_units
-
-    @property
-    def aggregate(self) -> str:
-        """How the scores form the metric: ``mean``, or a formula."""
-        return MEAN if self._spec is None else str(aggregate_of(self._spec))
-
-    def units(self, trial_id: str) -> Any:
-        """The units [U] that a trial's scores are of, in order; None if there are no scores."""
-        return self._units.get(trial_id)
-
-    def matrix(self, trial_ids: Sequence[str]) -> Any:
-        """Scores [U, S] of a configuration's trials, one a seed, or None."""
-        parts = [self._by_trial.get(trial_id) for trial_id in trial_ids]
-        if not parts or any(p is None or len(p) != len(parts[0]) for p in parts):  # type: ignore[arg-type]
-            return None
-        return np.stack(parts, axis=1)  # type: ignore[arg-type]
-
-
-def _to_numpy(column: Any) -> np.ndarray[Any, Any]:
-    """A column of numbers, or of lists of as many numbers each."""
-    array = column.combine_chunks()
-    if pa.types.is_list(array.type):
-        return np.asarray(array.flatten()).reshape(len(array), -1)
-    return np.asarray(array.to_numpy(zero_copy_only=False))
 
 
 def _key(params: Mapping[str, Scalar]) -> str:
@@ -183,8 +105,8 @@ def _report_table(
             rows[key].reported.append(report[main_key])
         rows[key].other_reported |= {k: v for k, v in report.items() if k != main_key}
         rows[key].other_published |= planned.get("published", {})
-    tested = _mark(list(rows.values()), list(found.values()), manifest, scores)
-    _mark_front(list(rows.values()), manifest)
+    tested = mark_best(list(rows.values()), list(found.values()), manifest, scores)
+    mark_front(list(rows.values()), manifest)
     note = [table["note"]] if table.get("note") else []
     has_report = any(row.reported or row.label for row in rows.values())
     return _table(manifest, table["title"], list(rows.values()), has_report, note, tested)
@@ -210,14 +132,13 @@ def _open_table(
 
     pairs.sort(key=order)
     rows = [row for row, _ in pairs]
-    tested = _mark(rows, [found for _, found in pairs], manifest, scores)
-    _mark_front(rows, manifest)
-    hidden = len(rows) - len(rows[:max_rows])
-    note = [f"{hidden} further configurations are in the Parquet tables."] if hidden > 0 else []
-    note += describe_lines(manifest.get("search"))
+    tested = mark_best(rows, [found for _, found in pairs], manifest, scores)
+    mark_front(rows, manifest)
+    hidden = rows[len(rows[:max_rows]) :]
+    note = [*explain_hidden(len(hidden)), *describe_lines(manifest.get("search"))]
     number = f"{len(rows)} configuration{'s' if len(rows) > 1 else ''}"
     title = f"{manifest['task']}: {manifest['name']}, {number}, best first"
-    return _table(manifest, title, rows[:max_rows], False, note, tested)
+    return _table(manifest, title, rows[:max_rows], False, note, tested, hidden)
 
 
 def _row(
@@ -229,7 +150,8 @@ def _row(
     done = {seed: row for seed, row in sorted(found.items()) if row["status"] == "finished"}
     ids = [str(each["trial_id"]) for each in done.values()]
     row = SummaryRow(params=params, metrics={}, num_seeds=len(done), trial_ids=ids)
-    row.status = _status(found, len(done), len(manifest["seeds"]))
+    row.all_ids = [str(each["trial_id"]) for _, each in sorted(found.items())]
+    row.status, row.reason = _status(found, len(done), len(manifest["seeds"]))
     shown = done or {s: r for s, r in found.items() if r["status"] in ("stopped", "interrupted")}
     for column in manifest["columns"]:
         if column["key"].startswith("metric."):
@@ -249,87 +171,23 @@ def _row(
     return row
 
 
-def _status(found: Mapping[int, Mapping[str, Any]], num_done: int, num_seeds: int) -> str:
-    failed = [r for r in found.values() if r["status"] == "failed"]
-    stopped = [r for r in found.values() if r["status"] == "stopped"]
-    if failed:
-        return f"failed: {failed[0]['reason']}"
-    if stopped:
-        return f"pruned@{stopped[0]['num_steps']}"
-    interrupted = [r for r in found.values() if r["status"] == "interrupted" and r["num_steps"]]
-    if interrupted:
-        return f"interrupted@{interrupted[0]['num_steps']}"
-    if num_done == 0:
-        return "not run yet"
-    return "" if num_done >= num_seeds else f"{num_done} of {num_seeds} seeds"
-
-
-def _mark(
-    rows: Sequence[SummaryRow],
-    found: Sequence[Mapping[int, Mapping[str, Any]]],
-    manifest: Mapping[str, Any],
-    scores: Scores,
-) -> BestComparison | None:
-    """Mark the best row, and those that a test over all rows cannot tell from it.
-
-    Only rows that finished every seed are tested, on the seeds that they share. Without scores per
-    unit there is a best row and no test.
-    """
-    main = f"metric.{manifest['metric']['name']}"
-    maximize = manifest["metric"]["direction"] == "maximize"
-    complete = [i for i, row in enumerate(rows) if row.num_seeds and main in row.metrics]
-    values = [rows[i].metrics[main] for i in complete]
-    if len(set(values)) < 2:
-        return None  # nothing to choose between
-    tested = [i for i in complete if not rows[i].status]
-    matrices = _matrices([found[i] for i in tested], manifest, scores)
-    if matrices is None:
-        rows[complete[int(np.argmax(values if maximize else np.negative(values)))]].mark = "best"
-        return None
-    result = compare_with_best(matrices, maximize=maximize, aggregate=scores.aggregate)
-    pairs = zip(tested, result.p_values, result.beaten, strict=True)
-    for index, p_value, beaten in pairs:
-        rows[index].mark = "" if beaten else "tie"
-        rows[index].p_value = p_value
-    rows[tested[result.best]].mark = "best"
-    rows[tested[result.best]].p_value = None
-    return result
-
-
-def _matrices(
-    found: Sequence[Mapping[int, Mapping[str, Any]]], manifest: Mapping[str, Any], scores: Scores
-) -> list[np.ndarray[Any, Any]] | None:
-    """The scores of each row on the seeds and units that all share; None if there are none."""
-    main = f"metric.{manifest['metric']['name']}"
-    column = next(column for column in manifest["columns"] if column["key"] == main)
-    if len(found) < 2 or column["pick"] != "last":  # samples are of the last step
-        return None
-    finished = [
-        {seed: row["trial_id"] for seed, row in trials.items() if row["status"] == "finished"}
-        for trials in found
-    ]
-    seeds = sorted(set.intersection(*(set(each) for each in finished)))
-    matrices = [scores.matrix([each[seed] for seed in seeds]) for each in finished]
-    if any(matrix is None or matrix.shape[:2] == (1, 1) for matrix in matrices):
-        return None
-    units = [scores.units(each[seed]) for each in finished for seed in seeds]
-    if not all(np.array_equal(units[0], other) for other in units):
-        return None
-    return matrices
-
-
-def _mark_front(rows: Sequence[SummaryRow], manifest: Mapping[str, Any]) -> None:
-    """Mark what no other row beats in both of two metrics, where a task names such a pair."""
-    keys = [f"metric.{name}" for name in manifest.get("front") or ()]
-    complete = [
-        row for row in rows if keys and row.num_seeds and all(k in row.metrics for k in keys)
-    ]
-    points = [tuple(row.metrics[key] for key in keys) for row in complete]
-    for row, point in zip(complete, points, strict=True):
-        row.on_front = len(complete) > 1 and not any(
-            other != point and all(o >= p for o, p in zip(other, point, strict=True))
-            for other in points
-        )
+def _status(
+    found: Mapping[int, Mapping[str, Any]], num_done: int, num_seeds: int
+) -> tuple[str, str]:
+    """What a row lacks, in a word, and the reason of a failure."""
+    by_status: dict[str, Mapping[str, Any]] = {}
+    for _, row in sorted(found.items()):
+        by_status.setdefault(row["status"], row)
+    reason = by_status["failed"]["reason"] or "" if "failed" in by_status else ""
+    if num_done:
+        return ("" if num_done >= num_seeds else f"{num_done}/{num_seeds} seeds"), reason
+    if "failed" in by_status:
+        return "failed", reason
+    if "stopped" in by_status:
+        return f"pruned@{by_status['stopped']['num_steps']}", ""
+    if "interrupted" in by_status and by_status["interrupted"]["num_steps"]:
+        return f"interrupted@{by_status['interrupted']['num_steps']}", ""
+    return NOT_RUN, ""
 
 
 def _table(
@@ -339,6 +197,7 @@ def _table(
     has_report: bool,
     note: list[str],
     tested: BestComparison | None,
+    hidden: Sequence[SummaryRow] = (),
 ) -> SummaryTable:
     names = list(dict.fromkeys(name for row in rows for name in row.params))
     varying = [n for n in names if len({_key({n: r.params.get(n)}) for r in rows}) > 1]
@@ -362,137 +221,8 @@ def _table(
         rows=rows,
         caption=[
             *note,
-            *_explain(manifest, rows, tested),
-            *([f"All rows: {fixed}."] if fixed else []),
+            *explain(manifest, rows, tested, hidden),
+            *([f"All rows{' shown' if hidden else ''}: {fixed}."] if fixed else []),
         ],
+        num_hidden=len(hidden),
     )
-
-
-def _explain(
-    manifest: Mapping[str, Any], rows: Sequence[SummaryRow], tested: BestComparison | None
-) -> list[str]:
-    seeds = len(manifest["seeds"])
-    lines = [
-        f"Model {manifest['model']['name']}, data {manifest['data']['name']}, "
-        f"{seeds} seed{'s' if seeds > 1 else ''}."
-    ]
-    main = manifest["metric"]["name"]
-    unit = next((p["unit"] for p in manifest["paired"] if p["metric"] == main), "unit")
-    units = f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
-    if any(row.estimate for row in rows):
-        spread = "mean ± deviation over seeds, " if seeds > 1 else ""
-        lines.append(f"{spread}[95 % interval over {units}{' and seeds' if seeds > 1 else ''}]")
-    lines += _explain_marks(rows, tested, unit, units)
-    lines += [f"{sign} {label}." for label, sign in label_signs(rows).items()]
-    if any(row.on_front for row in rows):
-        labels = {column["key"]: column["label"] for column in manifest["columns"]}
-        names = " and ".join(labels[f"metric.{name}"] for name in manifest["front"])
-        lines.append(f"◆ on the front of {names}: no other row is better in both.")
-    return lines
-
-
-def _explain_marks(
-    rows: Sequence[SummaryRow], tested: BestComparison | None, unit: str, units: str
-) -> list[str]:
-    if not any(row.mark == "best" for row in rows):
-        return []
-    if tested is None:
-        return [f"★ best; no test of the difference: it takes scores per {unit} of complete rows."]
-    beaten = any(tested.beaten)
-    parts = [MARKS["best"]]
-    if tested.beaten.count(False) > 1:
-        parts += [MARKS["tie"], *(["rows without a mark are significantly worse"] * beaten)]
-    else:
-        parts.append("every other row is significantly worse")
-    scope = (
-        f"over {units} and seeds"
-        if tested.over_seeds
-        else (f"over {units} only: one seed says nothing about other seeds")
-    )
-    line = f"{'; '.join(parts)} (5 % error over the whole table, paired by {unit}, {scope})."
-    if any(row.status and row.num_seeds for row in rows):
-        line += " Rows that lack seeds are not tested."
-    return [line]
-
-
-# --- numbers as text ------------------------------------------------------------------------------
-
-
-def format_value(value: float | None, kind: str) -> str:
-    """A number as its column prints it; percent columns hold 0..1."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "-"
-    if kind in ("percent", "score"):
-        return f"{100 * value if kind == 'percent' else value:.2f}"
-    if kind == "integer":
-        return str(int(value))
-    return f"{value:.4g}"
-
-
-def format_plain(value: Scalar) -> str:
-    """A parameter's value: ``1e-05`` as ``1e-5``, None as ``-``."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        text = f"{value:.4g}"
-        if value and (abs(value) <= 0.01 or abs(value) >= 1e4):
-            mantissa, exponent = f"{value:.3e}".split("e")
-            text = f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
-        return text
-    # Quoted where white space or nothing would not be seen.
-    return (
-        f'"{value}"'
-        if (isinstance(value, str) and value != value.strip()) or value == ""
-        else str(value)
-    )
-
-
-def main_cell(row: SummaryRow, table: SummaryTable) -> str:
-    """The main metric: mark, mean, deviation, front; what is missing where there is none."""
-    value = row.metrics.get(table.main["key"])
-    if value is None:
-        return "-"
-    text = format_value(value, table.main["format"])
-    if row.deviation is not None:
-        text += f" ±{format_value(row.deviation, table.main['format'])}"
-    return {"best": "★ ", "tie": "≈ "}.get(row.mark, "") + text + (" ◆" if row.on_front else "")
-
-
-def metric_cell(row: SummaryRow, column: Mapping[str, Any]) -> str:
-    """A further metric, with its interval where the metrics ``_low`` and ``_high`` give one."""
-    text = format_value(row.metrics.get(column["key"]), column["format"])
-    low, high = (row.metrics.get(f"{column['key']}_{end}") for end in ("low", "high"))
-    if low is None or high is None:
-        return text
-    return f"{text} [{_bound(low, column['format'])}, {_bound(high, column['format'])}]"
-
-
-def interval_cell(row: SummaryRow, table: SummaryTable) -> str:
-    """The 95 % interval of the main metric."""
-    return format_interval(row.estimate, table.main["format"])
-
-
-def format_interval(found: Estimate | None, kind: str) -> str:
-    """``[low, high]``, or nothing."""
-    if found is None or math.isnan(found.low):
-        return ""
-    return f"[{_bound(found.low, kind)}, {_bound(found.high, kind)}]"
-
-
-def _bound(value: float, kind: str) -> str:
-    scale = {"percent": 100.0, "score": 1.0}.get(kind)
-    return f"{value:.3g}" if scale is None else f"{scale * value:.1f}"
-
-
-def report_cell(row: SummaryRow, table: SummaryTable) -> str:
-    """The paper's own numbers for this configuration, and the sign of its label."""
-    text = ", ".join(format_value(value, table.main["format"]) for value in row.reported) or "-"
-    return f"{text} {label_signs(table.rows)[row.label]}" if row.label else text
-
-
-def label_signs(rows: Sequence[SummaryRow]) -> dict[str, str]:
-    """A sign for each label of a table: †, ††, ..."""
-    labels = dict.fromkeys(row.label for row in rows if row.label)
-    return {label: "†" * number for number, label in enumerate(labels, start=1)}

@@ -251,12 +251,12 @@ def rendered(tmp_path: Path, width: int) -> str:
 def test_cells_of_the_summary(tmp_path: Path) -> None:
     text = rendered(tmp_path, 80)
     lines = [line.split() for line in text.splitlines()]
-    best = next(line for line in lines if line[:1] == ["0.1"])
-    assert best[1:3] == ["★", "90.00"]
+    best = next(line for line in lines if line[:1] == ["t1"])
+    assert best[1:4] == ["0.1", "★", "90.00"]
     assert best[-2:] == ["58.38,", "59.35"]  # one configuration, run twice by the paper
-    assert next(line for line in lines if line[:1] == ["0.2"])[1:3] == ["≈", "80.00"]
-    assert next(line for line in lines if line[:1] == ["0.3"])[1] == "10.00"
-    assert next(line for line in lines if line[:1] == ["0.9"])[-3:] == ["not", "run", "yet"]
+    assert next(line for line in lines if line[:1] == ["t2"])[1:4] == ["0.2", "≈", "80.00"]
+    assert next(line for line in lines if line[:1] == ["t3"])[1:3] == ["0.3", "10.00"]
+    assert next(line for line in lines if line[:1] == ["0.9"])[-2:] == ["not", "run"]
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -308,13 +308,54 @@ def test_several_seeds_are_tested_together(tmp_path: Path) -> None:
     line, *marks = captions(tmp_path, trials, seeds=[0, 1, 2])
     assert line == (
         "★ best; every other row is significantly worse (5 % error over the whole table, paired by "
-        "query, over queries and seeds). Rows that lack seeds are not tested."
+        "query, over queries and seeds). Rows with a status are not tested."
     )
     assert marks == ["best", "", ""]
 
 
 def test_equal_rows_have_no_best(tmp_path: Path) -> None:
     assert captions(tmp_path, [result(n, n / 10, hits=0) for n in (1, 2, 3)]) == ["", "", ""]
+
+
+def test_values_that_print_as_zero_have_no_best(tmp_path: Path) -> None:
+    trials = [result(n, n / 10, hits=0) for n in (1, 2)]
+    trials[1].trial["metric.r1"] = 3e-5  # type: ignore[index]
+    assert captions(tmp_path, trials) == ["", ""]
+
+
+def test_captions_describe_the_rows_that_are_shown(tmp_path: Path) -> None:
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    store.add([result(1, 0.1, hits=10), result(2, 0.2, hits=9), result(3, 0.3, hits=0)])
+    store.write_manifest(manifest())
+    sweep = read_sweep(str(tmp_path), "toy", "s")
+    (table,) = summarise(sweep, max_rows=2)
+    assert (len(table.rows), table.num_hidden) == (2, 1)
+    assert table.caption[0] == "1 further configuration is not shown; --all shows it."
+    (line,) = [line for line in table.caption if line.startswith("★")]
+    assert "significantly worse" not in line  # the row that is worse is hidden
+    assert "over all 3 configurations" in line
+    (table,) = summarise(sweep, max_rows=None)
+    assert (len(table.rows), table.num_hidden) == (3, 0)
+    (line,) = [line for line in table.caption if line.startswith("★")]
+    assert "rows without a mark are significantly worse" in line
+    assert not any("not shown" in line for line in table.caption)
+
+
+def test_a_status_is_one_word_and_the_reason_is_below(tmp_path: Path) -> None:
+    found = [result(n, n / 10, hits=9) for n in range(1, 5)]
+    for each, status, steps in zip(
+        found, ("stopped", "interrupted", "failed"), (1, 2, 0), strict=False
+    ):
+        each.trial.update(status=status, num_steps=steps)  # type: ignore[attr-defined]
+    found[2].trial["reason"] = "RuntimeError: it broke"  # type: ignore[index]
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    store.add(found)
+    store.write_manifest(manifest())
+    (table,) = summarise(read_sweep(str(tmp_path), "toy", "s"))
+    assert [row.status for row in table.rows] == ["", "pruned@1", "interrupted@2", "failed"]
+    assert [row.reason for row in table.rows] == ["", "", "", "RuntimeError: it broke"]
+    assert any(line.startswith("pruned@N:") for line in table.caption)
+    assert any(line.startswith("interrupted@N:") for line in table.caption)
 
 
 def test_without_scores_there_is_a_best_row_and_no_verdict(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from results.charts import rank, short_id, sweep_charts, trial_charts
 from results.claims_table import claims_table
 from results.details import DetailTable, details
 from results.reading import Sweep
-from results.summary import SummaryTable, summarise
+from results.summary import MAX_ROWS, SummaryTable, summarise
 from tasks.contract import SweepError
 
 Tables = SummaryTable | DetailTable
@@ -63,10 +63,12 @@ def make_document(
     return Document(task=task, sweep=sweep, tables=named, draw=draw)
 
 
-def sweep_document(sweep: Sweep, *, published: bool = True) -> Document:
+def sweep_document(
+    sweep: Sweep, max_rows: int | None = MAX_ROWS, *, published: bool = True
+) -> Document:
     """Everything that ``report`` shows of a sweep, with or without published numbers and claims."""
     manifest = sweep.manifest
-    summaries = summarise(sweep, published=published)
+    summaries = summarise(sweep, max_rows, published=published)
     is_planned = bool(manifest["tables"])  # otherwise one table over all configurations
     tables: list[tuple[str, Tables]] = [
         (slug(table.title) if is_planned else "configurations", table) for table in summaries

@@ -1,0 +1,1 @@
+"""Tables for the terminal: whole words and whole numbers at any width."""

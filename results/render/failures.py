@@ -1,0 +1,44 @@
+"""The failed trials of a sweep, by their reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderResult
+
+from results.cell_text import id_digits, short_ids
+from results.reading import Sweep
+from results.render.detail_view import text_grid
+from results.render.wrapping import Prose
+
+_MAX_REASONS = 10
+
+
+class Failures:
+    """One row a reason: the first trial that failed so, and how many more."""
+
+    def __init__(self, failed: Sequence[Mapping[str, Any]], sweep: Sweep) -> None:
+        self._failed, self._sweep = failed, sweep
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        digits = id_digits(row["trial_id"] for row in self._sweep.rows())
+        reasons: dict[str, list[Mapping[str, Any]]] = {}
+        for row in self._failed:
+            reasons.setdefault(row["reason"] or "", []).append(row)
+        rows = [
+            [short_ids([row["trial_id"] for row in same], digits), _seeds(same), reason]
+            for reason, same in list(reasons.items())[:_MAX_REASONS]
+        ]
+        yield Prose(["Failed trials"], "bold")
+        yield text_grid(["trial", "seed", "reason"], rows, options.max_width)
+        name = self._sweep.manifest["name"]
+        hidden = len(reasons) - len(rows)
+        lines = (
+            [f"{hidden} further reasons; `show {name}` lists every trial."] if hidden > 0 else []
+        )
+        yield Prose([*lines, f"`show {name} TRIAL` prints a trial's log."], gap=True)
+
+
+def _seeds(rows: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(map(str, sorted({row["seed"] for row in rows})))

@@ -1,0 +1,159 @@
+"""Columns of text under headings: the part of a table that knows nothing of what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from results.render.wrapping import (
+    GLUE,
+    glue,
+    join_items,
+    print_lines,
+    unglue,
+    widest_line,
+    widest_word,
+    wrap,
+)
+
+GAP = 2  # columns between two columns
+_PROSE = 20  # columns that prose gets at least, where it needs as many
+_LONGEST = 40  # columns of a word that a column is made wide enough for
+_HALF = 0.65  # of a heading's word: a longer part is not worth a break after a dash
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A heading and one cell a row; a cell may have several lines."""
+
+    heading: str
+    cells: Sequence[str]
+    right: bool = True
+    wraps: bool = False  # prose, which may be broken between words
+    name: str = ""  # before a value outside its column; the heading if empty
+
+    @cached_property
+    def natural(self) -> int:
+        """Columns that it takes if nothing is broken but the heading."""
+        return max([self._heading_width, *map(widest_line, self.cells)])
+
+    @cached_property
+    def least(self) -> int:
+        """Columns that it takes at least."""
+        if not self.wraps:
+            return self.natural
+        word = max((min(_LONGEST, widest_word(cell)) for cell in self.cells), default=0)
+        return max(word, self._heading_width, min(self.natural, _PROSE))
+
+    @cached_property
+    def _heading_width(self) -> int:
+        return max(map(cell_len, _chunks(self.heading)))
+
+    def heading_lines(self, width: int) -> list[str]:
+        """The heading, broken at spaces and, in long words, after dashes."""
+        lines = [""]
+        for chunk in _chunks(self.heading):
+            joined = f"{lines[-1]}{'' if lines[-1][-1:] in ('-', '') else ' '}{chunk}"
+            if cell_len(joined) <= width:
+                lines[-1] = joined
+            else:
+                lines.append(chunk)
+        return [line for line in lines if line] or [""]
+
+    def item(self, row: int) -> str:
+        """The value outside its column: ``lr 1e-5``; nothing where there is none."""
+        value = " ".join(self.cells[row].split("\n")).strip(f" {GLUE}")
+        value = value if self.wraps else glue(value)
+        return "" if value in ("", "-") else f"{self.name or self.heading} {value}".strip(" ")
+
+
+def _chunks(heading: str) -> list[str]:
+    """The parts of a heading: words, and the halves of a long word that has a dash."""
+    return [part for word in heading.replace("_", " ").split() for part in _halves(word)] or [""]
+
+
+def _halves(word: str) -> list[str]:
+    splits = [(word[:at], word[at:]) for at in range(1, len(word)) if word[at - 1] == "-"]
+    halves = min(splits, key=lambda pair: max(map(len, pair)), default=(word, ""))
+    return list(halves) if max(map(len, halves)) <= _HALF * len(word) else [word]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Columns side by side, and above or below each row what has no column."""
+
+    columns: Sequence[Column]
+    items: Sequence[Sequence[str]] = ()  # of each row, what has no column
+    above: bool = False  # whether the items are above their row, once where rows share them
+    bold: Collection[int] = ()  # rows
+    sections: Collection[int] = ()  # rows that begin one, after an empty line
+    gap: bool = True  # whether an empty line comes first
+
+    @property
+    def least(self) -> int:
+        """Columns that it takes at least."""
+        return sum(c.least for c in self.columns) + GAP * (len(self.columns) - 1 + self.above)
+
+    @property
+    def natural(self) -> int:
+        """Columns that it takes with every cell on lines of its own."""
+        return sum(c.natural for c in self.columns) + GAP * (len(self.columns) - 1)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self.gap:
+            yield Text()
+        yield from self.lines(options.max_width)
+
+    def lines(self, width: int) -> Iterator[Text]:
+        """The heading, a rule, the rows."""
+        indent = " " * GAP * self.above
+        widths = self._widths(width)
+        heads = [c.heading_lines(w) for c, w in zip(self.columns, widths, strict=True)]
+        height = max(map(len, heads))
+        heads = [[""] * (height - len(head)) + head for head in heads]
+        yield from print_lines((indent + line for line in self._join(heads, widths)), "bold")
+        yield Text("─" * (len(indent) + sum(widths) + GAP * (len(widths) - 1)))
+        for row in range(len(self.columns[0].cells)):
+            if row in self.sections:
+                yield Text()
+            yield from print_lines(self._row(row, widths, width), "bold" * (row in self.bold))
+
+    def _row(self, row: int, widths: Sequence[int], width: int) -> list[str]:
+        cells = [
+            wrap(column.cells[row], size) if column.wraps else column.cells[row].split("\n")
+            for column, size in zip(self.columns, widths, strict=True)
+        ]
+        lines = list(self._join(cells, widths))
+        items = self.items[row] if self.items else ()
+        if not self.above:
+            rest = wrap(join_items(items, width - GAP), width - GAP) if items else []
+            return [*lines, *(" " * GAP + line for line in rest)]
+        is_known = row > 0 and row not in self.sections and items == self.items[row - 1]
+        head = [] if is_known else wrap(join_items(items, width), width)
+        return [*head, *(" " * GAP + line for line in lines)]
+
+    def _join(self, cells: Sequence[Sequence[str]], widths: Sequence[int]) -> Iterator[str]:
+        for number in range(max(map(len, cells))):
+            parts = []
+            for column, lines, width in zip(self.columns, cells, widths, strict=True):
+                text = unglue(lines[number]) if number < len(lines) else ""
+                space = " " * (width - cell_len(text))
+                parts.append(space + text if column.right else text + space)
+            yield (" " * GAP).join(parts)
+
+    def _widths(self, width: int) -> list[int]:
+        """What each column gets: prose shares what the others leave, by its need."""
+        if len(self.columns) == 1:
+            return [min(self.columns[0].natural, width)]
+        widths = [column.least for column in self.columns]
+        room = max(0, width - self.least)  # where everything fits
+        needs = [column.natural - column.least for column in self.columns]
+        total = sum(needs)
+        if total <= room:
+            return [column.natural for column in self.columns]
+        return [size + need * room // total for size, need in zip(widths, needs, strict=True)]

@@ -1,0 +1,156 @@
+"""A summary table for the terminal: every result whole, at any width."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderResult
+
+from results.cell_text import (
+    format_plain,
+    interval_cell,
+    label_signs,
+    main_cell,
+    metric_cell,
+    report_cell,
+    short_ids,
+)
+from results.render.arrange import Arranged, Variant, arrange
+from results.render.grid import Column
+from results.render.wrapping import GLUE, Prose, glue
+from results.summary_rows import Scalar, SummaryTable
+
+
+class SummaryView:
+    """A summary table that fits its console: further metrics as far as there is room."""
+
+    def __init__(self, table: SummaryTable) -> None:
+        self._table = table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Prose([self._table.title], "bold")
+        caption = list(self._table.caption)
+        if self._table.rows:
+            arranged = arrange_summary(self._table, options.max_width)
+            yield arranged.grid
+            caption += wider(arranged.hidden)
+        yield Prose([_whole_items(line) for line in caption], gap=True)
+
+
+def wider(hidden: Sequence[str]) -> list[str]:
+    """The line that names what there was no room for."""
+    return [f"A wider terminal also shows {', '.join(map(glue, hidden))}."] if hidden else []
+
+
+def _whole_items(line: str) -> str:
+    """A caption; where it lists parameters, no line ends between a name and its value."""
+    if not line.startswith("All rows"):
+        return line
+    start, _, items = line.partition(": ")
+    return f"{start}: {', '.join(glue(item) for item in items.split(', '))}"
+
+
+def arrange_summary(table: SummaryTable, width: int) -> Arranged:
+    """The columns of a table in the fullest layout that fits ``width``."""
+    trial = Column(
+        heading="trial",
+        cells=[short_ids(row.all_ids, table.id_digits) for row in table.rows],
+        right=False,
+    )
+    return arrange(
+        width,
+        first=trial if any(trial.cells) else None,
+        params=[
+            param_column(column, [row.params.get(param_name(column)) for row in table.rows])
+            for column in table.params
+        ],
+        variants=_variants(table),
+        more=[
+            Column(
+                heading=f"{column['label']}",
+                cells=[metric_cell(row, column) for row in table.rows],
+            )
+            for column in table.metrics
+        ],
+        bold=[number for number, row in enumerate(table.rows) if row.mark == "best"],
+    )
+
+
+def _variants(table: SummaryTable) -> list[Variant]:
+    rows = table.rows
+    unit = " %" if table.main["format"] == "percent" else ""
+    name = f"{table.main['label']}{unit}"
+    values = _aligned([main_cell(row, table) for row in rows], "◆")
+    intervals = [interval_cell(row, table) for row in rows]
+    main = Column(heading=name, cells=values)
+    interval = Column(heading="95 %", cells=intervals)
+    published = Column(heading="published", cells=_published(table))
+    status = Column(heading="status", cells=[row.status for row in rows], right=False)
+    others = [published] if table.has_report else []
+    tail = [status] if any(status.cells) else []
+    if not any(intervals):
+        below = Column(heading=name, cells=_stack(values, status.cells))
+        stacked = [Variant(columns=[below, *others])] if tail else []
+        return [Variant(columns=[main, *others], tail=tail), *stacked]
+    pairs = Column(heading=name, cells=_stack(values, intervals))
+    variants = [
+        Variant(columns=[main, interval, *others], tail=tail),
+        Variant(columns=[pairs, *others], tail=tail),
+    ]
+    if tail:
+        whole = Column(heading=name, cells=_stack(values, intervals, status.cells))
+        variants.append(Variant(columns=[whole, *others]))
+    return variants
+
+
+def _published(table: SummaryTable) -> list[str]:
+    cells = [report_cell(row, table) for row in table.rows]
+    for sign in sorted(label_signs(table.rows).values(), key=len, reverse=True)[:1]:
+        return _aligned(cells, sign)
+    return cells
+
+
+def _aligned(cells: Sequence[str], sign: str) -> list[str]:
+    """Cells with room for a sign after the number, so that the numbers are below each other."""
+    if not any(cell.endswith(sign[0]) for cell in cells):
+        return list(cells)
+    size = len(sign) + 1
+    signs = [cell[len(cell.rstrip(sign[0])) :] for cell in cells]
+    return [
+        cell + GLUE * (size - len(found) - bool(found))
+        for cell, found in zip(cells, signs, strict=True)
+    ]
+
+
+def _stack(*columns: Sequence[str]) -> list[str]:
+    """Cells below each other; nothing takes no line."""
+    rows = zip(*columns, strict=True)
+    return ["\n".join(part for part in parts if part) for parts in rows]
+
+
+def param_name(column: Mapping[str, Any]) -> str:
+    """The parameter of a column."""
+    return str(column["key"]).removeprefix("param.")
+
+
+def param_column(column: Mapping[str, Any], values: Sequence[Scalar]) -> Column:
+    """A parameter's values; text is quoted where it has several words, and may be wrapped."""
+    texts = [value for value in values if isinstance(value, str)]
+    return Column(
+        heading=str(column["label"]),
+        cells=[param_text(value) for value in values],
+        right=not texts,
+        wraps=any(" " in text for text in texts),
+    )
+
+
+def param_text(value: Scalar) -> str:
+    """A parameter's value; no line ends at a space at one of its ends."""
+    text = format_plain(value)
+    if isinstance(value, str) and value.strip() != value:
+        inner = value.strip()
+        before = len(value) - len(value.lstrip())
+        after = len(value) - len(inner) - before
+        return f'"{GLUE * before}{inner}{GLUE * after}"' if inner else f'"{GLUE * len(value)}"'
+    return text

@@ -1,0 +1,110 @@
+"""Every trial of a sweep, one a row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderResult
+
+from results.cell_text import format_value
+from results.render.arrange import Variant, arrange
+from results.render.grid import Column
+from results.render.summary_view import param_column, wider
+from results.render.wrapping import Prose
+
+_NOT_OVER = {"stopped": "pruned", "interrupted": "interrupted"}
+
+
+class TrialsView:
+    """The trials of a sweep: parameters that differ, seed, status and main metric."""
+
+    def __init__(
+        self, rows: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any], digits: int
+    ) -> None:
+        self._rows, self._manifest, self._digits = rows, manifest, digits
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if not self._rows:
+            yield Prose(["No trial has ended yet."])
+            return
+        rows = self._rows
+        arranged = arrange(
+            options.max_width,
+            first=Column(
+                heading="trial",
+                cells=[row["trial_id"][: self._digits] for row in rows],
+                right=False,
+            ),
+            params=self._params(),
+            variants=[Variant(columns=self._results())],
+            more=[Column(heading="s", cells=[_seconds(row) for row in rows], name="seconds")],
+        )
+        yield arranged.grid
+        reused = Counter(row["reused_from"] for row in rows if row["reused_from"])
+        seeds = {row["seed"] for row in rows}
+        yield Prose(
+            [
+                *(
+                    [f"Every trial has seed {rows[0]['seed']}."]
+                    if len(seeds) == 1 < len(rows)
+                    else []
+                ),
+                *(_reused(number, origin) for origin, number in reused.items()),
+                *wider(arranged.hidden),
+            ],
+            gap=True,
+        )
+
+    def _params(self) -> list[Column]:
+        known = {column["key"]: column for column in self._manifest["columns"]}
+        names = list(self._manifest["params"])
+        keys = [key for key in known if key.startswith("param.")]
+        keys += [f"param.{name}" for name in names if f"param.{name}" not in known]
+        columns = []
+        for source in ("model", "data"):
+            if len({row[f"{source}_fingerprint"] for row in self._rows}) > 1:
+                values = [row[source] for row in self._rows]
+                columns.append(param_column({"label": source}, values))
+        for key in keys:
+            values = [row.get(key) for row in self._rows]
+            if len({repr(value) for value in values}) > 1:
+                label = known[key]["label"] if key in known else key.removeprefix("param.")
+                columns.append(param_column({"label": label}, values))
+        return columns
+
+    def _results(self) -> list[Column]:
+        main = main_column(self._manifest)
+        unit = " %" if main["format"] == "percent" else ""
+        seeds = [str(row["seed"]) for row in self._rows]
+        return [
+            *([Column(heading="seed", cells=seeds)] if len(set(seeds)) > 1 else []),
+            Column(heading="status", cells=[trial_status(row) for row in self._rows], right=False),
+            Column(
+                heading=f"{main['label']}{unit}",
+                cells=[format_value(row.get(main["key"]), main["format"]) for row in self._rows],
+            ),
+        ]
+
+
+def _reused(number: int, origin: str) -> str:
+    return f"{number} trial{' is' if number == 1 else 's are'} reused from {origin}."
+
+
+def trial_status(row: Mapping[str, Any]) -> str:
+    """One word: ``finished``, ``reused`` (and finished), ``pruned@1``, ``failed``."""
+    status = str(row["status"])
+    if status in _NOT_OVER:
+        return f"{_NOT_OVER[status]}@{row['num_steps'] or 0}"
+    return "reused" if status == "finished" and row["reused_from"] else status
+
+
+def main_column(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The column of the main metric."""
+    key = f"metric.{manifest['metric']['name']}"
+    return next(column for column in manifest["columns"] if column["key"] == key)
+
+
+def _seconds(row: Mapping[str, Any]) -> str:
+    return "-" if row["seconds"] is None else f"{row['seconds']:.1f}"
