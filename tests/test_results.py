@@ -161,7 +161,7 @@ def test_an_interrupted_trial_is_shown_and_counts_last(tmp_path: Path) -> None:
     assert known_trials(str(tmp_path), "toy") == {}  # both are still to run
     (table,) = summarise(sweep)
     statuses = {row.params["lr"]: row.status for row in table.rows}
-    assert statuses == {0.1: "interrupted@2", 0.2: "not run yet"}
+    assert statuses == {0.1: "interrupted@2", 0.2: "not run"}
     assert table.rows[0].metrics["metric.r1"] == 0.5
     assert not any(row.mark for row in table.rows)
     store.add([whole])
