@@ -108,9 +108,12 @@ def _parse_seeds(text: str | int) -> int | tuple[int, ...]:
 def sweep(
     task: Annotated[list[str], typer.Argument(help="Tasks to sweep, one after the other.")],
     space: Annotated[
-        str,
-        typer.Option(help="report, grid, search, FILE.py, or FILE.py:grid to pick one of a file."),
-    ] = "report",
+        str | None,
+        typer.Option(
+            help="report (the default), grid, search, FILE.py, or FILE.py:grid to pick one of a "
+            "file."
+        ),
+    ] = None,
     trials: Annotated[
         int | None, typer.Option(help="Number of configurations of a search (default: 50).")
     ] = None,

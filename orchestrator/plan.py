@@ -36,15 +36,22 @@ class Space:
     claims: tuple[Claim, ...] = ()
     published: Published | None = None
     errata: tuple[Erratum, ...] = ()
+    announcement: str = ""  # a line for the user: why this space, where none was asked for
 
 
-def resolve_space(task: str, space: str) -> Space:
-    """The space behind ``--space report|grid|search|FILE.py|FILE.py:grid``."""
+def resolve_space(task: str, space: str | None) -> Space:
+    """The space behind ``--space report|grid|search|FILE.py|FILE.py:grid``, or the default one."""
+    if space is None:
+        return _default_space(task)
     if space in KINDS:
         module = load_space(task)
         wanted = KINDS[space]
         if not hasattr(module, wanted):
-            raise RequestError(f"the task {task!r} offers no {space} space ({wanted})")
+            offered = [kind for kind, name in KINDS.items() if hasattr(module, name)]
+            raise RequestError(
+                f"the task {task!r} offers no {space} space ({wanted}); it offers: "
+                + (", ".join(offered) or f"none, so add one to {module.__file__}")
+            )
         return _space(space, wanted, module)
     file, colon, pick = space.rpartition(":")
     if not colon or pick not in KINDS:
@@ -66,6 +73,27 @@ def resolve_space(task: str, space: str) -> Space:
         raise RequestError(f"{file} offers no {KINDS[kind]}, but {', '.join(offered)}")
     name = path.stem if len(offered) == 1 else f"{path.stem}-{kind}"
     return _space(name, KINDS[kind], module)
+
+
+def _default_space(task: str) -> Space:
+    """The task's REPORT; without one, the only space there is, which is then announced."""
+    module = load_space(task)
+    offered = {kind: name for kind, name in KINDS.items() if hasattr(module, name)}
+    if not offered:
+        raise RequestError(
+            f"{module.__file__} must define REPORT, GRID or search, but defines none of them"
+        )
+    kind = next(iter(offered))
+    if len(offered) > 1 and "REPORT" not in offered.values():
+        choices = " or ".join(f"--space {each}" for each in offered)
+        raise RequestError(
+            f"the task {task!r} has no REPORT, the default space; choose another with {choices}"
+        )
+    found = _space(kind, offered[kind], module)
+    if "REPORT" in offered.values():
+        return found
+    line = f"{task} offers one space, {offered[kind]}: running --space {kind}"
+    return dataclasses.replace(found, announcement=line)
 
 
 def _space(name: str, kind: str, module: types.ModuleType) -> Space:

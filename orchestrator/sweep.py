@@ -78,7 +78,7 @@ class Request:
     """What a user asked for on the command line."""
 
     task: str
-    space: str = "report"
+    space: str | None = None  # the task's REPORT, or the only space it has
     trials: int = TRIALS  # configurations of a search
     seeds: int | tuple[int, ...] = 1  # how many, from 0 on; or which
     sampler: str = "tpe"
@@ -148,7 +148,7 @@ def make_plan(request: Request) -> Plan:
     task = load_task(request.task)
     space = resolve_space(request.task, request.space)
     if space.search is None:
-        check_effect(request.given, request.space)
+        check_effect(request.given, request.space or space.name)
     metrics = [c.key.removeprefix("metric.") for c in task.columns if c.key.startswith("metric.")]
     check_claims(space.claims, space.published, space.errata, space.tables, metrics)
     listed = sum(len(table.rows) for table in space.tables)
@@ -191,6 +191,8 @@ def _default_name(request: Request, task: Task, space: Space) -> str:
 
 def print_plan(plan: Plan, console: Console) -> None:
     """Every trial and every distinct stage, and how many are done already."""
+    if plan.space.announcement:
+        console.print(Text(plan.space.announcement), soft_wrap=True)
     if plan.space.search is not None:
         _print_search(plan, console)
         return
@@ -416,6 +418,8 @@ def _asdict(value: Any) -> dict[str, Any]:
 def run_sweep(plan: Plan) -> int:
     """Run what is not yet known and print the table; the process's exit status."""
     check_can_start(plan)
+    if plan.space.announcement:
+        Console().print(Text(plan.space.announcement), soft_wrap=True)
     run = _Run(plan)
     StageCache(plan.request.cache).prepare()
     todo = run.reuse(plan.trials)
