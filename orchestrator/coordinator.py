@@ -20,6 +20,7 @@ from orchestrator.measure import Usage
 from orchestrator.placement import MEMORY_SHARE
 from orchestrator.proposers import Proposer
 from orchestrator.stages import StageCache
+from orchestrator.step_checks import misspelled
 from results.group_commit import GroupCommit
 from results.store import SweepStore, TrialResult
 from tasks.contract import Stage, Task, Trial
@@ -104,6 +105,7 @@ class Coordinator:
         self._active: dict[str, _Active] = {}
         self._ready: deque[tuple[Trial, ...]] = deque()
         self._num_packs = 0
+        self._columns_checked = False
         self._first: list[Trial] = []  # proposed to be measured, and not yet in a pack
         self._shared_bytes, self._own_share = 0, 1.0  # of a pack; of the task's estimate
 
@@ -258,8 +260,18 @@ class Coordinator:
         )
         if step.done:
             active.is_last_seed = halve
+            self._check_columns(active)
             return "finished", None
         return ("stopped", None) if halve else (None, None)
+
+    def _check_columns(self, active: _Active) -> None:
+        """Once: warn of a column whose metric looks misspelled, and would stay empty."""
+        if self._columns_checked:
+            return
+        self._columns_checked = True
+        reported = {name for timed in active.steps.values() for name in timed.step.metrics}
+        for line in misspelled(self.task.columns, reported):
+            self._view.say(line)
 
     def fail_pack(self, pack: Pack, error: Failure) -> None:
         """What is left of a pack failed as a whole: its worker is gone past all retries."""

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.checkpoints import Checkpoints, TimedStep
 from orchestrator.deadline import limit
-from tasks.contract import Advanced, Inputs, Member, Stage, SweepError, Task, Trial
+from orchestrator.step_checks import check_advanced, check_results
+from tasks.contract import Advanced, Inputs, Member, Stage, SweepError, Task, Trial, TrialError
 from tasks.memory import give_back_memory
 
 if TYPE_CHECKING:
@@ -192,6 +193,7 @@ def run_pack(
             events = []
             for member, result in zip(group, results, strict=True):
                 trial_id = member.trial.id
+                result = _checked(result, history[trial_id])
                 if isinstance(result, Failure):
                     events.append(Event(trial_id=trial_id, outcome=result))
                     continue
@@ -207,6 +209,16 @@ def run_pack(
         members = [m for m in going if m.trial.id not in stop]
 
 
+def _checked(result: Advanced | Failure, history: Sequence[TimedStep]) -> Advanced | Failure:
+    """The result, or why a step like this one fails its trial."""
+    if isinstance(result, Failure):
+        return result
+    try:
+        return check_advanced(result, history[-1].step.at if history else None)
+    except TrialError as error:
+        return failure(error)
+
+
 def _advance(
     task: Task, members: Sequence[Member], inputs: Inputs, device: str, deadline: float | None
 ) -> Iterator[tuple[Sequence[Member], Sequence[Advanced | Failure], float]]:
@@ -218,7 +230,7 @@ def _advance(
     began = time.perf_counter()
     try:
         with limit(deadline, "a step"):
-            advanced = task.advance(members, inputs, device)
+            advanced = check_results(task.advance(members, inputs, device), members)
             results = [failure(r) if isinstance(r, Exception) else r for r in advanced]
     except Exception as error:
         results = [failure(error)] if len(members) == 1 else None

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator import task_calls
 from orchestrator.discovery import load_space, load_space_file, suggest
 from orchestrator.space_checks import check_number, check_storable, check_tables, shown
 from search_spaces.space import Claim, Erratum, Published, Row, Scalar, Table
@@ -245,7 +246,7 @@ class TrialFactory:
             model=self.model,
             data=self.data,
         )
-        return self.task.check(trial)
+        return task_calls.check(self.task, trial)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator import provenance
+from orchestrator import provenance, task_calls
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.checks import (
     check_can_start,
@@ -154,16 +154,19 @@ def make_plan(request: Request) -> Plan:
     listed = sum(len(table.rows) for table in space.tables)
     check_number(request.trials if space.search else listed, len(seeds))
     fixed = parse_settings(task, request.settings)
-    model, data = task.resolve(
+    model, data = task_calls.resolve(
+        task,
         task.default_model if request.model is None else request.model,
         task.default_data if request.data is None else request.data,
     )
     factory = TrialFactory(task=task, model=model, data=data, fixed=fixed)
     if space.search is not None:
         planned: list[list[PlannedRow]] = []
-        factory.trial({}, 0)  # the defaults must fit this model and data
+        first = factory.trial({}, 0)  # the defaults must fit this model and data
     else:
         planned = plan_rows(space, factory, seeds)
+        first = next(row.trials[0] for table in planned for row in table)
+    task_calls.try_methods(task, first)
     name = check_name(request.name or _default_name(request, task, space))
     return Plan(
         request=request,
@@ -259,6 +262,7 @@ class _Run:
             for name, (kind, _) in param_types(plan.task.Params).items()
         }
         self.types = types
+        self.failed_before: list[dict[str, Any]] = []  # listed trials that are not run again
         self.num_invalid = 0  # configurations of a search that this run found cannot run
         self._curves: dict[str, dict[str, dict[int, float]]] = {}  # of other sweeps
         self.known = known_trials(plan.request.out, plan.task.name)  # refused before we write
@@ -276,6 +280,7 @@ class _Run:
                 self.checkpoints.drop(trial.id)
             return list(trials)
         todo: list[Trial] = []
+        self.failed_before = []
         elsewhere: dict[str, list[str]] = {}
         for trial in trials:
             sweep, row = self.known.get(trial.id, ("", {}))
@@ -286,7 +291,10 @@ class _Run:
                 or (status == "failed" and self.request.retry_failed)
             ):  # a listed trial runs to its end
                 todo.append(trial)
-            elif sweep != self.plan.name:
+                continue
+            if status == "failed":
+                self.failed_before.append(row)
+            if sweep != self.plan.name:
                 elsewhere.setdefault(sweep, []).append(trial.id)
         for sweep, ids in elsewhere.items():
             self.store.add_tables(copy_trials(self.request.out, self.plan.task.name, sweep, ids))
@@ -435,12 +443,30 @@ def run_sweep(plan: Plan) -> int:
     seconds = time.monotonic() - began
     if coordinator is not None:
         run.store.write_manifest(run.manifest(seconds))
-    elif not todo:
+    elif not run.failed_before:
         Console().print("Every trial of this sweep is done already; --rerun runs them again.")
     sweep = read_sweep(plan.request.out, plan.task.name, plan.name)
     Console().print(render(sweep))
+    if run.failed_before:
+        Console().print(Text(_failed_earlier(run)), soft_wrap=True)
     num_failed = run.num_invalid + (coordinator.tally.failed if coordinator else 0)
     return _conclude(run, sweep.path, num_failed)
+
+
+def _failed_earlier(run: _Run) -> str:
+    """How many trials of this request failed before this run, why, and what to do about it."""
+    failed, total = run.failed_before, len(run.plan.trials)
+    first = failed[0]
+    count = f"{len(failed)} of {total} trials" if total > len(failed) else f"{len(failed)} trials"
+    if len(failed) == total:
+        count = {1: "The only trial", 2: "Both trials"}.get(total, f"All {total} trials")
+    out = "" if run.request.out == "runs" else f" --out {redact(run.request.out)}"
+    reason = str(first.get("reason") or "unknown").strip().rstrip(".")
+    return (
+        f"{count} failed in an earlier run and did not run again. The first reason: {reason}. "
+        f"See its log with `show {run.plan.task.name}/{run.plan.name} {first['trial_id']}{out}`; "
+        "add --retry-failed to run failed trials again."
+    )
 
 
 def _conclude(run: _Run, path: str, failed_now: int) -> int:
@@ -500,7 +526,12 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
             num_stages=len(distinct_stages(plan.task, todo)),
         )
         if plan.trials and len(todo) < len(plan.trials):
-            view.say(f"{len(plan.trials) - len(todo)} trials are done already and reused")
+            num_failed = len(run.failed_before)
+            num_done = len(plan.trials) - len(todo) - num_failed
+            if num_done:
+                view.say(f"{num_done} trials are done already and reused")
+            if num_failed:
+                view.say(f"{num_failed} trials failed earlier; --retry-failed runs them again")
         with view, _interruptible(run.budget, view):
             view.phase(f"starting {plan.request.engine}")
             try:
