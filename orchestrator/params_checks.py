@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import re
 import types
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -90,3 +92,13 @@ def _kinds(hint: Any) -> tuple[set[type], tuple[Any, ...], bool]:
 
 def _written(hint: Any) -> str:
     return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+
+
+def field_docs(params: type) -> dict[str, str]:
+    """The docstring under each field of a dataclass, from its source; none without a file."""
+    try:
+        source = inspect.getsource(params)
+    except (OSError, TypeError):
+        return {}
+    found = re.findall(r'^    (\w+): [^\n]*\n    """(.*?)"""', source, re.M | re.S)
+    return {name: " ".join(text.split()) for name, text in found}

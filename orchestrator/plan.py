@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import task_calls
-from orchestrator.discovery import load_space, load_space_file, suggest
+from orchestrator.discovery import load_space, load_space_file, offered_spaces, suggest
 from orchestrator.space_checks import check_number, check_storable, check_tables, shown
 from search_spaces.space import Claim, Erratum, Published, Row, Scalar, Table
 from tasks.contract import RequestError, Source, Stage, Task, Trial
@@ -95,6 +95,15 @@ def _default_space(task: str) -> Space:
         return found
     line = f"{task} offers one space, {offered[kind]}: running --space {kind}"
     return dataclasses.replace(found, announcement=line)
+
+
+def describe_spaces(task: str) -> str:
+    """The ``--space`` names of what the task offers, or why there are none."""
+    try:
+        offered = offered_spaces(task)
+    except RequestError as error:
+        return f"none ({error})"
+    return ", ".join(kind for kind, name in KINDS.items() if name in offered) or "none"
 
 
 def _space(name: str, kind: str, module: types.ModuleType) -> Space:

@@ -13,7 +13,6 @@ from typing import Any, get_args, get_type_hints
 from orchestrator.params_checks import params_problems
 from orchestrator.space_checks import shown
 from orchestrator.wording import suggest
-from results.statistics.aggregation import MEAN, aggregation
 from tasks.contract import Column, Metric, Paired, RequestError, StoreError, Task
 
 #: The methods of a task, each with the arguments it is called with.
@@ -180,6 +179,8 @@ def _paired(task: Any) -> list[str]:
     wrong = not_all(task.paired, Paired)
     if wrong:
         return [f"its paired must be a tuple of Paired, but {wrong}"]
+    from results.statistics.aggregation import MEAN, aggregation  # imports numpy
+
     found = []
     metrics = _metrics(task)
     for paired in task.paired:
