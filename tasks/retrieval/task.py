@@ -57,8 +57,8 @@ class RetrievalTask:
     )
     step_unit = "epoch"
     example_params = (
-        {"epochs": 3, "batch_size": 8, "lr": 1e-3},
-        {"epochs": 3, "batch_size": 8, "lr": 1e-3, "start": "random", "temperature": 0.7},
+        {"epochs": 2, "batch_size": 8, "lr": 1e-3},
+        {"epochs": 2, "batch_size": 8, "lr": 1e-3, "start": "random", "temperature": 0.7},
     )
     default_model = folders.SHIPPED
     default_data = "scenes"
