@@ -11,7 +11,7 @@ from rich.text import Text
 from orchestrator.contract_suite import CHECKS, Outcome, Subject, run_checks
 from orchestrator.discovery import import_task
 from orchestrator.plan import parse_settings
-from orchestrator.task_checks import problems
+from orchestrator.task_checks import place, problems
 from tasks.contract import Task
 
 _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
@@ -24,6 +24,7 @@ def check_task(
     console, began = Console(), time.perf_counter()
     found = import_task(name)
     wrong = problems(found, name)
+    console.print(Text(f"{name}: {place(found)}"), soft_wrap=True)
     for problem in wrong:
         console.print(Text.assemble(("FAILED ", _STYLES["failed"]), problem), soft_wrap=True)
     if wrong or not isinstance(found, Task):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.checkpoints import Checkpoints, TimedStep
 from orchestrator.deadline import limit
-from orchestrator.step_checks import check_advanced, check_results
+from orchestrator.step_checks import check_advanced, check_results, check_state
 from tasks.contract import Advanced, Inputs, Member, Stage, SweepError, Task, Trial, TrialError
 from tasks.memory import give_back_memory
 
@@ -175,7 +175,7 @@ def run_pack(
         try:
             saved = checkpoints.load(trial.id, device)
             with limit(deadline, "the start"):
-                state, steps = saved or (task.start(trial, inputs, device), [])
+                state, steps = saved or (check_state(task.start(trial, inputs, device)), [])
         except Exception as error:
             events.append(Event(trial_id=trial.id, outcome=failure(error)))
             continue
@@ -202,7 +202,11 @@ def run_pack(
                 history[trial_id].append(timed)
                 # What is not finite has failed: it must leave no checkpoint to go on from.
                 if not step.done and all(math.isfinite(value) for value in step.metrics.values()):
-                    checkpoints.save(trial_id, state, history[trial_id], member.trial)
+                    try:
+                        checkpoints.save(trial_id, state, history[trial_id], member.trial)
+                    except (TypeError, ValueError, AttributeError) as error:
+                        events.append(Event(trial_id=trial_id, outcome=cannot_save(error)))
+                        continue
                     going.append(Member(trial=member.trial, state=state))
                 events.append(Event(trial_id=trial_id, outcome=timed))
             stop |= yield events

@@ -19,16 +19,16 @@ def params_problems(params: object) -> list[str]:
     if not isinstance(params, type):
         return [f"Params must be a class, but is {shown(params)}; write Params = Params"]
     if not dataclasses.is_dataclass(params):
-        return [f"Params ({params.__name__}) is no dataclass; put {DECORATOR} above it"]
+        return [f"Params is no dataclass; put {DECORATOR} above it"]
     fields = dataclasses.fields(params)
     found = []
     if not params.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         found.append(
-            f"Params ({params.__name__}) is not frozen, so a trial could change after it got its "
-            f"id; put {DECORATOR} above it"
+            "Params is not frozen, so a trial could change after it got its id; "
+            f"put {DECORATOR} above it"
         )
     if not all(field.kw_only for field in fields):
-        found.append(f"Params ({params.__name__}) is not keyword-only; put {DECORATOR} above it")
+        found.append(f"Params is not keyword-only; put {DECORATOR} above it")
     try:
         hints = get_type_hints(params)
     except Exception as error:  # a name that only a type checker imports

@@ -27,6 +27,17 @@ def check_results(results: Any, members: Sequence[Member]) -> Sequence[Advanced 
     return results
 
 
+def check_state(state: object) -> State:
+    """The first state of a trial.
+
+    Raises:
+        TrialError: if ``start`` returned something else.
+    """
+    if not isinstance(state, State):
+        raise TrialError(f"start must return a State, but returned {shown(state)}")
+    return state
+
+
 def check_advanced(result: object, last: int | None) -> Advanced:
     """A state and a step that grows from the last one, its metrics as plain floats.
 

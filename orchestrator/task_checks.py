@@ -7,6 +7,7 @@ nothing heavy. ``orchestrator check-task`` goes on from here and runs the task.
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args, get_type_hints
 
@@ -43,7 +44,8 @@ def check_task(task: object, name: str | None = None) -> None:
             else ""
         )
         shown_name = name or getattr(task, "name", type(task).__name__)
-        raise RequestError(f"the task {shown_name!r} ({_place(task)}): {found[0]}{more}")
+        where = "" if f"{os.sep}" in found[0] and ", line " in found[0] else f" ({place(task)})"
+        raise RequestError(f"the task {shown_name!r}{where}: {found[0]}{more}")
 
 
 def problems(task: object, name: str | None = None) -> list[str]:
@@ -86,7 +88,7 @@ _NEEDED = {
 }
 
 
-def _place(task: object) -> str:
+def place(task: object) -> str:
     """The file and line of the task's class."""
     kind = task if isinstance(task, type) else type(task)
     try:
@@ -103,7 +105,8 @@ def _texts(task: Any) -> Iterator[str]:
 
 
 def _params(task: Any) -> Iterator[str]:
-    yield from params_problems(task.Params)
+    where = f" ({place(task.Params)})" if isinstance(task.Params, type) else ""
+    yield from (f"{problem}{where}" for problem in params_problems(task.Params))
 
 
 def _methods(task: Any) -> Iterator[str]:

@@ -9,9 +9,8 @@ from typing import Any
 
 from orchestrator import task_calls
 from orchestrator.plan import TrialFactory, distinct_stages
-from orchestrator.space_checks import shown
 from orchestrator.stages import compute
-from orchestrator.step_checks import check_advanced, check_results
+from orchestrator.step_checks import check_advanced, check_results, check_state
 from search_spaces.space import Scalar
 from tasks.contract import Inputs, Member, Source, State, Step, Task, Trial
 
@@ -85,10 +84,7 @@ class Subject:
 
     def start(self, trial: Trial) -> State:
         """The trial's first state."""
-        state: object = self.task.start(trial, self.inputs, DEVICE)
-        if not isinstance(state, State):
-            raise ViolationError(f"start must return a State, but returned {shown(state)}")
-        return state
+        return check_state(self.task.start(trial, self.inputs, DEVICE))
 
     def advance(self, members: list[Member]) -> list[tuple[State, Step] | Exception]:
         """One step of the members, each result a state and a step, or an exception."""
