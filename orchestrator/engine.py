@@ -205,12 +205,22 @@ def run_pack(
                     try:
                         checkpoints.save(trial_id, state, history[trial_id], member.trial)
                     except (TypeError, ValueError, AttributeError) as error:
-                        events.append(Event(trial_id=trial_id, outcome=cannot_save(error)))
+                        events.append(Event(trial_id=trial_id, outcome=_cannot_save(error)))
                         continue
                     going.append(Member(trial=member.trial, state=state))
                 events.append(Event(trial_id=trial_id, outcome=timed))
             stop |= yield events
         members = [m for m in going if m.trial.id not in stop]
+
+
+def _cannot_save(error: Exception) -> Failure:
+    """Why a state that a task returned makes no checkpoint."""
+    reason = TrialError(
+        f"the state cannot be saved ({error}); its arrays must be numpy arrays or torch tensors, "
+        "its values numbers, text, or lists and dicts of them"
+    )
+    reason.__cause__ = error
+    return failure(reason)
 
 
 def _checked(result: Advanced | Failure, history: Sequence[TimedStep]) -> Advanced | Failure:

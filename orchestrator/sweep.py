@@ -531,7 +531,7 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
             if num_done:
                 view.say(f"{num_done} trials are done already and reused")
             if num_failed:
-                view.say(f"{num_failed} trials failed earlier; --retry-failed runs them again")
+                view.say(f"failed earlier, and not run again without --retry-failed: {num_failed}")
         with view, _interruptible(run.budget, view):
             view.phase(f"starting {plan.request.engine}")
             try:
