@@ -17,7 +17,7 @@ from orchestrator import task_calls
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.contract_suite import CHECKS, Subject, run_check, run_checks
 from orchestrator.engine import Event, Failure, run_pack
-from orchestrator.plan import TrialFactory
+from orchestrator.plan import KINDS, TrialFactory
 from orchestrator.step_checks import check_advanced, check_results, misspelled
 from orchestrator.task_checks import check_task, problems
 from tasks.contract import (
@@ -529,6 +529,23 @@ def test_a_task_without_a_space_takes_a_file(
     (tmp_path / "s.py").write_text("GRID = {'degree': [1, 2]}\n")
     options = ("--space", str(tmp_path / "s.py"), "--dry-run")
     assert main("sweep", "mine", *options, capsys=capsys)[0] == 0
+
+
+@pytest.mark.parametrize("task", ["retrieval", "captioning", "diffusion"])
+def test_a_copy_of_a_shipped_space_file_works(
+    task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied = tmp_path / "copied.py"
+    copied.write_text((ROOT / "search_spaces" / f"{task}.py").read_text())
+    status, out, err = main("sweep", task, "--space", str(copied), "--dry-run", capsys=capsys)
+    assert (status, out) == (2, "")
+    for kind in KINDS:
+        assert f"--space {copied}:{kind}" in err
+        picked = ("sweep", task, "--space", f"{copied}:{kind}", "--dry-run", "--pruner", "none")
+        words = picked if kind == "search" else picked[:-2]
+        status, out, err = main(*words, capsys=capsys)
+        assert (status, err) == (0, "")
+        assert "trials" in out
 
 
 # --- trials that failed before --------------------------------------------------------------------
