@@ -537,10 +537,10 @@ def test_a_copy_of_a_shipped_space_file_works(
 ) -> None:
     copied = tmp_path / "copied.py"
     copied.write_text((ROOT / "search_spaces" / f"{task}.py").read_text())
-    status, out, err = main("sweep", task, "--space", str(copied), "--dry-run", capsys=capsys)
+    status, out, choices = main("sweep", task, "--space", str(copied), "--dry-run", capsys=capsys)
     assert (status, out) == (2, "")
     for kind in KINDS:
-        assert f"--space {copied}:{kind}" in err
+        assert f"--space {copied}:{kind}" in choices
         picked = ("sweep", task, "--space", f"{copied}:{kind}", "--dry-run", "--pruner", "none")
         words = picked if kind == "search" else picked[:-2]
         status, out, err = main(*words, capsys=capsys)
