@@ -1,5 +1,15 @@
-"""``python -m orchestrator``."""
+"""``python -m orchestrator``, and the installed command ``orchestrator``."""
 
-from orchestrator.cli import main
+from orchestrator.shadowing import refuse_shadowing
 
-main()
+
+def run() -> None:
+    """Check that the right packages are found, then run the command line."""
+    refuse_shadowing()
+    from orchestrator.cli import main  # imports our other packages
+
+    main()
+
+
+if __name__ == "__main__":
+    run()

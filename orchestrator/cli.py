@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from orchestrator import discovery
 from orchestrator.export_options import Format, TableName, To
+from orchestrator.params_checks import field_docs
+from orchestrator.plan import describe_spaces
 from tasks.contract import RequestError, SweepError
 
 if TYPE_CHECKING:
@@ -64,33 +67,25 @@ def _fail(message: str, status: int) -> None:
 @app.command()
 def tasks() -> None:
     """What there is: tasks, their parameters with defaults, and their spaces."""
-    from orchestrator.plan import KINDS
-
     console = Console()
     for name in discovery.task_names():
-        task = discovery.load_task(name)
-        space = discovery.load_space(name)
-        spaces = [kind for kind, offered in KINDS.items() if hasattr(space, offered)]
-        summary = (type(task).__doc__ or "").strip().splitlines()[0]
-        console.print(f"[bold]{name}[/]  {summary}", highlight=False)
+        try:
+            task, spaces = discovery.load_task(name), describe_spaces(name)
+        except RequestError as error:  # of one task: the others are listed all the same
+            console.print(Text.assemble((name, "bold"), ("  error: ", "red"), str(error)))
+            continue
+        summary = ((type(task).__doc__ or "").strip().splitlines() or ["(no docstring)"])[0]
+        console.print(Text.assemble((name, "bold"), f"  {summary}"))
         console.print(
-            f"  spaces {', '.join(spaces)}; model {task.default_model}; data {task.default_data}",
+            f"  spaces {spaces}; model {task.default_model}; data {task.default_data}",
             highlight=False,
+            markup=False,
         )
         table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
-        helps = _field_docs(task.Params)
+        helps = field_docs(task.Params)
         for field in dataclasses.fields(task.Params):
             table.add_row(field.name, str(field.default), helps.get(field.name, ""))
         console.print(table)
-
-
-def _field_docs(params: type) -> dict[str, str]:
-    """The docstring under each field of a dataclass, from its source."""
-    import inspect
-
-    source = inspect.getsource(params)
-    found = re.findall(r'^    (\w+): [^\n]*\n    """(.*?)"""', source, re.M | re.S)
-    return {name: " ".join(text.split()) for name, text in found}
 
 
 def _parse_seeds(text: str | int) -> int | tuple[int, ...]:
@@ -107,9 +102,12 @@ def _parse_seeds(text: str | int) -> int | tuple[int, ...]:
 def sweep(
     task: Annotated[list[str], typer.Argument(help="Tasks to sweep, one after the other.")],
     space: Annotated[
-        str,
-        typer.Option(help="paper, grid, search, FILE.py, or FILE.py:grid to pick one of a file."),
-    ] = "paper",
+        str | None,
+        typer.Option(
+            help="paper (the default), grid, search, FILE.py, or FILE.py:grid to pick one of a "
+            "file."
+        ),
+    ] = None,
     trials: Annotated[
         int | None, typer.Option(help="Number of configurations of a search (default: 50).")
     ] = None,
@@ -453,3 +451,19 @@ def doctor(
     findings = examine(task, request)
     Console().print(render_findings(findings))
     return int(any(finding.verdict == "wrong" for finding in findings))
+
+
+@app.command()
+def check_task(
+    task: Annotated[str, typer.Argument(help="A task, such as one that you are writing.")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="name=value: fixes a parameter in every trial."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Hugging Face id or folder.")] = None,
+    data: Annotated[str | None, typer.Option(help="The data set; a small one is enough.")] = None,
+) -> int:
+    """Test whether a task keeps the contract: exit 0 if it does, else 1. Writes nothing."""
+    from orchestrator.check_task import check_task as run_checks
+
+    return run_checks(task, settings=set_ or (), model=model, data=data)

@@ -20,6 +20,7 @@ from orchestrator.measure import Usage
 from orchestrator.placement import MEMORY_SHARE
 from orchestrator.proposers import Proposer
 from orchestrator.stages import Origin, StageCache
+from orchestrator.step_checks import misspelled
 from results.group_commit import GroupCommit
 from results.schema import FIXED
 from results.store import SweepStore, TrialResult
@@ -109,6 +110,7 @@ class Coordinator:
         self._ready: deque[tuple[Trial, ...]] = deque()
         self._num_packs = 0
         self._some_not_kept = False
+        self._columns_checked = False
         self._first: list[Trial] = []  # proposed to be measured, and not yet in a pack
         self._shared_bytes, self._own_share = 0, 1.0  # of a pack; of the task's estimate
 
@@ -295,8 +297,18 @@ class Coordinator:
         )
         if step.done:
             active.is_last_seed = halve
+            self._check_columns(active)
             return "finished", None
         return ("stopped", None) if halve else (None, None)
+
+    def _check_columns(self, active: _Active) -> None:
+        """Once: warn of a column whose metric looks misspelled, and would stay empty."""
+        if self._columns_checked:
+            return
+        self._columns_checked = True
+        reported = {name for timed in active.steps.values() for name in timed.step.metrics}
+        for line in misspelled(self.task.columns, reported):
+            self._view.say(line)
 
     def fail_pack(self, pack: Pack, error: Failure) -> None:
         """What is left of a pack failed as a whole: its worker is gone past all retries."""

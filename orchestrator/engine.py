@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.checkpoints import Checkpoints, TimedStep
 from orchestrator.deadline import limit
-from tasks.contract import Advanced, Inputs, Member, Stage, SweepError, Task, Trial
+from orchestrator.step_checks import check_advanced, check_results, check_state
+from tasks.contract import Advanced, Inputs, Member, Stage, SweepError, Task, Trial, TrialError
 from tasks.memory import give_back_memory
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def run_pack(
         try:
             saved = checkpoints.load(trial.id, device)
             with limit(deadline, "the start"):
-                state, steps = saved or (task.start(trial, inputs, device), [])
+                state, steps = saved or (check_state(task.start(trial, inputs, device)), [])
         except Exception as error:
             events.append(Event(trial_id=trial.id, outcome=failure(error)))
             continue
@@ -196,6 +197,7 @@ def run_pack(
             events = []
             for member, result in zip(group, results, strict=True):
                 trial_id = member.trial.id
+                result = _checked(result, history[trial_id])
                 if isinstance(result, Failure):
                     events.append(Event(trial_id=trial_id, outcome=result))
                     continue
@@ -204,11 +206,35 @@ def run_pack(
                 history[trial_id].append(timed)
                 # What is not finite has failed: it must leave no checkpoint to go on from.
                 if not step.done and all(math.isfinite(value) for value in step.metrics.values()):
-                    checkpoints.save(trial_id, state, history[trial_id], member.trial)
+                    try:
+                        checkpoints.save(trial_id, state, history[trial_id], member.trial)
+                    except (TypeError, ValueError, AttributeError) as error:
+                        events.append(Event(trial_id=trial_id, outcome=_cannot_save(error)))
+                        continue
                     going.append(Member(trial=member.trial, state=state))
                 events.append(Event(trial_id=trial_id, outcome=timed))
             stop |= yield events
         members = [m for m in going if m.trial.id not in stop]
+
+
+def _cannot_save(error: Exception) -> Failure:
+    """Why a state that a task returned makes no checkpoint."""
+    reason = TrialError(
+        f"the state cannot be saved ({error}); its arrays must be numpy arrays or torch tensors, "
+        "its values numbers, text, or lists and dicts of them"
+    )
+    reason.__cause__ = error
+    return failure(reason)
+
+
+def _checked(result: Advanced | Failure, history: Sequence[TimedStep]) -> Advanced | Failure:
+    """The result, or why a step like this one fails its trial."""
+    if isinstance(result, Failure):
+        return result
+    try:
+        return check_advanced(result, history[-1].step.at if history else None)
+    except TrialError as error:
+        return failure(error)
 
 
 def _advance(
@@ -222,7 +248,7 @@ def _advance(
     began = time.perf_counter()
     try:
         with limit(deadline, "a step"):
-            advanced = task.advance(members, inputs, device)
+            advanced = check_results(task.advance(members, inputs, device), members)
             results = [failure(r) if isinstance(r, Exception) else r for r in advanced]
     except Exception as error:
         results = [failure(error)] if len(members) == 1 else None

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.discovery import load_space, load_space_file, suggest
+from orchestrator import task_calls
+from orchestrator.discovery import load_space, load_space_file, offered_spaces, suggest
 from orchestrator.space_checks import check_number, check_storable, check_tables, shown
 from search_spaces.space import Claim, Erratum, Published, Row, Scalar, Table
 from tasks.contract import RequestError, Source, Stage, Task, Trial, content_id
@@ -39,16 +40,23 @@ class Space:
     claims: tuple[Claim, ...] = ()
     published: Published | None = None
     errata: tuple[Erratum, ...] = ()
+    announcement: str = ""  # a line for the user: why this space, where none was asked for
 
 
-def resolve_space(task: str, space: str) -> Space:
-    """The space behind ``--space paper|grid|search|FILE.py|FILE.py:grid``."""
+def resolve_space(task: str, space: str | None) -> Space:
+    """The space behind ``--space paper|grid|search|FILE.py|FILE.py:grid``, or the default one."""
+    if space is None:
+        return _default_space(task)
     space = ALIASES.get(space, space)
     if space in KINDS:
         module = load_space(task)
         wanted = KINDS[space]
         if not hasattr(module, wanted):
-            raise RequestError(f"the task {task!r} offers no {space} space ({wanted})")
+            offered = [kind for kind, name in KINDS.items() if hasattr(module, name)]
+            raise RequestError(
+                f"the task {task!r} offers no {space} space ({wanted}); it offers: "
+                + (", ".join(offered) or f"none, so add one to {module.__file__}")
+            )
         return _space(space, wanted, module)
     file, colon, pick = space.rpartition(":")
     pick = ALIASES.get(pick, pick)
@@ -73,6 +81,36 @@ def resolve_space(task: str, space: str) -> Space:
     found = _space(name, KINDS[kind], module)
     text_hash = content_id(path.read_text(encoding="utf-8", errors="replace"))
     return dataclasses.replace(found, file=str(path.resolve()), file_hash=text_hash)
+
+
+def _default_space(task: str) -> Space:
+    """The task's REPORT; without one, the only space there is, which is then announced."""
+    module = load_space(task)
+    offered = {kind: name for kind, name in KINDS.items() if hasattr(module, name)}
+    if not offered:
+        raise RequestError(
+            f"{module.__file__} must define REPORT, GRID or search, but defines none of them"
+        )
+    kind = next(iter(offered))
+    if len(offered) > 1 and "REPORT" not in offered.values():
+        choices = " or ".join(f"--space {each}" for each in offered)
+        raise RequestError(
+            f"the task {task!r} has no REPORT, the default space; choose another with {choices}"
+        )
+    found = _space(kind, offered[kind], module)
+    if "REPORT" in offered.values():
+        return found
+    line = f"{task} offers one space, {offered[kind]}: running --space {kind}"
+    return dataclasses.replace(found, announcement=line)
+
+
+def describe_spaces(task: str) -> str:
+    """The ``--space`` names of what the task offers, or why there are none."""
+    try:
+        offered = offered_spaces(task)
+    except RequestError as error:
+        return f"none ({error})"
+    return ", ".join(kind for kind, name in KINDS.items() if name in offered) or "none"
 
 
 def _space(name: str, kind: str, module: types.ModuleType) -> Space:
@@ -224,7 +262,7 @@ class TrialFactory:
             model=self.model,
             data=self.data,
         )
-        return self.task.check(trial)
+        return task_calls.check(self.task, trial)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -36,6 +36,7 @@ from orchestrator.placement import STAGE_SHARE, Gpus, Node, place, place_measure
 from orchestrator.ray_bridge import Bridge, Feeding, Halting
 from orchestrator.ray_measure import measure
 from orchestrator.ray_patches import count_memory_kills_as_lost
+from orchestrator.ray_paths import job_config
 from orchestrator.ray_stages import RayStages
 from orchestrator.ray_workers import Board, PackTrainable, content_of
 from results.roots import redact
@@ -84,7 +85,11 @@ def connect(address: str | None) -> None:
     if address:
         check_address(address)
         check_reachable(address)
-    options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
+    options: dict[str, Any] = {
+        "log_to_driver": False,
+        "configure_logging": False,
+        "job_config": job_config(),
+    }
     logging.disable(logging.CRITICAL)  # a live view shows what logging writes to stderr
     try:
         if address:

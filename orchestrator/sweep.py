@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
+from orchestrator import task_calls
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.checks import (
     check_can_start,
@@ -73,7 +74,7 @@ class Request:
     """What a user asked for on the command line."""
 
     task: str
-    space: str = "paper"
+    space: str | None = None  # the task's REPORT, or the only space it has
     trials: int = TRIALS  # configurations of a search
     seeds: int | tuple[int, ...] = 1  # how many, from 0 on; or which
     sampler: str = DEFAULT_SAMPLER
@@ -147,22 +148,25 @@ def make_plan(request: Request) -> Plan:
     task = load_task(request.task)
     space = resolve_space(request.task, request.space)
     if space.search is None:
-        check_effect(request.given, request.space)
+        check_effect(request.given, request.space or space.name)
     metrics = [c.key.removeprefix("metric.") for c in task.columns if c.key.startswith("metric.")]
     check_claims(space.claims, space.published, space.errata, space.tables, metrics)
     listed = sum(len(table.rows) for table in space.tables)
     check_number(request.trials if space.search else listed, len(seeds))
     fixed = parse_settings(task, request.settings)
-    model, data = task.resolve(
+    model, data = task_calls.resolve(
+        task,
         task.default_model if request.model is None else request.model,
         task.default_data if request.data is None else request.data,
     )
     factory = TrialFactory(task=task, model=model, data=data, fixed=fixed)
     if space.search is not None:
         planned: list[list[PlannedRow]] = []
-        factory.trial({}, 0)  # the defaults must fit this model and data
+        first = factory.trial({}, 0)  # the defaults must fit this model and data
     else:
         planned = plan_rows(space, factory, seeds)
+        first = next(row.trials[0] for table in planned for row in table)
+    task_calls.try_methods(task, first)
     identity = _identity(request, space, factory)
     chosen = choose_name(
         identity,
@@ -210,6 +214,8 @@ def print_plan(plan: Plan, console: Console) -> None:
     """Every trial and every distinct stage, and how many are done already."""
     if plan.notice:
         console.print(Text(plan.notice))
+    if plan.space.announcement:
+        console.print(Text(plan.space.announcement), soft_wrap=True)
     if plan.space.search is not None:
         _print_search(plan, console)
         return
@@ -268,6 +274,7 @@ class _Run:
             for name, (kind, _) in param_types(plan.task.Params).items()
         }
         self.types = types
+        self.failed_before: list[dict[str, Any]] = []  # listed trials that are not run again
         self.num_invalid = 0  # configurations of a search that this run found cannot run
         self._curves: dict[str, dict[str, dict[int, float]]] = {}  # of other sweeps
         self.known = known_trials(plan.request.out, plan.task.name)  # refused before we write
@@ -293,6 +300,7 @@ class _Run:
                 self.checkpoints.drop(trial.id)
             return list(trials)
         todo: list[Trial] = []
+        self.failed_before = []
         elsewhere: dict[str, list[str]] = {}
         for trial in trials:
             sweep, row = self.known.get(trial.id, ("", {}))
@@ -303,7 +311,10 @@ class _Run:
                 or (status == "failed" and self.request.retry_failed)
             ):  # a listed trial runs to its end
                 todo.append(trial)
-            elif sweep != self.plan.name:
+                continue
+            if status == "failed":
+                self.failed_before.append(row)
+            if sweep != self.plan.name:
                 elsewhere.setdefault(sweep, []).append(trial.id)
         for sweep, ids in elsewhere.items():
             self.store.add_tables(copy_trials(self.request.out, self.plan.task.name, sweep, ids))
@@ -385,6 +396,8 @@ def run_sweep(plan: Plan) -> int:
     check_can_start(plan)
     if plan.notice:
         Console().print(Text(plan.notice))
+    if plan.space.announcement:
+        Console().print(Text(plan.space.announcement), soft_wrap=True)
     run = _Run(plan)
     run.cache.prepare()
     todo = run.reuse(plan.trials)
@@ -401,11 +414,27 @@ def run_sweep(plan: Plan) -> int:
     seconds = time.monotonic() - began
     if coordinator is not None:
         run.store.write_manifest(run.manifest(seconds))
-    elif not todo:
+    elif not run.failed_before:
         Console().print("Every trial of this sweep is done already; --rerun runs them again.")
     if run.is_complete:
         run.cache.delete_kept()
     return _conclude(run, coordinator, todo)
+
+
+def _failed_earlier(run: _Run) -> str:
+    """How many trials of this request failed before this run, why, and what to do about it."""
+    failed, total = run.failed_before, len(run.plan.trials)
+    first = failed[0]
+    count = f"{len(failed)} of {total} trials" if total > len(failed) else f"{len(failed)} trials"
+    if len(failed) == total:
+        count = {1: "The only trial", 2: "Both trials"}.get(total, f"All {total} trials")
+    out = "" if run.request.out == "runs" else f" --out {redact(run.request.out)}"
+    reason = str(first.get("reason") or "unknown").strip().rstrip(".")
+    return (
+        f"{count} failed in an earlier run and did not run again. The first reason: {reason}. "
+        f"See its log with `show {run.plan.task.name}/{run.plan.name} {first['trial_id']}{out}`; "
+        "add --retry-failed to run failed trials again."
+    )
 
 
 def _conclude(run: _Run, coordinator: Coordinator | None, todo: Sequence[Trial]) -> int:
@@ -423,6 +452,8 @@ def _conclude(run: _Run, coordinator: Coordinator | None, todo: Sequence[Trial])
         errors.print(line, highlight=False, soft_wrap=True)
         if run.budget.interrupted:
             return 130
+    if run.failed_before and any_step:
+        Console().print(Text(_failed_earlier(run)), soft_wrap=True)
     wanted = {trial.id for trial in plan.trials}
     failed = [
         row
@@ -473,7 +504,12 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
             num_stages=len(distinct_stages(plan.task, todo)),
         )
         if plan.trials and len(todo) < len(plan.trials):
-            view.say(f"{len(plan.trials) - len(todo)} trials are done already and reused")
+            num_failed = len(run.failed_before)
+            num_done = len(plan.trials) - len(todo) - num_failed
+            if num_done:
+                view.say(f"{num_done} trials are done already and reused")
+            if num_failed:
+                view.say(f"failed earlier, and not run again without --retry-failed: {num_failed}")
         with view, handle_ctrl_c(run.budget, run.num_running, view.say):
             view.phase(f"starting {plan.request.engine}")
             try:

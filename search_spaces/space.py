@@ -1,6 +1,6 @@
 """The types a search space is written in. Plain Python.
 
-A space file offers any of
+A space file defines one or more of
 
     REPORT = (Table(...), ...)          rows spelled out, each with the number the paper gives
     GRID = {"lr": [1e-5, 1e-3], ...}    the full product; a tuple of such dicts is their union
@@ -13,7 +13,8 @@ Beside a REPORT it may state what the paper concludes, which `report` and `check
     PUBLISHED = Published(...)          where the numbers come from, and how far chance moves them
     ERRATA = (Erratum(...), ...)        known mistakes of the paper
 
-See docs/spaces.md and docs/claims.md.
+Of a file that defines several, ``--space FILE.py:report``, ``:grid`` or ``:search`` takes one. See
+docs/spaces.md and docs/claims.md.
 """
 
 from __future__ import annotations

@@ -258,6 +258,7 @@ class Task(Protocol):
         step_unit        what a step counts, such as "epoch": a curve's axis; by default "step"
         schedule_length  the parameter that a trial's schedule, such as the decay of its learning
                          rate, runs over: a search that stops trials early must not vary it
+        example_params   a tuple of dicts, parameters of short trials: what ``check-task`` runs
         signatures()     how metrics were counted, by name, for ``sweep.json``
     """
 

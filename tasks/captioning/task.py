@@ -56,6 +56,11 @@ class CaptioningTask:
     )
     front = ("bleu4", "distinct2")
     step_unit = "images"
+    example_params = (
+        {"num_images": 40},
+        {"num_images": 40, "decoding": "greedy"},
+        {"num_images": 40, "decoding": "beam"},
+    )
     shown_samples = ("cider_d", "caption", "references")
     default_model = folders.SHIPPED
     default_data = "scenes"

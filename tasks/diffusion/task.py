@@ -75,6 +75,14 @@ class DiffusionTask:
             for condition in conditions
         ),
     )
+    example_params = tuple(
+        {
+            **{"features": 8, "epochs": 2, "draws": 64, "num_steps": 8},
+            **{"sampling_steps": 4, "num_samples": 3},
+            **more,
+        }
+        for more in ({}, {"sampling_steps": 3}, {"sampler": "ancestral", "num_samples": 2})
+    )
     paired = (
         *(
             Paired(metric=f"{group}_{name}", unit="sample", value=column, where={"group": group})

@@ -56,6 +56,10 @@ class RetrievalTask:
         for k in (1, 5, 10)
     )
     step_unit = "epoch"
+    example_params = (
+        {"epochs": 2, "batch_size": 8, "lr": 1e-3},
+        {"epochs": 2, "batch_size": 8, "lr": 1e-3, "start": "random", "temperature": 0.7},
+    )
     default_model = folders.SHIPPED
     default_data = "scenes"
 

@@ -1,0 +1,232 @@
+"""Checks that run the example trials: alone, twice, from checkpoints, and packed."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from orchestrator.checkpoints import decode, encode
+from orchestrator.contract_suite.subject import DEVICE, TOLERANCE, Subject, ViolationError
+from orchestrator.plan import distinct_stages
+from orchestrator.stages import compute
+from orchestrator.wording import suggest
+from results.statistics.aggregation import MEAN, aggregation
+from tasks.contract import Member, Paired, State, Step, Trial
+
+
+def stages_repeat(subject: Subject) -> str | None:
+    """A stage computed again gives the same value; one of each function is enough."""
+    stages = distinct_stages(subject.task, subject.trials)
+    for stage in {stage.function: stage for stage in stages}.values():
+        before = subject.inputs[stage]
+        after = compute(stage, [subject.inputs[need] for need in stage.needs], DEVICE)
+        if not _same(before, after):
+            raise ViolationError(f"the stage {stage.label} gave another value the second time")
+    return None if stages else "the task has no stages"
+
+
+def _same(one: Any, two: Any) -> bool:
+    if isinstance(one, Mapping):
+        return one.keys() == two.keys() and all(
+            np.array_equal(np.asarray(one[name]), np.asarray(two[name]), equal_nan=False)
+            for name in one
+        )
+    return bool(one.equals(two))  # an Arrow table
+
+
+def ends(subject: Subject) -> str:
+    """Each trial runs to its end with growing steps, finite metrics and the main one last."""
+    main = subject.task.metric.name
+    for steps in subject.alone:
+        if main not in steps[-1].metrics:
+            near = suggest(main, sorted(steps[-1].metrics))
+            raise ViolationError(f"the last step, {steps[-1].at}, has no {main!r}; {near}")
+    counts = sorted({len(steps) for steps in subject.alone})
+    return f"{len(subject.trials)} trials of {' or '.join(map(str, counts))} steps"
+
+
+def columns(subject: Subject) -> None:
+    """Some trial reports the metric of each column."""
+    reported = {name for steps in subject.alone for step in steps for name in step.metrics}
+    for column in subject.task.columns:
+        if column.key.startswith("metric.") and column.key[7:] not in reported:
+            raise ViolationError(
+                f"no step reports the metric of the column {column.key!r}; "
+                + suggest(column.key[7:], sorted(reported))
+            )
+
+
+def samples(subject: Subject) -> str | None:
+    """The samples of the last step give the metrics that ``paired`` names."""
+    with_samples = 0
+    for steps in subject.alone:
+        last = steps[-1]
+        if last.samples is None:
+            if subject.task.paired:
+                raise ViolationError("paired is declared, but the last step has no samples")
+            continue
+        with_samples += 1
+        for paired in subject.task.paired:
+            _check_paired(paired, last)
+        for name in getattr(subject.task, "shown_samples", None) or ():
+            if name not in last.samples:
+                raise ViolationError(
+                    f"shown_samples names {name!r}; " + suggest(name, list(last.samples))
+                )
+    return None if with_samples else "the task reports no samples"
+
+
+def _check_paired(paired: Paired, step: Step) -> None:
+    table = step.samples or {}
+    for name in (paired.unit, paired.value, *paired.where):
+        if name not in table:
+            raise ViolationError(
+                f"paired {paired.metric!r} reads the column {name!r} of samples; "
+                + suggest(name, list(table))
+            )
+    kept = np.ones(len(table[paired.value]), dtype=bool)
+    for name, wanted in paired.where.items():
+        kept &= np.asarray(table[name]) == wanted
+    values = np.asarray(table[paired.value], dtype=float)[kept]
+    units = np.asarray(table[paired.unit])[kept].tolist()
+    if not units:
+        raise ViolationError(
+            f"no sample has {dict(paired.where)}, as paired {paired.metric!r} asks"
+        )
+    if len(set(units)) < len(units):
+        raise ViolationError(f"a {paired.unit} comes twice in the samples of {paired.metric!r}")
+    if paired.aggregate != MEAN:
+        ours = float(aggregation(paired.aggregate)(values.sum(0)))
+    else:
+        scores = values if paired.at_most is None else values <= paired.at_most
+        ours = float(scores.mean())
+    if paired.metric not in step.metrics:
+        raise ViolationError(f"the last step has samples of {paired.metric!r}, but no such metric")
+    if not _close(ours, step.metrics[paired.metric], 1e-6):
+        raise ViolationError(
+            f"the samples give {paired.metric} = {ours:.6g}, the step reports "
+            f"{step.metrics[paired.metric]:.6g}"
+        )
+
+
+def _close(one: float, two: float, tolerance: float) -> bool:
+    return math.isclose(one, two, rel_tol=tolerance, abs_tol=tolerance)
+
+
+def _compare(
+    what: str, trial: Trial, steps: Sequence[Step], others: Sequence[Step], tolerance: float
+) -> None:
+    """Refuse steps that differ from the trial's own, run alone and without a stop."""
+    for one, two in zip(steps, others, strict=False):
+        if one.at != two.at or one.metrics.keys() != two.metrics.keys():
+            raise ViolationError(
+                f"{what}, the trial {trial.id} reports {sorted(two.metrics)} at {two.at}, "
+                f"instead of {sorted(one.metrics)} at {one.at}"
+            )
+        for name, value in one.metrics.items():
+            if not _close(value, two.metrics[name], tolerance):
+                raise ViolationError(
+                    f"{what}, {name} of the trial {trial.id} is {two.metrics[name]:.9g} at step "
+                    f"{one.at}, instead of {value:.9g}"
+                )
+    if len(steps) != len(others):
+        raise ViolationError(
+            f"{what}, the trial {trial.id} has {len(others)} steps instead of {len(steps)}"
+        )
+
+
+def repeats(subject: Subject) -> None:
+    """A trial run again gives the same numbers."""
+    trial = subject.trials[0]
+    again = [step for _, step in subject.run(trial)]
+    _compare("run again", trial, subject.alone[0], again, 0.0)
+
+
+def leaves_state(subject: Subject) -> None:
+    """A step does not change the state that it goes on from: a pack may have to repeat it."""
+    trial = subject.trials[0]
+    state = subject.start(trial)
+    before = encode(copy.deepcopy(state), [])
+    subject.step(trial, state)
+    if encode(state, []) != before:
+        raise ViolationError("advance changed the arrays or values of the state it was given")
+
+
+def resumes(subject: Subject) -> None:
+    """A state saved and loaded between all steps changes nothing."""
+    for trial, expected in zip(subject.trials, subject.alone, strict=True):
+        state = subject.start(trial)
+        steps: list[Step] = []
+        for straight in expected:
+            state, _ = decode(encode(state, []), DEVICE)
+            state, step = subject.step(trial, state)
+            steps.append(step)
+            if step.samples != straight.samples:
+                raise ViolationError(f"resumed, samples of {trial.id} differ at step {step.at}")
+        _compare("resumed before each step", trial, expected, steps, 0.0)
+
+
+def _companions(subject: Subject) -> list[int]:
+    """Which of the trials may run in one pack with the first."""
+    keys = [subject.task.pack_key(trial) for trial in subject.trials]
+    return [index for index, key in enumerate(keys) if key == keys[0]]
+
+
+def packed(subject: Subject) -> str | None:
+    """The members of a pack get the numbers that each gets alone."""
+    together = _companions(subject)
+    if len(together) < 2:
+        return "no two example trials share a pack_key"
+    trials = [subject.trials[index] for index in together]
+    members = [Member(trial=t, state=subject.start(t)) for t in reversed(trials)]
+    reported: dict[str, list[Step]] = {trial.id: [] for trial in trials}
+    while members:
+        going = []
+        for member, result in zip(members, subject.advance(members), strict=True):
+            if isinstance(result, Exception):
+                raise result
+            reported[member.trial.id].append(result[1])
+            if not result[1].done:
+                going.append(Member(trial=member.trial, state=result[0]))
+        members = going
+    for index, trial in zip(together, trials, strict=True):
+        expected = subject.alone[index]
+        _compare("in a pack", trial, expected, reported[trial.id], subject.tolerance)
+    return None
+
+
+def _as_engine(subject: Subject, members: list[Member]) -> list[tuple[State, Step] | Exception]:
+    """One step; where the pack breaks as a whole, of each member by itself, as engines do it."""
+    try:
+        return subject.advance(members)
+    except Exception as error:
+        if len(members) == 1:
+            return [error]
+        return [result for member in members for result in _as_engine(subject, [member])]
+
+
+def fails_alone(subject: Subject) -> str | None:
+    """A member whose arrays are damaged fails, and the others do not."""
+    together = _companions(subject)
+    if len(together) < 2:
+        return "no two example trials share a pack_key"
+    trials = [subject.trials[index] for index in together[:2]]
+    good, bad = (Member(trial=trial, state=subject.start(trial)) for trial in trials)
+    floats = {k: v for k, v in bad.state.arrays.items() if "float" in str(v.dtype)}
+    bad.state.arrays.update({name: value * math.nan for name, value in floats.items()})
+    if not floats:
+        bad.state.arrays.clear()
+    first, second = _as_engine(subject, [bad, good])
+    if not isinstance(first, Exception) and all(map(math.isfinite, first[1].metrics.values())):
+        raise ViolationError(
+            "a member whose state holds NaN reported finite metrics: "
+            + ", ".join(f"{name}={value:.4g}" for name, value in first[1].metrics.items())
+        )
+    if isinstance(second, Exception):
+        raise ViolationError(f"a sound member failed beside it: {type(second).__name__}: {second}")
+    _compare("beside it", trials[0], subject.alone[0][:1], [second[1]], TOLERANCE)
+    return None

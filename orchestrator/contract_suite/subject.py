@@ -1,0 +1,117 @@
+"""One task under test: its example trials, their shared values, and each trial run alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from orchestrator import task_calls
+from orchestrator.plan import TrialFactory, distinct_stages
+from orchestrator.stages import compute
+from orchestrator.step_checks import check_advanced, check_results, check_state
+from search_spaces.space import Scalar
+from tasks.contract import Inputs, Member, Source, State, Step, Task, Trial
+
+DEVICE = "cpu"
+MAX_STEPS = 10_000
+NUM_TRIALS = 3
+#: Metrics of a pack may differ so much from a member's alone: sums in another order.
+TOLERANCE = 1e-4
+
+
+class ViolationError(Exception):
+    """The task breaks the contract; the message says how, with the values."""
+
+
+class Subject:
+    """A task with a model, data and parameters that keep its trials short."""
+
+    def __init__(
+        self,
+        task: Task,
+        name: str,
+        *,
+        model: str | None = None,
+        data: str | None = None,
+        settings: Mapping[str, Scalar] | None = None,
+        tolerance: float = TOLERANCE,
+    ) -> None:
+        self.task, self.name, self.tolerance = task, name, tolerance
+        self.model = task.default_model if model is None else model
+        self.data = task.default_data if data is None else data
+        self.settings = dict(settings or {})
+
+    @cached_property
+    def sources(self) -> tuple[Source, Source]:
+        """The model and the data."""
+        return task_calls.resolve(self.task, self.model, self.data)
+
+    @cached_property
+    def factory(self) -> TrialFactory:
+        """Makes trials with the settings on top of their own parameters."""
+        model, data = self.sources
+        return TrialFactory(task=self.task, model=model, data=data, fixed=self.settings)
+
+    @property
+    def examples(self) -> list[Mapping[str, Scalar]]:
+        """The task's ``example_params``, or its defaults."""
+        return list(getattr(self.task, "example_params", ())) or [{}]
+
+    @cached_property
+    def trials(self) -> list[Trial]:
+        """A trial of each example, and of further seeds of the first while they are few."""
+        trials = [self.factory.trial(example, 0) for example in self.examples]
+        seeds = range(1, NUM_TRIALS - len(trials) + 1)
+        trials += [self.factory.trial(self.examples[0], seed) for seed in seeds]
+        trials = list({trial.id: trial for trial in trials}.values())
+        task_calls.try_methods(self.task, trials[0])
+        return trials
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """The values of all stages that the trials need."""
+        values: dict[Any, Any] = {}
+        for stage in distinct_stages(self.task, self.trials):
+            values[stage] = compute(stage, [values[need] for need in stage.needs], DEVICE)
+        return values
+
+    @cached_property
+    def alone(self) -> list[list[Step]]:
+        """The steps of each trial, run by itself."""
+        return [[step for _, step in self.run(trial)] for trial in self.trials]
+
+    def start(self, trial: Trial) -> State:
+        """The trial's first state."""
+        return check_state(self.task.start(trial, self.inputs, DEVICE))
+
+    def advance(self, members: list[Member]) -> list[tuple[State, Step] | Exception]:
+        """One step of the members, each result a state and a step, or an exception."""
+        results = self.task.advance(members, self.inputs, DEVICE)
+        return [
+            result if isinstance(result, Exception) else check_advanced(result, None)
+            for result in check_results(results, members)
+        ]
+
+    def step(self, trial: Trial, state: State) -> tuple[State, Step]:
+        """One step of a trial by itself; what the task reports as a failure is raised."""
+        (result,) = self.advance([Member(trial=trial, state=state)])
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def run(self, trial: Trial) -> Iterator[tuple[State, Step]]:
+        """Every step of a trial by itself, to its end."""
+        state, last = self.start(trial), None
+        for _ in range(MAX_STEPS):
+            state, step = self.step(trial, state)
+            check_advanced((state, step), last)
+            bad = [name for name, value in step.metrics.items() if not math.isfinite(value)]
+            if bad:
+                raise ViolationError(f"{bad[0]} is {step.metrics[bad[0]]} at step {step.at}")
+            last = step.at
+            yield state, step
+            if step.done:
+                return
+        raise ViolationError(f"a trial did not end: no step of {MAX_STEPS:,} had done=True")
