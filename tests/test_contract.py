@@ -18,7 +18,7 @@ from conftest import draw_folder
 
 from orchestrator import discovery
 from orchestrator.checkpoints import decode, encode
-from orchestrator.cli import _field_docs
+from orchestrator.field_docs import field_docs
 from orchestrator.plan import TrialFactory, distinct_stages, plan_rows, resolve_space
 from orchestrator.stages import compute
 from results.statistics import MEAN, aggregation
@@ -113,7 +113,7 @@ def test_it_keeps_the_protocol(task: Task) -> None:
 def test_params_are_frozen_plain_and_explained(task: Task) -> None:
     params = task.Params()
     fields = dataclasses.fields(params)
-    helps = _field_docs(task.Params)
+    helps = field_docs(task.Params)
     assert helps.keys() == {field.name for field in fields}
     for field in fields:
         assert field.kw_only
