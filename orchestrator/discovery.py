@@ -7,7 +7,6 @@ A task is a folder ``tasks/<name>/`` with a ``task.py`` that offers ``TASK``, an
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -16,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import cast
 
+from orchestrator.suggestions import suggest as suggest
 from tasks.contract import RequestError, Task
 
 TASKS_GROUP = "orchestrator.tasks"
@@ -80,7 +80,9 @@ def load_space(name: str) -> ModuleType:
 def load_space_file(path: Path) -> ModuleType:
     """A user's own space file, run as a module."""
     if not path.is_file():
-        raise RequestError(f"no such space file: {path}; --space takes paper, grid, search or it")
+        raise RequestError(
+            f"no such file: {path}; --space takes paper, grid, search, FILE.py or FILE.py:grid"
+        )
     name = f"_space_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
@@ -99,10 +101,3 @@ def load_space_file(path: Path) -> ModuleType:
             f"{path} cannot be run: {type(error).__name__}: {error}; mend the file"
         ) from error
     return module
-
-
-def suggest(name: str, known: list[str]) -> str:
-    """The end of an error on a wrong name: the nearest known one, and all of them."""
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}there is: {', '.join(known) or 'none'}"

@@ -119,6 +119,11 @@ class Plan:
         request = self.request
         return describe(request.trials, request.sampler, request.pruner)
 
+    def warnings(self) -> list[str]:
+        """What runs but means little, as the task says of this model and data."""
+        warn = getattr(self.task, "warnings", None)
+        return list(warn(self.factory.model, self.factory.data)) if warn else []
+
     @cached_property
     def trials(self) -> list[Trial]:
         """The distinct trials of the space's rows; none, for a search."""
@@ -403,6 +408,7 @@ class _Run:
             "published": plan_published(published),
             "errata": plan_errata(published, claims) if plan.space.is_report else [],
             "seeds": list(plan.seeds),
+            "num_trials": len(plan.trials) or self.request.trials * len(plan.seeds),
             **{key: _asdict(value) for key, value in plain.items()},
         }
 

@@ -258,6 +258,8 @@ class Task(Protocol):
         schedule_length  the parameter that a trial's schedule, such as the decay of its learning
                          rate, runs over: a search that stops trials early must not vary it
         signatures()     how metrics were counted, by name, for ``sweep.json``
+        model_forms      one sentence on what --model takes; ``data_forms`` the same for --data
+        warnings(model, data)  one line each on sources that run together but mean little
     """
 
     name: ClassVar[str]

@@ -8,11 +8,13 @@ One file per command, and
     finding     NAME, TASK/NAME or OUT/TASK/NAME -> a sweep
 """
 
-from orchestrator.cli import check, compare, doctor, report, show, sweep, tasks
+from orchestrator.cli import check, compare, doctor, list_, report, show, sweep, tasks
 from orchestrator.cli.entry import app, main
 
 app.command()(tasks.tasks)
 app.command()(sweep.sweep)
+app.command("list")(list_.list_)
+app.command("ls", hidden=True)(list_.list_)
 app.command()(report.report)
 app.command()(compare.compare)
 app.command()(check.check)

@@ -4,26 +4,48 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from orchestrator import discovery
 from tasks.contract import SweepError
 
-INTERRUPTED = "interrupted; the same command goes on from the last checkpoints"
+INTERRUPTED = "interrupted; run the same command again to resume from the last checkpoints"
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Sweeps for multimodal research: run a paper's grids and print its tables.",
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 
 
 # Typer offers only leaves of its tree of usage errors; their parent is what we catch.
 _UsageError: Any = typer.BadParameter.__mro__[1]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from orchestrator.cli.version import version_line
+
+        print(version_line())
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the versions and exit."
+        ),
+    ] = False,
+) -> None:
+    """Run the experiment tables of a paper as sweeps, and print published beside measured."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 def main() -> None:
@@ -34,9 +56,9 @@ def main() -> None:
         status = app(standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except _UsageError as error:
-        if not error.format_message():  # no arguments at all: the help is already printed
-            sys.exit(2)
-        fail(f"{error.format_message().rstrip('.')}; see --help", 2)
+        from orchestrator.cli.usage import explain
+
+        fail(explain(error, sys.argv[1:]), 2)
     except (typer.Abort, KeyboardInterrupt):
         fail(INTERRUPTED, 130)
     except SweepError as error:
@@ -46,7 +68,10 @@ def main() -> None:
 
 
 def fail(message: str, status: int) -> NoReturn:
-    """Print an error as one line and exit."""
+    """Print an error and exit: one line, which a terminal gets broken at spaces."""
+    from results.words import wrap_for
+
     line = "".join(sign if sign.isprintable() else "?" for sign in " ".join(message.split()))
-    print(f"error: {line}", file=sys.stderr)  # what a file's name holds must not steer a terminal
+    text = wrap_for(sys.stderr, f"error: {line}")
+    print(text, file=sys.stderr)  # what a file's name holds must not steer a terminal
     sys.exit(status)

@@ -7,9 +7,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from orchestrator.cli.finding import find_sweeps
+from orchestrator.cli.finding import command, find_sweeps, list_sweeps
+from orchestrator.cli.list_ import print_list
 from orchestrator.cli.options import Format, Results, Task
 from orchestrator.cli.parsing import check_format
+from results.words import print_line
 
 
 def report(
@@ -21,7 +23,11 @@ def report(
     out: Results = "runs",
     format_: Format = "terminal",
 ) -> int:
-    """Print the tables of sweeps, also while they run."""
+    """Print the tables of sweeps, also while they run.
+
+    Without a name: the only sweep, or the list of sweeps where there are several (formats for
+    files take all of them).
+    """
     from results.claims_table import claims_table
     from results.details import details
     from results.export import FORMATS
@@ -29,7 +35,14 @@ def report(
     from results.tables import render
 
     check_format(format_)
-    sweeps = find_sweeps(out, task, name or ())
+    if not name and format_ == "terminal":
+        known = list_sweeps(out, task)
+        if len(known) > 1:
+            print_list(known, out)
+            example = command("report", "/".join(known[0]), out=out)
+            print_line(Console(), f"To print the tables of one: {example}")
+            return 0
+    sweeps = find_sweeps(name or (), task, out)
     if format_ == "terminal":
         console = Console()
         rendered = [render(one) for one in sweeps]  # all of them, or one line on what is wrong

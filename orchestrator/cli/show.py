@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from orchestrator.cli.finding import find_sweep
+from orchestrator.cli.finding import command, find_sweep
 from orchestrator.cli.options import Results, SweepName, Task
 from tasks.contract import RequestError
 
@@ -36,7 +36,10 @@ def show(
     found = find_sweep(name, task, out)
     if save and not save.endswith((".png", ".svg")):
         raise RequestError(f"--save takes FILE.png or FILE.svg, but got {save!r}")
-    row = None if trial is None else find_trial(found, trial)
+    given = ["--task", task] if task else []
+    row = (
+        None if trial is None else find_trial(found, trial, command("show", name, *given, out=out))
+    )
     if pictures:
         if row is None or not pictures.endswith(".png"):
             raise RequestError("--pictures takes FILE.png, and one trial: show NAME TRIAL")

@@ -10,6 +10,7 @@ from rich.console import Console
 from orchestrator.cli.entry import INTERRUPTED, fail
 from orchestrator.cli.options import Address, CpusPerTrial, Data, GpusPerTrial, Model, Out
 from orchestrator.cli.parsing import parse_budget, parse_gpus, parse_seeds, parse_step_timeout
+from results.words import print_line
 
 Space = Annotated[
     str,
@@ -131,6 +132,8 @@ def sweep(
         for each in dict.fromkeys(task)
     ]
     status = 0
+    for line in dict.fromkeys(line for plan in plans for line in plan.warnings()):
+        print_line(Console(stderr=True), f"Warning: {line}.")
     try:
         for plan in plans:
             if dry_run:

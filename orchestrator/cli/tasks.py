@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-import dataclasses
+import textwrap
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from orchestrator import discovery
-from orchestrator.field_docs import field_docs
+from results.words import print_line
 
 
-def tasks() -> None:
-    """List tasks, their parameters and search spaces."""
+def tasks(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[TASK]", help="Task to describe in full.")
+    ] = None,
+) -> int:
+    """List tasks, or describe one: its parameters with allowed values, spaces, model and data."""
     from orchestrator.plan import KINDS
+    from orchestrator.task_help import TaskView, summary_of
 
     console = Console()
-    for name in discovery.task_names():
+    if name is not None:
         task = discovery.load_task(name)
-        space = discovery.load_space(name)
+        console.print(TaskView(task, discovery.load_space(name)))
+        return 0
+    for each in discovery.task_names():
+        task = discovery.load_task(each)
+        space: Any = discovery.load_space(each)
         spaces = [kind for kind, offered in KINDS.items() if hasattr(space, offered)]
-        summary = (type(task).__doc__ or "").strip().splitlines()[0]
-        console.print(f"[bold]{name}[/]  {summary}", highlight=False)
-        console.print(
-            f"  spaces {', '.join(spaces)}; model {task.default_model}; data {task.default_data}",
-            highlight=False,
+        console.print(Text.assemble((each, "bold"), f"  {summary_of(task)}"))
+        facts = (
+            f"spaces: {', '.join(spaces)}; model: {task.default_model}; data: {task.default_data}"
         )
-        table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
-        helps = field_docs(task.Params)
-        for field in dataclasses.fields(task.Params):
-            table.add_row(field.name, str(field.default), helps.get(field.name, ""))
-        console.print(table)
+        for line in textwrap.wrap(facts, max(40, console.width - 4)):
+            console.print(Text(f"    {line}", style="dim"), soft_wrap=True)
+    console.print()
+    hint = "For parameters, allowed values and the paper: `python -m orchestrator tasks TASK`"
+    print_line(console, hint)
+    return 0
