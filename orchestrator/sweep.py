@@ -67,6 +67,7 @@ from results.search import describe_lines
 from results.store import SweepStore, TrialResult, check_name
 from results.summary import format_plain
 from results.tables import render
+from results.words import plural, print_line
 from tasks.contract import RequestError, Task, Trial
 
 if TYPE_CHECKING:
@@ -213,12 +214,11 @@ def print_plan(plan: Plan, console: Console) -> None:
     console.print(table)
     stages = distinct_stages(plan.task, trials)
     done = sum(_is_done(known.get(t.id)) for t in trials)
-    console.print(
-        f"{len(trials)} trials, {done} of them done; {len(stages)} distinct stages:",
-        highlight=False,
-    )
+    counted = f"{plural(len(trials), 'trial')}, {done} of them done"
+    shared = plural(len(stages), "distinct stage") if stages else "no shared stages"
+    print_line(console, f"{counted}; {shared}{':' if stages else ''}")
     for stage in stages:
-        console.print(Text(f"  {stage.label}"), soft_wrap=True)
+        print_line(console, f"  {stage.label}")
 
 
 def _print_search(plan: Plan, console: Console) -> None:
@@ -226,8 +226,8 @@ def _print_search(plan: Plan, console: Console) -> None:
     sample, request = sample_search(plan), plan.request
     total = request.trials * len(plan.seeds)
     lines = [
-        f"{plan.task.name} {plan.name}: up to {total} trials "
-        f"({request.trials} configurations x {len(plan.seeds)} seeds), "
+        f"{plan.task.name} {plan.name}: up to {plural(total, 'trial')} "
+        f"({plural(request.trials, 'configuration')} x {plural(len(plan.seeds), 'seed')}), "
         "chosen by Optuna while they run",
         *(f"  {line}" for line in describe_lines(plan.search())),
         f"{len(sample.trials)} of {len(sample.trials) + len(sample.refused)} random "
@@ -240,7 +240,7 @@ def _print_search(plan: Plan, console: Console) -> None:
     if sample.refused:
         lines.append(f"The others fail, for example: {sample.refused[0]}")
     for line in lines:
-        console.print(Text(line), soft_wrap=True)
+        print_line(console, line)
 
 
 def _is_done(known: tuple[str, Mapping[str, Any]] | None) -> bool:
@@ -502,7 +502,7 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
             num_stages=len(distinct_stages(plan.task, todo)),
         )
         if plan.trials and len(todo) < len(plan.trials):
-            view.say(f"{len(plan.trials) - len(todo)} trials are done already and reused")
+            view.say(f"{plural(len(plan.trials) - len(todo), 'finished trial')} reused")
         with view, _interruptible(run.budget, view):
             view.phase(f"starting {plan.request.engine}")
             try:

@@ -21,18 +21,21 @@ from results.compare import (
 )
 from results.details import DetailTable
 from results.summary import MAX_ROWS, SummaryRow
+from results.tables import DetailView
+from results.words import plural
 
 _HEADING = 14  # columns of a sweep's name before it is broken
 
 
-def render_comparison(whole: DetailTable, table: Comparison) -> RenderableType:
+def render_comparison(whole: DetailTable, table: DetailTable) -> RenderableType:
     """Everything ``compare`` prints."""
     view = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     for heading in whole.headings:
         view.add_column(heading, overflow="fold")
     for row in whole.rows:
         view.add_row(*row)
-    return Group(Text(whole.title, style="bold"), view, ComparisonView(table))
+    below = ComparisonView(table) if isinstance(table, Comparison) else DetailView(table)
+    return Group(Text(whole.title, style="bold"), view, below)
 
 
 class ComparisonView:
@@ -56,7 +59,7 @@ class ComparisonView:
         yield view
         hidden = sum(max(0, len(rows) - MAX_ROWS) for rows in sections)
         if hidden:
-            yield Text(f"{hidden} further rows: --format csv has them all.", style="dim")
+            yield Text(f"{plural(hidden, 'further row')}: --format csv has all.", style="dim")
         for line in self._table.caption:
             yield Text(line, style="dim")
 

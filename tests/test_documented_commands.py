@@ -37,7 +37,8 @@ from results.reading import find_sweeps, read_sweep
 COMMANDS = [command for page in PAGES for command in commands_of(page)]
 OURS = [c for c in COMMANDS if c.kind in ("python -m orchestrator", "orchestrator")]
 SWEEPS = [c for c in OURS if c.arguments[:1] == ("sweep",)]
-READERS = [c for c in OURS if c.arguments[:1] in (("report",), ("show",), ("compare",), ("check",))]
+READING = ("report", "show", "compare", "check", "list")
+READERS = [c for c in OURS if c.arguments[:1] and c.arguments[0] in READING]
 OTHERS = [c for c in OURS if c not in SWEEPS and c not in READERS]
 BENCHMARKS = [c for c in COMMANDS if c.kind.startswith("python -m benchmarks")]
 RAY = [c for c in COMMANDS if c.kind == "ray"]
