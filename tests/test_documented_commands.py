@@ -205,7 +205,7 @@ def needs_wheels(words: Sequence[str]) -> None:
 @by_name(SWEEPS)
 def test_a_documented_sweep_is_planned(place: Place, command: Command) -> None:
     needs_wheels(command.arguments)
-    assert "trials" in place.run(*place.fill(command.arguments), "--dry-run")
+    assert "trial" in place.run(*place.fill(command.arguments), "--dry-run")
 
 
 @by_name([c for c in SWEEPS if "clevr:DIR" not in c.arguments and "--dry-run" not in c.arguments])

@@ -69,7 +69,7 @@ CASES = [
     Case(args="sweep retrieval --trials many", message="Invalid value for '--trials'"),
     Case(
         args="sweep diffusion --space search --trials 10000000",
-        message="10,000,000 configurations x 1 seeds",
+        message="10,000,000 configurations x 1 seed are",
     ),
     Case(args="sweep retrieval --cpus-per-trial 0", message="--cpus-per-trial must be at least 1"),
     Case(args="sweep retrieval --cpus-per-trial x", message="Invalid value for '--cpus-per-trial'"),

@@ -81,7 +81,7 @@ CASES = [
     space("GRID = {'start': 'random'}", "must be a non-empty list, but start is 'random'"),
     space("GRID = {'lr': 1e-3}", "must be a non-empty list, but lr is 0.001"),
     space("GRID = {'lr': {1e-3}}", "must be a non-empty list, but lr is {0.001}"),
-    space("GRID = {'epochs': range(10**9)}", "1,000,000,000 configurations x 1 seeds"),
+    space("GRID = {'epochs': range(10**9)}", "1,000,000,000 configurations x 1 seed are"),
     space("GRID = {'epochs': range(10**5), 'lr': range(10**4)}", "are 1,000,000,000 trials;"),
     space("GRID = {'epochs': range(10**5)}", "500,000 trials; a sweep has at m", more="--seeds 5"),
     space("GRID = {'epochs': range(10**40)}", "9,223,372,036,854,775,807 trials; a sweep"),
