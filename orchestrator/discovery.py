@@ -17,8 +17,8 @@ from types import ModuleType
 from typing import cast
 
 from orchestrator.shadowing import shadowing_message
+from orchestrator.suggestions import suggest as suggest
 from orchestrator.task_checks import check_task
-from orchestrator.wording import suggest as suggest
 from tasks.contract import RequestError, Task
 
 TASKS_GROUP = "orchestrator.tasks"

@@ -72,7 +72,7 @@ def _sources(model: str | None, data: str | None) -> tuple[list[str], list[str]]
             paths.append(part)
         elif part.count("/") == 1 and ":" not in part:
             hub.append(part)
-    kind, _, folder = (data or "").partition(":")
+    kind, _, folder = (data or "").partition(",val=")[0].partition(":")
     if folder and kind != "hub" and ("/" in folder or Path(folder).expanduser().exists()):
         paths.append(folder)
     return [str(Path(path).expanduser().resolve()) for path in paths if path], hub

@@ -19,6 +19,7 @@ from orchestrator.doctor import Wanted, driver_marker
 from orchestrator.findings import Finding
 from orchestrator.placement import STAGE_SHARE, place, whole
 from orchestrator.ray_engine import alive_nodes, connect
+from results.words import plural
 from tasks.contract import RequestError
 
 SECONDS = 90.0  # that a node may take to answer: it may have to start a worker first
@@ -217,7 +218,7 @@ def _placement(
     each = f"{found.cpus} CPU{'s' if found.cpus > 1 else ''}, as many threads, "
     each += gpus if found.gpus else "no GPU"
     whose = f"{wanted.task}: " if wanted.task else ""
-    of = f" for at most {packs} packs" if packs else ""
+    of = f" for at most {plural(packs, 'pack')}" if packs else ""
     if wanted.request.gpus_per_trial == "auto":
         of += " until a trial has been measured, then as its memory allows"
     return [Finding("ok", "placement", f"{whose}{slots}{of}, each {each}")]

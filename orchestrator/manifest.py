@@ -54,6 +54,7 @@ def make_manifest(
         "published": plan_published(published),
         "errata": plan_errata(published, claims) if plan.space.is_report else [],
         "seeds": sorted({*plan.seeds_before, *plan.seeds}),
+        "num_trials": len(plan.trials) or plan.request.trials * len(plan.seeds),
         **{name: dataclasses.asdict(source) for name, source in sources.items()},
     }
 

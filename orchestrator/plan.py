@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import re
 import sys
 import types
 import typing
@@ -17,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import task_calls
-from orchestrator.discovery import load_space, load_space_file, offered_spaces, suggest
+from orchestrator.discovery import load_space, load_space_file, offered_spaces
 from orchestrator.space_checks import check_number, check_storable, check_tables, shown
+from orchestrator.suggestions import suggest_parameter
 from search_spaces.space import Claim, Erratum, Published, Row, Scalar, Table
 from tasks.contract import RequestError, Source, Stage, Task, Trial, content_id
 
@@ -194,11 +196,34 @@ def parse_settings(task: Task, settings: Sequence[str]) -> dict[str, Scalar]:
             raise RequestError(f"--set takes name=value, but got {shown(setting)}")
         if name not in kinds:
             raise _unknown(task, name)
-        parsed[name] = _parse(name, text, *kinds[name])
+        check_one_value(task.Params, name, text)
+        parsed[name] = parse_value(name, text, *kinds[name])
     return parsed
 
 
-def _parse(name: str, text: str, kind: type, optional: bool) -> Scalar:
+def check_one_value(params: type[Any], name: str, text: str) -> None:
+    """Refuse a list of values after ``--set``, and say where it belongs."""
+    kind, optional = param_types(params)[name]
+    parts = [part.strip().strip("\"'") for part in re.split(r"[,\s]+", text.strip(" ()[]{}"))]
+    if len(parts) < 2:
+        return
+    choices = typing.get_args(typing.get_type_hints(params)[name])
+    if kind is str and not set(parts) <= set(map(str, choices)):
+        return  # a text may hold commas
+    try:
+        values = [parse_value(name, part, kind, optional) for part in parts]
+    except RequestError:
+        return
+    if any(isinstance(value, float) and not math.isfinite(value) for value in values):
+        return
+    raise RequestError(
+        f"--set {name} takes one value, but got {shown(text)}; to try each, save the line "
+        f"`GRID = {{{name!r}: {values!r}}}` as grid.py and run with --space grid.py"
+    )
+
+
+def parse_value(name: str, text: str, kind: type, optional: bool) -> Scalar:
+    """The text after ``--set name=`` as a value of its type."""
     if optional and text.lower() in ("none", "null", ""):
         return None
     if kind is bool:
@@ -208,11 +233,13 @@ def _parse(name: str, text: str, kind: type, optional: bool) -> Scalar:
     try:
         return typing.cast(Scalar, kind(text))
     except ValueError:
-        raise RequestError(f"--set {name} takes {kind.__name__}, but got {shown(text)}") from None
+        takes = {int: "an integer", float: "a number"}.get(kind, kind.__name__)
+        none = " or none" if optional else ""
+        raise RequestError(f"--set {name} takes {takes}{none}, but got {shown(text)}") from None
 
 
 def _unknown(task: Task, name: object) -> RequestError:
-    hint = suggest(str(name), sorted(param_types(task.Params)))
+    hint = suggest_parameter(task.name, str(name), sorted(param_types(task.Params)))
     return RequestError(f"{task.name} has no parameter {shown(name)}; {hint}")
 
 

@@ -19,19 +19,22 @@ _FORMS = (".png", ".svg")
 Row = Mapping[str, Any]
 
 
-def show(sweep: Sweep, trial: str | None, *, save: str | None, pictures: str | None) -> None:
+def show(
+    sweep: Sweep, trial: str | None, listing: str, *, save: str | None, pictures: str | None
+) -> None:
     """Print a sweep, or one of its trials, and write the figures that are asked for.
 
     Args:
         sweep: the sweep.
-        trial: the id of one of its trials, or how it begins.
+        trial: the id of one of its trials, or a unique prefix of it.
+        listing: the command that lists the trials, for an error.
         save: FILE.png or FILE.svg for the curves.
         pictures: FILE.png for a trial's pictures.
 
     Raises:
         RequestError: if one of the files cannot be made; then neither is written.
     """
-    row = None if trial is None else find_trial(sweep, trial)
+    row = None if trial is None else find_trial(sweep, trial, listing)
     if save is not None and save == pictures:
         raise RequestError(f"--save and --pictures both name {save!r}; give one of them another")
     makers = {

@@ -8,6 +8,7 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from results.words import plural
 from search_spaces.space import Row, Scalar, Table
 from tasks.contract import RequestError
 
@@ -87,7 +88,7 @@ def check_number(configurations: int, seeds: int) -> None:
     """
     if configurations * seeds > MAX_TRIALS:
         raise RequestError(
-            f"{configurations:,} configurations x {seeds:,} seeds are "
+            f"{plural(configurations, 'configuration')} x {plural(seeds, 'seed')} are "
             f"{configurations * seeds:,} trials; a sweep has at most {MAX_TRIALS:,}: narrow it, "
             "or let --space search choose"
         )

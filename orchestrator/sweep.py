@@ -63,6 +63,7 @@ from results.search import describe_lines
 from results.store import SweepStore, TrialResult, check_name
 from results.summary import MAX_ROWS, format_plain
 from results.tables import render
+from results.words import plural, print_line
 from tasks.contract import RequestError, Task, Trial
 
 if TYPE_CHECKING:
@@ -118,6 +119,11 @@ class Plan:
         """How a search chooses, as ``sweep.json`` records it."""
         request = self.request
         return describe(request.trials, request.sampler, request.pruner)
+
+    def warnings(self) -> list[str]:
+        """What runs but means little, as the task says of this model and data."""
+        warn = getattr(self.task, "warnings", None)
+        return list(warn(self.factory.model, self.factory.data)) if warn else []
 
     @cached_property
     def trials(self) -> list[Trial]:
@@ -225,12 +231,11 @@ def print_plan(plan: Plan, console: Console) -> None:
     done = [_is_done(known.get(trial.id)) for trial in trials]
     console.print(PlannedTrials(trials, varying, done))
     stages = distinct_stages(plan.task, trials)
-    console.print(
-        f"{len(trials)} trials, {sum(done)} of them done; {len(stages)} distinct stages:",
-        highlight=False,
-    )
+    counted = f"{plural(len(trials), 'trial')}, {sum(done)} of them done"
+    shared = plural(len(stages), "distinct stage") if stages else "no shared stages"
+    print_line(console, f"{counted}; {shared}{':' if stages else ''}")
     for stage in stages:
-        console.print(Text(f"  {stage.label}"), soft_wrap=True)
+        print_line(console, f"  {stage.label}")
 
 
 def _print_search(plan: Plan, console: Console) -> None:
@@ -238,8 +243,8 @@ def _print_search(plan: Plan, console: Console) -> None:
     sample, request = sample_search(plan), plan.request
     total = request.trials * len(plan.seeds)
     lines = [
-        f"{plan.task.name} {plan.name}: up to {total} trials "
-        f"({request.trials} configurations x {len(plan.seeds)} seeds), "
+        f"{plan.task.name} {plan.name}: up to {plural(total, 'trial')} "
+        f"({plural(request.trials, 'configuration')} x {plural(len(plan.seeds), 'seed')}), "
         "chosen by Optuna while they run",
         *(f"  {line}" for line in describe_lines(plan.search())),
         f"{len(sample.trials)} of {len(sample.trials) + len(sample.refused)} random "
@@ -252,7 +257,7 @@ def _print_search(plan: Plan, console: Console) -> None:
     if sample.refused:
         lines.append(f"The others fail, for example: {sample.refused[0]}")
     for line in lines:
-        console.print(Text(line), soft_wrap=True)
+        print_line(console, line)
 
 
 def _is_done(known: tuple[str, Mapping[str, Any]] | None) -> bool:
@@ -507,7 +512,7 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
             num_failed = len(run.failed_before)
             num_done = len(plan.trials) - len(todo) - num_failed
             if num_done:
-                view.say(f"{num_done} trials are done already and reused")
+                view.say(f"{plural(num_done, 'finished trial')} reused")
             if num_failed:
                 view.say(f"failed earlier, and not run again without --retry-failed: {num_failed}")
         with view, handle_ctrl_c(run.budget, run.num_running, view.say):

@@ -13,7 +13,7 @@ from typing import Any, get_args, get_type_hints
 
 from orchestrator.params_checks import params_problems
 from orchestrator.space_checks import shown
-from orchestrator.wording import suggest
+from orchestrator.suggestions import suggest
 from tasks.contract import Column, Metric, Paired, RequestError, StoreError, Task
 
 #: The methods of a task, each with the arguments it is called with.

@@ -16,6 +16,7 @@ from results.details import DetailTable
 from results.reading import Sweep
 from results.schema import SWEEP_COLUMNS
 from results.summary import format_plain
+from results.words import plural
 from tasks.contract import RequestError
 
 MAX_SHOWN = 20  # differences that are listed; the rest is counted
@@ -87,11 +88,14 @@ def _table(
 ) -> DetailTable:
     hidden = len(rows) - MAX_SHOWN
     caption = [
-        f"{trials} trials in both sweeps, {cells:,} numbers and texts compared; numbers are equal "
-        f"within {tolerance:g}, absolute or relative."
+        f"{plural(trials, 'trial')} in both sweeps, {cells:,} numbers and texts compared; "
+        f"numbers are equal within {tolerance:g}, absolute or relative."
     ]
     if hidden > 0:
-        caption.insert(0, f"{hidden:,} further differences are not listed.")
+        caption.insert(
+            0,
+            f"{plural(hidden, 'further difference')} {'is' if hidden == 1 else 'are'} not listed.",
+        )
     count = f"{len(rows):,} difference{'' if len(rows) == 1 else 's'}" if rows else "no difference"
     return DetailTable(
         title=f"{names[0]} against {names[1]}: {count}",
@@ -171,7 +175,7 @@ def _compare_samples(ours: Any, theirs: Any, tolerance: float) -> tuple[list[lis
     if ours is None or theirs is None:
         return [], 0
     if ours.num_rows != theirs.num_rows:
-        return [["samples", f"{ours.num_rows} rows", f"{theirs.num_rows} rows"]], 1
+        return [["samples", plural(ours.num_rows, "row"), plural(theirs.num_rows, "row")]], 1
     rows, compared = [], 0
     for name in [n for n in ours.column_names if n in theirs.column_names]:
         different, largest = _different(ours[name], theirs[name], tolerance)

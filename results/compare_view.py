@@ -18,15 +18,17 @@ from results.compare import (
 )
 from results.details import DetailTable
 from results.render.arrange import Variant, arrange
-from results.render.detail_view import text_grid
+from results.render.detail_view import DetailView, text_grid
 from results.render.grid import Column
 from results.render.wrapping import Prose
 from results.summary import MAX_ROWS
+from results.words import plural
 
 
-def render_comparison(whole: DetailTable, table: Comparison) -> RenderableType:
+def render_comparison(whole: DetailTable, table: DetailTable) -> RenderableType:
     """Everything ``compare`` prints."""
-    return Group(WholeView(whole), Text(), ComparisonView(table))
+    below = ComparisonView(table) if isinstance(table, Comparison) else DetailView(table)
+    return Group(WholeView(whole), Text(), below)
 
 
 class WholeView:
@@ -69,7 +71,7 @@ class ComparisonView:
             sections=sections,
         ).grid
         hidden = len(self._table.compared) - len(rows)
-        more = [f"{hidden} further rows: --format csv has them all."] if hidden else []
+        more = [f"{plural(hidden, 'further row')}: --format csv has all."] if hidden else []
         yield Prose([*more, *self._table.caption], gap=True)
 
 

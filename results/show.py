@@ -41,8 +41,13 @@ MAX_TRIALS = 200
 PICTURE_SIDE = 14  # columns
 
 
-def find_trial(sweep: Sweep, prefix: str) -> Mapping[str, Any]:
+def find_trial(sweep: Sweep, prefix: str, listing: str = "`show`") -> Mapping[str, Any]:
     """The trial whose id starts so.
+
+    Args:
+        sweep: the sweep.
+        prefix: how the id starts.
+        listing: the command that lists the sweep's trials, for the error.
 
     Raises:
         RequestError: if none or several do.
@@ -54,9 +59,7 @@ def find_trial(sweep: Sweep, prefix: str) -> Mapping[str, Any]:
     if found:
         ids = ", ".join(row["trial_id"] for row in found[:5])
         raise RequestError(f"{prefix!r} begins several trials of {name}: {ids}; type more of it")
-    raise RequestError(
-        f"{name} has no trial {prefix!r}; `python -m orchestrator show {name}` lists them"
-    )
+    raise RequestError(f"{name} has no trial {prefix!r}; {listing} lists them")
 
 
 def render_sweep(sweep: Sweep) -> RenderableType:

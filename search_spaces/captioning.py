@@ -65,6 +65,7 @@ CLAIMS = (
     ),
 )
 PUBLISHED = Published(
+    paper="a deep-learning lab report, section 2.1",
     model="BLIP ViT-B (CapFilt-L)",
     data="the 1449 images of VOC2012 segmentation val, one reference each",
     standard_error=0.75,

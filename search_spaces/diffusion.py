@@ -69,6 +69,7 @@ CLAIMS = (
     Claim("unseen conditions reach the seen ones", _UNSEEN, ">=", _SEEN, margin=0.02),
 )
 PUBLISHED = Published(
+    paper="a deep-learning lab report, section 1",
     model="the lab's U-Net, 256 features, 100 epochs",
     data="CLEVR-like renders, 64 samples of each condition",
 )

@@ -84,6 +84,7 @@ CLAIMS = (
     Claim("temperature 0.7 is worse than 0.1", HIGH_TEMPERATURE, "<", LARGE_RATE),
 )
 PUBLISHED = Published(
+    paper="a deep-learning lab report, section 2.2",
     model="BLIP ViT-B (CapFilt-L)",
     data="the 1449 validation pairs of VOC2012 segmentation",
     num_units=1449,

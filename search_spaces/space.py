@@ -84,6 +84,7 @@ class Published:
 
     model: str
     data: str
+    paper: str = ""  # its title or kind, and where in it the numbers are
     num_units: int | None = None  # queries or images behind a number that is a share of them
     standard_error: float | None = None  # of one number that is no share, such as BLEU
     noise: str = ""  # how ``num_units`` or ``standard_error`` is known

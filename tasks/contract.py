@@ -260,6 +260,8 @@ class Task(Protocol):
                          rate, runs over: a search that stops trials early must not vary it
         example_params   a tuple of dicts, parameters of short trials: what ``check-task`` runs
         signatures()     how metrics were counted, by name, for ``sweep.json``
+        model_forms      one sentence on what --model takes; ``data_forms`` the same for --data
+        warnings(model, data)  one line each on sources that run together but mean little
     """
 
     name: ClassVar[str]

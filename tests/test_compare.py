@@ -88,7 +88,7 @@ def hits(share: float, number: int = 200) -> list[int]:
     return [int(index < round(share * number)) for index in range(number)]
 
 
-def text(tables: tuple[DetailTable, Comparison], width: int) -> str:
+def text(tables: tuple[DetailTable, DetailTable], width: int) -> str:
     console = Console(width=width, record=True, color_system=None, file=io.StringIO())
     console.print(render_comparison(*tables))
     return console.export_text()
@@ -330,12 +330,64 @@ def test_what_cannot_be_compared_is_said_in_a_line(tmp_path: Path) -> None:
     other_task = write(tmp_path, "b", [one(hits(0.5))], task="other")
     with pytest.raises(RequestError, match="a is a sweep of toy, b of other"):
         compare(first, other_task, ("a", "b"))
-    disjoint = write(tmp_path, "c", [one(hits(0.5), lr=lr) for lr in (0.3, 0.4)])
-    with pytest.raises(RequestError, match="a and c have no configuration in common"):
-        compare(first, disjoint, ("a", "c"))
     empty = write(tmp_path, "e", [])
     with pytest.raises(RequestError, match="e has no trials yet"):
         compare(first, empty, ("a", "e"))
+
+
+# --- sweeps without a common configuration --------------------------------------------------------
+
+
+def test_without_a_common_row_the_bests_and_the_spread_are_compared(tmp_path: Path) -> None:
+    shares = {0.1: 0.4, 0.2: 0.5, 0.25: 0.7}
+    first = write(tmp_path, "a", [one(hits(share), lr=lr) for lr, share in shares.items()])
+    others = {0.3: 0.2, 0.4: 0.9}
+    trials = [one(hits(share), lr=lr, epochs=8 * lr) for lr, share in others.items()]
+    failed = one(None, lr=0.5, status="failed")
+    second = write(tmp_path, "c", [*trials, failed])
+    _, found = compare(first, second, ("a", "c"))
+    assert not isinstance(found, Comparison)
+    rows = {what: cells for what, *cells in found.rows}
+    assert rows["finished configurations"] == ["3", "2"]
+    assert [cell.split()[0] for cell in rows["best"]] == ["70.00", "90.00"]
+    assert rows["median"] == ["50.00", "55.00"]
+    assert [cell.split()[0] for cell in rows["worst"]] == ["40.00", "20.00"]
+    assert rows["lr of the best"] == ["0.25", "0.4"]
+    ours, theirs = (np.array(hits(share), float)[:, None] for share in (0.7, 0.9))
+    expected = difference(theirs, ours, same_units=True, same_seeds=True).estimate
+    assert expected is not None
+    interval = f"[{100 * expected.low:.1f}, {100 * expected.high:.1f}]"
+    assert f"Best of c minus best of a: +20.00 {interval}, 95 %" in found.caption[1]
+    assert "paired by query, over queries only" in found.caption[1]
+    assert "Each best was chosen on the data that scores it" in found.caption[2]
+    for width in (60, 80, 160):
+        shown = text((_, found), width)
+        assert "70.00" in shown
+        assert max(map(len, shown.splitlines())) <= width
+    for name, export in FORMATS.items():
+        assert "90.00" in export((_, found)), name
+
+
+def test_bests_without_samples_have_no_interval_and_smaller_may_be_better(tmp_path: Path) -> None:
+    metric = {"name": "r1", "label": "error", "direction": "minimize"}
+    sweeps = []
+    for name, lrs in (("a", (0.1, 0.2)), ("c", (0.3, 0.4))):
+        trials = [one(None, lr=lr) for lr in lrs]
+        for trial in trials:
+            trial.trial["metric.r1"] = trial.trial["param.lr"]
+        sweeps.append(write(tmp_path, name, trials, metric=metric))
+    _, found = compare(sweeps[0], sweeps[1], ("a", "c"))
+    assert ["best", "10.00", "30.00"] in found.rows
+    assert ["worst", "20.00", "40.00"] in found.rows
+    assert found.caption[1].endswith("+20.00; there are no samples for an interval.")
+
+
+def test_a_sweep_without_a_finished_trial_has_no_best(tmp_path: Path) -> None:
+    first = write(tmp_path, "a", [one(hits(0.5), lr=lr) for lr in (0.1, 0.2)])
+    failed = [one(None, lr=lr, status="failed") for lr in (0.3, 0.4)]
+    second = write(tmp_path, "c", failed)
+    with pytest.raises(RequestError, match="c has no finished trial yet; run its sweep first"):
+        compare(first, second, ("a", "c"))
 
 
 # --- the command ----------------------------------------------------------------------------------
@@ -388,7 +440,7 @@ def test_wrong_requests_are_one_line(sweeps: Path) -> None:
     told = run("compare", "paper", "paper", "--format", "xml", cwd=sweeps, status=2)
     assert "--format takes" in told
     told = run("compare", "paper", "nowhere/toy/paper", cwd=sweeps, status=2)
-    assert "no sweeps of toy under nowhere" in told
+    assert "no sweeps under nowhere; run `python -m orchestrator sweep toy --out nowhere`" in told
 
 
 def test_compare_loads_no_torch_and_no_ray(sweeps: Path) -> None:

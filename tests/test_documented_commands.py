@@ -37,7 +37,8 @@ from results.reading import find_sweeps, read_sweep
 COMMANDS = [command for page in PAGES for command in commands_of(page)]
 OURS = [c for c in COMMANDS if c.kind in ("python -m orchestrator", "orchestrator")]
 SWEEPS = [c for c in OURS if c.arguments[:1] == ("sweep",)]
-READERS = [c for c in OURS if c.arguments[:1] in (("report",), ("show",), ("compare",), ("check",))]
+READING = ("report", "show", "compare", "check", "list")
+READERS = [c for c in OURS if c.arguments[:1] and c.arguments[0] in READING]
 OTHERS = [c for c in OURS if c not in SWEEPS and c not in READERS]
 BENCHMARKS = [c for c in COMMANDS if c.kind.startswith("python -m benchmarks")]
 RAY = [c for c in COMMANDS if c.kind == "ray"]
@@ -204,7 +205,7 @@ def needs_wheels(words: Sequence[str]) -> None:
 @by_name(SWEEPS)
 def test_a_documented_sweep_is_planned(place: Place, command: Command) -> None:
     needs_wheels(command.arguments)
-    assert "trials" in place.run(*place.fill(command.arguments), "--dry-run")
+    assert "trial" in place.run(*place.fill(command.arguments), "--dry-run")
 
 
 @by_name([c for c in SWEEPS if "clevr:DIR" not in c.arguments and "--dry-run" not in c.arguments])

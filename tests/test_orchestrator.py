@@ -296,10 +296,10 @@ def test_a_dry_run_names_every_trial_and_writes_nothing(tmp_path: Path) -> None:
     ("given", "seeds"), [("2", (0, 1)), ("1,2", (1, 2)), ("7,", (7,)), (" 3, 0 ", (3, 0))]
 )
 def test_seeds_are_a_number_or_a_list(given: str, seeds: tuple[int, ...], tmp_path: Path) -> None:
-    from orchestrator.cli import _parse_seeds
+    from orchestrator.cli.parsing import parse_seeds
     from orchestrator.sweep import Request, make_plan
 
-    request = Request(task="diffusion", seeds=_parse_seeds(given), out=str(tmp_path))
+    request = Request(task="diffusion", seeds=parse_seeds(given), out=str(tmp_path))
     plan = make_plan(request)
     assert plan.seeds == seeds
     assert [trial.seed for trial in plan.trials] == list(seeds)

@@ -13,7 +13,7 @@ from orchestrator.checkpoints import decode, encode
 from orchestrator.contract_suite.subject import DEVICE, TOLERANCE, Subject, ViolationError
 from orchestrator.plan import distinct_stages
 from orchestrator.stages import compute
-from orchestrator.wording import suggest
+from orchestrator.suggestions import suggest
 from results.statistics.aggregation import MEAN, aggregation
 from tasks.contract import Member, Paired, State, Step, Trial
 

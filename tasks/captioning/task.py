@@ -64,6 +64,8 @@ class CaptioningTask:
     shown_samples = ("cider_d", "caption", "references")
     default_model = folders.SHIPPED
     default_data = "scenes"
+    model_forms = "a Hugging Face id or a folder (safetensors) of a BLIP captioning model"
+    data_forms = registry.FORMS
 
     def resolve(self, model: str, data: str) -> tuple[Source, Source]:
         """Fingerprints of a captioning model and a captioned data set."""
@@ -71,6 +73,10 @@ class CaptioningTask:
 
         check_captioner(model)
         return folders.resolve(model), registry.resolve(data)
+
+    def warnings(self, model: Source, data: Source) -> list[str]:
+        """Whether the shipped model meets photos."""
+        return registry.domain_warnings(model, data)
 
     def check(self, trial: Trial) -> Trial:
         """What a decoding does not read is set to none; the split must be there."""

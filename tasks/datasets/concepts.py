@@ -21,6 +21,7 @@ from PIL import Image
 
 from tasks.contract import DataError, Source, content_id
 from tasks.datasets.files import check_photo, find_root, read_photo
+from tasks.datasets.layouts import suggest_layout
 from tasks.fingerprint import fingerprint_files
 
 Array = np.ndarray[Any, Any]
@@ -76,7 +77,8 @@ def resolve(name: str) -> Source:
         return Source(name=name, fingerprint=content_id([parts, jitter]))
     kind, _, folder = name.partition(":")
     if kind != "clevr" or not folder:
-        raise DataError(f"--data takes concepts or clevr:DIR, but got {name!r}")
+        hint = suggest_layout(name, ("clevr",))
+        raise DataError(f"--data takes concepts or clevr:DIR, but got {name!r}{hint}")
     root = find_root(folder)
     found = _list_files(root)
     files = [file for entries in found.values() for pair in entries for file in pair]

@@ -3,10 +3,14 @@
 karpathy:DIR   dataset_*.json beside its images (Flickr8k, Flickr30k, COCO; restval is train)
 voc:DIR        VOC2012: ImageSets/Segmentation/{train,val}.txt, JPEGImages, captions_v1.json
 folder:DIR     images beside captions.jsonl: {"image": ..., "captions": [...], "split": ...}
+
+Without a val split, ``DIR,val=0.1`` after any of them holds out a tenth of the training images
+(``holdout.py``), which then are not trained on.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import warnings
 from collections.abc import Callable
@@ -18,6 +22,7 @@ from PIL import Image, UnidentifiedImageError
 
 from tasks.contract import DataError
 from tasks.datasets.base import Split
+from tasks.datasets.holdout import Holdout
 
 Opened = TypeVar("Opened")
 Entry = tuple[str, Path, tuple[str, ...]]  # id, file, captions
@@ -30,6 +35,27 @@ class Photos:
     root: Path
     index: tuple[Path, ...]  # the files that name images and captions
     splits: dict[str, list[Entry]]
+    layout: str = "folder"
+
+    def hold_out(self, holdout: Holdout) -> Photos:
+        """The same photos with some of train as val.
+
+        Raises:
+            DataError: if there is a val split already, or nothing to take it from.
+        """
+        if "val" in self.splits or "train" not in self.splits:
+            known = ", ".join(self.splits) or "none"
+            raise DataError(
+                f"val={holdout.share:g} takes val out of train where there is no val, but "
+                f"{self.root} has the splits {known}; remove {holdout} from --data"
+            )
+        train = self.splits["train"]
+        held = holdout.choose([image_id for image_id, _, _ in train])
+        parts = {
+            "train": [entry for entry in train if entry[0] not in held],
+            "val": [entry for entry in train if entry[0] in held],
+        }
+        return dataclasses.replace(self, splits={**self.splits, **parts})
 
     def files(self) -> list[Path]:
         """Every file a result can depend on."""
@@ -39,9 +65,15 @@ class Photos:
         """One split, its photos read when asked for."""
         if name not in self.splits:
             known = ", ".join(self.splits) or "none"
+            fix = (
+                f"add ,val=0.1 to --data ({self.layout}:{self.root},val=0.1) to hold out a tenth "
+                "of train, name its images"
+                if name == "val" and "train" in self.splits
+                else "name its images"
+            )
             raise DataError(
-                f"{self.root} has the splits {known}, but got {name!r}; name its images, or give "
-                "another with --set split=NAME"
+                f"{self.root} has the splits {known}, but got {name!r}; {fix}, or give another "
+                "with --set split=NAME"
             )
         entries = self.splits[name]
         return Split(
@@ -116,7 +148,7 @@ def read_photos(layout: str, root: Path) -> Photos:
     """
     find_root(str(root))
     readers = {"karpathy": _karpathy, "voc": _voc, "folder": _folder}
-    photos = readers[layout](root)
+    photos = dataclasses.replace(readers[layout](root), layout=layout)
     for name, entries in photos.splits.items():
         seen: set[str] = set()
         for image_id, file, captions in entries:

@@ -106,6 +106,8 @@ class DiffusionTask:
     shares_steps = True  # trials that differ in sampling alone are one training
     default_model = MODEL
     default_data = "concepts"
+    model_forms = "only unet, trained from scratch; --set features=N is its width"
+    data_forms = "concepts (drawn, built in) or clevr:DIR (the lab's images of eight conditions)"
 
     def resolve(self, model: str, data: str) -> tuple[Source, Source]:
         """The one network there is, trained from nothing; ``concepts`` or ``clevr:DIR``."""

@@ -62,10 +62,20 @@ class RetrievalTask:
     )
     default_model = folders.SHIPPED
     default_data = "scenes"
+    model_forms = (
+        "a Hugging Face id or a folder (safetensors) of a BLIP retrieval, CLIP or SigLIP model; or "
+        "IMAGE+TEXT, two encoders to be joined by new heads (--set start=random), each an id, a "
+        "folder or package.module:factory"
+    )
+    data_forms = registry.FORMS
 
     def resolve(self, model: str, data: str) -> tuple[Source, Source]:
         """Fingerprints of a model folder and a captioned data set."""
         return families.resolve(model), registry.resolve(data)
+
+    def warnings(self, model: Source, data: Source) -> list[str]:
+        """Whether the shipped model meets photos."""
+        return registry.domain_warnings(model, data)
 
     def check(self, trial: Trial) -> Trial:
         """A pretrained start needs heads, training a train split; lr is moot without epochs."""

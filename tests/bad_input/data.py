@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import struct
 import zlib
 from collections.abc import Callable
@@ -154,6 +155,33 @@ CASES = [
     Case(args="sweep captioning --data karpathy:TMP", message="must hold one dataset_*.json"),
     Case(args="sweep captioning --data voc:TMP", message="captions missing: TMP/captions_v1.json"),
     Case(args="sweep diffusion --data clevr:TMP", message="all eight conditions are needed"),
+    *(
+        Case(
+            args=f"sweep {'diffusion' if make is clevr else 'captioning'} --data {given}",
+            prepare=make,
+            message=f"for this folder give --data {make.__name__}:TMP/d",
+        )
+        for make in (folder, karpathy, voc, clevr)
+        for given in ("TMP/d", "photos:TMP/d")
+    ),
+    Case(args="sweep captioning --data TMP", message="TMP has none of these layouts (karpathy:DIR"),
+    Case(args="sweep captioning --data ~nobody9/x", message="folder:DIR, but got '~nobody9/x'"),
+    # A share of train as val.
+    *(
+        Case(args=f"sweep captioning --data folder:TMP/d,val={given}", prepare=folder, message=what)
+        for given, what in (
+            ("2", "takes a share above 0 and below 1 and a seed from 0 on"),
+            ("0", "such as DIR,val=0.1 or DIR,val=0.1,seed=1, but got ',val=0'"),
+            ("nan", "but got ',val=nan'"),
+            ("0.1,seed=x", "but got ',val=0.1,seed=x'"),
+            ("0.1", "where there is no val, but TMP/d has the splits train, val; remove ,val=0.1"),
+        )
+    ),
+    Case(
+        args="sweep captioning --data folder:TMP/d",
+        prepare=lambda tmp: shutil.rmtree(folder(tmp) / "val"),
+        message="has the splits train, but got 'val'; add ,val=0.1 to --data (folder:TMP/d,val=0.1",
+    ),
     # Lists of captions.
     broken(folder, put(TOLD, b"\xff\xfe"), "is not UTF-8; save it as UTF-8"),
     broken(folder, put(TOLD, "nonsense"), "line 1: JSONDecodeError"),

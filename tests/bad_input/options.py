@@ -13,17 +13,46 @@ def _link(tmp: Path) -> None:
 
 CASES = [
     # Commands and names.
-    Case(args="swep retrieval", message="No such command 'swep'"),
-    Case(args="sweep", message="Missing argument '"),
-    Case(args="show", message="Missing argument '"),
-    Case(args="tasks retrieval", message="unexpected extra argument"),
-    Case(args="show one two three", message="(three); see --help"),
+    Case(args="swep retrieval", message="No such command 'swep'; did you mean 'sweep'?"),
+    Case(args="foo", message="No such command 'foo'; available: check, compare, doctor, list"),
+    Case(args="--lr 3", message="orchestrator has no option --lr; see `python -m orchestrator"),
+    Case(args="sweep", message="Missing argument 'task': which task? available: captioning"),
+    Case(args="show", message="'name': which sweep? `python -m orchestrator list` lists them"),
+    Case(args="compare a", message="'second': which sweep? `python -m orchestrator list` lists"),
+    Case(args="tasks retreival", message="no task named 'retreival'; did you mean 'retrieval'?"),
+    Case(args="tasks one two", message="(two); see `python -m orchestrator tasks --help`"),
+    Case(args="show one two three", message="(three); see `python -m orchestrator show --help`"),
     Case(args="sweep retreival", message="no task named 'retreival'; did you mean 'retrieval'?"),
-    Case(args="sweep x", message="no task named 'x'; there is: captioning"),
+    Case(args="sweep x", message="no task named 'x'; available: captioning"),
     Case(args="sweep retrieval captoning", message="did you mean 'captioning'?"),
     Case(args="sweep ''", message="no task named ''"),
     Case(args="sweep ../retrieval", message="no task named '../retrieval'"),
-    Case(args="sweep retrieval --sed 1", message="No such option"),
+    Case(args="sweep retrieval --sed 1", message="has no option --sed; did you mean --seeds?"),
+    Case(args="sweep retrieval --seed 1", message="has no option --seed; did you mean --seeds?"),
+    Case(
+        args="sweep retrieval --lr 1e-3",
+        message="no option --lr; that is a parameter of retrieval: write --set lr=1e-3",
+    ),
+    Case(
+        args="sweep retrieval --learning-rate=1e-3 --seeds 2",
+        message="lr is a parameter of retrieval: write --set lr=1e-3",
+    ),
+    Case(args="sweep captioning --top-k", message="captioning: write --set top_k=VALUE"),
+    Case(
+        args="sweep diffusion --batch_size 'a b'",
+        message="a parameter of diffusion: write --set 'batch_size=a b'",
+    ),
+    Case(args="sweep retrieval --num-samples 9", message="did you mean --trials N?"),
+    Case(args="sweep retrieval --dataset x", message="--dataset; did you mean --data NAME?"),
+    Case(args="sweep retrieval --resume", message="--resume; run the same command again to resume"),
+    Case(args="sweep retrieval --output x", message="did you mean --out FOLDER?"),
+    Case(args="sweep retrieval --dry_run", message="did you mean --dry-run?"),
+    Case(args="sweep lr --lr 1", message="sweep has no option --lr; see `python -m orchestrator"),
+    Case(
+        args="sweep retrieval --deadline 5m --step-timeout 5m",
+        message="--deadline is the earlier name of --step-timeout; give one of the two",
+    ),
+    Case(args="sweep retrieval --step-timeout 5", message="--step-timeout takes a time such as"),
     Case(args="sweep retrieval --seeds", message="Option '--seeds' requires an argument"),
     Case(args="report --frmat csv", message="--frmat"),
     # Numbers.
@@ -40,7 +69,7 @@ CASES = [
     Case(args="sweep retrieval --trials many", message="Invalid value for '--trials'"),
     Case(
         args="sweep diffusion --space search --trials 10000000",
-        message="10,000,000 configurations x 1 seeds",
+        message="10,000,000 configurations x 1 seed are",
     ),
     Case(args="sweep retrieval --cpus-per-trial 0", message="--cpus-per-trial must be at least 1"),
     Case(args="sweep retrieval --cpus-per-trial x", message="Invalid value for '--cpus-per-trial'"),
@@ -156,18 +185,60 @@ CASES = [
     Case(args="show s --out foo://bar", message="give a folder, s3://BUCKET/PATH"),
     # Parameters.
     Case(args="sweep retrieval --set lrr=1", message="has no parameter 'lrr'; did you mean 'lr'?"),
+    *(
+        Case(args=f"sweep retrieval --set {name}=1", message=f"did you mean '{meant}'? `python -m")
+        for name, meant in (
+            *(("learning_rate", "lr"), ("LR", "lr"), ("batch", "batch_size"), ("bs", "batch_size")),
+            *(("wd", "weight_decay"), ("decay", "weight_decay"), ("temp", "temperature")),
+            *(("epoch", "epochs"), ("steps", "epochs"), ("num-captions", "num_captions")),
+            *(
+                ("tempurature", "temperature"),
+                ("fp16", "precision"),
+                ("learn", "learn_temperature"),
+            ),
+        )
+    ),
+    Case(args="sweep captioning --set topk=3", message="did you mean 'top_k'? `python -m orchest"),
+    Case(args="sweep captioning --set beams=3", message="did you mean 'num_beams'?"),
+    Case(
+        args="sweep diffusion --set steps=9",
+        message="did you mean 'sampling_steps', 'num_steps' or 'epochs'? `python -m orchestrator "
+        "tasks diffusion` describes them all",
+    ),
+    Case(args="sweep retrieval --set seed=3", message="'seed'; the option --seeds sets it"),
+    Case(args="sweep retrieval --set model=x", message="'model'; the option --model sets it"),
+    Case(args="sweep retrieval --set zzz=1", message="has no parameter 'zzz'; available: augment,"),
+    Case(
+        args="sweep retrieval --set temperature=0.1,0.2",
+        message="takes one value, but got '0.1,0.2'; to try each, save the line `GRID = "
+        "{'temperature': [0.1, 0.2]}` as grid.py and run with --space grid.py",
+    ),
+    *(
+        Case(args=f"sweep {task} --set '{name}={text}'", message=f"`GRID = {{'{name}': {values}}}`")
+        for task, name, text, values in (
+            ("retrieval", "epochs", "[1, 3]", "[1, 3]"),
+            ("retrieval", "lr", "1e-3 1e-2", "[0.001, 0.01]"),
+            ("retrieval", "augment", "true,false", "[True, False]"),
+            ("retrieval", "start", "pretrained,random", "['pretrained', 'random']"),
+            ("captioning", "top_k", "none,50", "[None, 50]"),
+        )
+    ),
+    Case(args="sweep captioning --set top_k=few", message="takes an integer or none, but got 'few"),
     Case(args="sweep retrieval --set lr", message="--set takes name=value, but got 'lr'"),
     Case(args="sweep retrieval --set ''", message="--set takes name=value, but got ''"),
     Case(args="sweep retrieval --set =3", message="retrieval has no parameter ''"),
-    Case(args="sweep retrieval --set lr=fast", message="--set lr takes float, but got 'fast'"),
-    Case(args="sweep retrieval --set lr=", message="--set lr takes float, but got ''"),
+    Case(args="sweep retrieval --set lr=fast", message="--set lr takes a number, but got 'fast'"),
+    Case(args="sweep retrieval --set lr=", message="--set lr takes a number, but got ''"),
     Case(args="sweep retrieval --set lr=-1", message="lr > 0` must hold, but got lr=-1"),
     Case(args="sweep retrieval --set lr=nan", message="lr must be finite, but got nan"),
     Case(args="sweep retrieval --set lr=inf", message="lr must be finite, but got inf"),
-    Case(args="sweep retrieval --set epochs=1.5", message="--set epochs takes int, but got '1.5'"),
+    Case(
+        args="sweep retrieval --set epochs=1.5",
+        message="epochs takes an integer, but got '1.5'",
+    ),
     Case(args="sweep retrieval --set epochs=-1", message="`epochs >= 0` must hold"),
     Case(args="sweep retrieval --set epochs=" + "9" * 30, message="epochs must be a number of 64"),
-    Case(args="sweep retrieval --set epochs=" + "9" * 5000, message="takes int, but got '9999"),
+    Case(args="sweep retrieval --set epochs=" + "9" * 5000, message="an integer, but got '9999"),
     Case(args="sweep retrieval --set augment=maybe", message="takes true or false, but got 'maybe"),
     Case(
         args="sweep retrieval --set start=warm", message="start must be one of pretrained, random"
@@ -211,6 +282,10 @@ CASES = [
     Case(args="compare a b --table 1", message="--table requires a --format other than terminal"),
     Case(args="report --format csv --to a.html", message="does not fit --format csv"),
     Case(args="report --format pdf", message="--format takes terminal, markdown, latex, "),
+    Case(args="report --task retrieval", message="`python -m orchestrator sweep retrieval --out"),
+    Case(args="list", message="no sweeps under TMP/runs; run `python -m orchestrator sweep TASK"),
+    Case(args="ls --format pdf", message="--format takes terminal, markdown, latex, csv"),
+    Case(args="report --format pdf", message="--format takes terminal, markdown, latex, csv"),
     Case(args="report --format ''", message="json, html, but got ''"),
-    Case(args="show nothing", message="run `python -m orchestrator sweep TASK` first"),
+    Case(args="show nothing", message="sweep TASK --out TMP/runs` first"),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,10 +119,10 @@ CASES = [
     broken("show s t1", told("nonsense"), "sweep.json is damaged"),
     # check.
     broken("check s", nothing, "the sweep 's' holds no claims: state CLAIMS beside the REPORT"),
-    broken("check t", nothing, "no sweep named 't' under TMP/runs; there is: s"),
+    broken("check t", nothing, "no sweep named 't' under TMP/runs; available: toy/s"),
     broken("check s --tolerance 2", nothing, "--tolerance must be at least 0 and below 1"),
     broken("check s --strict --against s", nothing, "--strict is about claims, --against compares"),
-    broken("check s --against t", nothing, "no sweep named 't' under TMP/runs; there is: s"),
+    broken("check s --against t", nothing, "no sweep named 't' under TMP/runs; available: toy/s"),
     broken("check s --format yaml", nothing, "--format takes terminal, markdown"),
     broken("check s", changed(claims=[{}]), "sweep.json is damaged (its 'claims' are of the wrong"),
     # Parts, and folders that are none of ours.
@@ -132,14 +133,32 @@ CASES = [
         for table in ("trials", "samples")
     ),
     broken("show s t1", newer("steps"), "update the project"),
-    broken("report other", nothing, "no sweep named 'other' under TMP/runs; there is: s"),
-    broken("report ../toy/s", nothing, "no sweep named '../toy/s' under"),
-    broken("report --task retrieval", nothing, "no sweeps of retrieval under TMP/runs"),
+    broken("report other", nothing, "no sweep named 'other' under TMP/runs; available: toy/s"),
+    broken("report ../toy/s", nothing, "no sweeps under ..; run `python -m orchestrator sweep toy"),
+    broken("report --task tou", nothing, "no sweeps of tou under TMP/runs; did you mean 'toy'?"),
+    broken("show toys/s", nothing, "no sweeps of toys under TMP/runs; did you mean 'toy'?"),
+    broken("show toy/ss", nothing, "no sweep named 'ss' under TMP/runs; did you mean toy/s?"),
+    broken("show toy/s --task a", nothing, "'toy/s' is of toy, but --task is a; remove --task"),
+    *(
+        Case(
+            args=f"{verb} s{more}",
+            prepare=lambda tmp: shutil.copytree(sweep(tmp), tmp / "runs" / "a" / "s"),
+            message="2 sweeps under TMP/runs are named 's'; give the full name: a/s or toy/s",
+        )
+        for verb, more in (("report", ""), ("show", ""), ("show", " t1"), ("check", ""))
+    ),
+    Case(
+        args="show x",
+        prepare=lambda tmp: [
+            shutil.copytree(sweep(tmp), tmp / "runs" / "toy" / f"s{i}") for i in range(9)
+        ],
+        message="; `python -m orchestrator list --out TMP/runs` lists all 10",
+    ),
     broken("report --task ../toy", nothing, "no sweeps of ../toy under TMP/runs"),
     Case(
         args="report",
         prepare=lambda tmp: (tmp / "runs" / "a" / "b" / "sweep.json").mkdir(parents=True),
-        message="no sweeps under TMP/runs; run `python -m orchestrator sweep TASK` first",
+        message="no sweeps under TMP/runs; run `python -m orchestrator sweep TASK --out TMP/runs`",
     ),
     Case(
         args="report",
@@ -150,7 +169,11 @@ CASES = [
         message="no sweeps under TMP/runs",
     ),
     # Names of trials, and where pictures go.
-    broken("show s zz", nothing, "s has no trial 'zz'; `python -m orchestrator show s` lists them"),
+    broken(
+        "show s zz",
+        nothing,
+        "no trial 'zz'; `python -m orchestrator show s --out TMP/runs` lists",
+    ),
     broken("show s t", nothing, "'t' begins several trials of s: t1, t2; type more of it"),
     broken("show s --save TMP/c.pdf", nothing, "--save takes FILE.png or FILE.svg, but got"),
     broken("show s --save TMP/c.png", nothing, "no trial of s has two steps to draw a curve of"),

@@ -29,11 +29,11 @@ def claims(content: str, message: str) -> Case:
 
 CASES = [
     # Files.
-    Case(args="sweep retrieval --space TMP/none.py", message="no such space file: "),
+    Case(args="sweep retrieval --space TMP/none.py", message="no such file: "),
     Case(
         args="sweep retrieval --space TMP/d.py",
         prepare=lambda tmp: (tmp / "d.py").mkdir(),
-        message="no such space file: TMP/d.py",
+        message="no such file: TMP/d.py",
     ),
     Case(
         args="sweep retrieval --space TMP/s.txt",
@@ -81,12 +81,12 @@ CASES = [
     space("GRID = {'start': 'random'}", "must be a non-empty list, but start is 'random'"),
     space("GRID = {'lr': 1e-3}", "must be a non-empty list, but lr is 0.001"),
     space("GRID = {'lr': {1e-3}}", "must be a non-empty list, but lr is {0.001}"),
-    space("GRID = {'epochs': range(10**9)}", "1,000,000,000 configurations x 1 seeds"),
+    space("GRID = {'epochs': range(10**9)}", "1,000,000,000 configurations x 1 seed are"),
     space("GRID = {'epochs': range(10**5), 'lr': range(10**4)}", "are 1,000,000,000 trials;"),
     space("GRID = {'epochs': range(10**5)}", "500,000 trials; a sweep has at m", more="--seeds 5"),
     space("GRID = {'epochs': range(10**40)}", "9,223,372,036,854,775,807 trials; a sweep"),
     space("GRID = {'lrr': [1]}", "retrieval has no parameter 'lrr'; did you mean 'lr'?"),
-    space("GRID = {3: [1]}", "retrieval has no parameter 3; there is:"),
+    space("GRID = {3: [1]}", "retrieval has no parameter 3; available:"),
     space("GRID = {'lr': ['fast']}", "lr must be float, but got 'fast'"),
     space("GRID = {'lr': [[1e-3]]}", "lr must be float, but got [0.001]"),
     space("GRID = {'lr': [None]}", "lr must be float, but got None"),
@@ -140,7 +140,7 @@ CASES = [
         "CLAIMS = (Claim('x', A, '>', Row(params={'lr': 0.3})),)",
         "the claim 'x' names a row that is not in REPORT: {'lr': 0.3}; use a row of its tables",
     ),
-    claims("CLAIMS = (Claim('x', A, '>', 'c'),)", "no row of REPORT has the label 'c'; there is"),
+    claims("CLAIMS = (Claim('x', A, '>', 'c'),)", "no row of REPORT has the label 'c'; available"),
     claims(
         "CLAIMS = (Claim('x', Value(A, 'i2t_r2'), '>', B),)",
         "'x' names no metric of the task: 'i2t_r2'; did you mean 'i2t_r",

@@ -1,0 +1,25 @@
+"""The command line: parse, call, print. Loads neither torch nor Ray until a sweep runs.
+
+One file per command, and
+
+    entry       the application, ``main``, and how errors are printed
+    options     options that several commands share, each declared once
+    parsing     text of an option -> its value
+    finding     NAME, TASK/NAME or OUT/TASK/NAME -> a sweep
+"""
+
+from orchestrator.cli import check, check_task, compare, doctor, list_, report, show, sweep, tasks
+from orchestrator.cli.entry import app, main
+
+app.command()(tasks.tasks)
+app.command()(sweep.sweep)
+app.command("list")(list_.list_)
+app.command("ls", hidden=True)(list_.list_)
+app.command()(report.report)
+app.command()(compare.compare)
+app.command()(check.check)
+app.command()(show.show)
+app.command()(doctor.doctor)
+app.command("check-task")(check_task.check_task)
+
+__all__ = ["app", "main"]

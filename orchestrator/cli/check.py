@@ -1,0 +1,49 @@
+"""``check``: the claims of a sweep, or its difference from another."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.finding import find_sweep
+from orchestrator.cli.options import Format, Results, SweepName, TableName, Task, To
+from tasks.contract import RequestError
+
+
+def check(
+    name: SweepName,
+    against: Annotated[
+        str | None, typer.Option(help="Compare all metrics and samples with this sweep instead.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Also fail on undecided and untested claims.")
+    ] = False,
+    tolerance: Annotated[
+        float,
+        typer.Option(help="With --against: tolerance, absolute and relative."),
+    ] = 1e-6,
+    task: Task = None,
+    out: Results = "runs",
+    format_: Format = "terminal",
+    to: To = None,
+    table: TableName = None,
+) -> int:
+    """Test the claims of the paper: exit 0 if none is contradicted, otherwise 1."""
+    from orchestrator.check import check_against, check_sweep
+    from orchestrator.export import check_options
+
+    check_options(format_, to, table)
+    if not 0 <= tolerance < 1:
+        raise RequestError(f"--tolerance must be at least 0 and below 1, but is {tolerance:g}")
+    if strict and against is not None:
+        raise RequestError("--strict is about claims, --against compares cells; remove one of them")
+    sweep = find_sweep(name, task, out)
+    if against is None:
+        return check_sweep(sweep, strict=strict, format_=format_, to=to, table=table)
+    other = find_sweep(against, task, out)
+    names = (str(sweep.manifest["name"]), str(other.manifest["name"]))
+    shown = (name, against) if names[0] == names[1] else names
+    return check_against(
+        sweep, other, shown, tolerance=tolerance, format_=format_, to=to, table=table
+    )

@@ -1,0 +1,24 @@
+"""``check-task``: whether a task keeps the contract."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.options import Data, Model
+
+
+def check_task(
+    task: Annotated[str, typer.Argument(help="Task, such as one that you are writing.")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Fix a parameter in every trial."),
+    ] = None,
+    model: Model = None,
+    data: Data = None,
+) -> int:
+    """Test whether a task keeps the contract: exit 0 if it does, otherwise 1. Writes nothing."""
+    from orchestrator.check_task import check_task as run_checks
+
+    return run_checks(task, settings=set_ or (), model=model, data=data)

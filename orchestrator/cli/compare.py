@@ -1,0 +1,41 @@
+"""``compare``: two sweeps side by side."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from orchestrator.cli.finding import find_sweep
+from orchestrator.cli.options import Format, Results, SweepName, TableName, Task, To
+
+
+def compare(
+    first: SweepName,
+    second: Annotated[str, typer.Argument(help="Another sweep, in the same forms.")],
+    task: Task = None,
+    out: Results = "runs",
+    format_: Format = "terminal",
+    to: To = None,
+    table: TableName = None,
+) -> int:
+    """Compare two sweeps of one task, with confidence intervals of the differences."""
+    from orchestrator.export import check_options, export
+    from results.compare import compare as compare_sweeps
+    from results.compare_view import render_comparison
+    from results.export import make_document
+
+    check_options(format_, to, table)
+    sweeps = [find_sweep(name, task, out) for name in (first, second)]
+    names = [str(sweep.manifest["name"]) for sweep in sweeps]
+    shown = (first, second) if names[0] == names[1] else (names[0], names[1])
+    tables = compare_sweeps(sweeps[0], sweeps[1], shown)
+    if format_ == "terminal":
+        Console().print(render_comparison(*tables))
+    else:
+        named = zip(("sweeps", "configurations"), tables, strict=True)
+        both = "-and-".join(names)
+        document = make_document(sweeps[0].manifest["task"], both, list(named))
+        export([document], format_, to=to, table=table)
+    return 0

@@ -1,0 +1,39 @@
+"""``doctor``: what this machine and a cluster can run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from orchestrator.cli.options import Address, CpusPerTrial, Data, GpusPerTrial, Model, Out
+from orchestrator.cli.parsing import parse_gpus
+
+
+def doctor(
+    task: Annotated[str | None, typer.Argument(help="Task to check as well.")] = None,
+    address: Address = None,
+    out: Out = "runs",
+    model: Model = None,
+    data: Data = None,
+    gpus_per_trial: GpusPerTrial = "1",
+    cpus_per_trial: CpusPerTrial = None,
+) -> int:
+    """Check what this machine and a cluster can run, and say what to fix."""
+    from orchestrator.doctor import examine
+    from orchestrator.findings import render_findings
+    from orchestrator.sweep import Request
+
+    request = Request(
+        task=task or "",
+        address=address,
+        out=out,
+        model=model,
+        data=data,
+        gpus_per_trial=parse_gpus(gpus_per_trial),
+        cpus_per_trial=cpus_per_trial,
+    )
+    findings = examine(task, request)
+    Console().print(render_findings(findings))
+    return int(any(finding.verdict == "wrong" for finding in findings))

@@ -1,0 +1,96 @@
+"""From NAME, TASK/NAME or OUT/TASK/NAME to a sweep: one rule for every command that reads."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from orchestrator.suggestions import suggest
+from tasks.contract import RequestError
+
+if TYPE_CHECKING:
+    from results.reading import Sweep
+
+DEFAULT_OUT = "runs"
+
+
+def command(*words: str, out: str = DEFAULT_OUT) -> str:
+    """A command to suggest, with the ``--out`` that the user gave."""
+    from results.roots import redact
+
+    given = [] if out == DEFAULT_OUT else ["--out", redact(out)]
+    return f"`python -m orchestrator {' '.join([*words, *map(shlex.quote, given)])}`"
+
+
+def list_sweeps(out: str, task: str | None) -> list[tuple[str, str]]:
+    """(task, name) of every sweep under ``out``.
+
+    Raises:
+        RequestError: if there is none.
+    """
+    from results.reading import find_sweeps as read_names
+    from results.roots import redact
+
+    known = read_names(out)
+    found = [each for each in known if task is None or each[0] == task]
+    if not known:
+        first = command("sweep", task or "TASK", out=out)
+        raise RequestError(f"no sweeps under {redact(out)}; run {first} first")
+    if not found:
+        near = suggest(str(task), sorted({each for each, _ in known}))
+        raise RequestError(f"no sweeps of {task} under {redact(out)}; {near}")
+    return found
+
+
+def find_sweep(text: str, task: str | None, out: str) -> Sweep:
+    """The one sweep of NAME, TASK/NAME or OUT/TASK/NAME.
+
+    Raises:
+        RequestError: if there is none, or several have the name.
+    """
+    from orchestrator.plan import ALIASES
+    from results.reading import read_sweep
+    from results.roots import redact
+
+    *above, name = text.rstrip("/").rsplit("/", 2)
+    if above and task is not None and task != above[-1]:
+        raise RequestError(f"{text!r} is of {above[-1]}, but --task is {task}; remove --task")
+    task = above[-1] if above else task
+    out = (above[0] or "/") if len(above) == 2 else out
+    known = list_sweeps(out, task)
+    name = name if name in {each for _, each in known} else ALIASES.get(name, name)
+    found = [each for each in known if each[1] == name]
+    if not found:
+        raise RequestError(
+            f"no sweep named {name!r} under {redact(out)}; {_near(name, known, out)}"
+        )
+    if len(found) > 1:
+        names = [f"{of}/{each}" for of, each in found]
+        raise RequestError(
+            f"{len(found)} sweeps under {redact(out)} are named {name!r}; "
+            f"give the full name: {' or '.join(names)}"
+        )
+    return read_sweep(out, *found[0])
+
+
+def _near(name: str, known: Sequence[tuple[str, str]], out: str) -> str:
+    """The full names that are like a wrong one, and where to find the others."""
+    full = [f"{task}/{each}" for task, each in known]
+    close = difflib.get_close_matches(name, sorted({each for _, each in known}), n=1)
+    near = [f"{task}/{each}" for task, each in known if each in close]
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    if len(full) > 6:
+        return f"{hint}{command('list', out=out)} lists all {len(full)}"
+    return f"{hint}available: {', '.join(full)}"
+
+
+def find_sweeps(names: Sequence[str], task: str | None, out: str) -> list[Sweep]:
+    """The sweeps of these names, each once, or all where none is named."""
+    from results.reading import read_sweep
+
+    if not names:
+        return [read_sweep(out, *each) for each in list_sweeps(out, task)]
+    found = [find_sweep(name, task, out) for name in names]
+    return list({sweep.path: sweep for sweep in found}.values())

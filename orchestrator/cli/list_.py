@@ -1,0 +1,39 @@
+"""``list``: the sweeps there are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.finding import list_sweeps
+from orchestrator.cli.options import Format, Results
+from orchestrator.cli.parsing import check_format
+
+
+def list_(
+    task: Annotated[str | None, typer.Option(help="Only sweeps of this task.")] = None,
+    out: Results = "runs",
+    format_: Format = "terminal",
+) -> int:
+    """List sweeps: state, trials done, best value, model and data.
+
+    "running?" is a sweep that has not recorded its end and wrote something within the last hour.
+    """
+    check_format(format_)
+    print_list(list_sweeps(out, task), out, format_)
+    return 0
+
+
+def print_list(found: list[tuple[str, str]], out: str, format_: str = "terminal") -> None:
+    """Print one line a sweep."""
+    from rich.console import Console
+
+    from results.export import FORMATS, make_document
+    from results.overview import OverviewView, overview, overview_table
+
+    table = overview_table([overview(out, *each) for each in found])
+    if format_ == "terminal":
+        Console().print(OverviewView(table))
+    else:
+        print(FORMATS[format_]([make_document("all", "sweeps", [("sweeps", table)])]), end="")

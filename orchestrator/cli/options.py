@@ -1,0 +1,51 @@
+"""Options that several commands share, each declared once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+SweepName = Annotated[str, typer.Argument(help="Sweep: NAME, TASK/NAME or OUT/TASK/NAME.")]
+Task = Annotated[str | None, typer.Option(help="Task, if the name is ambiguous.")]
+Results = Annotated[str, typer.Option("--out", help="Folder or URI that holds the results.")]
+Out = Annotated[str, typer.Option(help="Folder or URI for the results.")]
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        help="Output format: terminal, markdown, latex, latex-siunitx, csv, json or html.",
+    ),
+]
+To = Annotated[
+    str | None,
+    typer.Option(help="Write to this file or folder instead of printing, with --format."),
+]
+TableName = Annotated[
+    str | None,
+    typer.Option("--table", help="Only this table, by its number or name, with --format."),
+]
+AllRows = Annotated[
+    bool, typer.Option("--all", help="Show every configuration, not only the best 25.")
+]
+HidePublished = Annotated[
+    bool, typer.Option("--hide-published", help="Leave out published numbers and claims.")
+]
+Model = Annotated[
+    str | None, typer.Option(help="Hugging Face id or folder (default: `tasks TASK` shows it).")
+]
+Data = Annotated[
+    str | None,
+    typer.Option(help="Data set, such as folder:DIR (default and forms: `tasks TASK`)."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(help="Ray address (default: $RAY_ADDRESS, otherwise a Ray on this machine)."),
+]
+CpusPerTrial = Annotated[
+    int | None, typer.Option(help="CPU cores per worker (default: split evenly).")
+]
+GpusPerTrial = Annotated[
+    str,
+    typer.Option(help="GPUs per worker: 1, a fraction, or auto (choose from measured memory)."),
+]

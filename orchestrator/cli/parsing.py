@@ -1,0 +1,72 @@
+"""From the text of an option to its value."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import typer
+
+from tasks.contract import RequestError
+
+if TYPE_CHECKING:
+    from orchestrator.placement import Gpus
+
+
+def parse_seeds(text: str | int) -> int | tuple[int, ...]:
+    """``3`` as it is, ``1,2`` and ``7,`` as a list of seeds."""
+    listed = [part.strip() for part in str(text).removesuffix(",").split(",")]
+    try:
+        seeds = tuple(int(part) for part in listed)
+    except ValueError:
+        raise typer.BadParameter(f"it takes 3 or a list such as 1,2, but got {text!r}") from None
+    return seeds if "," in str(text) else seeds[0]
+
+
+def parse_budget(text: str | None) -> tuple[float | None, int | None]:
+    """``90s``, ``30m``, ``2h`` as seconds, or ``20trials`` as their number."""
+    match = re.fullmatch(r"\s*(\d+)\s*trials?\s*", text or "")
+    if match is None:
+        return parse_duration("--budget", text, " or a number such as 20trials"), None
+    if int(match[1]) == 0:
+        raise RequestError(f"--budget must be at least 1 trial, but is {text!r}")
+    return None, int(match[1])
+
+
+def parse_gpus(text: str) -> Gpus:
+    """A number, or auto."""
+    if text.strip() == "auto":
+        return "auto"
+    try:
+        return float(text)
+    except ValueError:
+        raise RequestError(f"--gpus-per-trial takes a number or auto, but got {text!r}") from None
+
+
+def parse_duration(option: str, text: str | None, others: str = "") -> float | None:
+    """``90s``, ``30m``, ``2h`` in seconds."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    if match is None or float(match[1]) == 0:
+        raise RequestError(
+            f"{option} takes a time such as 90s, 30m or 2h{others}, but got {text!r}"
+        )
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def check_format(name: str) -> None:
+    """Refuse an output format that does not exist."""
+    from results.export import FORMATS
+
+    if name not in ("terminal", *FORMATS):
+        raise RequestError(f"--format takes terminal, {', '.join(FORMATS)}, but got {name!r}")
+
+
+def parse_step_timeout(text: str | None, earlier: str | None) -> float | None:
+    """``--step-timeout`` in seconds, also under its earlier name ``--deadline``."""
+    if text is not None and earlier is not None:
+        raise RequestError("--deadline is the earlier name of --step-timeout; give one of the two")
+    if text is None and earlier is not None:
+        return parse_duration("--deadline", earlier)
+    return parse_duration("--step-timeout", text)

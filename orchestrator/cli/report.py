@@ -1,0 +1,67 @@
+"""``report``: the tables of sweeps."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from orchestrator.cli.finding import command, find_sweeps, list_sweeps
+from orchestrator.cli.list_ import print_list
+from orchestrator.cli.options import (
+    AllRows,
+    Format,
+    HidePublished,
+    Results,
+    TableName,
+    Task,
+    To,
+)
+from results.words import print_line
+
+
+def report(
+    name: Annotated[
+        list[str] | None,
+        typer.Argument(help="Sweeps: NAME, TASK/NAME or OUT/TASK/NAME (default: the only one)."),
+    ] = None,
+    task: Task = None,
+    out: Results = "runs",
+    format_: Format = "terminal",
+    to: To = None,
+    table: TableName = None,
+    all_rows: AllRows = False,
+    hide_published: HidePublished = False,
+) -> int:
+    """Print the tables of sweeps, also while they run, or write them with --to.
+
+    Without a name: the only sweep, or the list of sweeps where there are several (formats for
+    files take all of them).
+    """
+    from orchestrator.export import check_options, export
+    from results.export import sweep_document
+    from results.summary import MAX_ROWS
+    from results.tables import render
+
+    check_options(format_, to, table)
+    most = None if all_rows else MAX_ROWS
+    if not name and format_ == "terminal":
+        known = list_sweeps(out, task)
+        if len(known) > 1:
+            print_list(known, out)
+            example = command("report", "/".join(known[0]), out=out)
+            print_line(Console(), f"To print the tables of one: {example}")
+            return 0
+    sweeps = find_sweeps(name or (), task, out)
+    if format_ == "terminal":
+        console = Console()
+        # All of them first: where one is damaged, the error is all that is printed.
+        rendered = [render(one, most, published=not hide_published) for one in sweeps]
+        for one, tables in zip(sweeps, rendered, strict=True):
+            console.rule(f"{one.manifest['task']}: {one.manifest['name']}", style="dim")
+            console.print(tables)
+    else:
+        documents = [sweep_document(one, most, published=not hide_published) for one in sweeps]
+        export(documents, format_, to=to, table=table)
+    return 0

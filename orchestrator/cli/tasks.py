@@ -1,0 +1,44 @@
+"""``tasks``: what can be swept."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from orchestrator import discovery
+from results.words import print_line
+from tasks.contract import RequestError
+
+
+def tasks(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[TASK]", help="Task to describe in full.")
+    ] = None,
+) -> int:
+    """List tasks, or describe one: its parameters with allowed values, spaces, model and data."""
+    from orchestrator.plan import describe_spaces
+    from orchestrator.task_help import TaskView, summary_of
+
+    console = Console()
+    if name is not None:
+        task = discovery.load_task(name)
+        console.print(TaskView(task, discovery.load_space(name)))
+        return 0
+    for each in discovery.task_names():
+        try:
+            task, spaces = discovery.load_task(each), describe_spaces(each)
+        except RequestError as error:  # of one task: the others are listed all the same
+            console.print(Text.assemble((each, "bold"), ("  error: ", "red"), str(error)))
+            continue
+        console.print(Text.assemble((each, "bold"), f"  {summary_of(task)}"))
+        facts = f"spaces: {spaces}; model: {task.default_model}; data: {task.default_data}"
+        for line in textwrap.wrap(facts, max(40, console.width - 4)):
+            console.print(Text(f"    {line}", style="dim"), soft_wrap=True)
+    console.print()
+    hint = "For parameters, allowed values and the paper: `python -m orchestrator tasks TASK`"
+    print_line(console, hint)
+    return 0

@@ -1,0 +1,218 @@
+"""The sweeps under a folder, one line each: their state, progress and best value."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow.fs
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from results.details import DetailTable
+from results.reading import Sweep, read_sweep
+from results.roots import open_root
+from results.summary import format_value
+from results.words import plural
+from tasks.contract import StoreError
+
+#: A sweep that has not recorded its end is taken to be running as long after its last write.
+RUNNING = timedelta(hours=1)
+
+_HEADINGS = ("sweep", "state", "trials", "best", "started", "model, data")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Overview:
+    """One sweep as ``list`` prints it."""
+
+    name: str  # task/name
+    state: str  # complete, partial, running?, interrupted, "2 failed", damaged
+    trials: str  # "7/8", or "7" where the number to come is not known
+    best: str  # the main metric of the best configuration, a mean over seeds
+    started: datetime | None
+    sources: str  # model and data, by the last part of their names
+    problem: str = ""  # why it cannot be read
+
+
+def overview(root: str, task: str, name: str, now: datetime | None = None) -> Overview:
+    """The state of one sweep; one that cannot be read is named as damaged."""
+    now = now or datetime.now(UTC)
+    full = f"{task}/{name}"
+    try:
+        sweep = read_sweep(root, task, name)
+        rows = sweep.rows()
+    except StoreError as error:
+        return Overview(
+            name=full,
+            state="damaged",
+            trials="-",
+            best="-",
+            started=None,
+            sources="-",
+            problem=str(error),
+        )
+    counts = Counter(row["status"] for row in rows)
+    total = num_planned(sweep.manifest, counts)
+    done = counts["finished"] + counts["stopped"]
+    known = total is not None and total >= done + counts["failed"]
+    return Overview(
+        name=full,
+        state=_state(sweep, counts, total, _last_write(root, task, name), now),
+        trials=f"{done}/{total}" if known else str(done),
+        best=best_value(sweep.manifest, rows),
+        started=_time(sweep.manifest.get("started")),
+        sources=", ".join(_short(sweep.manifest[key]["name"]) for key in ("model", "data")),
+    )
+
+
+def num_planned(manifest: Mapping[str, Any], counts: Mapping[str, int]) -> int | None:
+    """The number of trials when all have run; None where the manifest does not say."""
+    if isinstance(manifest.get("num_trials"), int):
+        return int(manifest["num_trials"])
+    if manifest["tables"]:  # of an earlier version
+        keys = {
+            json.dumps(row.get("params"), sort_keys=True)
+            for table in manifest["tables"]
+            for row in table["rows"]
+        }
+        return len(keys) * len(manifest["seeds"])
+    search = manifest.get("search") or {}
+    one_seed = len(manifest["seeds"]) == 1  # otherwise a pruned trial's further seeds never run
+    return search["trials"] if one_seed and isinstance(search.get("trials"), int) else None
+
+
+def _state(
+    sweep: Sweep,
+    counts: Mapping[str, int],
+    total: int | None,
+    last_write: datetime | None,
+    now: datetime,
+) -> str:
+    done = counts["finished"] + counts["stopped"]
+    failed = counts["failed"]
+    if not sweep.manifest.get("seconds"):  # written when a run ends
+        recent = last_write is not None and now - last_write < RUNNING
+        if recent or (total is None or done + failed < total):
+            return "running?" if recent else "interrupted"
+    if failed:
+        return f"{failed} failed"
+    if total is not None and done < total:
+        return "partial"
+    return "complete"
+
+
+def _last_write(root: str, task: str, name: str) -> datetime | None:
+    """When the sweep's folder, or a part of its trials, was last written."""
+    filesystem, base = open_root(root)
+    path = f"{base}/{task}/{name}"
+    selector = pyarrow.fs.FileSelector(f"{path}/trials", allow_not_found=True)
+    try:
+        infos = [
+            *filesystem.get_file_info(selector),
+            filesystem.get_file_info(f"{path}/sweep.json"),
+        ]
+    except OSError:
+        return None
+    return max((info.mtime for info in infos if info.mtime is not None), default=None)
+
+
+def best_value(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    """``i2t_r1 56.80``: the mean over seeds of the best configuration that finished."""
+    main = f"metric.{manifest['metric']['name']}"
+    column = next(each for each in manifest["columns"] if each["key"] == main)
+    stored = main.replace("metric.", "best.", 1) if column["pick"] == "best" else main
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        value = row.get(stored)
+        if row["status"] == "finished" and value is not None and value == value:
+            params = {key: each for key, each in row.items() if key.startswith("param.")}
+            values.setdefault(json.dumps(params, sort_keys=True), []).append(value)
+    if not values:
+        return "-"
+    choose = max if manifest["metric"]["direction"] == "maximize" else min
+    best = choose(float(np.mean(each)) for each in values.values())
+    return f"{manifest['metric']['name']} {format_value(best, column['format'])}"
+
+
+def _short(name: str) -> str:
+    """The last part of each path in a name: ``folder:/a/photos`` as ``photos``."""
+    parts = (part.rstrip("/").rsplit("/", 1)[-1] for part in str(name).split("+"))
+    return "+".join(parts)
+
+
+def _time(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(text)).astimezone()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _when(time: datetime | None, now: datetime) -> str:
+    if time is None:
+        return "-"
+    if time.year != now.astimezone().year:
+        return time.strftime("%Y-%m")
+    return time.strftime("%b %d %H:%M")
+
+
+def overview_table(found: Sequence[Overview], now: datetime | None = None) -> DetailTable:
+    """The lines as text, for the terminal and every export."""
+    now = now or datetime.now(UTC)
+    return DetailTable(
+        title=plural(len(found), "sweep"),
+        headings=list(_HEADINGS),
+        rows=[
+            [one.name, one.state, one.trials, one.best, _when(one.started, now), one.sources]
+            for one in found
+        ],
+        caption=[f"{one.name}: {one.problem}" for one in found if one.problem],
+    )
+
+
+class OverviewView:
+    """One line a sweep: narrower, then with fewer columns, where the console has less room."""
+
+    def __init__(self, table: DetailTable) -> None:
+        self._table = table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = options.update(width=10_000)
+        number = len(self._table.headings)
+        view = self._render(number, tight=False)
+        while Measurement.get(console, wide, view).maximum > options.max_width:
+            tight = self._render(number, tight=True)
+            view = tight
+            if Measurement.get(console, wide, tight).maximum <= options.max_width or number == 3:
+                break
+            number -= 1
+        yield view
+        for line in self._table.caption:
+            yield Text(line, style="dim")
+        hidden = self._table.headings[number:]
+        if hidden:
+            yield Text(f"A wider terminal also shows {', '.join(hidden)}.", style="dim")
+
+    def _render(self, number: int, tight: bool) -> Table:
+        view = Table(
+            box=None if tight else box.SIMPLE_HEAD,
+            padding=(0, 2, 0, 0) if tight else (0, 1),
+            pad_edge=False,
+        )
+        for index, heading in enumerate(self._table.headings[:number]):
+            right = heading in ("trials", "best")
+            view.add_column(
+                heading, justify="right" if right else "left", no_wrap=index > 0, overflow="fold"
+            )
+        for row in self._table.rows:
+            cells = [cell[:6] if tight and i == 4 else cell for i, cell in enumerate(row)]
+            view.add_row(*map(Text, cells[:number]))
+        return view

@@ -1,0 +1,60 @@
+"""Numbers with their nouns, and where lines break."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from results.words import plural, plural_of, print_line, wrap_for
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "text"),
+    [
+        (0, "trial", "0 trials"),
+        (1, "trial", "1 trial"),
+        (2, "trial", "2 trials"),
+        (1234, "query", "1,234 queries"),
+        (1, "query", "1 query"),
+        (3, "key", "3 keys"),
+        (2, "pass", "2 passes"),
+        (2, "distinct stage", "2 distinct stages"),
+    ],
+)
+def test_a_number_with_its_noun(number: int, noun: str, text: str) -> None:
+    assert plural(number, noun) == text
+
+
+def test_the_plural_alone() -> None:
+    assert (plural_of("image"), plural_of("batch")) == ("images", "batches")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+LONG = "error: " + "a-word-with-hyphens and others " * 9 + "/a/path/" + "x" * 90
+
+
+def test_a_terminal_gets_lines_broken_at_spaces_and_a_pipe_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert wrap_for(io.StringIO(), LONG) == LONG
+    lines = wrap_for(Terminal(), LONG).splitlines()
+    assert " ".join(lines) == LONG
+    assert all(len(line) <= 80 or " " not in line for line in lines)
+
+
+def test_a_printed_line_is_broken_at_spaces_on_a_terminal_alone() -> None:
+    text = LONG.partition(" /a/")[0]
+    pipe, terminal = io.StringIO(), io.StringIO()
+    print_line(Console(file=pipe, width=80), text)
+    assert pipe.getvalue() == f"{text}\n"
+    print_line(Console(file=terminal, width=80, force_terminal=True, color_system=None), text)
+    lines = [line.rstrip() for line in terminal.getvalue().splitlines()]
+    assert len(lines) > 2
+    assert " ".join(lines) == text
