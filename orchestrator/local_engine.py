@@ -10,6 +10,7 @@ from collections.abc import Callable
 from orchestrator.engine import Pack, Work, device_bytes, failure, pick_device, run_pack
 from orchestrator.stages import LocalStages
 from tasks.memory import keep_freed_memory
+from tasks.progress import Throttle
 
 
 class LocalEngine:
@@ -17,6 +18,9 @@ class LocalEngine:
 
     num_slots = 1
     slot_bytes: int | None = None
+
+    def __init__(self) -> None:
+        self._throttle = Throttle()
 
     def start(
         self, max_packs: int | None, wait_for_nodes: Callable[[str], None], halt: Callable[[], bool]
@@ -52,7 +56,16 @@ class LocalEngine:
             else:
                 trials.append(trial)
         inputs = stages.inputs(trials)
-        steps = run_pack(work.task, trials, inputs, device, work.checkpoints, work.deadline)
+        steps = run_pack(
+            work.task,
+            trials,
+            inputs,
+            device,
+            work.checkpoints,
+            work.deadline,
+            work.progressed,
+            self._throttle,
+        )
         try:
             events = next(steps)
             while not work.should_halt():

@@ -20,6 +20,7 @@ from orchestrator.engine import Work
 from results.roots import open_root, redact
 from results.store import put
 from tasks.contract import Inputs, Stage, StoreError, Task, Trial, Value
+from tasks.progress import Receiver, Throttle, reporting
 
 
 def compute(
@@ -125,6 +126,7 @@ class LocalStages:
     def __init__(self, work: Work, device: str) -> None:
         self._work, self._device = work, device
         self._values: dict[str, Value] = {}
+        self._throttle = Throttle()
 
     def get(self, stage: Stage) -> Value:
         """The stage's value, computed at its first use."""
@@ -133,7 +135,8 @@ class LocalStages:
             if value is None:
                 needs = [self.get(need) for need in stage.needs]
                 began = time.perf_counter()
-                value = compute(stage, needs, self._device, self._work.deadline)
+                with reporting(self._receiver(stage), self._throttle):
+                    value = compute(stage, needs, self._device, self._work.deadline)
                 self._work.stage_done(stage, time.perf_counter() - began)
                 with contextlib.suppress(StoreError):  # it is there, though it cannot be kept
                     self._work.cache.save(stage, value)
@@ -141,6 +144,10 @@ class LocalStages:
                 self._work.stage_done(stage, None)
             self._values[stage.key] = value
         return self._values[stage.key]
+
+    def _receiver(self, stage: Stage) -> Receiver:
+        self._work.stage_progressed(stage, 0.0)
+        return lambda share, next_at: self._work.stage_progressed(stage, share)
 
     def inputs(self, trials: Sequence[Trial]) -> Inputs:
         """What a pack reads."""

@@ -32,6 +32,7 @@ from tasks.contract import (
     Step,
     Trial,
     advance_each,
+    report_progress,
 )
 
 _number = itertools.count()
@@ -77,10 +78,17 @@ class Params:
     """The folder of notes; none for an empty name."""
 
 
+def sleep(seconds: float) -> None:
+    """In tenths, and report each of them."""
+    for tenth in range(10):
+        report_progress(tenth, 10)
+        time.sleep(seconds / 10)
+
+
 def prepare(*, broken: bool, stage: int, seconds: float, notes: str) -> Mapping[str, Any]:
     """A shared stage: a few numbers, after a while."""
     note(notes, "stage", stage)
-    time.sleep(seconds)
+    sleep(seconds)
     if broken:
         raise ValueError("this stage was told to break")
     note(notes, "stage-done", stage)
@@ -145,6 +153,10 @@ class FragileTask:
         """As told."""
         return int(trial.params.scratch)
 
+    def num_steps(self, trial: Trial) -> int:
+        """As told."""
+        return int(trial.params.steps)
+
     def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
         """Nothing added up yet."""
         note(trial.params.notes, "start", trial.id)
@@ -157,7 +169,7 @@ class FragileTask:
         for member in pack:
             note(member.trial.params.notes, "begin", member.trial.id)
         held = [np.ones(member.trial.params.used, np.uint8) for member in pack]
-        time.sleep(max(member.trial.params.seconds for member in pack))
+        sleep(max(member.trial.params.seconds for member in pack))
         advanced = advance_each(pack, lambda trial, state: self.add(trial, state, inputs))
         del held
         for member in pack:
