@@ -43,7 +43,8 @@ from orchestrator.history import (
     read_history,
 )
 from orchestrator.invalid import invalid_row
-from orchestrator.live import SweepView, varying_params
+from orchestrator.labels import Configuration, EarlierTrial, varying_params
+from orchestrator.live import SweepView
 from orchestrator.placement import Gpus, whole
 from orchestrator.plan import (
     PlannedRow,
@@ -258,6 +259,7 @@ class _Run:
         }
         self.types = types
         self.num_invalid = 0  # configurations of a search that this run found cannot run
+        self.on_taken_over: Callable[[EarlierTrial], None] = lambda trial: None
         self._curves: dict[str, dict[str, dict[int, float]]] = {}  # of other sweeps
         self.known = known_trials(plan.request.out, plan.task.name)  # refused before we write
         metrics = [c.key for c in plan.task.columns if c.key.startswith("metric.")]
@@ -290,6 +292,16 @@ class _Run:
             self.store.add_tables(copy_trials(self.request.out, self.plan.task.name, sweep, ids))
         return todo
 
+    def earlier(self, todo: Sequence[Trial]) -> list[EarlierTrial]:
+        """The listed trials that do not run again, with their results."""
+        left = {trial.id for trial in todo}
+        metric = self.plan.task.metric.name
+        return [
+            _earlier(trial, self.known[trial.id][1], metric)
+            for trial in self.plan.trials
+            if trial.id not in left
+        ]
+
     def finished_before(self) -> frozenset[str]:
         """Trials of this sweep that have a result, which a failed ``--rerun`` must not spoil."""
         return frozenset(
@@ -305,6 +317,7 @@ class _Run:
             return None
         self.reuse([trial])
         metric = self.plan.task.metric.name
+        self.on_taken_over(_earlier(trial, row, metric))
         if sweep not in self._curves:
             tables = open_history(self.request.out, self.plan.task.name, sweep)
             self._curves[sweep] = read_curves(tables, metric)
@@ -407,6 +420,11 @@ class _Run:
         }
 
 
+def _earlier(trial: Trial, row: Mapping[str, Any], metric: str) -> EarlierTrial:
+    value = row.get(f"metric.{metric}")
+    return EarlierTrial(configuration=Configuration.of(trial), status=row["status"], value=value)
+
+
 def _asdict(value: Any) -> dict[str, Any]:
     import dataclasses
 
@@ -475,9 +493,6 @@ def _save_figures(sweep: Sweep, errors: Console) -> None:
 def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
     plan = run.plan
     engine = _make_engine(plan.request)
-    varying = varying_params(plan.trials, plan.task.columns)
-    if plan.space.search is not None:
-        varying = [c.key[6:] for c in plan.task.columns if c.key.startswith("param.")]
     width = Console().size.width
     with (
         tempfile.NamedTemporaryFile(prefix="orchestrator-", suffix=".log", delete=False) as log,
@@ -491,20 +506,24 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
             console,
             plan.task,
             total=lambda: proposer.total() + len(plan.trials) - len(todo),
-            varying=varying,
-            num_reused=len(plan.trials) - len(todo),
-            num_stages=len(distinct_stages(plan.task, todo)),
+            trials=plan.trials,
+            to_run=todo,
+            stages=distinct_stages(plan.task, todo),
+            earlier=run.earlier(todo) if plan.trials else getattr(study, "earlier", []),
+            num_workers=lambda: getattr(engine, "num_slots", 1),
+            max_started=most,
         )
+        run.on_taken_over = view.add_earlier
         if plan.trials and len(todo) < len(plan.trials):
             view.say(f"{len(plan.trials) - len(todo)} trials are done already and reused")
         with view, _interruptible(run.budget, view):
-            view.phase(f"starting {plan.request.engine}")
+            view.phase("starting Ray" if plan.request.engine == "ray" else "starting")
             try:
                 searches = plan.space.search is not None
                 most_side_by_side = None if searches else most_packs(plan.task, todo)
                 engine.start(most_side_by_side, view.wait_for_nodes, run.budget)
                 _tell_blind(run, engine, view)
-                view.phase("waiting for the first shared stages")
+                view.phase("starting the first worker")
                 coordinator = Coordinator(
                     task=plan.task,
                     proposer=proposer,

@@ -137,7 +137,7 @@ class Stage:
     @property
     def label(self) -> str:
         """One readable line for a dry run: ``encode_split(split=val, augment=None)``."""
-        shown = (f"{key}={_short(value)}" for key, value in self.args.items())
+        shown = (f"{key}={short_argument(value)}" for key, value in self.args.items())
         return f"{self.function.__name__}({', '.join(shown)})"
 
     def __hash__(self) -> int:
@@ -147,7 +147,7 @@ class Stage:
         return isinstance(other, Stage) and self.key == other.key
 
 
-def _short(value: object) -> str:
+def short_argument(value: object) -> str:
     """A source by the last part of its path, or of both where it is a pair."""
     if not isinstance(value, Source):
         return str(value)

@@ -19,7 +19,7 @@ FORBIDDEN = {
 # Of our own packages, what a room may take from another.
 ALLOWED = {
     "results": {"tasks.contract"},
-    "orchestrator": {"tasks", "tasks.contract", "tasks.memory"},
+    "orchestrator": {"tasks", "tasks.contract", "tasks.memory", "tasks.progress"},
 }
 
 
