@@ -15,6 +15,7 @@ from orchestrator.labels import Configuration, Labels
 
 MAX_RUNNING = 8  # trials with a line each, where the terminal is high enough
 MIN_BAR, MAX_BAR = 10, 30  # columns
+MAX_STAGES = 3  # that are being computed, with a line each
 MIN_LABEL = 12  # columns that a trial's parameters get at least
 
 
@@ -87,13 +88,14 @@ _WORDS = (("stopped", "pruned"), ("failed", "failed"))
 def _state(panel: Panel, width: int) -> list[RenderableType]:
     """What is being computed or waited for."""
     lines = []
-    if panel.stages:
-        label, share = panel.stages[0]
-        number = panel.num_stages_done + 1
-        count = f"{number} so far" if panel.num_stages is None else f"{number}/{panel.num_stages}"
-        rest = f" {count}" + (f", {math.floor(100 * share)} %" if share > 0 else "")
-        rest += f", and {len(panel.stages) - 1} more" if len(panel.stages) > 1 else ""
-        lines.append(f"computing shared stage {label}{rest}")
+    of = "" if panel.num_stages is None else f"/{panel.num_stages}"
+    shown = panel.stages[:MAX_STAGES]
+    for number, (label, share) in enumerate(shown, start=panel.num_stages_done + 1):
+        done = f", {math.floor(100 * share)} %" if share > 0 else ""
+        count = f"{number}{of}" if of else f"(number {number})"
+        lines.append(f"computing shared stage {label} {count}{done}")
+    if len(panel.stages) > len(shown):
+        lines.append(f"and {len(panel.stages) - len(shown)} more shared stages")
     if panel.num_waiting:
         what = "the shared stages" if panel.stages else "a worker"
         left = f", {panel.stages_left}" if panel.stages and panel.stages_left else ""

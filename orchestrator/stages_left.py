@@ -15,14 +15,21 @@ class RunningStage:
     """A stage under way."""
 
     stage: Stage
-    began: float
+    began: float  # under Ray when it was submitted, before its worker has even started
     share: float = 0.0
     updated: float
+    first: tuple[float, float] | None = None  # share and time of the first report above 0
 
     def seconds(self) -> float | None:
-        """What it will take in all, by the share that is done."""
-        taken = self.updated - self.began
-        return taken / self.share if self.share > 0 and taken > 0 else None
+        """What it takes in all, by how quickly its share grew from one report to the last."""
+        if self.first is None or self.share <= self.first[0] or self.updated <= self.first[1]:
+            return None
+        return (self.updated - self.first[1]) / (self.share - self.first[0])
+
+    def left(self, estimate: float, now: float) -> float:
+        """Seconds that are left of it if it takes ``estimate`` in all."""
+        since = self.updated if self.share > 0 else self.began
+        return max(0.0, estimate * (1 - self.share) - (now - since))
 
 
 @dataclass(kw_only=True, slots=True)
@@ -49,6 +56,8 @@ class StagesLeft:
         if known is None or share < known.share:  # or its worker was lost
             known = self.running[stage.key] = RunningStage(stage=stage, began=now, updated=now)
         known.share, known.updated = share, now
+        if share > 0 and known.first is None:
+            known.first = (share, now)
 
     def done(self, stage: Stage, seconds: float | None, now: float) -> None:
         """A stage was computed in so many seconds, or read from where it was kept."""
@@ -76,7 +85,7 @@ class StagesLeft:
             seconds = (running.seconds() if running else None) or self._estimate(stage)
             if seconds is None:
                 return None
-            left.append(max(0.0, seconds - (now - running.began)) if running else seconds)
+            left.append(running.left(seconds, now) if running else seconds)
         return max(max(left), sum(left) / num_workers) if left else 0.0
 
     def _estimate(self, stage: Stage) -> float | None:
