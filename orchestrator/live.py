@@ -23,6 +23,7 @@ from orchestrator.labels import (
     format_value,
 )
 from orchestrator.panel import Panel, Running, render
+from orchestrator.plan import distinct_stages
 from orchestrator.time_left import TimeLeft
 from tasks.contract import Stage, Task, Trial
 
@@ -121,6 +122,7 @@ class SweepView:
                 configuration = Configuration.of(trial)
                 self._labels.see(configuration)
                 self._running[trial.id] = Running(configuration=configuration)
+            self._time.stages.expect(distinct_stages(self._task, pack.trials))
 
     def progressed(self, trial: Trial, share: float, next_at: int | None) -> None:
         """A trial is within a step."""

@@ -71,13 +71,13 @@ def _head(panel: Panel, width: int) -> list[RenderableType]:
     more = [f"{panel.counts.get(s, 0)} {word}" for s, word in _WORDS if panel.counts.get(s)]
     counts = ", ".join([f"{panel.counts.get('finished', 0)}/{panel.total} trials finished", *more])
     times = ", ".join(part for part in (panel.clock, panel.left) if part)
-    room = width - len(counts) - len(times) - 2
-    table = Table.grid(padding=(0, 1, 0, 0))
+    room = width - len(counts) - len(times) - 6  # two columns after each
+    table = Table.grid(padding=(0, 2, 0, 0))
     bar = ProgressBar(total=1.0, completed=panel.share, width=max(MIN_BAR, min(MAX_BAR, room)))
     if room >= MIN_BAR:
         table.add_row(bar, counts, Text(times, style="dim"))
         return [table]
-    bar.width = max(MIN_BAR, min(MAX_BAR, width - len(times) - 1))
+    bar.width = max(MIN_BAR, min(MAX_BAR, width - len(times) - 4))
     table.add_row(bar, Text(times, style="dim"))
     return [table, Text(counts)]
 
@@ -88,14 +88,15 @@ _WORDS = (("stopped", "pruned"), ("failed", "failed"))
 def _state(panel: Panel, width: int) -> list[RenderableType]:
     """What is being computed or waited for."""
     lines = []
-    of = "" if panel.num_stages is None else f"/{panel.num_stages}"
     shown = panel.stages[:MAX_STAGES]
     for number, (label, share) in enumerate(shown, start=panel.num_stages_done + 1):
         done = f", {math.floor(100 * share)} %" if share > 0 else ""
-        count = f"{number}{of}" if of else f"(number {number})"
-        lines.append(f"computing shared stage {label} {count}{done}")
+        of = f" {number}/{panel.num_stages}" if panel.num_stages is not None else ""
+        lines.append(f"computing shared stage {label}{of}{done}")
     if len(panel.stages) > len(shown):
         lines.append(f"and {len(panel.stages) - len(shown)} more shared stages")
+    if panel.stages and panel.num_stages is None and panel.num_stages_done:
+        lines[-1] += f" ({panel.num_stages_done} computed so far)"
     if panel.num_waiting:
         what = "the shared stages" if panel.stages else "a worker"
         left = f", {panel.stages_left}" if panel.stages and panel.stages_left else ""

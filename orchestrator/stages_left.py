@@ -40,15 +40,16 @@ class StagesLeft:
     of those has been measured.
     """
 
-    expected: dict[str, Stage] = field(default_factory=dict)  # by key: of a grid, all there are
+    expected: dict[str, Stage] = field(default_factory=dict)  # by key
     running: dict[str, RunningStage] = field(default_factory=dict)
     finished: set[str] = field(default_factory=set)  # by key
     last_done: float = -math.inf
     _measured: dict[str, list[float]] = field(default_factory=dict)  # by the function's name
 
     def expect(self, stages: Iterable[Stage]) -> None:
-        """These will be needed."""
-        self.expected |= {stage.key: stage for stage in stages}
+        """These will be needed, if they are not there yet."""
+        new = {stage.key: stage for stage in stages if stage.key not in self.finished}
+        self.expected |= new
 
     def progressed(self, stage: Stage, share: float, now: float) -> None:
         """So much of a stage is computed; 0 when that begins."""

@@ -523,7 +523,7 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
                 most_side_by_side = None if searches else most_packs(plan.task, todo)
                 engine.start(most_side_by_side, view.wait_for_nodes, run.budget)
                 _tell_blind(run, engine, view)
-                view.phase("starting the first worker")
+                view.phase("starting the first worker" if plan.request.engine == "ray" else "")
                 coordinator = Coordinator(
                     task=plan.task,
                     proposer=proposer,

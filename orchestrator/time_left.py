@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.stages_left import StagesLeft
 
+PRIOR_WEIGHT = 0.25  # share of a pack's units that the rate of all packs counts as
 MAX_ITEMS = 1000  # of queued work that are placed on workers one by one
 
 
@@ -152,7 +153,7 @@ class TimeLeft:
 
         None as long as no step has been measured.
         """
-        rate = self._rate(self._packs)
+        rate = self._rate()
         if rate is None:
             return None
         unknown = self._mean_length()
@@ -162,7 +163,7 @@ class TimeLeft:
             if pack.began is None:
                 waiting.append(left * rate)
             else:
-                own = self._rate([pack], ended=False) or rate
+                own = _own_rate(pack, left, rate)
                 running.append(max(0.0, left * own - max(0.0, now - pack.updated)))
         lengths = [total if total else 1.0 for total in self.queued.values() if total is not None]
         lengths += [unknown or 1.0] * max(0, num_trials - len(lengths))
@@ -174,10 +175,10 @@ class TimeLeft:
         # Stages are computed beside the packs that run; packs that wait may need them first.
         return max(everything, stages + makespan([], waiting, num_workers))
 
-    def _rate(self, packs: Iterable[_Pack], ended: bool = True) -> float | None:
+    def _rate(self) -> float | None:
         """Seconds of a worker per unit."""
-        seconds, units = (self._seconds, self._units) if ended else (0.0, 0.0)
-        for pack in packs:
+        seconds, units = self._seconds, self._units
+        for pack in self._packs:
             if pack.began is not None and pack.updated > pack.began and pack.done() > 0:
                 seconds += pack.updated - pack.began
                 units += pack.done()
@@ -191,6 +192,16 @@ class TimeLeft:
         known = [t.length() for pack in self._packs for t in pack.trials.values()]
         lengths = [*self._lengths, *(length for length in known if length is not None)]
         return sum(lengths) / len(lengths) if lengths else None
+
+
+def _own_rate(pack: _Pack, left: float, rate: float) -> float:
+    """Seconds per unit of this pack: the ``rate`` of all at first, its own the further it is."""
+    assert pack.began is not None
+    done = pack.done()
+    weight = PRIOR_WEIGHT * (done + left)
+    if done + weight <= 0:
+        return rate
+    return (pack.updated - pack.began + rate * weight) / (done + weight)
 
 
 def makespan(running: Sequence[float], queued: Sequence[float], num_workers: int) -> float:

@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from tasks.progress import progress_part
-from tasks.progress import report_progress as report_progress  # for tasks to import from here
+from tasks.progress import progress_part as progress_part  # for tasks to import from here
+from tasks.progress import report_progress as report_progress
 
 Scalar = str | int | float | bool | None
 

@@ -32,6 +32,7 @@ from tasks.contract import (
     Step,
     Trial,
     advance_each,
+    progress_part,
     report_progress,
 )
 
@@ -169,8 +170,10 @@ class FragileTask:
         for member in pack:
             note(member.trial.params.notes, "begin", member.trial.id)
         held = [np.ones(member.trial.params.used, np.uint8) for member in pack]
-        sleep(max(member.trial.params.seconds for member in pack))
-        advanced = advance_each(pack, lambda trial, state: self.add(trial, state, inputs))
+        with progress_part(0, 10, 9):
+            sleep(max(member.trial.params.seconds for member in pack))
+        with progress_part(9, 10):
+            advanced = advance_each(pack, lambda trial, state: self.add(trial, state, inputs))
         del held
         for member in pack:
             note(member.trial.params.notes, "rest", member.trial.id)
