@@ -134,8 +134,9 @@ def test_the_estimate_is_close_to_the_truth_and_never_grows(sweep: Sweep) -> Non
     assert known[0][0] <= first_step + 1e-9  # with the first report, or the first step
     if sweep.overhead:  # seen once a second pack runs
         known = [(time, error) for time, error in known if time > total / 4]
+    tolerance = 0.3 if sweep.overhead else 0.15
     for time, error in known:
-        assert abs(error) <= 0.15 * (total - time) + 0.05 * total, (time, error, total)
+        assert abs(error) <= tolerance * (total - time) + 0.05 * total, (time, error, total)
     estimates = [error - time for time, error in known]  # of the end, but for a constant
     grown = max((b - a for a, b in itertools.pairwise(estimates)), default=0.0)
     assert grown <= 0.1 * total  # the old one, elapsed / ended, tripled within one sweep
