@@ -98,10 +98,10 @@ def _state(panel: Panel, width: int) -> list[RenderableType]:
     if panel.stages and panel.num_stages is None and panel.num_stages_done:
         lines[-1] += f" ({panel.num_stages_done} computed so far)"
     if panel.num_waiting:
-        what = "the shared stages" if panel.stages else "a worker"
+        what = "for the shared stages" if panel.stages else "to start"
         left = f", {panel.stages_left}" if panel.stages and panel.stages_left else ""
         noun = "trial is" if panel.num_waiting == 1 else "trials are"
-        lines.append(f"{panel.num_waiting} {noun} waiting for {what}{left}")
+        lines.append(f"{panel.num_waiting} {noun} waiting {what}{left}")
     if panel.phase and not panel.stages and not panel.running:
         lines.append(panel.phase)
     return [Text(line, style="dim") for line in lines]

@@ -57,7 +57,8 @@ class TrialWork:
 class _Pack:
     trials: dict[str, TrialWork]
     handed: float  # when it was given to the engine
-    began: float | None = None  # when it was first seen in a worker
+    began: float | None = None  # when a worker took it up; earlier than its first step
+    first_step: float = 0.0  # when that began
     updated: float = 0.0  # when its progress was last known
     done_before: float = 0.0  # units of its trials that have ended
 
@@ -136,10 +137,10 @@ class TimeLeft:
         """A pack's first event: it began when its worker was free and its stages were there."""
         if pack.began is not None:
             return
-        pack.began = pack.updated = now - seconds
+        pack.began = pack.first_step = pack.updated = now - seconds
         if self._freed is not None:
             free = max(pack.handed, self._freed, self.stages.last_done)
-            pack.began = pack.updated = min(pack.began, free)
+            pack.began = min(pack.began, free)
 
     # --- estimates --------------------------------------------------------------------------------
 
@@ -196,12 +197,11 @@ class TimeLeft:
 
 def _own_rate(pack: _Pack, left: float, rate: float) -> float:
     """Seconds per unit of this pack: the ``rate`` of all at first, its own the further it is."""
-    assert pack.began is not None
     done = pack.done()
     weight = PRIOR_WEIGHT * (done + left)
     if done + weight <= 0:
         return rate
-    return (pack.updated - pack.began + rate * weight) / (done + weight)
+    return (pack.updated - pack.first_step + rate * weight) / (done + weight)
 
 
 def makespan(running: Sequence[float], queued: Sequence[float], num_workers: int) -> float:

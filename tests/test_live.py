@@ -88,7 +88,7 @@ def test_the_first_epoch_shows_its_number_its_progress_and_the_time_left(
     view, console = make_view(task, trials, terminal=True, width=width, stages=[])
     view.pack_started(Pack(id=1, trials=tuple(trials)))
     text = "\n".join(shown(view, console))
-    assert "4 trials are waiting for a worker" in text
+    assert "4 trials are waiting to start" in text
     for trial in trials:
         view.progressed(trial, 0.0, None)
     now[0] = 4.0

@@ -23,6 +23,7 @@ from tasks.models.captioner import Captioner, load_captioner
 from tasks.progress import progress_part, report_progress
 
 Array = np.ndarray[Any, Any]
+DECODING_COST = 2  # what decoding a rung counts beside its scores in progress reports
 ROWS = 768  # sentences decoded side by side, at most
 
 
@@ -47,17 +48,22 @@ def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> Sequence[Adv
         params: Params = member.trial.params
         key = (params.prompt, params.split, params.num_images, member.state.values["images"])
         together.setdefault(key, []).append(place)
-    for number, places in enumerate(together.values()):
+    done, total = 0, (DECODING_COST + 1) * len(pack)
+    for places in together.values():
+        decoding = DECODING_COST * len(places)
         try:
-            with progress_part(number, len(together)):
+            with progress_part(done, total, decoding):
                 told = _decode([pack[place] for place in places], inputs, device)
         except TrialError as error:  # the prompt does not fit: true of each of them
             told = [error] * len(places)
+        done += decoding
         for place, ids in zip(places, told, strict=True):
             try:
-                results[place] = _step(pack[place], ids, device)
+                with progress_part(done, total):
+                    results[place] = _step(pack[place], ids, device)
             except Exception as error:  # one member's failure is a row, not the pack's end
                 results[place] = error
+            done += 1
     return [result for result in results if result is not None]
 
 
