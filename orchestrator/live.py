@@ -122,7 +122,9 @@ class SweepView:
                 configuration = Configuration.of(trial)
                 self._labels.see(configuration)
                 self._running[trial.id] = Running(configuration=configuration)
-            self._time.stages.expect(distinct_stages(self._task, pack.trials))
+            stages = distinct_stages(self._task, pack.trials)
+            self._stages |= {stage.key: stage for stage in stages}
+            self._time.stages.expect(stages)
 
     def progressed(self, trial: Trial, share: float, next_at: int | None) -> None:
         """A trial is within a step."""

@@ -23,8 +23,11 @@ from orchestrator.plan import TrialFactory, distinct_stages, plan_rows, resolve_
 from orchestrator.stages import compute
 from results.statistics import MEAN, aggregation
 from tasks.contract import Inputs, Member, State, Step, Task, Trial
+from tasks.progress import Throttle, reporting
 
 ROOT = Path(__file__).parents[1]
+
+BUILT_IN = ("captioning", "diffusion", "retrieval")
 
 # What keeps a task's trials short; a task that is not named here runs with its defaults.
 SMALL: dict[str, dict[str, Any]] = {
@@ -170,6 +173,31 @@ def test_checking_twice_changes_nothing(task: Task, trials: list[Trial]) -> None
         assert task.check(trial) == trial
         assert task.num_bytes(trial) > 0
         hash(task.pack_key(trial))
+
+
+def test_num_steps_is_where_the_last_step_is(
+    task: Task, trials: list[Trial], alone: list[list[Step]]
+) -> None:
+    if hasattr(task, "num_steps"):
+        assert [task.num_steps(trial) for trial in trials] == [steps[-1].at for steps in alone]
+    elif task.name in BUILT_IN:
+        pytest.fail("it gives no total to the view")
+
+
+def test_progress_within_a_step_grows_and_moves_no_number(
+    task: Task, trials: list[Trial], inputs: Inputs, alone: list[list[Step]]
+) -> None:
+    shares: list[float] = []
+    members = [Member(trial=trial, state=task.start(trial, inputs, "cpu")) for trial in trials]
+    with reporting(lambda share, next_at: shares.append(share), Throttle(interval=0.0)):
+        results = task.advance(members, inputs, "cpu")
+    assert shares == sorted(shares)
+    assert 0.0 <= shares[0] <= shares[-1] <= 1.0
+    assert len(set(shares)) > 3
+    for result, steps in zip(results, alone, strict=True):
+        assert not isinstance(result, Exception)
+        tolerance = TOLERANCE.get(task.name, 1e-6)
+        assert result[1].metrics == pytest.approx(dict(steps[0].metrics), rel=tolerance, abs=1e-6)
 
 
 def test_every_row_of_its_spaces_can_run(task: Task, factory: TrialFactory) -> None:
