@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -149,7 +150,19 @@ class SweepView:
         """So much of a stage is computed; 0 when that begins."""
         with self._lock:
             self._stages[stage.key] = stage
-            self._time.stages.progressed(stage, share, time.monotonic())
+            stages = self._time.stages
+            stages.progressed(stage, share, time.monotonic())
+            of = f"/{stages.num_done + stages.num_left()}" if self._knows_stages else ""
+            label = format_stage(stage, list(self._stages.values()))
+            left = format_time_left(
+                stages.seconds_left(max(1, self._num_workers()), time.monotonic())
+            )
+        if self._is_quiet():
+            number, percent = stages.num_done + 1, f"{math.floor(100 * share)} %"
+            rest = f"; {left} for the shared stages" if left and self._knows_stages else ""
+            self.say(
+                f"[{self._clock()}] computing shared stage {number}{of}, {percent}: {label}{rest}"
+            )
 
     def stage_done(self, stage: Stage, seconds: float | None) -> None:
         """A stage was computed, or read from the cache."""
@@ -226,9 +239,12 @@ class SweepView:
             total += stages.num_done + stages.num_left()
         return min(1.0, done / total)
 
+    def _is_quiet(self) -> bool:
+        return self._live is None and time.monotonic() - self._last_line > QUIET_SECONDS
+
     def _say_if_quiet(self, trial: Trial) -> None:
         """Where there is no panel, a line now and then between the ends of trials."""
-        if self._live is not None or time.monotonic() - self._last_line <= QUIET_SECONDS:
+        if not self._is_quiet():
             return
         with self._lock:
             left = self._time_left()

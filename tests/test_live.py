@@ -228,6 +228,21 @@ def test_plain_lines_say_what_ended_and_how_far_a_long_step_is(
     ]
 
 
+def test_a_long_stage_prints_a_line_every_half_minute(
+    retrieval: tuple[Task, list[Trial]], now: list[float]
+) -> None:
+    task, trials = retrieval
+    view, console = make_view(task, trials, terminal=False)
+    stages = distinct_stages(task, trials)
+    for seconds in range(71):
+        now[0] = float(seconds)
+        view.stage_progressed(stages[1], seconds / 100)
+    assert isinstance(console.file, io.StringIO)
+    first, second = console.file.getvalue().splitlines()
+    assert first.startswith(f"[0:31] computing shared stage 1/{len(stages)}, 31 %: encode_images(")
+    assert second.startswith(f"[1:02] computing shared stage 1/{len(stages)}, 62 %: encode_images(")
+
+
 def test_more_trials_than_the_terminal_is_high(now: list[float]) -> None:
     task = load_task("toy")
     trials = make_trials(task, [{"lr": 0.01 * (n + 1)} for n in range(40)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tasks import progress
@@ -10,11 +12,14 @@ from tasks.progress import Throttle, progress_part, report_progress, reporting
 Report = tuple[float, int | None]
 
 
-def collect(act: object, throttle: Throttle | None = None) -> list[Report]:
+def collect(act: Callable[[], None], throttle: Throttle | None = None) -> list[Report]:
     reports: list[Report] = []
-    receive = lambda share, at: reports.append((round(share, 6), at))  # noqa: E731
+
+    def receive(share: float, next_at: int | None) -> None:
+        reports.append((round(share, 6), next_at))
+
     with reporting(receive, throttle or Throttle(interval=0.0)):
-        act()  # type: ignore[operator]
+        act()
     return reports
 
 
