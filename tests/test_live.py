@@ -305,8 +305,8 @@ def note(*words):
 class Watched(live.SweepView):
     def progressed(self, trial, share, next_at):
         super().progressed(trial, share, next_at)
-        note("progressed", trial.id, round(share, 2), self._step(trial.id))
-        note("left", self._time_left())
+        note("progressed", trial.id, round(share, 2), self._state.step(trial.id))
+        note("left", self._state.time_left())
     def stepped(self, trial, timed, replayed=False):
         super().stepped(trial, timed, replayed)
         note("stepped", trial.id, timed.step.at)
