@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from orchestrator.checkpoints import Checkpoints, TimedStep
-from orchestrator.engine import Event, Failure, Pack, group_by_key
+from orchestrator.engine import Event, Failure, Pack, StepProgress, group_by_key
 from orchestrator.history import NO_MORE_SEEDS
 from orchestrator.measure import Usage
 from orchestrator.placement import MEMORY_SHARE
@@ -36,16 +36,24 @@ class View(Protocol):
         """A pack was handed to a slot."""
         ...
 
-    def stepped(self, trial: Trial, timed: TimedStep) -> None:
-        """A trial made a step."""
+    def progressed(self, trial: Trial, share: float, next_at: int | None) -> None:
+        """A trial is within a step (``engine.StepProgress``)."""
+        ...
+
+    def stepped(self, trial: Trial, timed: TimedStep, replayed: bool) -> None:
+        """A trial made a step, in this run or (replayed) in an earlier one."""
         ...
 
     def ended(self, trial: Trial, status: str, value: float | None, reason: str) -> None:
         """A trial ended, and is durable. The thread that wrote it tells."""
         ...
 
-    def stage_done(self, label: str, seconds: float | None) -> None:
-        """A stage was computed, or read from the cache."""
+    def stage_progressed(self, stage: Stage, share: float) -> None:
+        """So much of a stage is computed; 0 when that begins."""
+        ...
+
+    def stage_done(self, stage: Stage, seconds: float | None) -> None:
+        """A stage was computed, or read from the disk."""
         ...
 
     def say(self, line: str) -> None:
@@ -279,7 +287,7 @@ class Coordinator:
             self.tally.resumed_steps += 1
         else:
             self.tally.computed_steps += 1
-        self._view.stepped(active.trial, timed)
+        self._view.stepped(active.trial, timed, replayed)
         bad = [name for name, value in step.metrics.items() if not math.isfinite(value)]
         if bad:
             reason = f"{bad[0]} is {step.metrics[bad[0]]} at step {step.at}"
@@ -318,7 +326,7 @@ class Coordinator:
         """A stage was computed, or read from the disk."""
         row = {"key": stage.key, "label": stage.label, "seconds": origin.seconds, "uses": 0}
         self.stages[stage.key] = row | {"source": origin.source}
-        self._view.stage_done(stage.label, origin.seconds)
+        self._view.stage_done(stage, origin.seconds)
         self.num_kept += origin.is_kept
         if origin.not_kept and not self._some_not_kept:
             self._some_not_kept = True
@@ -326,6 +334,17 @@ class Coordinator:
                 f"Stage {stage.label} is not kept: {origin.not_kept}. If this run is interrupted, "
                 "the next one computes it again."
             )
+
+    def stage_progressed(self, stage: Stage, share: float) -> None:
+        """So much of a stage is computed; 0 when that begins."""
+        self._view.stage_progressed(stage, share)
+
+    def progressed(self, progress: StepProgress) -> None:
+        """A pack is within a step; a report on a step that has ended meanwhile is ignored."""
+        for trial_id, num_steps in progress.num_steps.items():
+            active = self._active.get(trial_id)
+            if active is not None and len(active.steps) == num_steps:
+                self._view.progressed(active.trial, progress.share, progress.next_at)
 
     # --- results ----------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from orchestrator.deadline import limit
 from orchestrator.step_checks import check_advanced, check_results, check_state
 from tasks.contract import Advanced, Inputs, Member, Stage, SweepError, Task, Trial, TrialError
 from tasks.memory import give_back_memory
+from tasks.progress import Throttle, reporting
 
 if TYPE_CHECKING:
     from orchestrator.measure import Usage
@@ -50,6 +51,18 @@ class Event:
     trial_id: str
     outcome: TimedStep | Failure
     replayed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepProgress:
+    """How far a pack's step is. It may come late or not at all: results do not depend on it."""
+
+    num_steps: Mapping[str, int]  # by the id of each trial in the step, its steps before this one
+    share: float  # 0 to 1
+    next_at: int | None = None  # ``Step.at`` at the step's end, if not one more than the last
+
+
+ProgressListener = Callable[[StepProgress], None]
 
 
 class Work(Protocol):
@@ -111,6 +124,14 @@ class Work(Protocol):
         """A worker runs this pack, whose stages are there."""
         ...
 
+    def stage_progressed(self, stage: Stage, share: float) -> None:
+        """So much of a stage is computed; 0 when that begins."""
+        ...
+
+    def progressed(self, progress: StepProgress) -> None:
+        """A pack is within a step."""
+        ...
+
 
 class Engine(Protocol):
     """Runs all the work there is."""
@@ -166,12 +187,16 @@ def run_pack(
     device: str,
     checkpoints: Checkpoints,
     deadline: float | None = None,
+    on_progress: ProgressListener = lambda progress: None,
+    throttle: Throttle | None = None,
 ) -> Generator[list[Event], set[str], None]:
     """Advance a pack until every member is done, failed or stopped.
 
     Yields the events of each step; takes back the ids of members to stop. Each member's state is
-    saved before its step is told, so what was told is never computed again.
+    saved before its step is told, so what was told is never computed again. Between two events,
+    ``on_progress`` gets what the task reports within a step, held back by the ``throttle``.
     """
+    throttle = throttle or Throttle()
     members: list[Member] = []
     history: dict[str, list[TimedStep]] = {}
     events: list[Event] = []
@@ -190,10 +215,19 @@ def run_pack(
         stop = yield events
         members = [m for m in members if m.trial.id not in stop]
 
+    def advance(group: Sequence[Member]) -> Sequence[Advanced | Exception]:
+        num_steps = {member.trial.id: len(history[member.trial.id]) for member in group}
+
+        def receive(share: float, next_at: int | None) -> None:
+            on_progress(StepProgress(num_steps=num_steps, share=share, next_at=next_at))
+
+        with limit(deadline, "a step"), reporting(receive, throttle):
+            return check_results(task.advance(group, inputs, device), group)
+
     while members:
         going: list[Member] = []
         stop = set()
-        for group, results, seconds in _advance(task, members, inputs, device, deadline):
+        for group, results, seconds in _advance(members, advance):
             events = []
             for member, result in zip(group, results, strict=True):
                 trial_id = member.trial.id
@@ -238,7 +272,8 @@ def _checked(result: Advanced | Failure, history: Sequence[TimedStep]) -> Advanc
 
 
 def _advance(
-    task: Task, members: Sequence[Member], inputs: Inputs, device: str, deadline: float | None
+    members: Sequence[Member],
+    advance: Callable[[Sequence[Member]], Sequence[Advanced | Exception]],
 ) -> Iterator[tuple[Sequence[Member], Sequence[Advanced | Failure], float]]:
     """One step of all members at once; where that breaks, of each alone, which shows whose it was.
 
@@ -247,9 +282,7 @@ def _advance(
     results: Sequence[Advanced | Failure] | None
     began = time.perf_counter()
     try:
-        with limit(deadline, "a step"):
-            advanced = check_results(task.advance(members, inputs, device), members)
-            results = [failure(r) if isinstance(r, Exception) else r for r in advanced]
+        results = [failure(r) if isinstance(r, Exception) else r for r in advance(members)]
     except Exception as error:
         results = [failure(error)] if len(members) == 1 else None
     if results is not None:
@@ -257,7 +290,7 @@ def _advance(
         return
     give_back_memory()  # out here: the error's frames held what the pack had allocated
     for member in members:
-        yield from _advance(task, [member], inputs, device, deadline)
+        yield from _advance([member], advance)
 
 
 def pick_device() -> str:

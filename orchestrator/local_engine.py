@@ -13,6 +13,7 @@ from orchestrator.engine import Pack, Work, device_bytes, failure, pick_device, 
 from orchestrator.stages import LocalStages
 from tasks.interrupt import Interrupted, interruptible
 from tasks.memory import keep_freed_memory
+from tasks.progress import Throttle
 
 GRACE_SECONDS = 10.0  # that a step has to come to its end after Ctrl-C; the step is then dropped
 
@@ -22,6 +23,9 @@ class LocalEngine:
 
     num_slots = 1
     slot_bytes: int | None = None
+
+    def __init__(self) -> None:
+        self._throttle = Throttle()
 
     def start(
         self, max_packs: int | None, wait_for_nodes: Callable[[str], None], halt: Callable[[], bool]
@@ -66,7 +70,16 @@ class LocalEngine:
     def _run(self, pack: Pack, work: Work, stages: LocalStages, device: str) -> None:
         work.pack_runs(pack)
         inputs = stages.inputs(pack.trials)
-        steps = run_pack(work.task, pack.trials, inputs, device, work.checkpoints, work.deadline)
+        steps = run_pack(
+            work.task,
+            pack.trials,
+            inputs,
+            device,
+            work.checkpoints,
+            work.deadline,
+            work.progressed,
+            self._throttle,
+        )
         try:
             events = next(steps)
             while not work.should_halt():

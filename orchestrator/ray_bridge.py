@@ -231,10 +231,13 @@ class Bridge:
 
     def _look_at_board(self) -> None:
         """See who holds what, and give a board that died and was started again what it lost."""
-        if not self._out or time.monotonic() - self._looked < BOARD_SECONDS:
+        if not (self._out or self._waiting) or time.monotonic() - self._looked < BOARD_SECONDS:
             return
         self._looked = time.monotonic()
-        known, holders = ray.get(self.board.look.remote())
+        known, holders, progress = ray.get(self.board.look.remote())
+        for step in progress.steps:
+            self.work.progressed(step)
+        self.stages.take_progress(progress.stages)
         self._holders |= holders
         held = {holder.pack for holder in self._holders.values()}
         for pack_id, (pack, refs) in self._out.items():

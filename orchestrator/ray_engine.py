@@ -170,7 +170,7 @@ class RayEngine:
         """Work until nothing is left, or until halted."""
         count_memory_kills_as_lost()
         board: Any = Board.remote()  # type: ignore[attr-defined]
-        stages = RayStages(work, self.num_slots, self._gpus * STAGE_SHARE, self._cpus)
+        stages = RayStages(work, board, self.num_slots, self._gpus * STAGE_SHARE, self._cpus)
         if self._gpus_per_trial == "auto":
             self._measure(work, stages)
         bridge = Bridge(work, board, stages, self.num_slots)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orchestrator.ray_settings  # noqa: F401  before Ray
@@ -20,8 +20,10 @@ from tasks.contract import Stage, SweepError
 class RayStages:
     """Each distinct stage as one Ray task; the driver owns the values."""
 
-    def __init__(self, work: Work, num_slots: int, num_gpus: float, threads: int) -> None:
-        self._work, self._limit, self._threads = work, num_slots, threads
+    def __init__(
+        self, work: Work, board: Any, num_slots: int, num_gpus: float, threads: int
+    ) -> None:
+        self._work, self._board, self._limit, self._threads = work, board, num_slots, threads
         self._num_gpus = num_gpus
         self._refs: dict[str, Any] = {}
         # origin's ref -> stage, value's ref, when it was submitted
@@ -98,9 +100,21 @@ class RayStages:
                 needs = [self._refs[need.key] for need in stage.needs]
                 gpus = self._num_gpus if stage.on_device else 0
                 value, origin = compute_stage.options(num_returns=2, num_gpus=gpus).remote(
-                    stage, self._threads, self._work.cache, self._work.deadline, *needs
+                    stage,
+                    self._threads,
+                    self._work.cache,
+                    self._work.deadline,
+                    self._board,
+                    *needs,
                 )
+                self._work.stage_progressed(stage, 0.0)
                 self._running[origin] = (stage, value, time.monotonic())
+
+    def take_progress(self, shares: Mapping[str, float]) -> None:
+        """Pass on how much of each stage is computed, by its key."""
+        for stage, _, _ in self._running.values():
+            if stage.key in shares:
+                self._work.stage_progressed(stage, shares[stage.key])
 
     def failed(self, stages: Sequence[Stage]) -> Failure | None:
         """Why these cannot be had, if so."""

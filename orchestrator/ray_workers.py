@@ -19,11 +19,12 @@ from ray import tune
 
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.discovery import load_task
-from orchestrator.engine import Event, Failure, failure, pick_device, run_pack
+from orchestrator.engine import Event, Failure, StepProgress, failure, pick_device, run_pack
 from orchestrator.measure import Usage, measure_step
 from orchestrator.stages import StageCache, compute
 from tasks.contract import Stage, Trial
 from tasks.memory import keep_freed_memory
+from tasks.progress import Throttle, reporting
 
 PATIENCE = 1.0  # seconds that a slot waits for a pack before it tells Tune that it lives
 CLOSED_SECONDS = 0.2  # between two words of a slot that has nothing more to do
@@ -51,9 +52,17 @@ class Held:
     place: Place
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """The last reports that have not been read yet."""
+
+    steps: list[StepProgress]  # the last of each slot
+    stages: dict[str, float]  # by the stage's key, the share of it that is done
+
+
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
 class Board:
-    """Passes packs to slots and stop requests to running packs."""
+    """Passes packs to slots, stop requests to running packs, and progress to the driver."""
 
     def __init__(self) -> None:
         self._packs: dict[int, tuple[tuple[Trial, ...], dict[Stage, Any]]] = {}
@@ -63,6 +72,8 @@ class Board:
         self._ended: set[str] = set()
         self._news = asyncio.Event()
         self._closed = False
+        self._steps: dict[str, StepProgress] = {}  # by slot
+        self._stages: dict[str, float] = {}  # by key
 
     async def offer(
         self, pack: int, trials: tuple[Trial, ...], refs: dict[Stage, Any], first: bool = False
@@ -125,14 +136,24 @@ class Board:
         held = self._held.pop(slot, None)
         return held[0] if held else None, self._places.pop(slot, None)
 
-    async def look(self) -> tuple[set[int], dict[str, Held]]:
-        """The packs it has (a restarted board has none), and what the slots hold."""
+    async def report_step(self, slot: str, progress: StepProgress) -> None:
+        """A slot is within a step."""
+        self._steps[slot] = progress
+
+    async def report_stage(self, key: str, share: float) -> None:
+        """So much of a stage is computed."""
+        self._stages[key] = share
+
+    async def look(self) -> tuple[set[int], dict[str, Held], Progress]:
+        """The packs it has (a restarted board has none), what the slots hold, and new reports."""
         now = time.monotonic()
         held = {
             slot: Held(pack=pack, seconds=now - since, place=self._places[slot])
             for slot, (pack, since) in self._held.items()
         }
-        return set(self._packs), held
+        progress = Progress(steps=list(self._steps.values()), stages=self._stages)
+        self._steps, self._stages = {}, {}
+        return set(self._packs), held, progress
 
     async def end(self, trial_ids: Sequence[str]) -> None:
         """These members have ended, or are to stop."""
@@ -150,7 +171,7 @@ class Board:
 
 @ray.remote(num_cpus=0, max_retries=3)  # type: ignore[untyped-decorator]
 def compute_stage(
-    stage: Stage, threads: int, cache: StageCache, deadline: float | None, *needs: Any
+    stage: Stage, threads: int, cache: StageCache, deadline: float | None, board: Any, *needs: Any
 ) -> tuple[Any, Any]:
     """The stage's value, read or computed, and its ``Origin``."""
     found = cache.load(stage)
@@ -158,7 +179,12 @@ def compute_stage(
         return found
     _settle(threads)
     began = time.perf_counter()
-    value = compute(stage, needs, pick_device() if stage.on_device else "cpu", deadline)
+
+    def receive(share: float, next_at: int | None) -> None:
+        board.report_stage.remote(stage.key, share)
+
+    with reporting(receive, Throttle()):
+        value = compute(stage, needs, pick_device() if stage.on_device else "cpu", deadline)
     return value, cache.save(stage, value, time.perf_counter() - began)
 
 
@@ -232,6 +258,7 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         self._pack: int | None = None
         self._going: set[str] = set()
         self._steps: Generator[list[Event], set[str], None] | None = None
+        self._throttle = Throttle()
 
     def step(self) -> dict[str, Any]:
         """Events of the pack, as one value that the driver takes out."""
@@ -265,10 +292,21 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         inputs = dict(zip(refs, values, strict=True))
         self._going = {trial.id for trial in trials}
         self._steps = run_pack(
-            self._task, trials, inputs, self._device, self._checkpoints, self._deadline
+            self._task,
+            trials,
+            inputs,
+            self._device,
+            self._checkpoints,
+            self._deadline,
+            self._report,
+            self._throttle,
         )
         self._begun = False
         return True
+
+    def _report(self, progress: StepProgress) -> None:
+        """For the driver's next look at the board; nobody waits for it."""
+        self._board.report_step.remote(self.trial_id, progress)
 
     def _advance(self) -> list[Event]:
         """One step of the pack; at its end ``_steps`` is None."""

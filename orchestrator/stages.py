@@ -26,6 +26,7 @@ from results.roots import open_root, redact
 from results.store import put
 from tasks.contract import Inputs, Stage, StoreError, Task, Trial, Value
 from tasks.interrupt import check_interrupt
+from tasks.progress import Receiver, Throttle, reporting
 
 MAX_DISK_SHARE = 0.25  # of the free disk that one kept value may take
 
@@ -212,6 +213,7 @@ class LocalStages:
     def __init__(self, work: Work, device: str) -> None:
         self._work, self._device = work, device
         self._values: dict[str, Value] = {}
+        self._throttle = Throttle()
 
     def get(self, stage: Stage) -> Value:
         """The stage's value, computed at its first use.
@@ -225,13 +227,18 @@ class LocalStages:
             if found is None:
                 needs = [self.get(need) for need in stage.needs]
                 began = time.perf_counter()
-                value = compute(stage, needs, self._device, self._work.deadline)
+                with reporting(self._receiver(stage), self._throttle):
+                    value = compute(stage, needs, self._device, self._work.deadline)
                 origin = self._work.cache.save(stage, value, time.perf_counter() - began)
             else:
                 value, origin = found
             self._work.stage_done(stage, origin)
             self._values[stage.key] = value
         return self._values[stage.key]
+
+    def _receiver(self, stage: Stage) -> Receiver:
+        self._work.stage_progressed(stage, 0.0)
+        return lambda share, next_at: self._work.stage_progressed(stage, share)
 
     def inputs(self, trials: Sequence[Trial]) -> Inputs:
         """What a pack reads."""

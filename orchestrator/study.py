@@ -18,6 +18,7 @@ import optuna
 from optuna.trial import TrialState
 
 from orchestrator.history import PastConfiguration, PastTrial
+from orchestrator.labels import SEED, Configuration, EarlierTrial
 from orchestrator.plan import Search, TrialFactory
 from orchestrator.pruners import make_pruner
 from orchestrator.replay import Rebuilt, rebuild
@@ -82,6 +83,8 @@ class AdaptiveStudy:
         self._search, self._factory, self._seeds = search, factory, tuple(seeds)
         self._num_configurations = num_configurations
         self._num_asked = 0
+        self._num_dropped = 0  # trials of pruned configurations, at seeds that do not run
+        self.earlier: list[EarlierTrial] = []  # trials that ended before this run
         self._num_without_run = 0  # of those asked for: invalid, or asked for before
         self._known, self._on_invalid = known, on_invalid
         self._by_trial: dict[str, _Configuration] = {}
@@ -110,8 +113,12 @@ class AdaptiveStudy:
                 self._num_asked += 1
                 self._num_without_run += not rebuilt.is_valid
                 self._told[rebuilt.first_id] = (rebuilt.trial.state, rebuilt.trial.value)
+                if rebuilt.is_valid:
+                    self._add_earlier(configuration)
+                    self._num_dropped += sum(s not in configuration.trials for s in self._seeds)
             elif rebuilt == "unfinished":
                 unfinished.append(configuration)
+                self._add_earlier(configuration)
         # The same seed again would first ask for what the first run asked for.
         self.study.sampler = make_sampler(
             self._sampler, self._sampler_seed + self._num_asked + len(unfinished)
@@ -119,6 +126,17 @@ class AdaptiveStudy:
         for configuration in unfinished:
             self.study.enqueue_trial(dict(configuration.params))
             self._ask(configuration.trials)
+
+    def _add_earlier(self, past: PastConfiguration) -> None:
+        self.earlier += [
+            EarlierTrial(
+                configuration=Configuration(values={**past.params, SEED: seed}),
+                status=trial.status,
+                value=trial.value,
+            )
+            for seed, trial in past.trials.items()
+            if trial.status != "interrupted" and seed in self._seeds
+        ]
 
     # --- asking -----------------------------------------------------------------------------------
 
@@ -175,7 +193,8 @@ class AdaptiveStudy:
 
     def total(self) -> int:
         """The trials of all configurations, seeds counted."""
-        return (self._num_configurations - self._num_without_run) * len(self._seeds)
+        num_trials = (self._num_configurations - self._num_without_run) * len(self._seeds)
+        return num_trials - self._num_dropped
 
     # --- results ----------------------------------------------------------------------------------
 
@@ -205,6 +224,7 @@ class AdaptiveStudy:
         dropped = {t.id for t in self._queue if t.id in configuration.waiting}
         self._queue = deque(t for t in self._queue if t.id not in dropped)
         configuration.waiting -= dropped
+        self._num_dropped += len(dropped)
         for trial_id in dropped:
             del self._by_trial[trial_id]
 

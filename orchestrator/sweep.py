@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -36,7 +36,8 @@ from orchestrator.history import (
     read_history,
 )
 from orchestrator.invalid import invalid_row
-from orchestrator.live import SweepView, varying_params
+from orchestrator.labels import Configuration, EarlierTrial, varying_params
+from orchestrator.live import SweepView
 from orchestrator.manifest import make_manifest
 from orchestrator.naming import Identity, choose_name
 from orchestrator.placement import Gpus, whole
@@ -281,6 +282,7 @@ class _Run:
         self.types = types
         self.failed_before: list[dict[str, Any]] = []  # listed trials that are not run again
         self.num_invalid = 0  # configurations of a search that this run found cannot run
+        self.on_taken_over: Callable[[EarlierTrial], None] = lambda trial: None
         self._curves: dict[str, dict[str, dict[int, float]]] = {}  # of other sweeps
         self.known = known_trials(plan.request.out, plan.task.name)  # refused before we write
         metrics = [c.key for c in plan.task.columns if c.key.startswith("metric.")]
@@ -334,6 +336,16 @@ class _Run:
         pairs = zip(ids, statuses, strict=True)
         return {trial_id: status for trial_id, status in pairs if status != "interrupted"}
 
+    def earlier(self, todo: Sequence[Trial]) -> list[EarlierTrial]:
+        """The listed trials that do not run again, with their results."""
+        left = {trial.id for trial in todo}
+        metric = self.plan.task.metric.name
+        return [
+            _earlier(trial, self.known[trial.id][1], metric)
+            for trial in self.plan.trials
+            if trial.id not in left
+        ]
+
     def known_elsewhere(self, trial: Trial) -> PastTrial | None:
         """A finished trial of another sweep, taken over from there."""
         sweep, row = self.known.get(trial.id, ("", {}))
@@ -341,6 +353,7 @@ class _Run:
             return None
         self.reuse([trial])
         metric = self.plan.task.metric.name
+        self.on_taken_over(_earlier(trial, row, metric))
         if sweep not in self._curves:
             tables = open_history(self.request.out, self.plan.task.name, sweep)
             self._curves[sweep] = read_curves(tables, metric)
@@ -394,6 +407,11 @@ class _Run:
     def manifest(self, seconds: float) -> dict[str, Any]:
         """``sweep.json`` after so many seconds."""
         return make_manifest(self.plan, self.types, self.started, seconds)
+
+
+def _earlier(trial: Trial, row: Mapping[str, Any], metric: str) -> EarlierTrial:
+    value = row.get(f"metric.{metric}")
+    return EarlierTrial(configuration=Configuration.of(trial), status=row["status"], value=value)
 
 
 def run_sweep(plan: Plan) -> int:
@@ -488,9 +506,6 @@ def _save_figures(sweep: Sweep, errors: Console) -> None:
 def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
     plan = run.plan
     engine = _make_engine(plan.request)
-    varying = varying_params(plan.trials, plan.task.columns)
-    if plan.space.search is not None:
-        varying = [c.key[6:] for c in plan.task.columns if c.key.startswith("param.")]
     width = Console().size.width
     with (
         tempfile.NamedTemporaryFile(prefix="orchestrator-", suffix=".log", delete=False) as log,
@@ -504,10 +519,14 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
             console,
             plan.task,
             total=lambda: proposer.total() + len(plan.trials) - len(todo),
-            varying=varying,
-            num_reused=len(plan.trials) - len(todo),
-            num_stages=len(distinct_stages(plan.task, todo)),
+            trials=plan.trials,
+            to_run=todo,
+            stages=distinct_stages(plan.task, todo),
+            earlier=run.earlier(todo) if plan.trials else getattr(study, "earlier", []),
+            num_workers=lambda: getattr(engine, "num_slots", 1),
+            max_started=most,
         )
+        run.on_taken_over = view.add_earlier
         if plan.trials and len(todo) < len(plan.trials):
             num_failed = len(run.failed_before)
             num_done = len(plan.trials) - len(todo) - num_failed
@@ -516,13 +535,13 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
             if num_failed:
                 view.say(f"failed earlier, and not run again without --retry-failed: {num_failed}")
         with view, handle_ctrl_c(run.budget, run.num_running, view.say):
-            view.phase(f"starting {plan.request.engine}")
+            view.phase("starting Ray" if plan.request.engine == "ray" else "starting")
             try:
                 searches = plan.space.search is not None
                 most_side_by_side = None if searches else most_packs(plan.task, todo)
                 engine.start(most_side_by_side, view.wait_for_nodes, run.budget)
                 _tell_blind(run, engine, view)
-                view.phase("waiting for the first shared stages")
+                view.phase("starting the first worker" if plan.request.engine == "ray" else "")
                 run.coordinator = coordinator = Coordinator(
                     task=plan.task,
                     proposer=proposer,

@@ -26,6 +26,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
+from tasks.progress import progress_part as progress_part  # for tasks to import from here
+from tasks.progress import report_progress as report_progress
+
 Scalar = str | int | float | bool | None
 
 
@@ -134,7 +137,7 @@ class Stage:
     @property
     def label(self) -> str:
         """One readable line for a dry run: ``encode_split(split=val, augment=None)``."""
-        shown = (f"{key}={_short(value)}" for key, value in self.args.items())
+        shown = (f"{key}={short_argument(value)}" for key, value in self.args.items())
         return f"{self.function.__name__}({', '.join(shown)})"
 
     def __hash__(self) -> int:
@@ -144,7 +147,7 @@ class Stage:
         return isinstance(other, Stage) and self.key == other.key
 
 
-def _short(value: object) -> str:
+def short_argument(value: object) -> str:
     """A source by the last part of its path, or of both where it is a pair."""
     if not isinstance(value, Source):
         return str(value)
@@ -255,7 +258,11 @@ class Task(Protocol):
                          number, the best and the worst
         shares_steps     whether members of one pack share the work of a step, so that trials of one
                          key are kept in one pack instead of being spread over the slots
-        step_unit        what a step counts, such as "epoch": a curve's axis; by default "step"
+        step_unit        what ``Step.at`` counts, by default "step": a number in order, such as
+                         "epoch" (shown as ``epoch 2/3``), or an amount in the plural, such as
+                         "images" (shown as ``352/1449 images``); also a curve's axis
+        num_steps(trial) the ``Step.at`` of the trial's last step if nothing stops it early: the
+                         total in the view, and what its estimate of the time left counts on
         schedule_length  the parameter that a trial's schedule, such as the decay of its learning
                          rate, runs over: a search that stops trials early must not vary it
         example_params   a tuple of dicts, parameters of short trials: what ``check-task`` runs
@@ -304,7 +311,11 @@ class Task(Protocol):
     def advance(
         self, pack: Sequence[Member], inputs: Inputs, device: str
     ) -> Sequence[Advanced | Exception]:
-        """One step of every member, in order; an exception fails that member alone."""
+        """One step of every member, in order; an exception fails that member alone.
+
+        A step of more than a few seconds should call ``report_progress(done, total)`` once per
+        batch, so that a user sees how far it is.
+        """
         ...
 
 
@@ -313,9 +324,10 @@ def advance_each(
 ) -> list[Advanced | Exception]:
     """Map a one-trial ``step(trial, state)`` over a pack: all that a simple task needs."""
     results: list[Advanced | Exception] = []
-    for member in pack:
+    for number, member in enumerate(pack):
         try:
-            results.append(step(member.trial, member.state))
+            with progress_part(number, len(pack)):
+                results.append(step(member.trial, member.state))
         except Exception as error:  # one member's failure is a row, not the pack's end
             results.append(error)
     return results

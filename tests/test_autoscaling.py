@@ -274,6 +274,7 @@ def test_a_ray_of_this_machine_alone_counts_on_no_others(tmp_path: Path) -> None
 def test_the_panel_says_that_nodes_are_waited_for_until_a_trial_has_made_a_step() -> None:
     from orchestrator.checkpoints import TimedStep
     from orchestrator.discovery import load_task
+    from orchestrator.engine import Pack
     from tasks.contract import Step, Trial
 
     task = load_task("retrieval")
@@ -287,9 +288,11 @@ def test_the_panel_says_that_nodes_are_waited_for_until_a_trial_has_made_a_step(
         data=source[1],
     )
     console = Console(file=io.StringIO(), force_terminal=True, width=80)
-    view = SweepView(console, task, total=lambda: 1, varying=[], num_stages=1)
+    stage = task.stages(trial)[0]
+    view = SweepView(console, task, total=lambda: 1, to_run=[trial], stages=[stage])
     view.wait_for_nodes("they take minutes")
-    view.stage_done("encoding", 1.0)
+    view.pack_started(Pack(id=1, trials=(trial,)))
+    view.stage_done(stage, 1.0)
 
     def panel() -> str:
         with console.capture() as shown:

@@ -19,7 +19,13 @@ FORBIDDEN = {
 # Of our own packages, what a room may take from another.
 ALLOWED = {
     "results": {"tasks.contract"},
-    "orchestrator": {"tasks", "tasks.contract", "tasks.interrupt", "tasks.memory"},
+    "orchestrator": {
+        "tasks",
+        "tasks.contract",
+        "tasks.interrupt",
+        "tasks.memory",
+        "tasks.progress",
+    },
 }
 
 

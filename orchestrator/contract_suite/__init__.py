@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.contract_suite import declaration, execution
+from orchestrator.contract_suite import declaration, execution, progress
 from orchestrator.contract_suite.check import Check, Outcome, run_check, run_checks
 from orchestrator.contract_suite.subject import Subject, ViolationError
 
@@ -86,6 +86,13 @@ CHECKS: tuple[Check, ...] = (
         needs=("stages_repeat",),
     ),
     Check(
+        name="num_steps",
+        title="num_steps is where the last step is",
+        fix="return the `at` of the trial's last step from num_steps",
+        function=progress.num_steps,
+        needs=("ends",),
+    ),
+    Check(
         name="columns",
         title="every metric column is reported",
         fix="fix the key of the column, or add example_params whose trial reports it",
@@ -105,6 +112,13 @@ CHECKS: tuple[Check, ...] = (
         fix="draw random numbers from np.random.default_rng([trial.seed, epoch]) or the like",
         function=execution.repeats,
         needs=("ends",),
+    ),
+    Check(
+        name="within_step",
+        title="progress within a step grows",
+        fix="call report_progress(done, total) with a done that grows to total",
+        function=progress.within_step,
+        needs=("repeats",),
     ),
     Check(
         name="leaves_state",

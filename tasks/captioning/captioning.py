@@ -20,8 +20,10 @@ from tasks.contract import Advanced, Inputs, Member, State, Step, Trial, TrialEr
 from tasks.datasets.registry import load_split
 from tasks.interrupt import check_interrupt
 from tasks.models.captioner import Captioner, load_captioner
+from tasks.progress import progress_part, report_progress
 
 Array = np.ndarray[Any, Any]
+DECODING_COST = 2  # what decoding a rung counts beside its scores in progress reports
 ROWS = 768  # sentences decoded side by side, at most
 
 
@@ -46,16 +48,22 @@ def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> Sequence[Adv
         params: Params = member.trial.params
         key = (params.prompt, params.split, params.num_images, member.state.values["images"])
         together.setdefault(key, []).append(place)
+    done, total = 0, (DECODING_COST + 1) * len(pack)
     for places in together.values():
+        decoding = DECODING_COST * len(places)
         try:
-            told = _decode([pack[place] for place in places], inputs, device)
+            with progress_part(done, total, decoding):
+                told = _decode([pack[place] for place in places], inputs, device)
         except TrialError as error:  # the prompt does not fit: true of each of them
             told = [error] * len(places)
+        done += decoding
         for place, ids in zip(places, told, strict=True):
             try:
-                results[place] = _step(pack[place], ids, device)
+                with progress_part(done, total):
+                    results[place] = _step(pack[place], ids, device)
             except Exception as error:  # one member's failure is a row, not the pack's end
                 results[place] = error
+            done += 1
     return [result for result in results if result is not None]
 
 
@@ -93,13 +101,19 @@ def _decode(members: Sequence[Member], inputs: Inputs, device: str) -> list[Any]
         end = min(begin + size, last)
         states = _states(trial, inputs, begin, end).to(device)
         keys = [zlib.crc32(image_id.encode()) for image_id in image_ids[begin:end]]
-        with captioner.autocast():
+        with (
+            captioner.autocast(),
+            progress_part(begin - first, last - first, end - begin, next_at=last),
+        ):
+            loops = bool(drawn) + len(beams)
             if drawn:
-                told = decode(decoder, states, prompt, keys, drawn, vocabulary)
+                with progress_part(0, loops):
+                    told = decode(decoder, states, prompt, keys, drawn, vocabulary)
                 for setting, ids in zip(drawn, told, strict=True):
                     parts[setting].append(ids)
-            for beam in beams:
-                parts[beam].append(_beam_search(captioner, states, prompt, beam))
+            for number, beam in enumerate(beams, start=bool(drawn)):
+                with progress_part(number, loops):
+                    parts[beam].append(_beam_search(captioner, states, prompt, beam))
     found |= {setting: _stack(ids, captioner.pad) for setting, ids in parts.items()}
     return [found[_setting(member.trial)] for member in members]
 
@@ -132,11 +146,12 @@ def _beam_search(
     rows = []
     for begin in range(0, len(states), LAB_BATCH):
         check_interrupt()
-        part = states[begin : begin + LAB_BATCH]
+        report_progress(begin, len(states))
+        batch = states[begin : begin + LAB_BATCH]
         ids = captioner.model.text_decoder.generate(
-            input_ids=torch.tensor(prompt, device=states.device).expand(len(part), -1),
-            encoder_hidden_states=part,
-            encoder_attention_mask=torch.ones(part.shape[:2], dtype=torch.long).to(part.device),
+            input_ids=torch.tensor(prompt, device=states.device).expand(len(batch), -1),
+            encoder_hidden_states=batch,
+            encoder_attention_mask=torch.ones(batch.shape[:2], dtype=torch.long).to(batch.device),
             eos_token_id=captioner.end,
             pad_token_id=captioner.pad,
             num_beams=num_beams,

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from tasks.captioning.decoder import ImageMemory, Sentences
 from tasks.interrupt import check_interrupt
+from tasks.progress import report_progress
 
 LAB_BATCH = 16  # the lab's batch: with the junk, rows go on until all of it has ended
 COMPACT = 8  # rows leave when an eighth of them has ended; each leave copies the cache
@@ -81,6 +82,7 @@ def decode(
     alive = torch.ones(len(rows), dtype=torch.bool, device=device)
     while True:
         check_interrupt()
+        report_progress(sentences.length - len(prompt), limit - len(prompt))
         chosen = chooser.choose(logits, rows, sentences.length)
         chosen = torch.where(alive, chosen, vocabulary.pad)
         told[rows, sentences.length - len(prompt)] = chosen

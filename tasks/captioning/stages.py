@@ -13,6 +13,7 @@ import numpy as np
 from tasks.contract import Source, Stage, Trial
 from tasks.datasets.registry import load_split
 from tasks.interrupt import check_interrupt
+from tasks.progress import report_progress
 
 Array = np.ndarray[Any, Any]
 BATCH = 64
@@ -37,6 +38,7 @@ def encode_images(
     rows = []
     for start in range(first, last, BATCH):
         check_interrupt()
+        report_progress(start - first, last - first)
         batch = [images.load(i) for i in range(start, min(start + BATCH, last))]
         rows.append(captioner.encode(batch))
     return {"states": np.concatenate(rows)}

@@ -96,6 +96,10 @@ class CaptioningTask:
         """Keys and values of a member's share of the sentences that are decoded side by side."""
         return 64 * 1024 * 1024
 
+    def num_steps(self, trial: Trial) -> int:
+        """The images."""
+        return stages.number_of_images(trial)
+
     def signatures(self) -> Mapping[str, str]:
         """How the BLEU scores were counted."""
         return scores.signatures()

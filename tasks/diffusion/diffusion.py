@@ -17,6 +17,7 @@ from tasks.contract import Advanced, Inputs, Member, State, Step, Trial, TrialEr
 from tasks.datasets import concepts
 from tasks.diffusion import judge, kid, stages, training
 from tasks.diffusion.params import Params
+from tasks.progress import progress_part
 
 Array = np.ndarray[Any, Any]
 SCORES = ("accuracy", "probe", "attributes")  # of a condition and of a group, as metrics
@@ -30,6 +31,7 @@ SAMPLES = (
     "distance",
     "picture",
 )
+TRAINING_COST = 3  # passes through the network that training on an image takes the time of
 REAL = {"probe_accuracy": "accuracy", "real_accuracy": "real_accuracy"}
 
 
@@ -47,20 +49,41 @@ def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> Sequence[Adv
     """One epoch of every member; those with one training and one state share it."""
     trained: dict[Any, list[tuple[State, tuple[State, float] | Exception]]] = {}
     results: list[Advanced | Exception] = []
-    for member in pack:
+    costs = [_cost_of_sampling(member) for member in pack]
+    training_cost = max(TRAINING_COST * member.trial.params.draws for member in pack)
+    done, total = 0, training_cost + sum(costs)
+    for member, cost in zip(pack, costs, strict=True):
         params: Params = member.trial.params
         known = trained.setdefault((member.trial.seed, params.training()), [])
         try:
             found = next((r for state, r in known if _is_same(state, member.state)), None)
             if found is None:
-                found = _train(member, device)
+                with progress_part(done, total, training_cost):
+                    found = _train(member, device)
                 known.append((member.state, found))
+                done += training_cost
             if isinstance(found, Exception):
                 raise found
-            results.append(_step(member.trial, *found, inputs, device))
+            with progress_part(done, total, cost):
+                results.append(_step(member.trial, *found, inputs, device))
+            done += cost
         except Exception as error:  # one member's failure is a row, not the pack's end
             results.append(error)
     return results
+
+
+def _cost_of_sampling(member: Member) -> int:
+    """In passes of an image through the network."""
+    params: Params = member.trial.params
+    if not _is_evaluated(params, member.state.values["epoch"] + 1):
+        return 0
+    passes = 1 if params.guidance == 1 else 2
+    return len(concepts.CONDITIONS) * params.num_samples * params.sampling_steps * passes
+
+
+def _is_evaluated(params: Params, epoch: int) -> bool:
+    every = params.evaluate_every
+    return epoch >= params.epochs or (every > 0 and epoch % every == 0)
 
 
 def _is_same(one: State, other: State) -> bool:
@@ -84,7 +107,7 @@ def _step(trial: Trial, state: State, loss: float, inputs: Inputs, device: str) 
     done = epoch >= params.epochs
     metrics: dict[str, float] = {"loss": loss}
     samples = None
-    if done or (params.evaluate_every and epoch % params.evaluate_every == 0):
+    if _is_evaluated(params, epoch):
         images = training.sample(trial, state, device)
         scores, samples = evaluate(images, inputs[stages.probe_stage(trial)])
         metrics |= scores

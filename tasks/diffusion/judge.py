@@ -13,6 +13,7 @@ import numpy as np
 from tasks.contract import Source, TrialError
 from tasks.datasets import concepts
 from tasks.diffusion import kid, probe, realness
+from tasks.progress import progress_part
 
 Array = np.ndarray[Any, Any]
 
@@ -25,11 +26,13 @@ def fit(data: Source) -> Mapping[str, Array]:
     """
     names = ("probe-train", "probe-test", "held-out")
     train, test, held_out = (concepts.load_split(data.name, name) for name in names)
-    found = {
-        **probe.train_probe(train, test),
-        **realness.fit(train, held_out),
-        **kid.fit(train, held_out),
-    }
+    found: dict[str, Array] = {}
+    with progress_part(0, 3):
+        found |= probe.train_probe(train, test)
+    with progress_part(1, 3):
+        found |= realness.fit(train, held_out)
+    with progress_part(2, 3):
+        found |= kid.fit(train, held_out)
     right = [score(found, c, test.of(c))[0] for c in concepts.CONDITIONS]
     return {**found, "real_accuracy": np.array(np.concatenate(right).mean())}
 

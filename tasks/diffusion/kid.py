@@ -21,6 +21,7 @@ from torch import nn
 from tasks.datasets import concepts
 from tasks.diffusion.probe import to_pixels
 from tasks.interrupt import check_interrupt
+from tasks.progress import report_progress
 
 Array = np.ndarray[Any, Any]
 NUM_FEATURES, EPOCHS, BATCH, LR = 64, 6, 128, 1e-3
@@ -50,7 +51,8 @@ def fit(train: concepts.Concepts, real: concepts.Concepts) -> Mapping[str, Array
     generator = torch.Generator().manual_seed(0)
     pixels, digits = to_pixels(train.images), torch.from_numpy(train.digits)
     optimizer = torch.optim.Adam([*network.parameters(), *heads.parameters()], lr=LR)
-    for _ in range(EPOCHS):
+    for epoch in range(EPOCHS):
+        report_progress(epoch, EPOCHS)
         for rows in torch.randperm(len(pixels), generator=generator).split(BATCH):  # type: ignore[no-untyped-call]
             check_interrupt()
             logits = heads(F.relu(network(pixels[rows]))).reshape(-1, 2)

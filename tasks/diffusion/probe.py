@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from tasks.datasets import concepts
 from tasks.interrupt import check_interrupt
+from tasks.progress import report_progress
 
 Array = np.ndarray[Any, Any]
 EPOCHS, BATCH, LR = 10, 128, 1e-3
@@ -35,7 +36,8 @@ def train_probe(train: concepts.Concepts, test: concepts.Concepts) -> Mapping[st
         for value in heads.parameters():
             value.uniform_(-0.02, 0.02, generator=generator)
     optimiser = torch.optim.Adam(heads.parameters(), lr=LR)
-    for _ in range(EPOCHS):
+    for epoch in range(EPOCHS):
+        report_progress(epoch, EPOCHS)
         for rows in torch.randperm(len(pixels), generator=generator).split(BATCH):  # type: ignore[no-untyped-call]
             check_interrupt()
             logits = heads(pixels[rows]).reshape(-1, 3, 2)

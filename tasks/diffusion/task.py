@@ -138,6 +138,10 @@ class DiffusionTask:
         batch: int = trial.params.batch_size
         return 4 * (4 * 430 * width**2 + 40 * batch * width * 28 * 28)
 
+    def num_steps(self, trial: Trial) -> int:
+        """The epochs."""
+        return int(trial.params.epochs)
+
     def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
         """Weights by the seed; a probe that fails on real images ends the trial here."""
         from tasks.diffusion import diffusion

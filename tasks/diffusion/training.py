@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +22,7 @@ from tasks.diffusion.params import Params
 from tasks.diffusion.probe import to_images, to_pixels
 from tasks.diffusion.unet import UNet
 from tasks.interrupt import check_interrupt
+from tasks.progress import progress_part, report_progress
 
 Array = np.ndarray[Any, Any]
 MIN_SNR_GAMMA = 5.0
@@ -97,8 +99,10 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
         if name.startswith("ema.")
     }
     total, step = torch.zeros((), device=device), state.values["steps"]
-    for chosen in rows.split(params.batch_size):  # type: ignore[no-untyped-call]
+    batches = rows.split(params.batch_size)  # type: ignore[no-untyped-call]
+    for number, chosen in enumerate(batches):
         check_interrupt()
+        report_progress(number, len(batches))
         index = torch.randint(levels.num_steps, (len(chosen),), generator=generator)
         noise = torch.randn((len(chosen), *pixels.shape[1:]), generator=generator)
         kept = torch.rand(len(chosen), generator=generator) >= params.drop_condition
@@ -190,10 +194,11 @@ def sample(trial: Trial, state: State, device: str) -> Array:
             return levels.split(params.prediction, out, x, index)
 
         noise = torch.randn((params.num_samples, 3, 28, 28), generator=generator)
-        images = [
-            _run(params, denoise, levels, part.to(device), generator)
-            for part in noise.split(SAMPLE_BATCH)  # type: ignore[no-untyped-call]
-        ]
+        with progress_part(number, len(concepts.CONDITIONS)):
+            images = [
+                _run(params, denoise, levels, part.to(device), generator)
+                for part in noise.split(SAMPLE_BATCH)  # type: ignore[no-untyped-call]
+            ]
         drawn.append(to_images(torch.cat(images)))
     return np.stack(drawn)
 
@@ -212,4 +217,10 @@ def _run(
         steps = samplers.ddim(denoise, levels, noise, number, generator, eta=params.eta)
     else:
         steps = samplers.dpm_solver(denoise, levels, noise, params.sampling_steps)
-    return deque(steps, maxlen=1)[0]  # what the last step gave
+    return deque(_reported(steps, params.sampling_steps), maxlen=1)[0]  # what the last step gave
+
+
+def _reported(steps: Iterator[Tensor], total: int) -> Iterator[Tensor]:
+    for number, x in enumerate(steps):
+        report_progress(number, total)
+        yield x

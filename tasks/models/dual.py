@@ -20,6 +20,7 @@ from tasks.contract import ModelError
 from tasks.interrupt import check_interrupt
 from tasks.models.families import FAMILIES, Family, Features, find_family, is_pair
 from tasks.models.folders import find_folder
+from tasks.progress import report_progress
 
 #: Of every model, tokenizer and processor: nothing is fetched, and none of its own code is run.
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
@@ -224,5 +225,6 @@ def in_batches(
     rows = []
     for first in range(0, len(items), size):
         check_interrupt()
+        report_progress(first, len(items))
         rows.append(encode(items[first : first + size]))
     return np.concatenate(rows)

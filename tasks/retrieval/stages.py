@@ -14,6 +14,7 @@ from tasks.contract import Source, Stage, Trial
 from tasks.datasets.base import Split
 from tasks.datasets.registry import load_split
 from tasks.interrupt import check_interrupt
+from tasks.progress import report_progress
 
 Array = np.ndarray[Any, Any]
 Arrays = Mapping[str, Array]
@@ -60,10 +61,11 @@ def encode_images(
 
     encode = load_dual(model.name, model.fingerprint, device, precision).image.encode
     images = load_split(data.name, split)
-    rows = [
-        encode(load_images(images, range(first, min(first + BATCH, len(images))), draw))
-        for first in range(0, len(images), BATCH)
-    ]
+    rows = []
+    for first in range(0, len(images), BATCH):
+        report_progress(first, len(images))
+        batch = range(first, min(first + BATCH, len(images)))
+        rows.append(encode(load_images(images, batch, draw)))
     return {"features": np.concatenate(rows)}
 
 

@@ -112,6 +112,10 @@ class RetrievalTask:
             return 4 * families.num_bytes(trial.model.name)
         return 4 * 4 * 2 * 1024 * 1024
 
+    def num_steps(self, trial: Trial) -> int:
+        """The epochs; 0 where the start alone is evaluated."""
+        return int(trial.params.epochs)
+
     def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
         """The heads before training."""
         from tasks.retrieval import training

@@ -18,6 +18,7 @@ from tasks.contract import Advanced, Inputs, Member, State, Step, Trial, TrialEr
 from tasks.interrupt import check_interrupt
 from tasks.models import heads
 from tasks.models.heads import CONSTANTS, can_stack, project
+from tasks.progress import progress_part, report_progress
 from tasks.retrieval import stages
 from tasks.retrieval.embedding import Embedder, FrozenFeatures, backbone_weights, open_split
 from tasks.retrieval.optimizer import adamw_step, clamp_temperature
@@ -26,6 +27,7 @@ from tasks.retrieval.ranks import CUTOFFS, rank_pairs, recalls
 
 STACK_BYTES = 32 * 2**20  # of weights, gradients and moments of a stack on a processor
 CHUNK = 256  # rows embedded at a time for an evaluation
+TRAINING_SHARE = 3  # what an epoch of training counts beside its evaluation in progress reports
 
 
 def start(trial: Trial, inputs: Inputs, device: str) -> State:
@@ -76,16 +78,22 @@ def contrastive_loss(
 def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> list[Advanced | Exception]:
     """One epoch of every member and its evaluation; with no epochs at all, the evaluation alone."""
     trained: dict[str, tuple[State, float | None] | Exception] = {}
-    for stack in make_stacks([m for m in pack if m.trial.params.epochs], device):
-        found = _train(stack, inputs, device)
+    training = [m for m in pack if m.trial.params.epochs]
+    done, total = 0, TRAINING_SHARE * len(training) + len(pack)
+    for stack in make_stacks(training, device):
+        size = TRAINING_SHARE * len(stack)
+        with progress_part(done, total, size):
+            found = _train(stack, inputs, device)
         trained |= {m.trial.id: each for m, each in zip(stack, found, strict=True)}
+        done += size
     results: list[Advanced | Exception] = []
-    for member in pack:
+    for number, member in enumerate(pack):
         known = trained.get(member.trial.id, (member.state, None))
         try:
             if isinstance(known, Exception):
                 raise known
-            results.append(_step(member.trial, *known, inputs, device))
+            with progress_part(done + number, total):
+                results.append(_step(member.trial, *known, inputs, device))
         except Exception as error:  # one member's failure is a row, not the pack's end
             results.append(error)
     return results
@@ -169,6 +177,7 @@ def train_epoch(
     losses = []
     for number, batch in enumerate(pairs):
         check_interrupt()
+        report_progress(number, len(pairs))
         temperature = _temperature(weights, fixed)
         images, texts = embed({**weights, **constants}, batch[:, 0], batch[:, 1])
         loss = contrastive_loss(images, texts, temperature)
@@ -264,8 +273,11 @@ def _evaluate(
     weights: dict[str, Tensor], split: Embedder, ties: Ties
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """Metrics, and per query its expected rank and the probabilities of a hit."""
-    image = _embed_all(split.images, weights, split.num_images)
-    text = _embed_all(split.texts, weights, split.num_texts)
+    total = split.num_images + split.num_texts
+    with progress_part(0, total, split.num_images):
+        image = _embed_all(split.images, weights, split.num_images)
+    with progress_part(split.num_images, total, split.num_texts):
+        text = _embed_all(split.texts, weights, split.num_texts)
     if not (np.isfinite(image).all() and np.isfinite(text).all()):
         raise TrialError("an embedding is not finite: lower lr, or see to the model's weights")
     i2t, t2i = rank_pairs(image, text, split.owner, split.row, ties=ties)
@@ -286,6 +298,7 @@ def _embed_all(
     chunks = []
     for first in range(0, number, CHUNK):
         check_interrupt()
+        report_progress(first, number)
         rows = torch.arange(first, min(first + CHUNK, number))
         chunks.append(embed(weights, rows).cpu().numpy())
     return np.concatenate(chunks)

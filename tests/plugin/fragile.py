@@ -32,6 +32,8 @@ from tasks.contract import (
     Step,
     Trial,
     advance_each,
+    progress_part,
+    report_progress,
 )
 from tasks.interrupt import check_interrupt
 
@@ -83,12 +85,14 @@ class Params:
 
 
 def sleep(seconds: float, checks: bool) -> None:
-    """Sleep, like a long loop of batches where it ``checks``."""
-    until = time.monotonic() + seconds
-    while checks and (left := until - time.monotonic()) > 0:
-        check_interrupt()
-        time.sleep(min(left, 0.02))
-    time.sleep(max(0.0, until - time.monotonic()))
+    """Sleep in tenths and report each, like a long loop of batches where it ``checks``."""
+    for tenth in range(10):
+        report_progress(tenth, 10)
+        until = time.monotonic() + seconds / 10
+        while checks and (left := until - time.monotonic()) > 0:
+            check_interrupt()
+            time.sleep(min(left, 0.02))
+        time.sleep(max(0.0, until - time.monotonic()))
 
 
 def prepare(
@@ -162,6 +166,10 @@ class FragileTask:
         """As told."""
         return int(trial.params.scratch)
 
+    def num_steps(self, trial: Trial) -> int:
+        """As told."""
+        return int(trial.params.steps)
+
     def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
         """Nothing added up yet."""
         note(trial.params.notes, "start", trial.id)
@@ -175,8 +183,10 @@ class FragileTask:
             note(member.trial.params.notes, "begin", member.trial.id)
         held = [np.ones(member.trial.params.used, np.uint8) for member in pack]
         seconds = max(member.trial.params.seconds for member in pack)
-        sleep(seconds, pack[0].trial.params.checks)
-        advanced = advance_each(pack, lambda trial, state: self.add(trial, state, inputs))
+        with progress_part(0, 10, 9):
+            sleep(seconds, pack[0].trial.params.checks)
+        with progress_part(9, 10):
+            advanced = advance_each(pack, lambda trial, state: self.add(trial, state, inputs))
         del held
         for member in pack:
             note(member.trial.params.notes, "rest", member.trial.id)

@@ -25,6 +25,7 @@ from tasks.contract import (
     Trial,
     TrialError,
     advance_each,
+    report_progress,
 )
 from toy_sweep.params import Params
 
@@ -84,6 +85,10 @@ class ToyTask:
         """Nothing worth counting."""
         return 1024
 
+    def num_steps(self, trial: Trial) -> int:
+        """The epochs: what the last step's ``at`` will be."""
+        return int(trial.params.epochs)
+
     def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
         """Random coefficients by the seed, at rest."""
         size = trial.params.degree + 1
@@ -102,7 +107,8 @@ def run_epoch(trial: Trial, state: State, inputs: Inputs) -> tuple[State, Step]:
     params, train, val = trial.params, inputs[POINTS["train"]], inputs[POINTS["val"]]
     weights, velocity = state.arrays["weights"], state.arrays["velocity"]
     powers = np.vander(train["x"], params.degree + 1, increasing=True)  # [N, D]
-    for _ in range(STEPS_PER_EPOCH):
+    for number in range(STEPS_PER_EPOCH):
+        report_progress(number, STEPS_PER_EPOCH)  # for the view, where an epoch takes seconds
         gradient = powers.T @ (powers @ weights - train["y"]) / NUM_POINTS
         velocity = params.momentum * velocity - params.lr * gradient
         weights = weights + velocity

@@ -1,0 +1,37 @@
+"""Checks of what a task says of its progress: how many steps, and how far within one."""
+
+from __future__ import annotations
+
+from orchestrator.contract_suite.subject import DEVICE, Subject, ViolationError
+from tasks.contract import Member
+from tasks.progress import Throttle, reporting
+
+
+def num_steps(subject: Subject) -> str | None:
+    """``num_steps`` is where the last step is, if the task has it."""
+    count = getattr(subject.task, "num_steps", None)
+    if count is None:
+        return "the task has no num_steps"
+    for trial, steps in zip(subject.trials, subject.alone, strict=True):
+        if count(trial) != steps[-1].at:
+            raise ViolationError(
+                f"num_steps of the trial {trial.id} is {count(trial)}, but its last step is at "
+                f"{steps[-1].at}"
+            )
+    return None
+
+
+def within_step(subject: Subject) -> str | None:
+    """Progress within a step grows from 0 to 1; the numbers do not depend on it."""
+    shares: list[float] = []
+    trial, expected = subject.trials[0], subject.alone[0][0]
+    members = [Member(trial=trial, state=subject.start(trial))]
+    with reporting(lambda share, next_at: shares.append(share), Throttle(interval=0.0)):
+        result = subject.task.advance(members, subject.inputs, DEVICE)[0]
+    if isinstance(result, Exception):
+        raise result
+    if result[1].metrics != expected.metrics:
+        raise ViolationError("a step that reports its progress gives other metrics")
+    if shares != sorted(shares) or not all(0.0 <= share <= 1.0 for share in shares):
+        raise ViolationError(f"progress goes back or leaves 0 to 1: {shares[:5]}")
+    return None if shares else "no step reports its progress"
