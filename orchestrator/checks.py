@@ -1,4 +1,4 @@
-"""What is wrong with a request's options, found before anything is loaded or written."""
+"""Checks of a request's options, made before anything is loaded or written."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def find_address(request: Request) -> str | None:
 
 
 def check_options(request: Request) -> None:
-    """Refuse options that are empty, at odds, or name what cannot be.
+    """Refuse options that are empty, contradict each other, or name what cannot exist.
 
     Raises:
-        RequestError: if there is one.
+        RequestError: at the first such option.
     """
     for option in ("model", "data", "name", "cache", "out", "space", "address"):
         value = getattr(request, option)
         if value is not None and not value.strip():
-            raise RequestError(f"--{option} must not be empty; leave it out for its default")
+            raise RequestError(f"--{option} must not be empty; remove it to use the default")
     check_root("--out", request.out)
     if request.cache is not None:
         check_root("--cache", request.cache)
@@ -41,12 +41,12 @@ def check_options(request: Request) -> None:
     if request.rerun and request.retry_failed:
         raise RequestError("--retry-failed has no effect with --rerun, which runs all trials again")
     if request.engine == "local" and request.address is not None:
-        raise RequestError("--address is of --engine ray: leave one of the two out")
+        raise RequestError("--address requires --engine ray; remove one of the two")
     slots = (request.cpus_per_trial, request.gpus_per_trial)
     if request.engine == "local" and slots != (None, 1.0):
         raise RequestError(
-            "--cpus-per-trial and --gpus-per-trial are of --engine ray: local is one process, with "
-            "all processors and the first GPU (CUDA_VISIBLE_DEVICES and OMP_NUM_THREADS choose)"
+            "--cpus-per-trial and --gpus-per-trial require --engine ray; local uses one process "
+            "with all CPUs and the first GPU (OMP_NUM_THREADS and CUDA_VISIBLE_DEVICES choose)"
         )
     address, cores = find_address(request), os.cpu_count() or 1
     if request.engine == "ray" and address:
@@ -77,14 +77,14 @@ def check_effect(given: Mapping[str, object], space: str) -> None:
 
 
 def check_can_start(plan: Plan) -> None:
-    """What a dry run need not know: that Ray and the cluster are there, and a search can be asked.
+    """Check what a dry run does not need: Ray, the cluster, and that a search can be run.
 
     Raises:
         RequestError: if not.
     """
     address = find_address(plan.request)
     if plan.request.engine == "ray":
-        _check_installed("ray", "'ray[tune]', or take --engine local, which needs none")
+        _check_installed("ray", "'ray[tune]', or use --engine local")
     if plan.request.engine == "ray" and address:
         check_reachable(address)
     if plan.space.search is not None:

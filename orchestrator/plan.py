@@ -193,7 +193,8 @@ def parse_settings(task: Task, settings: Sequence[str]) -> dict[str, Scalar]:
         name, equals, text = setting.partition("=")
         name = name.strip()
         if not equals:
-            raise RequestError(f"--set takes name=value, but got {shown(setting)}")
+            fix = f"; write --set {name}=VALUE" if name in kinds else ""
+            raise RequestError(f"--set takes name=value, but got {shown(setting)}{fix}")
         if name not in kinds:
             raise _unknown(task, name)
         check_one_value(task.Params, name, text)
@@ -204,6 +205,10 @@ def parse_settings(task: Task, settings: Sequence[str]) -> dict[str, Scalar]:
 def check_one_value(params: type[Any], name: str, text: str) -> None:
     """Refuse a list of values after ``--set``, and say where it belongs."""
     kind, optional = param_types(params)[name]
+    several = re.split(r"[,;\s]+(?=\w+=)", f"{name}={text.strip()}")
+    if kind is not str and len(several) > 1:
+        settings = " ".join(f"--set {each}" for each in several)
+        raise RequestError(f"--set takes one name=value; repeat it for several: {settings}")
     parts = [part.strip().strip("\"'") for part in re.split(r"[,\s]+", text.strip(" ()[]{}"))]
     if len(parts) < 2:
         return
@@ -227,8 +232,8 @@ def parse_value(name: str, text: str, kind: type, optional: bool) -> Scalar:
     if optional and text.lower() in ("none", "null", ""):
         return None
     if kind is bool:
-        if text.lower() in ("true", "false"):
-            return text.lower() == "true"
+        if text.lower() in ("true", "false", "yes", "no"):
+            return text.lower() in ("true", "yes")  # tables print yes and no
         raise RequestError(f"--set {name} takes true or false, but got {shown(text)}")
     try:
         return typing.cast(Scalar, kind(text))

@@ -41,7 +41,7 @@ def parameters(params: type[Any]) -> list[Parameter]:
     types = param_types(params)
     found = []
     for field in dataclasses.fields(params):
-        meaning, limits = split_range(docs.get(field.name, ""))
+        meaning, limits = split_range(docs.get(field.name, "").replace("``", "`"))
         kind, optional = types[field.name]
         choices = [str(each) for each in _choices(hints[field.name])]
         allowed = (

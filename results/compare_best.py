@@ -36,7 +36,10 @@ def compare_best(
     bests = (ranked[0][0], ranked[1][0])
     compared = scorer.compare(*bests)
     assert compared.difference is not None
-    lines = [["finished configurations", *(str(len(each)) for each in ranked)]]
+    lines = [
+        ["configurations tried", *(str(len(each)) for each in rows)],
+        ["finished", *(str(len(each)) for each in ranked)],
+    ]
     lines += _spread(ranked, main)
     lines += _params(bests, ranked)
     unit = " %" if main["format"] == "percent" else ""
@@ -45,8 +48,8 @@ def compare_best(
     interval = format_interval(compared.interval, main["format"])
     how = describe_difference(manifest, scorer, scorer.over_seeds) if compared.interval else ""
     caption = [
-        f"The sweeps have no configuration in common, so this compares the best of each among "
-        f"{plural(len(ranked[0]), 'configuration')} and {len(ranked[1])}.",
+        f"The sweeps have no configuration in common, so this compares the best of "
+        f"{plural(len(rows[0]), 'configuration')} with the best of {len(rows[1])}.",
         f"Best of {names[1]} minus best of {names[0]}: {f'{shown} {interval}'.rstrip()}"
         + (f", 95 % interval, {how}." if how else "; there are no samples for an interval."),
         "Each best was chosen on the data that scores it, so it is optimistic, more so where more "

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -84,6 +85,19 @@ def test_help_is_plain_english() -> None:
     told = " ".join(run(*name.split(), "--help")[0] for name, _ in commands())
     for word in ("slot", " else.", "What is", "Of this", "told", "mend", "To spend"):
         assert word not in told
+
+
+def test_help_versions_and_tasks_start_fast() -> None:
+    code = (
+        "import sys; from orchestrator.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'ray', 'optuna', 'pyarrow', 'scipy', 'matplotlib'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    for words in ((), ("--version",), ("sweep", "--help"), ("tasks",), ("tasks", "retrieval")):
+        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
 
 # --- one task in full -----------------------------------------------------------------------------

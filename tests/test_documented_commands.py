@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -104,6 +105,8 @@ class Place:
             for split in ((entry["split"],) if entry["split"] == "train" else ("val", "test"))
         ]
         (photos / "dataset_tiny.json").write_text(json.dumps({"images": images}))
+        train_only = root / "train-only"
+        shutil.copytree(photos / "train", train_only / "train")
         layouts = {"voc": data.voc, "clevr": data.clevr}
         self.values = {f"{name}:DIR": f"{name}:{photos}" for name in ("folder", "karpathy")}
         for name, make in layouts.items():
@@ -112,6 +115,7 @@ class Place:
         self.values |= {
             "karpathy:PHOTOS": f"karpathy:{photos}",
             "folder:DATA": f"folder:{photos}",
+            "folder:DIR,val=0.1": f"folder:{train_only},val=0.1",
             "s3://BUCKET/runs": str(root / "bucket"),
             "s3://BUCKET/runs/retrieval/paper": "/mnt/other/runs/retrieval/paper",
             "DIR": str(ROOT / "tests" / "data" / "sweeps"),

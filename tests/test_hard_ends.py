@@ -239,4 +239,4 @@ def test_the_second_ctrl_c_stops_at_once(tmp_path: Path, cluster: str, engine: s
     assert time.monotonic() - began < 15
     assert one.process.returncode == 130
     assert "Traceback" not in wrong
-    assert "goes on from the last checkpoints" in wrong
+    assert "resume from the last checkpoints" in wrong

@@ -11,6 +11,7 @@ import pytest
 from conftest import draw_folder
 
 from orchestrator.discovery import load_task
+from orchestrator.doctor import _sources
 from tasks.contract import DataError
 from tasks.datasets import registry
 from tasks.datasets.holdout import Holdout, split_name
@@ -82,6 +83,10 @@ def test_a_val_split_that_is_there_stays(photos: Path) -> None:
     )
     with pytest.raises(DataError, match=r"splits train, val; remove ,val=0\.5 from --data"):
         registry.load_split(f"folder:{photos},val=0.5", "val")
+
+
+def test_doctor_looks_for_the_folder_without_the_share(photos: Path) -> None:
+    assert _sources(None, f"folder:{photos},val=0.1,seed=2") == ([str(photos)], [])
 
 
 @pytest.mark.parametrize("task", ["retrieval", "captioning"])

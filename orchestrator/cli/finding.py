@@ -78,6 +78,9 @@ def find_sweep(text: str, task: str | None, out: str) -> Sweep:
 def _near(name: str, known: Sequence[tuple[str, str]], out: str) -> str:
     """The full names that are like a wrong one, and where to find the others."""
     full = [f"{task}/{each}" for task, each in known]
+    if name in {task for task, _ in known}:
+        of = [each for each in full if each.startswith(f"{name}/")]
+        return f"that is a task; its sweeps: {', '.join(of[:6])}{', ...' * (len(of) > 6)}"
     close = difflib.get_close_matches(name, sorted({each for _, each in known}), n=1)
     near = [f"{task}/{each}" for task, each in known if each in close]
     hint = f"did you mean {' or '.join(near)}? " if near else ""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
 
+from orchestrator import discovery
 from tasks.contract import RequestError
 
 if TYPE_CHECKING:
@@ -19,7 +22,9 @@ def parse_seeds(text: str | int) -> int | tuple[int, ...]:
     try:
         seeds = tuple(int(part) for part in listed)
     except ValueError:
-        raise typer.BadParameter(f"it takes 3 or a list such as 1,2, but got {text!r}") from None
+        raise typer.BadParameter(
+            f"it takes a number such as 3 or a list such as 1,2, but got {text!r}"
+        ) from None
     return seeds if "," in str(text) else seeds[0]
 
 
@@ -70,3 +75,15 @@ def parse_step_timeout(text: str | None, earlier: str | None) -> float | None:
     if text is None and earlier is not None:
         return parse_duration("--deadline", earlier)
     return parse_duration("--step-timeout", text)
+
+
+def check_tasks(names: Sequence[str]) -> None:
+    """Refuse a space or a setting among the tasks, and say which option takes it."""
+    from orchestrator.plan import ALIASES, KINDS
+
+    known = discovery.task_names()
+    for name in (each for each in names if each not in known):
+        if name in (*KINDS, *ALIASES) or name.endswith(".py"):
+            raise RequestError(f"{name!r} is a space: write --space {shlex.quote(name)}")
+        if re.match(r"\w+=", name):
+            raise RequestError(f"{name!r} is a setting: write --set {shlex.quote(name)}")

@@ -9,7 +9,13 @@ from rich.console import Console
 
 from orchestrator.cli.entry import INTERRUPTED, fail
 from orchestrator.cli.options import Address, AllRows, CpusPerTrial, Data, GpusPerTrial, Model, Out
-from orchestrator.cli.parsing import parse_budget, parse_gpus, parse_seeds, parse_step_timeout
+from orchestrator.cli.parsing import (
+    check_tasks,
+    parse_budget,
+    parse_gpus,
+    parse_seeds,
+    parse_step_timeout,
+)
 from results.words import print_line
 
 Space = Annotated[
@@ -103,6 +109,7 @@ def sweep(
     """Run a task's sweep and print its tables. Run the same command again to resume."""
     from orchestrator.sweep import Request, make_plan, print_plan, run_sweep
 
+    check_tasks(task)
     seconds, most = parse_budget(budget)
     of_search = {"trials": trials, "sampler": sampler, "pruner": pruner}
     given: dict[str, Any] = {k: v for k, v in of_search.items() if v is not None}

@@ -23,12 +23,16 @@ def explain(error: Any, words: Sequence[str]) -> str:
     option = getattr(error, "option_name", None)
     context: Any = getattr(error, "ctx", None)
     name = "" if context is None or context.parent is None else str(context.info_name)
+    if context is None and words and not words[0].startswith("-"):
+        name = words[0]  # an option's value is missing: the parser knows no command
     if option is not None and message.startswith("No such option"):
         meant = _explain_option(str(option), name, words, _options_of(context))
         return f"{name or 'orchestrator'} has no option {_dashed(option)}; {meant}"
     if message.startswith("No such command"):
         known = sorted(c for c, each in context.command.commands.items() if not each.hidden)
         typed = message.removeprefix("No such command '").partition("'")[0]
+        if typed in ("help", "version"):
+            return f"No such command {typed!r}; did you mean --{typed}?"
         return f"No such command {typed!r}; {discovery.suggest(typed, known)}"
     if message.startswith("Missing argument"):
         return f"{message.replace('...', '')}: {_missing(name)}"
@@ -60,7 +64,7 @@ def _missing(command: str) -> str:
 def _explain_option(option: str, command: str, words: Sequence[str], options: Sequence[str]) -> str:
     """What to type in place of an option that the command does not have."""
     bare = plain(option)
-    same = [each for each in options if plain(each) == bare]
+    same = [each for each in options if plain(each) == bare or (each[2:3], bare) == ("v", "v")]
     if same:
         return f"did you mean {same[0]}?"
     if command == "sweep":

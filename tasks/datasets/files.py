@@ -67,9 +67,9 @@ class Photos:
             known = ", ".join(self.splits) or "none"
             fix = (
                 f"add ,val=0.1 to --data ({self.layout}:{self.root},val=0.1) to hold out a tenth "
-                "of train, name its images"
+                "of train, list its images"
                 if name == "val" and "train" in self.splits
-                else "name its images"
+                else "list its images"
             )
             raise DataError(
                 f"{self.root} has the splits {known}, but got {name!r}; {fix}, or give another "

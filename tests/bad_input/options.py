@@ -14,6 +14,13 @@ def _link(tmp: Path) -> None:
 CASES = [
     # Commands and names.
     Case(args="swep retrieval", message="No such command 'swep'; did you mean 'sweep'?"),
+    Case(args="help", message="No such command 'help'; did you mean --help?"),
+    Case(args="version", message="did you mean --version?"),
+    Case(args="-v", message="orchestrator has no option -v; did you mean --version?"),
+    Case(args="sweep retrieval paper", message="'paper' is a space: write --space paper"),
+    Case(args="sweep retrieval my.py", message="'my.py' is a space: write --space my.py"),
+    Case(args="sweep retrieval lr=1 --dry-run", message="'lr=1' is a setting: write --set lr=1"),
+    Case(args="sweep retrieval --seeds", message="see `python -m orchestrator sweep --help`"),
     Case(args="foo", message="No such command 'foo'; available: check, compare, doctor, list"),
     Case(args="--lr 3", message="orchestrator has no option --lr; see `python -m orchestrator"),
     Case(args="sweep", message="Missing argument 'task': which task? available: captioning"),
@@ -140,12 +147,15 @@ CASES = [
     Case(args="sweep retrieval --address http://h:6379", message="but got 'http://h:6379'"),
     Case(args="sweep retrieval --address 'me:word@h:1'", message="but got '***@h:1'"),
     *(
-        Case(args=f"sweep retrieval --engine local {option}", message="are of --engine ray")
+        Case(
+            args=f"sweep retrieval --engine local {option}",
+            message="require --engine ray; local uses",
+        )
         for option in ("--cpus-per-trial 1", "--gpus-per-trial 0.5", "--gpus-per-trial auto")
     ),
     Case(
         args="sweep retrieval --engine local --address h:1",
-        message="--address is of --engine ray: leave one of the two out",
+        message="--address requires --engine ray; remove one of the two",
     ),
     Case(
         args="sweep retrieval",
@@ -224,7 +234,14 @@ CASES = [
         )
     ),
     Case(args="sweep captioning --set top_k=few", message="takes an integer or none, but got 'few"),
-    Case(args="sweep retrieval --set lr", message="--set takes name=value, but got 'lr'"),
+    Case(args="sweep retrieval --set lr", message="but got 'lr'; write --set lr=VALUE"),
+    *(
+        Case(
+            args=f"sweep retrieval --set 'lr=1e-3{between}epochs=2'",
+            message="repeat it for several: --set lr=1e-3 --set epochs=2",
+        )
+        for between in (",", ", ", " ", ";")
+    ),
     Case(args="sweep retrieval --set ''", message="--set takes name=value, but got ''"),
     Case(args="sweep retrieval --set =3", message="retrieval has no parameter ''"),
     Case(args="sweep retrieval --set lr=fast", message="--set lr takes a number, but got 'fast'"),

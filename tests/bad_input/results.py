@@ -136,6 +136,7 @@ CASES = [
     broken("report other", nothing, "no sweep named 'other' under TMP/runs; available: toy/s"),
     broken("report ../toy/s", nothing, "no sweeps under ..; run `python -m orchestrator sweep toy"),
     broken("report --task tou", nothing, "no sweeps of tou under TMP/runs; did you mean 'toy'?"),
+    broken("show toy", nothing, "no sweep named 'toy' under TMP/runs; that is a task; its sweeps"),
     broken("show toys/s", nothing, "no sweeps of toys under TMP/runs; did you mean 'toy'?"),
     broken("show toy/ss", nothing, "no sweep named 'ss' under TMP/runs; did you mean toy/s?"),
     broken("show toy/s --task a", nothing, "'toy/s' is of toy, but --task is a; remove --task"),
