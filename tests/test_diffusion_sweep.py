@@ -37,7 +37,7 @@ SETTINGS = [f"--set={text}" for text in (*SMALL, "num_samples=4", "precision=flo
 
 def command(out: Path, *args: str) -> list[str]:
     program = [sys.executable, "-m", "orchestrator", "sweep", "diffusion", "--engine", "local"]
-    return [*program, "--out", str(out), *SETTINGS, *args]
+    return [*program, "--name", "paper", "--out", str(out), *SETTINGS, *args]
 
 
 def run(*args: str) -> subprocess.CompletedProcess[str]:
