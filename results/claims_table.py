@@ -15,6 +15,7 @@ from results.details import DetailTable
 from results.reading import Sweep
 from results.render.wrapping import GLUE, Prose, beside
 from results.summary import format_interval, format_value, published_source
+from results.words import plural
 
 _HEADINGS = [
     *("verdict", "scope", "claim", "published", "ours", "difference", "95 %", "adjusted p"),
@@ -139,23 +140,33 @@ def _caption(
 
 
 class ClaimsView:
-    """The claims for the terminal: the verdict in front, the numbers below each claim."""
+    """The claims for the terminal: the verdict in front, the numbers below each claim.
 
-    def __init__(self, table: ClaimsTable) -> None:
-        self._table = table
+    ``only_tested`` counts the other claims instead of listing them.
+    """
+
+    def __init__(self, table: ClaimsTable, *, only_tested: bool = False) -> None:
+        self._table, self._only_tested = table, only_tested
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         size = max(len(claim.verdict) for claim in self._table.claims) + 2
+        pairs = list(zip(self._table.claims, self._table.rows, strict=True))
+        listed = [pair for pair in pairs if not self._only_tested or pair[0].p_value is not None]
         yield Prose([self._table.title], "bold")
+        if not listed:
+            yield Prose(["`check` gives the reason for each."])
+            return
         yield Text()
-        for claim, row in zip(self._table.claims, self._table.rows, strict=True):
+        for claim, row in listed:
             text, *numbers = _lines(claim, row)
             if claim.scope.endswith("only") and not one_scope(self._table.claims):
                 numbers.append(claim.scope)
             verdict = Text(claim.verdict, style=_STYLES.get(claim.verdict, ""))
             yield from beside(verdict, size, [(text, "bold"), *((n, "") for n in numbers)], options)
+        left = plural(len(pairs) - len(listed), "claim")
+        more = [f"{left} not tested; `check` gives the reason for each."]
         yield Text()
-        yield Prose(self._table.caption)
+        yield Prose([*(more if len(listed) < len(pairs) else []), *self._table.caption])
 
 
 def _lines(claim: CheckedClaim, row: list[str]) -> list[str]:

@@ -33,7 +33,7 @@ def render(
         parts += [Text(), DetailView(detail)]
     claims = claims_table(sweep, with_source=False) if published else None
     if claims is not None:
-        parts += [Text(), ClaimsView(claims)]
+        parts += [Text(), ClaimsView(claims, only_tested=True)]
     failed = [row for row in sweep.current_rows() if row["status"] == "failed"]
     if failed:
         parts += [Text(), Failures(failed, sweep)]

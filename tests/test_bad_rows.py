@@ -81,7 +81,9 @@ def test_the_row_names_the_file_and_the_mend(
 
 
 def toy(out: Path, *more: str) -> dict[str, Any]:
-    done = run("sweep", "toy", "--engine", "local", "--set", "epochs=2", "--name", "paper", *more, out=out)
+    done = run(
+        "sweep", "toy", "--engine", "local", "--set", "epochs=2", "--name", "paper", *more, out=out
+    )
     assert done.returncode == 0, done.stderr
     return {row["trial_id"]: row for row in read_sweep(str(out), "toy", "paper").rows()}
 
