@@ -82,7 +82,7 @@ def mark_front(rows: Sequence[SummaryRow], manifest: Mapping[str, Any]) -> None:
     ]
     points = [tuple(row.metrics[key] for key in keys) for row in complete]
     for row, point in zip(complete, points, strict=True):
-        row.on_front = len(complete) > 1 and not any(
+        row.on_front = len(set(points)) > 1 and not any(
             other != point and all(o >= p for o, p in zip(other, point, strict=True))
             for other in points
         )

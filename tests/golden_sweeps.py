@@ -83,6 +83,7 @@ def make_sweep(out: Path, made: Made) -> Sweep:
         "git": {"commit": "0123456789abcdef", "dirty": True},
         "hardware": {"cpus": 2, "cpu": "an x86 processor", "memory_gib": 7.6, "gpus": []},
         "started": "2026-01-02T03:04:05+00:00",
+        "version": "1",
         "model": {"name": plan.factory.model.name.rsplit("/", 1)[-1], "fingerprint": MODEL},
         "data": {"name": plan.factory.data.name, "fingerprint": DATA},
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import tempfile
 from collections.abc import Callable, Iterator
@@ -77,9 +76,10 @@ def views() -> Iterator[tuple[str, Callable[[], RenderableType]]]:
 def _planned(made: Made) -> RenderableType:
     request = Request(task=made.task, space=made.space, settings=("precision=float32",))
     trials = make_plan(request).trials
-    shown = [dataclasses.replace(trial, id=trial_id(made, n, 0)) for n, trial in enumerate(trials)]
+    for number, trial in enumerate(trials):
+        vars(trial)["id"] = trial_id(made, number, 0)  # the real one changes with every version
     names = ["start", "lr", "weight_decay", "epochs", "temperature"]
-    return PlannedTrials(shown, names, [n < 3 for n in range(len(shown))])
+    return PlannedTrials(trials, names, [number < 3 for number in range(len(trials))])
 
 
 def _trial(made: Made, number: int) -> RenderableType:

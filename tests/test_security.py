@@ -243,4 +243,4 @@ def test_a_page_of_tables_runs_nothing_that_a_result_says(tmp_path: Path) -> Non
     store.write_manifest(manifest(model={"name": script, "fingerprint": "m"}))
     page = FORMATS["html"]([sweep_document(read_sweep(str(tmp_path), "toy", "s"))])
     assert "<script" not in page
-    assert page.count("&lt;script&gt;") >= 2
+    assert "&lt;script&gt;" in page
