@@ -365,8 +365,9 @@ def test_without_a_common_row_the_bests_and_the_spread_are_compared(tmp_path: Pa
         shown = text((_, found), width)
         assert "70.00" in shown
         assert max(map(len, shown.splitlines())) <= width
+    document = make_document("toy", "a-and-c", [("configurations", found)])
     for name, export in FORMATS.items():
-        assert "90.00" in export((_, found)), name
+        assert "90.00" in export([document]), name
 
 
 def test_bests_without_samples_have_no_interval_and_smaller_may_be_better(tmp_path: Path) -> None:
