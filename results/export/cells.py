@@ -77,6 +77,8 @@ def columns_of(table: SummaryTable | DetailTable, *, apart: bool = False) -> lis
         columns.append(Column(heading=f"{column['label']}{_unit(column)}", cells=values))
     if any(row.status for row in table.rows):
         columns.append(Column(heading="status", cells=[row.status for row in table.rows]))
+    if any(row.reason for row in table.rows):
+        columns.append(Column(heading="reason", cells=[row.reason for row in table.rows]))
     return columns
 
 

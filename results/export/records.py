@@ -72,6 +72,7 @@ def _summary(row: SummaryRow, table: SummaryTable) -> Record:
         "trial_ids": " ".join(row.trial_ids),
         **{f"param.{name}": value for name, value in row.params.items()},
         "status": row.status or "finished",
+        "reason": row.reason,
         "num_seeds": row.num_seeds,
         main: row.metrics.get(main),
         **_bounds("interval", row.estimate),

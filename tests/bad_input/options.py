@@ -21,7 +21,10 @@ CASES = [
     Case(args="sweep retrieval my.py", message="'my.py' is a space: write --space my.py"),
     Case(args="sweep retrieval lr=1 --dry-run", message="'lr=1' is a setting: write --set lr=1"),
     Case(args="sweep retrieval --seeds", message="see `python -m orchestrator sweep --help`"),
-    Case(args="foo", message="No such command 'foo'; available: check, compare, doctor, list"),
+    Case(
+        args="foo",
+        message="No such command 'foo'; available: check, check-task, compare, doctor, list",
+    ),
     Case(args="--lr 3", message="orchestrator has no option --lr; see `python -m orchestrator"),
     Case(args="sweep", message="Missing argument 'task': which task? available: captioning"),
     Case(args="show", message="'name': which sweep? `python -m orchestrator list` lists them"),
@@ -294,15 +297,20 @@ CASES = [
     Case(args="sweep diffusion --data photos", message="--data takes concepts or clevr:DIR"),
     # Reading.
     Case(args="report", message="no sweeps under"),
-    Case(args="report --task retrieval", message="no sweeps of retrieval under"),
     Case(args="report --to tables", message="--to requires a --format other than terminal"),
     Case(args="compare a b --table 1", message="--table requires a --format other than terminal"),
     Case(args="report --format csv --to a.html", message="does not fit --format csv"),
     Case(args="report --format pdf", message="--format takes terminal, markdown, latex, "),
     Case(args="report --task retrieval", message="`python -m orchestrator sweep retrieval --out"),
     Case(args="list", message="no sweeps under TMP/runs; run `python -m orchestrator sweep TASK"),
-    Case(args="ls --format pdf", message="--format takes terminal, markdown, latex, csv"),
-    Case(args="report --format pdf", message="--format takes terminal, markdown, latex, csv"),
+    Case(
+        args="ls --format pdf",
+        message="--format takes terminal, markdown, latex, latex-siunitx, csv",
+    ),
+    Case(
+        args="report --format pdf",
+        message="--format takes terminal, markdown, latex, latex-siunitx, csv",
+    ),
     Case(args="report --format ''", message="json, html, but got ''"),
     Case(args="show nothing", message="sweep TASK --out TMP/runs` first"),
 ]

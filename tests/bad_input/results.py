@@ -87,7 +87,7 @@ CASES = [
     broken("report", told("[" * 100_000), "sweep.json is damaged (maximum recursion"),
     broken("show s", told("[]"), "sweep.json is damaged (it holds no mapping)"),
     broken("show s", told("{}"), "sweep.json is damaged (its 'task' is missing)"),
-    broken("report", changed(schema=2), "sweep.json has schema 2, this version reads up to 1"),
+    broken("report", changed(schema=9), "sweep.json has schema 9, this version reads up to 2"),
     broken("report", changed(schema="new"), "sweep.json is damaged (its schema is 'new')"),
     *(
         broken("report", without(key), f"sweep.json is damaged (its '{key}' is missing); run the")
@@ -128,7 +128,7 @@ CASES = [
     # Parts, and folders that are none of ours.
     *(
         broken(
-            "report", newer(table), f"{table}/9.parquet has schema 9, this version reads up to 1"
+            "report", newer(table), f"{table}/9.parquet has schema 9, this version reads up to 2"
         )
         for table in ("trials", "samples")
     ),

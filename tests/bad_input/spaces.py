@@ -29,11 +29,11 @@ def claims(content: str, message: str) -> Case:
 
 CASES = [
     # Files.
-    Case(args="sweep retrieval --space TMP/none.py", message="no such file: "),
+    Case(args="sweep retrieval --space TMP/none.py", message="no such space file: "),
     Case(
         args="sweep retrieval --space TMP/d.py",
         prepare=lambda tmp: (tmp / "d.py").mkdir(),
-        message="no such file: TMP/d.py",
+        message="no such space file: TMP/d.py",
     ),
     Case(
         args="sweep retrieval --space TMP/s.txt",
@@ -41,9 +41,9 @@ CASES = [
         message="a FILE.py or FILE.py:grid, but got",
     ),
     Case(
-        args="sweep retrieval --space 'TMP/my space.py'",
-        prepare=write("my space.py", "GRID = {'lr': [1e-3]}"),
-        message="but got 'my space'; give another with --name",
+        args="sweep retrieval --space TMP/空間.py",
+        prepare=write("空間.py", "GRID = {'lr': [1e-3]}"),
+        message="but got ''; give another with --name",
     ),
     space("GRID = {", "s.py, line 3: '{' was never closed; fix the file"),
     space(b"GRID = '\xff'", "s.py, line 1: (unicode error) 'utf-8' codec can't decode"),
