@@ -244,7 +244,7 @@ def test_documented_results_are_read(place: Place, command: Command, tmp_path: P
                 words[words.index(name)] = f"{out}/{task}/{short}"
         words += ["--out", out]  # the last one counts
     if verb == "show" and positional == 2:  # a trial, whatever the page calls it
-        words[1] = read_sweep(out, task, words[0]).rows()[0]["trial_id"][:8]
+        words[1] = read_sweep(out, task, short).rows()[0]["trial_id"][:8]
     written = ("--save", "--pictures", "--to")
     files = [tmp_path / values[option] for option in written if option in values]
     for file in files:
