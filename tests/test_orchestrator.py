@@ -65,7 +65,8 @@ def local(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_both_engines_give_the_same_numbers(photos: Path, local: Path, tmp_path: Path) -> None:
     done = run(*sweep_args(photos, tmp_path, "ray"))
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    (line,) = done.stderr.splitlines()  # nothing of Ray's
+    assert line.startswith("Warning: the default model")
     ours, theirs = metrics(tmp_path), metrics(local)
     assert ours.keys() == theirs.keys()
     assert len(ours) == 8
@@ -250,7 +251,7 @@ def test_a_race_stops_what_is_behind_and_the_table_says_so(tmp_path: Path) -> No
         (["sweep", "retreival"], "did you mean 'retrieval'"),
         (["sweep", "retrieval", "--set", "lrr=1"], "did you mean 'lr'"),
         (["sweep", "retrieval", "--set", "lr"], "name=value"),
-        (["sweep", "retrieval", "--set", "lr=fast"], "takes float"),
+        (["sweep", "retrieval", "--set", "lr=fast"], "takes a number"),
         (["sweep", "retrieval", "--set", "lr=-1"], "`lr > 0` must hold"),
         (["sweep", "retrieval", "--set", "augment=maybe"], "true or false"),
         (["sweep", "retrieval", "--set", "split=dev"], "scenes have the splits"),
@@ -264,10 +265,10 @@ def test_a_race_stops_what_is_behind_and_the_table_says_so(tmp_path: Path) -> No
         (["sweep", "retrieval", "--model", "/nowhere"], "no such model folder"),
         (["sweep", "retrieval", "--model", "tests"], "no config.json"),
         (["sweep", "retrieval", "--name", "../up"], "a name is letters"),
-        (["sweep", "retrieval", "--sed", "1"], "No such option"),
+        (["sweep", "retrieval", "--sed", "1"], "has no option --sed"),
         (["sweep", "retrieval", "--gpus-per-trial", "3"], "--gpus-per-trial <= 1"),
         (["sweep", "captioning", "--set", "top_k=0"], "`top_k >= 1` must hold"),
-        (["sweep", "captioning", "--set", "top_k=few"], "takes int"),
+        (["sweep", "captioning", "--set", "top_k=few"], "takes an integer or none"),
         (["sweep", "captioning", "--set", "decoding=best"], "one of greedy, sample, beam"),
         (["sweep", "captioning", "--set", "max_length=5"], "`min_length < max_length` must hold"),
         (["report", "--format", "pdf"], "--format takes"),
