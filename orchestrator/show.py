@@ -20,7 +20,12 @@ Row = Mapping[str, Any]
 
 
 def show(
-    sweep: Sweep, trial: str | None, listing: str, *, save: str | None, pictures: str | None
+    sweep: Sweep,
+    trial: str | None,
+    listing: str = "`show`",
+    *,
+    save: str | None,
+    pictures: str | None,
 ) -> None:
     """Print a sweep, or one of its trials, and write the figures that are asked for.
 
