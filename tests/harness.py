@@ -28,12 +28,13 @@ class Run:
         out: str = "out",
         before: Callable[[], object] | None = None,
         environment: Mapping[str, str] | None = None,
+        name: str = "s",
     ) -> None:
         self.folder, self.notes = folder, folder / "notes"
         self.out = out if "://" in out or out.startswith("/") else str(folder / out)
         self.notes.mkdir(exist_ok=True)
         (folder / "space.py").write_text(space)
-        command = [sys.executable, "-m", "orchestrator", "sweep", "fragile", "--name", "s"]
+        command = [sys.executable, "-m", "orchestrator", "sweep", "fragile", "--name", name]
         command += ["--out", self.out, f"--set=notes={self.notes}"]
         if "--space" not in args:
             command += ["--space", str(folder / "space.py")]

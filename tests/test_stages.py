@@ -135,6 +135,9 @@ class Work:
     def stage_done(self, stage: Stage, origin: Origin) -> None:
         self.done.append(stage)
 
+    def stage_progressed(self, stage: Stage, share: float) -> None:
+        """Nobody watches."""
+
 
 def test_no_stage_is_begun_once_the_sweep_is_to_stop() -> None:
     work = Work()

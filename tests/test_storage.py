@@ -96,7 +96,7 @@ def test_killed_and_gone_on_with_on_another_machine(
 def test_stages_are_kept_in_a_bucket_too(tmp_path: Path, sound: Bucket) -> None:
     args = ("--engine=local", f"--cache=s3://{BUCKET}/kept")
     Run(tmp_path, *args, space=SIX).end()
-    second = Run(tmp_path, *args, "--set=steps=4", space=SIX)
+    second = Run(tmp_path, *args, "--set=steps=4", space=SIX, name="t")
     assert "read from the cache" in " ".join(second.end().split())
     assert len(second.find("stage")) == 1
 

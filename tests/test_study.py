@@ -331,6 +331,7 @@ def run(tmp_path: Path) -> Callable[..., Sweep]:
             "engine": "local",
             "sampler": "random",
             "out": str(tmp_path / "runs"),
+            "name": "s",
         }
         run_sweep(make_plan(Request(**(options | changes))))
         return read_sweep(str(tmp_path / "runs"), "toy", "s")
