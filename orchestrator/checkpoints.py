@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow.fs
 
-from results.roots import open_root
+from results.roots import absolute, open_root
 from tasks.contract import Scalar, State, Step, StoreError, Trial
 
 
@@ -105,7 +105,7 @@ class Checkpoints:
     """The checkpoints of one sweep, under ``<uri>/<trial id>.safetensors``."""
 
     def __init__(self, uri: str) -> None:
-        self.uri = uri
+        self.uri = absolute(uri)
 
     def save(
         self,

@@ -139,8 +139,8 @@ def _identity(claim: Mapping[str, Any]) -> str:
 
 
 def _stated(published: Published, claim: Claim) -> dict[str, Any]:
-    blocked = {n for side in (claim.left, claim.right) for n in _blocked(published, side)}
-    names = " and ".join(f"--set {name}" for name in sorted(blocked))
+    blocked = _blocked(published, claim.left, claim.right)
+    names = " and ".join(f"--set {name}" for name in blocked)
     return {
         "text": claim.text,
         "kind": "stated",
@@ -152,18 +152,25 @@ def _stated(published: Published, claim: Claim) -> dict[str, Any]:
     }
 
 
-def _blocked(published: Published, side: Side) -> list[str]:
-    """Parameters that ``--set`` changes in a claim's row, among those that distinguish rows.
+def _blocked(published: Published, left: Side, right: Side) -> list[str]:
+    """Parameters that ``--set`` changes and that a claim is about.
 
-    A claim can be tested under another protocol, such as another batch size for all rows. It cannot
-    be tested where the value that it is about was replaced.
+    A claim can be tested under another protocol, such as other epochs for both of its rows. It
+    cannot be tested where a value is replaced in which its rows differ, or that its table varies.
     """
-    if isinstance(side, (int, float)):
-        return []
-    row = side.row if isinstance(side, Value) else side
-    table, position = find_row(row, published.space.tables, "a claim")
-    distinguishing = published.varying()
-    return [n for n in published.planned[table][position].changed if n in distinguishing]
+    rows = [side.row if isinstance(side, Value) else side for side in (left, right)]
+    found = [
+        find_row(row, published.space.tables, "a claim")
+        for row in rows
+        if not isinstance(row, (int, float))
+    ]
+    planned = [published.planned[table][position] for table, position in found]
+    values = [published.values(each.row) for each in planned]
+    about = {n for n in values[0] if len({json.dumps(v[n]) for v in values}) > 1}
+    if len({table for table, _ in found}) == 1:
+        about |= set(published.varying(found[0][0]))
+    changed = {name for each in planned for name in each.changed}
+    return [name for name in published.varying() if name in about & changed]
 
 
 def _side(published: Published, side: Side, label: str | None = None) -> dict[str, Any]:
@@ -191,7 +198,7 @@ def _derived(published: Published, table: int) -> list[dict[str, Any]]:
             rows.setdefault(key, row)
     found = []
     for pair in itertools.combinations(rows.values(), 2):
-        if any(_blocked(published, row) for row in pair):
+        if _blocked(published, *pair):
             continue
         numbers = {id(row): published.number(row, metric.name) or 0.0 for row in pair}
         low, high = sorted(pair, key=lambda row: numbers[id(row)])

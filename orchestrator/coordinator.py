@@ -109,6 +109,7 @@ class Coordinator:
         self.task, self.checkpoints, self.prunes = task, checkpoints, proposer.prunes
         self.tally = Tally()
         self.stages: dict[str, dict[str, Any]] = {}  # that were computed or read
+        self.failed_again: dict[str, str] = {}  # reasons, by trial: their earlier results stay
         self.num_kept = 0  # of them: the next run can read them
         self._proposer, self._view, self._halt = proposer, view, halt
         self._results: GroupCommit[_End] = GroupCommit(store.add, self._count)
@@ -402,6 +403,7 @@ class Coordinator:
         samples = steps[-1].step.samples if steps else None
         if status == "failed" and self._results_before.get(trial.id) == "finished":
             rows, samples = [], None  # the earlier result stands, and so do its steps
+            self.failed_again[trial.id] = row["reason"]
         return TrialResult(trial=row, steps=rows, samples=samples)
 
 

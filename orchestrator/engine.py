@@ -224,6 +224,8 @@ def run_pack(
         with limit(deadline, "a step"), reporting(receive, throttle):
             return check_results(task.advance(group, inputs, device), group)
 
+    count = getattr(task, "num_steps", None)
+    last_steps = {m.trial.id: None if count is None else count(m.trial) for m in members}
     while members:
         going: list[Member] = []
         stop = set()
@@ -231,7 +233,7 @@ def run_pack(
             events = []
             for member, result in zip(group, results, strict=True):
                 trial_id = member.trial.id
-                result = _checked(result, history[trial_id])
+                result = _checked(result, history[trial_id], last_steps[trial_id])
                 if isinstance(result, Failure):
                     events.append(Event(trial_id=trial_id, outcome=result))
                     continue
@@ -261,12 +263,14 @@ def _cannot_save(error: Exception) -> Failure:
     return failure(reason)
 
 
-def _checked(result: Advanced | Failure, history: Sequence[TimedStep]) -> Advanced | Failure:
+def _checked(
+    result: Advanced | Failure, history: Sequence[TimedStep], last: int | None
+) -> Advanced | Failure:
     """The result, or why a step like this one fails its trial."""
     if isinstance(result, Failure):
         return result
     try:
-        return check_advanced(result, history[-1].step.at if history else None)
+        return check_advanced(result, history[-1].step.at if history else None, last)
     except TrialError as error:
         return failure(error)
 

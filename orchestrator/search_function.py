@@ -53,7 +53,8 @@ def ask(search: Search, asked: Any) -> Mapping[str, Scalar]:
             f"{type(error).__name__}: {error}; fix it"
         )
         if isinstance(error, ValueError) and not _raised_by_optuna(error):
-            raise InvalidConfigurationError(message, dict(asked.params)) from error
+            refused = f"the search refuses this configuration: {error}"
+            raise InvalidConfigurationError(refused, dict(asked.params)) from error
         raise RequestError(message) from error
     if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
         raise RequestError(

@@ -8,9 +8,10 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from orchestrator.suggestions import suggest
 from results.words import plural
 from search_spaces.space import Row, Scalar, Table
-from tasks.contract import RequestError
+from tasks.contract import Column, RequestError
 
 _NUMBER = re.compile(r"(metric|step\.\d+|first\.\d*\.?\d+)\.\w+")  # as results/details.py reads it
 MAX_TRIALS = 100_000  # of one sweep: planning them takes minutes
@@ -61,6 +62,32 @@ def _check_numbers(numbers: Any, title: Any) -> None:
                 f"numbers of a row of {title!r} are named metric.<name>, step.<at>.<name> or "
                 f"first.<level>.<name>, but one is {key!r}"
             )
+
+
+def check_published_numbers(tables: Sequence[Table], columns: Sequence[Column]) -> None:
+    """Refuse published numbers of metrics that the task does not have, or of another scale.
+
+    Raises:
+        RequestError: naming the number.
+    """
+    known = {c.key.removeprefix("metric."): c for c in columns if c.key.startswith("metric.")}
+    for table in tables:
+        for key, number in [
+            each
+            for row in table.rows
+            for part in (row.report, row.published)
+            for each in part.items()
+        ]:
+            name = key.rpartition(".")[2]
+            if key.startswith("metric.") and name not in known:
+                near = suggest(name, sorted(known))
+                raise RequestError(f"{table.title!r} has a number of the metric {name!r}; {near}")
+            is_share = name in known and known[name].format == "percent"
+            if is_share and not key.startswith("first.") and not 0 <= number <= 1:
+                raise RequestError(
+                    f"{key} of a row of {table.title!r} is a share of 0 to 1, but is {number:g}; "
+                    f"write {number / 100:g}"
+                )
 
 
 def check_seeds(seeds: int | Sequence[int]) -> Sequence[int]:

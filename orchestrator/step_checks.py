@@ -38,8 +38,10 @@ def check_state(state: object) -> State:
     return state
 
 
-def check_advanced(result: object, last: int | None) -> Advanced:
+def check_advanced(result: object, last: int | None, end: int | None = None) -> Advanced:
     """A state and a step that grows from the last one, its metrics as plain floats.
+
+    ``end`` is where the trial's last step is, if the task says so.
 
     Raises:
         TrialError: naming what is wrong with it.
@@ -56,6 +58,11 @@ def check_advanced(result: object, last: int | None) -> Advanced:
     state, step = result
     if not isinstance(step.at, Integral) or isinstance(step.at, bool):
         raise TrialError(f"at of a step must be an integer, but is {shown(step.at)}")
+    if end is not None and int(step.at) > end:
+        raise TrialError(
+            f"a step is at {step.at}, past the last one at {end} that num_steps gives; return "
+            "done=True with the last step"
+        )
     if last is not None and step.at <= last:
         raise TrialError(
             f"at must grow from step to step, but it is {step.at} after {last}; "

@@ -55,7 +55,7 @@ from orchestrator.plan import (
 from orchestrator.proposers import Capped, Listed, Proposer
 from orchestrator.quiet import chatter_to
 from orchestrator.search_options import DEFAULT_PRUNER, DEFAULT_SAMPLER, TRIALS, describe
-from orchestrator.space_checks import check_number, check_seeds
+from orchestrator.space_checks import check_number, check_published_numbers, check_seeds
 from orchestrator.stages import StageCache
 from results.reading import Sweep, copy_trials, known_trials, read_sweep
 from results.render.planned_view import PlannedTrials
@@ -139,10 +139,10 @@ def make_plan(request: Request) -> Plan:
         RequestError: if anything about it is wrong.
     """
     seeds = check_seeds(request.seeds)
-    if not seeds or request.trials < 1:
-        raise RequestError(
-            f"--seeds and --trials must be at least 1, but are {request.seeds} and {request.trials}"
-        )
+    for option, number in (("--seeds", len(seeds)), ("--trials", request.trials)):
+        if number < 1:
+            value = request.seeds if option == "--seeds" else number
+            raise RequestError(f"{option} must be at least 1, but is {value}")
     check_options(request)
     if request.engine not in ("ray", "local"):
         raise RequestError(f"--engine takes ray or local, but got {request.engine!r}")
@@ -157,6 +157,7 @@ def make_plan(request: Request) -> Plan:
     if space.search is None:
         check_effect(request.given, request.space or space.name)
     metrics = [c.key.removeprefix("metric.") for c in task.columns if c.key.startswith("metric.")]
+    check_published_numbers(space.tables, task.columns)
     check_claims(space.claims, space.published, space.errata, space.tables, metrics)
     listed = sum(len(table.rows) for table in space.tables)
     check_number(request.trials if space.search else listed, len(seeds))
@@ -475,6 +476,11 @@ def _conclude(run: _Run, coordinator: Coordinator | None, todo: Sequence[Trial])
         errors.print(line, highlight=False, soft_wrap=True)
         if run.budget.interrupted:
             return 130
+    again = coordinator.failed_again if coordinator else {}
+    if again:
+        line = f"{plural(len(again), 'trial')} failed when run again; the tables show the earlier "
+        line += f"results. The first reason: {next(iter(again.values()))}."
+        Console().print(Text(line, style="bold red"), soft_wrap=not errors.is_terminal)
     if run.failed_before and any_step:
         Console().print(Text(_failed_earlier(run)), soft_wrap=True)
     wanted = {trial.id for trial in plan.trials}

@@ -15,7 +15,7 @@ import numpy as np
 
 from results.reading import Sweep
 from results.regions import locate, region_of, shifted, t_over_seeds
-from results.statistics import Difference, difference
+from results.statistics import MEAN, Difference, difference, estimate
 from results.summary import Scores
 
 
@@ -82,6 +82,8 @@ class ClaimTests:
         ]
         if any(number is None for number in numbers):
             return "a finished trial lacks the metric"
+        if any(self._is_fixed(spec, trials) for spec, trials in zip(specs, sides, strict=True)):
+            return "no resample changes one of the scores: there are too few samples"
         seeds = max(len(number) for number in numbers)
         per_seed = np.broadcast_to(numbers[0], seeds) - np.broadcast_to(numbers[1], seeds)
         found = self._over_units(specs, sides) or t_over_seeds(per_seed)
@@ -106,6 +108,19 @@ class ClaimTests:
             num_seeds=seeds,
             unit=units,
         )
+
+    def _is_fixed(
+        self, spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]] | None
+    ) -> bool:
+        """Whether resamples leave an aggregate as it is: BLEU is 0 if no 4-gram ever matches."""
+        scores = None if trials is None else self._score(spec["metric"])
+        if scores is None or trials is None or scores.aggregate == MEAN:
+            return False
+        matrix = scores.matrix([str(trial["trial_id"]) for trial in trials])
+        if matrix is None:
+            return False
+        found = estimate(matrix, scores.aggregate)
+        return found.low == found.high
 
     def _values(self, side: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> Any:
         """The metric [S] of the trials as tables show it, or None where one lacks it."""

@@ -187,6 +187,11 @@ def _explain(
             f"▲ {names[1]} is significantly better, ▼ worse, ≈ not distinguishable "
             "(5 % error over all rows together, by Holm's method)."
         )
+    elif not scorer.same_data:
+        lines.append(
+            "The data differ, so a difference may come from the data alone (a recall also depends "
+            "on the number of candidates): no row is marked as better or worse."
+        )
     elif marks == {""}:
         lines.append("No interval of the difference: there are no samples to take it from.")
     if "same" in marks:

@@ -55,6 +55,8 @@ def compare_best(
         "Each best was chosen on the data that scores it, so it is optimistic, more so where more "
         "configurations were tried. The interval does not cover that choice.",
     ]
+    if not scorer.same_data:
+        caption.append("The data differ, so the difference may come from the data alone.")
     return DetailTable(
         title=f"{main['label']}{unit}: best and spread of {names[0]} and {names[1]}",
         headings=["what", *names],

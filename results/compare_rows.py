@@ -37,7 +37,7 @@ class Scorer:
         self._is_last = column["pick"] == "last"  # samples are of the last step
         self._sign = 1.0 if first.manifest["metric"]["direction"] == "maximize" else -1.0
         fingerprints = [sweep.manifest["data"]["fingerprint"] for sweep in (first, second)]
-        self._same_data = fingerprints[0] == fingerprints[1]
+        self.same_data = fingerprints[0] == fingerprints[1]
         self._scores = Scores(first, name), Scores(second, name)
         self._trials = tuple({r["trial_id"]: r for r in s.rows()} for s in (first, second))
         self.pairing: set[str] = set()  # how rows were paired, for the caption
@@ -72,7 +72,7 @@ class Scorer:
             scores.units(each.trial_ids[0])
             for scores, each in zip(self._scores, (first, second), strict=True)
         ]
-        same_units = self._same_data and np.array_equal(units[0], units[1])
+        same_units = self.same_data and np.array_equal(units[0], units[1])
         same_seeds = self._seeds(0, first) == self._seeds(1, second)
         found = difference(
             theirs,
@@ -94,7 +94,8 @@ class Scorer:
             row.p_value = p_value
             assert row.difference is not None
             better = self._sign * row.difference > 0
-            row.mark = "tie" if p_value >= ALPHA else "better" if better else "worse"
+            if self.same_data:
+                row.mark = "tie" if p_value >= ALPHA else "better" if better else "worse"
 
     def _seeds(self, which: int, row: SummaryRow) -> list[int]:
         return [self._trials[which][trial_id]["seed"] for trial_id in row.trial_ids]

@@ -99,10 +99,10 @@ def _state(
 ) -> str:
     done = counts["finished"] + counts["stopped"]
     failed = counts["failed"]
-    if not sweep.manifest.get("seconds"):  # written when a run ends
+    is_over = total is not None and done + failed >= total
+    if not is_over and not sweep.manifest.get("seconds"):  # written when a run ends
         recent = last_write is not None and now - last_write < RUNNING
-        if recent or (total is None or done + failed < total):
-            return "running?" if recent else "interrupted"
+        return "running?" if recent else "interrupted"
     if failed:
         return f"{failed} failed"
     if total is not None and done < total:

@@ -37,7 +37,7 @@ def what_decides(
     from scipy import special
 
     if distance == 0 or variance == 0:
-        return "no number of runs: there is no difference to detect"
+        return "more data or seeds; a difference observed as 0 does not tell how many"
     quantiles = float(special.ndtri(1 - alpha / 2) + special.ndtri(POWER))
     wanted = (distance / quantiles) ** 2
     over_seeds = min(over_seeds, variance)

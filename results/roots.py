@@ -47,6 +47,11 @@ def open_root(root: str) -> tuple[pyarrow.fs.FileSystem, str]:
     return filesystem, path
 
 
+def absolute(root: str) -> str:
+    """The root as any process means it: workers run in folders of their own."""
+    return root if "://" in root else os.path.abspath(os.path.expanduser(root))
+
+
 def check_root(option: str, root: str) -> None:
     """Refuse what cannot be a folder, before anything is written.
 

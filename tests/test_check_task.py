@@ -214,6 +214,11 @@ def mixing(self: Any, pack: Sequence[Any], inputs: Any, device: str) -> Any:
             "at must grow from step to step, but it is 1 after 1",
         ),
         (
+            stepping(lambda m, s, step: (s, dataclasses.replace(step, at=step.at + 1))),
+            "ends",
+            "past the last one at",
+        ),
+        (
             stepping(lambda m, s, step: (s, dataclasses.replace(step, metrics={"eror": 1.0}))),
             "ends",
             "has no 'error'; did you mean 'eror'?",
@@ -327,8 +332,8 @@ def test_a_method_that_fails_while_planning_is_one_line(
     ("task", "reason"),
     [
         (
-            stepping(lambda m, s, step: (s, dataclasses.replace(step, at=7))),
-            "at must grow from step to step, but it is 7 after 7",
+            stepping(lambda m, s, step: (s, dataclasses.replace(step, at=2))),
+            "at must grow from step to step, but it is 2 after 2",
         ),
         (stepping(lambda m, s, step: s), "must return (State, Step) for each member, but returned"),
         (

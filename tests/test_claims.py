@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import golden_sweeps
 import numpy as np
 import pytest
 from rich.console import Console
@@ -147,7 +148,7 @@ def test_the_published_order_reproduces_and_the_opposite_contradicts(tmp_path: P
 def test_equal_rows_are_undecided_and_say_what_would_decide(tmp_path: Path) -> None:
     found = check_claims(simulate_retrieval(tmp_path, lambda p: 0.5))
     assert {claim.verdict for claim in found} == {"undecided"}
-    assert all("queries" in claim.decided_by or "no number" in claim.decided_by for claim in found)
+    assert all("queries" in claim.decided_by or "more data" in claim.decided_by for claim in found)
     assert all(claim.p_value is not None and claim.p_value > 0.05 for claim in found)
 
 
@@ -203,6 +204,27 @@ def test_what_cannot_be_tested_says_why(tmp_path: Path) -> None:
     assert all(c.reason.endswith("not run yet") for c in check_claims(nothing))
 
 
+def test_a_score_that_no_resample_changes_is_not_tested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Corpus BLEU is 0 on every resample if no image has a 4-gram in common with its references."""
+    made = golden_sweeps.Made(name="paper", task="captioning")
+    assert any(claim.p_value for claim in check_claims(golden_sweeps.make_sweep(tmp_path, made)))
+
+    def without_matches(rng: np.random.Generator, score: float) -> dict[str, list[Any]]:
+        samples = captions(rng, score)
+        rows = samples["bleu_statistics"]
+        return {**samples, "bleu_statistics": [[*row[:3], 0.0, *row[4:]] for row in rows]}
+
+    captions = golden_sweeps.SAMPLES["captioning"]
+    monkeypatch.setitem(golden_sweeps.SAMPLES, "captioning", without_matches)
+    found = check_claims(golden_sweeps.make_sweep(tmp_path / "none", made))
+    assert {claim.verdict for claim in found} == {"not tested"}
+    assert {claim.reason for claim in found} == {
+        "no resample changes one of the scores: there are too few samples"
+    }
+
+
 @pytest.mark.parametrize(
     ("seen", "unseen", "expected"),
     [
@@ -221,6 +243,13 @@ def test_metrics_of_one_row_against_numbers_and_each_other(
     assert found[0].ours == (unseen / 1024, 1.0)
     assert found[0].difference is not None
     assert found[0].difference.mean == pytest.approx(unseen / 1024 - 1)
+
+
+def test_a_protocol_that_both_rows_share_may_change(tmp_path: Path) -> None:
+    found = verdicts(simulate_retrieval(tmp_path, published_order, settings=("epochs=9",)))
+    assert found["temperature 0.7 is worse than 0.1"].verdict != "not tested"
+    for text in ("finetuning improves on the pretrained start", "finetuning beats a random head"):
+        assert found[text].reason == "--set epochs replaces what the claim is about"
 
 
 def test_rows_that_a_setting_made_one_are_not_tested(tmp_path: Path) -> None:
@@ -299,7 +328,10 @@ def test_the_number_of_units_that_decides_has_the_power_it_promises() -> None:
         ({"over_seeds": 1e-6, "num_seeds": 3}, "about 8,500 queries"),
         ({"over_seeds": 0.5e-4, "num_seeds": 3}, "more seeds together with more queries"),
         ({"distance": 1e-5}, "more than 100,000 queries"),
-        ({"distance": 0.0}, "no number of runs: there is no difference to detect"),
+        (
+            {"distance": 0.0},
+            "more data or seeds; a difference observed as 0 does not tell how many",
+        ),
     ],
 )
 def test_what_decides_is_seeds_where_seeds_can(more: dict[str, Any], expected: str) -> None:

@@ -207,6 +207,8 @@ def test_the_state_of_a_sweep(tmp_path: Path) -> None:
     assert states(tmp_path, "whole") == ("complete", "2/2", "r1 60.00")
     sweep(tmp_path, "budget", done, num_trials=5)
     assert states(tmp_path, "budget") == ("partial", "2/5", "r1 60.00")
+    sweep(tmp_path, "reused", done, num_trials=2, seconds=0.0)  # written a moment ago
+    assert states(tmp_path, "reused") == ("complete", "2/2", "r1 60.00")
     sweep(tmp_path, "failing", [*done, one(None, lr=0.3, status="failed")], num_trials=3)
     assert states(tmp_path, "failing") == ("1 failed", "2/3", "r1 60.00")
     sweep(tmp_path, "now", done, num_trials=5, seconds=0.0)

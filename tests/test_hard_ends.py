@@ -161,7 +161,9 @@ def test_a_rerun_that_fails_leaves_the_earlier_result_whole(tmp_path: Path) -> N
     Run(tmp_path, *args, space=SIX).end()
     (tmp_path / "healed").unlink()
     again = Run(tmp_path, *args, "--rerun", space=SIX)
-    assert "ValueError: it was told to break" in " ".join(again.end(status=1).split())
+    out = " ".join(again.end(status=1).split())
+    assert "ValueError: it was told to break" in out
+    assert "failed when run again; the tables show the earlier results" in out
     sweep = read_sweep(again.out, "fragile", "s")
     assert {row["status"] for row in sweep.rows()} == {"finished"}
     for row in sweep.rows():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -150,6 +151,26 @@ def test_interrupted_trials_are_rows_with_their_curves(
     assert len(again.totals()) == 3
     assert set(Counter(what for what, _ in again.find("step")).values()) == {1}
     assert all(row["num_steps"] == 8 for row in read_sweep(one.out, "fragile", "s").rows())
+
+
+def test_workers_of_ray_write_checkpoints_under_a_relative_out(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "orchestrator", "sweep", "toy", "--set", "epochs=20000"]
+    run = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "runs" / ".checkpoints").glob("*.safetensors")):
+        assert run.poll() is None
+        assert time.monotonic() < deadline, "each worker wrote them to a folder of its own"
+        time.sleep(0.1)
+    run.send_signal(signal.SIGINT)
+    out, _ = run.communicate(timeout=60)
+    assert run.returncode == 130, out
 
 
 def test_show_and_figures_have_an_interrupted_trials_curve(tmp_path: Path) -> None:

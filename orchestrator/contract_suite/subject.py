@@ -104,9 +104,11 @@ class Subject:
     def run(self, trial: Trial) -> Iterator[tuple[State, Step]]:
         """Every step of a trial by itself, to its end."""
         state, last = self.start(trial), None
+        count = getattr(self.task, "num_steps", None)
+        end = None if count is None else count(trial)
         for _ in range(MAX_STEPS):
             state, step = self.step(trial, state)
-            check_advanced((state, step), last)
+            check_advanced((state, step), last, end)
             bad = [name for name, value in step.metrics.items() if not math.isfinite(value)]
             if bad:
                 raise ViolationError(f"{bad[0]} is {step.metrics[bad[0]]} at step {step.at}")

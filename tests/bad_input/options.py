@@ -72,10 +72,10 @@ CASES = [
     Case(args="sweep retrieval --seeds 1,2,1", message="different numbers from 0 to 2^31 - 1"),
     Case(args="sweep retrieval --seeds 1,-2", message="2^31 - 1, but one is -2"),
     Case(args="sweep retrieval --seeds ,", message="Invalid value for '--seeds'"),
-    Case(args="sweep retrieval --seeds 0", message="--seeds and --trials must be at least 1"),
-    Case(args="sweep retrieval --seeds -3", message="but are -3 and 50"),
+    Case(args="sweep retrieval --seeds 0", message="--seeds must be at least 1, but is 0"),
+    Case(args="sweep retrieval --seeds -3", message="--seeds must be at least 1, but is -3"),
     Case(args="sweep retrieval --seeds 1000000000", message="9,000,000,000 trials; a sweep has"),
-    Case(args="sweep retrieval --trials 0", message="but are 1 and 0"),
+    Case(args="sweep retrieval --trials 0", message="--trials must be at least 1, but is 0"),
     Case(args="sweep retrieval --trials many", message="Invalid value for '--trials'"),
     Case(
         args="sweep diffusion --space search --trials 10000000",

@@ -123,6 +123,14 @@ CASES = [
         "REPORT = (Table(title='t', rows=(Row(params={}, report={'r1': 1.0}),)),)",
         "numbers of a row of 't' are named metric.<name>, step.<at>.<name> or first.<level>.<name>",
     ),
+    space(
+        "REPORT = (Table(title='t', rows=(Row(params={}, report={'metric.r1': 0.5}),)),)",
+        "'t' has a number of the metric 'r1'; available: i2t_r1",
+    ),
+    space(
+        "REPORT = (Table(title='t', rows=(Row(params={}, report={'metric.i2t_r1': 58}),)),)",
+        "metric.i2t_r1 of a row of 't' is a share of 0 to 1, but is 58; write 0.58",
+    ),
     space("REPORT = (Table(title=3, rows=(Row(params={}),)),)", "numbers of a row of 3 must be"),
     space("Row(params={}, reprot={})", "unexpected keyword argument 'reprot'"),
     # Claims.
