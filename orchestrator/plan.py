@@ -6,6 +6,7 @@ Nothing here imports torch, Ray or Optuna, so a dry run is as quick as ``--help`
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import itertools
 import math
 import re
@@ -65,8 +66,11 @@ def resolve_space(task: str, space: str | None) -> Space:
     if not colon or pick not in KINDS:
         file, pick = space, ""
     if not file.endswith(".py"):
+        kind = space.rpartition(":")[2]  # of a file, or by itself
+        near = difflib.get_close_matches(kind, KINDS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
         raise RequestError(
-            f"--space takes {', '.join(KINDS)}, a FILE.py or FILE.py:grid, but got {space!r}"
+            f"--space takes {', '.join(KINDS)}, a FILE.py or FILE.py:grid, but got {space!r}{hint}"
         )
     path = Path(file)
     module = load_space_file(path)

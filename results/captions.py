@@ -46,7 +46,10 @@ def explain(
         spread = (
             "mean ± deviation over seeds, " if any(r.deviation is not None for r in rows) else ""
         )
-        lines.append(f"{spread}[95 % interval over {units}{' and seeds' if seeds > 1 else ''}]")
+        numbers = {row.num_units for row in rows if row.estimate}
+        counted = f"{numbers.pop():,} {units}" if len(numbers) == 1 else units
+        lines.append(f"{spread}[95 % interval over {counted}{' and seeds' if seeds > 1 else ''}]")
+    lines += explain_ids(rows)
     lines += _explain_marks(rows, tested, hidden, unit, units)
     words = {row.status.partition("@")[0] for row in rows}
     lines += [meaning for word, meaning in _STATUSES.items() if word in words]
@@ -56,6 +59,12 @@ def explain(
         names = " and ".join(labels[f"metric.{name}"] for name in manifest["front"])
         lines.append(f"◆ on the front of {names}: no other row is better in both.")
     return lines
+
+
+def explain_ids(rows: Sequence[SummaryRow]) -> list[str]:
+    """What ``3f2a9c01 +2`` means, where a row has several trials."""
+    several = any(len(row.all_ids) > 1 for row in rows)
+    return ["A trial of the row, and how many more it has: one a seed."] if several else []
 
 
 def _explain_marks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -131,12 +132,22 @@ def _caption(
             "What would decide a claim: with 80 % probability, if the true difference is the "
             "observed one."
         )
+    if published and _has_repeats(manifest):
+        lines.append("Of a configuration that is published several times, the mean counts.")
     if published and any(claim.kind == "published" for claim in claims):
         lines.append(
             "'A beats B' is derived from two published numbers of one table that differ by more "
             f"than their noise: {published['noise']}."
         )
     return lines
+
+
+def _has_repeats(manifest: Mapping[str, Any]) -> bool:
+    """Whether a configuration has several published numbers of the main metric."""
+    main = f"metric.{manifest['metric']['name']}"
+    rows = [row for table in manifest["tables"] for row in table["rows"]]
+    keys = [json.dumps(row["params"], sort_keys=True) for row in rows if main in row["report"]]
+    return len(set(keys)) < len(keys)
 
 
 class ClaimsView:

@@ -32,6 +32,7 @@ class SummaryRow:
     status: str = ""  # what is missing, in a word: pruned@1; empty if all seeds finished
     reason: str = ""  # of a failure
     num_seeds: int = 0
+    num_units: int = 0  # queries or images behind the estimate
 
 
 @dataclass(kw_only=True)
