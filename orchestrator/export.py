@@ -16,19 +16,20 @@ _FILE_A_TABLE = ("csv", "latex", "latex-siunitx")
 _MAX_LISTED = 8  # tables that an error names
 
 
-def check_options(format_: str, to: str | None, table: str | None) -> None:
-    """Refuse options that do not go together, before anything is read.
+def check_options(format_: str | None, to: str | None, table: str | None) -> str:
+    """The format: as given, as the suffix of ``--to FILE`` says, or for the terminal.
 
     Raises:
-        RequestError: naming the option and what it takes.
+        RequestError: if options do not go together. It names the option and what it takes.
     """
+    format_ = format_ or _format_of(to)
     if format_ not in ("terminal", *FORMATS):
         raise RequestError(f"--format takes terminal, {', '.join(FORMATS)}, but got {format_!r}")
     for option, value in (("--to", to), ("--table", table)):
         if value is not None and format_ == "terminal":
             raise RequestError(f"{option} requires a --format other than terminal, such as csv")
     if to is None:
-        return
+        return format_
     if "://" in to or not to.strip():
         raise RequestError(f"--to takes a local file or folder, but got {to!r}")
     suffix = Path(to).suffix.lower()
@@ -37,6 +38,13 @@ def check_options(format_: str, to: str | None, table: str | None) -> None:
             f"--to {to} does not fit --format {format_}: name a file that ends in "
             f"{SUFFIXES[format_]}, or a folder"
         )
+    return format_
+
+
+def _format_of(to: str | None) -> str:
+    """The format that a file's name asks for; of the two LaTeX formats the plain one."""
+    suffix = Path(to or "").suffix.lower()
+    return next((name for name, each in SUFFIXES.items() if each == suffix), "terminal")
 
 
 def export(

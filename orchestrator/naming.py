@@ -118,10 +118,10 @@ def choose_name(
     if differences:
         taken, name = name, f"{name}-{content_id(identity)[:6]}"
         notice = (
-            f"{task}/{taken} was started {', '.join(differences)}. This sweep is {task}/{name}."
+            f"{task}/{taken} was started {', '.join(differences)}. The results go to {task}/{name}."
         )
         return Name(name=name, notice=notice, manifest=_read_manifest(out, task, name))
-    notice = "" if name in (given, identity.space) else f"This sweep is {task}/{name}."
+    notice = "" if name in (given, identity.space) else f"The results go to {task}/{name}."
     return Name(name=name, notice=notice, manifest=manifest)
 
 

@@ -67,8 +67,9 @@ def _curves(sweep: Sweep, row: Row | None, path: str) -> Callable[[], bytes]:
     if not charts:
         assert row is not None
         raise RequestError(
-            f"--save: trial {row['trial_id']} has no two steps to draw a curve of; leave --save "
-            f"out, or name no trial to draw the curves of all: show {sweep.manifest['name']}"
+            f"--save: trial {row['trial_id']} has fewer than two steps, so it has no "
+            "curve; leave --save out, or draw the curves of all trials: show "
+            f"{sweep.manifest['name']}"
         )
 
     def draw_curves() -> bytes:

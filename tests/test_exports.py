@@ -452,6 +452,20 @@ def test_options_that_do_not_fit_are_refused(options: Any, message: str) -> None
         check_options(*options)
 
 
+@pytest.mark.parametrize(
+    ("format_", "to", "wanted"),
+    [
+        (None, None, "terminal"),
+        (None, "page.HTML", "html"),
+        (None, "table.tex", "latex"),
+        ("latex-siunitx", "table.tex", "latex-siunitx"),
+        ("csv", "tables", "csv"),
+    ],
+)
+def test_the_name_of_a_file_chooses_the_format(format_: Any, to: Any, wanted: str) -> None:
+    assert check_options(format_, to, None) == wanted
+
+
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for to, message in (("file/x", "cannot be a folder"), ("no/x.html", "there is no folder")):

@@ -284,7 +284,7 @@ def test_show_says_what_it_saved(
     ("options", "message"),
     [
         ({"trial": "bare", "pictures": "p.png"}, "--pictures: trial bare has no pictures"),
-        ({"trial": "short", "pictures": "p.png"}, "--save: trial short has no two steps"),
+        ({"trial": "short", "pictures": "p.png"}, "--save: trial short has fewer than two steps"),
         ({"pictures": "p.png"}, "--pictures takes FILE.png, and one trial"),
         ({"trial": "one", "pictures": "p.svg"}, "--pictures takes FILE.png"),
         ({"trial": "one", "pictures": "nowhere/p.png"}, "there is no folder"),

@@ -157,7 +157,7 @@ def test_a_changed_setting_leaves_the_first_table_as_it_is(tmp_path: Path) -> No
     sweep(tmp_path)
     before = read_sweep(str(tmp_path / "runs"), "toy", "paper")
     out = sweep(tmp_path, "--set", "epochs=2")
-    assert "This sweep is toy/paper-epochs-2." in out
+    assert "The results go to toy/paper-epochs-2." in out
     assert sorted(path.name for path in (tmp_path / "runs" / "toy").iterdir()) == [
         "paper",
         "paper-epochs-2",

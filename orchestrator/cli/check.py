@@ -25,7 +25,7 @@ def check(
     ] = 1e-6,
     task: Task = None,
     out: Results = "runs",
-    format_: Format = "terminal",
+    format_: Format = None,
     to: To = None,
     table: TableName = None,
 ) -> int:
@@ -33,7 +33,7 @@ def check(
     from orchestrator.check import check_against, check_sweep
     from orchestrator.export import check_options
 
-    check_options(format_, to, table)
+    format_ = check_options(format_, to, table)
     if not 0 <= tolerance < 1:
         raise RequestError(f"--tolerance must be at least 0 and below 1, but is {tolerance:g}")
     if strict and against is not None:

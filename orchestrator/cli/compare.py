@@ -16,7 +16,7 @@ def compare(
     second: Annotated[str, typer.Argument(help="Another sweep, in the same forms.")],
     task: Task = None,
     out: Results = "runs",
-    format_: Format = "terminal",
+    format_: Format = None,
     to: To = None,
     table: TableName = None,
 ) -> int:
@@ -26,7 +26,7 @@ def compare(
     from results.compare_view import render_comparison
     from results.export import make_document
 
-    check_options(format_, to, table)
+    format_ = check_options(format_, to, table)
     sweeps = [find_sweep(name, task, out) for name in (first, second)]
     names = [str(sweep.manifest["name"]) for sweep in sweeps]
     shown = (first, second) if names[0] == names[1] else (names[0], names[1])

@@ -14,12 +14,13 @@ from orchestrator.cli.parsing import check_format
 def list_(
     task: Annotated[str | None, typer.Option(help="Only sweeps of this task.")] = None,
     out: Results = "runs",
-    format_: Format = "terminal",
+    format_: Format = None,
 ) -> int:
     """List sweeps: state, trials done, best value, model and data.
 
     "running?" is a sweep that has not recorded its end and wrote something within the last hour.
     """
+    format_ = format_ or "terminal"
     check_format(format_)
     print_list(list_sweeps(out, task), out, format_)
     return 0

@@ -11,15 +11,16 @@ Task = Annotated[str | None, typer.Option(help="Task, if the name is ambiguous."
 Results = Annotated[str, typer.Option("--out", help="Folder or URI that holds the results.")]
 Out = Annotated[str, typer.Option(help="Folder or URI for the results.")]
 Format = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--format",
-        help="Output format: terminal, markdown, latex, latex-siunitx, csv, json or html.",
+        help="Output format: markdown, latex, latex-siunitx, csv, json, html, or terminal "
+        "(default: by the suffix of --to, otherwise terminal).",
     ),
 ]
 To = Annotated[
     str | None,
-    typer.Option(help="Write to this file or folder instead of printing, with --format."),
+    typer.Option(help="Write to this file or folder instead of printing."),
 ]
 TableName = Annotated[
     str | None,

@@ -28,7 +28,7 @@ def report(
     ] = None,
     task: Task = None,
     out: Results = "runs",
-    format_: Format = "terminal",
+    format_: Format = None,
     to: To = None,
     table: TableName = None,
     all_rows: AllRows = False,
@@ -44,7 +44,7 @@ def report(
     from results.summary import MAX_ROWS
     from results.tables import render
 
-    check_options(format_, to, table)
+    format_ = check_options(format_, to, table)
     most = None if all_rows else MAX_ROWS
     if not name and format_ == "terminal":
         known = list_sweeps(out, task)

@@ -178,7 +178,7 @@ CASES = [
     broken("show s t", nothing, "'t' begins several trials of s: t1, t2; type more of it"),
     broken("show s --save TMP/c.pdf", nothing, "--save takes FILE.png or FILE.svg, but got"),
     broken("show s --save TMP/c.png", nothing, "no trial of s has two steps to draw a curve of"),
-    broken("show s t1 --save TMP/c.png", nothing, "trial t1 has no two steps to draw a curve of"),
+    broken("show s t1 --save TMP/c.png", nothing, "trial t1 has fewer than two steps"),
     broken("show s --pictures TMP/p.png", nothing, "--pictures takes FILE.png, and one trial: "),
     broken("show s t1 --pictures TMP/p.gif", nothing, "show NAME TRIAL"),
     broken("show s t1 --pictures TMP/p.png", nothing, "trial t1 has no pictures"),
