@@ -21,6 +21,11 @@ def format_value(value: float | None, kind: str) -> str:
     return f"{value:.4g}"
 
 
+def heading(column: Mapping[str, Any]) -> str:
+    """The heading of a column: its label, with a percent sign where its cells are percentages."""
+    return f"{column['label']}{' %' if column['format'] == 'percent' else ''}"
+
+
 def format_plain(value: Scalar) -> str:
     """A parameter's value: ``1e-05`` as ``1e-5``, None as ``-``."""
     if value is None:

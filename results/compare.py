@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from results.cell_text import heading
 from results.compare_best import compare_best
 from results.compare_rows import ComparedRow as ComparedRow
 from results.compare_rows import Scorer, describe_difference
@@ -94,14 +95,13 @@ def _comparison(
     shown = [*found.matched, *(n for n in found.apart if _varies(n, compared))]
     shown.sort(key=lambda name: order.index(name) if name in order else len(order))
     main = known[f"metric.{first.manifest['metric']['name']}"]
-    unit = " %" if main["format"] == "percent" else ""
     params = [known.get(f"param.{n}", {"key": f"param.{n}", "label": n}) for n in shown]
     headings = [column["label"] for column in params]
     for name in names:
         headings += [name, f"{name} 95 %"]
     headings += ["difference", "difference 95 %", *(f"{name} s" for name in names), "status"]
     table = Comparison(
-        title=f"{main['label']}{unit}: {names[1]} minus {names[0]}",
+        title=f"{heading(main)}: {names[1]} minus {names[0]}",
         headings=headings,
         rows=[],
         caption=_explain(first.manifest, names, found, compared, scorer),

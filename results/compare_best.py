@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from results.cell_text import heading
 from results.compare_rows import Scorer, describe_difference
 from results.details import DetailTable
 from results.summary import SummaryRow, format_interval, format_plain, format_value
@@ -42,7 +43,6 @@ def compare_best(
     ]
     lines += _spread(ranked, main)
     lines += _params(bests, ranked)
-    unit = " %" if main["format"] == "percent" else ""
     sign = "+" if compared.difference >= 0 else ""
     shown = f"{sign}{format_value(compared.difference, main['format'])}"
     interval = format_interval(compared.interval, main["format"])
@@ -58,7 +58,7 @@ def compare_best(
     if not scorer.same_data:
         caption.append("The data differ, so the difference may come from the data alone.")
     return DetailTable(
-        title=f"{main['label']}{unit}: best and spread of {names[0]} and {names[1]}",
+        title=f"{heading(main)}: best and spread of {names[0]} and {names[1]}",
         headings=["what", *names],
         rows=lines,
         caption=caption,

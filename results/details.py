@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from results.cell_text import heading
 from results.reading import Sweep
 from results.statistics import Estimate, estimate
 from results.summary import (
@@ -126,14 +127,13 @@ def _ours(sweep: Sweep, row: SummaryRow, key: str, theirs: float) -> _Number:
     kind, _, rest = key.partition(".")
     where, _, name = rest.rpartition(".") if kind != "metric" else ("", "", rest)
     column = columns.get(f"metric.{name}", {"label": name, "format": "number"})
-    label, form = column["label"], column["format"]
-    unit = " %" if form == "percent" else ""
+    title, form = heading(column), column["format"]
     if kind == "metric":
         scores = Scores(sweep, name)
         matrix = scores.matrix(row.trial_ids)
         found = None if matrix is None else estimate(matrix, scores.aggregate)
         return _Number(
-            label=f"{label}{unit}",
+            label=title,
             ours=format_value(row.metrics.get(key), form),
             interval=format_interval(found, form),
             theirs=format_value(theirs, form),
@@ -146,7 +146,7 @@ def _ours(sweep: Sweep, row: SummaryRow, key: str, theirs: float) -> _Number:
         mean = float(np.mean(values)) if values else None
         ours = format_value(mean, form)
         return _Number(
-            label=f"{label}{unit}, step {where}",
+            label=f"{title}, step {where}",
             ours=ours,
             theirs=format_value(theirs, form),
             value=mean,
@@ -159,8 +159,9 @@ def _ours(sweep: Sweep, row: SummaryRow, key: str, theirs: float) -> _Number:
     if reached and len(reached) == len(firsts):
         value = float(np.mean(reached))
         ours = f"{value:.4g}"
+    unit = " %" if form == "percent" else ""
     return _Number(
-        label=f"{label}: first step at {format_value(level, form)}{unit}",
+        label=f"{column['label']}: first step at {format_value(level, form)}{unit}",
         ours=ours,
         theirs=f"{theirs:.4g}",
         value=value,

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
-from results.cell_text import format_value, id_digits
+from results.cell_text import format_value, heading, id_digits
 from results.charts import Chart, trial_charts
 from results.pictures import half_blocks
 from results.reading import Sweep, check_keys
@@ -161,7 +161,8 @@ class _Steps:
             yield Prose([f"At the end also: {join_items(cells, options.max_width)}."], "", gap=True)
 
     def _label(self, name: str) -> str:
-        return str(self._columns.get(name, {}).get("label", name.removeprefix("metric.")))
+        column = self._columns.get(name)
+        return heading(column) if column else name.removeprefix("metric.")
 
     def _cell(self, row: Mapping[str, Any], name: str) -> str:
         return format_value(row[name], self._columns.get(name, {}).get("format", "number"))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from results.cell_text import heading
 from results.details import DetailTable
 from results.summary import (
     SummaryRow,
@@ -74,7 +75,7 @@ def columns_of(table: SummaryTable | DetailTable, *, apart: bool = False) -> lis
         columns.append(Column(heading="published", cells=published))
     for column in table.metrics:
         values = [metric_cell(row, column) for row in table.rows]
-        columns.append(Column(heading=f"{column['label']}{_unit(column)}", cells=values))
+        columns.append(Column(heading=heading(column), cells=values))
     if any(row.status for row in table.rows):
         columns.append(Column(heading="status", cells=[row.status for row in table.rows]))
     if any(row.reason for row in table.rows):
@@ -89,13 +90,13 @@ def best_rows(table: SummaryTable | DetailTable) -> set[int]:
 
 def _main(table: SummaryTable) -> Column:
     cells = [main_cell(row, table) for row in table.rows]
-    return Column(heading=f"{table.main['label']}{_unit(table.main)}", cells=cells)
+    return Column(heading=heading(table.main), cells=cells)
 
 
 def _main_apart(table: SummaryTable) -> list[Column]:
     form, key = table.main["format"], table.main["key"]
     main = Column(
-        heading=f"{table.main['label']}{_unit(table.main)}",
+        heading=heading(table.main),
         cells=[format_value(row.metrics.get(key), form) for row in table.rows],
     )
     marks = Column(heading="", cells=[_marks(row) for row in table.rows])
@@ -114,7 +115,3 @@ def _marks(row: SummaryRow) -> str:
 
 def _param(column: Mapping[str, Any]) -> str:
     return str(column["key"]).removeprefix("param.")
-
-
-def _unit(column: Mapping[str, Any]) -> str:
-    return " %" if column["format"] == "percent" else ""

@@ -9,6 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 
 from results.cell_text import (
     format_plain,
+    heading,
     interval_cell,
     label_signs,
     main_cell,
@@ -68,7 +69,7 @@ def arrange_summary(table: SummaryTable, width: int) -> Arranged:
         variants=_variants(table),
         more=[
             Column(
-                heading=f"{column['label']}",
+                heading=heading(column),
                 cells=[metric_cell(row, column) for row in table.rows],
             )
             for column in table.metrics
@@ -79,8 +80,7 @@ def arrange_summary(table: SummaryTable, width: int) -> Arranged:
 
 def _variants(table: SummaryTable) -> list[Variant]:
     rows = table.rows
-    unit = " %" if table.main["format"] == "percent" else ""
-    name = f"{table.main['label']}{unit}"
+    name = heading(table.main)
     values = _aligned([main_cell(row, table) for row in rows], "◆")
     intervals = [interval_cell(row, table) for row in rows]
     main = Column(heading=name, cells=values)

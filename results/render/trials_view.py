@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 
-from results.cell_text import format_value
+from results.cell_text import format_value, heading
 from results.render.arrange import Variant, arrange
 from results.render.grid import Column
 from results.render.summary_view import param_column, wider
@@ -76,13 +76,12 @@ class TrialsView:
 
     def _results(self) -> list[Column]:
         main = main_column(self._manifest)
-        unit = " %" if main["format"] == "percent" else ""
         seeds = [str(row["seed"]) for row in self._rows]
         return [
             *([Column(heading="seed", cells=seeds)] if len(set(seeds)) > 1 else []),
             Column(heading="status", cells=[trial_status(row) for row in self._rows], right=False),
             Column(
-                heading=f"{main['label']}{unit}",
+                heading=heading(main),
                 cells=[format_value(row.get(main["key"]), main["format"]) for row in self._rows],
             ),
         ]
