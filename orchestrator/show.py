@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.files import check_target, save_file
-from results.charts import sweep_charts, trial_charts
+from results.charts import trial_charts
 from results.reading import Sweep
 from results.show import find_trial, render_sweep, render_trial
+from results.sweep_charts import sweep_charts
 from results.trial_pictures import draw_pictures, pictures_of
 from tasks.contract import RequestError
 

@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from results.charts import rank, short_id, sweep_charts, trial_charts
+from results.charts import rank, short_id, trial_charts
 from results.claims_table import claims_table
 from results.details import DetailTable, details
 from results.reading import Sweep
 from results.summary import MAX_ROWS, SummaryTable, summarise
+from results.sweep_charts import sweep_charts
 from tasks.contract import SweepError
 
 Tables = SummaryTable | DetailTable
