@@ -46,6 +46,7 @@ def make_manifest(
         "metric": dataclasses.asdict(task.metric),
         "paired": [dataclasses.asdict(paired) for paired in task.paired],
         "front": getattr(task, "front", None),
+        "scoring_params": list(getattr(task, "scoring_params", ())),
         "shown_samples": getattr(task, "shown_samples", None),
         "step_unit": getattr(task, "step_unit", "step"),
         "signatures": dict(task.signatures()) if hasattr(task, "signatures") else {},

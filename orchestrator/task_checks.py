@@ -212,6 +212,11 @@ def _optional(task: Any) -> list[str]:
     if front is not None and not (len(front) == 2 and set(front) <= set(metrics)):
         found.append(f"its front must be two metrics of its columns, but is {shown(front)}")
     fields = list(getattr(task.Params, "__dataclass_fields__", {}))
+    for name in getattr(task, "scoring_params", ()):
+        if name not in fields:
+            found.append(
+                f"its scoring_params name {name!r}, no field of Params; " + suggest(name, fields)
+            )
     length = getattr(task, "schedule_length", None)
     if length is not None and length not in fields:
         found.append(

@@ -159,7 +159,7 @@ def _choice_notes(
     elif rest:
         names = ", ".join(one.name for one in rest[:MAX_NAMED])
         more = f" and {len(rest) - MAX_NAMED} more" if len(rest) > MAX_NAMED else ""
-        parts.append(f"Not drawn, because they have one step only: {names}{more}.")
+        parts.append(f"Not drawn, because they have fewer than two values: {names}{more}.")
     if any(chart.bands for one in curves for chart in one.charts):
         parts.append("Lines are means over seeds; bands span the lowest and the highest seed.")
     if levels:

@@ -254,6 +254,8 @@ class Task(Protocol):
     A task may also have
 
         front            two metrics, larger is better: rows that no other beats in both are marked
+        scoring_params   parameters that say how a trial is scored, such as the split: trials that
+                         differ in one are not compared
         shown_samples    columns of ``samples`` that ``show`` prints; by the first, where that is a
                          number, the best and the worst
         shares_steps     whether members of one pack share the work of a step, so that trials of one

@@ -92,7 +92,7 @@ def test_trials_without_a_curve_are_named(tmp_path: Path) -> None:
     (chart,) = sweep_charts(sweep, sweep.rows())
     assert [name.split()[0] for name in chart.lines] == ["curve"]
     assert chart.notes[0] == (
-        "Not drawn, because they have one step only: s5, s4, s3, s2 and 2 more."
+        "Not drawn, because they have fewer than two values: s5, s4, s3, s2 and 2 more."
     )
     assert chart.title == "toy/s, trial curve"  # it has no legend
 

@@ -55,6 +55,7 @@ class CaptioningTask:
         Paired(metric="cider_d", unit="image", value="cider_d"),
     )
     front = ("bleu4", "distinct2")
+    scoring_params = ("num_images", "num_references", "split")
     step_unit = "images"
     example_params = (
         {"num_images": 40},

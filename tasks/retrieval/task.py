@@ -55,6 +55,7 @@ class RetrievalTask:
         for d in ("i2t", "t2i")
         for k in (1, 5, 10)
     )
+    scoring_params = ("num_captions", "ties", "split")
     step_unit = "epoch"
     example_params = (
         {"epochs": 2, "batch_size": 8, "lr": 1e-3},
