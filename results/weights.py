@@ -245,9 +245,7 @@ def describe_weights(sweep: Sweep, row: Mapping[str, Any] | None) -> str:
         return ""
     found = weights_of(sweep, [row]).get(row["trial_id"])
     if found is None:
-        return (
-            "not kept; add --keep all to the sweep's command to run the trial again and keep them"
-        )
+        return "not kept; add --keep all to the sweep's command to run it again with weights"
     store, size = found
     is_here = store.uri == stores_of(sweep, row)[0].uri
     return size_text(size) if is_here else f"{size_text(size)}, in {store.sweep}"
