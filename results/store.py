@@ -156,30 +156,59 @@ def _part_name(what: str) -> str:
     return f"{time.time_ns():020d}-{what}-{uuid.uuid4().hex[:8]}"
 
 
-def put(filesystem: pyarrow.fs.FileSystem, path: str, blob: bytes) -> None:
-    """A file whole and durable: written beside and renamed, or one put on an object store.
+def put(filesystem: pyarrow.fs.FileSystem, path: str, blob: bytes, *, durable: bool = True) -> None:
+    """A file whole: written beside and renamed, or one put on an object store.
+
+    Args:
+        filesystem: where the path is.
+        path: the file; an earlier one is replaced, or left as it is if this fails.
+        blob: its content.
+        durable: whether it must survive a power cut when this returns; ``sync`` can follow later.
 
     Raises:
         StoreError: if it cannot be written.
     """
+    beside = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
     try:
         if not isinstance(filesystem, pyarrow.fs.LocalFileSystem):
             with filesystem.open_output_stream(path) as stream:
                 stream.write(blob)
             return
-        beside = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
         with open(beside, "wb") as file:
             file.write(blob)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(beside, path)
-        folder = os.open(os.path.dirname(path), os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the new name, too, survives a power cut
-        finally:
-            os.close(folder)
+        if durable:
+            _sync_path(os.path.dirname(path))  # the new name, too, survives a power cut
     except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)  # on a full disk what was written of it is in the way
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def sync(filesystem: pyarrow.fs.FileSystem, path: str) -> None:
+    """See that a file that was ``put`` survives a power cut; an object store's do.
+
+    Raises:
+        StoreError: if there is none, or it cannot be synchronized.
+    """
+    if not isinstance(filesystem, pyarrow.fs.LocalFileSystem):
+        return
+    try:
+        _sync_path(path)
+        _sync_path(os.path.dirname(path))
+    except OSError as error:
+        raise StoreError(f"cannot synchronize {path}: {error.strerror or error}") from error
+
+
+def _sync_path(path: str) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _join(results: Sequence[TrialResult]) -> dict[str, list[Any]]:
