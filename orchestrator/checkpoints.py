@@ -152,6 +152,13 @@ class Checkpoints:
         except Exception:  # damaged: the trial starts again, which costs time but no truth
             return None
 
+    def trial_ids(self) -> set[str]:
+        """The trials that have a checkpoint here, which may be those of several sweeps."""
+        filesystem, folder = open_root(self.uri)
+        selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
+        names = (info.base_name for info in filesystem.get_file_info(selector))
+        return {n.removesuffix(".safetensors") for n in names if n.endswith(".safetensors")}
+
     def interrupted(self) -> list[Interrupted]:
         """The trials that have a checkpoint here; of each file the header alone is read."""
         filesystem, folder = open_root(self.uri)
