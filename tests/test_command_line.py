@@ -24,7 +24,8 @@ from orchestrator import discovery
 from orchestrator.cli import app, main
 from orchestrator.suggestions import SYNONYMS, plain, similar_parameters
 from orchestrator.task_help import TaskView, parameters, split_range
-from results.overview import OverviewView, overview, overview_table
+from results.overview import overview, overview_table
+from results.render.overview_view import OverviewView
 
 
 def run(*words: str, status: int = 0, width: int = 80) -> tuple[str, str]:
