@@ -41,6 +41,7 @@ def make_manifest(
         "seconds": round(seconds, 3),
         "engine": plan.request.engine,
         "search": plan.search() if plan.space.search else None,
+        "keep": plan.keep,
         "params": dict(types),
         "columns": [dataclasses.asdict(column) for column in task.columns],
         "metric": dataclasses.asdict(task.metric),

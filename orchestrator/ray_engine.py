@@ -180,7 +180,7 @@ class RayEngine:
                 PackTrainable,
                 board=board,
                 task=work.task.name,
-                checkpoints=work.checkpoints.uri,
+                checkpoints=work.checkpoints,
                 prunes=work.prunes,
                 threads=self._cpus,
                 deadline=work.deadline,

@@ -30,7 +30,7 @@ def measure(work: Work, stages: RayStages, cpus: int, gpus: float) -> Usage | No
         if trial is None or refs is None:
             return None
         told = measure_on_worker.options(num_cpus=cpus, num_gpus=gpus).remote(
-            trial, work.checkpoints.uri, cpus, work.deadline, list(refs), *refs.values()
+            trial, work.checkpoints, cpus, work.deadline, list(refs), *refs.values()
         )
         found = _wait_for(told, work)
         if found is None:

@@ -191,7 +191,7 @@ def compute_stage(
 @ray.remote(max_retries=0, max_calls=1)  # type: ignore[untyped-decorator]
 def measure_on_worker(
     trial: Trial,
-    checkpoints: str,
+    checkpoints: Checkpoints,
     threads: int,
     deadline: float | None,
     stages: Sequence[Stage],
@@ -201,7 +201,7 @@ def measure_on_worker(
     _settle(threads)
     inputs = dict(zip(stages, values, strict=True))
     task, device = load_task(trial.task), pick_device()
-    return measure_step(task, trial, inputs, device, Checkpoints(checkpoints), deadline)
+    return measure_step(task, trial, inputs, device, checkpoints, deadline)
 
 
 @ray.remote(num_cpus=0, max_retries=0)  # type: ignore[untyped-decorator]
@@ -241,7 +241,7 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         config: dict[str, Any],
         board: Any = None,
         task: str = "",
-        checkpoints: str = "",
+        checkpoints: Checkpoints | None = None,
         prunes: bool = False,
         threads: int = 1,
         deadline: float | None = None,
@@ -253,7 +253,8 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         self._place = Place(
             actor=context.current_actor, node=context.get_node_id(), pid=os.getpid()
         )
-        self._task, self._checkpoints = load_task(task), Checkpoints(checkpoints)
+        assert checkpoints is not None
+        self._task, self._checkpoints = load_task(task), checkpoints
         self._device = pick_device()
         self._pack: int | None = None
         self._going: set[str] = set()

@@ -36,6 +36,7 @@ from orchestrator.history import (
     read_history,
 )
 from orchestrator.invalid import invalid_row
+from orchestrator.keeping import Keep, choose_keep
 from orchestrator.labels import Configuration, EarlierTrial, varying_params
 from orchestrator.live import SweepView
 from orchestrator.manifest import make_manifest
@@ -57,6 +58,7 @@ from orchestrator.quiet import chatter_to
 from orchestrator.search_options import DEFAULT_PRUNER, DEFAULT_SAMPLER, TRIALS, describe
 from orchestrator.space_checks import check_number, check_published_numbers, check_seeds
 from orchestrator.stages import StageCache
+from orchestrator.sweep_weights import SweepWeights
 from results.reading import Sweep, copy_trials, known_trials, read_sweep
 from results.render.planned_view import PlannedTrials
 from results.roots import redact
@@ -97,6 +99,7 @@ class Request:
     rerun: bool = False
     retry_failed: bool = False
     dry_run: bool = False
+    keep: str | None = None  # whose weights: best, none, all, or a number of configurations
     all_rows: bool = False  # of a grid or a search in the table, not only the best
     given: Mapping[str, object] = field(default_factory=dict)  # options of a search that were given
 
@@ -113,6 +116,7 @@ class Plan:
     name: str
     planned: list[list[PlannedRow]]
     identity: Identity
+    keep: Keep
     notice: str = ""  # a line on the name, where the user might expect another
     seeds_before: tuple[int, ...] = ()  # of the runs that this one continues
 
@@ -197,6 +201,7 @@ def make_plan(request: Request) -> Plan:
         name=check_name(chosen.name),
         planned=planned,
         identity=identity,
+        keep=choose_keep(request.keep, task, chosen.manifest),
         notice=chosen.notice,
         seeds_before=tuple((chosen.manifest or {}).get("seeds", ())),
     )
@@ -291,15 +296,23 @@ class _Run:
         folder = f"{plan.request.out.rstrip('/')}/.checkpoints"
         if plan.space.search is not None:  # by sweep, so that it finds its interrupted trials
             folder += f"/{plan.task.name}/{plan.name}"
-        self.checkpoints = Checkpoints(folder)
+        self.weights = SweepWeights(plan)
+        self.checkpoints = Checkpoints(folder, self.weights.target)
         kept = f"{plan.request.out.rstrip('/')}/.stages/{plan.task.name}/{plan.name}"
         self.cache = StageCache(plan.request.cache, kept)
-        self.coordinator: Coordinator | None = None
+        self.coordinators: list[Coordinator] = []
         self.is_complete = False  # whether no trial is left to run
 
     def num_running(self) -> int:
         """Trials that a worker runs now."""
-        return self.coordinator.num_running() if self.coordinator else 0
+        return sum(each.num_running() for each in self.coordinators)
+
+    def num_left(self) -> int | None:
+        """Trials that this run may still start, if ``--budget`` limits them."""
+        most = self.request.budget_trials
+        tallies = [each.tally for each in self.coordinators]
+        started = sum(tally.finished + tally.stopped + tally.failed for tally in tallies)
+        return None if most is None else most - started
 
     def reuse(self, trials: Sequence[Trial]) -> list[Trial]:
         """Take over what other sweeps hold; the trials that are still to run."""
@@ -405,6 +418,14 @@ class _Run:
             retry_failed=self.request.retry_failed,
         )
 
+    def to_run_again(self) -> list[Trial]:
+        """Of a complete sweep: the trials whose weights are asked for, and were not kept."""
+        if not self.is_complete or self.budget() or self.num_left() == 0:
+            return []
+        plan = self.plan
+        self.known = known_trials(self.request.out, plan.task.name)
+        return self.weights.to_run_again(read_sweep(self.request.out, plan.task.name, plan.name))
+
     def manifest(self, seconds: float) -> dict[str, Any]:
         """``sweep.json`` after so many seconds."""
         return make_manifest(self.plan, self.types, self.started, seconds)
@@ -428,21 +449,21 @@ def run_sweep(plan: Plan) -> int:
     run.is_complete = not todo and plan.space.search is None
     began = time.monotonic()
     run.store.write_manifest(run.manifest(0.0))
-    coordinator = None
+    run.weights.see_earlier(run.manifest(0.0))
     if todo or plan.space.search is not None:
-        coordinator = _work(run, todo)
-        run.store.add_stages(
-            [{"run": run.started, **stage} for stage in coordinator.stages.values()]
-        )
+        _work(run, todo)
+    again = run.to_run_again()
+    if again:
+        _work(run, again, again=True)
     run.store.compact()  # also what an earlier run, killed at its end, has left in parts
     seconds = time.monotonic() - began
-    if coordinator is not None:
+    if run.coordinators:
         run.store.write_manifest(run.manifest(seconds))
     elif not run.failed_before:
         Console().print("Every trial of this sweep is done already; --rerun runs them again.")
     if run.is_complete:
         run.cache.delete_kept()
-    return _conclude(run, coordinator, todo)
+    return _conclude(run, todo)
 
 
 def _failed_earlier(run: _Run) -> str:
@@ -461,7 +482,7 @@ def _failed_earlier(run: _Run) -> str:
     )
 
 
-def _conclude(run: _Run, coordinator: Coordinator | None, todo: Sequence[Trial]) -> int:
+def _conclude(run: _Run, todo: Sequence[Trial]) -> int:
     plan, errors = run.plan, Console(stderr=True)
     sweep = read_sweep(run.request.out, plan.task.name, plan.name)
     rows = sweep.current_rows()
@@ -470,13 +491,13 @@ def _conclude(run: _Run, coordinator: Coordinator | None, todo: Sequence[Trial])
         Console().print(render(sweep, None if plan.request.all_rows else MAX_ROWS))
     halted = run.budget.interrupted or run.budget.spent()
     if halted and not run.is_complete:
-        num_kept = coordinator.num_kept if coordinator else 0
+        num_kept = sum(each.num_kept for each in run.coordinators)
         num_stages = len(distinct_stages(plan.task, todo))
         line = describe_halt(run.budget.interrupted, any_step, num_kept, num_stages)
         errors.print(line, highlight=False, soft_wrap=True)
         if run.budget.interrupted:
             return 130
-    again = coordinator.failed_again if coordinator else {}
+    again = {k: v for each in run.coordinators for k, v in each.failed_again.items()}
     if again:
         line = f"{plural(len(again), 'trial')} failed when run again; the tables show the earlier "
         line += f"results. The first reason: {next(iter(again.values()))}."
@@ -491,7 +512,9 @@ def _conclude(run: _Run, coordinator: Coordinator | None, todo: Sequence[Trial])
     ]
     Console().print(Text(f"Results: {sweep.path}", style="dim"), soft_wrap=True)
     _save_figures(sweep, errors)
-    failed_now = run.num_invalid + (coordinator.tally.failed if coordinator else 0)
+    for line in run.weights.finish(sweep, run.is_complete):
+        Console().print(Text(line, style="dim"), soft_wrap=True)
+    failed_now = run.num_invalid + sum(each.tally.failed for each in run.coordinators)
     return 1 if failed or failed_now else 0
 
 
@@ -509,7 +532,8 @@ def _save_figures(sweep: Sweep, errors: Console) -> None:
         Console().print(Text(line, style="dim"), soft_wrap=True)
 
 
-def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
+def _work(run: _Run, todo: Sequence[Trial], *, again: bool = False) -> None:
+    """Run these trials, or a search; ``again`` if they have finished, but have no weights."""
     plan = run.plan
     engine = _make_engine(plan.request)
     width = Console().size.width
@@ -518,22 +542,26 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
         chatter_to(log.name) as stdout,
     ):
         console = Console(file=stdout, width=width if stdout.isatty() else None)
-        study = run.proposer(todo)
-        most = plan.request.budget_trials
+        study = Listed(todo) if again else run.proposer(todo)
+        most = run.num_left()
         proposer = Capped(study, most) if most else study
+        earlier = run.earlier(todo) if plan.trials else getattr(study, "earlier", [])
+        num_listed = len(earlier) if plan.trials else 0  # a study counts its own
         view = SweepView(
             console,
             plan.task,
-            total=lambda: proposer.total() + len(plan.trials) - len(todo),
+            total=lambda: proposer.total() + num_listed,
             trials=plan.trials,
             to_run=todo,
             stages=distinct_stages(plan.task, todo),
-            earlier=run.earlier(todo) if plan.trials else getattr(study, "earlier", []),
+            earlier=earlier,
             num_workers=lambda: getattr(engine, "num_slots", 1),
             max_started=most,
         )
-        run.on_taken_over = view.add_earlier
-        if plan.trials and len(todo) < len(plan.trials):
+        run.on_taken_over, run.weights.keeper.say = view.add_earlier, view.say
+        if again:
+            view.say(f"{plural(len(todo), 'trial')} to run again, because of missing weights")
+        elif plan.trials and len(todo) < len(plan.trials):
             num_failed = len(run.failed_before)
             num_done = len(plan.trials) - len(todo) - num_failed
             if num_done:
@@ -543,17 +571,18 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
         with view, handle_ctrl_c(run.budget, run.num_running, view.say):
             view.phase("starting Ray" if plan.request.engine == "ray" else "starting")
             try:
-                searches = plan.space.search is not None
+                searches = plan.space.search is not None and not again
                 most_side_by_side = None if searches else most_packs(plan.task, todo)
                 engine.start(most_side_by_side, view.wait_for_nodes, run.budget)
                 _tell_blind(run, engine, view)
                 view.phase("starting the first worker" if plan.request.engine == "ray" else "")
-                run.coordinator = coordinator = Coordinator(
+                coordinator = Coordinator(
                     task=plan.task,
                     proposer=proposer,
                     store=run.store,
                     checkpoints=run.checkpoints,
                     cache=run.cache,
+                    keeper=run.weights.keeper,
                     num_slots=engine.num_slots,
                     slot_bytes=engine.slot_bytes,
                     view=view,
@@ -562,15 +591,17 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
                     results_before=run.results_before(),
                     halt=run.budget,
                 )
+                run.coordinators.append(coordinator)
                 with coordinator:
                     engine.run(coordinator)
             finally:
                 engine.close()
     run.is_complete = coordinator.is_complete() and study.is_over()
     run.budget.trials_spent = isinstance(proposer, Capped) and proposer.cut()
-    _export_journal(run, study)
+    run.store.add_stages([{"run": run.started, **stage} for stage in coordinator.stages.values()])
+    if not again:
+        _export_journal(run, study)
     os.unlink(log.name)
-    return coordinator
 
 
 def _tell_blind(run: _Run, engine: Engine, view: SweepView) -> None:
@@ -581,9 +612,11 @@ def _tell_blind(run: _Run, engine: Engine, view: SweepView) -> None:
     if blind:
         view.say(
             f"{blind} of the cluster's machines do not see {run.request.out}: results come here, "
-            "but checkpoints stay on each, and a lost machine's trials start again. An --out that "
-            "all see, such as s3://BUCKET/PATH, keeps them."
+            "but checkpoints stay on each, and a lost machine's trials start again; weights of "
+            "trials that run there are not kept. An --out that all see, such as s3://BUCKET/PATH, "
+            "keeps both."
         )
+        run.weights.keeper.told = True
         run.cache = StageCache(run.request.cache)  # a value could be kept where nobody deletes it
 
 

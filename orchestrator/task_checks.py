@@ -114,6 +114,8 @@ def _methods(task: Any) -> Iterator[str]:
         yield from _callable_with(getattr(task, method), method, arguments)
     if hasattr(task, "signatures"):
         yield from _callable_with(task.signatures, "signatures", ())
+    if getattr(task, "weights", None) is not None:
+        yield from _callable_with(task.weights, "weights", ("trial", "state"))
 
 
 def _callable_with(

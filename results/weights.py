@@ -106,7 +106,9 @@ class WeightStore:
             raise StoreError(f"{path} cannot be read: {redact(str(error))}") from None
         try:
             found = unseal(blob)
-            metadata = {k: json.loads(v) if k in _JSON else v for k, v in found.metadata.items()}
+            metadata: dict[str, Any] = {
+                k: json.loads(v) if k in _JSON else v for k, v in found.metadata.items()
+            }
             if metadata["trial_id"] != trial_id:
                 raise ValueError(f"it holds the weights of trial {metadata['trial_id']}")
             values = metadata.pop("values")
@@ -125,7 +127,7 @@ class WeightStore:
         )
 
     def write(self, trial_id: str, blob: bytes) -> None:
-        """Replace the trial's file whole, or leave the earlier one as it is; ``sync`` makes it last.
+        """Replace the trial's file whole, or leave the earlier one; ``sync`` makes it last.
 
         Raises:
             StoreError: if it cannot be written, or would take most of the free disk.

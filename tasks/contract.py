@@ -266,6 +266,9 @@ class Task(Protocol):
         schedule_length  the parameter that a trial's schedule, such as the decay of its learning
                          rate, runs over: a search that stops trials early must not vary it
         example_params   a tuple of dicts, parameters of short trials: what ``check-task`` runs
+        weights(trial, state)  the arrays of a finished trial's state that are its weights, by name;
+                         all arrays for a task without this method. ``{}`` keeps nothing of a
+                         trial, ``weights = None`` of any
         signatures()     how metrics were counted, by name, for ``sweep.json``
         model_forms      one sentence on what --model takes; ``data_forms`` the same for --data
         warnings(model, data)  one line each on sources that run together but mean little

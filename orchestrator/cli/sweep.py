@@ -74,6 +74,14 @@ StepTimeout = Annotated[
     ),
 ]
 Deadline = Annotated[str | None, typer.Option(hidden=True, help="Earlier name of --step-timeout.")]
+Keep = Annotated[
+    str | None,
+    typer.Option(
+        metavar="best|none|all|N",
+        help="Trials whose weights are kept: the best with its ties (the default), all, the N best "
+        "configurations, or none.",
+    ),
+]
 Rerun = Annotated[bool, typer.Option("--rerun", help="Run finished trials again.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")]
 DryRun = Annotated[
@@ -101,6 +109,7 @@ def sweep(
     budget: BudgetOption = None,
     step_timeout: StepTimeout = None,
     deadline: Deadline = None,
+    keep: Keep = None,
     rerun: Rerun = False,
     retry_failed: RetryFailed = False,
     dry_run: DryRun = False,
@@ -134,6 +143,7 @@ def sweep(
                 budget=seconds,
                 budget_trials=most,
                 deadline=parse_step_timeout(step_timeout, deadline),
+                keep=keep,
                 rerun=rerun,
                 retry_failed=retry_failed,
                 dry_run=dry_run,

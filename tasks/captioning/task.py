@@ -62,6 +62,7 @@ class CaptioningTask:
         {"num_images": 40, "decoding": "beam"},
     )
     shown_samples = ("cider_d", "caption", "references")
+    weights = None  # decoding trains nothing
     default_model = folders.SHIPPED
     default_data = "scenes"
     model_forms = "a Hugging Face id or a folder (safetensors) of a BLIP captioning model"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 from tasks.contract import (
     Advanced,
@@ -155,6 +156,11 @@ class DiffusionTask:
         from tasks.diffusion import diffusion
 
         return diffusion.advance(pack, inputs, device)
+
+    def weights(self, trial: Trial, state: State) -> Mapping[str, Any]:
+        """The network that images are sampled from: its moving average if there is one."""
+        kept = "ema." if trial.params.ema else "weight."
+        return {name: value for name, value in state.arrays.items() if name.startswith(kept)}
 
 
 TASK = DiffusionTask()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 from tasks.contract import (
     Advanced,
@@ -129,6 +130,11 @@ class RetrievalTask:
         from tasks.retrieval import training
 
         return training.advance(pack, inputs, device)
+
+    def weights(self, trial: Trial, state: State) -> Mapping[str, Any]:
+        """The heads, or the whole model where that is trained; not the optimizer's moments."""
+        kept = ("weight.", "constant.")
+        return {name: value for name, value in state.arrays.items() if name.startswith(kept)}
 
 
 def _resolve_heads(trial: Trial) -> Params:
