@@ -62,6 +62,7 @@ from orchestrator.sweep_weights import SweepWeights
 from results.reading import Sweep, copy_trials, known_trials, read_sweep
 from results.render.planned_view import PlannedTrials
 from results.roots import redact
+from results.running import run_lock
 from results.search import describe_lines
 from results.store import SweepStore, TrialResult, check_name
 from results.summary import MAX_ROWS, format_plain
@@ -444,6 +445,12 @@ def run_sweep(plan: Plan) -> int:
     if plan.space.announcement:
         Console().print(Text(plan.space.announcement), soft_wrap=True)
     run = _Run(plan)
+    with run_lock(run.store.filesystem, run.store.path):
+        return _run(run)
+
+
+def _run(run: _Run) -> int:
+    plan = run.plan
     run.cache.prepare()
     todo = run.reuse(plan.trials)
     run.is_complete = not todo and plan.space.search is None

@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow.fs
-from rich.filesize import decimal
 
 from results.details import DetailTable
 from results.folder_files import last_write, num_bytes, sweep_files
 from results.reading import Sweep, read_sweep
 from results.running import Activity, activity
 from results.summary import format_value
-from results.words import plural
+from results.words import plural, size_text
 from tasks.contract import StoreError
 
 _HEADINGS = ("sweep", "state", "trials", "best", "size", "started", "model, data")
@@ -89,9 +88,7 @@ def num_planned(manifest: Mapping[str, Any], counts: Mapping[str, int]) -> int |
     return search["trials"] if one_seed and isinstance(search.get("trials"), int) else None
 
 
-def _state(
-    counts: Mapping[str, int], total: int | None, sweep: Sweep, activity: Activity
-) -> str:
+def _state(counts: Mapping[str, int], total: int | None, sweep: Sweep, activity: Activity) -> str:
     done = counts["finished"] + counts["stopped"]
     failed = counts["failed"]
     is_over = total is not None and done + failed >= total
@@ -145,6 +142,7 @@ def _time(text: Any) -> datetime | None:
 
 
 def format_when(time: datetime | None, now: datetime) -> str:
+    """``Nov 26 15:04``, or ``2025-03`` in another year; ``-`` if the time is not known."""
     if time is None:
         return "-"
     if time.year != now.astimezone().year:
@@ -161,7 +159,7 @@ def overview_table(found: Sequence[Overview], now: datetime | None = None) -> De
         rows=[
             [
                 *(one.name, one.state, one.trials, one.best),
-                *(decimal(one.size), format_when(one.started, now), one.sources),
+                *(size_text(one.size), format_when(one.started, now), one.sources),
             ]
             for one in found
         ],

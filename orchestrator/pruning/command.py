@@ -8,17 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
-from rich.filesize import decimal
 from rich.text import Text
 
-from orchestrator.pruning.facts import SweepFacts, read_facts
+from orchestrator.pruning.facts import read_facts
 from orchestrator.pruning.items import Inventory, Item, describe_users
 from orchestrator.pruning.remove import remove
-from results.details import DetailTable
 from results.overview import format_when
-from results.render.detail_view import text_grid
+from results.render.grid import Column, Grid
 from results.roots import redact
-from results.words import plural, print_line
+from results.words import plural, print_line, size_text
 from tasks.contract import RequestError
 
 MAX_SHOWN = 40  # lines of one kind that are printed; the rest is counted
@@ -97,7 +95,7 @@ def prune(request: PruneRequest) -> int:
         left = remove(item)
         total += item.size
         print_line(console, left or f"Removed {_describe(item)}.", style="yellow" if left else "")
-    print_line(console, f"{decimal(total)} removed.")
+    print_line(console, f"{size_text(total)} removed.")
     return 0
 
 
@@ -180,7 +178,7 @@ def _describe(item: Item) -> str:
         what = item.of
     else:
         what = f"the {item.kind} of {item.of}" if item.of != "-" else f"{item.kind} of no sweep"
-    return f"{what} ({plural(len(item.files), 'file')}, {decimal(item.size)})"
+    return f"{what} ({plural(len(item.files), 'file')}, {size_text(item.size)})"
 
 
 def _print_kept(kept: Sequence[tuple[Item, str]], console: Console) -> None:
@@ -200,10 +198,13 @@ def _print_items(items: Sequence[Item], console: Console) -> None:
         if item.sweep is not None and not item.sweep.has_manifest_file:
             kind = "rest of a sweep"  # type: ignore[assignment]
         shown = format_when(None if when is None else when.astimezone(), now)
-        rows.append([kind, of, str(len(item.files)), decimal(item.size), shown])
-    headings = ["kind", "of", "files", "size", "last write"]
-    table = DetailTable(title="", headings=headings, rows=rows, caption=[])
-    console.print(text_grid(table.headings, table.rows, console.width))
+        rows.append([kind, of, str(len(item.files)), size_text(item.size), shown])
+    headings = ("kind", "of", "files", "size", "last write")
+    columns = [
+        Column(heading=heading, cells=[row[i] for row in rows], right=heading in ("files", "size"))
+        for i, heading in enumerate(headings)
+    ]
+    console.print(Grid(columns=columns))
     if len(items) > MAX_SHOWN:
         print_line(console, f"{len(items) - MAX_SHOWN} more are not listed.")
 

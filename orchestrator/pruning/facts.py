@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +21,14 @@ from results.schema import TABLES
 from results.store import NAME
 from tasks.contract import StoreError
 
+#: In a folder whose removal has begun, until it is complete.
+REMOVED = ".removed"
+
 #: All that a sweep's folder can hold of ours, in the order in which it is removed: without
 #: ``sweep.json`` there is no sweep, and a trial's row goes before its steps and samples.
 PARTS = (
     *("sweep.json", *reversed(TABLES), "stages", "weights"),
-    *("figures", "optuna-journal.log", "looks.json", LOCK),
+    *("figures", "optuna-journal.log", "looks.json", LOCK, REMOVED),
 )
 
 
@@ -57,7 +61,8 @@ class SweepFacts:
     @cached_property
     def activity(self) -> Activity:
         """Whether it runs."""
-        return activity(self.filesystem, self.path, self.manifest, self.last_write)
+        manifest = self.manifest if self.has_manifest_file else {"seconds": True}
+        return activity(self.filesystem, self.path, manifest, self.last_write)
 
     @property
     def has_manifest_file(self) -> bool:
@@ -99,12 +104,10 @@ def read_facts(out: str) -> list[SweepFacts]:
             path = f"{base}/{task}/{name}"
             inside = filesystem.get_file_info(pyarrow.fs.FileSelector(path))
             names = {info.base_name for info in inside}
-            if "sweep.json" in names or (names & set(TABLES) and names <= set(PARTS)):
+            if "sweep.json" in names or REMOVED in names:
                 manifest: Mapping[str, Any] = {}
-                try:
+                with contextlib.suppress(StoreError):  # without it, it can be removed as well
                     manifest = read_sweep(out, task, name).manifest
-                except StoreError:
-                    pass  # damaged or missing: it can be removed all the same
                 files = list_files(filesystem, path)
                 found.append(SweepFacts(filesystem, path, task, name, manifest, files))
     return found

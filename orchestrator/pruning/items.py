@@ -58,7 +58,7 @@ class Inventory:
     # --- what must stay ---------------------------------------------------------------------------
 
     def _in_use(self, sweep: SweepFacts | None, *, by_others: bool = True) -> str:
-        """Why something of this sweep must stay: a sweep runs that it is of, or that may need it."""
+        """Why something of this sweep must stay: it runs, or another runs that may need it."""
         if sweep is None:
             return ""
         if sweep.activity == "running":
@@ -80,7 +80,11 @@ class Inventory:
             after = dict(self._owners(removed=sweep.full))
             own = [f for f, owner in self._owners() if owner == sweep.full and not after[f]]
             searched = list_files(self._filesystem, self._folder(".checkpoints", sweep))
-            files = [*sweep.files, *self._stage_files(sweep), *{f.path: f for f in (*searched, *own)}.values()]
+            files = [
+                *sweep.files,
+                *self._stage_files(sweep),
+                *{f.path: f for f in (*searched, *own)}.values(),
+            ]
             item = Item(
                 kind="sweep",
                 of=sweep.full,
@@ -140,7 +144,9 @@ class Inventory:
         if orphans:
             known = tuple(f"{self._folder('.stages', sweep)}/" for sweep in self.sweeps)
             every = list_files(self._filesystem, f"{self._base}/.stages")
-            left = [f for f in every if not f.path.startswith(known) and _STAGE.fullmatch(f.base_name)]
+            left = [
+                f for f in every if not f.path.startswith(known) and _STAGE.fullmatch(f.base_name)
+            ]
             if left:
                 items.append(self._item("stages", None, left))
         return items

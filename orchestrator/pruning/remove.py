@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import pyarrow.fs
 
-from orchestrator.pruning.facts import PARTS, SweepFacts
+from orchestrator.pruning.facts import PARTS, REMOVED, SweepFacts
 from orchestrator.pruning.items import Item
 from results.roots import redact
-from results.running import LOCK, prune_lock
+from results.running import prune_lock
+from results.store import put
 from tasks.contract import StoreError
 
 
@@ -35,16 +36,16 @@ def remove(item: Item) -> str:
 def _remove_sweep(item: Item, sweep: SweepFacts) -> str:
     """``sweep.json`` first: half a sweep must never look like a whole one."""
     filesystem, path = item.filesystem, sweep.path
-    for part in PARTS:
-        if part != LOCK:
-            _delete(filesystem, f"{path}/{part}")
-    inside = f"{path}/"
-    _delete_files(item, leave=inside)
-    with _explained(f"{path}/{LOCK}"):
+    put(filesystem, f"{path}/{REMOVED}", b"")  # by this the rest is found after a crash
+    for part in PARTS[:-1]:
+        _delete(filesystem, f"{path}/{part}")
+    _delete_files(item, leave=f"{path}/")
+    _delete(filesystem, f"{path}/{REMOVED}")
+    with _explained(path):
         others = filesystem.get_file_info(pyarrow.fs.FileSelector(path, allow_not_found=True))
-    names = sorted(info.base_name for info in others if info.base_name != LOCK)
-    if names:
-        return f"{path} still holds {', '.join(names)}, which no sweep writes."
+    if others:
+        names = ", ".join(sorted(info.base_name for info in others))
+        return f"{path} still holds {names}, which no sweep writes."
     _delete(filesystem, path)
     return ""
 

@@ -1,4 +1,4 @@
-"""The list of sweeps for the terminal: one line a sweep, as much of it as the console has room for."""
+"""The list of sweeps for the terminal: one line a sweep, as much of it as there is room for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.text import Text
 from results.details import DetailTable
 
 _DROPPED = ("model, data", "started", "size")  # where there is no room, in this order
-_METRIC = "metric"  # the name before the best value, which is dropped before any column
+_METRIC = "the metric's name"  # before the best value; it is dropped before any column
 
 
 class OverviewView:
