@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -473,6 +474,17 @@ def _run(run: _Run) -> int:
     return _conclude(run, todo)
 
 
+def run_trials(plan: Plan) -> Sweep | None:
+    """Run a plan's trials and print no table; the sweep, or None if it was interrupted."""
+    check_can_start(plan)
+    run = _Run(plan)
+    run.store.write_manifest(run.manifest(0.0))
+    _work(run, plan.trials)
+    if run.budget.interrupted:
+        return None
+    return read_sweep(plan.request.out, plan.task.name, plan.name)
+
+
 def _failed_earlier(run: _Run) -> str:
     """How many trials of this request failed before this run, why, and what to do about it."""
     failed, total = run.failed_before, len(run.plan.trials)
@@ -544,10 +556,7 @@ def _work(run: _Run, todo: Sequence[Trial], *, again: bool = False) -> None:
     plan = run.plan
     engine = _make_engine(plan.request)
     width = Console().size.width
-    with (
-        tempfile.NamedTemporaryFile(prefix="orchestrator-", suffix=".log", delete=False) as log,
-        chatter_to(log.name) as stdout,
-    ):
+    with _log_file() as log, chatter_to(log) as stdout:
         console = Console(file=stdout, width=width if stdout.isatty() else None)
         study = Listed(todo) if again else run.proposer(todo)
         most = run.num_left()
@@ -608,6 +617,17 @@ def _work(run: _Run, todo: Sequence[Trial], *, again: bool = False) -> None:
     run.store.add_stages([{"run": run.started, **stage} for stage in coordinator.stages.values()])
     if not again:
         _export_journal(run, study)
+
+
+@contextlib.contextmanager
+def _log_file() -> Iterator[str]:
+    """A file for what other programs print. After an error it stays: it may say why."""
+    with tempfile.NamedTemporaryFile(prefix="orchestrator-", suffix=".log", delete=False) as log:
+        try:
+            yield log.name
+        except KeyboardInterrupt:
+            os.unlink(log.name)
+            raise
     os.unlink(log.name)
 
 

@@ -269,6 +269,8 @@ class Task(Protocol):
         weights(trial, state)  the arrays of a finished trial's state that are its weights, by name;
                          all arrays for a task without this method. ``{}`` keeps nothing of a
                          trial, ``weights = None`` of any
+        tolerance        how far metrics may differ between engines, packs and machines, absolute or
+                         relative: what ``verify`` allows, 1e-6 by default
         signatures()     how metrics were counted, by name, for ``sweep.json``
         model_forms      one sentence on what --model takes; ``data_forms`` the same for --data
         warnings(model, data)  one line each on sources that run together but mean little

@@ -19,6 +19,7 @@ from orchestrator.cli import (
     show,
     sweep,
     tasks,
+    verify,
 )
 from orchestrator.cli.entry import app, main
 
@@ -30,6 +31,7 @@ app.command()(report.report)
 app.command()(compare.compare)
 app.command()(check.check)
 app.command()(show.show)
+app.command()(verify.verify)
 app.command()(prune.prune)
 app.command()(doctor.doctor)
 app.command("check-task")(check_task.check_task)

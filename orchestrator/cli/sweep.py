@@ -8,7 +8,16 @@ import typer
 from rich.console import Console
 
 from orchestrator.cli.entry import INTERRUPTED, fail
-from orchestrator.cli.options import Address, AllRows, CpusPerTrial, Data, GpusPerTrial, Model, Out
+from orchestrator.cli.options import (
+    Address,
+    AllRows,
+    CpusPerTrial,
+    Data,
+    Engine,
+    GpusPerTrial,
+    Model,
+    Out,
+)
 from orchestrator.cli.parsing import (
     check_tasks,
     parse_budget,
@@ -43,7 +52,6 @@ Pruner = Annotated[
     str | None,
     typer.Option(help="Pruner of a search: halving (the default), median, hyperband or none."),
 ]
-Engine = Annotated[str, typer.Option(help="Engine: ray, or local (this process, without Ray).")]
 Set = Annotated[
     list[str] | None,
     typer.Option(

@@ -57,6 +57,7 @@ class RetrievalTask:
         for k in (1, 5, 10)
     )
     step_unit = "epoch"
+    tolerance = 1e-4
     example_params = (
         {"epochs": 2, "batch_size": 8, "lr": 1e-3},
         {"epochs": 2, "batch_size": 8, "lr": 1e-3, "start": "random", "temperature": 0.7},
