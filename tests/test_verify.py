@@ -136,8 +136,9 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, number: int) -> None:
     scratch = tmp_path / "tmp"
     scratch.mkdir()
     environment = {"PYTHONPATH": f"{PLUGIN}{os.pathsep}{ROOT}", "TMPDIR": str(scratch)}
+    words = ("-m", "orchestrator", "verify", "s", "--engine", "local", "--out", sweep.out)
     process = subprocess.Popen(
-        [sys.executable, *"-m orchestrator verify s --engine local --out".split(), sweep.out],
+        [sys.executable, *words],
         cwd=ROOT,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
