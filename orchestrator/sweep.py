@@ -28,6 +28,7 @@ from orchestrator.claim_checks import check_claims
 from orchestrator.coordinator import Coordinator, full_packs, most_packs
 from orchestrator.discovery import load_task
 from orchestrator.engine import Engine
+from orchestrator.final import check_final, score_final
 from orchestrator.halting import Budget, describe_halt, handle_ctrl_c
 from orchestrator.history import (
     PastConfiguration,
@@ -98,6 +99,7 @@ class Request:
     budget: float | None = None  # seconds
     budget_trials: int | None = None  # trials that this run may start
     deadline: float | None = None  # seconds that a step or a shared stage may take
+    final: str | None = None  # the split to score the best rows on, once
     rerun: bool = False
     retry_failed: bool = False
     dry_run: bool = False
@@ -181,6 +183,8 @@ def make_plan(request: Request) -> Plan:
         planned = plan_rows(space, factory, seeds)
         first = next(row.trials[0] for table in planned for row in table)
     task_calls.try_methods(task, first)
+    if request.final is not None:
+        check_final(task, first, request.final, request.keep)
     identity = _identity(request, space, factory)
     chosen = choose_name(
         identity,
@@ -484,7 +488,18 @@ def _run(run: _Run) -> int:
         Console().print("Every trial of this sweep is done already; --rerun runs them again.")
     if run.is_complete:
         run.cache.delete_kept()
-    return _conclude(run, todo)
+    status = _conclude(run, todo)
+    return status if status == 130 or run.request.final is None else max(status, _final(run))
+
+
+def _final(run: _Run) -> int:
+    """Score the best rows on the split that ``--final`` names, once the sweep is complete."""
+    split, plan = run.request.final, run.plan
+    assert split is not None
+    if not run.is_complete:
+        print_line(Console(), f"--final {split} waits until the sweep is complete.")
+        return 0
+    return score_final(plan, read_sweep(run.request.out, plan.task.name, plan.name), split)
 
 
 def run_trials(plan: Plan) -> Sweep | None:

@@ -271,6 +271,12 @@ class Task(Protocol):
                          trial, ``weights = None`` of any
         tolerance        how far metrics may differ between engines, packs and machines, absolute or
                          relative: what ``verify`` allows, 1e-6 by default
+        final(trial, split)  a trial that scores a finished trial on another split, in its one or
+                         its last step, with the stages that scoring needs; RequestError if that
+                         cannot be. What ``--final`` needs
+        restore(trial, arrays, values)  the state that such a trial starts from, of the kept
+                         ``weights`` (numpy arrays) and the finished state's values; for a task
+                         that has weights
         signatures()     how metrics were counted, by name, for ``sweep.json``
         model_forms      one sentence on what --model takes; ``data_forms`` the same for --data
         warnings(model, data)  one line each on sources that run together but mean little
