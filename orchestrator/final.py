@@ -85,6 +85,7 @@ def score_final(plan: Plan, sweep: Sweep, split: str) -> int:
     if notice:
         Console().print(Text(notice, style="bold yellow"), soft_wrap=True)
     write_looks(sweep, looks)
+    print_line(Console(), f"Scoring {plural(len(look.trials), 'trial')} on {split}.")
     found = _run(plan, sweep, finals, states, rows)
     if found is None:
         print_line(Console(stderr=True), "Interrupted. The look is recorded, without values.")

@@ -16,7 +16,7 @@ from results.details import DetailTable
 from results.reading import Sweep
 from results.statistics import Estimate
 from results.store import put
-from results.words import plural
+from results.words import plural, plural_of
 from tasks.contract import StoreError
 
 FILE = "looks.json"
@@ -114,9 +114,11 @@ def final_table(sweep: Sweep, looks: Sequence[Look]) -> DetailTable | None:
     chosen_on = " or ".join(dict.fromkeys(row.chosen_on for row in look.rows))
     unit = " %" if kind == "percent" else ""
     caption = [_optimism(row, look.split, kind) for row in look.rows if row.mark == "best"]
+    units = [p["unit"] for p in sweep.manifest["paired"] if p["metric"] == metric["name"]]
+    units = [f"the {plural_of(units[0])} of the two splits are not paired, and "] if units else []
     caption.append(
-        f"Chosen on {chosen_on}, scored on {look.split} {when(look)}. Intervals: 95 %; the images "
-        f"of the two splits are not paired. They do not count that the best of many was chosen."
+        f"Chosen on {chosen_on}, scored on {look.split} on {when(look)}. 95 % intervals: "
+        f"{''.join(units)}that the best of several was chosen is not counted."
     )
     count = describe_number(looks, number)
     later = [each for each in looks[number + 1 :] if each.split == look.split]
