@@ -263,6 +263,8 @@ class Task(Protocol):
                          "images" (shown as ``352/1449 images``); also a curve's axis
         num_steps(trial) the ``Step.at`` of the trial's last step if nothing stops it early: the
                          total in the view, and what its estimate of the time left counts on
+        tolerance        how far metrics of one trial may be apart, absolute or relative, when it
+                         runs again in other company or on the other engine; 0 by default
         schedule_length  the parameter that a trial's schedule, such as the decay of its learning
                          rate, runs over: a search that stops trials early must not vary it
         example_params   a tuple of dicts, parameters of short trials: what ``check-task`` runs

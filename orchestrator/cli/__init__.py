@@ -8,7 +8,19 @@ One file per command, and
     finding     NAME, TASK/NAME or OUT/TASK/NAME -> a sweep
 """
 
-from orchestrator.cli import check, check_task, compare, doctor, list_, report, show, sweep, tasks
+from orchestrator.cli import (
+    archive,
+    check,
+    check_task,
+    compare,
+    doctor,
+    list_,
+    replay,
+    report,
+    show,
+    sweep,
+    tasks,
+)
 from orchestrator.cli.entry import app, main
 
 app.command()(tasks.tasks)
@@ -19,6 +31,8 @@ app.command()(report.report)
 app.command()(compare.compare)
 app.command()(check.check)
 app.command()(show.show)
+app.command()(archive.archive)
+app.command()(replay.replay)
 app.command()(doctor.doctor)
 app.command("check-task")(check_task.check_task)
 
