@@ -41,9 +41,9 @@ from orchestrator.invalid import invalid_row
 from orchestrator.keeping import Keep, choose_keep
 from orchestrator.labels import Configuration, EarlierTrial, varying_params
 from orchestrator.live import SweepView
-from orchestrator.manifest import make_manifest
+from orchestrator.manifest import ORIGIN, make_manifest, replay_manifest
 from orchestrator.naming import Identity, choose_name
-from orchestrator.placement import Gpus, whole
+from orchestrator.placement import Gpus
 from orchestrator.plan import (
     PlannedRow,
     Space,
@@ -55,8 +55,9 @@ from orchestrator.plan import (
     plan_rows,
     resolve_space,
 )
-from orchestrator.proposers import Capped, Listed, Proposer
+from orchestrator.proposers import Capped, Listed, Proposer, Recorded
 from orchestrator.quiet import chatter_to
+from orchestrator.recorded import RecordedSweep
 from orchestrator.search_options import DEFAULT_PRUNER, DEFAULT_SAMPLER, TRIALS, describe
 from orchestrator.space_checks import check_number, check_published_numbers, check_seeds
 from orchestrator.stages import StageCache
@@ -122,7 +123,13 @@ class Plan:
     identity: Identity
     keep: Keep
     notice: str = ""  # a line on the name, where the user might expect another
-    seeds_before: tuple[int, ...] = ()  # of the runs that this one continues
+    manifest_before: Mapping[str, Any] = field(default_factory=dict)  # of the runs it continues
+    recorded: RecordedSweep | None = None  # the sweep whose trials this one runs again
+
+    @property
+    def seeds_before(self) -> tuple[int, ...]:
+        """The seeds of the runs that this one continues."""
+        return tuple(self.manifest_before.get("seeds", ()))
 
     def search(self) -> dict[str, Any]:
         """How a search chooses, as ``sweep.json`` records it."""
@@ -152,14 +159,6 @@ def make_plan(request: Request) -> Plan:
             value = request.seeds if option == "--seeds" else number
             raise RequestError(f"{option} must be at least 1, but is {value}")
     check_options(request)
-    if request.engine not in ("ray", "local"):
-        raise RequestError(f"--engine takes ray or local, but got {request.engine!r}")
-    if request.cpus_per_trial is not None and request.cpus_per_trial < 1:
-        raise RequestError(f"--cpus-per-trial must be at least 1, but is {request.cpus_per_trial}")
-    if not 0 < whole(request.gpus_per_trial) <= 1:
-        raise RequestError(
-            f"`0 < --gpus-per-trial <= 1` must hold, but got {request.gpus_per_trial:g}"
-        )
     task = load_task(request.task)
     space = resolve_space(request.task, request.space)
     if space.search is None:
@@ -209,7 +208,7 @@ def make_plan(request: Request) -> Plan:
         identity=identity,
         keep=choose_keep(request.keep, task, chosen.manifest),
         notice=chosen.notice,
-        seeds_before=tuple((chosen.manifest or {}).get("seeds", ())),
+        manifest_before=chosen.manifest or {},
     )
 
 
@@ -309,11 +308,12 @@ class _Run:
         self.num_invalid = 0  # configurations of a search that this run found cannot run
         self.on_taken_over: Callable[[EarlierTrial], None] = lambda trial: None
         self._curves: dict[str, dict[str, dict[int, float]]] = {}  # of other sweeps
-        self.known = known_trials(plan.request.out, plan.task.name)  # refused before we write
+        self.known = self._read_known()  # refused before we write
         metrics = [c.key for c in plan.task.columns if c.key.startswith("metric.")]
         self.store = SweepStore(plan.request.out, plan.task.name, plan.name, types, metrics)
         folder = f"{plan.request.out.rstrip('/')}/.checkpoints"
-        if plan.space.search is not None:  # by sweep, so that it finds its interrupted trials
+        if plan.space.search is not None or plan.recorded is not None:
+            # By sweep: a search finds its interrupted trials, a replay nobody else's.
             folder += f"/{plan.task.name}/{plan.name}"
         self.weights = SweepWeights(plan)
         self.checkpoints = Checkpoints(folder, self.weights.target)
@@ -321,6 +321,11 @@ class _Run:
         self.cache = StageCache(plan.request.cache, kept)
         self.coordinators: list[Coordinator] = []
         self.is_complete = False  # whether no trial is left to run
+
+    def _read_known(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """The trials that ended before; for a replay, only its own."""
+        names = () if self.plan.recorded is None else (self.plan.name,)
+        return known_trials(self.request.out, self.plan.task.name, names)
 
     def num_running(self) -> int:
         """Trials that a worker runs now."""
@@ -340,6 +345,7 @@ class _Run:
                 self.checkpoints.drop(trial.id)
             return list(trials)
         todo: list[Trial] = []
+        stops = self.plan.recorded.stops if self.plan.recorded else {}
         self.failed_before = []
         elsewhere: dict[str, list[str]] = {}
         for trial in trials:
@@ -347,7 +353,7 @@ class _Run:
             status = row.get("status")
             if (
                 status is None
-                or status == "stopped"
+                or (status == "stopped" and trial.id not in stops)
                 or (status == "failed" and self.request.retry_failed)
             ):  # a listed trial runs to its end
                 todo.append(trial)
@@ -404,7 +410,9 @@ class _Run:
         self.store.add([TrialResult(trial=row, steps=[], samples=None)])
 
     def proposer(self, todo: Sequence[Trial]) -> Proposer:
-        """The list of a grid, or the study of a search."""
+        """The list of a grid or of recorded trials, or the study of a search."""
+        if self.plan.recorded is not None:
+            return Recorded(todo, self.plan.recorded.stops)
         if self.plan.space.search is None:
             return Listed(todo)
         from orchestrator.study import AdaptiveStudy
@@ -442,12 +450,18 @@ class _Run:
         if not self.is_complete or self.budget() or self.num_left() == 0:
             return []
         plan = self.plan
-        self.known = known_trials(self.request.out, plan.task.name)
+        self.known = self._read_known()
         return self.weights.to_run_again(read_sweep(self.request.out, plan.task.name, plan.name))
 
     def manifest(self, seconds: float) -> dict[str, Any]:
         """``sweep.json`` after so many seconds."""
-        return make_manifest(self.plan, self.types, self.started, seconds)
+        made = make_manifest(self.plan, self.types, self.started, seconds)
+        if self.plan.recorded is not None:
+            made = replay_manifest(made, self.plan.recorded)
+        if self.is_complete and not self.coordinators:  # no trial ran in this environment
+            before = self.plan.manifest_before
+            made |= {key: before[key] for key in ORIGIN if key in before}
+        return made
 
 
 def _earlier(trial: Trial, row: Mapping[str, Any], metric: str) -> EarlierTrial:

@@ -214,6 +214,9 @@ def _optional(task: Any) -> list[str]:
     if front is not None and not (len(front) == 2 and set(front) <= set(metrics)):
         found.append(f"its front must be two metrics of its columns, but is {shown(front)}")
     fields = list(getattr(task.Params, "__dataclass_fields__", {}))
+    tolerance = getattr(task, "tolerance", 0.0)
+    if not isinstance(tolerance, (int, float)) or not 0 <= tolerance < 1:
+        found.append(f"its tolerance must be a number from 0 to below 1, but is {shown(tolerance)}")
     length = getattr(task, "schedule_length", None)
     if length is not None and length not in fields:
         found.append(

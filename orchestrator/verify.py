@@ -15,6 +15,7 @@ from orchestrator.discovery import load_task
 from orchestrator.recorded import check_sources, recorded_trial
 from orchestrator.recorded_plan import recorded_plan
 from orchestrator.sweep import Request, run_trials
+from results.cells import TOLERANCE
 from results.reading import Sweep
 from results.tables import DetailView
 from results.verification import (
@@ -27,7 +28,6 @@ from results.verification import (
 from results.words import plural, print_line
 from tasks.contract import RequestError, Trial
 
-DEFAULT_TOLERANCE = 1e-6  # of a task that states none
 INTERRUPTED = 130
 
 
@@ -50,7 +50,7 @@ def verify(sweep: Sweep, *, share: float, seed: int, tolerance: float | None, en
     trials = [recorded_trial(task, row) for row in rows]
     check_sources(task, trials[0])
     if tolerance is None:
-        tolerance = float(getattr(task, "tolerance", DEFAULT_TOLERANCE))
+        tolerance = float(getattr(task, "tolerance", TOLERANCE))
     finished = sum(row["status"] == "finished" for row in sweep.current_rows())
     console = Console()
     line = f"Running {plural(len(trials), 'trial')} of {sweep.manifest['name']} again"

@@ -7,15 +7,18 @@ do, the trial agrees, and the flips are counted.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
+from results.cells import samples_by_trial
 from results.compare_whole import origin
 from results.details import DetailTable
+from results.differences import Differences
 from results.reading import Sweep
-from results.trial_cells import compare_metrics, compare_samples, num_flipped, samples_by_trial
 from results.words import plural
 
 MAX_FLIPPED = 0.02  # of a trial's samples; also how far metrics may then differ
@@ -50,49 +53,54 @@ def verify_trials(recorded: Sweep, again: Sweep, tolerance: float) -> list[Trial
 def _verdict(
     recorded: Mapping[str, Any], now: Mapping[str, Any], samples: tuple[Any, Any], tolerance: float
 ) -> TrialVerdict:
-    def verdict(agrees: bool, text: str, found: Sequence[Sequence[str]] = ()) -> TrialVerdict:
-        return TrialVerdict(
-            trial_id=now["trial_id"],
-            seed=now["seed"],
-            agrees=agrees,
-            text=text,
-            differences=found,
-        )
-
+    found = Differences(tolerance=tolerance)
+    names = [k for k in dict.fromkeys([*recorded, *now]) if k.startswith(("metric.", "best."))]
+    for name in ("status", *names):
+        found.compare("", name, recorded.get(name), now.get(name))
+    numbers, metrics = found.num_cells - 1, list(found.found)
+    lengths = [0 if each is None else each.num_rows for each in samples]
+    flipped = 0
+    if lengths[0] != lengths[1]:
+        found.add("", "samples", *(plural(length, "row") for length in lengths))
+    elif lengths[0]:
+        flipped = _compare_samples(found, *samples)
+    is_near = all(each.gap <= tolerance + MAX_FLIPPED for each in metrics)
+    few = lengths[0] == lengths[1] and 0 < flipped <= MAX_FLIPPED * lengths[0]
+    agrees = not found.found or (few and is_near)
+    flips = f"{flipped:,} of {plural(lengths[0], 'sample')} flipped" if flipped else ""
     if now["status"] != "finished":
-        reason = now.get("reason") or "unknown"
-        return verdict(False, f"{now['status']}: {reason}", [["status", "finished", now["status"]]])
-    exact, compared = compare_metrics(recorded, now, 0.0)
-    metrics, _ = compare_metrics(recorded, now, tolerance)
-    ours, theirs = samples
-    if (ours is None) != (theirs is None) or (
-        ours is not None and ours.num_rows != theirs.num_rows
-    ):
-        more, _ = compare_samples(ours, theirs, tolerance)
-        more = more or [["samples", *("none" if s is None else "some" for s in samples)]]
-        return verdict(False, "differs", [*metrics, *more])
-    flipped = 0 if ours is None else num_flipped(ours, theirs, tolerance)
-    share = flipped / ours.num_rows if flipped else 0.0
-    if not metrics and not flipped:
-        numbers = plural(compared, "number")
-        if exact:
-            gap = _largest_gap(recorded, now, exact)
-            return verdict(True, f"agrees: {numbers}, the largest difference {gap:.1e}")
-        return verdict(True, f"agrees: {numbers}, all equal")
-    flips = f"{flipped:,} of {plural(ours.num_rows, 'sample')} flipped" if flipped else ""
-    wide, _ = compare_metrics(recorded, now, tolerance + MAX_FLIPPED)
-    if flipped and share <= MAX_FLIPPED and not wide:
-        return verdict(True, f"agrees, but {flips}")
-    more = compare_samples(ours, theirs, tolerance)[0] if flipped else []
-    return verdict(False, f"differs; {flips}" if flips else "differs", [*metrics, *more])
+        text = f"{now['status']}: {now.get('reason') or 'no reason is known'}"
+    elif not agrees:
+        text = f"differs; {flips}" if flips else "differs"
+    elif flips:
+        text = f"agrees, but {flips}"
+    else:
+        close = found.num_close
+        text = f"agrees: {plural(numbers, 'metric')} and {plural(lengths[0], 'sample')}, "
+        text += f"{plural(close, 'value')} within the tolerance" if close else "all equal"
+    return TrialVerdict(
+        trial_id=now["trial_id"],
+        seed=now["seed"],
+        agrees=agrees,
+        text=text,
+        differences=[(each.what, each.first, each.second) for each in found.largest_first()],
+    )
 
 
-def _largest_gap(
-    recorded: Mapping[str, Any], now: Mapping[str, Any], rows: Sequence[Sequence[str]]
-) -> float:
-    pairs = ((recorded.get(row[0]), now.get(row[0])) for row in rows)
-    gaps = [abs(a - b) for a, b in pairs if isinstance(a, float) and isinstance(b, float)]
-    return max((gap for gap in gaps if math.isfinite(gap)), default=math.nan)
+def _compare_samples(found: Differences, ours: pa.Table, theirs: pa.Table) -> int:
+    """Compare all columns but pictures, which are bytes; how many samples differ in any."""
+    flipped = np.zeros(ours.num_rows, dtype=bool)
+    for name in [n for n in ours.column_names if n in theirs.column_names]:
+        if pa.types.is_binary(ours[name].type):
+            continue
+        found.compare_columns("", f"samples: {name}", ours[name], theirs[name])
+        each = Differences(tolerance=found.tolerance)
+        pairs = zip(ours[name].to_pylist(), theirs[name].to_pylist(), strict=True)
+        for place, (one, other) in enumerate(pairs):
+            before = len(each.found)
+            each.compare("", name, one, other)
+            flipped[place] |= len(each.found) > before
+    return int(flipped.sum())
 
 
 def verdict_table(verdicts: Sequence[TrialVerdict], tolerance: float, num_all: int) -> DetailTable:

@@ -263,14 +263,14 @@ class Task(Protocol):
                          "images" (shown as ``352/1449 images``); also a curve's axis
         num_steps(trial) the ``Step.at`` of the trial's last step if nothing stops it early: the
                          total in the view, and what its estimate of the time left counts on
+        tolerance        how far metrics of one trial may be apart, absolute or relative, when it
+                         runs again in other company or on the other engine; 0 by default
         schedule_length  the parameter that a trial's schedule, such as the decay of its learning
                          rate, runs over: a search that stops trials early must not vary it
         example_params   a tuple of dicts, parameters of short trials: what ``check-task`` runs
         weights(trial, state)  the arrays of a finished trial's state that are its weights, by name;
                          all arrays for a task without this method. ``{}`` keeps nothing of a
                          trial, ``weights = None`` of any
-        tolerance        how far metrics may differ between engines, packs and machines, absolute or
-                         relative: what ``verify`` allows, 1e-6 by default
         final(trial, split)  a trial that scores a finished trial on another split, in its one or
                          its last step, with the stages that scoring needs; RequestError if that
                          cannot be. What ``--final`` needs

@@ -9,12 +9,14 @@ One file per command, and
 """
 
 from orchestrator.cli import (
+    archive,
     check,
     check_task,
     compare,
     doctor,
     list_,
     prune,
+    replay,
     report,
     show,
     sweep,
@@ -33,6 +35,8 @@ app.command()(check.check)
 app.command()(show.show)
 app.command()(verify.verify)
 app.command()(prune.prune)
+app.command()(archive.archive)
+app.command()(replay.replay)
 app.command()(doctor.doctor)
 app.command("check-task")(check_task.check_task)
 

@@ -55,6 +55,17 @@ def find_sweep(text: str, task: str | None, out: str) -> Sweep:
     return read_sweep(*locate(text, task, out))
 
 
+def find_sweep_or_archive(text: str, task: str | None, out: str) -> Sweep:
+    """The sweep in an archive FILE, or the one sweep of a name.
+
+    Raises:
+        RequestError: if there is none, or the file is no archive.
+    """
+    from results.archive import is_archive, read_archive
+
+    return read_archive(text) if is_archive(text) else find_sweep(text, task, out)
+
+
 def locate(text: str, task: str | None, out: str) -> tuple[str, str, str]:
     """The folder, task and name of the one sweep of NAME, TASK/NAME or OUT/TASK/NAME.
 

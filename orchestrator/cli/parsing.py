@@ -98,3 +98,9 @@ def check_tasks(names: Sequence[str]) -> None:
             raise RequestError(f"{name!r} is a space: write --space {shlex.quote(name)}")
         if re.match(r"\w+=", name):
             raise RequestError(f"{name!r} is a setting: write --set {shlex.quote(name)}")
+
+
+def check_tolerance(tolerance: float | None) -> None:
+    """Refuse a ``--tolerance`` that cannot be one."""
+    if tolerance is not None and not 0 <= tolerance < 1:
+        raise RequestError(f"--tolerance must be at least 0 and below 1, but is {tolerance:g}")

@@ -8,6 +8,7 @@ import typer
 
 from orchestrator.cli.finding import find_sweep
 from orchestrator.cli.options import Engine, Results, SweepName, Task
+from orchestrator.cli.parsing import check_tolerance
 from tasks.contract import RequestError
 
 
@@ -33,8 +34,7 @@ def verify(
 
     if not 0 < share <= 1:
         raise RequestError(f"--share must be above 0 and at most 1, but is {share:g}")
-    if tolerance is not None and not 0 <= tolerance < 1:
-        raise RequestError(f"--tolerance must be at least 0 and below 1, but is {tolerance:g}")
+    check_tolerance(tolerance)
     if engine not in ("ray", "local"):
         raise RequestError(f"--engine takes ray or local, but got {engine!r}")
     sweep = find_sweep(name, task, out)
