@@ -38,7 +38,7 @@ from results.reading import find_sweeps, read_sweep
 COMMANDS = [command for page in PAGES for command in commands_of(page)]
 OURS = [c for c in COMMANDS if c.kind in ("python -m orchestrator", "orchestrator")]
 SWEEPS = [c for c in OURS if c.arguments[:1] == ("sweep",)]
-READING = ("report", "show", "compare", "check", "list")
+READING = ("report", "show", "compare", "check", "list", "verify", "prune")
 READERS = [c for c in OURS if c.arguments[:1] and c.arguments[0] in READING]
 OTHERS = [c for c in OURS if c not in SWEEPS and c not in READERS]
 BENCHMARKS = [c for c in COMMANDS if c.kind.startswith("python -m benchmarks")]
@@ -88,7 +88,7 @@ class Place:
         self.root = root
         photos = root / "photos"
         photos.mkdir()
-        draw_folder(photos, train=24, val=16)
+        draw_folder(photos, train=24, val=16, test=16)
         listed = [
             json.loads(line) | {"split": split}
             for split in ("train", "val")
@@ -243,6 +243,10 @@ def test_documented_results_are_read(place: Place, command: Command, tmp_path: P
             if len(above) == 2:
                 words[words.index(name)] = f"{out}/{task}/{short}"
         words += ["--out", out]  # the last one counts
+    if verb == "prune":  # what it removes, other commands read
+        words[-1] = str(shutil.copytree(out, tmp_path / "copy"))
+    if verb == "verify" and "--engine" not in words:
+        words += ["--engine", "local"]
     if verb == "show" and positional == 2:  # a trial, whatever the page calls it
         words[1] = read_sweep(out, task, short).rows()[0]["trial_id"][:8]
     written = ("--save", "--pictures", "--to")
