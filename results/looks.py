@@ -99,7 +99,7 @@ def describe_number(looks: Sequence[Look], number: int) -> str:
     cut = "" if before[0].ended else ", which was interrupted"
     return (
         f"This is look {len(before) + 1} at the {look.split} split; the first was on "
-        f"{when(before[0])}{cut}. What is chosen after a look is no longer a test result."
+        f"{when(before[0])}{cut}. Rows chosen after the first look are no longer independent of the split."
     )
 
 
@@ -115,21 +115,21 @@ def final_table(sweep: Sweep, looks: Sequence[Look]) -> DetailTable | None:
     unit = " %" if kind == "percent" else ""
     caption = [_optimism(row, look.split, kind) for row in look.rows if row.mark == "best"]
     units = [p["unit"] for p in sweep.manifest["paired"] if p["metric"] == metric["name"]]
-    units = [f"the {plural_of(units[0])} of the two splits are not paired, and "] if units else []
+    units = [f"The {plural_of(units[0])} of the two splits are not paired. "] if units else []
     caption.append(
-        f"Chosen on {chosen_on}, scored on {look.split} on {when(look)}. 95 % intervals: "
-        f"{''.join(units)}that the best of several was chosen is not counted."
+        f"Chosen on {chosen_on}, scored on {look.split} on {when(look)}. {''.join(units)}The 95 % "
+        "intervals do not correct for choosing the best of several rows."
     )
     count = describe_number(looks, number)
     later = [each for each in looks[number + 1 :] if each.split == look.split]
     caption += [count] if count else []
     caption += [f"{plural(len(later), 'later look')} did not end."] if later else []
     headings = [
-        *("configuration", f"{metric['label']}{unit}, {chosen_on}", "95 %"),
-        *(f"{look.split}", "95 % ", f"{chosen_on} minus {look.split}", "95 %  "),
+        *("configuration", chosen_on, f"{chosen_on} 95 %", look.split, f"{look.split} 95 %"),
+        *(f"{chosen_on} - {look.split}", "95 %"),
     ]
     return DetailTable(
-        title=f"The best on {look.split}",
+        title=f"The best on {look.split}: {metric['label']}{unit}",
         headings=headings,
         rows=[_cells(row, kind) for row in look.rows],
         caption=caption,
@@ -150,7 +150,7 @@ def _cells(row: FinalRow, kind: str) -> list[str]:
 def _optimism(row: FinalRow, split: str, kind: str) -> str:
     bounds = _interval(row.difference_interval, kind)
     shown = f"{_signed(row.val - row.test, kind)}{f' {bounds}' if bounds else ''}"
-    return f"Selection optimism of {row.configuration}: {shown} ({row.chosen_on} minus {split})."
+    return f"Selection optimism of {row.configuration}: {shown} ({row.chosen_on} - {split})."
 
 
 def _signed(value: float, kind: str) -> str:

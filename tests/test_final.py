@@ -108,9 +108,9 @@ def test_both_splits_are_shown_then_and_later(done: tuple[Path, str], tmp_path: 
     out, told = done
     for text in (told, run("report", "s", "--out", str(out))):
         assert "The best on test" in text
-        assert "val minus test" in text
+        assert "(val - test)" in text
         assert "Selection optimism of" in text
-        assert "queries of the two splits are not paired" in text
+        assert "The queries of the two splits are not paired" in text
         assert "This is look" not in text
     run(
         "report",
