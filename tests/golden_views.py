@@ -113,10 +113,8 @@ def _final(found: Sweep) -> RenderableType:
     )
     tie = replace(row, configuration="lr 6e-5, weight decay 1e-3", mark="tie", test=0.559)
     looks = [
-        Look(
-            split="test", began=f"2026-01-0{day}T03:04:05+00:00", ended=ended, command=[], trials=[]
-        )
-        for day, ended in ((2, None), (3, "2026-01-03T03:05:00+00:00"))
+        Look(split="test", began=f"2026-01-0{day}T03:04", ended=ended, command=[], trials=[])
+        for day, ended in ((2, None), (3, "2026-01-03T03:05"))
     ]
     looks[1].rows = [row, tie]
     table = final_table(found, looks)
