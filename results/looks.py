@@ -99,8 +99,8 @@ def describe_number(looks: Sequence[Look], number: int) -> str:
     cut = "" if before[0].ended else ", which was interrupted"
     return (
         f"This is look {len(before) + 1} at the {look.split} split; the first was on "
-        f"{when(before[0])}{cut}. Rows chosen after the first look are no longer independent of the "
-        "split."
+        f"{when(before[0])}{cut}. Rows chosen after the first look are no longer independent of "
+        "the split."
     )
 
 

@@ -6,15 +6,16 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from orchestrator.pruning.facts import read_facts
 from orchestrator.pruning.items import Inventory, Item, describe_users
 from orchestrator.pruning.remove import remove
 from results.overview import format_when
-from results.render.grid import Column, Grid
 from results.roots import redact
 from results.words import plural, print_line, size_text
 from tasks.contract import RequestError
@@ -199,12 +200,13 @@ def _print_items(items: Sequence[Item], console: Console) -> None:
             kind = "rest of a sweep"  # type: ignore[assignment]
         shown = format_when(None if when is None else when.astimezone(), now)
         rows.append([kind, of, str(len(item.files)), size_text(item.size), shown])
-    headings = ("kind", "of", "files", "size", "last write")
-    columns = [
-        Column(heading=heading, cells=[row[i] for row in rows], right=heading in ("files", "size"))
-        for i, heading in enumerate(headings)
-    ]
-    console.print(Grid(columns=columns))
+    view = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for heading in ("kind", "of", "files", "size", "last write"):
+        justify: Literal["left", "right"] = "right" if heading in ("files", "size") else "left"
+        view.add_column(heading, justify=justify, no_wrap=heading != "of", overflow="fold")
+    for row in rows:
+        view.add_row(*map(Text, row))
+    console.print(view)
     if len(items) > MAX_SHOWN:
         print_line(console, f"{len(items) - MAX_SHOWN} more are not listed.")
 
