@@ -52,6 +52,11 @@ def choose_keep(given: str | None, task: Task, manifest: Mapping[str, Any] | Non
                 "remove it"
             )
         return keep
+    return recorded_keep(manifest)
+
+
+def recorded_keep(manifest: Mapping[str, Any] | None) -> Keep:
+    """What a ``sweep.json`` says is kept; the default if there is none, or it does not say."""
     try:
         return parse_keep(str((manifest or {}).get("keep", DEFAULT_KEEP)))
     except RequestError:
