@@ -94,9 +94,8 @@ def _is_local(path: Path) -> bool:
 
 
 @cache
-def changes() -> dict[str, Any]:
-    """``diff`` and ``untracked`` of the checkout this code runs from; empty outside one."""
-    root = Path(__file__).resolve().parents[1]
+def changes(root: Path = Path(__file__).resolve().parents[1]) -> dict[str, Any]:
+    """``diff`` and ``untracked`` of a checkout, by default of this code; empty outside one."""
     if not (root / ".git").exists():
         return {}
     git = ["git", "--no-optional-locks", "-C", str(root)]

@@ -200,12 +200,12 @@ def _check_members(path: str, infos: Sequence[zipfile.ZipInfo]) -> None:
         raise StoreError(f"{path} has {len(infos):,} files; an archive has up to {MAX_FILES:,}")
     seen: set[str] = set()
     for info in infos:
-        name, mode = info.filename, info.external_attr >> 16
+        name, kind = info.filename, stat.S_IFMT(info.external_attr >> 16)
         if name.startswith(("/", "\\")) or "\\" in name or ".." in name.split("/"):
             raise StoreError(f"{path} is refused: it names a file outside of its folder, {name!r}")
         if name in seen:
             raise StoreError(f"{path} is refused: it holds {name!r} twice")
-        if mode and not stat.S_ISREG(mode):
+        if kind not in (0, stat.S_IFREG):  # 0: written by a program that names no kind
             raise StoreError(f"{path} is refused: {name!r} is a link or a folder, not a file")
         stored = info.compress_type == zipfile.ZIP_STORED and info.file_size == info.compress_size
         if not stored or info.flag_bits & 0x1:
