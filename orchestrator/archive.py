@@ -56,7 +56,7 @@ def archive_sweep(
         "samples": _of(trials, sweep.samples),
         "stages": sweep.stages,
     }
-    kept = weights_of(out, sweep, rows) if weights else {}
+    kept = weights_of(sweep, rows) if weights else {}
     for trial_id, (store, _) in kept.items():
         store.read(trial_id)  # a damaged file is named, and not passed on
     entries = [

@@ -12,6 +12,7 @@ from orchestrator import provenance
 from orchestrator.claims import Published, plan_claims, plan_published
 from orchestrator.environment import describe_environment
 from orchestrator.errata import plan_errata
+from orchestrator.final_weights import has_weights
 from orchestrator.plan import PlannedRow
 from orchestrator.recorded import RecordedSweep
 from results.roots import redact
@@ -53,7 +54,7 @@ def make_manifest(
         "seconds": round(seconds, 3),
         "engine": plan.request.engine,
         "search": plan.search() if plan.space.search else None,
-        "keep": plan.keep,
+        "keep": plan.keep if has_weights(task) else None,
         "params": dict(types),
         "columns": [dataclasses.asdict(column) for column in task.columns],
         "metric": dataclasses.asdict(task.metric),
