@@ -105,11 +105,7 @@ def files_of(folder: Path, name: str = "space") -> set[str]:
 
 def sealed(trial_id: str, arrays: dict[str, Any]) -> bytes:
     metadata = {"task": "toy", "version": "1", "trial_id": trial_id, "seed": 0, "params": {"a": 1}}
-    sources = {
-        "model": {"name": "m", "fingerprint": "1"},
-        "data": {"name": "d"},
-        "values": {"n": 2},
-    }
+    sources = {"model": {"name": "m", "fingerprint": "1"}, "data": {"name": "d"}, "values": {"n": 2}}
     return seal_weights(serialize(arrays), {**metadata, **sources})
 
 
@@ -271,7 +267,7 @@ def test_a_file_says_which_trial_it_is_of(tmp_path: Path, toy_trial: Trial) -> N
     assert found.metadata["params"] == toy_trial.param_values()
     assert found.metadata["model"] == dataclasses.asdict(toy_trial.model)
     assert found.metadata["data"] == dataclasses.asdict(toy_trial.data)
-    assert encode_weights(toy_trial, {"weights": np.ones(2)}, {}).startswith(b"")
+    assert encode_weights(toy_trial, {"weights": np.ones(2)}, {}).startswith(b"") 
 
 
 # --- a sweep --------------------------------------------------------------------------------------
