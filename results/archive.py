@@ -140,8 +140,8 @@ class Archive:
 
 
 def is_archive(path: str) -> bool:
-    """Whether this names a file, as an archive is, and not a sweep."""
-    return os.path.isfile(path)
+    """Whether this names an archive, even one that is not there, and not a sweep."""
+    return path.endswith(".zip") or os.path.isfile(path)
 
 
 def open_archive(path: str) -> Archive:
@@ -152,7 +152,7 @@ def open_archive(path: str) -> Archive:
         StoreError: if it is damaged, or was changed.
     """
     if not os.path.isfile(path):
-        raise RequestError(f"no such file: {path}; give the archive that `archive` wrote")
+        raise RequestError(f"no such file: {path}; give an archive, as `archive NAME FILE` writes")
     with _opened(path) as zipped:
         infos = zipped.infolist()
         members = {info.filename: info for info in infos}
