@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 256 * 2**10  # of the changes, and of the space's text
 MAX_LINE = 1000  # characters; a longer line is no source that somebody wrote
 MAX_UNTRACKED = 20
+CHECKOUT = Path(__file__).resolve().parents[1]
 
 _FOLDER = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)(-py\d.*)?\.(dist|egg)-info")
 #: A quoted value that is assigned to a name of a secret, and tokens by how they begin.
@@ -94,9 +95,8 @@ def _is_local(path: Path) -> bool:
 
 
 @cache
-def changes() -> dict[str, Any]:
-    """``diff`` and ``untracked`` of the checkout this code runs from; empty outside one."""
-    root = Path(__file__).resolve().parents[1]
+def changes(root: Path = CHECKOUT) -> dict[str, Any]:
+    """``diff`` and ``untracked`` of a checkout, by default of this code; empty outside one."""
     if not (root / ".git").exists():
         return {}
     git = ["git", "--no-optional-locks", "-C", str(root)]

@@ -11,7 +11,7 @@ from rich.console import Console
 from orchestrator import provenance, task_calls
 from orchestrator.checks import check_options
 from orchestrator.discovery import load_task
-from orchestrator.environment import distributions
+from orchestrator.environment import changes, distributions
 from orchestrator.keeping import choose_keep
 from orchestrator.naming import Identity, read_manifest
 from orchestrator.plan import PlannedRow, Space, TrialFactory
@@ -205,10 +205,24 @@ def environment_differences(manifest: Mapping[str, Any]) -> list[str]:
             else ""
         )
         lines.append(f"Recorded with {', '.join(changed)}{more}: numbers may differ.")
-    git = manifest.get("git") or {}
-    if git.get("dirty"):
-        lines.append("The recorded checkout had changes: see changes.diff in the archive.")
+    diff = (manifest.get("environment") or {}).get("diff", "")
+    before, now = _checkout(manifest.get("git"), diff), _checkout(provenance.git(), _diff_here())
+    if before and now and before != now:
+        where = " (changes.diff in the archive)" if diff else ""
+        lines.append(f"Recorded at {before[0]}{where}, here {now[0]}.")
     return lines
+
+
+def _diff_here() -> str:
+    return str(changes().get("diff", ""))
+
+
+def _checkout(git: Mapping[str, Any] | None, diff: str) -> tuple[str, str] | None:
+    """A checkout in words, and its changes; None outside of one."""
+    if not git:
+        return None
+    dirty = " with changes" if git.get("dirty") else ""
+    return f"commit {str(git.get('commit'))[:12]}{dirty}", diff
 
 
 def _recorded_versions(manifest: Mapping[str, Any]) -> dict[str, str]:

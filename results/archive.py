@@ -140,8 +140,8 @@ class Archive:
 
 
 def is_archive(path: str) -> bool:
-    """Whether this names a file, as an archive is, and not a sweep."""
-    return os.path.isfile(path)
+    """Whether this names an archive, even one that is not there, and not a sweep."""
+    return path.endswith(".zip") or os.path.isfile(path)
 
 
 def open_archive(path: str) -> Archive:
@@ -152,7 +152,7 @@ def open_archive(path: str) -> Archive:
         StoreError: if it is damaged, or was changed.
     """
     if not os.path.isfile(path):
-        raise RequestError(f"no such file: {path}; give the archive that `archive` wrote")
+        raise RequestError(f"no such file: {path}; give an archive, as `archive NAME FILE` writes")
     with _opened(path) as zipped:
         infos = zipped.infolist()
         members = {info.filename: info for info in infos}
@@ -200,12 +200,12 @@ def _check_members(path: str, infos: Sequence[zipfile.ZipInfo]) -> None:
         raise StoreError(f"{path} has {len(infos):,} files; an archive has up to {MAX_FILES:,}")
     seen: set[str] = set()
     for info in infos:
-        name, mode = info.filename, info.external_attr >> 16
+        name, kind = info.filename, stat.S_IFMT(info.external_attr >> 16)
         if name.startswith(("/", "\\")) or "\\" in name or ".." in name.split("/"):
             raise StoreError(f"{path} is refused: it names a file outside of its folder, {name!r}")
         if name in seen:
             raise StoreError(f"{path} is refused: it holds {name!r} twice")
-        if mode and not stat.S_ISREG(mode):
+        if kind not in (0, stat.S_IFREG):  # 0: written by a program that names no kind
             raise StoreError(f"{path} is refused: {name!r} is a link or a folder, not a file")
         stored = info.compress_type == zipfile.ZIP_STORED and info.file_size == info.compress_size
         if not stored or info.flag_bits & 0x1:

@@ -142,7 +142,7 @@ def _compare_trials(found: Differences, pairs: TrialPairs) -> None:
 
 
 def _compare_steps(found: Differences, pairs: TrialPairs) -> None:
-    """Every metric of every step, where both trials have steps."""
+    """Every metric of every step but the last, which is in the row, where both have steps."""
     tables = [_by_trial(sweep.steps, ["at"]) for sweep in (pairs.first, pairs.second)]
     for where, *trials in pairs.rows():
         found_steps = (t.get(row["trial_id"]) for t, row in zip(tables, trials, strict=True))
@@ -154,6 +154,8 @@ def _compare_steps(found: Differences, pairs: TrialPairs) -> None:
             if at not in one or at not in other:
                 shown = ["there" if at in part else "missing" for part in (one, other)]
                 found.add(where, f"step {at}", shown[0], shown[1])
+                continue
+            if at == max(one) == max(other):
                 continue
             for name in dict.fromkeys([*one[at], *other[at]]):
                 if name.startswith("metric."):
@@ -219,11 +221,11 @@ def _compare_tables(found: Differences, pairs: TrialPairs) -> None:
 
 
 def _cells(row: SummaryRow) -> dict[str, Any]:
-    """What a table prints of a row: means over seeds, deviation and interval."""
+    """What a table prints of a row, and no trial alone has: means over seeds, interval, state."""
     bounds = row.estimate
     return {
         "state": row.status or "finished",
-        **row.metrics,
+        **(row.metrics if row.num_seeds > 1 else {}),
         "deviation": row.deviation,
         "95 % low": bounds.low if bounds else None,
         "95 % high": bounds.high if bounds else None,

@@ -21,6 +21,7 @@ class Difference:
     first: str
     second: str
     gap: float = math.inf  # what a tolerance would have to be; infinite where it is no number
+    is_column: bool = False  # of samples: many values in one line
 
 
 @dataclass(kw_only=True)
@@ -72,6 +73,7 @@ class Differences:
                     first=f"{different} of {length} differ{by}",
                     second="",
                     gap=math.inf if largest is None else largest[1],
+                    is_column=True,
                 )
             )
 
@@ -80,8 +82,8 @@ class Differences:
         self.found.append(Difference(where=where, what=what, first=one, second=other))
 
     def largest_first(self) -> list[Difference]:
-        """The differences, those that are no numbers first."""
-        return sorted(self.found, key=lambda each: -each.gap)
+        """The differences: first what is no number, then numbers, at last columns of samples."""
+        return sorted(self.found, key=lambda each: (each.is_column, -each.gap))
 
     def summary(self) -> str:
         """One sentence on how much is equal."""
