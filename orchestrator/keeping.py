@@ -159,10 +159,14 @@ def choose_kept(
 def _chosen_rows(table: SummaryTable, keep: Keep, maximize: bool) -> list[SummaryRow]:
     if keep == "all":
         return table.rows
-    ranked = _ranked(table, maximize)
     if isinstance(keep, int):
-        return ranked[:keep]
-    best = ranked[:1]
+        return _ranked(table, maximize)[:keep]
+    return best_rows(table, maximize=maximize)
+
+
+def best_rows(table: SummaryTable, *, maximize: bool) -> list[SummaryRow]:
+    """The best row that finished every seed, and what the table marks as best or tied."""
+    best = _ranked(table, maximize)[:1]
     return best + [row for row in table.rows if row.mark in ("best", "tie") and row not in best]
 
 

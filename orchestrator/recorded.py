@@ -7,10 +7,20 @@ id proves that nothing was lost on the way.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator import task_calls
 from tasks.contract import RequestError, Source, StoreError, Task, Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedSweep:
+    """A finished sweep whose trials run again, under another name."""
+
+    manifest: Mapping[str, Any]  # its ``sweep.json``
+    digest: str  # of its archive: only a replay of the same one continues a replay
+    stops: Mapping[str, int] = field(default_factory=dict)  # trial id -> step it was stopped after
 
 
 def recorded_trial(task: Task, row: Mapping[str, Any]) -> Trial:

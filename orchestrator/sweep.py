@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -27,6 +28,7 @@ from orchestrator.claim_checks import check_claims
 from orchestrator.coordinator import Coordinator, full_packs, most_packs
 from orchestrator.discovery import load_task
 from orchestrator.engine import Engine
+from orchestrator.final import check_final, score_final
 from orchestrator.halting import Budget, describe_halt, handle_ctrl_c
 from orchestrator.history import (
     PastConfiguration,
@@ -39,9 +41,9 @@ from orchestrator.invalid import invalid_row
 from orchestrator.keeping import Keep, choose_keep
 from orchestrator.labels import Configuration, EarlierTrial, varying_params
 from orchestrator.live import SweepView
-from orchestrator.manifest import make_manifest
+from orchestrator.manifest import ORIGIN, make_manifest, replay_manifest
 from orchestrator.naming import Identity, choose_name
-from orchestrator.placement import Gpus, whole
+from orchestrator.placement import Gpus
 from orchestrator.plan import (
     PlannedRow,
     Space,
@@ -53,8 +55,9 @@ from orchestrator.plan import (
     plan_rows,
     resolve_space,
 )
-from orchestrator.proposers import Capped, Listed, Proposer
+from orchestrator.proposers import Capped, Listed, Proposer, Recorded
 from orchestrator.quiet import chatter_to
+from orchestrator.recorded import RecordedSweep
 from orchestrator.search_options import DEFAULT_PRUNER, DEFAULT_SAMPLER, TRIALS, describe
 from orchestrator.space_checks import check_number, check_published_numbers, check_seeds
 from orchestrator.stages import StageCache
@@ -62,6 +65,7 @@ from orchestrator.sweep_weights import SweepWeights
 from results.reading import Sweep, copy_trials, known_trials, read_sweep
 from results.render.planned_view import PlannedTrials
 from results.roots import redact
+from results.running import run_lock
 from results.search import describe_lines
 from results.store import SweepStore, TrialResult, check_name
 from results.summary import MAX_ROWS, format_plain
@@ -96,6 +100,7 @@ class Request:
     budget: float | None = None  # seconds
     budget_trials: int | None = None  # trials that this run may start
     deadline: float | None = None  # seconds that a step or a shared stage may take
+    final: str | None = None  # the split to score the best rows on, once
     rerun: bool = False
     retry_failed: bool = False
     dry_run: bool = False
@@ -118,7 +123,13 @@ class Plan:
     identity: Identity
     keep: Keep
     notice: str = ""  # a line on the name, where the user might expect another
-    seeds_before: tuple[int, ...] = ()  # of the runs that this one continues
+    manifest_before: Mapping[str, Any] = field(default_factory=dict)  # of the runs it continues
+    recorded: RecordedSweep | None = None  # the sweep whose trials this one runs again
+
+    @property
+    def seeds_before(self) -> tuple[int, ...]:
+        """The seeds of the runs that this one continues."""
+        return tuple(self.manifest_before.get("seeds", ()))
 
     def search(self) -> dict[str, Any]:
         """How a search chooses, as ``sweep.json`` records it."""
@@ -148,14 +159,6 @@ def make_plan(request: Request) -> Plan:
             value = request.seeds if option == "--seeds" else number
             raise RequestError(f"{option} must be at least 1, but is {value}")
     check_options(request)
-    if request.engine not in ("ray", "local"):
-        raise RequestError(f"--engine takes ray or local, but got {request.engine!r}")
-    if request.cpus_per_trial is not None and request.cpus_per_trial < 1:
-        raise RequestError(f"--cpus-per-trial must be at least 1, but is {request.cpus_per_trial}")
-    if not 0 < whole(request.gpus_per_trial) <= 1:
-        raise RequestError(
-            f"`0 < --gpus-per-trial <= 1` must hold, but got {request.gpus_per_trial:g}"
-        )
     task = load_task(request.task)
     space = resolve_space(request.task, request.space)
     if space.search is None:
@@ -179,6 +182,8 @@ def make_plan(request: Request) -> Plan:
         planned = plan_rows(space, factory, seeds)
         first = next(row.trials[0] for table in planned for row in table)
     task_calls.try_methods(task, first)
+    if request.final is not None:
+        check_final(task, first, request.final, request.keep)
     identity = _identity(request, space, factory)
     chosen = choose_name(
         identity,
@@ -203,7 +208,7 @@ def make_plan(request: Request) -> Plan:
         identity=identity,
         keep=choose_keep(request.keep, task, chosen.manifest),
         notice=chosen.notice,
-        seeds_before=tuple((chosen.manifest or {}).get("seeds", ())),
+        manifest_before=chosen.manifest or {},
     )
 
 
@@ -303,11 +308,12 @@ class _Run:
         self.num_invalid = 0  # configurations of a search that this run found cannot run
         self.on_taken_over: Callable[[EarlierTrial], None] = lambda trial: None
         self._curves: dict[str, dict[str, dict[int, float]]] = {}  # of other sweeps
-        self.known = known_trials(plan.request.out, plan.task.name)  # refused before we write
+        self.known = self._read_known()  # refused before we write
         metrics = [c.key for c in plan.task.columns if c.key.startswith("metric.")]
         self.store = SweepStore(plan.request.out, plan.task.name, plan.name, types, metrics)
         folder = f"{plan.request.out.rstrip('/')}/.checkpoints"
-        if plan.space.search is not None:  # by sweep, so that it finds its interrupted trials
+        if plan.space.search is not None or plan.recorded is not None:
+            # By sweep: a search finds its interrupted trials, a replay nobody else's.
             folder += f"/{plan.task.name}/{plan.name}"
         self.weights = SweepWeights(plan)
         self.checkpoints = Checkpoints(folder, self.weights.target)
@@ -315,6 +321,11 @@ class _Run:
         self.cache = StageCache(plan.request.cache, kept)
         self.coordinators: list[Coordinator] = []
         self.is_complete = False  # whether no trial is left to run
+
+    def _read_known(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """The trials that ended before; for a replay, only its own."""
+        names = () if self.plan.recorded is None else (self.plan.name,)
+        return known_trials(self.request.out, self.plan.task.name, names)
 
     def num_running(self) -> int:
         """Trials that a worker runs now."""
@@ -334,6 +345,7 @@ class _Run:
                 self.checkpoints.drop(trial.id)
             return list(trials)
         todo: list[Trial] = []
+        stops = self.plan.recorded.stops if self.plan.recorded else {}
         self.failed_before = []
         elsewhere: dict[str, list[str]] = {}
         for trial in trials:
@@ -341,7 +353,7 @@ class _Run:
             status = row.get("status")
             if (
                 status is None
-                or status == "stopped"
+                or (status == "stopped" and trial.id not in stops)
                 or (status == "failed" and self.request.retry_failed)
             ):  # a listed trial runs to its end
                 todo.append(trial)
@@ -398,7 +410,9 @@ class _Run:
         self.store.add([TrialResult(trial=row, steps=[], samples=None)])
 
     def proposer(self, todo: Sequence[Trial]) -> Proposer:
-        """The list of a grid, or the study of a search."""
+        """The list of a grid or of recorded trials, or the study of a search."""
+        if self.plan.recorded is not None:
+            return Recorded(todo, self.plan.recorded.stops)
         if self.plan.space.search is None:
             return Listed(todo)
         from orchestrator.study import AdaptiveStudy
@@ -436,12 +450,18 @@ class _Run:
         if not self.is_complete or self.budget() or self.num_left() == 0:
             return []
         plan = self.plan
-        self.known = known_trials(self.request.out, plan.task.name)
+        self.known = self._read_known()
         return self.weights.to_run_again(read_sweep(self.request.out, plan.task.name, plan.name))
 
     def manifest(self, seconds: float) -> dict[str, Any]:
         """``sweep.json`` after so many seconds."""
-        return make_manifest(self.plan, self.types, self.started, seconds)
+        made = make_manifest(self.plan, self.types, self.started, seconds)
+        if self.plan.recorded is not None:
+            made = replay_manifest(made, self.plan.recorded)
+        if self.is_complete and not self.coordinators:  # no trial ran in this environment
+            before = self.plan.manifest_before
+            made |= {key: before[key] for key in ORIGIN if key in before}
+        return made
 
 
 def _earlier(trial: Trial, row: Mapping[str, Any], metric: str) -> EarlierTrial:
@@ -457,6 +477,12 @@ def run_sweep(plan: Plan) -> int:
     if plan.space.announcement:
         Console().print(Text(plan.space.announcement), soft_wrap=True)
     run = _Run(plan)
+    with run_lock(run.store.filesystem, run.store.path):
+        return _run(run)
+
+
+def _run(run: _Run) -> int:
+    plan = run.plan
     run.cache.prepare()
     todo = run.reuse(plan.trials)
     run.is_complete = not todo and plan.space.search is None
@@ -476,7 +502,29 @@ def run_sweep(plan: Plan) -> int:
         Console().print("Every trial of this sweep is done already; --rerun runs them again.")
     if run.is_complete:
         run.cache.delete_kept()
-    return _conclude(run, todo)
+    status = _conclude(run, todo)
+    return status if status == 130 or run.request.final is None else max(status, _final(run))
+
+
+def _final(run: _Run) -> int:
+    """Score the best rows on the split that ``--final`` names, once the sweep is complete."""
+    split, plan = run.request.final, run.plan
+    assert split is not None
+    if not run.is_complete:
+        print_line(Console(), f"--final {split} waits until the sweep is complete.")
+        return 0
+    return score_final(plan, read_sweep(run.request.out, plan.task.name, plan.name), split)
+
+
+def run_trials(plan: Plan) -> Sweep | None:
+    """Run a plan's trials and print no table; the sweep, or None if it was interrupted."""
+    check_can_start(plan)
+    run = _Run(plan)
+    run.store.write_manifest(run.manifest(0.0))
+    _work(run, plan.trials)
+    if run.budget.interrupted:
+        return None
+    return read_sweep(plan.request.out, plan.task.name, plan.name)
 
 
 def _failed_earlier(run: _Run) -> str:
@@ -550,10 +598,7 @@ def _work(run: _Run, todo: Sequence[Trial], *, again: bool = False) -> None:
     plan = run.plan
     engine = _make_engine(plan.request)
     width = Console().size.width
-    with (
-        tempfile.NamedTemporaryFile(prefix="orchestrator-", suffix=".log", delete=False) as log,
-        chatter_to(log.name) as stdout,
-    ):
+    with _log_file() as log, chatter_to(log) as stdout:
         console = Console(file=stdout, width=width if stdout.isatty() else None)
         study = Listed(todo) if again else run.proposer(todo)
         most = run.num_left()
@@ -620,6 +665,17 @@ def _work(run: _Run, todo: Sequence[Trial], *, again: bool = False) -> None:
     run.store.add_stages([{"run": run.started, **stage} for stage in coordinator.stages.values()])
     if not again:
         _export_journal(run, study)
+
+
+@contextlib.contextmanager
+def _log_file() -> Iterator[str]:
+    """A file for what other programs print. After an error it stays: it may say why."""
+    with tempfile.NamedTemporaryFile(prefix="orchestrator-", suffix=".log", delete=False) as log:
+        try:
+            yield log.name
+        except KeyboardInterrupt:
+            os.unlink(log.name)
+            raise
     os.unlink(log.name)
 
 

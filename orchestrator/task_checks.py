@@ -219,6 +219,9 @@ def _optional(task: Any) -> list[str]:
             found.append(
                 f"its scoring_params name {name!r}, no field of Params; " + suggest(name, fields)
             )
+    tolerance = getattr(task, "tolerance", 0.0)
+    if not isinstance(tolerance, (int, float)) or not 0 <= tolerance < 1:
+        found.append(f"its tolerance must be a number from 0 to below 1, but is {shown(tolerance)}")
     length = getattr(task, "schedule_length", None)
     if length is not None and length not in fields:
         found.append(

@@ -159,7 +159,7 @@ def read_sweep(root: str, task: str, name: str) -> Sweep:
         raise StoreError(f"{path}/sweep.json cannot be read: {error}") from None
     except (ValueError, RecursionError) as error:
         raise _damaged(path, str(error)) from None
-    _check_manifest(path, manifest)
+    check_manifest(path, manifest)
     return Sweep(filesystem, path, manifest, root=root)
 
 
@@ -169,7 +169,7 @@ def _damaged(path: str, why: str) -> StoreError:
     )
 
 
-def _check_manifest(path: str, manifest: Any) -> None:
+def check_manifest(path: str, manifest: Any) -> None:
     """Refuse a ``sweep.json`` that a table cannot be made from."""
     if not isinstance(manifest, dict):
         raise _damaged(path, "it holds no mapping")
@@ -241,11 +241,16 @@ def _folders(filesystem: pyarrow.fs.FileSystem, path: str) -> list[str]:
     return sorted(name for name in folders if NAME.fullmatch(name))  # others are not ours
 
 
-def known_trials(root: str, task: str) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Every ended trial of a task under the root: id -> (sweep, row), finished ones first."""
+def known_trials(
+    root: str, task: str, names: Sequence[str] = ()
+) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Every ended trial of a task under the root: id -> (sweep, row), finished ones first.
+
+    ``names`` are the sweeps to look in; all, if there are none.
+    """
     known: dict[str, tuple[str, dict[str, Any]]] = {}
     filesystem, base = open_root(root)
-    for _, name in find_sweeps(root, task):
+    for _, name in find_sweeps(root, task, names):
         # Not by its manifest: where that is damaged, running the sweep again mends it.
         for row in Sweep(filesystem, f"{base}/{task}/{name}", {}).rows():
             if row["status"] == "interrupted":

@@ -25,6 +25,7 @@ from results.render.wrapping import Prose, join_items
 from results.schema import SWEEP_COLUMNS
 from results.terminal_chart import terminal_chart
 from results.trial_pictures import pictures_of
+from results.words import plural
 from tasks.contract import RequestError
 
 ORIGIN: dict[str, Any] = {  # what ``sweep.json`` says of where a sweep comes from
@@ -68,6 +69,8 @@ def render_sweep(sweep: Sweep, weights: str = "") -> RenderableType:
     check_keys(sweep.path, manifest, ORIGIN)
     git = manifest.get("git") or {}
     commit = f"{git['commit'][:12]}{' with changes' if git.get('dirty') else ''}" if git else "-"
+    diff = (manifest.get("environment") or {}).get("diff")
+    commit += f" ({plural(diff.count(chr(10)) + 1, 'line')} of diff recorded)" if diff else ""
     versions = ", ".join(f"{name} {v}" for name, v in manifest["versions"].items() if v)
     hardware = ", ".join(f"{name} {v}" for name, v in manifest["hardware"].items() if v)
     facts = {

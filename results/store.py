@@ -143,12 +143,17 @@ class SweepStore:
                     self.filesystem.delete_file(part)
 
     def _write(self, table: str, name: str, rows: pa.Table) -> None:
-        sink = pa.BufferOutputStream()
-        rows = with_sweep(rows, self._task, self._name)  # also of a trial copied from another sweep
-        rows = rows.replace_schema_metadata({VERSION_KEY: str(VERSION).encode()})
-        pq.write_table(rows, sink, compression="zstd", write_page_checksum=True)
-        blob = sink.getvalue().to_pybytes()
+        blob = encode_part(rows, self._task, self._name)
         put(self.filesystem, f"{self.path}/{table}/{name}.parquet", blob)
+
+
+def encode_part(rows: pa.Table, task: str, sweep: str) -> bytes:
+    """A Parquet file of rows as parts of this sweep; equal rows give equal bytes."""
+    sink = pa.BufferOutputStream()
+    rows = with_sweep(rows, task, sweep)  # also of a trial copied from another sweep
+    rows = rows.replace_schema_metadata({VERSION_KEY: str(VERSION).encode()})
+    pq.write_table(rows, sink, compression="zstd", write_page_checksum=True)
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def _part_name(what: str) -> str:
@@ -243,10 +248,20 @@ def read_part(filesystem: pyarrow.fs.FileSystem, path: str) -> pa.Table | None:
     """
     try:
         with filesystem.open_input_file(path) as file:
-            parquet = pq.ParquetFile(file, page_checksum_verification=True)
-            metadata = parquet.schema_arrow.metadata or {}
-            version = int(metadata.get(VERSION_KEY, b"0"))
-            table = parquet.read()
+            return decode_part(file, path)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return None
+
+
+def decode_part(file: Any, path: str) -> pa.Table | None:
+    """The part in an open file; see ``read_part``. Its table is the folder in ``path``."""
+    try:
+        parquet = pq.ParquetFile(file, page_checksum_verification=True)
+        metadata = parquet.schema_arrow.metadata or {}
+        version = int(metadata.get(VERSION_KEY, b"0"))
+        table = parquet.read()
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError):

@@ -265,12 +265,20 @@ class Task(Protocol):
                          "images" (shown as ``352/1449 images``); also a curve's axis
         num_steps(trial) the ``Step.at`` of the trial's last step if nothing stops it early: the
                          total in the view, and what its estimate of the time left counts on
+        tolerance        how far metrics of one trial may be apart, absolute or relative, when it
+                         runs again in other company or on the other engine; 0 by default
         schedule_length  the parameter that a trial's schedule, such as the decay of its learning
                          rate, runs over: a search that stops trials early must not vary it
         example_params   a tuple of dicts, parameters of short trials: what ``check-task`` runs
         weights(trial, state)  the arrays of a finished trial's state that are its weights, by name;
                          all arrays for a task without this method. ``{}`` keeps nothing of a
                          trial, ``weights = None`` of any
+        final(trial, split)  a trial that scores a finished trial on another split, in its one or
+                         its last step, with the stages that scoring needs; RequestError if that
+                         cannot be. What ``--final`` needs
+        restore(trial, arrays, values)  the state that such a trial starts from, of the kept
+                         ``weights`` (numpy arrays) and the finished state's values; for a task
+                         that has weights
         signatures()     how metrics were counted, by name, for ``sweep.json``
         model_forms      one sentence on what --model takes; ``data_forms`` the same for --data
         warnings(model, data)  one line each on sources that run together but mean little

@@ -470,7 +470,8 @@ def test_check_against_a_copy_and_a_changed_copy(tmp_path: Path) -> None:
     store.add([TrialResult(trial=row, steps=[], samples=columns)])
     status, out = run(*args, f"{tmp_path}/other/toy/stored", "--format", "csv")
     assert status == 1
-    assert len(out.splitlines()) == 1 + 2  # the heading and two differences
+    # The heading, the trial's metric and samples, and their row: mean, deviation, two bounds.
+    assert len(out.splitlines()) == 1 + 2 + 4
     assert "metric.error" in out
     assert '"1 of 200 differ, by at most 0.5"' in out
     assert run(*args, f"{tmp_path}/other/toy/stored", "--tolerance", "0.9")[0] == 0

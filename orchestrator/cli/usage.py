@@ -56,7 +56,7 @@ def _dashed(option: str) -> str:
 def _missing(command: str) -> str:
     if command == "sweep":
         return f"which task? available: {', '.join(discovery.task_names())}"
-    if command in ("show", "check", "compare"):
+    if command in ("show", "check", "compare", "verify"):
         return "which sweep? `python -m orchestrator list` lists them"
     return f"see `python -m orchestrator {command} --help`"
 

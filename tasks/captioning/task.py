@@ -120,5 +120,10 @@ class CaptioningTask:
 
         return captioning.advance(pack, inputs, device)
 
+    def final(self, trial: Trial, split: str) -> Trial:
+        """The same decoding of another split."""
+        registry.check_final(trial.data.name, split, chosen_on=trial.params.split)
+        return dataclasses.replace(trial, params=dataclasses.replace(trial.params, split=split))
+
 
 TASK = CaptioningTask()

@@ -162,5 +162,12 @@ class DiffusionTask:
         kept = "ema." if trial.params.ema else "weight."
         return {name: value for name, value in state.arrays.items() if name.startswith(kept)}
 
+    def final(self, trial: Trial, split: str) -> Trial:
+        """There is no other split: images are drawn from the model, not read from data."""
+        raise RequestError(
+            f"--final {split}: diffusion has no {split} split, because its samples are judged on "
+            "the seen and unseen conditions themselves; remove --final"
+        )
+
 
 TASK = DiffusionTask()

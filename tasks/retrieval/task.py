@@ -40,6 +40,7 @@ class RetrievalTask:
     name = "retrieval"
     version = "2"  # 2: expected ranks over ties, BLIP's augmentation, clamp after the step
     Params = Params
+    tolerance = 1e-4  # heads that train in a stack sum in another order
     schedule_length = "epochs"  # the learning rate decays over them
     metric = Metric(name="i2t_r1", label="image-to-text R@1", direction="maximize")
     columns = (
@@ -136,6 +137,19 @@ class RetrievalTask:
         """The heads, or the whole model where that is trained; not the optimizer's moments."""
         kept = ("weight.", "constant.")
         return {name: value for name, value in state.arrays.items() if name.startswith(kept)}
+
+    def final(self, trial: Trial, split: str) -> Trial:
+        """The trained heads on another split: what trains them is moot."""
+        registry.check_final(trial.data.name, split, chosen_on=trial.params.split)
+        params = dataclasses.replace(trial.params, split=split, epochs=0)
+        return dataclasses.replace(trial, params=params)
+
+    def restore(self, trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any]) -> State:
+        """The kept weights, at the end of no epochs: all that is left is to score them."""
+        import torch
+
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        return State(arrays=tensors, values={"epoch": 0})
 
 
 def _resolve_heads(trial: Trial) -> Params:
