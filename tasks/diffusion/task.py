@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tasks.contract import (
     Advanced,
     Column,
+    Export,
     Inputs,
     Member,
     Metric,
@@ -161,6 +163,14 @@ class DiffusionTask:
         """The network that images are sampled from: its moving average if there is one."""
         kept = "ema." if trial.params.ema else "weight."
         return {name: value for name, value in state.arrays.items() if name.startswith(kept)}
+
+    def export(
+        self, trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any], folder: Path
+    ) -> Export:
+        """The network, its sampler as ``pipeline.py``, and their settings."""
+        from tasks.diffusion import export
+
+        return export.export(trial, arrays, folder)
 
 
 TASK = DiffusionTask()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tasks.contract import (
     Advanced,
     Column,
     DataError,
+    Export,
     Inputs,
     Member,
     Metric,
@@ -135,6 +137,14 @@ class RetrievalTask:
         """The heads, or the whole model where that is trained; not the optimizer's moments."""
         kept = ("weight.", "constant.")
         return {name: value for name, value in state.arrays.items() if name.startswith(kept)}
+
+    def export(
+        self, trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any], folder: Path
+    ) -> Export:
+        """A Hugging Face folder with the trained heads, or encoders with heads and a loader."""
+        from tasks.retrieval import export
+
+        return export.export(trial, arrays, folder)
 
 
 def _resolve_heads(trial: Trial) -> Params:
