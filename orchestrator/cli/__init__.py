@@ -8,7 +8,18 @@ One file per command, and
     finding     NAME, TASK/NAME or OUT/TASK/NAME -> a sweep
 """
 
-from orchestrator.cli import check, check_task, compare, doctor, list_, report, show, sweep, tasks
+from orchestrator.cli import (
+    check,
+    check_task,
+    compare,
+    doctor,
+    export,
+    list_,
+    report,
+    show,
+    sweep,
+    tasks,
+)
 from orchestrator.cli.entry import app, main
 
 app.command()(tasks.tasks)
@@ -19,6 +30,7 @@ app.command()(report.report)
 app.command()(compare.compare)
 app.command()(check.check)
 app.command()(show.show)
+app.command()(export.export)
 app.command()(doctor.doctor)
 app.command("check-task")(check_task.check_task)
 

@@ -24,6 +24,7 @@ def export(trial: Trial, folder: Path) -> Export:
         library="transformers",
         pipeline="image-to-text",
         license=find_license(trial.model.name),
+        data_license="mit" if trial.data.name == "scenes" else None,  # drawn by this project
         base_models=hub_ids(trial.model.name),
         notes=_notes(params),
     )

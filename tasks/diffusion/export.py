@@ -47,6 +47,7 @@ def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
     return Export(
         usage=USAGE,
         pipeline="text-to-image",
+        data_license="mit" if trial.data.name == "concepts" else None,  # drawn by this project
         notes=_notes(params),
     )
 

@@ -159,6 +159,7 @@ def _described(trial: Trial, program: str, pipeline: str, notes: list[str]) -> E
         library="transformers",
         pipeline=pipeline,
         license=find_license(trial.model.name),
+        data_license="mit" if trial.data.name == "scenes" else None,  # drawn by this project
         base_models=hub_ids(trial.model.name),
         notes=notes,
     )

@@ -154,13 +154,9 @@ def _source(function: Any) -> str:
 def _loading(name: str, side: Side) -> str:
     if side.factory:
         module, _, function = side.factory.partition(":")
-        more = (
-            ""
-            if not side.weights
-            else (
-                f'    {name}_model.load_state_dict(load_file(HERE / "{side.weights}"), strict=False)\n'
-            )
-        )
+        file, more = f'HERE / "{side.weights}"', ""
+        if side.weights:
+            more = f"    {name}_model.load_state_dict(load_file({file}), strict=False)\n"
         return (
             f"    from {module} import {function} as {name}_factory\n\n"
             f"    {name}_model, prepare_{name} = {name}_factory()\n"
