@@ -73,7 +73,8 @@ def _selection(
 def _ranked(sweep: Sweep) -> list[tuple[SummaryTable, SummaryRow]]:
     """The configurations with finished trials, each once, the best first.
 
-    Of a configuration in several tables, the row with published numbers counts.
+    Of a configuration in several tables, the row with published numbers, or in the longest table,
+    counts.
     """
     found: dict[str, tuple[SummaryTable, SummaryRow]] = {}
     for table in summarise(sweep, None):
@@ -81,7 +82,11 @@ def _ranked(sweep: Sweep) -> list[tuple[SummaryTable, SummaryRow]]:
             if not row.trial_ids or table.main["key"] not in row.metrics:
                 continue
             key = json.dumps(row.params, sort_keys=True)
-            if key not in found or (row.reported and not found[key][1].reported):
+            if key not in found or _weight(table, row) > _weight(*found[key]):
                 found[key] = (table, row)
     sign = -1.0 if sweep.manifest["metric"]["direction"] == "maximize" else 1.0
     return sorted(found.values(), key=lambda pair: sign * pair[1].metrics[pair[0].main["key"]])
+
+
+def _weight(table: SummaryTable, row: SummaryRow) -> tuple[bool, int]:
+    return bool(row.reported), len(table.rows)

@@ -57,8 +57,9 @@ def generation_config(params: Params, captioner: Captioner) -> Any:
 def _notes(params: Params) -> list[str]:
     notes = [
         "Nothing was trained: these are the base model's weights with the decoding of the sweep.",
-        "BLIP's `generate` reads the settings of its decoder, which `from_pretrained` does not "
-        "set: pass `generation_config=model.generation_config`, as above.",
+        "`generation_config.json` holds the decoding. BLIP's `generate` reads the settings of its "
+        "text decoder, which `from_pretrained` leaves at their defaults; the program below sets "
+        "them.",
     ]
     if params.prompt:
         notes.append(
@@ -94,19 +95,19 @@ from transformers import AutoImageProcessor, AutoTokenizer, BlipForConditionalGe
 
 folder = "."  # or the model's id on the Hugging Face Hub
 model = BlipForConditionalGeneration.from_pretrained(folder).eval()
+model.text_decoder.generation_config = model.generation_config  # the decoder does not load it
 processor = AutoImageProcessor.from_pretrained(folder)
 tokenizer = AutoTokenizer.from_pretrained(folder)
 
 images = [Image.open("photo.jpg").convert("RGB")]
 pixels = processor(images=images, return_tensors="pt")["pixel_values"]
 prompt = torch.tensor([{ids}] * len(images))  # {_quoted(params.prompt)}
-{seed}tokens = model.generate(
-    pixel_values=pixels, input_ids=prompt, generation_config=model.generation_config
-)
-captions = tokenizer.batch_decode(
+{seed}tokens = model.generate(pixel_values=pixels, input_ids=prompt)
+texts = tokenizer.batch_decode(
     tokens[:, {len(prompt)}:], skip_special_tokens=True, clean_up_tokenization_spaces=True
 )
-print([caption.strip() for caption in captions])
+captions = [text.strip() for text in texts]
+print(captions)
 """
 
 

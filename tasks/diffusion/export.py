@@ -29,7 +29,8 @@ _REMARK = re.compile(r"  # type: ignore\[[\w-]+\]")
 USAGE = """from pipeline import load
 
 pipe = load(".")
-images = pipe(["small blue triangle", "large red circle"], seed=0)
+descriptions = ["small blue triangle", "large red circle"]
+images = pipe(descriptions, seed=0, num_images=1)
 images[0].resize((224, 224)).save("triangle.png")
 """
 
@@ -57,7 +58,9 @@ def _config(params: Params) -> dict[str, Any]:
         "network": {"features": params.features, "attention": params.attention},
         "sampling": dataclasses.asdict(training.sampling_of(params)),
         "conditions": {
-            concepts.describe(name): training.nominal_condition(name)[0].tolist()
+            concepts.describe(name): [
+                round(x, 6) for x in training.nominal_condition(name)[0].tolist()
+            ]
             for name in concepts.CONDITIONS
         },
     }

@@ -6,23 +6,23 @@ from tasks.models.families import FAMILIES, Family
 
 _SCORES = {
     "blip": """
-    similarity = model(
+    scores = model(
         input_ids=tokens["input_ids"],
         attention_mask=tokens["attention_mask"],
         pixel_values=pixels,
         use_itm_head=False,
     ).itm_score  # [images, captions], cosine similarities
-print(similarity)
+print(scores)
 """,
     "clip": """
-    logits = model(
+    scores = model(
         input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"], pixel_values=pixels
     ).logits_per_image  # [images, captions], cosine similarities / temperature
-print(logits.softmax(-1))
+print(scores.softmax(-1))
 """,
     "siglip": """
-    logits = model(input_ids=tokens["input_ids"], pixel_values=pixels).logits_per_image
-print(logits.softmax(-1))  # [images, captions]
+    scores = model(input_ids=tokens["input_ids"], pixel_values=pixels).logits_per_image
+print(scores.softmax(-1))  # [images, captions]
 """,
 }
 
@@ -56,5 +56,6 @@ from load import load
 image, text = load()
 images = [Image.open("photo.jpg").convert("RGB")]
 captions = ["a red circle above a blue square", "a dog in the snow"]
-print(image(images) @ text(captions).T)  # [images, captions], cosine similarities
+scores = image(images) @ text(captions).T  # [images, captions], cosine similarities
+print(scores)
 """
