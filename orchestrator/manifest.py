@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import provenance
 from orchestrator.claims import Published, plan_claims, plan_published
 from orchestrator.errata import plan_errata
+from orchestrator.final_weights import has_weights
 from orchestrator.plan import PlannedRow
 from results.roots import redact
 from search_spaces.space import Table
@@ -41,7 +42,7 @@ def make_manifest(
         "seconds": round(seconds, 3),
         "engine": plan.request.engine,
         "search": plan.search() if plan.space.search else None,
-        "keep": plan.keep,
+        "keep": plan.keep if has_weights(task) else None,
         "params": dict(types),
         "columns": [dataclasses.asdict(column) for column in task.columns],
         "metric": dataclasses.asdict(task.metric),

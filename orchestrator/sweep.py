@@ -67,7 +67,7 @@ from results.store import SweepStore, TrialResult, check_name
 from results.summary import MAX_ROWS, format_plain
 from results.tables import render
 from results.words import plural, print_line
-from tasks.contract import RequestError, Task, Trial
+from tasks.contract import RequestError, StoreError, Task, Trial
 
 if TYPE_CHECKING:
     from orchestrator.search_function import InvalidConfigurationError
@@ -243,6 +243,19 @@ def print_plan(plan: Plan, console: Console) -> None:
     print_line(console, f"{counted}; {shared}{':' if stages else ''}")
     for stage in stages:
         print_line(console, f"  {stage.label}")
+    again = _missing_weights(plan) if all(done) else []
+    if again:
+        number = plural(len(again), "trial")
+        print_line(console, f"--keep {plan.keep} runs {number} again, because of missing weights")
+
+
+def _missing_weights(plan: Plan) -> list[Trial]:
+    """The finished trials that run again for the sake of their weights."""
+    try:
+        sweep = read_sweep(plan.request.out, plan.task.name, plan.name)
+    except StoreError:  # the trials are those of another sweep
+        return []
+    return SweepWeights(plan).to_run_again(sweep)
 
 
 def _print_search(plan: Plan, console: Console) -> None:

@@ -51,7 +51,7 @@ class SweepWeights:
             for row in history.rows()
             if row["status"] != "interrupted" and is_current(row, manifest)
         ]
-        found = weights_of(self._out, history, rows)
+        found = weights_of(history, rows)
         ended = []
         for row in rows:
             store, size = found.get(row["trial_id"], (None, 0))
@@ -75,7 +75,7 @@ class SweepWeights:
         self, sweep: Sweep
     ) -> tuple[list[dict[str, Any]], dict[str, tuple[WeightStore, int]]]:
         rows = [row for row in sweep.current_rows() if row["status"] == "finished"]
-        return rows, weights_of(self._out, sweep, rows)
+        return rows, weights_of(sweep, rows)
 
     def _choose(self, sweep: Sweep, available: Mapping[str, Any]) -> Choice:
         return choose_kept(

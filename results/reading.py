@@ -48,6 +48,7 @@ class Sweep:
     path: str
     manifest: dict[str, Any]
     damaged: list[str] = field(default_factory=list)  # parts that could not be read so far
+    root: str = ""  # the folder or URI that the sweep is under
 
     @cached_property
     def trials(self) -> pa.Table:
@@ -159,7 +160,7 @@ def read_sweep(root: str, task: str, name: str) -> Sweep:
     except (ValueError, RecursionError) as error:
         raise _damaged(path, str(error)) from None
     _check_manifest(path, manifest)
-    return Sweep(filesystem, path, manifest)
+    return Sweep(filesystem, path, manifest, root=root)
 
 
 def _damaged(path: str, why: str) -> StoreError:

@@ -62,8 +62,8 @@ def find_trial(sweep: Sweep, prefix: str, listing: str = "`show`") -> Mapping[st
     raise RequestError(f"{name} has no trial {prefix!r}; {listing} lists them")
 
 
-def render_sweep(sweep: Sweep) -> RenderableType:
-    """Where a sweep comes from, and every trial of it."""
+def render_sweep(sweep: Sweep, weights: str = "") -> RenderableType:
+    """Where a sweep comes from, and every trial of it; ``weights`` are described so."""
     manifest = sweep.manifest
     check_keys(sweep.path, manifest, ORIGIN)
     git = manifest.get("git") or {}
@@ -79,6 +79,7 @@ def render_sweep(sweep: Sweep) -> RenderableType:
         "commit": commit,
         "versions": versions,
         "hardware": hardware,
+        **({"weights": weights} if weights else {}),
     }
     rows = sweep.rows()
     digits = id_digits(row["trial_id"] for row in rows)
@@ -92,8 +93,11 @@ def render_sweep(sweep: Sweep) -> RenderableType:
     return Group(*parts)
 
 
-def render_trial(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType:
-    """A trial's parameters, its curve, what it said, and why it failed if it did."""
+def render_trial(sweep: Sweep, trial: Mapping[str, Any], weights: str = "") -> RenderableType:
+    """A trial's parameters, its curve, what it said, and why it failed if it did.
+
+    ``weights`` says whether its weights are kept.
+    """
     number = trial["num_steps"] or 0
     took = f"{trial['seconds'] or 0:.1f} s, {number} step{'' if number == 1 else 's'}"
     facts = {
@@ -103,6 +107,7 @@ def render_trial(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType:
         "model": f"{trial['model']} ({trial['model_fingerprint']})",
         "data": f"{trial['data']} ({trial['data_fingerprint']})",
         "seed": str(trial["seed"]),
+        **({"weights": weights} if weights else {}),
     }
     parameters = [f"{n} {param_text(trial[f'param.{n}'])}" for n in sweep.manifest["params"]]
     parts: list[RenderableType] = [Facts({**facts, "parameters": parameters})]

@@ -22,6 +22,7 @@ from results.reading import Sweep
 from results.roots import absolute, open_root, redact
 from results.sealed_tensors import Array, seal, unseal
 from results.store import NAME, check_name, put, sync
+from results.words import plural, size_text
 from tasks.contract import StoreError
 
 SUFFIX = ".safetensors"
@@ -189,38 +190,36 @@ class WeightStore:
                 os.rmdir(folder)
 
 
-def find_weights(out: str, sweep: Sweep, row: Mapping[str, Any]) -> WeightStore | None:
+def find_weights(sweep: Sweep, row: Mapping[str, Any]) -> WeightStore | None:
     """The store that holds a trial's weights; None if they are not kept.
 
-    Args:
-        out: the folder or URI that the sweep was read from.
-        sweep: the sweep.
-        row: one row of its trials. A reused trial may have its weights in the sweep that ran it.
+    ``row`` is one of the sweep's trials. One that was reused has its weights in the sweep that ran
+    it, unless it has run here since.
     """
-    for store in stores_of(out, sweep, row):
+    for store in stores_of(sweep, row):
         if store.has(row["trial_id"]):
             return store
     return None
 
 
-def stores_of(out: str, sweep: Sweep, row: Mapping[str, Any]) -> list[WeightStore]:
+def stores_of(sweep: Sweep, row: Mapping[str, Any]) -> list[WeightStore]:
     """Where a trial's weights may be: in its sweep, then in the one that it was reused from."""
     task, name = sweep.path.rsplit("/", 2)[1:]
     places = [(task, name)]
     origin = str(row.get("reused_from") or "").split("/")
     if len(origin) == 2 and all(NAME.fullmatch(part) for part in origin):
         places.append((origin[0], origin[1]))
-    return [WeightStore(out, *place) for place in places]
+    return [WeightStore(sweep.root, *place) for place in places]
 
 
 def weights_of(
-    out: str, sweep: Sweep, rows: Iterable[Mapping[str, Any]]
+    sweep: Sweep, rows: Iterable[Mapping[str, Any]]
 ) -> dict[str, tuple[WeightStore, int]]:
     """The store and bytes of each of these trials' weights, by id; each folder is listed once."""
     listed: dict[str, dict[str, int]] = {}
     found: dict[str, tuple[WeightStore, int]] = {}
     for row in rows:
-        for store in stores_of(out, sweep, row):
+        for store in stores_of(sweep, row):
             if store.uri not in listed:
                 listed[store.uri] = store.sizes()
             size = listed[store.uri].get(row["trial_id"])
@@ -228,3 +227,25 @@ def weights_of(
                 found[row["trial_id"]] = (store, size)
                 break
     return found
+
+
+def describe_weights(sweep: Sweep, row: Mapping[str, Any] | None) -> str:
+    """What ``show`` says of the weights of a sweep, or of one of its trials; nothing if no trial
+    of the task has any.
+    """
+    if sweep.manifest.get("keep") is None:  # or an earlier version wrote it
+        return ""
+    rows = [each for each in sweep.rows() if each["status"] == "finished"]
+    if row is None:
+        sizes = [size for _, size in weights_of(sweep, rows).values()]
+        return (
+            f"of {plural(len(sizes), 'trial')}, {size_text(sum(sizes))}" if sizes else "none kept"
+        )
+    if row["status"] != "finished":
+        return ""
+    found = weights_of(sweep, [row]).get(row["trial_id"])
+    if found is None:
+        return "not kept; add --keep all to the sweep's command to run it again with weights"
+    store, size = found
+    is_here = store.uri == stores_of(sweep, row)[0].uri
+    return size_text(size) if is_here else f"{size_text(size)}, in {store.sweep}"

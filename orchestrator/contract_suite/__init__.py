@@ -107,6 +107,13 @@ CHECKS: tuple[Check, ...] = (
         needs=("ends",),
     ),
     Check(
+        name="weights",
+        title="weights can be kept",
+        fix="return a dict of numpy arrays or torch tensors from weights, and keep plain values",
+        function=execution.weights,
+        needs=("ends",),
+    ),
+    Check(
         name="repeats",
         title="a trial run again gives the same numbers",
         fix="draw random numbers from np.random.default_rng([trial.seed, epoch]) or the like",
