@@ -51,7 +51,6 @@ class Exported:
 
 def export_model(
     sweep: Sweep,
-    out: str,
     trial_prefix: str | None,
     directory: str,
     *,
@@ -64,7 +63,6 @@ def export_model(
 
     Args:
         sweep: the sweep.
-        out: the folder or URI that it was read from.
         trial_prefix: how the trial's id starts; None for the first seed of the best configuration.
         directory: the folder to write.
         overwrite: whether to replace an earlier export.
@@ -82,7 +80,7 @@ def export_model(
     target = check_directory(directory, overwrite)
     task = load_task(sweep.manifest["task"])
     trial = recorded_trial(task, selection.trial)
-    found = _read_weights(sweep, out, selection, task)
+    found = _read_weights(sweep, selection, task)
     check_model(task, trial)
     with _new_folder(target, directory) as folder:
         description = _call_export(task, trial, found, folder)
@@ -111,7 +109,7 @@ def _check_is_folder(sweep: Sweep, directory: str) -> None:
 # --- weights --------------------------------------------------------------------------------------
 
 
-def _read_weights(sweep: Sweep, out: str, selection: Selection, task: Task) -> Weights | None:
+def _read_weights(sweep: Sweep, selection: Selection, task: Task) -> Weights | None:
     """The trial's weights; None for a task that has none."""
     row = selection.trial
     if row["status"] != "finished":
@@ -121,7 +119,7 @@ def _read_weights(sweep: Sweep, out: str, selection: Selection, task: Task) -> W
         )
     if not has_weights(task):
         return None
-    store = find_weights(out, sweep, row)
+    store = find_weights(sweep, row)
     found = None if store is None else store.read(row["trial_id"])
     if found is None:
         again = keeping_command(sweep.manifest["command"], "best" if selection.is_best else "all")

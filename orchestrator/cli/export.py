@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from orchestrator.cli.finding import command, find_sweep, out_of
+from orchestrator.cli.finding import command, find_sweep
 from orchestrator.cli.options import Results, SweepName, Task
 from results.words import plural, print_line, size_text
 from tasks.contract import RequestError
@@ -49,7 +49,6 @@ def export(
     given = ["--task", task] if task else []
     exported = export_model(
         find_sweep(name, task, out),
-        out_of(name, out),
         trial,
         directory,
         overwrite=overwrite,

@@ -58,7 +58,7 @@ def find_sweep(text: str, task: str | None, out: str) -> Sweep:
     if above and task is not None and task != above[-1]:
         raise RequestError(f"{text!r} is of {above[-1]}, but --task is {task}; remove --task")
     task = above[-1] if above else task
-    out = out_of(text, out)
+    out = (above[0] or "/") if len(above) == 2 else out
     known = list_sweeps(out, task)
     name = name if name in {each for _, each in known} else ALIASES.get(name, name)
     found = [each for each in known if each[1] == name]
@@ -73,12 +73,6 @@ def find_sweep(text: str, task: str | None, out: str) -> Sweep:
             f"give the full name: {' or '.join(names)}"
         )
     return read_sweep(out, *found[0])
-
-
-def out_of(text: str, out: str) -> str:
-    """Where the sweep of NAME, TASK/NAME or OUT/TASK/NAME is: under OUT, or ``--out``."""
-    *above, _ = text.rstrip("/").rsplit("/", 2)
-    return (above[0] or "/") if len(above) == 2 else out
 
 
 def _near(name: str, known: Sequence[tuple[str, str]], out: str) -> str:
