@@ -1,8 +1,8 @@
-"""Runs the programs of exported folders' READMEs, in a process that knows nothing of this project.
+"""Runs the programs of exported model cards, in a process that knows nothing of this project.
 
-Started as ``python -I exported.py``, it reads a request a line from stdin (``folder``, ``given`` and
-``paths``, which are added to the path) and answers each with a line: ``result`` or ``error``. The
-inputs of a program are replaced by the given ones; the result is measured on what it ends with.
+Started as ``python -I exported.py``. Each line of stdin is a request: ``folder``, ``given``, and
+``paths`` to add to the path. The answer is a line with ``result`` or ``error``. The given values
+replace the inputs of the program, and the result is measured on what it ends with.
 """
 
 import json

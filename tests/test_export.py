@@ -277,6 +277,12 @@ def test_sampling_is_set_as_in_the_sweep(stranger: Stranger, tmp_path: Path, pho
 # --- diffusion ------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where the judge of pictures is kept, so that it is fitted once."""
+    return str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -287,9 +293,9 @@ def test_sampling_is_set_as_in_the_sweep(stranger: Stranger, tmp_path: Path, pho
     ids=lambda settings: " ".join(settings) or "ddim",
 )
 def test_a_diffusion_model_draws_the_same_pictures(
-    stranger: Stranger, settings: tuple[str, ...], tmp_path: Path
+    stranger: Stranger, settings: tuple[str, ...], tmp_path: Path, probe: str
 ) -> None:
-    sweep = run(tmp_path, "diffusion", *DIFFUSION, *settings, seeds=(3,))
+    sweep = run(tmp_path, "diffusion", *DIFFUSION, *settings, seeds=(3,), cache=probe)
     folder = export_model(sweep, None, str(tmp_path / "export")).folder
     check_pictures(stranger, folder, sweep)
 
@@ -310,10 +316,10 @@ def check_pictures(stranger: Stranger, folder: Path, sweep: Sweep) -> None:
     assert np.array_equal(drawn, np.stack(stored))
 
 
-def test_an_unknown_description_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+def test_an_unknown_description_is_refused_with_the_known_ones(tmp_path: Path, probe: str) -> None:
     from tasks.diffusion.pipeline import load
 
-    sweep = run(tmp_path, "diffusion", *DIFFUSION)
+    sweep = run(tmp_path, "diffusion", *DIFFUSION, cache=probe)
     folder = export_model(sweep, None, str(tmp_path / "export")).folder
     with pytest.raises(ValueError, match="no description 'a cat'; there are: large red circle"):
         load(folder)(["a cat"])
@@ -437,7 +443,7 @@ def test_the_named_command_makes_the_export_possible(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert call(capsys, *"sweep toy --engine local --keep none".split())[0] == 0
+    assert call(capsys, *["sweep", "toy", "--engine", "local", "--keep", "none"])[0] == 0
     status, text = call(capsys, "export", "paper", "best")
     assert status == 2
     found = re.search(r"python -m orchestrator (sweep .*)", text)
