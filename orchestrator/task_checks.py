@@ -116,6 +116,8 @@ def _methods(task: Any) -> Iterator[str]:
         yield from _callable_with(task.signatures, "signatures", ())
     if getattr(task, "weights", None) is not None:
         yield from _callable_with(task.weights, "weights", ("trial", "state"))
+    if hasattr(task, "export"):
+        yield from _callable_with(task.export, "export", ("trial", "arrays", "values", "folder"))
 
 
 def _callable_with(

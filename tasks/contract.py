@@ -244,6 +244,19 @@ class Paired:
     aggregate: str = "mean"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Export:
+    """What ``task.export`` wrote, as far as the model card needs to know."""
+
+    usage: str  # a Python program that runs in the exported folder
+    library: str | None = None  # as the Hugging Face Hub names it: "transformers"
+    pipeline: str | None = None  # the Hub's name of what the model does: "image-to-text"
+    license: str | None = None  # an identifier such as "apache-2.0"; None: unknown
+    data_license: str | None = None  # the same of the training data
+    base_models: Sequence[str] = ()  # ids on the Hub of the models that it was made from
+    notes: Sequence[str] = ()  # sentences on how the exported model differs from the trial
+
+
 @runtime_checkable
 class Task(Protocol):
     """One task: a folder under ``tasks/`` whose ``task.py`` offers ``TASK``, an instance of this.
@@ -279,6 +292,11 @@ class Task(Protocol):
         restore(trial, arrays, values)  the state that such a trial starts from, of the kept
                          ``weights`` (numpy arrays) and the finished state's values; for a task
                          that has weights
+        export(trial, arrays, values, folder)  writes a model that runs without this project into
+                         an empty folder (a Path) and returns an ``Export``. ``arrays`` are what
+                         ``weights`` chose, by name, and ``values`` those of the state; both are
+                         empty if ``weights`` is None. Without this method the arrays are written
+                         as they are
         signatures()     how metrics were counted, by name, for ``sweep.json``
         model_forms      one sentence on what --model takes; ``data_forms`` the same for --data
         warnings(model, data)  one line each on sources that run together but mean little

@@ -34,14 +34,16 @@ from documented import (
 
 from orchestrator.cli import main
 from results.reading import find_sweeps, read_sweep
+from results.weights import WeightStore
 
 COMMANDS = [command for page in PAGES for command in commands_of(page)]
 OURS = [c for c in COMMANDS if c.kind in ("python -m orchestrator", "orchestrator")]
 SWEEPS = [c for c in OURS if c.arguments[:1] == ("sweep",)]
 READING = ("report", "show", "compare", "check", "list", "verify", "prune")
 ARCHIVES = [c for c in OURS if any(word.endswith(".zip") for word in c.arguments)]
+EXPORTS = [c for c in OURS if c.arguments[:1] == ("export",)]
 READERS = [c for c in OURS if c.arguments[:1] and c.arguments[0] in READING and c not in ARCHIVES]
-OTHERS = [c for c in OURS if c not in SWEEPS and c not in READERS and c not in ARCHIVES]
+OTHERS = [c for c in OURS if c not in (*SWEEPS, *READERS, *ARCHIVES, *EXPORTS)]
 BENCHMARKS = [c for c in COMMANDS if c.kind.startswith("python -m benchmarks")]
 RAY = [c for c in COMMANDS if c.kind == "ray"]
 RAN_AS_MODULES = [c for c in COMMANDS if c.kind.removeprefix("python -m ") in MODULES]
@@ -280,6 +282,22 @@ def test_documented_archives_are_written_and_read(
         words += ["--engine", "local"]
     assert place.run(verb, *words, "--out", out)
     assert file.stat().st_size > 1000
+
+
+@by_name(EXPORTS)
+def test_a_documented_export(place: Place, command: Command, tmp_path: Path) -> None:
+    """Without the upload, which ``test_hub.py`` runs against a stand-in for the Hub."""
+    _, name, *words = command.arguments
+    if "--push-to-hub" in words:
+        words = words[: words.index("--push-to-hub")]
+    task, _, short = place.fill([name])[0].rpartition("/")
+    task = task or "retrieval"
+    out = place.prepare(task, short)
+    if len(words) == 2:  # a trial, whatever the page calls it
+        words[0] = next(iter(WeightStore(out, task, short).sizes()))
+    words[-1] = str(tmp_path / words[-1])
+    assert place.run("export", f"{task}/{short}", *words, "--out", out)
+    assert (tmp_path / words[-1] / "README.md").is_file()
 
 
 @by_name(OTHERS)

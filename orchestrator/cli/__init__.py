@@ -14,6 +14,7 @@ from orchestrator.cli import (
     check_task,
     compare,
     doctor,
+    export,
     list_,
     prune,
     replay,
@@ -37,6 +38,7 @@ app.command()(verify.verify)
 app.command()(prune.prune)
 app.command()(archive.archive)
 app.command()(replay.replay)
+app.command()(export.export)
 app.command()(doctor.doctor)
 app.command("check-task")(check_task.check_task)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from tasks.captioning import scores, stages
 from tasks.captioning.params import Params
 from tasks.contract import (
     Advanced,
     Column,
+    Export,
     Inputs,
     Member,
     Metric,
@@ -124,6 +127,14 @@ class CaptioningTask:
         """The same decoding of another split."""
         registry.check_final(trial.data.name, split, chosen_on=trial.params.split)
         return dataclasses.replace(trial, params=dataclasses.replace(trial.params, split=split))
+
+    def export(
+        self, trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any], folder: Path
+    ) -> Export:
+        """The model with the decoding setting as its ``generation_config.json``."""
+        from tasks.captioning import export
+
+        return export.export(trial, folder)
 
 
 TASK = CaptioningTask()

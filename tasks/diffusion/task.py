@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tasks.contract import (
     Advanced,
     Column,
+    Export,
     Inputs,
     Member,
     Metric,
@@ -168,6 +170,14 @@ class DiffusionTask:
             f"--final {split}: diffusion has no {split} split, because its samples are judged on "
             "the seen and unseen conditions themselves; remove --final"
         )
+
+    def export(
+        self, trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any], folder: Path
+    ) -> Export:
+        """The network, its sampler as ``pipeline.py``, and their settings."""
+        from tasks.diffusion import export
+
+        return export.export(trial, arrays, folder)
 
 
 TASK = DiffusionTask()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tasks.contract import (
     Advanced,
     Column,
     DataError,
+    Export,
     Inputs,
     Member,
     Metric,
@@ -150,6 +152,14 @@ class RetrievalTask:
 
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         return State(arrays=tensors, values={"epoch": 0})
+
+    def export(
+        self, trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any], folder: Path
+    ) -> Export:
+        """A Hugging Face folder with the trained heads, or encoders with heads and a loader."""
+        from tasks.retrieval import export
+
+        return export.export(trial, arrays, folder)
 
 
 def _resolve_heads(trial: Trial) -> Params:
