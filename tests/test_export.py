@@ -329,26 +329,24 @@ def test_an_unknown_description_is_refused_with_the_known_ones(tmp_path: Path, p
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("task", ["retrieval", "captioning", "diffusion"])
 def test_weights_kept_under_ray_are_exported(
-    tmp_path: Path, photos: Path, stranger: Stranger
+    task: str, tmp_path: Path, photos: Path, stranger: Stranger, probe: str
 ) -> None:
     settings = {
         "retrieval": ("epochs=2", "batch_size=8", "precision=float32", "lr=1e-3"),
         "captioning": ("decoding=greedy",),
         "diffusion": DIFFUSION,
     }
-    for task in settings:
-        folder = tmp_path / task
-        folder.mkdir()
-        data = {} if task == "diffusion" else {"data": f"folder:{photos}"}
-        sweep = run(folder, task, *settings[task], engine="ray", **data)
-        exported = export_model(sweep, None, str(folder / "export")).folder
-        if task == "retrieval":
-            check_recalls(stranger, exported, sweep, photos)
-        elif task == "captioning":
-            check_captions(stranger, exported, sweep, photos)
-        else:
-            check_pictures(stranger, exported, sweep)
+    more = {"cache": probe} if task == "diffusion" else {"data": f"folder:{photos}"}
+    sweep = run(tmp_path, task, *settings[task], engine="ray", **more)
+    folder = export_model(sweep, None, str(tmp_path / "export")).folder
+    if task == "retrieval":
+        check_recalls(stranger, folder, sweep, photos)
+    elif task == "captioning":
+        check_captions(stranger, folder, sweep, photos)
+    else:
+        check_pictures(stranger, folder, sweep)
 
 
 # --- the command ----------------------------------------------------------------------------------

@@ -10,9 +10,10 @@ import pytest
 from huggingface_hub import ModelCard
 
 from orchestrator.sweep import Request, make_plan, run_sweep
-from results.model_card import render_card, short_name, trial_record
+from results.model_card import render_card, trial_record
 from results.reading import Sweep, read_sweep
 from results.selection import select_best, select_trial
+from results.source_names import short_name
 from results.summary import summarise
 from tasks.contract import Export, StoreError
 from tasks.models.saving import find_license, hub_ids
