@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -102,7 +101,7 @@ class ToyTask:
         """One epoch of every member, one after the other."""
         return advance_each(pack, lambda trial, state: run_epoch(trial, state, inputs))
 
-    def weights(self, trial: Trial, state: State) -> Mapping[str, Any]:
+    def weights(self, trial: Trial, state: State) -> Mapping[str, object]:
         """The coefficients, which are kept of the best trials; not the momentum."""
         return {"weights": state.arrays["weights"]}
 
