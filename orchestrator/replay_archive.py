@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 
-from orchestrator import provenance, task_calls
+from orchestrator import task_calls
 from orchestrator.checks import check_options
 from orchestrator.discovery import load_task
-from orchestrator.environment import changes, distributions
+from orchestrator.environment_differences import environment_differences
 from orchestrator.keeping import choose_keep
 from orchestrator.naming import Identity, read_manifest
 from orchestrator.plan import PlannedRow, Space, TrialFactory
 from orchestrator.recorded import RecordedSweep, recorded_trial
 from orchestrator.sweep import Plan, Request, run_sweep
-from results.archive import ArchivedSweep, read_archive
+from results.archived_sweep import ArchivedSweep, read_archive
 from results.cells import compare_cells, stated_tolerance
 from results.reading import read_sweep
 from results.store import check_name
@@ -26,8 +26,6 @@ from results.words import plural, print_line
 from search_spaces.space import Row
 from tasks.contract import RequestError, Source, StoreError, Task, Trial
 
-#: Distributions that can move a number; others are only counted.
-NUMERIC = ("torch", "transformers", "tokenizers", "numpy", "scipy", "pillow", "safetensors")
 _RAN = ("finished", "stopped")
 
 
@@ -183,57 +181,6 @@ def _refuse_code(recorded: str, given: str | None) -> None:
                 f"the model {recorded} is code, {part}, which an archive cannot choose to run; if "
                 f"you trust it, add --model {recorded}"
             )
-
-
-def environment_differences(manifest: Mapping[str, Any]) -> list[str]:
-    """Lines on what differs here from the environment that a sweep ran in."""
-    recorded = _recorded_versions(manifest)
-    here = {"python": provenance.versions()["python"], **_split(distributions()[0])}
-    changed = [
-        f"{name} {recorded[name]}, here {here.get(name, 'missing')}"
-        for name in ("python", *NUMERIC)
-        if name in recorded and recorded[name] != here.get(name)
-    ]
-    others = sum(
-        recorded.get(name) != here.get(name) for name in {*recorded, *here} - {"python", *NUMERIC}
-    )
-    lines = []
-    if changed:
-        more = (
-            f"; {plural(others, 'other package')} differ"
-            if others and "environment" in manifest
-            else ""
-        )
-        lines.append(f"Recorded with {', '.join(changed)}{more}: numbers may differ.")
-    diff = (manifest.get("environment") or {}).get("diff", "")
-    before, now = _checkout(manifest.get("git"), diff), _checkout(provenance.git(), _diff_here())
-    if before and now and before != now:
-        where = " (changes.diff in the archive)" if diff else ""
-        lines.append(f"Recorded at {before[0]}{where}, here {now[0]}.")
-    return lines
-
-
-def _diff_here() -> str:
-    return str(changes().get("diff", ""))
-
-
-def _checkout(git: Mapping[str, Any] | None, diff: str) -> tuple[str, str] | None:
-    """A checkout in words, and its changes; None outside of one."""
-    if not git:
-        return None
-    dirty = " with changes" if git.get("dirty") else ""
-    return f"commit {str(git.get('commit'))[:12]}{dirty}", diff
-
-
-def _recorded_versions(manifest: Mapping[str, Any]) -> dict[str, str]:
-    environment = manifest.get("environment") or {}
-    versions = {str(k): str(v) for k, v in (manifest.get("versions") or {}).items()}
-    return {**versions, **_split(environment.get("distributions") or ())}
-
-
-def _split(lines: Sequence[str]) -> dict[str, str]:
-    pairs = (str(line).partition("==") for line in lines)
-    return {name.replace("_", "-").lower(): version for name, _, version in pairs}
 
 
 def _left_out(archived: ArchivedSweep) -> list[str]:

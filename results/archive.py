@@ -23,24 +23,16 @@ import uuid
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO, Any
 
-import pyarrow as pa
-import pyarrow.fs
-import pyarrow.parquet as pq
-
-from results.reading import Sweep, check_manifest
-from results.schema import TABLES, fill_sweep
-from results.store import NAME, concat, decode_part, union
+from results.store import NAME
 from tasks.contract import RequestError, StoreError
 
 FORMAT = 1
 MANIFEST = "MANIFEST.json"
 MAX_TEXT = 64 * 2**20  # bytes of MANIFEST.json or sweep.json
 MAX_FILES = 100_000
-MAX_CELLS = 500_000_000  # of one table, before it is read into memory
-MAX_TABLE = 8 * 2**30  # its bytes there, as its own header gives them
 
 _CHUNK = 2**20
 _FILES = re.compile(
@@ -274,66 +266,3 @@ def _check_content(
             seal.update(chunk)
     if info.file_size != facts["bytes"] or seal.hexdigest() != facts["sha256"]:
         raise ValueError(f"its content is not what {MANIFEST} lists")
-
-
-# --- the sweep in it ------------------------------------------------------------------------------
-
-
-@dataclass
-class ArchivedSweep(Sweep):
-    """The sweep in an archive; its tables are read from there."""
-
-    archive: Archive = field(kw_only=True)
-
-    def _read(self, table: str) -> pa.Table:
-        parts = []
-        for name in self.archive.parts(table):
-            blob = pa.BufferReader(self.archive.read(name))
-            _check_table(self.archive.path, name, blob)
-            part = decode_part(blob, name)
-            if part is None:
-                raise StoreError(f"{name} in {self.archive.path} is no table of a sweep")
-            parts.append(part)
-        try:
-            rows = concat(parts) if table not in TABLES else union(table, parts)
-        except (pa.ArrowException, TypeError) as error:
-            raise StoreError(f"{table} in {self.archive.path} do not fit: {error}") from None
-        return fill_sweep(rows, self.archive.task, self.archive.name)
-
-
-def _check_table(path: str, name: str, blob: pa.BufferReader) -> None:
-    """Refuse a table that would fill the memory, by its header alone."""
-    try:
-        found = pq.ParquetFile(blob).metadata
-        groups = (found.row_group(index) for index in range(found.num_row_groups))
-        size = sum(group.total_byte_size for group in groups)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise StoreError(f"{name} in {path} is no table of a sweep ({error})") from None
-    cells = found.num_rows * found.num_columns
-    if cells > MAX_CELLS or size > MAX_TABLE:
-        raise StoreError(
-            f"{path} is refused: {name} has {cells:,} cells of {size:,} bytes, up to "
-            f"{MAX_CELLS:,} of {MAX_TABLE:,} are read"
-        )
-    blob.seek(0)
-
-
-def read_archive(path: str) -> ArchivedSweep:
-    """The sweep in an archive that was checked as a whole.
-
-    Raises:
-        RequestError: if there is no such file, or it is no archive of a sweep.
-        StoreError: if it is damaged, or was changed.
-    """
-    archive = open_archive(path)
-    inside = f"{path}/{archive.task}/{archive.name}"
-    if archive.files[f"{archive.task}/{archive.name}/sweep.json"]["bytes"] > MAX_TEXT:
-        raise StoreError(f"{path} is refused: its sweep.json is longer than {MAX_TEXT:,} bytes")
-    try:
-        manifest = json.loads(archive.read("sweep.json"))
-    except (ValueError, RecursionError) as error:
-        raise StoreError(f"sweep.json in {path} is damaged ({error})") from None
-    check_manifest(inside, manifest)
-    if (manifest["task"], manifest["name"]) != (archive.task, archive.name):
-        raise StoreError(f"{path} is refused: its sweep.json is of another sweep")
-    return ArchivedSweep(pyarrow.fs.LocalFileSystem(), inside, manifest, archive=archive)

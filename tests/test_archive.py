@@ -23,7 +23,8 @@ from test_storage import fill_up, small_disk
 from orchestrator.archive import archive_sweep
 from orchestrator.cli import main
 from results import archive as archives
-from results.archive import read_archive
+from results import archived_sweep
+from results.archived_sweep import read_archive
 from results.reading import read_sweep
 from results.tables import render
 from tasks.contract import StoreError
@@ -292,6 +293,15 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         "sweep.json in STORED is damaged",
     ),
     "a sweep.json of another": (json_change(name="x"), "its sweep.json is of another sweep"),
+    "an environment": (
+        json_change(environment={"diff": 3}),
+        "its environment is of the wrong type",
+    ),
+    "a list": (json_change(environment=[1]), "its environment is of the wrong type"),
+    "a table": (
+        json_change(tables=[{"title": "t", "note": "", "rows": [{"params": 3}]}]),
+        "is refused: no table can be made from it (",
+    ),
     "a formula": (
         json_change(
             paired=[
@@ -330,10 +340,10 @@ def test_it_is_refused_in_one_line_and_nothing_is_written(
 def test_a_table_that_would_fill_the_memory_is_refused_unread(
     stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archives, "MAX_CELLS", 100)
+    monkeypatch.setattr(archived_sweep, "MAX_CELLS", 100)
     monkeypatch.setattr(pq.ParquetFile, "read", lambda self: pytest.fail("it was read"))
     with pytest.raises(StoreError, match=r"is refused: trials/archived.parquet has \d+ cells"):
-        _ = read_archive(str(stored)).trials
+        read_archive(str(stored))
 
 
 class Bomb:

@@ -19,7 +19,7 @@ from conftest import draw_folder
 from harness import PLUGIN, ROOT, Run
 from test_archive import STORED, json_change, reseal, run
 
-from orchestrator import replay_archive as replays
+from orchestrator import environment_differences as differences
 from orchestrator.archive import archive_sweep
 from results.reading import read_sweep
 from results.store import encode_part
@@ -275,10 +275,10 @@ def test_versions_that_differ_are_one_line(
 ) -> None:
     here = {"python": "3.11.7", "torch": "2.0", "numpy": "1.0"}
     monkeypatch.setattr(
-        replays, "distributions", lambda: (tuple(f"{k}=={v}" for k, v in here.items()), ())
+        differences, "distributions", lambda: (tuple(f"{k}=={v}" for k, v in here.items()), ())
     )
     manifest = read_sweep(str(STORED), "toy", "stored").manifest
-    (line,) = replays.environment_differences({**manifest, "git": None})
+    (line,) = differences.environment_differences({**manifest, "git": None})
     then = manifest["versions"]
     assert line.startswith("Recorded with ")
     assert f"torch {then['torch']}, here 2.0, transformers" in line

@@ -61,7 +61,8 @@ def find_sweep_or_archive(text: str, task: str | None, out: str) -> Sweep:
     Raises:
         RequestError: if there is none, or the file is no archive.
     """
-    from results.archive import is_archive, read_archive
+    from results.archive import is_archive
+    from results.archived_sweep import read_archive
 
     return read_archive(text) if is_archive(text) else find_sweep(text, task, out)
 
