@@ -104,7 +104,9 @@ def answer_post(hub: Hub, path: str, body: bytes) -> tuple[int, Any]:
     if path == "/api/repos/create":
         wanted = json.loads(body)
         name = f"{wanted.get('organization') or 'me'}/{wanted['name']}"
-        hub.repositories[name] = wanted.get("private")
+        # huggingface_hub 2 sends the visibility, 1 sends "private"
+        private = wanted.get("visibility") == "private" or wanted.get("private")
+        hub.repositories[name] = private
         return 200, {"url": f"{hub.address}/{name}", "name": name, "id": name}
     if re.fullmatch(r"/api/models/[^/]+/[^/]+/preupload/main", path):
         files = [
