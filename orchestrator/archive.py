@@ -15,6 +15,8 @@ from rich.console import Console
 
 from orchestrator.files import check_target
 from results.archive import Entry, write_archive
+from results.looks import FILE as LOOKS
+from results.looks import read_looks
 from results.overview import num_planned, overview
 from results.reading import read_sweep
 from results.roots import open_root
@@ -57,10 +59,12 @@ def archive_sweep(
         "stages": sweep.stages,
     }
     kept = weights_of(sweep, rows) if weights else {}
+    looks = sweep.read_file(LOOKS) if read_looks(sweep) else None  # a damaged file is named
     for trial_id, (store, _) in kept.items():
         store.read(trial_id)  # a damaged file is named, and not passed on
     entries = [
         *(_text(name, text) for name, text in texts(sweep.manifest).items()),
+        *([_bytes(LOOKS, looks)] if looks else []),
         *(
             _bytes(f"{table}/archived.parquet", encode_part(tables[table], task, name))
             for table in (*TABLES, "stages")

@@ -3,6 +3,7 @@
     MANIFEST.json                   format, task, name; bytes and SHA-256 of all other files
     <task>/<name>/sweep.json
     <task>/<name>/{trials,steps,samples,stages}/archived.parquet
+    <task>/<name>/looks.json        if the sweep has looked at the test split
     <task>/<name>/requirements.lock, space.py, changes.diff     if they were recorded
     <task>/<name>/weights/<trial id>.safetensors                if they are archived
 
@@ -36,7 +37,7 @@ MAX_FILES = 100_000
 
 _CHUNK = 2**20
 _FILES = re.compile(
-    r"sweep\.json|requirements\.lock|space\.py|changes\.diff"
+    r"sweep\.json|looks\.json|requirements\.lock|space\.py|changes\.diff"
     rf"|(trials|steps|samples|stages)/{NAME.pattern}\.parquet|weights/{NAME.pattern}\.safetensors"
 )
 

@@ -30,6 +30,19 @@ class ArchivedSweep(Sweep):
 
     archive: Archive = field(kw_only=True)
 
+    def read_file(self, name: str) -> bytes | None:
+        """A file of the archive.
+
+        Raises:
+            OSError: if it is too long to be one of ours.
+        """
+        facts = self.archive.files.get(f"{self.archive.task}/{self.archive.name}/{name}")
+        if facts is None:
+            return None
+        if facts["bytes"] > MAX_TEXT:
+            raise OSError(f"it is longer than {MAX_TEXT:,} bytes")
+        return self.archive.read(name)
+
     def _read(self, table: str) -> pa.Table:
         parts = []
         for name in self.archive.parts(table):

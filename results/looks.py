@@ -59,14 +59,14 @@ def read_looks(sweep: Sweep) -> list[Look]:
     """
     path = f"{sweep.path}/{FILE}"
     try:
-        with sweep.filesystem.open_input_stream(path) as stream:
-            found = json.loads(stream.read())
+        text = sweep.read_file(FILE)
+        if text is None:
+            return []
+        found = json.loads(text)
         return [
             Look(**{**look, "rows": [FinalRow(**row) for row in look["rows"]]})
             for look in found["looks"]
         ]
-    except FileNotFoundError:
-        return []
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise StoreError(
             f"{path} cannot be read ({error}); it records the looks at the test split: restore it, "

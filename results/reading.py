@@ -70,6 +70,18 @@ class Sweep:
         """The shared work, one row a run and stage."""
         return self._read("stages")
 
+    def read_file(self, name: str) -> bytes | None:
+        """A file beside ``sweep.json``; None if there is none.
+
+        Raises:
+            OSError: if it cannot be read.
+        """
+        try:
+            with self.filesystem.open_input_stream(f"{self.path}/{name}") as stream:
+                return bytes(stream.read())
+        except FileNotFoundError:
+            return None
+
     def steps_of(self, trial_id: str) -> list[dict[str, Any]]:
         """A trial's steps, in order."""
         if not self.steps.num_rows:

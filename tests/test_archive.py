@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import pickle
+import shutil
 import stat
 import sys
 import zipfile
@@ -25,6 +26,7 @@ from orchestrator.cli import main
 from results import archive as archives
 from results import archived_sweep
 from results.archived_sweep import read_archive
+from results.looks import Look, read_looks, write_looks
 from results.reading import read_sweep
 from results.tables import render
 from tasks.contract import StoreError
@@ -99,6 +101,15 @@ def test_an_archive_holds_the_sweep(stored: Path) -> None:
     for table in ("trials", "steps", "samples", "stages"):
         assert getattr(ours, table).equals(getattr(theirs, table)), table
     assert len(ours.rows()) == 12
+
+
+def test_looks_at_the_test_split_travel_with_the_sweep(tmp_path: Path) -> None:
+    shutil.copytree(STORED, tmp_path / "out")
+    sweep = read_sweep(str(tmp_path / "out"), "toy", "stored")
+    look = Look(split="test", began="2026-11-26T15:04:00+00:00", command=["sweep"], trials=["a"])
+    write_looks(sweep, [look])
+    archive_sweep(str(tmp_path / "out"), "toy", "stored", str(tmp_path / "a.zip"))
+    assert read_looks(read_archive(str(tmp_path / "a.zip"))) == [look]
 
 
 def test_any_zip_program_unpacks_it_into_a_sweep(kept: Path, tmp_path: Path) -> None:
