@@ -1,21 +1,19 @@
-"""Packs on Ray Tune: a Tune trial is a slot, a warm actor that is fed one pack after the other.
+"""Packs on Ray Tune: a Tune trial is one pack, run on a warm worker that takes one after the other.
 
-    driver   the callback asks the coordinator for packs, offers those whose stages are ready, and
-             takes events in; stages are Ray tasks whose results the driver owns
-    board    a small actor that passes packs to slots and stop requests to running packs
-    slot     PackTrainable: takes a pack off the board, advances it step by step, takes the next
+    driver    Tune asks the searcher for packs and gives results to the scheduler (``ray_packs``);
+              stages are Ray tasks whose results the driver owns (``ray_stages``)
+    mailbox   a small actor: packs wait there for their workers, and progress for the driver
+    worker    ``PackTrainable``: waits for its pack and advances it step by step (``ray_workers``)
 
-Tune schedules the slots and starts a lost one again; a lost slot's pack goes back on the board at
-once, for any slot, and its members go on from their checkpoints. A stage never waits for a device
-that a slot holds: a slot leaves a tenth of its GPU to the stages, and stages ask for no CPU (the
-driver limits how many run at once).
+A worker starts while its pack's stages are computed, and then waits for them. It cannot wait for a
+device that it holds: a worker leaves a tenth of its GPU to the stages, and stages ask for no CPU
+(the driver limits how many run at once).
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,19 +24,19 @@ import orchestrator.ray_settings  # noqa: F401  before Ray
 # isort: split
 import ray
 from ray import tune
-from ray.exceptions import AuthenticationError, RayError
+from ray.exceptions import AuthenticationError, OutOfMemoryError, RayError
+from ray.tune.error import TuneError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.address import check_address, check_reachable
 from orchestrator.autoscaling import at_its_largest
 from orchestrator.engine import Work, device_bytes
 from orchestrator.placement import STAGE_SHARE, Gpus, Node, place, place_measured, room, whole
-from orchestrator.ray_bridge import Bridge, Feeding, Halting
 from orchestrator.ray_measure import measure
-from orchestrator.ray_patches import count_memory_kills_as_lost
+from orchestrator.ray_packs import PackRunner, PackScheduler, PackSearcher
 from orchestrator.ray_paths import job_config
 from orchestrator.ray_stages import RayStages
-from orchestrator.ray_workers import Board, PackTrainable, content_of
+from orchestrator.ray_workers import Mailbox, PackTrainable, content_of
 from results.roots import redact
 from tasks.contract import RequestError
 
@@ -110,6 +108,13 @@ def connect(address: str | None) -> None:
     _hush()
 
 
+def _is_memory_kill(error: BaseException | None) -> bool:
+    """Whether an error comes from Ray's memory monitor, however it is wrapped."""
+    while error is not None and not isinstance(error, OutOfMemoryError):
+        error = error.__cause__
+    return error is not None
+
+
 class RayEngine:
     """Runs packs on a Ray cluster, or on a Ray of this machine alone."""
 
@@ -168,43 +173,55 @@ class RayEngine:
 
     def run(self, work: Work) -> None:
         """Work until nothing is left, or until halted."""
-        count_memory_kills_as_lost()
-        board: Any = Board.remote()  # type: ignore[attr-defined]
-        stages = RayStages(work, board, self.num_slots, self._gpus * STAGE_SHARE, self._cpus)
+        mailbox: Any = Mailbox.remote()  # type: ignore[attr-defined]
+        stages = RayStages(work, mailbox, self.num_slots, self._gpus * STAGE_SHARE, self._cpus)
         if self._gpus_per_trial == "auto":
             self._measure(work, stages)
-        bridge = Bridge(work, board, stages, self.num_slots)
-        scratch = tempfile.mkdtemp(prefix="orchestrator-tune-")
+        packs = PackRunner(work, mailbox, stages, self.num_slots)
+        with tempfile.TemporaryDirectory(prefix="orchestrator-tune-") as scratch:
+            while not self._fit(work, mailbox, packs, scratch):
+                packs.on_memory_kill()
+        if packs.error is not None:
+            raise packs.error
+
+    def _fit(self, work: Work, mailbox: Any, packs: PackRunner, scratch: str) -> bool:
+        """Have Tune run packs until the end; False if a worker was killed for its memory.
+
+        Tune (2.60) takes that for an unknown error, stops all workers and raises it.
+        """
+        trainable = tune.with_parameters(
+            PackTrainable,
+            mailbox=mailbox,
+            task=work.task.name,
+            checkpoints=work.checkpoints.uri,
+            prunes=work.prunes,
+            threads=self._cpus,
+            deadline=work.deadline,
+        )
+        resources = {"cpu": self._cpus, "gpu": self._gpus * (1 - STAGE_SHARE)}
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, resources),
+            tune_config=tune.TuneConfig(
+                search_alg=PackSearcher(packs),
+                scheduler=PackScheduler(packs),
+                num_samples=-1,
+                max_concurrent_trials=self.num_slots,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                storage_path=scratch,
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=-1),  # Recovery counts them
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        )
         try:
-            trainable = tune.with_parameters(
-                PackTrainable,
-                board=board,
-                task=work.task.name,
-                checkpoints=work.checkpoints.uri,
-                prunes=work.prunes,
-                threads=self._cpus,
-                deadline=work.deadline,
-            )
-            slot = {"cpu": self._cpus, "gpu": self._gpus * (1 - STAGE_SHARE)}
-            tuner = tune.Tuner(
-                tune.with_resources(trainable, slot),
-                tune_config=tune.TuneConfig(num_samples=self.num_slots),
-                run_config=tune.RunConfig(
-                    name="sweep",
-                    storage_path=scratch,
-                    stop=Halting(bridge.number),
-                    callbacks=[Feeding(bridge.number)],
-                    verbose=0,
-                    failure_config=tune.FailureConfig(max_failures=-1),
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                ),
-            )
             tuner.fit()
-            if bridge.error is not None:
-                raise bridge.error
-        finally:
-            del Bridge.live[bridge.number]
-            shutil.rmtree(scratch, ignore_errors=True)
+        except (TuneError, RuntimeError) as error:
+            if not _is_memory_kill(error):
+                raise
+            return False
+        return True
 
     def _measure(self, work: Work, stages: RayStages) -> None:
         """Have a trial measured, and cut the slots to what it uses."""

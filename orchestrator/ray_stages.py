@@ -20,10 +20,9 @@ from tasks.contract import Stage, SweepError
 class RayStages:
     """Each distinct stage as one Ray task; the driver owns the values."""
 
-    def __init__(
-        self, work: Work, board: Any, num_slots: int, num_gpus: float, threads: int
-    ) -> None:
-        self._work, self._board, self._limit, self._threads = work, board, num_slots, threads
+    def __init__(self, work: Work, mailbox: Any, limit: int, num_gpus: float, threads: int) -> None:
+        """At most ``limit`` run at once, each on ``num_gpus`` where it needs a device."""
+        self._work, self._mailbox, self._limit, self._threads = work, mailbox, limit, threads
         self._num_gpus = num_gpus
         self._refs: dict[str, Any] = {}
         # origin's ref -> stage, value's ref, when it was submitted
@@ -104,7 +103,7 @@ class RayStages:
                     self._threads,
                     self._work.cache,
                     self._work.deadline,
-                    self._board,
+                    self._mailbox,
                     *needs,
                 )
                 self._work.stage_progressed(stage, 0.0)
