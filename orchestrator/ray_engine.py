@@ -1,6 +1,6 @@
 """Packs on Ray Tune: a Tune trial is one pack, run on a warm worker that takes one after the other.
 
-    driver    Tune asks the searcher for packs and gives results to the scheduler (``ray_packs``);
+    driver    Tune asks the searcher for packs and gives results to the scheduler (``ray_tune``);
               stages are Ray tasks whose results the driver owns (``ray_stages``)
     mailbox   a small actor: packs wait there for their workers, and progress for the driver
     worker    ``PackTrainable``: waits for its pack and advances it step by step (``ray_workers``)
@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,34 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.address import check_address, check_reachable
 from orchestrator.autoscaling import at_its_largest
-from orchestrator.engine import Work, device_bytes
-from orchestrator.placement import STAGE_SHARE, Gpus, Node, place, place_measured, room, whole
-from orchestrator.ray_measure import measure
-from orchestrator.ray_packs import PackRunner, PackScheduler, PackSearcher
+from orchestrator.deadline import patience
+from orchestrator.dispatcher import Dispatcher
+from orchestrator.engine import Event, Work, device_bytes
+from orchestrator.measure import Usage
+from orchestrator.placement import (
+    STAGE_SHARE,
+    Gpus,
+    Node,
+    Placement,
+    main_memory,
+    place,
+    place_measured,
+    room,
+    whole,
+)
 from orchestrator.ray_paths import job_config
 from orchestrator.ray_stages import RayStages
-from orchestrator.ray_workers import Mailbox, PackTrainable, content_of
+from orchestrator.ray_tune import PackScheduler, PackSearcher
+from orchestrator.ray_workers import (
+    Mailbox,
+    PackTrainable,
+    RayWorkers,
+    content_of,
+    measure_on_worker,
+)
+from orchestrator.sizing import describe, measure_first
 from results.roots import redact
-from tasks.contract import RequestError
+from tasks.contract import RequestError, Stage, Trial
 
 HALT_SECONDS = 1.0  # between two looks at whether to go on waiting for a GPU
 BLIND_SECONDS = 30.0  # to wait for a node to say what it sees
@@ -47,31 +66,6 @@ BLIND_SECONDS = 30.0  # to wait for a node to say what it sees
 def alive_nodes() -> list[dict[str, Any]]:
     """The nodes that live, as Ray tells of them."""
     return [node for node in ray.nodes() if node["Alive"]]
-
-
-def _memory(nodes: Sequence[Node], num_slots: int) -> int | None:
-    return int(sum(n.get("memory", 0) for n in nodes if n.get("CPU")) / num_slots) or None
-
-
-def _slot_bytes(
-    on_gpu: bool, nodes: Sequence[Node], num_slots: int, halt: Callable[[], bool]
-) -> int | None:
-    """Memory of a slot: of its share of a GPU, or of main memory. Waits for the first GPU."""
-    if not on_gpu:
-        return _memory(nodes, num_slots)
-    measure: Any = ray.remote(num_cpus=0, num_gpus=0.01)(device_bytes)
-    measured = measure.remote()
-    while not ray.wait([measured], timeout=HALT_SECONDS)[0]:
-        if halt():
-            return None
-    found: int | None = ray.get(measured)
-    slots_a_gpu = num_slots / sum(node.get("GPU", 0) for node in nodes)
-    return None if found is None else int(found / max(1.0, slots_a_gpu))
-
-
-def _hush() -> None:
-    """Let Ray's own log lines go nowhere: what concerns a user is told by us."""
-    logging.getLogger("ray").handlers[:] = [logging.NullHandler()]
 
 
 def connect(address: str | None) -> None:
@@ -105,7 +99,7 @@ def connect(address: str | None) -> None:
         ) from error
     finally:
         logging.disable(logging.NOTSET)
-    _hush()
+    logging.getLogger("ray").handlers[:] = [logging.NullHandler()]  # we tell what matters
 
 
 def _is_memory_kill(error: BaseException | None) -> bool:
@@ -146,14 +140,30 @@ class RayEngine:
             cpus_per_trial=self._cpus_per_trial,
             gpus_per_trial=whole(self._gpus_per_trial),
         )
-        self._nodes, self._max_packs, self._placement = nodes, max_packs, found
-        self.num_slots, self._cpus, self._gpus = found.num_slots, found.cpus, found.gpus
-        if room(there, self._cpus, self._gpus) < self.num_slots:
+        self._nodes, self._max_packs = nodes, max_packs
+        self._place(found)
+        if room(there, found.cpus, found.gpus) < found.num_slots:
             wait_for_nodes(
                 f"The cluster has {len(alive)} of up to {len(nodes)} machines and starts what is "
                 "needed, which takes minutes; `ray status` tells how far it is."
             )
-        self.slot_bytes = _slot_bytes(bool(self._gpus), nodes, self.num_slots, halt)
+        self.slot_bytes = self._worker_bytes(halt)
+
+    def _place(self, placement: Placement) -> None:
+        self._placement, self.num_slots = placement, placement.num_slots
+        self._gpus = placement.gpus * (1 - STAGE_SHARE)  # of a worker itself
+
+    def _worker_bytes(self, halt: Callable[[], bool]) -> int | None:
+        """Memory of a worker: of its share of a GPU, or of main memory. Waits for the first GPU."""
+        if not self._placement.gpus:
+            return main_memory(self._nodes, self.num_slots)
+        measuring = ray.remote(num_cpus=0, num_gpus=0.01)(device_bytes).remote()
+        while not ray.wait([measuring], timeout=HALT_SECONDS)[0]:
+            if halt():
+                return None
+        found: int | None = ray.get(measuring)
+        workers_a_gpu = self.num_slots / sum(node.get("GPU", 0) for node in self._nodes)
+        return None if found is None else int(found / max(1.0, workers_a_gpu))
 
     def num_blind_nodes(self, path: str) -> int:
         """Asked of each node itself: one path may lie on two disks."""
@@ -174,17 +184,19 @@ class RayEngine:
     def run(self, work: Work) -> None:
         """Work until nothing is left, or until halted."""
         mailbox: Any = Mailbox.remote()  # type: ignore[attr-defined]
-        stages = RayStages(work, mailbox, self.num_slots, self._gpus * STAGE_SHARE, self._cpus)
+        share = self._placement.gpus * STAGE_SHARE
+        stages = RayStages(work, mailbox, self.num_slots, share, self._placement.cpus)
         if self._gpus_per_trial == "auto":
             self._measure(work, stages)
-        packs = PackRunner(work, mailbox, stages, self.num_slots)
+        dispatcher = Dispatcher(work, RayWorkers(mailbox), stages, self.num_slots)
         with tempfile.TemporaryDirectory(prefix="orchestrator-tune-") as scratch:
-            while not self._fit(work, mailbox, packs, scratch):
-                packs.on_memory_kill()
-        if packs.error is not None:
-            raise packs.error
+            while not self._fit(work, mailbox, dispatcher, scratch):
+                with dispatcher.guard():
+                    dispatcher.on_all_lost_to_memory()
+        if dispatcher.error is not None:
+            raise dispatcher.error
 
-    def _fit(self, work: Work, mailbox: Any, packs: PackRunner, scratch: str) -> bool:
+    def _fit(self, work: Work, mailbox: Any, dispatcher: Dispatcher, scratch: str) -> bool:
         """Have Tune run packs until the end; False if a worker was killed for its memory.
 
         Tune (2.60) takes that for an unknown error, stops all workers and raises it.
@@ -195,15 +207,15 @@ class RayEngine:
             task=work.task.name,
             checkpoints=work.checkpoints.uri,
             prunes=work.prunes,
-            threads=self._cpus,
+            threads=self._placement.cpus,
             deadline=work.deadline,
         )
-        resources = {"cpu": self._cpus, "gpu": self._gpus * (1 - STAGE_SHARE)}
+        resources = {"cpu": self._placement.cpus, "gpu": self._gpus}
         tuner = tune.Tuner(
             tune.with_resources(trainable, resources),
             tune_config=tune.TuneConfig(
-                search_alg=PackSearcher(packs),
-                scheduler=PackScheduler(packs),
+                search_alg=PackSearcher(dispatcher),
+                scheduler=PackScheduler(dispatcher),
                 num_samples=-1,
                 max_concurrent_trials=self.num_slots,
                 reuse_actors=True,
@@ -224,33 +236,47 @@ class RayEngine:
         return True
 
     def _measure(self, work: Work, stages: RayStages) -> None:
-        """Have a trial measured, and cut the slots to what it uses."""
-        usage = measure(work, stages, self._cpus, self._gpus * (1 - STAGE_SHARE))
+        """Have a trial measured, and size the workers to what it uses."""
+        usage = measure_first(work, stages, lambda *trial: self._run_alone(work, *trial))
         if usage is None:
             return
-        found = place_measured(
-            self._nodes,
-            self._placement,
-            peak=usage.peak,
-            capacity=usage.capacity,
-            max_packs=self._max_packs,
-            full_packs=work.full_packs,
-            cpus_per_trial=self._cpus_per_trial,
+        self._place(
+            place_measured(
+                self._nodes,
+                self._placement,
+                peak=usage.peak,
+                capacity=usage.capacity,
+                max_packs=self._max_packs,
+                full_packs=work.full_packs,
+                cpus_per_trial=self._cpus_per_trial,
+            )
         )
-        self.num_slots, self._cpus, self._gpus = found.num_slots, found.cpus, found.gpus
-        on_gpu = bool(found.gpus)
+        gpus = self._placement.gpus
         self.slot_bytes = (
-            int(usage.capacity * found.gpus) if on_gpu else _memory(self._nodes, found.num_slots)
+            int(usage.capacity * gpus) if gpus else main_memory(self._nodes, self.num_slots)
         )
-        each = f"{found.cpus} CPU{'s' if found.cpus > 1 else ''}"
-        each += f" and {found.gpus:.3g} GPU" if on_gpu else ""
-        slots = f"{found.num_slots} slot{'s' if found.num_slots > 1 else ''}"
-        work.resize(
-            found.num_slots,
-            self.slot_bytes,
-            f"a trial fills {usage.peak / 1e9:.1f} of {usage.capacity / 1e9:.1f} GB: "
-            f"{slots} of {each}",
+        work.resize(self.num_slots, self.slot_bytes, describe(self._placement, usage))
+
+    def _run_alone(
+        self, work: Work, trial: Trial, values: Mapping[Stage, Any]
+    ) -> tuple[Sequence[Event], Usage | None] | None:
+        """A step that was begun is waited for, also on a halt: it ends with a checkpoint."""
+        resources = {"num_cpus": self._placement.cpus, "num_gpus": self._gpus}
+        measuring = measure_on_worker.options(**resources).remote(
+            trial,
+            work.checkpoints.uri,
+            self._placement.cpus,
+            work.deadline,
+            list(values),
+            *values.values(),
         )
+        timeout = None if work.deadline is None else patience(work.deadline)
+        try:
+            found: tuple[Sequence[Event], Usage | None] = ray.get(measuring, timeout=timeout)
+        except Exception:
+            ray.cancel(measuring, force=True)
+            return None
+        return found
 
     def close(self) -> None:
         """Leave the cluster, or stop this machine's Ray."""

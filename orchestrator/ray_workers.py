@@ -15,9 +15,12 @@ import orchestrator.ray_settings  # noqa: F401  before Ray
 # isort: split
 import ray
 from ray import tune
+from ray.exceptions import OutOfMemoryError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.checkpoints import Checkpoints
 from orchestrator.discovery import load_task
+from orchestrator.dispatcher import Contents, Snapshot
 from orchestrator.engine import Event, StepProgress, failure, pick_device, run_pack
 from orchestrator.measure import Usage, measure_step
 from orchestrator.stages import StageCache, compute
@@ -27,9 +30,9 @@ from tasks.progress import Throttle, reporting
 
 PATIENCE = 1.0  # seconds that a worker waits for its pack before it tells Tune that it lives
 TAIL_LINES = 30  # of a dead worker's log
+TAIL_SECONDS = 20.0  # to wait for it
+DEATH_SECONDS = 10.0  # to wait for Ray to say what a worker died of
 RESULT_SECONDS = 0.05  # quick steps are reported together, so that reporting costs little
-
-Contents = tuple[tuple[Trial, ...], dict[Stage, Any]]  # a pack's members, its stages' values
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,15 +42,6 @@ class WorkerLocation:
     actor: Any
     node: str
     pid: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Snapshot:
-    """What happened since the driver last looked."""
-
-    taken: dict[int, WorkerLocation]  # by pack
-    steps: list[StepProgress]  # the last of each pack
-    stages: dict[str, float]  # by the stage's key, the share of it that is done
 
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
@@ -98,6 +92,55 @@ class Mailbox:
         return found
 
 
+class RayWorkers:
+    """The workers, as the dispatcher sees them."""
+
+    def __init__(self, mailbox: Any) -> None:
+        self._mailbox = mailbox
+
+    def put(self, pack_id: int, contents: Contents, over: Sequence[int]) -> None:
+        """Leave a pack in the mailbox."""
+        self._mailbox.put.remote(pack_id, contents, over)
+
+    def look(self) -> Snapshot:
+        """Look into the mailbox."""
+        found: Snapshot = ray.get(self._mailbox.look.remote())
+        return found
+
+    def kill(self, worker: WorkerLocation) -> None:
+        """End its process; Tune starts another."""
+        ray.kill(worker.actor)
+
+    def ran_out_of_memory(self, worker: WorkerLocation) -> bool:
+        """Whether Ray's memory monitor killed it."""
+        try:
+            ray.get(worker.actor.__ray_ready__.remote(), timeout=DEATH_SECONDS)
+        except OutOfMemoryError:
+            return True
+        except Exception:  # it died of something else, or Ray does not know yet
+            return False
+        return False
+
+    def tail_log(self, worker: WorkerLocation) -> str:
+        """Its last lines; none, if its node is gone as well."""
+        there = NodeAffinitySchedulingStrategy(node_id=worker.node, soft=False)
+        try:
+            lines = tail_worker_log.options(scheduling_strategy=there).remote(worker.pid)
+            return str(ray.get(lines, timeout=TAIL_SECONDS))
+        except Exception:
+            return ""
+
+
+@ray.remote(num_cpus=0, max_retries=0)  # type: ignore[untyped-decorator]
+def tail_worker_log(pid: int) -> str:
+    """The last lines that a worker of this node wrote to its standard streams."""
+    logs = Path(ray._private.worker._global_node.get_logs_dir_path())
+    files = sorted(logs.glob(f"worker-*-{pid}.*"))
+    text = "".join(file.read_text(errors="replace") for file in files if file.is_file())
+    lines = [line for line in text.splitlines() if not line.startswith(":")]  # Ray's own marks
+    return "\n".join(lines[-TAIL_LINES:])
+
+
 @ray.remote(num_cpus=0, max_retries=3)  # type: ignore[untyped-decorator]
 def compute_stage(
     stage: Stage, threads: int, cache: StageCache, deadline: float | None, mailbox: Any, *needs: Any
@@ -140,16 +183,6 @@ def content_of(path: str) -> bytes | None:
         return Path(path).read_bytes()
     except OSError:
         return None
-
-
-@ray.remote(num_cpus=0, max_retries=0)  # type: ignore[untyped-decorator]
-def tail_worker_log(pid: int) -> str:
-    """The last lines that a worker of this node wrote to its standard streams."""
-    logs = Path(ray._private.worker._global_node.get_logs_dir_path())
-    files = sorted(logs.glob(f"worker-*-{pid}.*"))
-    text = "".join(file.read_text(errors="replace") for file in files if file.is_file())
-    lines = [line for line in text.splitlines() if not line.startswith(":")]  # Ray's own marks
-    return "\n".join(lines[-TAIL_LINES:])
 
 
 def _configure_worker(threads: int) -> None:
