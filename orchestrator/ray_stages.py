@@ -16,6 +16,8 @@ from orchestrator.ray_workers import compute_stage
 from orchestrator.stage_queue import Stages
 from tasks.contract import Stage, SweepError
 
+START_SECONDS = 60.0  # that Ray may take to start a task's process
+
 
 class RayStages(Stages):
     """Each distinct stage as one Ray task; the driver owns the values, which are references."""
@@ -72,7 +74,7 @@ class RayStages(Stages):
     def _give_up_on_overdue(self, deadline: float) -> None:
         """Kill what should have interrupted itself long ago."""
         for ref, (stage, _, submitted) in list(self._tasks.items()):
-            if time.monotonic() - submitted > patience(deadline):
+            if time.monotonic() - submitted > START_SECONDS + patience(deadline):
                 del self._tasks[ref]
                 ray.cancel(ref, force=True)
                 reason = overdue(f"the shared stage {stage.label}", deadline)
