@@ -16,7 +16,6 @@ import contextlib
 import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import orchestrator.ray_settings  # noqa: F401  before Ray
@@ -32,8 +31,7 @@ from orchestrator.address import check_address, check_reachable
 from orchestrator.autoscaling import at_its_largest
 from orchestrator.deadline import patience
 from orchestrator.dispatcher import Dispatcher
-from orchestrator.engine import Event, Work, device_bytes
-from orchestrator.measure import Usage
+from orchestrator.engine import Work, device_bytes
 from orchestrator.placement import (
     STAGE_SHARE,
     Gpus,
@@ -52,10 +50,9 @@ from orchestrator.ray_workers import (
     Mailbox,
     PackTrainable,
     RayWorkers,
-    content_of,
-    measure_on_worker,
 )
-from orchestrator.sizing import describe, measure_first
+from orchestrator.sizing import Measured, describe, measure_first
+from orchestrator.worker_process import measure_alone, read_file
 from results.roots import redact
 from tasks.contract import RequestError, Stage, Trial
 
@@ -167,13 +164,11 @@ class RayEngine:
 
     def num_blind_nodes(self, path: str) -> int:
         """Asked of each node itself: one path may lie on two disks."""
-        here = Path(path).read_bytes()
-        asked = [
-            content_of.options(
-                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            ).remote(path)
-            for node in alive_nodes()
-        ]
+        here, asked = read_file(path), list[Any]()
+        for node in alive_nodes():
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            reading = ray.remote(num_cpus=0, scheduling_strategy=there)(read_file)
+            asked.append(reading.remote(path))
         told, late = ray.wait(asked, num_returns=len(asked), timeout=BLIND_SECONDS)
         blind = len(late)
         for answer in told:
@@ -257,24 +252,17 @@ class RayEngine:
         )
         work.resize(self.num_slots, self.slot_bytes, describe(self._placement, usage))
 
-    def _run_alone(
-        self, work: Work, trial: Trial, values: Mapping[Stage, Any]
-    ) -> tuple[Sequence[Event], Usage | None] | None:
+    def _run_alone(self, work: Work, trial: Trial, values: Mapping[Stage, Any]) -> Measured | None:
         """A step that was begun is waited for, also on a halt: it ends with a checkpoint."""
-        resources = {"num_cpus": self._placement.cpus, "num_gpus": self._gpus}
-        measuring = measure_on_worker.options(**resources).remote(
-            trial,
-            work.checkpoints.uri,
-            self._placement.cpus,
-            work.deadline,
-            list(values),
-            *values.values(),
-        )
-        timeout = None if work.deadline is None else patience(work.deadline)
+        cpus, timeout = self._placement.cpus, work.deadline and patience(work.deadline)
+        own_process = {"max_retries": 0, "max_calls": 1}
+        measuring = ray.remote(num_cpus=cpus, num_gpus=self._gpus, **own_process)(measure_alone)
+        uri = work.checkpoints.uri
+        ref = measuring.remote(trial, uri, cpus, work.deadline, list(values), *values.values())
         try:
-            found: tuple[Sequence[Event], Usage | None] = ray.get(measuring, timeout=timeout)
+            found: Measured = ray.get(ref, timeout=timeout)
         except Exception:
-            ray.cancel(measuring, force=True)
+            ray.cancel(ref, force=True)
             return None
         return found
 

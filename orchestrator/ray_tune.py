@@ -40,12 +40,6 @@ class PackSearcher(Searcher):  # type: ignore[misc]
     ) -> None:
         """The scheduler knows it already."""
 
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: the results are what a sweep resumes from."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing, for the same reason."""
-
 
 class PackScheduler(FIFOScheduler):  # type: ignore[misc]
     """Takes events in, stops packs that have ended, and every pack on a halt."""

@@ -22,11 +22,10 @@ from orchestrator.checkpoints import Checkpoints
 from orchestrator.discovery import load_task
 from orchestrator.dispatcher import Contents, Snapshot
 from orchestrator.engine import Event, StepProgress, failure, pick_device, run_pack
-from orchestrator.measure import Usage, measure_step
-from orchestrator.stages import StageCache, compute
-from tasks.contract import Stage, Trial
-from tasks.memory import keep_freed_memory
-from tasks.progress import Throttle, reporting
+from orchestrator.stages import StageCache
+from orchestrator.worker_process import configure_worker, load_or_compute
+from tasks.contract import Stage
+from tasks.progress import Throttle
 
 PATIENCE = 1.0  # seconds that a worker waits for its pack before it tells Tune that it lives
 TAIL_LINES = 30  # of a dead worker's log
@@ -146,53 +145,11 @@ def compute_stage(
     stage: Stage, threads: int, cache: StageCache, deadline: float | None, mailbox: Any, *needs: Any
 ) -> tuple[Any, Any]:
     """The stage's value, read or computed, and its ``Origin``."""
-    found = cache.load(stage)
-    if found is not None:
-        return found
-    _configure_worker(threads)
-    began = time.perf_counter()
 
     def receive(share: float, next_at: int | None) -> None:
         mailbox.report_stage.remote(stage.key, share)
 
-    with reporting(receive, Throttle()):
-        value = compute(stage, needs, pick_device() if stage.on_device else "cpu", deadline)
-    return value, cache.save(stage, value, time.perf_counter() - began)
-
-
-@ray.remote(max_retries=0, max_calls=1)  # type: ignore[untyped-decorator]
-def measure_on_worker(
-    trial: Trial,
-    checkpoints: str,
-    threads: int,
-    deadline: float | None,
-    stages: Sequence[Stage],
-    *values: Any,
-) -> tuple[Sequence[Event], Usage | None]:
-    """A trial's next step and what it took, in a process that ends with it and frees all."""
-    _configure_worker(threads)
-    inputs = dict(zip(stages, values, strict=True))
-    task, device = load_task(trial.task), pick_device()
-    return measure_step(task, trial, inputs, device, Checkpoints(checkpoints), deadline)
-
-
-@ray.remote(num_cpus=0, max_retries=0)  # type: ignore[untyped-decorator]
-def content_of(path: str) -> bytes | None:
-    """A file as this node sees it; None if it does not."""
-    try:
-        return Path(path).read_bytes()
-    except OSError:
-        return None
-
-
-def _configure_worker(threads: int) -> None:
-    """Set a worker's process up before it computes."""
-    keep_freed_memory()
-    try:
-        import torch
-    except ImportError:
-        return
-    torch.set_num_threads(threads)
+    return load_or_compute(stage, needs, threads, cache, deadline, receive)
 
 
 class PackTrainable(tune.Trainable):  # type: ignore[misc]
@@ -209,7 +166,7 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         deadline: float | None = None,
     ) -> None:
         """Load the task and choose a device, while the first pack's stages may be computed."""
-        _configure_worker(threads)
+        configure_worker(threads)
         self._mailbox, self._prunes, self._deadline = mailbox, prunes, deadline
         context = ray.get_runtime_context()
         self._here = WorkerLocation(
@@ -270,9 +227,3 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
     def _report(self, progress: StepProgress) -> None:
         """For the driver's next look at the mailbox; nobody waits for it."""
         self._mailbox.report_step.remote(self._pack, progress)
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing: members are saved by ``run_pack``, each under its own id."""
-
-    def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing, for the same reason."""

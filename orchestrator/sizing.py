@@ -15,8 +15,8 @@ TRIES = 3  # trials that may fail before none is measured
 POLL_SECONDS = 0.1
 
 Values = Mapping[Stage, Any]
-#: Runs a trial's next step by itself: its events and what it used, or None if that failed.
-RunAlone = Callable[[Trial, Values], tuple[Sequence[Event], Usage | None] | None]
+Measured = tuple[Sequence[Event], Usage | None]  # a step's events and what it used
+RunAlone = Callable[[Trial, Values], Measured | None]  # one step by itself; None if that failed
 
 
 def measure_first(work: Work, stages: Stages, run_alone: RunAlone) -> Usage | None:
