@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -79,6 +80,7 @@ def connect(address: str | None) -> None:
         "configure_logging": False,
         "job_config": job_config(),
     }
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     logging.disable(logging.CRITICAL)  # a live view shows what logging writes to stderr
     try:
         if address:
@@ -96,6 +98,8 @@ def connect(address: str | None) -> None:
         ) from error
     finally:
         logging.disable(logging.NOTSET)
+        if callable(on_sigterm):  # ray.init takes it over
+            signal.signal(signal.SIGTERM, on_sigterm)
     logging.getLogger("ray").handlers[:] = [logging.NullHandler()]  # we tell what matters
 
 
