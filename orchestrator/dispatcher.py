@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -42,8 +42,8 @@ class Workers(Protocol):
     def put(self, pack_id: int, contents: Contents, over: Sequence[int]) -> None:
         """Leave a pack for the worker that waits for it, and forget packs that are over."""
 
-    def look(self) -> Snapshot:
-        """What is new."""
+    def look(self, wait: bool) -> Iterable[Snapshot]:
+        """What is new; nothing if that is not known at once, unless it may ``wait``."""
 
     def kill(self, worker: Worker) -> None:
         """End its process."""
@@ -153,10 +153,20 @@ class Dispatcher:
             self._workers.put(pack_id, contents, self._over)
             self._over = []
 
-    def _look(self) -> None:
+    def _look(self, wait: bool = False) -> None:
         """See which workers run what, how far they are, and kill those that hang."""
         now = self._looked = time.monotonic()
-        found = self._workers.look()
+        for found in self._workers.look(wait):
+            self._take_in(found, now)
+        if self._work.deadline is None:
+            return
+        for handed in self._handed.values():
+            hangs = now - handed.heard > patience(self._work.deadline)
+            if hangs and handed.worker is not None and not handed.timed_out:
+                handed.timed_out = True
+                self._workers.kill(handed.worker)
+
+    def _take_in(self, found: Snapshot, now: float) -> None:
         for step in found.steps:
             self._work.progressed(step)
         for key, share in found.stages.items():
@@ -168,13 +178,6 @@ class Dispatcher:
                 handed = self._handed[pack_id]
                 handed.worker, handed.heard = worker, min(now, handed.heard)
                 self._work.pack_runs(self._recovery.remaining(pack_id))
-        if self._work.deadline is None:
-            return
-        for handed in self._handed.values():
-            hangs = now - handed.heard > patience(self._work.deadline)
-            if hangs and handed.worker is not None and not handed.timed_out:
-                handed.timed_out = True
-                self._workers.kill(handed.worker)
 
     # --- what workers report ----------------------------------------------------------------------
 
@@ -206,12 +209,12 @@ class Dispatcher:
         """A pack's worker is gone; afterwards ``wants`` says whether it needs another."""
         handed = self._handed.get(pack_id)
         if handed is not None:
-            self._look()
+            self._look(wait=True)
             self._lost(pack_id, handed, "timed out" if handed.timed_out else "died")
 
     def on_all_lost_to_memory(self) -> None:
         """All workers were stopped because some had no memory."""
-        self._look()
+        self._look(wait=True)
         for pack_id, handed in list(self._handed.items()):
             if handed.worker is not None and self._workers.ran_out_of_memory(handed.worker):
                 self._lost(pack_id, handed, "out of memory")

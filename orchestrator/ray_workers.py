@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,15 +96,22 @@ class RayWorkers:
 
     def __init__(self, mailbox: Any) -> None:
         self._mailbox = mailbox
+        self._looking: Any = None  # a look whose answer is not here yet
 
     def put(self, pack_id: int, contents: Contents, over: Sequence[int]) -> None:
         """Leave a pack in the mailbox."""
         self._mailbox.put.remote(pack_id, contents, over)
 
-    def look(self) -> Snapshot:
-        """Look into the mailbox."""
-        found: Snapshot = ray.get(self._mailbox.look.remote())
-        return found
+    def look(self, wait: bool) -> Iterator[Snapshot]:
+        """Look into the mailbox. The driver has other things to do than to wait for it."""
+        looking, self._looking = self._looking, None
+        if looking is not None and (wait or ray.wait([looking], timeout=0)[0]):
+            yield ray.get(looking)
+            looking = None
+        if wait:
+            yield ray.get(self._mailbox.look.remote())
+        else:
+            self._looking = looking or self._mailbox.look.remote()
 
     def kill(self, worker: WorkerLocation) -> None:
         """End its process; Tune starts another."""
