@@ -33,6 +33,7 @@ from orchestrator.autoscaling import at_its_largest
 from orchestrator.deadline import patience
 from orchestrator.dispatcher import Dispatcher
 from orchestrator.engine import Work, device_bytes
+from orchestrator.mailbox import Mailbox
 from orchestrator.placement import (
     STAGE_SHARE,
     Gpus,
@@ -47,11 +48,7 @@ from orchestrator.placement import (
 from orchestrator.ray_paths import job_config
 from orchestrator.ray_stages import RayStages
 from orchestrator.ray_tune import PackScheduler, PackSearcher
-from orchestrator.ray_workers import (
-    Mailbox,
-    PackTrainable,
-    RayWorkers,
-)
+from orchestrator.ray_workers import PackTrainable, RayWorkers
 from orchestrator.sizing import Measured, describe, measure_first
 from orchestrator.worker_process import measure_alone, read_file
 from results.roots import redact
@@ -182,7 +179,8 @@ class RayEngine:
 
     def run(self, work: Work) -> None:
         """Work until nothing is left, or until halted."""
-        mailbox: Any = Mailbox.remote()  # type: ignore[attr-defined]
+        lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+        mailbox: Any = ray.remote(**lasting)(Mailbox).remote()
         share = self._placement.gpus * STAGE_SHARE
         stages = RayStages(work, mailbox, self.num_slots, share, self._placement.cpus)
         if self._gpus_per_trial == "auto":

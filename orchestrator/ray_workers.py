@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -27,7 +26,6 @@ from orchestrator.worker_process import configure_worker, load_or_compute
 from tasks.contract import Stage
 from tasks.progress import Throttle
 
-PATIENCE = 1.0  # seconds that a worker waits for its pack before it tells Tune that it lives
 TAIL_LINES = 30  # of a dead worker's log
 TAIL_SECONDS = 20.0  # to wait for it
 DEATH_SECONDS = 10.0  # to wait for Ray to say what a worker died of
@@ -41,54 +39,6 @@ class WorkerLocation:
     actor: Any
     node: str
     pid: int
-
-
-@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
-class Mailbox:
-    """Holds packs until their workers take them, and progress until the driver looks.
-
-    It may be lost: the driver puts a pack there again when its worker still waits for it.
-    """
-
-    def __init__(self) -> None:
-        self._packs: dict[int, Contents] = {}
-        self._news = asyncio.Condition()
-        self._taken: dict[int, WorkerLocation] = {}
-        self._steps: dict[int, StepProgress] = {}
-        self._stages: dict[str, float] = {}
-
-    async def put(self, pack: int, contents: Contents, over: Sequence[int]) -> None:
-        """A pack for the worker that waits for it; other packs are ``over``."""
-        for other in over:
-            self._packs.pop(other, None)
-        async with self._news:
-            self._packs[pack] = contents
-            self._news.notify_all()
-
-    async def take(self, pack: int, worker: WorkerLocation) -> Contents | None:
-        """What the worker is to run; None if it is not there within ``PATIENCE``."""
-        async with self._news:
-            there = self._news.wait_for(lambda: pack in self._packs)
-            try:
-                await asyncio.wait_for(there, PATIENCE)
-            except TimeoutError:
-                return None
-        self._taken[pack] = worker
-        return self._packs[pack]
-
-    async def report_step(self, pack: int, progress: StepProgress) -> None:
-        """A pack is within a step."""
-        self._steps[pack] = progress
-
-    async def report_stage(self, key: str, share: float) -> None:
-        """So much of a stage is computed."""
-        self._stages[key] = share
-
-    async def look(self) -> Snapshot:
-        """What is new; it is not kept."""
-        found = Snapshot(taken=self._taken, steps=list(self._steps.values()), stages=self._stages)
-        self._taken, self._steps, self._stages = {}, {}, {}
-        return found
 
 
 class RayWorkers:
