@@ -186,7 +186,7 @@ class RayEngine:
         if self._gpus_per_trial == "auto":
             self._measure(work, stages)
         dispatcher = Dispatcher(work, RayWorkers(mailbox), stages, self.num_slots)
-        with tempfile.TemporaryDirectory(prefix="orchestrator-tune-") as scratch:
+        with tempfile.TemporaryDirectory(prefix="tune-", ignore_cleanup_errors=True) as scratch:
             while not self._fit(work, mailbox, dispatcher, scratch):
                 with dispatcher.guard():
                     dispatcher.on_all_lost_to_memory()
