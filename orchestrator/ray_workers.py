@@ -137,6 +137,7 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Another pack; the process stays."""
         self._pack: int = new_config["pack"]
+        self._contents = self._mailbox.take.remote(self._pack, self._here)
         self._trial_ids: list[str] = []
         self._steps: Generator[list[Event], set[str] | None, None] | None = None
         return True
@@ -163,8 +164,9 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _take(self) -> bool:
         """Wait for the pack and what its stages give."""
-        contents = ray.get(self._mailbox.take.remote(self._pack, self._here))
+        contents = ray.get(self._contents)
         if contents is None:
+            self._contents = self._mailbox.take.remote(self._pack, self._here)
             return False
         trials, refs = contents
         inputs = dict(zip(refs, ray.get(list(refs.values())), strict=True))
