@@ -25,8 +25,8 @@ from results.reading import read_sweep
 
 KINDS = {
     "driver": re.compile(r"orchestrator sweep noop"),
-    "slots": re.compile(r"^ray::(PackTrainable|.*Trainable)"),
-    "board": re.compile(r"^ray::Board"),
+    "workers": re.compile(r"^ray::(PackTrainable|.*Trainable)"),
+    "mailbox": re.compile(r"^ray::Mailbox"),
     "Ray's control (gcs)": re.compile(r"gcs_server"),
     "Ray on each node": re.compile(r"raylet"),
 }

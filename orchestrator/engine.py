@@ -193,13 +193,13 @@ def run_pack(
     deadline: float | None = None,
     on_progress: ProgressListener = lambda progress: None,
     throttle: Throttle | None = None,
-) -> Generator[list[Event], set[str], None]:
+) -> Generator[list[Event], set[str] | None, None]:
     """Advance a pack until every member is done, failed or stopped.
 
-    Yields the events of each step; takes back the ids of members to stop. Each member's state is
-    saved before its step is told, so what was told is never computed again, and the weights of one
-    that is done are written before. Between two events,
-    ``on_progress`` gets what the task reports within a step, held back by the ``throttle``.
+    Yields the events of each step; takes back the ids of members to stop, if any. Each member's
+    state is saved before its step is told, so what was told is never computed again, and the
+    weights of one that is done are written before. Between two events, ``on_progress`` gets what
+    the task reports within a step, held back by the ``throttle``.
     """
     throttle = throttle or Throttle()
     members: list[Member] = []
@@ -217,7 +217,7 @@ def run_pack(
         history[trial.id] = steps
         events += [Event(trial_id=trial.id, outcome=s, replayed=True) for s in steps]
     if events:
-        stop = yield events
+        stop = (yield events) or set()
         members = [m for m in members if m.trial.id not in stop]
 
     def advance(group: Sequence[Member]) -> Sequence[Advanced | Exception]:
@@ -258,7 +258,7 @@ def run_pack(
                         continue
                     going.append(Member(trial=member.trial, state=state))
                 events.append(Event(trial_id=trial_id, outcome=timed, weights=weights))
-            stop |= yield events
+            stop |= (yield events) or set()
         members = [m for m in going if m.trial.id not in stop]
 
 

@@ -1,4 +1,4 @@
-"""When a sweep stops before its end: on Ctrl-C, or when its budget is spent."""
+"""When a sweep stops before its end: on Ctrl-C or SIGTERM, or when its budget is spent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 
 class Budget:
@@ -34,7 +33,10 @@ class Budget:
 def handle_ctrl_c(
     budget: Budget, num_running: Callable[[], int], say: Callable[[str], None]
 ) -> Iterator[None]:
-    """First Ctrl-C: ask to halt, and say what is waited for. Second: stop at once."""
+    """First Ctrl-C: ask to halt, and say what is waited for. Second: stop at once.
+
+    So does SIGTERM, by which batch systems and clouds announce that they take the machine back.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -45,11 +47,12 @@ def handle_ctrl_c(
         budget.interrupted = True
         say(describe_wait(num_running()))
 
-    before: Callable[..., Any] | int | None = signal.signal(signal.SIGINT, handle)
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def describe_wait(num_running: int) -> str:

@@ -93,6 +93,11 @@ def place_measured(
     )
 
 
+def main_memory(nodes: Sequence[Node], num_slots: int) -> int | None:
+    """Bytes of main memory that each of so many slots has, if nodes tell."""
+    return int(sum(n.get("memory", 0) for n in nodes if n.get("CPU")) / num_slots) or None
+
+
 def room(nodes: Sequence[Node], cpus: int, gpus: float) -> int:
     """Slots of that size that find room: each lies on one node, its share on one GPU."""
     total = 0

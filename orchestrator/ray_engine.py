@@ -1,24 +1,22 @@
-"""Packs on Ray Tune: a Tune trial is a slot, a warm actor that is fed one pack after the other.
+"""Packs on Ray Tune: a Tune trial is one pack, run on a warm worker that takes one after the other.
 
-    driver   the callback asks the coordinator for packs, offers those whose stages are ready, and
-             takes events in; stages are Ray tasks whose results the driver owns
-    board    a small actor that passes packs to slots and stop requests to running packs
-    slot     PackTrainable: takes a pack off the board, advances it step by step, takes the next
+    driver    Tune asks the searcher for packs and gives results to the scheduler (``ray_tune``);
+              stages are Ray tasks whose results the driver owns (``ray_stages``)
+    mailbox   a small actor: packs wait there for their workers, and progress for the driver
+    worker    ``PackTrainable``: waits for its pack and advances it step by step (``ray_workers``)
 
-Tune schedules the slots and starts a lost one again; a lost slot's pack goes back on the board at
-once, for any slot, and its members go on from their checkpoints. A stage never waits for a device
-that a slot holds: a slot leaves a tenth of its GPU to the stages, and stages ask for no CPU (the
-driver limits how many run at once).
+A worker starts while its pack's stages are computed, and then waits for them. It cannot wait for a
+device that it holds: a worker leaves a tenth of its GPU to the stages, and stages ask for no CPU
+(the driver limits how many run at once).
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
+import signal
 import tempfile
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orchestrator.ray_settings  # noqa: F401  before Ray
@@ -26,21 +24,35 @@ import orchestrator.ray_settings  # noqa: F401  before Ray
 # isort: split
 import ray
 from ray import tune
-from ray.exceptions import AuthenticationError, RayError
+from ray.exceptions import AuthenticationError, OutOfMemoryError, RayError
+from ray.tune.error import TuneError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.address import check_address, check_reachable
 from orchestrator.autoscaling import at_its_largest
+from orchestrator.deadline import patience
+from orchestrator.dispatcher import Dispatcher
 from orchestrator.engine import Work, device_bytes
-from orchestrator.placement import STAGE_SHARE, Gpus, Node, place, place_measured, room, whole
-from orchestrator.ray_bridge import Bridge, Feeding, Halting
-from orchestrator.ray_measure import measure
-from orchestrator.ray_patches import count_memory_kills_as_lost
+from orchestrator.mailbox import Mailbox
+from orchestrator.placement import (
+    STAGE_SHARE,
+    Gpus,
+    Node,
+    Placement,
+    main_memory,
+    place,
+    place_measured,
+    room,
+    whole,
+)
 from orchestrator.ray_paths import job_config
 from orchestrator.ray_stages import RayStages
-from orchestrator.ray_workers import Board, PackTrainable, content_of
+from orchestrator.ray_tune import PackScheduler, PackSearcher
+from orchestrator.ray_workers import PackTrainable, RayWorkers
+from orchestrator.sizing import Measured, describe, measure_first
+from orchestrator.worker_process import measure_alone, read_file
 from results.roots import redact
-from tasks.contract import RequestError
+from tasks.contract import RequestError, Stage, Trial
 
 HALT_SECONDS = 1.0  # between two looks at whether to go on waiting for a GPU
 BLIND_SECONDS = 30.0  # to wait for a node to say what it sees
@@ -49,31 +61,6 @@ BLIND_SECONDS = 30.0  # to wait for a node to say what it sees
 def alive_nodes() -> list[dict[str, Any]]:
     """The nodes that live, as Ray tells of them."""
     return [node for node in ray.nodes() if node["Alive"]]
-
-
-def _memory(nodes: Sequence[Node], num_slots: int) -> int | None:
-    return int(sum(n.get("memory", 0) for n in nodes if n.get("CPU")) / num_slots) or None
-
-
-def _slot_bytes(
-    on_gpu: bool, nodes: Sequence[Node], num_slots: int, halt: Callable[[], bool]
-) -> int | None:
-    """Memory of a slot: of its share of a GPU, or of main memory. Waits for the first GPU."""
-    if not on_gpu:
-        return _memory(nodes, num_slots)
-    measure: Any = ray.remote(num_cpus=0, num_gpus=0.01)(device_bytes)
-    measured = measure.remote()
-    while not ray.wait([measured], timeout=HALT_SECONDS)[0]:
-        if halt():
-            return None
-    found: int | None = ray.get(measured)
-    slots_a_gpu = num_slots / sum(node.get("GPU", 0) for node in nodes)
-    return None if found is None else int(found / max(1.0, slots_a_gpu))
-
-
-def _hush() -> None:
-    """Let Ray's own log lines go nowhere: what concerns a user is told by us."""
-    logging.getLogger("ray").handlers[:] = [logging.NullHandler()]
 
 
 def connect(address: str | None) -> None:
@@ -90,6 +77,7 @@ def connect(address: str | None) -> None:
         "configure_logging": False,
         "job_config": job_config(),
     }
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     logging.disable(logging.CRITICAL)  # a live view shows what logging writes to stderr
     try:
         if address:
@@ -107,7 +95,16 @@ def connect(address: str | None) -> None:
         ) from error
     finally:
         logging.disable(logging.NOTSET)
-    _hush()
+        if callable(on_sigterm):  # ray.init takes it over
+            signal.signal(signal.SIGTERM, on_sigterm)
+    logging.getLogger("ray").handlers[:] = [logging.NullHandler()]  # we tell what matters
+
+
+def _is_memory_kill(error: BaseException | None) -> bool:
+    """Whether an error comes from Ray's memory monitor, however it is wrapped."""
+    while error is not None and not isinstance(error, OutOfMemoryError):
+        error = error.__cause__
+    return error is not None
 
 
 class RayEngine:
@@ -141,24 +138,38 @@ class RayEngine:
             cpus_per_trial=self._cpus_per_trial,
             gpus_per_trial=whole(self._gpus_per_trial),
         )
-        self._nodes, self._max_packs, self._placement = nodes, max_packs, found
-        self.num_slots, self._cpus, self._gpus = found.num_slots, found.cpus, found.gpus
-        if room(there, self._cpus, self._gpus) < self.num_slots:
+        self._nodes, self._max_packs = nodes, max_packs
+        self._place(found)
+        if room(there, found.cpus, found.gpus) < found.num_slots:
             wait_for_nodes(
                 f"The cluster has {len(alive)} of up to {len(nodes)} machines and starts what is "
                 "needed, which takes minutes; `ray status` tells how far it is."
             )
-        self.slot_bytes = _slot_bytes(bool(self._gpus), nodes, self.num_slots, halt)
+        self.slot_bytes = self._worker_bytes(halt)
+
+    def _place(self, placement: Placement) -> None:
+        self._placement, self.num_slots = placement, placement.num_slots
+        self._gpus = placement.gpus * (1 - STAGE_SHARE)  # of a worker itself
+
+    def _worker_bytes(self, halt: Callable[[], bool]) -> int | None:
+        """Memory of a worker: of its share of a GPU, or of main memory. Waits for the first GPU."""
+        if not self._placement.gpus:
+            return main_memory(self._nodes, self.num_slots)
+        measuring = ray.remote(num_cpus=0, num_gpus=0.01)(device_bytes).remote()
+        while not ray.wait([measuring], timeout=HALT_SECONDS)[0]:
+            if halt():
+                return None
+        found: int | None = ray.get(measuring)
+        workers_a_gpu = self.num_slots / sum(node.get("GPU", 0) for node in self._nodes)
+        return None if found is None else int(found / max(1.0, workers_a_gpu))
 
     def num_blind_nodes(self, path: str) -> int:
         """Asked of each node itself: one path may lie on two disks."""
-        here = Path(path).read_bytes()
-        asked = [
-            content_of.options(
-                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            ).remote(path)
-            for node in alive_nodes()
-        ]
+        here, asked = read_file(path), list[Any]()
+        for node in alive_nodes():
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            reading = ray.remote(num_cpus=0, scheduling_strategy=there)(read_file)
+            asked.append(reading.remote(path))
         told, late = ray.wait(asked, num_returns=len(asked), timeout=BLIND_SECONDS)
         blind = len(late)
         for answer in told:
@@ -168,72 +179,94 @@ class RayEngine:
 
     def run(self, work: Work) -> None:
         """Work until nothing is left, or until halted."""
-        count_memory_kills_as_lost()
-        board: Any = Board.remote()  # type: ignore[attr-defined]
-        stages = RayStages(work, board, self.num_slots, self._gpus * STAGE_SHARE, self._cpus)
+        lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+        mailbox: Any = ray.remote(**lasting)(Mailbox).remote()
+        share = self._placement.gpus * STAGE_SHARE
+        stages = RayStages(work, mailbox, self.num_slots, share, self._placement.cpus)
         if self._gpus_per_trial == "auto":
             self._measure(work, stages)
-        bridge = Bridge(work, board, stages, self.num_slots)
-        scratch = tempfile.mkdtemp(prefix="orchestrator-tune-")
+        dispatcher = Dispatcher(work, RayWorkers(mailbox), stages, self.num_slots)
+        with tempfile.TemporaryDirectory(prefix="tune-", ignore_cleanup_errors=True) as scratch:
+            while not self._fit(work, mailbox, dispatcher, scratch):
+                with dispatcher.guard():
+                    dispatcher.on_all_lost_to_memory()
+        if dispatcher.error is not None:
+            raise dispatcher.error
+
+    def _fit(self, work: Work, mailbox: Any, dispatcher: Dispatcher, scratch: str) -> bool:
+        """Have Tune run packs until the end; False if a worker was killed for its memory.
+
+        Tune (2.60) takes that for an unknown error, stops all workers and raises it.
+        """
+        trainable = tune.with_parameters(
+            PackTrainable,
+            mailbox=mailbox,
+            task=work.task.name,
+            checkpoints=work.checkpoints,
+            prunes=work.prunes,
+            threads=self._placement.cpus,
+            deadline=work.deadline,
+        )
+        resources = {"cpu": self._placement.cpus, "gpu": self._gpus}
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, resources),
+            tune_config=tune.TuneConfig(
+                search_alg=PackSearcher(dispatcher),
+                scheduler=PackScheduler(dispatcher),
+                num_samples=-1,
+                max_concurrent_trials=self.num_slots,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                storage_path=scratch,
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=-1),  # Recovery counts them
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        )
         try:
-            trainable = tune.with_parameters(
-                PackTrainable,
-                board=board,
-                task=work.task.name,
-                checkpoints=work.checkpoints,
-                prunes=work.prunes,
-                threads=self._cpus,
-                deadline=work.deadline,
-            )
-            slot = {"cpu": self._cpus, "gpu": self._gpus * (1 - STAGE_SHARE)}
-            tuner = tune.Tuner(
-                tune.with_resources(trainable, slot),
-                tune_config=tune.TuneConfig(num_samples=self.num_slots),
-                run_config=tune.RunConfig(
-                    name="sweep",
-                    storage_path=scratch,
-                    stop=Halting(bridge.number),
-                    callbacks=[Feeding(bridge.number)],
-                    verbose=0,
-                    failure_config=tune.FailureConfig(max_failures=-1),
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                ),
-            )
             tuner.fit()
-            if bridge.error is not None:
-                raise bridge.error
-        finally:
-            del Bridge.live[bridge.number]
-            shutil.rmtree(scratch, ignore_errors=True)
+        except (TuneError, RuntimeError) as error:
+            if not _is_memory_kill(error):
+                raise
+            return False
+        return True
 
     def _measure(self, work: Work, stages: RayStages) -> None:
-        """Have a trial measured, and cut the slots to what it uses."""
-        usage = measure(work, stages, self._cpus, self._gpus * (1 - STAGE_SHARE))
+        """Have a trial measured, and size the workers to what it uses."""
+        usage = measure_first(work, stages, lambda *trial: self._run_alone(work, *trial))
         if usage is None:
             return
-        found = place_measured(
-            self._nodes,
-            self._placement,
-            peak=usage.peak,
-            capacity=usage.capacity,
-            max_packs=self._max_packs,
-            full_packs=work.full_packs,
-            cpus_per_trial=self._cpus_per_trial,
+        self._place(
+            place_measured(
+                self._nodes,
+                self._placement,
+                peak=usage.peak,
+                capacity=usage.capacity,
+                max_packs=self._max_packs,
+                full_packs=work.full_packs,
+                cpus_per_trial=self._cpus_per_trial,
+            )
         )
-        self.num_slots, self._cpus, self._gpus = found.num_slots, found.cpus, found.gpus
-        on_gpu = bool(found.gpus)
+        gpus = self._placement.gpus
         self.slot_bytes = (
-            int(usage.capacity * found.gpus) if on_gpu else _memory(self._nodes, found.num_slots)
+            int(usage.capacity * gpus) if gpus else main_memory(self._nodes, self.num_slots)
         )
-        each = f"{found.cpus} CPU{'s' if found.cpus > 1 else ''}"
-        each += f" and {found.gpus:.3g} GPU" if on_gpu else ""
-        slots = f"{found.num_slots} slot{'s' if found.num_slots > 1 else ''}"
-        work.resize(
-            found.num_slots,
-            self.slot_bytes,
-            f"a trial fills {usage.peak / 1e9:.1f} of {usage.capacity / 1e9:.1f} GB: "
-            f"{slots} of {each}",
-        )
+        work.resize(self.num_slots, self.slot_bytes, describe(self._placement, usage))
+
+    def _run_alone(self, work: Work, trial: Trial, values: Mapping[Stage, Any]) -> Measured | None:
+        """A step that was begun is waited for, also on a halt: it ends with a checkpoint."""
+        cpus, timeout = self._placement.cpus, work.deadline and patience(work.deadline)
+        own_process = {"max_retries": 0, "max_calls": 1}
+        measuring = ray.remote(num_cpus=cpus, num_gpus=self._gpus, **own_process)(measure_alone)
+        args = (trial, work.checkpoints, cpus, work.deadline, list(values))
+        ref = measuring.remote(*args, *values.values())
+        try:
+            found: Measured = ray.get(ref, timeout=timeout)
+        except Exception:
+            ray.cancel(ref, force=True)
+            return None
+        return found
 
     def close(self) -> None:
         """Leave the cluster, or stop this machine's Ray."""

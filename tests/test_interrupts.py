@@ -31,9 +31,11 @@ def engine_args(engine: str, cluster: str) -> tuple[str, ...]:
     return ("--engine", "local") if engine == "local" else ("--address", cluster)
 
 
-def interrupt(run: Run, status: int = 130) -> tuple[str, str, float]:
+def interrupt(
+    run: Run, status: int = 130, by: signal.Signals = signal.SIGINT
+) -> tuple[str, str, float]:
     """What a run printed after one Ctrl-C, on stdout and stderr, and the seconds to its end."""
-    run.process.send_signal(signal.SIGINT)
+    run.process.send_signal(by)
     began = time.monotonic()
     told, wrong = run.process.communicate(timeout=60)
     assert run.process.returncode == status, told + wrong
@@ -151,6 +153,19 @@ def test_interrupted_trials_are_rows_with_their_curves(
     assert len(again.totals()) == 3
     assert set(Counter(what for what, _ in again.find("step")).values()) == {1}
     assert all(row["num_steps"] == 8 for row in read_sweep(one.out, "fragile", "s").rows())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_sigterm_acts_like_the_first_ctrl_c(tmp_path: Path, cluster: str, engine: str) -> None:
+    args = (*engine_args(engine, cluster), "--set=steps=8", "--set=seconds=0.4")
+    one = Run(tmp_path, *args, space=THREE)
+    one.wait_for(lambda: bool(one.find("step")))
+    _, wrong, _ = interrupt(one, by=signal.SIGTERM)
+    assert wrong.endswith("Interrupted. Run the same command to resume.")
+    assert "interrupted" in {row["status"] for row in read_sweep(one.out, "fragile", "s").rows()}
+    again = Run(tmp_path, *args, space=THREE)
+    again.end()
+    assert set(Counter(what for what, _ in again.find("step")).values()) == {1}
 
 
 def test_workers_of_ray_write_checkpoints_under_a_relative_out(tmp_path: Path) -> None:

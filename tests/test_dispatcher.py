@@ -1,0 +1,260 @@
+"""The driver's side of a cluster without one: packs out, events in, stages that fail, lost mail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from orchestrator import dispatcher as module
+from orchestrator.checkpoints import TimedStep
+from orchestrator.deadline import patience
+from orchestrator.dispatcher import Contents, Dispatcher, Snapshot
+from orchestrator.engine import Event, Failure, Pack, StepProgress
+from orchestrator.mailbox import Mailbox
+from orchestrator.stage_queue import Stages
+from tasks.contract import Source, Stage, Step, Trial
+
+NONE = Source(name="none", fingerprint="none")
+
+
+@dataclass(frozen=True)
+class Params:
+    stage: int
+
+
+def trial(seed: int, stage: int = 0) -> Trial:
+    return Trial(task="t", version="1", params=Params(stage), seed=seed, model=NONE, data=NONE)
+
+
+def compute(*, stage: int) -> Any:
+    return {}
+
+
+class Work:
+    """A list of packs."""
+
+    def __init__(self, *packs: Sequence[Trial], deadline: float | None = None) -> None:
+        self.packs = [Pack(id=i, trials=tuple(trials)) for i, trials in enumerate(packs)]
+        self.task = SimpleNamespace(stages=lambda trial: [stage(trial.params.stage)])
+        self.deadline, self.halted = deadline, False
+        self.recorded: list[Event] = []
+        self.failed: dict[str, str] = {}
+        self.runs: list[int] = []
+        self.num_packs = len(packs)
+
+    def next_pack(self) -> Pack | None:
+        return self.packs.pop(0) if self.packs else None
+
+    def split(self, pack: Pack, among: Collection[str] | None = None) -> list[Pack]:
+        chosen = [t for t in pack.trials if among is None or t.id in among]
+        self.num_packs += len(chosen)
+        return [Pack(id=self.num_packs - i, trials=(t,)) for i, t in enumerate(chosen)]
+
+    def record(self, pack: Pack, events: Sequence[Event]) -> set[str]:
+        self.recorded += events
+        return set()
+
+    def fail_pack(self, pack: Pack, error: Failure) -> None:
+        self.failed |= {t.id: error.reason for t in pack.trials}
+
+    def pack_runs(self, pack: Pack) -> None:
+        self.runs.append(pack.id)
+
+    def is_over(self) -> bool:
+        return not self.packs
+
+    def should_halt(self) -> bool:
+        return self.halted
+
+    def progressed(self, progress: StepProgress) -> None:
+        """Nobody watches."""
+
+
+class FakeWorkers:
+    def __init__(self) -> None:
+        self.mail: dict[int, Contents] = {}
+        self.taken: dict[int, str] = {}
+        self.killed: list[str] = []
+        self.out_of_memory: set[str] = set()
+
+    def put(self, pack_id: int, contents: Contents, over: Sequence[int]) -> None:
+        for other in over:
+            self.mail.pop(other, None)
+        self.mail[pack_id] = contents
+
+    def look(self, wait: bool) -> Iterable[Snapshot]:
+        found, self.taken = Snapshot(taken=self.taken, steps=[], stages={}), {}
+        return [found]
+
+    def kill(self, worker: str) -> None:
+        self.killed.append(worker)
+
+    def ran_out_of_memory(self, worker: str) -> bool:
+        return worker in self.out_of_memory
+
+    def tail_log(self, worker: str) -> str:
+        return f"the last lines of {worker}"
+
+
+class FakeStages(Stages):
+    def __init__(self) -> None:
+        super().__init__(limit=2)
+        self.cancelled = False
+
+    def poll(self, timeout: float = 0.0) -> None:
+        while self.start_next():
+            pass
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+def stage(number: int, *needs: Stage) -> Stage:
+    return Stage(function=compute, args={"stage": number}, needs=needs)
+
+
+class Case:
+    def __init__(self, *packs: Sequence[Trial], deadline: float | None = None) -> None:
+        self.work, self.workers, self.stages = (
+            Work(*packs, deadline=deadline),
+            FakeWorkers(),
+            FakeStages(),
+        )
+        work: Any = self.work
+        self.dispatcher = Dispatcher(work, self.workers, self.stages, num_workers=2)
+
+    def ready(self, number: int = 0) -> None:
+        self.stages.on_done(stage(number), "value")
+        self.dispatcher.poll()
+
+    def step(self, pack_id: int, *trials: Trial, done: bool = False) -> None:
+        timed = TimedStep(step=Step(at=1, metrics={}, done=done), seconds=0.0)
+        self.dispatcher.on_result(pack_id, [Event(trial_id=t.id, outcome=timed) for t in trials])
+
+
+def test_a_pack_is_handed_out_at_once_and_its_contents_follow_its_stages() -> None:
+    case = Case([trial(0), trial(1)])
+    assert case.dispatcher.next_pack() == 0
+    assert not case.workers.mail
+    case.ready()
+    assert case.workers.mail == {0: ((trial(0), trial(1)), {stage(0): "value"})}
+    case.step(0, trial(0), done=True)
+    assert case.dispatcher.wants(0)
+    case.step(0, trial(1), done=True)
+    assert not case.dispatcher.wants(0)
+    assert case.dispatcher.is_over()
+    assert len(case.work.recorded) == 2
+
+
+def test_lost_mail_is_put_again_without_the_members_that_have_ended() -> None:
+    case = Case([trial(0), trial(1)])
+    case.dispatcher.next_pack()
+    case.ready()
+    case.step(0, trial(0), done=True)
+    case.workers.mail.clear()
+    case.dispatcher.on_result(0, [])  # its worker still waits
+    assert case.workers.mail[0][0] == (trial(1),)
+
+
+def test_members_whose_stage_failed_have_failed_and_the_others_run() -> None:
+    case = Case([trial(0, stage=0), trial(1, stage=1)], [trial(2, stage=1)])
+    case.dispatcher.next_pack()
+    case.dispatcher.next_pack()
+    case.stages.on_failed(stage(1), Failure(reason="broken", log=""))
+    case.ready()
+    assert case.work.failed == {trial(1, stage=1).id: "broken", trial(2, stage=1).id: "broken"}
+    assert case.workers.mail[0][0] == (trial(0),)
+    assert not case.dispatcher.wants(1)
+
+
+def test_a_worker_that_is_silent_for_too_long_is_killed_and_its_trial_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock.now)
+    case = Case([trial(0)], deadline=5.0)
+    case.dispatcher.next_pack()
+    case.ready()
+    case.workers.taken = {0: "w"}
+    for clock.now in (1.0, patience(5.0) + 0.9):
+        case.dispatcher.poll()
+        assert not case.workers.killed
+    assert case.work.runs == [0]
+    for clock.now in (patience(5.0) + 2.0, patience(5.0) + 3.0):
+        case.dispatcher.poll()
+        assert case.workers.killed == ["w"]
+    case.dispatcher.on_worker_lost(0)
+    assert case.work.failed[trial(0).id].startswith("a step took longer than 5 s")
+    assert case.dispatcher.is_over()
+
+
+def test_a_memory_kill_suspects_the_worker_that_was_killed_and_no_other() -> None:
+    case = Case([trial(0)], [trial(1)])
+    assert (case.dispatcher.next_pack(), case.dispatcher.next_pack()) == (0, 1)
+    case.ready()
+    case.workers.taken, case.workers.out_of_memory = {0: "a", 1: "b"}, {"a"}
+    case.dispatcher.on_all_lost_to_memory()
+    assert case.dispatcher.next_pack() == 1
+    assert case.dispatcher.next_pack() is None  # while another runs
+    case.step(1, trial(1), done=True)
+    alone = case.dispatcher.next_pack()
+    assert alone is not None
+    assert case.workers.mail[alone][0] == (trial(0),)
+
+
+def test_a_halt_stops_packs_and_stages_and_an_error_is_kept() -> None:
+    case = Case([trial(0)], [trial(1)])
+    case.dispatcher.next_pack()
+    with case.dispatcher.guard():
+        raise OSError("the disk is full")
+    assert isinstance(case.dispatcher.error, OSError)
+    assert not case.dispatcher.wants(0)
+    assert case.dispatcher.next_pack() is None
+    assert case.dispatcher.is_over()
+    case.dispatcher.poll()
+    assert case.stages.cancelled
+
+
+def test_stages_start_after_what_they_need_and_fail_with_it() -> None:
+    stages = FakeStages()
+    below, beside = stage(0), stage(9)
+    above = stage(1, below)
+    stages.want(above)
+    stages.want(beside)
+    assert stages.start_next() == (below, [])
+    assert stages.start_next() == (beside, [])
+    assert stages.start_next() is None
+    stages.on_done(below, 7)
+    assert stages.start_next() == (above, [7])
+    stages.want(stage(2, stage(3)))
+    stages.on_done(beside, 8)
+    assert stages.start_next() == (stage(3), [])
+    stages.on_failed(stage(3), Failure(reason="broken", log=""))
+    assert stages.start_next() is None
+    failed = stages.failed([stage(2, stage(3))])
+    assert failed is not None
+    assert failed.reason == "broken"
+
+
+def test_mail_is_waited_for_and_can_be_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.mailbox.PATIENCE", 0.05)
+
+    async def post() -> None:
+        mailbox = Mailbox()
+        assert await mailbox.take(1, "w") is None
+        waiting = asyncio.create_task(mailbox.take(1, "w"))
+        await asyncio.sleep(0)
+        await mailbox.put(1, ((), {}), over=[])
+        assert await waiting == ((), {})
+        assert await mailbox.take(1, "x") == ((), {})  # another worker, after the first was lost
+        assert (await mailbox.look()).taken == {1: "x"}
+        assert not (await mailbox.look()).taken
+        await mailbox.put(2, ((), {}), over=[1])
+        assert await mailbox.take(1, "w") is None
+
+    asyncio.run(post())
