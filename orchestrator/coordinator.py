@@ -137,6 +137,8 @@ class Coordinator:
         cut = [a for a in self._active.values() if a.trial.id not in self._results_before]
         try:
             if cut and self._results.is_open():
+                for active in cut:
+                    self._take_back_uses(active)  # the run that ends the trial counts them
                 ends: list[_End] = [(active, "interrupted", None) for active in cut]
                 self._results.put([(self._result(*end), end) for end in ends])
         finally:
@@ -186,6 +188,11 @@ class Coordinator:
             for stage in self.task.stages(active.trial):
                 if stage.key in self.stages:
                     self.stages[stage.key]["uses"] += 1
+
+    def _take_back_uses(self, active: _Active) -> None:
+        for stage in self.task.stages(active.trial) if active.runs else ():
+            if stage.key in self.stages:
+                self.stages[stage.key]["uses"] -= 1
 
     def split(self, pack: Pack, among: Collection[str] | None = None) -> list[Pack]:
         """Each member (of these ids) that has not ended as a pack of its own."""

@@ -74,7 +74,7 @@ def score_final(plan: Plan, sweep: Sweep, split: str) -> int:
         split=split,
         began=datetime.now(UTC).isoformat(),
         command=["python", "-m", "orchestrator", *map(redact, sys.argv[1:])],
-        trials=[trial_id for _, row in chosen for trial_id in row.trial_ids],
+        trials=list(dict.fromkeys(t for _, row in chosen for t in row.trial_ids)),
     )
     looks.append(look)
     rows = {row["trial_id"]: row for row in sweep.rows()}

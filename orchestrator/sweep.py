@@ -490,6 +490,11 @@ def _run(run: _Run) -> int:
     run.store.write_manifest(run.manifest(0.0))
     run.weights.see_earlier(run.manifest(0.0))
     if todo or plan.space.search is not None:
+        num_resumed = len(run.checkpoints.trial_ids() & {trial.id for trial in todo})
+        if num_resumed:
+            verb = "continues from its" if num_resumed == 1 else "continue from their"
+            noun = "checkpoint" if num_resumed == 1 else "checkpoints"
+            print_line(Console(), f"{plural(num_resumed, 'trial')} {verb} {noun}")
         _work(run, todo)
     again = run.to_run_again()
     if again:
@@ -626,12 +631,6 @@ def _work(run: _Run, todo: Sequence[Trial], *, again: bool = False) -> None:
                 view.say(f"{plural(num_done, 'finished trial')} reused")
             if num_failed:
                 view.say(f"failed earlier, and not run again without --retry-failed: {num_failed}")
-        num_resumed = len(run.checkpoints.trial_ids() & {trial.id for trial in todo})
-        if num_resumed:
-            verb = (
-                "continues from its checkpoint" if num_resumed == 1 else "continue from checkpoints"
-            )
-            view.say(f"{plural(num_resumed, 'trial')} {verb}")
         with view, handle_ctrl_c(run.budget, run.num_running, view.say):
             view.phase("starting Ray" if plan.request.engine == "ray" else "starting")
             try:

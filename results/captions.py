@@ -99,10 +99,11 @@ def _explain_marks(
         ]
     ties = any(row.mark == "tie" for row in rows)
     beaten = any(row.p_value is not None and not row.mark for row in rows)
+    some = ties or any(row.status or row.mark == "untested" for row in rows)
     others = "every other row shown" if hidden else "every other row"
     parts = [MARKS["best"], *([MARKS["tie"]] if ties else [])]
     if beaten:
-        worse = "rows without a mark are" if ties else f"{others} is"
+        worse = "rows without a mark are" if some else f"{others} is"
         parts.append(f"{worse} significantly worse")
     scope = (
         f"over {units} and seeds"
@@ -113,4 +114,6 @@ def _explain_marks(
     line = f"{'; '.join(parts)} (5 % error over {number}, paired by {unit}, {scope})."
     if any(row.status for row in rows):
         line += " Rows with a status are not tested."
+    if any(row.mark == "untested" for row in rows):
+        line += f" ? not tested: resampling the {units} never changes its score."
     return [line]

@@ -65,7 +65,8 @@ def main_cell(row: SummaryRow, table: SummaryTable) -> str:
     text = format_value(value, table.main["format"])
     if row.deviation is not None:
         text += f" ±{format_value(row.deviation, table.main['format'])}"
-    return {"best": "★ ", "tie": "≈ "}.get(row.mark, "") + text + (" ◆" if row.on_front else "")
+    sign = {"best": "★ ", "tie": "≈ ", "untested": "? "}.get(row.mark, "")
+    return sign + text + (" ◆" if row.on_front else "")
 
 
 def metric_cell(row: SummaryRow, column: Mapping[str, Any]) -> str:

@@ -194,6 +194,8 @@ def _explain(
         )
     elif marks == {""} and not scorer.scored_differently:
         lines.append("No interval of the difference: there are no samples to take it from.")
+    if scorer.num_untested:
+        lines.append("No interval and no mark where too few samples leave a score as it is.")
     lines += explain_scoring(scorer)
     if "same" in marks:
         lines.append("= the same trials in both sweeps.")

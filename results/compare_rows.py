@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,7 @@ class Scorer:
         self._scores = Scores(first, name), Scores(second, name)
         self._trials = tuple({r["trial_id"]: r for r in s.rows()} for s in (first, second))
         self.pairing: set[str] = set()  # how rows were paired, for the caption
+        self.num_untested = 0  # rows of which no resample changes a score
         self.over_seeds = True  # whether every row's statement covers other seeds
 
     def compare(self, first: SummaryRow | None, second: SummaryRow | None) -> ComparedRow:
@@ -85,6 +87,9 @@ class Scorer:
             same_seeds=same_seeds,
             aggregate=self._scores[0].aggregate,
         )
+        if math.isnan(found.p_value):
+            self.num_untested += 1
+            return
         row.interval, row.p_value = found.estimate, found.p_value
         self.over_seeds &= found.over_seeds
         self.pairing.add("unit" if same_units else "")

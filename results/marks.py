@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,8 +44,9 @@ def mark_best(
     result = compare_with_best(matrices, maximize=maximize, aggregate=scores.aggregate)
     pairs = zip(tested, result.p_values, result.beaten, strict=True)
     for index, p_value, beaten in pairs:
-        rows[index].mark = "" if beaten else "tie"
-        rows[index].p_value = p_value
+        tested_row = not math.isnan(p_value)
+        rows[index].mark = "untested" if not tested_row else "" if beaten else "tie"
+        rows[index].p_value = p_value if tested_row else None
     rows[tested[result.best]].mark = "best"
     rows[tested[result.best]].p_value = None
     return result

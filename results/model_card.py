@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from results.card_scores import scores_table
+from results.cell_text import heading
 from results.claims_table import claims_table
 from results.details import DetailTable
 from results.export.as_markdown import escape, to_markdown
 from results.export.document import make_document
+from results.looks import describe_number, read_looks
 from results.reading import Sweep
 from results.selection import Selection
 from results.source_names import short_name
-from results.summary import format_plain
+from results.summary import format_plain, format_value
 from results.words import plural
 from tasks.contract import Export
 
@@ -98,20 +100,47 @@ def _choice(sweep: Sweep, selection: Selection) -> list[str]:
     where = f"the split {split}" if split else "the very samples"
     lines.append(
         f"The sweep compared configurations on {where} that the scores above are from. The best of "
-        "many is good by chance, too: expect less on other data. The sweep says nothing about "
-        "any other split."
+        "many is good by chance, too: expect less on other data."
     )
-    lines += _ties(selection)
+    lines += _ties(selection) + _looks(sweep, selection)
     return lines
+
+
+def _looks(sweep: Sweep, selection: Selection) -> list[str]:
+    """The score of the trial's configuration on the split that was kept for the end."""
+    metric = sweep.manifest["metric"]
+    column = next(c for c in sweep.manifest["columns"] if c["key"] == f"metric.{metric['name']}")
+    trial_id, looks = selection.trial["trial_id"], read_looks(sweep)
+    found = [
+        (number, look, row)
+        for number, look in enumerate(looks)
+        for row in look.rows
+        if trial_id in row.trial_ids
+    ]
+    if not found:
+        return ["The sweep says nothing about any other split."]
+    number, look, row = found[-1]
+    seeds = f", the mean of {len(row.trial_ids)} seeds" if len(row.trial_ids) > 1 else ""
+    line = (
+        f"On the split {look.split}, which was not used to choose, its {heading(column)} is "
+        f"{format_value(row.test, column['format'])}{seeds}, beside "
+        f"{format_value(row.val, column['format'])} on {row.chosen_on}."
+    )
+    return [" ".join([line, describe_number(looks, number)]).strip()]
 
 
 def _ties(selection: Selection) -> list[str]:
     assert selection.table is not None
-    if selection.row is None or selection.row.mark != "best":
+    if selection.row is None or selection.row.mark not in ("best", "tie"):
         return []
-    number = sum(row.mark == "tie" for row in selection.table.rows)
+    number = sum(row.mark in ("best", "tie") for row in selection.table.rows) - 1
     if not number:
         return []
+    if selection.row.mark == "tie":
+        return [
+            "Its table marks it as not distinguishable from the best row (5 % error over the whole "
+            "table)."
+        ]
     other = "1 other configuration is" if number == 1 else f"{number} other configurations are"
     return [f"In its table {other} not significantly worse (5 % error over the whole table)."]
 

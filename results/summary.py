@@ -27,6 +27,7 @@ from results.statistics import BestComparison, estimate
 from results.summary_rows import Scalar as Scalar
 from results.summary_rows import SummaryRow as SummaryRow
 from results.summary_rows import SummaryTable as SummaryTable
+from results.words import plural
 
 MAX_ROWS = 25  # of a grid or a search, unless all are asked for
 NOT_RUN = "not run"
@@ -136,9 +137,16 @@ def _open_table(
     mark_front(rows, manifest)
     hidden = rows[len(rows[:max_rows]) :]
     note = [*explain_hidden(len(hidden)), *describe_lines(manifest.get("search"))]
-    number = f"{len(rows)} configuration{'s' if len(rows) > 1 else ''}"
+    number = _count(len(rows), manifest)
     title = f"{manifest['task']}: {manifest['name']}, {number}, best first"
     return _table(manifest, title, rows[:max_rows], False, note, tested, hidden)
+
+
+def _count(number: int, manifest: Mapping[str, Any]) -> str:
+    """``3 configurations``, or ``3 of 27 configurations`` while some have no trial yet."""
+    planned = (manifest.get("num_trials") or 0) // max(1, len(manifest["seeds"]))
+    text = plural(max(number, planned), "configuration")
+    return f"{number} of {text}" if number < planned else text
 
 
 def _row(

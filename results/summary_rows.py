@@ -24,7 +24,7 @@ class SummaryRow:
     other_reported: dict[str, float] = field(default_factory=dict)
     other_published: dict[str, float] = field(default_factory=dict)
     label: str = ""  # a remark of the search space, such as that the row is not the paper's
-    mark: str = ""  # "best", "tie", or nothing: significantly worse, or not tested
+    mark: str = ""  # "best", "tie", "untested", or nothing: significantly worse, or a status
     p_value: float | None = None  # against the best, adjusted for all rows; none if not tested
     on_front: bool = False  # no other row is better in both metrics of the task's front
     trial_ids: list[str] = field(default_factory=list)  # of the seeds that finished

@@ -149,6 +149,7 @@ def test_interrupted_trials_are_rows_with_their_curves(
         assert f"interrupted@{row['num_steps']}" in told
     again = Run(tmp_path, *args, space=THREE)
     told = again.end()
+    assert "used 3 times" in " ".join(told.split())  # each trial once, over both runs
     assert "interrupted@" not in told
     assert len(again.totals()) == 3
     assert set(Counter(what for what, _ in again.find("step")).values()) == {1}

@@ -307,8 +307,8 @@ def test_several_seeds_are_tested_together(tmp_path: Path) -> None:
     trials.append(result(99, 0.9, seed=0, hits=10))  # one of three seeds
     line, *marks = captions(tmp_path, trials, seeds=[0, 1, 2])
     assert line == (
-        "★ best; every other row is significantly worse (5 % error over the whole table, paired by "
-        "query, over queries and seeds). Rows with a status are not tested."
+        "★ best; rows without a mark are significantly worse (5 % error over the whole table, "
+        "paired by query, over queries and seeds). Rows with a status are not tested."
     )
     assert marks == ["best", "", ""]
 
@@ -456,3 +456,18 @@ def test_without_a_trade_off_there_is_no_front(tmp_path: Path) -> None:
     store.add(trials)
     (table,) = summarise(read_sweep(str(tmp_path), "toy", "s"))
     assert not any(row.on_front for row in table.rows)
+
+
+def test_an_incomplete_sweep_says_how_many_configurations_there_will_be(tmp_path: Path) -> None:
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    store.write_manifest(manifest(seeds=[0, 1], num_trials=8))
+    store.add([result(0, lr=0.1), result(1, lr=0.2)])
+    (table,) = summarise(read_sweep(str(tmp_path), "toy", "s"))
+    assert table.title == "toy: s, 2 of 4 configurations, best first"
+
+
+def test_every_other_row_is_worse_only_if_every_other_row_was_tested(tmp_path: Path) -> None:
+    trials = [result(0, 0.1, hits=10), result(1, 0.3, hits=0), stopped(2, num_steps=1, hits=5)]
+    line, *_ = captions(tmp_path, trials)
+    assert line.startswith("★ best; rows without a mark are significantly worse")
+    assert line.endswith("Rows with a status are not tested.")

@@ -223,6 +223,19 @@ def test_one_seed_against_several_errs_one_time_in_twenty(seeds: int) -> None:
     assert wrong <= stats.binom.ppf(0.999, number, 0.06)
 
 
+def test_an_aggregate_that_no_resample_changes_is_not_tested() -> None:
+    rng = np.random.default_rng(3)
+    good, zero = bleu_values(rng, 40, 2), bleu_values(rng, 40, 2)
+    zero[:, :, :4] = 0
+    found = difference(good, zero, aggregate=BLEU4)
+    assert found.estimate.mean > 0
+    assert np.isnan([found.p_value, found.estimate.low, found.estimate.high]).all()
+    compared = compare_with_best([good, zero, bleu_values(rng, 40, 2)], aggregate=BLEU4)
+    assert np.isnan(compared.p_values[1])
+    assert not np.isnan(compared.p_values[2])
+    assert not compared.beaten[1]
+
+
 def test_scores_that_never_vary_have_no_interval_of_no_width() -> None:
     hits, rouge, bleu = np.ones((20, 1)), np.full((20, 2), 0.3), np.zeros((20, 2, 10))
     found = difference(hits, hits)  # of one more discordant pair in each direction

@@ -71,7 +71,7 @@ def test_killed_and_gone_on_with_on_another_machine(
         first.process.wait()
         other = elsewhere(tmp_path)
         second = Run(tmp_path, *where, *SLOW, space=SIX, out=out, environment=other)
-        assert "trials continue from checkpoints" in second.end()
+        assert "trials continue from their checkpoints" in second.end()
         assert second.totals() == undisturbed
         assert_resumed(second, 6 * 8, at_most_again=6)
 

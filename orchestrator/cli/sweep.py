@@ -87,7 +87,7 @@ Keep = Annotated[
     typer.Option(
         metavar="best|none|all|N",
         help="Trials whose weights are kept: the best with its ties (the default), all, the N best "
-        "configurations, or none.",
+        "configurations of each table, or none.",
     ),
 ]
 Final = Annotated[

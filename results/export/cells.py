@@ -110,7 +110,9 @@ def _main_apart(table: SummaryTable) -> list[Column]:
 
 
 def _marks(row: SummaryRow) -> str:
-    return {"best": "★", "tie": "≈"}.get(row.mark, "") + ("◆" if row.on_front else "")
+    return {"best": "★", "tie": "≈", "untested": "?"}.get(row.mark, "") + (
+        "◆" if row.on_front else ""
+    )
 
 
 def _param(column: Mapping[str, Any]) -> str:

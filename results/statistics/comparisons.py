@@ -71,6 +71,8 @@ def difference(
     else:
         found = _against(ours, theirs, average)
     mean = float(ours.points.mean() - theirs.points.mean())
+    if one.ndim == 3 and (ours.is_fixed or theirs.is_fixed):
+        found = dataclasses.replace(found, df=math.nan)  # it is not known how much it would vary
     p_value, test = _t_test(mean, found), _name(one, ours.df, found.over_seeds)
     if one.ndim == 2 and same_units and one.shape[1] == other.shape[1] == 1 and ours.df:
         p_value, test = _exact_test(one[:, 0], other[:, 0])
@@ -124,7 +126,8 @@ class BestComparison:
     """The rows of a table against the best of them."""
 
     best: int  # index of the row with the best score
-    p_values: tuple[float, ...]  # of each row against the best, adjusted for all pairs; 1 for best
+    p_values: tuple[float, ...]
+    # of each row against the best, adjusted for all pairs; 1 for the best, nan if not tested
     over_seeds: bool  # whether the statement covers other seeds
 
     @property
@@ -162,6 +165,8 @@ def compare_with_best(
     for index, row in enumerate(rows):
         if index == best:
             p_values.append(1.0)
+        elif row.ndim == 3 and (samples[best].is_fixed or samples[index].is_fixed):
+            p_values.append(math.nan)
         elif not over_seeds:
             p_values.append(difference(rows[best], row, aggregate=aggregate).p_value)
         else:

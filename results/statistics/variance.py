@@ -44,6 +44,11 @@ class Sample:
         drawn = function(_resampled(scores))
         return cls(function(scores.sum(0).astype(np.float64)), drawn, 1.0, len(scores) - 1)
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether no resample changes an aggregate, such as BLEU where no 4-gram ever matches."""
+        return self.scale == 1.0 and self.df > 0 and bool((self.units == self.units[0]).all())
+
     def minus(self, other: Sample) -> Sample:
         """The difference, unit by unit and seed by seed."""
         points, units = self.points - other.points, self.units - other.units

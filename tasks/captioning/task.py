@@ -84,9 +84,12 @@ class CaptioningTask:
         return registry.domain_warnings(model, data)
 
     def check(self, trial: Trial) -> Trial:
-        """What a decoding does not read is set to none; the split must be there."""
-        registry.load_split(trial.data.name, trial.params.split)
-        return dataclasses.replace(trial, params=trial.params.resolved())
+        """What a decoding does not read, and a limit above the images, is set to none."""
+        split = registry.load_split(trial.data.name, trial.params.split)
+        params = trial.params.resolved()
+        if params.num_images is not None and params.num_images >= len(split):
+            params = dataclasses.replace(params, num_images=None)  # all there are: one trial
+        return dataclasses.replace(trial, params=params)
 
     def stages(self, trial: Trial) -> Sequence[Stage]:
         """The encoded images, in chunks."""
