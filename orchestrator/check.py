@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from orchestrator.export import export
-from results.cells import compare_cells
+from results.cells import compare_cells, stated_tolerance
 from results.claims_table import ClaimsView, ErrataView, claims_table, errata_table
 from results.details import DetailTable
 from results.export import make_document
@@ -57,16 +57,20 @@ def check_against(
     second: Sweep,
     names: tuple[str, str],
     *,
-    tolerance: float,
+    tolerance: float | None,
     format_: str,
     to: str | None = None,
     table: str | None = None,
 ) -> int:
     """Print where two sweeps differ; 0 if nowhere, else 1.
 
+    ``tolerance`` is absolute and relative; None for what their task states.
+
     Raises:
         RequestError: if they cannot be compared.
     """
+    if tolerance is None:
+        tolerance = stated_tolerance(first, second)
     found = compare_cells(first, second, names, tolerance)
     if format_ == "terminal":
         Console().print(DetailView(found.table))

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow.fs
 
 from results.roots import absolute, open_root
+from results.weights import WeightStore
 from tasks.contract import Scalar, State, Step, StoreError, Trial
 
 
@@ -48,19 +49,24 @@ def encode(state: State, steps: Sequence[TimedStep], trial: Trial | None = None)
     if trial is not None:
         meta["trial"] = {"seed": trial.seed, "params": trial.param_values()}
     metadata = {"checkpoint": json.dumps(meta)}
-    if "torch" in kinds.values():
-        import safetensors.torch
-        import torch
+    return serialize(state.arrays, metadata)
 
-        tensors = {
-            key: torch.as_tensor(value).detach().cpu().contiguous().clone()
-            for key, value in state.arrays.items()
-        }
-        return safetensors.torch.save(tensors, metadata=metadata)
-    import safetensors.numpy
 
-    arrays = {key: np.ascontiguousarray(value) for key, value in state.arrays.items()}
-    return safetensors.numpy.save(arrays, metadata=metadata)
+def serialize(arrays: Mapping[str, Any], metadata: dict[str, str] | None = None) -> bytes:
+    """Numpy arrays and torch tensors, also of both kinds together, as a safetensors file."""
+    if all(isinstance(value, np.ndarray) for value in arrays.values()):
+        import safetensors.numpy
+
+        plain = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
+        return safetensors.numpy.save(plain, metadata=metadata)
+    import safetensors.torch
+    import torch
+
+    tensors = {
+        key: torch.as_tensor(value).detach().cpu().contiguous().clone()
+        for key, value in arrays.items()
+    }
+    return safetensors.torch.save(tensors, metadata=metadata)
 
 
 def decode(blob: bytes, device: str) -> tuple[State, list[TimedStep]]:
@@ -102,10 +108,13 @@ def _steps(meta: Mapping[str, Any]) -> list[TimedStep]:
 
 
 class Checkpoints:
-    """The checkpoints of one sweep, under ``<uri>/<trial id>.safetensors``."""
+    """The checkpoints of one sweep, under ``<uri>/<trial id>.safetensors``.
 
-    def __init__(self, uri: str) -> None:
-        self.uri = absolute(uri)
+    Whoever saves checkpoints also writes the ``weights`` of trials that finish, if they are kept.
+    """
+
+    def __init__(self, uri: str, weights: WeightStore | None = None) -> None:
+        self.uri, self.weights = absolute(uri), weights
 
     def save(
         self,
@@ -142,6 +151,13 @@ class Checkpoints:
             return None
         except Exception:  # damaged: the trial starts again, which costs time but no truth
             return None
+
+    def trial_ids(self) -> set[str]:
+        """The trials that have a checkpoint here, which may be those of several sweeps."""
+        filesystem, folder = open_root(self.uri)
+        selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
+        names = (info.base_name for info in filesystem.get_file_info(selector))
+        return {n.removesuffix(".safetensors") for n in names if n.endswith(".safetensors")}
 
     def interrupted(self) -> list[Interrupted]:
         """The trials that have a checkpoint here; of each file the header alone is read."""

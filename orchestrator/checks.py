@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from orchestrator.address import check_address, check_reachable
+from orchestrator.placement import whole
 from orchestrator.search_options import PRUNERS, SAMPLERS, check_name
 from results.roots import check_root
 from tasks.contract import RequestError
@@ -54,6 +55,14 @@ def check_options(request: Request) -> None:
     elif (request.cpus_per_trial or 1) > cores:
         raise RequestError(
             f"--cpus-per-trial is {request.cpus_per_trial}, but this machine has {cores}; lower it"
+        )
+    if request.engine not in ("ray", "local"):
+        raise RequestError(f"--engine takes ray or local, but got {request.engine!r}")
+    if request.cpus_per_trial is not None and request.cpus_per_trial < 1:
+        raise RequestError(f"--cpus-per-trial must be at least 1, but is {request.cpus_per_trial}")
+    if not 0 < whole(request.gpus_per_trial) <= 1:
+        raise RequestError(
+            f"`0 < --gpus-per-trial <= 1` must hold, but got {request.gpus_per_trial:g}"
         )
 
 

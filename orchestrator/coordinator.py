@@ -14,13 +14,15 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from orchestrator.checkpoints import Checkpoints, TimedStep
-from orchestrator.engine import Event, Failure, Pack, StepProgress, group_by_key
+from orchestrator.engine import NO_WEIGHTS, Event, Failure, Pack, StepProgress, group_by_key
+from orchestrator.final_weights import Written
 from orchestrator.history import NO_MORE_SEEDS
 from orchestrator.measure import Usage
 from orchestrator.placement import MEMORY_SHARE
 from orchestrator.proposers import Proposer
 from orchestrator.stages import Origin, StageCache
 from orchestrator.step_checks import misspelled
+from orchestrator.weight_keeper import EndedTrial, WeightKeeper
 from results.group_commit import GroupCommit
 from results.schema import FIXED
 from results.store import SweepStore, TrialResult
@@ -68,6 +70,8 @@ class _Active:
     steps: dict[int, TimedStep] = field(default_factory=dict)
     runs: bool = False  # on a worker, its stages there
     is_last_seed: bool = False  # finished, but too far behind for its configuration's other seeds
+    weights: Written = NO_WEIGHTS
+    row: Mapping[str, Any] = field(default_factory=dict)  # of its result, once it has ended
 
 
 _End = tuple[_Active, str, Failure | None]  # a trial, its status, and why if it failed
@@ -97,6 +101,7 @@ class Coordinator:
         num_slots: int,
         view: View,
         cache: StageCache | None = None,
+        keeper: WeightKeeper | None = None,
         slot_bytes: int | None = None,
         deadline: float | None = None,
         full_packs: int | None = None,
@@ -114,6 +119,7 @@ class Coordinator:
         self._proposer, self._view, self._halt = proposer, view, halt
         self._results: GroupCommit[_End] = GroupCommit(store.add, self._count)
         self.cache = cache or StageCache(None)
+        self._keeper = keeper
         self._num_slots, self._slot_bytes = num_slots, slot_bytes
         self._active: dict[str, _Active] = {}
         self._ready: deque[tuple[Trial, ...]] = deque()
@@ -265,6 +271,9 @@ class Coordinator:
                 ended.append((active, "failed", event.outcome))
                 del self._active[event.trial_id]
                 continue
+            active.weights = event.weights
+            if self._keeper is not None:
+                self._keeper.written(event.weights)
             status, reason = self._stepped(active, event.outcome, event.replayed)
             if status is not None:
                 ended.append((active, status, reason))
@@ -357,7 +366,10 @@ class Coordinator:
         return float(told[-1]) if told else None
 
     def _count(self, ended: Sequence[_End]) -> None:
-        """These are durable: their checkpoints can go. Called by the thread that wrote them."""
+        """These are durable: their checkpoints can go, and weights that they surpass.
+
+        Called by the thread that wrote them.
+        """
         for active, status, error in ended:
             if status == "interrupted":
                 continue  # it goes on from its checkpoint
@@ -365,6 +377,16 @@ class Coordinator:
             self.checkpoints.drop(active.trial.id)
             value = None if error else self._value(active)
             self._view.ended(active.trial, status, value, error.reason if error else "")
+        if self._keeper is not None:
+            self._keeper.add(
+                EndedTrial(
+                    row=active.row,
+                    num_bytes=active.weights.num_bytes,
+                    has_weights=active.weights.num_bytes > 0,
+                )
+                for active, status, _ in ended
+                if status != "interrupted" and active.trial.id not in self.failed_again
+            )
 
     def _result(self, active: _Active, status: str, error: Failure | None) -> TrialResult:
         trial = active.trial
@@ -404,6 +426,7 @@ class Coordinator:
         if status == "failed" and self._results_before.get(trial.id) == "finished":
             rows, samples = [], None  # the earlier result stands, and so do its steps
             self.failed_again[trial.id] = row["reason"]
+        active.row = row
         return TrialResult(trial=row, steps=rows, samples=samples)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.checkpoints import Checkpoints, TimedStep
 from orchestrator.deadline import limit
+from orchestrator.final_weights import Written, write_weights
 from orchestrator.step_checks import check_advanced, check_results, check_state
 from tasks.contract import Advanced, Inputs, Member, Stage, SweepError, Task, Trial, TrialError
 from tasks.memory import give_back_memory
@@ -25,6 +26,8 @@ from tasks.progress import Throttle, reporting
 if TYPE_CHECKING:
     from orchestrator.measure import Usage
     from orchestrator.stages import Origin, StageCache
+
+NO_WEIGHTS = Written()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,6 +54,7 @@ class Event:
     trial_id: str
     outcome: TimedStep | Failure
     replayed: bool = False
+    weights: Written = NO_WEIGHTS  # of a trial's last step
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -193,8 +197,9 @@ def run_pack(
     """Advance a pack until every member is done, failed or stopped.
 
     Yields the events of each step; takes back the ids of members to stop, if any. Each member's
-    state is saved before its step is told, so what was told is never computed again. Between two
-    events, ``on_progress`` gets what the task reports within a step, held back by the ``throttle``.
+    state is saved before its step is told, so what was told is never computed again, and the
+    weights of one that is done are written before. Between two events, ``on_progress`` gets what
+    the task reports within a step, held back by the ``throttle``.
     """
     throttle = throttle or Throttle()
     members: list[Member] = []
@@ -241,14 +246,18 @@ def run_pack(
                 timed = TimedStep(step=step, seconds=seconds / len(group))
                 history[trial_id].append(timed)
                 # What is not finite has failed: it must leave no checkpoint to go on from.
-                if not step.done and all(math.isfinite(value) for value in step.metrics.values()):
+                is_finite = all(math.isfinite(value) for value in step.metrics.values())
+                weights = NO_WEIGHTS
+                if step.done and is_finite:
+                    weights = write_weights(checkpoints.weights, task, member.trial, state)
+                elif is_finite:
                     try:
                         checkpoints.save(trial_id, state, history[trial_id], member.trial)
                     except (TypeError, ValueError, AttributeError) as error:
                         events.append(Event(trial_id=trial_id, outcome=_cannot_save(error)))
                         continue
                     going.append(Member(trial=member.trial, state=state))
-                events.append(Event(trial_id=trial_id, outcome=timed))
+                events.append(Event(trial_id=trial_id, outcome=timed, weights=weights))
             stop |= (yield events) or set()
         members = [m for m in going if m.trial.id not in stop]
 

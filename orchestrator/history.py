@@ -43,7 +43,7 @@ class PastConfiguration:
 def open_history(root: str, task: str, name: str) -> Sweep:
     """A sweep's tables, whatever the state of its manifest."""
     filesystem, base = open_root(root)
-    return Sweep(filesystem, f"{base}/{task}/{name}", {})
+    return Sweep(filesystem, f"{base}/{task}/{name}", {}, root=root)
 
 
 def read_curves(sweep: Sweep, metric: str) -> dict[str, dict[int, float]]:

@@ -10,13 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import provenance
 from orchestrator.claims import Published, plan_claims, plan_published
+from orchestrator.environment import describe_environment
 from orchestrator.errata import plan_errata
+from orchestrator.final_weights import has_weights
 from orchestrator.plan import PlannedRow
+from orchestrator.recorded import RecordedSweep
 from results.roots import redact
 from search_spaces.space import Table
 
 if TYPE_CHECKING:
     from orchestrator.sweep import Plan
+
+#: Where results come from: kept from the earlier run if a run finds every trial done.
+ORIGIN = ("versions", "git", "hardware", "environment")
+
+#: What a table needs: a replay has it from the sweep that it runs again.
+TABLE = (
+    *("columns", "metric", "paired", "front", "shown_samples", "step_unit", "signatures"),
+    *("space", "search", "seeds", "tables", "claims", "published", "errata", "tolerance"),
+)
 
 
 def make_manifest(
@@ -37,17 +49,21 @@ def make_manifest(
         "versions": provenance.versions(),
         "git": provenance.git(),
         "hardware": provenance.hardware(),
+        "environment": describe_environment(task.name, plan.space),
         "started": started.isoformat(),
         "seconds": round(seconds, 3),
         "engine": plan.request.engine,
         "search": plan.search() if plan.space.search else None,
+        "keep": plan.keep if has_weights(task) else None,
         "params": dict(types),
         "columns": [dataclasses.asdict(column) for column in task.columns],
         "metric": dataclasses.asdict(task.metric),
         "paired": [dataclasses.asdict(paired) for paired in task.paired],
         "front": getattr(task, "front", None),
+        "scoring_params": list(getattr(task, "scoring_params", ())),
         "shown_samples": getattr(task, "shown_samples", None),
         "step_unit": getattr(task, "step_unit", "step"),
+        "tolerance": getattr(task, "tolerance", 0.0),
         "signatures": dict(task.signatures()) if hasattr(task, "signatures") else {},
         "tables": plan_tables(plan) if plan.space.is_report else [],
         "claims": claims,
@@ -56,6 +72,18 @@ def make_manifest(
         "seeds": sorted({*plan.seeds_before, *plan.seeds}),
         "num_trials": len(plan.trials) or plan.request.trials * len(plan.seeds),
         **{name: dataclasses.asdict(source) for name, source in sources.items()},
+    }
+
+
+def replay_manifest(made: Mapping[str, Any], recorded: RecordedSweep) -> dict[str, Any]:
+    """``sweep.json`` of a replay: its own origin, the recorded sweep's tables and claims."""
+    before = recorded.manifest
+    space = (before.get("environment") or {}).get("space") or {"name": before.get("space")}
+    return {
+        **made,
+        **{key: before[key] for key in TABLE if key in before},
+        "environment": {**made["environment"], "space": space},
+        "replay_of": {"name": before["name"], "digest": recorded.digest},
     }
 
 

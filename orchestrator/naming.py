@@ -108,7 +108,7 @@ def choose_name(
         RequestError: if ``given`` belongs to another request; it lists the differences.
     """
     name = given or default_name(identity, defaults)
-    manifest = _read_manifest(out, task, name)
+    manifest = read_manifest(out, task, name)
     differences = identity.differences(manifest) if manifest else []
     if differences and given:
         raise RequestError(
@@ -120,7 +120,7 @@ def choose_name(
         notice = (
             f"{task}/{taken} was started {', '.join(differences)}. The results go to {task}/{name}."
         )
-        return Name(name=name, notice=notice, manifest=_read_manifest(out, task, name))
+        return Name(name=name, notice=notice, manifest=read_manifest(out, task, name))
     notice = "" if name in (given, identity.space) else f"The results go to {task}/{name}."
     return Name(name=name, notice=notice, manifest=manifest)
 
@@ -140,7 +140,7 @@ def default_name(identity: Identity, defaults: Mapping[str, Any]) -> str:
     return f"{name[:MAX_LENGTH].rstrip('-.')}-{content_id(identity)[:6]}"
 
 
-def _read_manifest(out: str, task: str, name: str) -> Mapping[str, Any] | None:
+def read_manifest(out: str, task: str, name: str) -> Mapping[str, Any] | None:
     """The ``sweep.json`` of a name; None if there is none that can be read."""
     try:
         return read_sweep(out, task, name).manifest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from tasks.contract import Trial
@@ -97,3 +97,17 @@ class Listed:
 
     def finish(self, trial: Trial, value: float | None, stopped: bool) -> None:
         """Nothing depends on how a listed trial ends."""
+
+
+class Recorded(Listed):
+    """Trials that ran before: each runs to its end, or to where a pruner stopped it then."""
+
+    def __init__(self, trials: Sequence[Trial], stops: Mapping[str, int]) -> None:
+        """``stops`` has the step after which a trial was stopped, by trial id."""
+        super().__init__(trials)
+        self._stops = stops
+        self.prunes = any(trial.id in stops for trial in trials)
+
+    def observe(self, trial: Trial, at: int, value: float, last: bool) -> bool:
+        """Whether the trial was stopped here."""
+        return not last and at >= self._stops.get(trial.id, at + 1)

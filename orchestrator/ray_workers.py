@@ -117,7 +117,7 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         config: dict[str, Any],
         mailbox: Any = None,
         task: str = "",
-        checkpoints: str = "",
+        checkpoints: Checkpoints | None = None,
         prunes: bool = False,
         threads: int = 1,
         deadline: float | None = None,
@@ -129,7 +129,8 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         self._here = WorkerLocation(
             actor=context.current_actor, node=context.get_node_id(), pid=os.getpid()
         )
-        self._task, self._checkpoints = load_task(task), Checkpoints(checkpoints)
+        assert checkpoints is not None
+        self._task, self._checkpoints = load_task(task), checkpoints
         self._device = pick_device()
         self._throttle = Throttle()
         self.reset_config(config)

@@ -7,10 +7,20 @@ id proves that nothing was lost on the way.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator import task_calls
-from tasks.contract import RequestError, Source, StoreError, Task, Trial
+from tasks.contract import DataError, RequestError, Source, StoreError, Task, Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedSweep:
+    """A finished sweep whose trials run again, under another name."""
+
+    manifest: Mapping[str, Any]  # its ``sweep.json``
+    digest: str  # of its archive: only a replay of the same one continues a replay
+    stops: Mapping[str, int] = field(default_factory=dict)  # trial id -> step it was stopped after
 
 
 def recorded_trial(task: Task, row: Mapping[str, Any]) -> Trial:
@@ -67,9 +77,27 @@ def check_sources(task: Task, trial: Trial) -> None:
     for kind, recorded, here in zip(
         ("model", "data"), (trial.model, trial.data), found, strict=True
     ):
-        if here.fingerprint != recorded.fingerprint:
-            raise RequestError(
-                f"the {kind} {recorded.name} has changed since the sweep: its content hash is "
-                f"{here.fingerprint}, and was {recorded.fingerprint}; restore the {kind}, or run "
-                "the sweep again"
-            )
+        _check_source(kind, recorded, here)
+
+
+def check_model(task: Task, trial: Trial) -> None:
+    """Look up the trial's model on this machine, where its data may be missing.
+
+    Raises:
+        RequestError: if it is missing here, or has other content than in the sweep.
+    """
+    try:
+        # The default data are built in, as a rule, and cheaper to look up than the sweep's.
+        model, _ = task_calls.resolve(task, trial.model.name, task.default_data)
+    except DataError:
+        model, _ = task_calls.resolve(task, trial.model.name, trial.data.name)
+    _check_source("model", trial.model, model)
+
+
+def _check_source(kind: str, recorded: Source, here: Source) -> None:
+    if here.fingerprint != recorded.fingerprint:
+        raise RequestError(
+            f"the {kind} {recorded.name} has changed since the sweep: its content hash is "
+            f"{here.fingerprint}, and was {recorded.fingerprint}; restore the {kind}, or run "
+            "the sweep again"
+        )

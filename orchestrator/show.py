@@ -9,10 +9,12 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.files import check_target, save_file
-from results.charts import sweep_charts, trial_charts
+from results.charts import trial_charts
 from results.reading import Sweep
 from results.show import find_trial, render_sweep, render_trial
+from results.sweep_charts import sweep_charts
 from results.trial_pictures import draw_pictures, pictures_of
+from results.weights import describe_weights
 from tasks.contract import RequestError
 
 _FORMS = (".png", ".svg")
@@ -50,7 +52,8 @@ def show(
         check_target(path)
     files = {path: make() for path, make in makers.items()}
     console = Console()
-    console.print(render_trial(sweep, row) if row else render_sweep(sweep))
+    weights = describe_weights(sweep, row)
+    console.print(render_trial(sweep, row, weights) if row else render_sweep(sweep, weights))
     for path, blob in files.items():
         save_file(path, blob)
         console.print(Text(f"Saved {path}."), soft_wrap=True)

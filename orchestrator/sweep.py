@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -27,6 +28,7 @@ from orchestrator.claim_checks import check_claims
 from orchestrator.coordinator import Coordinator, full_packs, most_packs
 from orchestrator.discovery import load_task
 from orchestrator.engine import Engine
+from orchestrator.final import check_final, score_final
 from orchestrator.halting import Budget, describe_halt, handle_ctrl_c
 from orchestrator.history import (
     PastConfiguration,
@@ -36,11 +38,12 @@ from orchestrator.history import (
     read_history,
 )
 from orchestrator.invalid import invalid_row
+from orchestrator.keeping import Keep, choose_keep
 from orchestrator.labels import Configuration, EarlierTrial, varying_params
 from orchestrator.live import SweepView
-from orchestrator.manifest import make_manifest
+from orchestrator.manifest import ORIGIN, make_manifest, replay_manifest
 from orchestrator.naming import Identity, choose_name
-from orchestrator.placement import Gpus, whole
+from orchestrator.placement import Gpus
 from orchestrator.plan import (
     PlannedRow,
     Space,
@@ -52,20 +55,23 @@ from orchestrator.plan import (
     plan_rows,
     resolve_space,
 )
-from orchestrator.proposers import Capped, Listed, Proposer
+from orchestrator.proposers import Capped, Listed, Proposer, Recorded
 from orchestrator.quiet import chatter_to
+from orchestrator.recorded import RecordedSweep
 from orchestrator.search_options import DEFAULT_PRUNER, DEFAULT_SAMPLER, TRIALS, describe
 from orchestrator.space_checks import check_number, check_published_numbers, check_seeds
 from orchestrator.stages import StageCache
+from orchestrator.sweep_weights import SweepWeights
 from results.reading import Sweep, copy_trials, known_trials, read_sweep
 from results.render.planned_view import PlannedTrials
 from results.roots import redact
+from results.running import run_lock
 from results.search import describe_lines
 from results.store import SweepStore, TrialResult, check_name
 from results.summary import MAX_ROWS, format_plain
 from results.tables import render
 from results.words import plural, print_line
-from tasks.contract import RequestError, Task, Trial
+from tasks.contract import RequestError, StoreError, Task, Trial
 
 if TYPE_CHECKING:
     from orchestrator.search_function import InvalidConfigurationError
@@ -94,9 +100,11 @@ class Request:
     budget: float | None = None  # seconds
     budget_trials: int | None = None  # trials that this run may start
     deadline: float | None = None  # seconds that a step or a shared stage may take
+    final: str | None = None  # the split to score the best rows on, once
     rerun: bool = False
     retry_failed: bool = False
     dry_run: bool = False
+    keep: str | None = None  # whose weights: best, none, all, or a number of configurations
     all_rows: bool = False  # of a grid or a search in the table, not only the best
     given: Mapping[str, object] = field(default_factory=dict)  # options of a search that were given
 
@@ -113,8 +121,15 @@ class Plan:
     name: str
     planned: list[list[PlannedRow]]
     identity: Identity
+    keep: Keep
     notice: str = ""  # a line on the name, where the user might expect another
-    seeds_before: tuple[int, ...] = ()  # of the runs that this one continues
+    manifest_before: Mapping[str, Any] = field(default_factory=dict)  # of the runs it continues
+    recorded: RecordedSweep | None = None  # the sweep whose trials this one runs again
+
+    @property
+    def seeds_before(self) -> tuple[int, ...]:
+        """The seeds of the runs that this one continues."""
+        return tuple(self.manifest_before.get("seeds", ()))
 
     def search(self) -> dict[str, Any]:
         """How a search chooses, as ``sweep.json`` records it."""
@@ -144,14 +159,6 @@ def make_plan(request: Request) -> Plan:
             value = request.seeds if option == "--seeds" else number
             raise RequestError(f"{option} must be at least 1, but is {value}")
     check_options(request)
-    if request.engine not in ("ray", "local"):
-        raise RequestError(f"--engine takes ray or local, but got {request.engine!r}")
-    if request.cpus_per_trial is not None and request.cpus_per_trial < 1:
-        raise RequestError(f"--cpus-per-trial must be at least 1, but is {request.cpus_per_trial}")
-    if not 0 < whole(request.gpus_per_trial) <= 1:
-        raise RequestError(
-            f"`0 < --gpus-per-trial <= 1` must hold, but got {request.gpus_per_trial:g}"
-        )
     task = load_task(request.task)
     space = resolve_space(request.task, request.space)
     if space.search is None:
@@ -175,6 +182,8 @@ def make_plan(request: Request) -> Plan:
         planned = plan_rows(space, factory, seeds)
         first = next(row.trials[0] for table in planned for row in table)
     task_calls.try_methods(task, first)
+    if request.final is not None:
+        check_final(task, first, request.final, request.keep)
     identity = _identity(request, space, factory)
     chosen = choose_name(
         identity,
@@ -197,8 +206,9 @@ def make_plan(request: Request) -> Plan:
         name=check_name(chosen.name),
         planned=planned,
         identity=identity,
+        keep=choose_keep(request.keep, task, chosen.manifest),
         notice=chosen.notice,
-        seeds_before=tuple((chosen.manifest or {}).get("seeds", ())),
+        manifest_before=chosen.manifest or {},
     )
 
 
@@ -238,6 +248,19 @@ def print_plan(plan: Plan, console: Console) -> None:
     print_line(console, f"{counted}; {shared}{':' if stages else ''}")
     for stage in stages:
         print_line(console, f"  {stage.label}")
+    again = _missing_weights(plan) if all(done) else []
+    if again:
+        number = plural(len(again), "trial")
+        print_line(console, f"--keep {plan.keep} runs {number} again, because of missing weights")
+
+
+def _missing_weights(plan: Plan) -> list[Trial]:
+    """The finished trials that run again for the sake of their weights."""
+    try:
+        sweep = read_sweep(plan.request.out, plan.task.name, plan.name)
+    except StoreError:  # the trials are those of another sweep
+        return []
+    return SweepWeights(plan).to_run_again(sweep)
 
 
 def _print_search(plan: Plan, console: Console) -> None:
@@ -285,21 +308,35 @@ class _Run:
         self.num_invalid = 0  # configurations of a search that this run found cannot run
         self.on_taken_over: Callable[[EarlierTrial], None] = lambda trial: None
         self._curves: dict[str, dict[str, dict[int, float]]] = {}  # of other sweeps
-        self.known = known_trials(plan.request.out, plan.task.name)  # refused before we write
+        self.known = self._read_known()  # refused before we write
         metrics = [c.key for c in plan.task.columns if c.key.startswith("metric.")]
         self.store = SweepStore(plan.request.out, plan.task.name, plan.name, types, metrics)
         folder = f"{plan.request.out.rstrip('/')}/.checkpoints"
-        if plan.space.search is not None:  # by sweep, so that it finds its interrupted trials
+        if plan.space.search is not None or plan.recorded is not None:
+            # By sweep: a search finds its interrupted trials, a replay nobody else's.
             folder += f"/{plan.task.name}/{plan.name}"
-        self.checkpoints = Checkpoints(folder)
+        self.weights = SweepWeights(plan)
+        self.checkpoints = Checkpoints(folder, self.weights.target)
         kept = f"{plan.request.out.rstrip('/')}/.stages/{plan.task.name}/{plan.name}"
         self.cache = StageCache(plan.request.cache, kept)
-        self.coordinator: Coordinator | None = None
+        self.coordinators: list[Coordinator] = []
         self.is_complete = False  # whether no trial is left to run
+
+    def _read_known(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """The trials that ended before; for a replay, only its own."""
+        names = () if self.plan.recorded is None else (self.plan.name,)
+        return known_trials(self.request.out, self.plan.task.name, names)
 
     def num_running(self) -> int:
         """Trials that a worker runs now."""
-        return self.coordinator.num_running() if self.coordinator else 0
+        return sum(each.num_running() for each in self.coordinators)
+
+    def num_left(self) -> int | None:
+        """Trials that this run may still start, if ``--budget`` limits them."""
+        most = self.request.budget_trials
+        tallies = [each.tally for each in self.coordinators]
+        started = sum(tally.finished + tally.stopped + tally.failed for tally in tallies)
+        return None if most is None else most - started
 
     def reuse(self, trials: Sequence[Trial]) -> list[Trial]:
         """Take over what other sweeps hold; the trials that are still to run."""
@@ -308,6 +345,7 @@ class _Run:
                 self.checkpoints.drop(trial.id)
             return list(trials)
         todo: list[Trial] = []
+        stops = self.plan.recorded.stops if self.plan.recorded else {}
         self.failed_before = []
         elsewhere: dict[str, list[str]] = {}
         for trial in trials:
@@ -315,7 +353,7 @@ class _Run:
             status = row.get("status")
             if (
                 status is None
-                or status == "stopped"
+                or (status == "stopped" and trial.id not in stops)
                 or (status == "failed" and self.request.retry_failed)
             ):  # a listed trial runs to its end
                 todo.append(trial)
@@ -372,7 +410,9 @@ class _Run:
         self.store.add([TrialResult(trial=row, steps=[], samples=None)])
 
     def proposer(self, todo: Sequence[Trial]) -> Proposer:
-        """The list of a grid, or the study of a search."""
+        """The list of a grid or of recorded trials, or the study of a search."""
+        if self.plan.recorded is not None:
+            return Recorded(todo, self.plan.recorded.stops)
         if self.plan.space.search is None:
             return Listed(todo)
         from orchestrator.study import AdaptiveStudy
@@ -405,9 +445,23 @@ class _Run:
             retry_failed=self.request.retry_failed,
         )
 
+    def to_run_again(self) -> list[Trial]:
+        """Of a complete sweep: the trials whose weights are asked for, and were not kept."""
+        if not self.is_complete or self.budget() or self.num_left() == 0:
+            return []
+        plan = self.plan
+        self.known = self._read_known()
+        return self.weights.to_run_again(read_sweep(self.request.out, plan.task.name, plan.name))
+
     def manifest(self, seconds: float) -> dict[str, Any]:
         """``sweep.json`` after so many seconds."""
-        return make_manifest(self.plan, self.types, self.started, seconds)
+        made = make_manifest(self.plan, self.types, self.started, seconds)
+        if self.plan.recorded is not None:
+            made = replay_manifest(made, self.plan.recorded)
+        if self.is_complete and not self.coordinators:  # no trial ran in this environment
+            before = self.plan.manifest_before
+            made |= {key: before[key] for key in ORIGIN if key in before}
+        return made
 
 
 def _earlier(trial: Trial, row: Mapping[str, Any], metric: str) -> EarlierTrial:
@@ -423,26 +477,54 @@ def run_sweep(plan: Plan) -> int:
     if plan.space.announcement:
         Console().print(Text(plan.space.announcement), soft_wrap=True)
     run = _Run(plan)
+    with run_lock(run.store.filesystem, run.store.path):
+        return _run(run)
+
+
+def _run(run: _Run) -> int:
+    plan = run.plan
     run.cache.prepare()
     todo = run.reuse(plan.trials)
     run.is_complete = not todo and plan.space.search is None
     began = time.monotonic()
     run.store.write_manifest(run.manifest(0.0))
-    coordinator = None
+    run.weights.see_earlier(run.manifest(0.0))
     if todo or plan.space.search is not None:
-        coordinator = _work(run, todo)
-        run.store.add_stages(
-            [{"run": run.started, **stage} for stage in coordinator.stages.values()]
-        )
+        _work(run, todo)
+    again = run.to_run_again()
+    if again:
+        _work(run, again, again=True)
     run.store.compact()  # also what an earlier run, killed at its end, has left in parts
     seconds = time.monotonic() - began
-    if coordinator is not None:
+    if run.coordinators:
         run.store.write_manifest(run.manifest(seconds))
     elif not run.failed_before:
         Console().print("Every trial of this sweep is done already; --rerun runs them again.")
     if run.is_complete:
         run.cache.delete_kept()
-    return _conclude(run, coordinator, todo)
+    status = _conclude(run, todo)
+    return status if status == 130 or run.request.final is None else max(status, _final(run))
+
+
+def _final(run: _Run) -> int:
+    """Score the best rows on the split that ``--final`` names, once the sweep is complete."""
+    split, plan = run.request.final, run.plan
+    assert split is not None
+    if not run.is_complete:
+        print_line(Console(), f"--final {split} waits until the sweep is complete.")
+        return 0
+    return score_final(plan, read_sweep(run.request.out, plan.task.name, plan.name), split)
+
+
+def run_trials(plan: Plan) -> Sweep | None:
+    """Run a plan's trials and print no table; the sweep, or None if it was interrupted."""
+    check_can_start(plan)
+    run = _Run(plan)
+    run.store.write_manifest(run.manifest(0.0))
+    _work(run, plan.trials)
+    if run.budget.interrupted:
+        return None
+    return read_sweep(plan.request.out, plan.task.name, plan.name)
 
 
 def _failed_earlier(run: _Run) -> str:
@@ -461,7 +543,7 @@ def _failed_earlier(run: _Run) -> str:
     )
 
 
-def _conclude(run: _Run, coordinator: Coordinator | None, todo: Sequence[Trial]) -> int:
+def _conclude(run: _Run, todo: Sequence[Trial]) -> int:
     plan, errors = run.plan, Console(stderr=True)
     sweep = read_sweep(run.request.out, plan.task.name, plan.name)
     rows = sweep.current_rows()
@@ -470,13 +552,13 @@ def _conclude(run: _Run, coordinator: Coordinator | None, todo: Sequence[Trial])
         Console().print(render(sweep, None if plan.request.all_rows else MAX_ROWS))
     halted = run.budget.interrupted or run.budget.spent()
     if halted and not run.is_complete:
-        num_kept = coordinator.num_kept if coordinator else 0
+        num_kept = sum(each.num_kept for each in run.coordinators)
         num_stages = len(distinct_stages(plan.task, todo))
         line = describe_halt(run.budget.interrupted, any_step, num_kept, num_stages)
         errors.print(line, highlight=False, soft_wrap=True)
         if run.budget.interrupted:
             return 130
-    again = coordinator.failed_again if coordinator else {}
+    again = {k: v for each in run.coordinators for k, v in each.failed_again.items()}
     if again:
         line = f"{plural(len(again), 'trial')} failed when run again; the tables show the earlier "
         line += f"results. The first reason: {next(iter(again.values()))}."
@@ -491,7 +573,9 @@ def _conclude(run: _Run, coordinator: Coordinator | None, todo: Sequence[Trial])
     ]
     Console().print(Text(f"Results: {sweep.path}", style="dim"), soft_wrap=True)
     _save_figures(sweep, errors)
-    failed_now = run.num_invalid + (coordinator.tally.failed if coordinator else 0)
+    for line in run.weights.finish(sweep, run.is_complete):
+        Console().print(Text(line, style="dim"), soft_wrap=True)
+    failed_now = run.num_invalid + sum(each.tally.failed for each in run.coordinators)
     return 1 if failed or failed_now else 0
 
 
@@ -509,51 +593,60 @@ def _save_figures(sweep: Sweep, errors: Console) -> None:
         Console().print(Text(line, style="dim"), soft_wrap=True)
 
 
-def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
+def _work(run: _Run, todo: Sequence[Trial], *, again: bool = False) -> None:
+    """Run these trials, or a search; ``again`` if they have finished, but have no weights."""
     plan = run.plan
     engine = _make_engine(plan.request)
     width = Console().size.width
-    with (
-        tempfile.NamedTemporaryFile(prefix="orchestrator-", suffix=".log", delete=False) as log,
-        chatter_to(log.name) as stdout,
-    ):
+    with _log_file() as log, chatter_to(log) as stdout:
         console = Console(file=stdout, width=width if stdout.isatty() else None)
-        study = run.proposer(todo)
-        most = plan.request.budget_trials
+        study = Listed(todo) if again else run.proposer(todo)
+        most = run.num_left()
         proposer = Capped(study, most) if most else study
+        earlier = run.earlier(todo) if plan.trials else getattr(study, "earlier", [])
+        num_listed = len(earlier) if plan.trials else 0  # a study counts its own
         view = SweepView(
             console,
             plan.task,
-            total=lambda: proposer.total() + len(plan.trials) - len(todo),
+            total=lambda: proposer.total() + num_listed,
             trials=plan.trials,
             to_run=todo,
             stages=distinct_stages(plan.task, todo),
-            earlier=run.earlier(todo) if plan.trials else getattr(study, "earlier", []),
+            earlier=earlier,
             num_workers=lambda: getattr(engine, "num_slots", 1),
             max_started=most,
         )
-        run.on_taken_over = view.add_earlier
-        if plan.trials and len(todo) < len(plan.trials):
+        run.on_taken_over, run.weights.keeper.say = view.add_earlier, view.say
+        if again:
+            view.say(f"{plural(len(todo), 'trial')} to run again, because of missing weights")
+        elif plan.trials and len(todo) < len(plan.trials):
             num_failed = len(run.failed_before)
             num_done = len(plan.trials) - len(todo) - num_failed
             if num_done:
                 view.say(f"{plural(num_done, 'finished trial')} reused")
             if num_failed:
                 view.say(f"failed earlier, and not run again without --retry-failed: {num_failed}")
+        num_resumed = len(run.checkpoints.trial_ids() & {trial.id for trial in todo})
+        if num_resumed:
+            verb = (
+                "continues from its checkpoint" if num_resumed == 1 else "continue from checkpoints"
+            )
+            view.say(f"{plural(num_resumed, 'trial')} {verb}")
         with view, handle_ctrl_c(run.budget, run.num_running, view.say):
             view.phase("starting Ray" if plan.request.engine == "ray" else "starting")
             try:
-                searches = plan.space.search is not None
+                searches = plan.space.search is not None and not again
                 most_side_by_side = None if searches else most_packs(plan.task, todo)
                 engine.start(most_side_by_side, view.wait_for_nodes, run.budget)
                 _tell_blind(run, engine, view)
                 view.phase("starting the first worker" if plan.request.engine == "ray" else "")
-                run.coordinator = coordinator = Coordinator(
+                coordinator = Coordinator(
                     task=plan.task,
                     proposer=proposer,
                     store=run.store,
                     checkpoints=run.checkpoints,
                     cache=run.cache,
+                    keeper=run.weights.keeper,
                     num_slots=engine.num_slots,
                     slot_bytes=engine.slot_bytes,
                     view=view,
@@ -562,15 +655,28 @@ def _work(run: _Run, todo: Sequence[Trial]) -> Coordinator:
                     results_before=run.results_before(),
                     halt=run.budget,
                 )
+                run.coordinators.append(coordinator)
                 with coordinator:
                     engine.run(coordinator)
             finally:
                 engine.close()
     run.is_complete = coordinator.is_complete() and study.is_over()
     run.budget.trials_spent = isinstance(proposer, Capped) and proposer.cut()
-    _export_journal(run, study)
+    run.store.add_stages([{"run": run.started, **stage} for stage in coordinator.stages.values()])
+    if not again:
+        _export_journal(run, study)
+
+
+@contextlib.contextmanager
+def _log_file() -> Iterator[str]:
+    """A file for what other programs print. After an error it stays: it may say why."""
+    with tempfile.NamedTemporaryFile(prefix="orchestrator-", suffix=".log", delete=False) as log:
+        try:
+            yield log.name
+        except KeyboardInterrupt:
+            os.unlink(log.name)
+            raise
     os.unlink(log.name)
-    return coordinator
 
 
 def _tell_blind(run: _Run, engine: Engine, view: SweepView) -> None:
@@ -581,9 +687,11 @@ def _tell_blind(run: _Run, engine: Engine, view: SweepView) -> None:
     if blind:
         view.say(
             f"{blind} of the cluster's machines do not see {run.request.out}: results come here, "
-            "but checkpoints stay on each, and a lost machine's trials start again. An --out that "
-            "all see, such as s3://BUCKET/PATH, keeps them."
+            "but checkpoints stay on each, and a lost machine's trials start again; weights of "
+            "trials that run there are not kept. An --out that all see, such as s3://BUCKET/PATH, "
+            "keeps both."
         )
+        run.weights.keeper.told = True
         run.cache = StageCache(run.request.cache)  # a value could be kept where nobody deletes it
 
 

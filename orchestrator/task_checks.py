@@ -114,6 +114,10 @@ def _methods(task: Any) -> Iterator[str]:
         yield from _callable_with(getattr(task, method), method, arguments)
     if hasattr(task, "signatures"):
         yield from _callable_with(task.signatures, "signatures", ())
+    if getattr(task, "weights", None) is not None:
+        yield from _callable_with(task.weights, "weights", ("trial", "state"))
+    if hasattr(task, "export"):
+        yield from _callable_with(task.export, "export", ("trial", "arrays", "values", "folder"))
 
 
 def _callable_with(
@@ -212,6 +216,14 @@ def _optional(task: Any) -> list[str]:
     if front is not None and not (len(front) == 2 and set(front) <= set(metrics)):
         found.append(f"its front must be two metrics of its columns, but is {shown(front)}")
     fields = list(getattr(task.Params, "__dataclass_fields__", {}))
+    for name in getattr(task, "scoring_params", ()):
+        if name not in fields:
+            found.append(
+                f"its scoring_params name {name!r}, no field of Params; " + suggest(name, fields)
+            )
+    tolerance = getattr(task, "tolerance", 0.0)
+    if not isinstance(tolerance, (int, float)) or not 0 <= tolerance < 1:
+        found.append(f"its tolerance must be a number from 0 to below 1, but is {shown(tolerance)}")
     length = getattr(task, "schedule_length", None)
     if length is not None and length not in fields:
         found.append(

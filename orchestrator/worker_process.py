@@ -48,7 +48,7 @@ def load_or_compute(
 
 def measure_alone(
     trial: Trial,
-    checkpoints: str,
+    checkpoints: Checkpoints,
     threads: int,
     deadline: float | None,
     stages: Sequence[Stage],
@@ -58,7 +58,7 @@ def measure_alone(
     configure_worker(threads)
     inputs = dict(zip(stages, values, strict=True))
     task, device = load_task(trial.task), pick_device()
-    return measure_step(task, trial, inputs, device, Checkpoints(checkpoints), deadline)
+    return measure_step(task, trial, inputs, device, checkpoints, deadline)
 
 
 def read_file(path: str) -> bytes | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from results.cell_text import label_signs
+from results.marks import scored_differently
 from results.statistics import BestComparison
 from results.summary_rows import SummaryRow
 
@@ -15,6 +16,12 @@ MARKS = {"best": "★ best", "tie": "≈ not distinguishable from it"}
 _STATUSES = {  # the word before the @ of a status -> what it means
     "pruned": "pruned@N: stopped early after N steps; the numbers are those of its last step.",
     "interrupted": "interrupted@N: cut off after N steps; run the same command to resume.",
+}
+_FIRST_SEED = {  # the same, of several seeds
+    "pruned": "pruned@N: its first seed was stopped early after N steps; the numbers are those of "
+    "that seed's last step.",
+    "interrupted": "interrupted@N: its first unfinished seed was cut off after N steps, and the "
+    "numbers are those of that step; run the same command to resume.",
 }
 
 
@@ -50,9 +57,10 @@ def explain(
         counted = f"{numbers.pop():,} {units}" if len(numbers) == 1 else units
         lines.append(f"{spread}[95 % interval over {counted}{' and seeds' if seeds > 1 else ''}]")
     lines += explain_ids(rows)
-    lines += _explain_marks(rows, tested, hidden, unit, units)
+    lines += _explain_marks(manifest, rows, tested, hidden, unit, units)
     words = {row.status.partition("@")[0] for row in rows}
-    lines += [meaning for word, meaning in _STATUSES.items() if word in words]
+    statuses = _STATUSES if seeds == 1 else _FIRST_SEED
+    lines += [meaning for word, meaning in statuses.items() if word in words]
     lines += [f"{sign} {label}." for label, sign in label_signs(rows).items()]
     if any(row.on_front for row in rows):
         labels = {column["key"]: column["label"] for column in manifest["columns"]}
@@ -68,16 +76,27 @@ def explain_ids(rows: Sequence[SummaryRow]) -> list[str]:
 
 
 def _explain_marks(
+    manifest: Mapping[str, Any],
     rows: Sequence[SummaryRow],
     tested: BestComparison | None,
     hidden: Sequence[SummaryRow],
     unit: str,
     units: str,
 ) -> list[str]:
+    differing = scored_differently([row for row in rows if row.num_seeds], manifest)
+    if differing:
+        return [
+            f"The rows differ in {' and '.join(differing)}, which changes what is measured: no row "
+            "is marked as best."
+        ]
     if not any(row.mark == "best" for row in rows):
         return []
     if tested is None:
-        return [f"★ best; no test of the difference: it takes scores per {unit} of complete rows."]
+        so_far = " so far" if all(row.status for row in rows if row.mark == "best") else ""
+        return [
+            f"★ best{so_far}; no test of the difference: it takes scores per {unit} of complete "
+            "rows."
+        ]
     ties = any(row.mark == "tie" for row in rows)
     beaten = any(row.p_value is not None and not row.mark for row in rows)
     others = "every other row shown" if hidden else "every other row"

@@ -1,11 +1,9 @@
-"""Two sweeps cell by cell: the same configurations and seeds, their metrics and their samples."""
+"""Two sweeps cell by cell: the same configurations and seeds, in every number that they hold."""
 
 from __future__ import annotations
 
 import itertools
-import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,33 +11,44 @@ import numpy as np
 import pyarrow as pa
 
 from results.details import DetailTable
+from results.differences import Differences
 from results.reading import Sweep
 from results.schema import SWEEP_COLUMNS
-from results.summary import format_plain
+from results.summary import summarise
+from results.summary_rows import SummaryRow
+from results.trial_pairs import TrialPairs, params_key
 from results.words import plural
 from tasks.contract import RequestError
 
 MAX_SHOWN = 20  # differences that are listed; the rest is counted
-_Trials = Mapping[tuple[str, int], Mapping[str, Any]]
+TOLERANCE = 1e-6  # of a task that states none
+_NO_RESULT = ("failed", "interrupted")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CellComparison:
     """What differs between two sweeps, and how much was compared."""
 
-    table: DetailTable  # the first differences, as text
+    table: DetailTable  # the largest differences, as text
     num_differences: int
     num_trials: int
-    num_cells: int
+
+
+def stated_tolerance(*sweeps: Sweep) -> float:
+    """How far the numbers of a trial that runs again may be apart, as its task states it."""
+    stated = [sweep.manifest.get("tolerance") for sweep in sweeps]
+    return max(
+        [TOLERANCE, *(float(each) for each in stated if isinstance(each, float) and 0 < each < 1)]
+    )
 
 
 def compare_cells(
     first: Sweep, second: Sweep, names: tuple[str, str], tolerance: float = 0.0
 ) -> CellComparison:
-    """Every metric and sample of every configuration and seed, in both sweeps.
+    """Every trial, step, sample and table cell of every configuration and seed, in both sweeps.
 
     Numbers are equal if they differ by at most ``tolerance``, or by that share of the larger one.
-    A trial that only one sweep has is a difference. Times are not compared.
+    A trial with a result that only one sweep has is a difference. Times are not compared.
 
     Raises:
         RequestError: if the sweeps are of two tasks, or have no trial in common.
@@ -50,152 +59,138 @@ def compare_cells(
             f"{names[0]} is a sweep of {tasks[0]}, {names[1]} of {tasks[1]}; "
             "compare two sweeps of one task"
         )
-    trials = (_trials(first), _trials(second))
-    common = [key for key in trials[0] if key in trials[1]]
-    if not common:
+    pairs = TrialPairs(first=first, second=second)
+    if not pairs.common:
         raise RequestError(
             f"{names[0]} and {names[1]} have no configuration and seed in common; "
             "name two sweeps of one space"
         )
-    rows, num_cells = _origin_rows(first, second), 0
-    samples = (_samples(first), _samples(second))
-    described = _describer([key for part in trials for key in part])
-    for key, trial in trials[0].items():
-        if key not in trials[1]:
-            rows.append([described(key), "trial", trial["status"], "missing"])
-            continue
-        other = trials[1][key]
-        found, compared = _compare_trials(trial, other, tolerance)
-        ours, theirs = samples[0].get(trial["trial_id"]), samples[1].get(other["trial_id"])
-        more, number = _compare_samples(ours, theirs, tolerance)
-        rows += [[described(key), *row] for row in (*found, *more)]
-        num_cells += compared + number
-    rows += [
-        [described(key), "trial", "missing", trial["status"]]
-        for key, trial in trials[1].items()
-        if key not in trials[0]
-    ]
+    found = Differences(tolerance=tolerance)
+    _compare_origins(found, pairs)
+    num_unmatched = _compare_presence(found, pairs)
+    _compare_trials(found, pairs)
+    _compare_steps(found, pairs)
+    _compare_samples(found, pairs)
+    _compare_tables(found, pairs)
     return CellComparison(
-        table=_table(rows, names, tolerance, len(common), num_cells),
-        num_differences=len(rows),
-        num_trials=len(common),
-        num_cells=num_cells,
+        table=_table(found, names, len(pairs.common), num_unmatched),
+        num_differences=len(found.found),
+        num_trials=len(pairs.common),
     )
 
 
 def _table(
-    rows: list[list[str]], names: tuple[str, str], tolerance: float, trials: int, cells: int
+    found: Differences, names: tuple[str, str], num_trials: int, num_unmatched: int
 ) -> DetailTable:
-    hidden = len(rows) - MAX_SHOWN
-    caption = [
-        f"{plural(trials, 'trial')} in both sweeps, {cells:,} numbers and texts compared; "
-        f"numbers are equal within {tolerance:g}, absolute or relative."
-    ]
-    if hidden > 0:
-        caption.insert(
-            0,
-            f"{plural(hidden, 'further difference')} {'is' if hidden == 1 else 'are'} not listed.",
+    number = len(found.found)
+    hidden = number - MAX_SHOWN
+    caption = [f"{plural(num_trials, 'trial')} in both sweeps. {found.summary()}"]
+    if num_unmatched:
+        verb = "is" if num_unmatched == 1 else "are"
+        caption.append(
+            f"{plural(num_unmatched, 'trial')} without a result in one sweep {verb} not in the "
+            "other."
         )
-    count = f"{len(rows):,} difference{'' if len(rows) == 1 else 's'}" if rows else "no difference"
+    if hidden > 0:
+        verb = "is" if hidden == 1 else "are"
+        caption.insert(0, f"{plural(hidden, 'further difference')} {verb} not listed.")
+    count = plural(number, "difference") if number else "no difference"
     return DetailTable(
         title=f"{names[0]} against {names[1]}: {count}",
         headings=["configuration", "what", names[0], names[1]],
-        rows=rows[:MAX_SHOWN],
+        rows=[[d.where, d.what, d.first, d.second] for d in found.largest_first()[:MAX_SHOWN]],
         caption=caption,
     )
 
 
-def _trials(sweep: Sweep) -> dict[tuple[str, int], Mapping[str, Any]]:
-    """The trials on the sweep's model and data by configuration and seed."""
-    found: dict[tuple[str, int], Mapping[str, Any]] = {}
-    for row in sweep.current_rows():
-        params = {k[6:]: v for k, v in row.items() if k.startswith("param.")}
-        found[json.dumps(params, sort_keys=True), row["seed"]] = row
-    return found
+# --- trials ---------------------------------------------------------------------------------------
 
 
-def _describer(keys: Sequence[tuple[str, int]]) -> Any:
-    """A function that names a trial by the parameters that vary, and its seed."""
-    params = {key: json.loads(key[0]) for key in keys}
-    names = dict.fromkeys(name for values in params.values() for name in values)
-    varying = [n for n in names if len({json.dumps(p.get(n)) for p in params.values()}) > 1]
-
-    def describe(key: tuple[str, int]) -> str:
-        values = [f"{n} {format_plain(params[key].get(n))}" for n in varying]
-        return ", ".join([*values, f"seed {key[1]}"])
-
-    return describe
-
-
-def _origin_rows(first: Sweep, second: Sweep) -> list[list[str]]:
+def _compare_origins(found: Differences, pairs: TrialPairs) -> None:
     """Model and data whose content differs, though configurations are equal."""
-    rows = []
     for what in ("model", "data"):
-        sources = [sweep.manifest[what] for sweep in (first, second)]
+        sources = [sweep.manifest[what] for sweep in (pairs.first, pairs.second)]
         if sources[0]["fingerprint"] != sources[1]["fingerprint"]:
             shown = [f"{source['name']} ({source['fingerprint'][:8]})" for source in sources]
-            rows.append(["all", what, *shown])
-    return rows
+            found.add("all", what, shown[0], shown[1])
 
 
-def _compare_trials(
-    one: Mapping[str, Any], other: Mapping[str, Any], tolerance: float
-) -> tuple[list[list[str]], int]:
-    """Status and metrics that differ, and how many were compared."""
-    rows, compared = [], 0
-    names = [k for k in dict.fromkeys([*one, *other]) if k.startswith(("metric.", "best."))]
-    for name in ("status", "num_steps", *names):
-        values = one.get(name), other.get(name)
-        if values == (None, None):
+def _compare_presence(found: Differences, pairs: TrialPairs) -> int:
+    """Trials that one sweep lacks; the number of those that have no result in the other either."""
+    num_unmatched = 0
+    ours, theirs = pairs.trials
+    for key, trial in {**ours, **theirs}.items():
+        if key in ours and key in theirs:
             continue
-        compared += 1
-        if not _is_equal(*values, tolerance):
-            rows.append([name, *map(_text, values)])
-    return rows, compared
+        if trial["status"] in _NO_RESULT:
+            num_unmatched += 1
+            continue
+        shown = (trial["status"], "missing")
+        found.add(pairs.describe(key), "trial", *(shown if key in ours else shown[::-1]))
+    return num_unmatched
 
 
-def _is_equal(one: Any, other: Any, tolerance: float) -> bool:
-    if isinstance(one, float) and isinstance(other, float):
-        close = math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance)
-        return close or (math.isnan(one) and math.isnan(other))
-    return bool(one == other)
+def _compare_trials(found: Differences, pairs: TrialPairs) -> None:
+    """Status and metrics."""
+    for where, one, other in pairs.rows():
+        names = [k for k in dict.fromkeys([*one, *other]) if k.startswith(("metric.", "best."))]
+        for name in ("status", "num_steps", *names):
+            found.compare(where, name, one.get(name), other.get(name))
 
 
-def _text(value: Any) -> str:
-    return (
-        "missing" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
-    )
+# --- steps and samples ----------------------------------------------------------------------------
 
 
-# --- samples --------------------------------------------------------------------------------------
+def _compare_steps(found: Differences, pairs: TrialPairs) -> None:
+    """Every metric of every step but the last, which is in the row, where both have steps."""
+    tables = [_by_trial(sweep.steps, ["at"]) for sweep in (pairs.first, pairs.second)]
+    for where, *trials in pairs.rows():
+        found_steps = (t.get(row["trial_id"]) for t, row in zip(tables, trials, strict=True))
+        parts = [part for part in found_steps if part is not None]
+        if len(parts) < 2:
+            continue
+        one, other = ({row["at"]: row for row in part.to_pylist()} for part in parts)
+        for at in sorted({*one, *other}):
+            if at not in one or at not in other:
+                shown = ["there" if at in part else "missing" for part in (one, other)]
+                found.add(where, f"step {at}", shown[0], shown[1])
+                continue
+            if at == max(one) == max(other):
+                continue
+            for name in dict.fromkeys([*one[at], *other[at]]):
+                if name.startswith("metric."):
+                    what = f"step {at}: {name}"
+                    found.compare(where, what, one[at].get(name), other[at].get(name))
 
 
-def _compare_samples(ours: Any, theirs: Any, tolerance: float) -> tuple[list[list[str]], int]:
-    """Columns of two trials' samples that differ, where both have samples."""
-    if ours is None or theirs is None:
-        return [], 0
-    if ours.num_rows != theirs.num_rows:
-        return [["samples", plural(ours.num_rows, "row"), plural(theirs.num_rows, "row")]], 1
-    rows, compared = [], 0
-    for name in [n for n in ours.column_names if n in theirs.column_names]:
-        different, largest = _different(ours[name], theirs[name], tolerance)
-        compared += ours.num_rows
-        if different:
-            by = f", by at most {largest:.3g}" if largest is not None else ""
-            rows.append([f"samples: {name}", f"{different} of {ours.num_rows} differ{by}", ""])
-    return rows, compared
+def _compare_samples(found: Differences, pairs: TrialPairs) -> None:
+    """Every column of the samples, where both trials have samples."""
+    sweeps = (pairs.first, pairs.second)
+    tables = [samples_by_trial(sweep) for sweep in sweeps]
+    for where, *trials in pairs.rows():
+        one, other = (table.get(row["trial_id"]) for table, row in zip(tables, trials, strict=True))
+        if one is None or other is None:
+            continue
+        if one.num_rows != other.num_rows:
+            shown = [plural(part.num_rows, "row") for part in (one, other)]
+            found.add(where, "samples", shown[0], shown[1])
+            continue
+        for name in [n for n in one.column_names if n in other.column_names]:
+            found.compare_columns(where, f"samples: {name}", one[name], other[name])
 
 
-def _samples(sweep: Sweep) -> dict[str, Any]:
-    """The samples of every trial that has some, in the order of their units."""
-    table = sweep.samples
+def samples_by_trial(sweep: Sweep) -> dict[str, pa.Table]:
+    """The samples of each trial that has some, in the order of their units."""
+    keys = (key for each in sweep.manifest["paired"] for key in (*each["where"], each["unit"]))
+    return _by_trial(sweep.samples, list(dict.fromkeys(keys)))
+
+
+def _by_trial(table: Any, order: Sequence[str]) -> dict[str, Any]:
+    """The rows of each trial, in that order."""
     if not table.num_rows:
         return {}
-    keys = dict.fromkeys(
-        key for paired in sweep.manifest["paired"] for key in (*paired["where"], paired["unit"])
-    )
-    order = ["trial_id", *(key for key in keys if key in table.column_names)]
-    table = table.sort_by([(key, "ascending") for key in order])
+    names = ["trial_id", *(key for key in order if key in table.column_names)]
+    table = table.sort_by([(key, "ascending") for key in names])
     ids = np.asarray(table["trial_id"].to_pylist())
     table = table.drop_columns([*SWEEP_COLUMNS, "trial_id", "seed"])
     bounds = [*np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]]).tolist(), len(ids)]
@@ -205,12 +200,33 @@ def _samples(sweep: Sweep) -> dict[str, Any]:
     }
 
 
-def _different(ours: Any, theirs: Any, tolerance: float) -> tuple[int, float | None]:
-    """How many values of two columns differ, and for numbers by how much at most."""
-    if all(pa.types.is_floating(c.type) or pa.types.is_integer(c.type) for c in (ours, theirs)):
-        one, other = (c.cast(pa.float64()).to_numpy(zero_copy_only=False) for c in (ours, theirs))
-        equal = np.isclose(one, other, rtol=tolerance, atol=tolerance, equal_nan=True)
-        gaps = np.abs(one - other)[~equal]
-        return int((~equal).sum()), float(gaps.max()) if len(gaps) else None
-    pairs = zip(ours.to_pylist(), theirs.to_pylist(), strict=True)
-    return sum(one != other for one, other in pairs), None
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def _compare_tables(found: Differences, pairs: TrialPairs) -> None:
+    """The cells of summary tables, in rows that both sweeps made of the same seeds."""
+    tables = [summarise(sweep, None, published=False) for sweep in (pairs.first, pairs.second)]
+    if len(tables[0]) != len(tables[1]):
+        return  # of two spaces: their trials are compared, their tables are not alike
+    for number, (one, other) in enumerate(zip(*tables, strict=True), start=1):
+        theirs = {params_key(row.params): row for row in other.rows}
+        for row in one.rows:
+            key = params_key(row.params)
+            if key not in theirs or not pairs.has_same_seeds(key):
+                continue
+            cells, others = _cells(row), _cells(theirs[key])
+            for name in dict.fromkeys([*cells, *others]):
+                what = f"table {number}: {name}"
+                found.compare(pairs.describe_params(key), what, cells.get(name), others.get(name))
+
+
+def _cells(row: SummaryRow) -> dict[str, Any]:
+    """What a table prints of a row, and no trial alone has: means over seeds, interval, state."""
+    bounds = row.estimate
+    return {
+        "state": row.status or "finished",
+        **(row.metrics if row.num_seeds > 1 else {}),
+        "deviation": row.deviation,
+        "95 % low": bounds.low if bounds else None,
+        "95 % high": bounds.high if bounds else None,
+    }

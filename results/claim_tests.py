@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ import numpy as np
 
 from results.reading import Sweep
 from results.regions import locate, region_of, shifted, t_over_seeds
-from results.statistics import MEAN, Difference, difference, estimate
+from results.statistics import MEAN, Difference, average_over_seeds, difference, estimate
+from results.statistics.variance import Part
 from results.summary import Scores
 
 
@@ -44,6 +45,10 @@ class ClaimTests:
         self._columns = {column["key"]: column for column in manifest["columns"]}
         self._paired = {paired["metric"]: paired for paired in manifest["paired"]}
         self._scores: dict[str, Scores] = {}
+        self._tables = [
+            {_key(row["params"]) for row in table["rows"]} for table in manifest["tables"]
+        ]
+        self._averages: dict[Any, Part | None] = {}
         self._trials: dict[str, dict[int, Mapping[str, Any]]] = {}
         for row in sweep.current_rows():
             if row["seed"] in self._seeds:
@@ -102,7 +107,7 @@ class ClaimTests:
             inside=inside,
             p_value=p_value,
             distance=distance,
-            over_seeds=float(per_seed.var(ddof=1)) / seeds if seeds > 1 else 0.0,
+            over_seeds=test.seeds_variance,
             scope=f"over {' and '.join(words)}" + ("" if len(words) > 1 else " only"),
             num_units=num_units,
             num_seeds=seeds,
@@ -119,8 +124,7 @@ class ClaimTests:
         matrix = scores.matrix([str(trial["trial_id"]) for trial in trials])
         if matrix is None:
             return False
-        found = estimate(matrix, scores.aggregate)
-        return found.low == found.high
+        return math.isnan(estimate(matrix, scores.aggregate).low)
 
     def _values(self, side: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> Any:
         """The metric [S] of the trials as tables show it, or None where one lacks it."""
@@ -157,8 +161,39 @@ class ClaimTests:
         if self._score(other_metric).aggregate != aggregate:
             return None
         same = self._is_same_sample(metric, other_metric) and np.array_equal(units, other_units)
-        test = difference(matrix, other, same_units=same, aggregate=aggregate)
+        average = self._average_over_seeds(specs, sides) if same else None
+        test = difference(matrix, other, same_units=same, aggregate=aggregate, average=average)
         return test, min(len(matrix), len(other)), hits
+
+    def _average_over_seeds(
+        self, specs: Sequence[Mapping[str, Any]], sides: Sequence[list[Mapping[str, Any]] | None]
+    ) -> Part | None:
+        """The variance over seeds of a difference, as the marks of the rows' table have it.
+
+        It is the average over the pairs of a table that has both rows, otherwise of all rows. None
+        for one seed, and for two metrics.
+        """
+        seeds = tuple(row["seed"] for row in sides[0] or ())
+        if specs[0]["metric"] != specs[1]["metric"] or len(seeds) < 2:
+            return None
+        pair = {_key(spec["params"]) for spec in specs}
+        number = next((i for i, keys in enumerate(self._tables) if pair <= keys), None)
+        which = (specs[0]["metric"], seeds, number)
+        if which not in self._averages:
+            keys = self._trials if number is None else self._tables[number]
+            self._averages[which] = self._average_of(keys, specs[0]["metric"], seeds)
+        return self._averages[which]
+
+    def _average_of(self, keys: Iterable[str], metric: str, seeds: Sequence[int]) -> Part | None:
+        scores = self._score(metric)
+        of_rows = [self._trials.get(key, {}) for key in sorted(keys)]
+        matrices = [
+            scores.matrix([str(trials[seed]["trial_id"]) for seed in seeds])
+            for trials in of_rows
+            if all(s in trials and trials[s]["status"] == "finished" for s in seeds)
+        ]
+        found = [matrix for matrix in matrices if matrix is not None]
+        return average_over_seeds(found, scores.aggregate)
 
     def _score(self, metric: str) -> Scores:
         if metric not in self._scores:

@@ -9,7 +9,7 @@ from typing import Any
 from results.cell_text import heading
 from results.compare_best import compare_best
 from results.compare_rows import ComparedRow as ComparedRow
-from results.compare_rows import Scorer, describe_difference
+from results.compare_rows import Scorer, describe_difference, explain_scoring
 from results.compare_whole import whole
 from results.details import DetailTable
 from results.matching import Match, match
@@ -192,8 +192,9 @@ def _explain(
             "The data differ, so a difference may come from the data alone (a recall also depends "
             "on the number of candidates): no row is marked as better or worse."
         )
-    elif marks == {""}:
+    elif marks == {""} and not scorer.scored_differently:
         lines.append("No interval of the difference: there are no samples to take it from.")
+    lines += explain_scoring(scorer)
     if "same" in marks:
         lines.append("= the same trials in both sweeps.")
     return lines

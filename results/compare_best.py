@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from results.cell_text import heading
-from results.compare_rows import Scorer, describe_difference
+from results.compare_rows import Scorer, describe_difference, explain_scoring
 from results.details import DetailTable
 from results.summary import SummaryRow, format_interval, format_plain, format_value
 from results.words import plural
@@ -55,6 +55,7 @@ def compare_best(
         "Each best was chosen on the data that scores it, so it is optimistic, more so where more "
         "configurations were tried. The interval does not cover that choice.",
     ]
+    caption += explain_scoring(scorer)
     if not scorer.same_data:
         caption.append("The data differ, so the difference may come from the data alone.")
     return DetailTable(

@@ -10,7 +10,7 @@ import numpy as np
 
 from results.reading import Sweep
 from results.statistics import ALPHA, Estimate, difference, holm
-from results.summary import Scores, SummaryRow
+from results.summary import Scores, SummaryRow, format_plain
 from results.words import plural_of
 
 
@@ -24,6 +24,7 @@ class ComparedRow:
     difference: float | None = None  # second minus first
     interval: Estimate | None = None  # of the difference, for this row alone
     p_value: float | None = None  # of no difference, adjusted for all rows (Holm)
+    same_scoring: bool = True  # whether the metric measures the same in both
     mark: str = ""  # of the second beside the first: a key of MARKS, or nothing
 
 
@@ -38,6 +39,8 @@ class Scorer:
         self._sign = 1.0 if first.manifest["metric"]["direction"] == "maximize" else -1.0
         fingerprints = [sweep.manifest["data"]["fingerprint"] for sweep in (first, second)]
         self.same_data = fingerprints[0] == fingerprints[1]
+        self.scored_differently: dict[str, list[str]] = {}  # parameter -> both values
+        self._scoring_params = first.manifest.get("scoring_params") or ()
         self._scores = Scores(first, name), Scores(second, name)
         self._trials = tuple({r["trial_id"]: r for r in s.rows()} for s in (first, second))
         self.pairing: set[str] = set()  # how rows were paired, for the caption
@@ -55,6 +58,7 @@ class Scorer:
         if self._main not in first.metrics or self._main not in second.metrics:
             return row
         row.difference = second.metrics[self._main] - first.metrics[self._main]
+        row.same_scoring = self._is_scored_alike(first, second)
         if first.trial_ids == second.trial_ids:
             row.mark = "same"
         elif self._is_last:
@@ -94,8 +98,18 @@ class Scorer:
             row.p_value = p_value
             assert row.difference is not None
             better = self._sign * row.difference > 0
-            if self.same_data:
+            if self.same_data and row.same_scoring:
                 row.mark = "tie" if p_value >= ALPHA else "better" if better else "worse"
+
+    def _is_scored_alike(self, first: SummaryRow, second: SummaryRow) -> bool:
+        """Whether the metric measures the same of both; notes the parameters that differ."""
+        alike = True
+        for name in self._scoring_params:
+            values = [format_plain(row.params.get(name)) for row in (first, second)]
+            if values[0] != values[1]:
+                self.scored_differently.setdefault(name, values)
+                alike = False
+        return alike
 
     def _seeds(self, which: int, row: SummaryRow) -> list[int]:
         return [self._trials[which][trial_id]["seed"] for trial_id in row.trial_ids]
@@ -104,6 +118,17 @@ class Scorer:
         took = [self._trials[which][i].get("seconds") for i in row.trial_ids] if row else []
         known = [seconds for seconds in took if seconds is not None]
         return float(np.mean(known)) if known else None
+
+
+def explain_scoring(scorer: Scorer) -> list[str]:
+    """That differences may come from how trials were scored, if they were scored differently."""
+    if not scorer.scored_differently:
+        return []
+    parts = [f"{n} ({' and '.join(values)})" for n, values in scorer.scored_differently.items()]
+    return [
+        f"The sweeps differ in {' and '.join(parts)}, which changes what is measured: a difference "
+        "may come from that alone, so no row is marked as better or worse."
+    ]
 
 
 def describe_difference(manifest: Mapping[str, Any], scorer: Scorer, over_seeds: bool) -> str:

@@ -18,7 +18,7 @@ def whole(
 ) -> DetailTable:
     """Parameters of which each sweep has its own value, and how the sweeps came about."""
     lines = [[name, *(_values(row.params.get(name) for row in r) for r in rows)] for name in apart]
-    ours, theirs = map(_origin, sweeps)
+    ours, theirs = map(origin, sweeps)
     for what in dict.fromkeys((*ours, *theirs)):
         if ours.get(what, "-") != theirs.get(what, "-"):
             lines.append([what, ours.get(what, "-"), theirs.get(what, "-")])
@@ -37,7 +37,7 @@ def _values(values: Iterable[Any]) -> str:
     return ", ".join(shown[:4]) + (", ..." if len(shown) > 4 else "")
 
 
-def _origin(sweep: Sweep) -> dict[str, str]:
+def origin(sweep: Sweep) -> dict[str, str]:
     """What can move a number besides the parameters, and where it was computed."""
     manifest = sweep.manifest
     git = manifest.get("git") or {}

@@ -116,6 +116,10 @@ def _draw(axes: Axes, chart: Chart, x_label: str) -> list[Line2D]:
         marker = "o" if len(xs) <= 20 else None
         # Points at the very edge are drawn whole.
         handles += axes.plot(xs, ys, marker=marker, markersize=3, label=name, clip_on=False)
+        band = [(x, low, high) for x, low, high in chart.bands.get(name, ()) if low > 0 or not log]
+        if band:
+            at, lows, highs = zip(*band, strict=True)
+            axes.fill_between(at, lows, highs, color=handles[-1].get_color(), alpha=0.15, lw=0)
     _scale(axes, chart, log)
     axes.set_xlabel(x_label, size=8).set_parse_math(False)
     axes.set_ylabel("\n".join(wrap(chart.label, 50, 2)), size=8).set_parse_math(False)
@@ -152,7 +156,9 @@ def steps_of(chart: Chart) -> set[float]:
 
 def value_limits(chart: Chart, log: bool) -> tuple[float, float]:
     """Where a chart's axis of values begins and ends."""
-    values = [y for points in chart.lines.values() for _, y in points if y > 0 or not log]
+    values = [y for points in chart.lines.values() for _, y in points]
+    values += [y for band in chart.bands.values() for _, *ends in band for y in ends]
+    values = [y for y in values if y > 0 or not log]
     return limits(values, log=log, top=100 if chart.label.endswith("(%)") else math.inf)
 
 

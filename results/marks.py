@@ -22,18 +22,23 @@ def mark_best(
     """Mark the best row, and those that a test over all rows cannot tell from it.
 
     Only rows that finished every seed are tested, on the seeds that they share. Without scores per
-    unit there is a best row and no test.
+    unit there is a best row and no test. Until a row has finished every seed, the best is the best
+    so far. Rows that were scored in different ways are not compared.
     """
     main = f"metric.{manifest['metric']['name']}"
     maximize = manifest["metric"]["direction"] == "maximize"
     complete = [i for i, row in enumerate(rows) if row.num_seeds and main in row.metrics]
+    if scored_differently([rows[i] for i in complete], manifest):
+        return None
     values = [rows[i].metrics[main] for i in complete]
     if len(set(values)) < 2 or (maximize and _prints_zero(max(values), main, manifest)):
         return None  # nothing to choose between
     tested = [i for i in complete if not rows[i].status]
     matrices = _matrices([found[i] for i in tested], manifest, scores)
     if matrices is None:
-        rows[complete[int(np.argmax(values if maximize else np.negative(values)))]].mark = "best"
+        chosen = tested or complete
+        values = [rows[i].metrics[main] for i in chosen]
+        rows[chosen[int(np.argmax(values if maximize else np.negative(values)))]].mark = "best"
         return None
     result = compare_with_best(matrices, maximize=maximize, aggregate=scores.aggregate)
     pairs = zip(tested, result.p_values, result.beaten, strict=True)
@@ -43,6 +48,12 @@ def mark_best(
     rows[tested[result.best]].mark = "best"
     rows[tested[result.best]].p_value = None
     return result
+
+
+def scored_differently(rows: Sequence[SummaryRow], manifest: Mapping[str, Any]) -> list[str]:
+    """The parameters in which rows differ that change what the main metric measures."""
+    names = manifest.get("scoring_params") or ()
+    return [name for name in names if len({repr(row.params.get(name)) for row in rows}) > 1]
 
 
 def _prints_zero(value: float, key: str, manifest: Mapping[str, Any]) -> bool:
@@ -75,14 +86,18 @@ def _matrices(
 
 
 def mark_front(rows: Sequence[SummaryRow], manifest: Mapping[str, Any]) -> None:
-    """Mark what no other row beats in both of two metrics, where a task names such a pair."""
+    """Mark what no other row beats in both of two metrics, where a task names such a pair.
+
+    Without a difference in one of them there is no trade-off, and no front.
+    """
     keys = [f"metric.{name}" for name in manifest.get("front") or ()]
     complete = [
         row for row in rows if keys and row.num_seeds and all(k in row.metrics for k in keys)
     ]
     points = [tuple(row.metrics[key] for key in keys) for row in complete]
+    is_trade = all(len(set(values)) > 1 for values in zip(*points, strict=True))
     for row, point in zip(complete, points, strict=True):
-        row.on_front = len(set(points)) > 1 and not any(
+        row.on_front = is_trade and not any(
             other != point and all(o >= p for o, p in zip(other, point, strict=True))
             for other in points
         )

@@ -6,28 +6,21 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pyarrow.fs
-from rich import box
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.measure import Measurement
-from rich.table import Table
-from rich.text import Text
 
 from results.details import DetailTable
+from results.folder_files import last_write, num_bytes, sweep_files
 from results.reading import Sweep, read_sweep
-from results.roots import open_root
+from results.running import Activity, activity
 from results.summary import format_value
-from results.words import plural
+from results.words import plural, size_text
 from tasks.contract import StoreError
 
-#: A sweep that has not recorded its end is taken to be running as long after its last write.
-RUNNING = timedelta(hours=1)
-
-_HEADINGS = ("sweep", "state", "trials", "best", "started", "model, data")
+_HEADINGS = ("sweep", "state", "trials", "best", "size", "started", "model, data")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,9 +28,10 @@ class Overview:
     """One sweep as ``list`` prints it."""
 
     name: str  # task/name
-    state: str  # complete, partial, running?, interrupted, "2 failed", damaged
+    state: str  # complete, partial, running, running?, interrupted, "2 failed", damaged
     trials: str  # "7/8", or "7" where the number to come is not known
     best: str  # the main metric of the best configuration, a mean over seeds
+    size: int  # bytes of its files, kept weights and figures included
     started: datetime | None
     sources: str  # model and data, by the last part of their names
     problem: str = ""  # why it cannot be read
@@ -47,6 +41,8 @@ def overview(root: str, task: str, name: str, now: datetime | None = None) -> Ov
     """The state of one sweep; one that cannot be read is named as damaged."""
     now = now or datetime.now(UTC)
     full = f"{task}/{name}"
+    files = sweep_files(root, task, name)
+    size = num_bytes(files)
     try:
         sweep = read_sweep(root, task, name)
         rows = sweep.rows()
@@ -56,6 +52,7 @@ def overview(root: str, task: str, name: str, now: datetime | None = None) -> Ov
             state="damaged",
             trials="-",
             best="-",
+            size=size,
             started=None,
             sources="-",
             problem=str(error),
@@ -66,9 +63,10 @@ def overview(root: str, task: str, name: str, now: datetime | None = None) -> Ov
     known = total is not None and total >= done + counts["failed"]
     return Overview(
         name=full,
-        state=_state(sweep, counts, total, _last_write(root, task, name), now),
+        state=_state(counts, total, sweep, _activity(sweep, files, now)),
         trials=f"{done}/{total}" if known else str(done),
         best=best_value(sweep.manifest, rows),
+        size=size,
         started=_time(sweep.manifest.get("started")),
         sources=", ".join(_short(sweep.manifest[key]["name"]) for key in ("model", "data")),
     )
@@ -90,19 +88,14 @@ def num_planned(manifest: Mapping[str, Any], counts: Mapping[str, int]) -> int |
     return search["trials"] if one_seed and isinstance(search.get("trials"), int) else None
 
 
-def _state(
-    sweep: Sweep,
-    counts: Mapping[str, int],
-    total: int | None,
-    last_write: datetime | None,
-    now: datetime,
-) -> str:
+def _state(counts: Mapping[str, int], total: int | None, sweep: Sweep, activity: Activity) -> str:
     done = counts["finished"] + counts["stopped"]
     failed = counts["failed"]
     is_over = total is not None and done + failed >= total
+    if activity == "running":
+        return "running"
     if not is_over and not sweep.manifest.get("seconds"):  # written when a run ends
-        recent = last_write is not None and now - last_write < RUNNING
-        return "running?" if recent else "interrupted"
+        return "running?" if activity == "perhaps" else "interrupted"
     if failed:
         return f"{failed} failed"
     if total is not None and done < total:
@@ -110,19 +103,11 @@ def _state(
     return "complete"
 
 
-def _last_write(root: str, task: str, name: str) -> datetime | None:
-    """When the sweep's folder, or a part of its trials, was last written."""
-    filesystem, base = open_root(root)
-    path = f"{base}/{task}/{name}"
-    selector = pyarrow.fs.FileSelector(f"{path}/trials", allow_not_found=True)
-    try:
-        infos = [
-            *filesystem.get_file_info(selector),
-            filesystem.get_file_info(f"{path}/sweep.json"),
-        ]
-    except OSError:
-        return None
-    return max((info.mtime for info in infos if info.mtime is not None), default=None)
+def _activity(sweep: Sweep, files: Sequence[pyarrow.fs.FileInfo], now: datetime) -> Activity:
+    """Whether the sweep runs, by its lock or by the last write to its trials or ``sweep.json``."""
+    own = (f"{sweep.path}/trials/", f"{sweep.path}/sweep.json")
+    latest = last_write(info for info in files if info.path.startswith(own))
+    return activity(sweep.filesystem, sweep.path, sweep.manifest, latest, now)
 
 
 def best_value(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
@@ -156,7 +141,8 @@ def _time(text: Any) -> datetime | None:
         return None
 
 
-def _when(time: datetime | None, now: datetime) -> str:
+def format_when(time: datetime | None, now: datetime) -> str:
+    """``Nov 26 15:04``, or ``2025-03`` in another year; ``-`` if the time is not known."""
     if time is None:
         return "-"
     if time.year != now.astimezone().year:
@@ -171,48 +157,11 @@ def overview_table(found: Sequence[Overview], now: datetime | None = None) -> De
         title=plural(len(found), "sweep"),
         headings=list(_HEADINGS),
         rows=[
-            [one.name, one.state, one.trials, one.best, _when(one.started, now), one.sources]
+            [
+                *(one.name, one.state, one.trials, one.best),
+                *(size_text(one.size), format_when(one.started, now), one.sources),
+            ]
             for one in found
         ],
         caption=[f"{one.name}: {one.problem}" for one in found if one.problem],
     )
-
-
-class OverviewView:
-    """One line a sweep: narrower, then with fewer columns, where the console has less room."""
-
-    def __init__(self, table: DetailTable) -> None:
-        self._table = table
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        wide = options.update(width=10_000)
-        number = len(self._table.headings)
-        view = self._render(number, tight=False)
-        while Measurement.get(console, wide, view).maximum > options.max_width:
-            tight = self._render(number, tight=True)
-            view = tight
-            if Measurement.get(console, wide, tight).maximum <= options.max_width or number == 3:
-                break
-            number -= 1
-        yield view
-        for line in self._table.caption:
-            yield Text(line, style="dim")
-        hidden = self._table.headings[number:]
-        if hidden:
-            yield Text(f"A wider terminal also shows {', '.join(hidden)}.", style="dim")
-
-    def _render(self, number: int, tight: bool) -> Table:
-        view = Table(
-            box=None if tight else box.SIMPLE_HEAD,
-            padding=(0, 2, 0, 0) if tight else (0, 1),
-            pad_edge=False,
-        )
-        for index, heading in enumerate(self._table.headings[:number]):
-            right = heading in ("trials", "best")
-            view.add_column(
-                heading, justify="right" if right else "left", no_wrap=index > 0, overflow="fold"
-            )
-        for row in self._table.rows:
-            cells = [cell[:6] if tight and i == 4 else cell for i, cell in enumerate(row)]
-            view.add_row(*map(Text, cells[:number]))
-        return view

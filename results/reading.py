@@ -48,6 +48,7 @@ class Sweep:
     path: str
     manifest: dict[str, Any]
     damaged: list[str] = field(default_factory=list)  # parts that could not be read so far
+    root: str = ""  # the folder or URI that the sweep is under
 
     @cached_property
     def trials(self) -> pa.Table:
@@ -68,6 +69,18 @@ class Sweep:
     def stages(self) -> pa.Table:
         """The shared work, one row a run and stage."""
         return self._read("stages")
+
+    def read_file(self, name: str) -> bytes | None:
+        """A file beside ``sweep.json``; None if there is none.
+
+        Raises:
+            OSError: if it cannot be read.
+        """
+        try:
+            with self.filesystem.open_input_stream(f"{self.path}/{name}") as stream:
+                return bytes(stream.read())
+        except FileNotFoundError:
+            return None
 
     def steps_of(self, trial_id: str) -> list[dict[str, Any]]:
         """A trial's steps, in order."""
@@ -158,8 +171,8 @@ def read_sweep(root: str, task: str, name: str) -> Sweep:
         raise StoreError(f"{path}/sweep.json cannot be read: {error}") from None
     except (ValueError, RecursionError) as error:
         raise _damaged(path, str(error)) from None
-    _check_manifest(path, manifest)
-    return Sweep(filesystem, path, manifest)
+    check_manifest(path, manifest)
+    return Sweep(filesystem, path, manifest, root=root)
 
 
 def _damaged(path: str, why: str) -> StoreError:
@@ -168,7 +181,7 @@ def _damaged(path: str, why: str) -> StoreError:
     )
 
 
-def _check_manifest(path: str, manifest: Any) -> None:
+def check_manifest(path: str, manifest: Any) -> None:
     """Refuse a ``sweep.json`` that a table cannot be made from."""
     if not isinstance(manifest, dict):
         raise _damaged(path, "it holds no mapping")
@@ -240,11 +253,16 @@ def _folders(filesystem: pyarrow.fs.FileSystem, path: str) -> list[str]:
     return sorted(name for name in folders if NAME.fullmatch(name))  # others are not ours
 
 
-def known_trials(root: str, task: str) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Every ended trial of a task under the root: id -> (sweep, row), finished ones first."""
+def known_trials(
+    root: str, task: str, names: Sequence[str] = ()
+) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Every ended trial of a task under the root: id -> (sweep, row), finished ones first.
+
+    ``names`` are the sweeps to look in; all, if there are none.
+    """
     known: dict[str, tuple[str, dict[str, Any]]] = {}
     filesystem, base = open_root(root)
-    for _, name in find_sweeps(root, task):
+    for _, name in find_sweeps(root, task, names):
         # Not by its manifest: where that is damaged, running the sweep again mends it.
         for row in Sweep(filesystem, f"{base}/{task}/{name}", {}).rows():
             if row["status"] == "interrupted":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from math import nan
 from typing import Any
 
 from results.statistics import Difference, Estimate
@@ -18,8 +19,9 @@ def t_over_seeds(values: Any) -> tuple[Difference, None, bool] | None:
     mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values))
     half = error * float(special.stdtrit(df, 0.975))
     p_value = _tail(mean, error, df)
-    found = Estimate(mean, mean - half, mean + half)
-    test = Difference(found, p_value, "t over seeds", float(df), error, True)
+    # Equal seeds say that their spread is small, not that it is zero.
+    found = Estimate(mean, mean - half, mean + half) if error else Estimate(mean, nan, nan)
+    test = Difference(found, p_value, "t over seeds", float(df), error, True, error**2)
     return test, None, False
 
 
@@ -34,6 +36,7 @@ def shifted(test: Difference, number: float, sign: float) -> Difference:
         df=test.df,
         standard_error=test.standard_error,
         over_seeds=test.over_seeds,
+        seeds_variance=test.seeds_variance,
     )
 
 

@@ -20,9 +20,10 @@ from typing import Any
 
 import pyarrow.fs
 
-from results.charts import Chart, rank, sweep_charts, trial_charts
+from results.charts import Chart, rank, trial_charts
 from results.reading import Sweep
 from results.store import put
+from results.sweep_charts import sweep_charts
 from tasks.contract import RequestError, content_id
 
 VERSION = 2  # raise it when a figure would look different

@@ -25,6 +25,7 @@ from results.render.wrapping import Prose, join_items
 from results.schema import SWEEP_COLUMNS
 from results.terminal_chart import terminal_chart
 from results.trial_pictures import pictures_of
+from results.words import plural
 from tasks.contract import RequestError
 
 ORIGIN: dict[str, Any] = {  # what ``sweep.json`` says of where a sweep comes from
@@ -62,12 +63,14 @@ def find_trial(sweep: Sweep, prefix: str, listing: str = "`show`") -> Mapping[st
     raise RequestError(f"{name} has no trial {prefix!r}; {listing} lists them")
 
 
-def render_sweep(sweep: Sweep) -> RenderableType:
-    """Where a sweep comes from, and every trial of it."""
+def render_sweep(sweep: Sweep, weights: str = "") -> RenderableType:
+    """Where a sweep comes from, and every trial of it; ``weights`` are described so."""
     manifest = sweep.manifest
     check_keys(sweep.path, manifest, ORIGIN)
     git = manifest.get("git") or {}
     commit = f"{git['commit'][:12]}{' with changes' if git.get('dirty') else ''}" if git else "-"
+    diff = (manifest.get("environment") or {}).get("diff")
+    commit += f" ({plural(diff.count(chr(10)) + 1, 'line')} of diff recorded)" if diff else ""
     versions = ", ".join(f"{name} {v}" for name, v in manifest["versions"].items() if v)
     hardware = ", ".join(f"{name} {v}" for name, v in manifest["hardware"].items() if v)
     facts = {
@@ -79,6 +82,7 @@ def render_sweep(sweep: Sweep) -> RenderableType:
         "commit": commit,
         "versions": versions,
         "hardware": hardware,
+        **({"weights": weights} if weights else {}),
     }
     rows = sweep.rows()
     digits = id_digits(row["trial_id"] for row in rows)
@@ -92,8 +96,11 @@ def render_sweep(sweep: Sweep) -> RenderableType:
     return Group(*parts)
 
 
-def render_trial(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType:
-    """A trial's parameters, its curve, what it said, and why it failed if it did."""
+def render_trial(sweep: Sweep, trial: Mapping[str, Any], weights: str = "") -> RenderableType:
+    """A trial's parameters, its curve, what it said, and why it failed if it did.
+
+    ``weights`` says whether its weights are kept.
+    """
     number = trial["num_steps"] or 0
     took = f"{trial['seconds'] or 0:.1f} s, {number} step{'' if number == 1 else 's'}"
     facts = {
@@ -103,6 +110,7 @@ def render_trial(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType:
         "model": f"{trial['model']} ({trial['model_fingerprint']})",
         "data": f"{trial['data']} ({trial['data_fingerprint']})",
         "seed": str(trial["seed"]),
+        **({"weights": weights} if weights else {}),
     }
     parameters = [f"{n} {param_text(trial[f'param.{n}'])}" for n in sweep.manifest["params"]]
     parts: list[RenderableType] = [Facts({**facts, "parameters": parameters})]

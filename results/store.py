@@ -143,12 +143,17 @@ class SweepStore:
                     self.filesystem.delete_file(part)
 
     def _write(self, table: str, name: str, rows: pa.Table) -> None:
-        sink = pa.BufferOutputStream()
-        rows = with_sweep(rows, self._task, self._name)  # also of a trial copied from another sweep
-        rows = rows.replace_schema_metadata({VERSION_KEY: str(VERSION).encode()})
-        pq.write_table(rows, sink, compression="zstd", write_page_checksum=True)
-        blob = sink.getvalue().to_pybytes()
+        blob = encode_part(rows, self._task, self._name)
         put(self.filesystem, f"{self.path}/{table}/{name}.parquet", blob)
+
+
+def encode_part(rows: pa.Table, task: str, sweep: str) -> bytes:
+    """A Parquet file of rows as parts of this sweep; equal rows give equal bytes."""
+    sink = pa.BufferOutputStream()
+    rows = with_sweep(rows, task, sweep)  # also of a trial copied from another sweep
+    rows = rows.replace_schema_metadata({VERSION_KEY: str(VERSION).encode()})
+    pq.write_table(rows, sink, compression="zstd", write_page_checksum=True)
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def _part_name(what: str) -> str:
@@ -156,30 +161,59 @@ def _part_name(what: str) -> str:
     return f"{time.time_ns():020d}-{what}-{uuid.uuid4().hex[:8]}"
 
 
-def put(filesystem: pyarrow.fs.FileSystem, path: str, blob: bytes) -> None:
-    """A file whole and durable: written beside and renamed, or one put on an object store.
+def put(filesystem: pyarrow.fs.FileSystem, path: str, blob: bytes, *, durable: bool = True) -> None:
+    """A file whole: written beside and renamed, or one put on an object store.
+
+    Args:
+        filesystem: where the path is.
+        path: the file; an earlier one is replaced, or left as it is if this fails.
+        blob: its content.
+        durable: whether it must survive a power cut when this returns; ``sync`` can follow later.
 
     Raises:
         StoreError: if it cannot be written.
     """
+    beside = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
     try:
         if not isinstance(filesystem, pyarrow.fs.LocalFileSystem):
             with filesystem.open_output_stream(path) as stream:
                 stream.write(blob)
             return
-        beside = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
         with open(beside, "wb") as file:
             file.write(blob)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(beside, path)
-        folder = os.open(os.path.dirname(path), os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the new name, too, survives a power cut
-        finally:
-            os.close(folder)
+        if durable:
+            _sync_path(os.path.dirname(path))  # the new name, too, survives a power cut
     except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)  # on a full disk what was written of it is in the way
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def sync(filesystem: pyarrow.fs.FileSystem, path: str) -> None:
+    """See that a file that was ``put`` survives a power cut; an object store's do.
+
+    Raises:
+        StoreError: if there is none, or it cannot be synchronized.
+    """
+    if not isinstance(filesystem, pyarrow.fs.LocalFileSystem):
+        return
+    try:
+        _sync_path(path)
+        _sync_path(os.path.dirname(path))
+    except OSError as error:
+        raise StoreError(f"cannot synchronize {path}: {error.strerror or error}") from error
+
+
+def _sync_path(path: str) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _join(results: Sequence[TrialResult]) -> dict[str, list[Any]]:
@@ -214,10 +248,20 @@ def read_part(filesystem: pyarrow.fs.FileSystem, path: str) -> pa.Table | None:
     """
     try:
         with filesystem.open_input_file(path) as file:
-            parquet = pq.ParquetFile(file, page_checksum_verification=True)
-            metadata = parquet.schema_arrow.metadata or {}
-            version = int(metadata.get(VERSION_KEY, b"0"))
-            table = parquet.read()
+            return decode_part(file, path)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return None
+
+
+def decode_part(file: Any, path: str) -> pa.Table | None:
+    """The part in an open file; see ``read_part``. Its table is the folder in ``path``."""
+    try:
+        parquet = pq.ParquetFile(file, page_checksum_verification=True)
+        metadata = parquet.schema_arrow.metadata or {}
+        version = int(metadata.get(VERSION_KEY, b"0"))
+        table = parquet.read()
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError):

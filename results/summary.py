@@ -152,7 +152,7 @@ def _row(
     row = SummaryRow(params=params, metrics={}, num_seeds=len(done), trial_ids=ids)
     row.all_ids = [str(each["trial_id"]) for _, each in sorted(found.items())]
     row.status, row.reason = _status(found, len(done), len(manifest["seeds"]))
-    shown = done or {s: r for s, r in found.items() if r["status"] in ("stopped", "interrupted")}
+    shown = done or _first_unfinished(found)
     for column in manifest["columns"]:
         if column["key"].startswith("metric."):
             prefix = "best." if column["pick"] == "best" else "metric."
@@ -170,6 +170,15 @@ def _row(
         found_estimate = estimate(matrix, scores.aggregate)
         row.estimate = None if math.isnan(found_estimate.low) else found_estimate
     return row
+
+
+def _first_unfinished(found: Mapping[int, Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
+    """The trial that ``_status`` is about, alone: seeds cut off at unlike steps have no mean."""
+    for status in ("stopped", "interrupted"):
+        for seed, row in sorted(found.items()):
+            if row["status"] == status:
+                return {seed: row}
+    return {}
 
 
 def _status(

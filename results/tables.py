@@ -10,6 +10,7 @@ from rich.text import Text
 
 from results.claims_table import ClaimsView, claims_table
 from results.details import details
+from results.looks import final_table, read_looks
 from results.reading import Sweep
 from results.render.detail_view import DetailView as DetailView
 from results.render.failures import Failures
@@ -34,6 +35,9 @@ def render(
     claims = claims_table(sweep, with_source=False) if published else None
     if claims is not None:
         parts += [Text(), ClaimsView(claims, only_tested=True)]
+    final = final_table(sweep, read_looks(sweep))
+    if final is not None:
+        parts += [Text(), DetailView(final)]
     failed = [row for row in sweep.current_rows() if row["status"] == "failed"]
     if failed:
         parts += [Text(), Failures(failed, sweep)]

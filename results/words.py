@@ -22,6 +22,17 @@ def plural_of(noun: str) -> str:
     return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
 
 
+def size_text(num_bytes: int) -> str:
+    """``512 bytes``, ``1.1 MB``, ``23 GB``: two digits at least, in powers of 1000."""
+    if num_bytes < 1000:
+        return plural(num_bytes, "byte")
+    size, units = num_bytes / 1000, ["kB", "MB", "GB", "TB"]
+    while size >= 999.5 and len(units) > 1:
+        size /= 1000
+        del units[0]
+    return f"{size:.1f} {units[0]}" if size < 9.95 else f"{size:.0f} {units[0]}"
+
+
 def wrap_for(stream: IO[str], text: str) -> str:
     """The text broken at spaces for a terminal; as one line for a file or a pipe."""
     if not stream.isatty():

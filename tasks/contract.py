@@ -244,6 +244,19 @@ class Paired:
     aggregate: str = "mean"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Export:
+    """What ``task.export`` wrote, as far as the model card needs to know."""
+
+    usage: str  # a Python program that runs in the exported folder
+    library: str | None = None  # as the Hugging Face Hub names it: "transformers"
+    pipeline: str | None = None  # the Hub's name of what the model does: "image-to-text"
+    license: str | None = None  # an identifier such as "apache-2.0"; None: unknown
+    data_license: str | None = None  # the same of the training data
+    base_models: Sequence[str] = ()  # ids on the Hub of the models that it was made from
+    notes: Sequence[str] = ()  # sentences on how the exported model differs from the trial
+
+
 @runtime_checkable
 class Task(Protocol):
     """One task: a folder under ``tasks/`` whose ``task.py`` offers ``TASK``, an instance of this.
@@ -254,6 +267,8 @@ class Task(Protocol):
     A task may also have
 
         front            two metrics, larger is better: rows that no other beats in both are marked
+        scoring_params   parameters that say how a trial is scored, such as the split: trials that
+                         differ in one are not compared
         shown_samples    columns of ``samples`` that ``show`` prints; by the first, where that is a
                          number, the best and the worst
         shares_steps     whether members of one pack share the work of a step, so that trials of one
@@ -263,9 +278,25 @@ class Task(Protocol):
                          "images" (shown as ``352/1449 images``); also a curve's axis
         num_steps(trial) the ``Step.at`` of the trial's last step if nothing stops it early: the
                          total in the view, and what its estimate of the time left counts on
+        tolerance        how far metrics of one trial may be apart, absolute or relative, when it
+                         runs again in other company or on the other engine; 0 by default
         schedule_length  the parameter that a trial's schedule, such as the decay of its learning
                          rate, runs over: a search that stops trials early must not vary it
         example_params   a tuple of dicts, parameters of short trials: what ``check-task`` runs
+        weights(trial, state)  the arrays of a finished trial's state that are its weights, by name;
+                         all arrays for a task without this method. ``{}`` keeps nothing of a
+                         trial, ``weights = None`` of any
+        final(trial, split)  a trial that scores a finished trial on another split, in its one or
+                         its last step, with the stages that scoring needs; RequestError if that
+                         cannot be. What ``--final`` needs
+        restore(trial, arrays, values)  the state that such a trial starts from, of the kept
+                         ``weights`` (numpy arrays) and the finished state's values; for a task
+                         that has weights
+        export(trial, arrays, values, folder)  writes a model that runs without this project into
+                         an empty folder (a Path) and returns an ``Export``. ``arrays`` are what
+                         ``weights`` chose, by name, and ``values`` those of the state; both are
+                         empty if ``weights`` is None. Without this method the arrays are written
+                         as they are
         signatures()     how metrics were counted, by name, for ``sweep.json``
         model_forms      one sentence on what --model takes; ``data_forms`` the same for --data
         warnings(model, data)  one line each on sources that run together but mean little

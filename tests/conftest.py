@@ -22,11 +22,13 @@ def flickr() -> Path:
     return folder
 
 
-def draw_folder(folder: Path, *, train: int, val: int) -> Path:
+def draw_folder(folder: Path, *, train: int, val: int, test: int = 0) -> Path:
     """A small captioned data set of the layout ``folder:DIR``, drawn from ``scenes``."""
     from tasks.datasets import scenes
 
-    for split, number in (("train", train), ("val", val)):
+    for split, number in (("train", train), ("val", val), ("test", test)):
+        if not number:
+            continue
         drawn = scenes.load_split(split)
         (folder / split).mkdir()
         lines = []

@@ -81,6 +81,7 @@ def make_sweep(out: Path, made: Made) -> Sweep:
         "command": ["python", "-m", "orchestrator", "sweep", made.task, "--space", made.space],
         "versions": {"python": "3.11.9", "ray": "2.60.0", "optuna": "5.0.0", "torch": "2.13.0"},
         "git": {"commit": "0123456789abcdef", "dirty": True},
+        "environment": {},
         "hardware": {"cpus": 2, "cpu": "an x86 processor", "memory_gib": 7.6, "gpus": []},
         "started": "2026-01-02T03:04:05+00:00",
         "version": "1",

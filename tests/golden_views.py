@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +19,10 @@ from results.cells import compare_cells
 from results.claims_table import ClaimsView, ErrataView, claims_table, errata_table
 from results.compare import compare
 from results.compare_view import render_comparison
+from results.looks import FinalRow, Look, final_table
+from results.overview import Overview, overview_table
 from results.reading import Sweep
+from results.render.overview_view import OverviewView
 from results.render.planned_view import PlannedTrials
 from results.show import find_trial, render_sweep, render_trial
 from results.tables import DetailView, render
@@ -64,6 +69,8 @@ def views() -> Iterator[tuple[str, Callable[[], RenderableType]]]:
         yield f"{task}-compare-search", lambda a=search, b=other: _compare(a, b)
         yield f"{task}-check", lambda a=seeds: _check(sweep(a))
         yield f"{task}-against", lambda a=search, b=other: _against(a, b)
+    yield "list", _list
+    yield "retrieval-final", lambda: _final(sweep(Made("retrieval", "paper")))
     retrieval = Made("retrieval", "grid", space="grid")
     yield "retrieval-grid-all", lambda: render(sweep(retrieval), max_rows=None)
     yield "retrieval-show-grid", lambda: render_sweep(sweep(retrieval))
@@ -71,6 +78,48 @@ def views() -> Iterator[tuple[str, Callable[[], RenderableType]]]:
     yield "captioning-zeros", lambda: render(sweep(Made("captioning", "zeros", zero=True)))
     searched = Made("retrieval", "search", space="search", status=_Plan(_SEARCHED))
     yield "retrieval-trial-failed", lambda: _trial(searched, 5)
+
+
+def _list() -> RenderableType:
+    started = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+    lines = (
+        ("retrieval/paper", "complete", "8/8", "i2t_r1 56.80", 1_350_000),
+        ("captioning/search-random-num_images-352", "running", "19/60", "bleu4 21.05", 4_200_000),
+        ("diffusion/paper", "2 failed", "4/6", "unseen_attributes 0.8412", 2_450_000_000),
+    )
+    found = [
+        Overview(
+            **dict(zip(("name", "state", "trials", "best", "size"), line, strict=True)),
+            started=started,
+            sources="blip-scenes, scenes",
+        )
+        for line in lines
+    ]
+    return OverviewView(overview_table(found, started))
+
+
+def _final(found: Sweep) -> RenderableType:
+    row = FinalRow(
+        table="Table 2",
+        configuration="lr 1e-5, weight decay 0",
+        mark="best",
+        trial_ids=["a" * 16],
+        chosen_on="val",
+        val=0.568,
+        test=0.552,
+        val_interval=(0.542, 0.593),
+        test_interval=(0.526, 0.578),
+        difference_interval=(-0.02, 0.052),
+    )
+    tie = replace(row, configuration="lr 6e-5, weight decay 1e-3", mark="tie", test=0.559)
+    looks = [
+        Look(split="test", began=f"2026-01-0{day}T03:04", ended=ended, command=[], trials=[])
+        for day, ended in ((2, None), (3, "2026-01-03T03:05"))
+    ]
+    looks[1].rows = [row, tie]
+    table = final_table(found, looks)
+    assert table is not None
+    return DetailView(table)
 
 
 def _planned(made: Made) -> RenderableType:

@@ -22,6 +22,7 @@ from orchestrator.step_checks import check_advanced, check_results, misspelled
 from orchestrator.task_checks import check_task, problems
 from tasks.contract import (
     Column,
+    Export,
     Metric,
     Paired,
     RequestError,
@@ -204,6 +205,23 @@ def mixing(self: Any, pack: Sequence[Any], inputs: Any, device: str) -> Any:
     ]
 
 
+def writing(returned: Any) -> Callable[..., Any]:
+    """An ``export`` that writes a file and returns this."""
+
+    def export(self: Any, trial: Any, arrays: Any, values: Any, folder: Path) -> Any:
+        (folder / "weights.txt").write_text(str(arrays["weights"]))
+        return returned
+
+    return export
+
+
+def test_an_export_that_keeps_the_contract_passes() -> None:
+    (check,) = [each for each in CHECKS if each.name == "export"]
+    task = variant(export=writing(Export(usage="print(1)")))
+    outcome = run_check(check, Subject(task, "toy", settings={"epochs": 3}))
+    assert (outcome.verdict, outcome.message) == ("passed", "1 file")
+
+
 @pytest.mark.parametrize(
     ("task", "check", "message"),
     [
@@ -267,6 +285,9 @@ def mixing(self: Any, pack: Sequence[Any], inputs: Any, device: str) -> Any:
             "check changes a trial that it returned before",
         ),
         (variant(__doc__=""), "attributes", "has no docstring"),
+        (variant(export=writing(None)), "export", "must return an Export, but returned None"),
+        (variant(export=lambda *_: Export(usage="")), "export", "export wrote no file"),
+        (variant(export=writing(Export(usage="print("))), "export", "is no Python"),
     ],
 )
 def test_the_suite_finds(task: Any, check: str, message: str) -> None:

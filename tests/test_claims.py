@@ -33,7 +33,9 @@ from results.power import what_decides
 from results.reading import Sweep, read_sweep
 from results.regions import locate, region_of
 from results.statistics import Difference, Estimate
+from results.statistics.comparisons import _tukey as tukey
 from results.store import SweepStore, TrialResult
+from results.summary import summarise
 from results.tables import render
 
 ROOT = Path(__file__).parents[1]
@@ -156,6 +158,31 @@ def test_seeds_are_part_of_the_verdict(tmp_path: Path) -> None:
     found = check_claims(simulate_retrieval(tmp_path, published_order, seeds=3))
     assert {claim.scope for claim in found} == {"over queries and seeds"}
     assert found[1].verdict == "reproduced"
+
+
+def test_a_claim_about_a_row_and_the_best_agrees_with_the_mark_of_the_row(tmp_path: Path) -> None:
+    """Two seeds say little about one pair: both take the average over the pairs of the table."""
+    # The best row must have a published number, so that there are claims about it.
+    sweep = simulate_retrieval(
+        tmp_path, lambda p: published_order(p) - 0.2 * (p["lr"] == 6e-5), seeds=2
+    )
+    tests = ClaimTests(sweep)
+    table = next(t for t in summarise(sweep) if t.title.startswith("Table 3"))
+    best = next(row for row in table.rows if row.mark == "best")
+    rows = {json.dumps(row.params, sort_keys=True): row for row in table.rows}
+    compared = 0
+    for claim in sweep.manifest["claims"]:
+        keys = [json.dumps(claim[s].get("params"), sort_keys=True) for s in ("left", "right")]
+        if not set(keys) <= rows.keys() or best not in [rows[key] for key in keys]:
+            continue
+        found = tests.test(claim)
+        other = next(rows[key] for key in keys if rows[key] is not best)
+        assert isinstance(found, ClaimTest)
+        assert other.p_value is not None
+        assert found.p_value <= other.p_value  # adjusted for all pairs of the table
+        assert tukey(found.p_value, len(table.rows)) == pytest.approx(other.p_value)
+        compared += 1
+    assert compared >= 2
 
 
 def test_p_values_are_adjusted_over_all_claims(tmp_path: Path) -> None:
@@ -443,7 +470,8 @@ def test_check_against_a_copy_and_a_changed_copy(tmp_path: Path) -> None:
     store.add([TrialResult(trial=row, steps=[], samples=columns)])
     status, out = run(*args, f"{tmp_path}/other/toy/stored", "--format", "csv")
     assert status == 1
-    assert len(out.splitlines()) == 1 + 2  # the heading and two differences
+    # The heading, the trial's metric and samples, and their row: mean, deviation, two bounds.
+    assert len(out.splitlines()) == 1 + 2 + 4
     assert "metric.error" in out
     assert '"1 of 200 differ, by at most 0.5"' in out
     assert run(*args, f"{tmp_path}/other/toy/stored", "--tolerance", "0.9")[0] == 0

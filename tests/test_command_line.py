@@ -24,7 +24,11 @@ from orchestrator import discovery
 from orchestrator.cli import app, main
 from orchestrator.suggestions import SYNONYMS, plain, similar_parameters
 from orchestrator.task_help import TaskView, parameters, split_range
-from results.overview import OverviewView, overview, overview_table
+from results.overview import overview, overview_table
+from results.render.overview_view import OverviewView
+from results.roots import open_root
+from results.running import run_lock
+from results.weights import WeightStore
 
 
 def run(*words: str, status: int = 0, width: int = 80) -> tuple[str, str]:
@@ -253,11 +257,45 @@ def test_a_list_is_one_line_a_sweep_at_any_width(tmp_path: Path, width: int) -> 
     out = console.export_text()
     assert max(len(line.rstrip()) for line in out.splitlines()) <= width
     (line,) = (line for line in out.splitlines() if "toy/paper" in line)
-    for part in ("partial", "1/12", "r1 50.00"):
+    for part in ("partial", "1/12", " 50.00", " kB"):
         assert part in line
+    assert ("r1 50.00" in line) == (width >= 80)
     assert ("blip-scenes, d" in line) == (width >= 80)
     assert "toy/bad" in out
     assert "damaged" in out
+
+
+def test_a_narrow_list_shows_the_best_of_sweeps_with_long_names(tmp_path: Path) -> None:
+    name = "search-random-a-model-of-a-long-name-learning_rate-0.001"
+    sources = {"model": {"name": "/long/path/blip-scenes", "fingerprint": "m"}}
+    sweep(tmp_path, name, [one(hits(0.5))], num_trials=12, **sources)
+    console = Console(width=80, record=True, file=io.StringIO(), color_system=None)
+    console.print(OverviewView(overview_table([overview(str(tmp_path), "toy", name, NOW)], NOW)))
+    heading, line, *_, below = console.export_text().splitlines()
+    assert heading.split() == ["sweep", "state", "trials", "best"]
+    assert line.split() == [f"toy/{name}"[: len(line.split()[0])], "partial", "1/12", "50.00"]
+    hidden = "A wider terminal also shows the metric's name, model, data, started, size."
+    assert " ".join(below.split()) == hidden
+
+
+def test_the_size_of_a_sweep_counts_its_weights(tmp_path: Path) -> None:
+    sweep(tmp_path, "s", [one(hits(0.5))])
+    before = overview(str(tmp_path), "toy", "s", NOW).size
+    files = [path for path in (tmp_path / "toy" / "s").rglob("*") if path.is_file()]
+    assert before == sum(path.stat().st_size for path in files)
+    WeightStore(str(tmp_path), "toy", "s").write("a" * 16, bytes(12345))
+    assert overview(str(tmp_path), "toy", "s", NOW).size == before + 12345
+
+
+def test_the_lock_says_whether_a_sweep_runs(tmp_path: Path) -> None:
+    sweep(tmp_path, "s", [one(hits(0.5))], num_trials=5, seconds=0.0)
+    assert states(tmp_path, "s")[0] == "running?"
+    filesystem, path = open_root(str(tmp_path / "toy" / "s"))
+    with run_lock(filesystem, path), run_lock(filesystem, path):  # two runs at once
+        assert states(tmp_path, "s")[0] == "running"
+    assert states(tmp_path, "s")[0] == "interrupted"  # a moment after it was killed
+    (tmp_path / "toy" / "s" / ".lock").write_text("another machine")
+    assert states(tmp_path, "s")[0] == "running?"
 
 
 def test_report_prints_the_only_sweep_or_lists_several(tmp_path: Path) -> None:

@@ -293,6 +293,30 @@ def test_samples_of_other_data_are_not_paired(tmp_path: Path) -> None:
     assert table.compared[0].interval == expected.estimate
 
 
+def test_trials_that_were_scored_in_different_ways_are_not_marked(tmp_path: Path) -> None:
+    good, bad = hits(0.9), hits(0.2)
+    first = write(tmp_path, "a", [one(bad, epochs=1)], scoring_params=["epochs"])
+    second = write(tmp_path, "b", [one(good, epochs=2)], scoring_params=["epochs"])
+    _, table = compare(first, second, ("a", "b"))
+    assert not any("▲" in cell for line in table.rows for cell in line)
+    assert any(
+        "differ in epochs (1 and 2), which changes what is measured" in c for c in table.caption
+    )
+
+
+def test_one_seed_against_several_counts_the_variance_over_seeds(tmp_path: Path) -> None:
+    shares = {0: 0.4, 1: 0.5, 2: 0.6}
+    several = [one(hits(share), seed=seed) for seed, share in shares.items()]
+    first = write(tmp_path, "a", [one(hits(0.42))])
+    second = write(tmp_path, "b", several)
+    _, table = compare(first, second, ("a", "b"))
+    assert isinstance(table, Comparison)
+    assert table.compared[0].mark == "tie"
+    assert table.compared[0].interval is not None
+    assert table.compared[0].interval.high > 0.3
+    assert any("over queries and seeds" in line for line in table.caption)
+
+
 def test_the_same_trials_are_said_to_be_the_same(tmp_path: Path) -> None:
     trials = [one(hits(0.5))]
     sweeps = [write(tmp_path, name, trials) for name in "ab"]

@@ -34,13 +34,16 @@ from documented import (
 
 from orchestrator.cli import main
 from results.reading import find_sweeps, read_sweep
+from results.weights import WeightStore
 
 COMMANDS = [command for page in PAGES for command in commands_of(page)]
 OURS = [c for c in COMMANDS if c.kind in ("python -m orchestrator", "orchestrator")]
 SWEEPS = [c for c in OURS if c.arguments[:1] == ("sweep",)]
-READING = ("report", "show", "compare", "check", "list")
-READERS = [c for c in OURS if c.arguments[:1] and c.arguments[0] in READING]
-OTHERS = [c for c in OURS if c not in SWEEPS and c not in READERS]
+READING = ("report", "show", "compare", "check", "list", "verify", "prune")
+ARCHIVES = [c for c in OURS if any(word.endswith(".zip") for word in c.arguments)]
+EXPORTS = [c for c in OURS if c.arguments[:1] == ("export",)]
+READERS = [c for c in OURS if c.arguments[:1] and c.arguments[0] in READING and c not in ARCHIVES]
+OTHERS = [c for c in OURS if c not in (*SWEEPS, *READERS, *ARCHIVES, *EXPORTS)]
 BENCHMARKS = [c for c in COMMANDS if c.kind.startswith("python -m benchmarks")]
 RAY = [c for c in COMMANDS if c.kind == "ray"]
 RAN_AS_MODULES = [c for c in COMMANDS if c.kind.removeprefix("python -m ") in MODULES]
@@ -88,7 +91,7 @@ class Place:
         self.root = root
         photos = root / "photos"
         photos.mkdir()
-        draw_folder(photos, train=24, val=16)
+        draw_folder(photos, train=24, val=16, test=16)
         listed = [
             json.loads(line) | {"split": split}
             for split in ("train", "val")
@@ -243,6 +246,10 @@ def test_documented_results_are_read(place: Place, command: Command, tmp_path: P
             if len(above) == 2:
                 words[words.index(name)] = f"{out}/{task}/{short}"
         words += ["--out", out]  # the last one counts
+    if verb == "prune":  # what it removes, other commands read
+        words[-1] = str(shutil.copytree(out, tmp_path / "copy"))
+    if verb == "verify" and "--engine" not in words:
+        words += ["--engine", "local"]
     if verb == "show" and positional == 2:  # a trial, whatever the page calls it
         words[1] = read_sweep(out, task, short).rows()[0]["trial_id"][:8]
     written = ("--save", "--pictures", "--to")
@@ -254,6 +261,43 @@ def test_documented_results_are_read(place: Place, command: Command, tmp_path: P
     assert all(
         any(file.iterdir()) if file.is_dir() else file.stat().st_size > 100 for file in files
     )
+
+
+@by_name(ARCHIVES)
+def test_documented_archives_are_written_and_read(
+    place: Place, command: Command, tmp_path: Path
+) -> None:
+    out = place.prepare("retrieval", "paper")
+    verb, *words = place.fill(command.arguments)
+    file = tmp_path / "paper.zip"
+    if verb != "archive":
+        place.run("archive", "paper", str(file), "--out", out)
+    else:
+        file.touch()  # `--overwrite` has a file to replace
+        words += [] if "--overwrite" in words else ["--overwrite"]
+    reduced = {"paper.zip": str(file), "paper-replay": "paper"}  # its results are the same
+    words = [reduced.get(word, word) for word in words]
+    if verb == "replay":
+        out = str(tmp_path / "again")
+        words += ["--engine", "local"]
+    assert place.run(verb, *words, "--out", out)
+    assert file.stat().st_size > 1000
+
+
+@by_name(EXPORTS)
+def test_a_documented_export(place: Place, command: Command, tmp_path: Path) -> None:
+    """Without the upload, which ``test_hub.py`` runs against a stand-in for the Hub."""
+    _, name, *words = command.arguments
+    if "--push-to-hub" in words:
+        words = words[: words.index("--push-to-hub")]
+    task, _, short = place.fill([name])[0].rpartition("/")
+    task = task or "retrieval"
+    out = place.prepare(task, short)
+    if len(words) == 2:  # a trial, whatever the page calls it
+        words[0] = next(iter(WeightStore(out, task, short).sizes()))
+    words[-1] = str(tmp_path / words[-1])
+    assert place.run("export", f"{task}/{short}", *words, "--out", out)
+    assert (tmp_path / words[-1] / "README.md").is_file()
 
 
 @by_name(OTHERS)

@@ -18,9 +18,10 @@ from rich.console import Console
 from test_saved_figures import make_store, result
 
 from orchestrator.show import show
-from results.charts import Chart, sweep_charts, trial_charts
+from results.charts import Chart, trial_charts
 from results.figures import PLOT_HEIGHT, draw, figure_of
 from results.reading import Sweep, read_sweep
+from results.sweep_charts import sweep_charts
 from results.terminal_chart import terminal_chart
 from results.ticks import limits, tick_texts, ticks
 from tasks.contract import RequestError
@@ -91,7 +92,7 @@ def test_trials_without_a_curve_are_named(tmp_path: Path) -> None:
     (chart,) = sweep_charts(sweep, sweep.rows())
     assert [name.split()[0] for name in chart.lines] == ["curve"]
     assert chart.notes[0] == (
-        "Not drawn, because they have one step only: s5, s4, s3, s2 and 2 more."
+        "Not drawn, because they have fewer than two values: s5, s4, s3, s2 and 2 more."
     )
     assert chart.title == "toy/s, trial curve"  # it has no legend
 
@@ -100,6 +101,56 @@ def test_a_stopped_trial_says_so(tmp_path: Path) -> None:
     sweep = sweep_of(tmp_path, result("one", 0.3), stopped("two", 0.9, num_steps=2))
     (chart,) = sweep_charts(sweep, sweep.rows())
     assert list(chart.lines) == ["one  lr 0.3", "two  lr 0.9 (stopped)"]
+
+
+def seeds_of(name: str, scores: list[float], num_steps: int = 2, **more: Any) -> list[Any]:
+    """The trials of one configuration, one per seed."""
+    found = [result(f"{name}{seed}", score, num_steps) for seed, score in enumerate(scores)]
+    for seed, each in enumerate(found):
+        each.trial.update({"seed": seed, "param.lr": scores[0], **more})  # type: ignore[attr-defined]
+    return found
+
+
+def test_a_line_of_several_seeds_is_their_mean_with_a_band(tmp_path: Path) -> None:
+    trials = seeds_of("many", [0.2, 0.4, 0.9]) + seeds_of("once", [0.7])
+    sweep = sweep_of(tmp_path, *trials)
+    (chart,) = sweep_charts(sweep, sweep.rows())
+    several, once = "many0 +2  lr 0.2, seeds 0, 1, 2", "once0  lr 0.7, seed 0"
+    assert list(chart.lines) == [once, several]  # by the mean: 0.5 is less than 0.7
+    curves = [line_of(sweep, row) for row in sweep.rows() if row["trial_id"].startswith("many")]
+    for at, mean in chart.lines[several]:
+        assert mean == pytest.approx(sum(curve[at] for curve in curves) / 3)
+    for at, low, high in chart.bands[several]:
+        assert (low, high) == (min(c[at] for c in curves), max(c[at] for c in curves))
+    assert once not in chart.bands
+    assert "bands span the lowest and the highest seed" in chart.notes[0]
+    (axes,) = drawn(chart).axes
+    assert len(axes.collections) == 1
+    low, high = axes.get_ylim()
+    ends = [end for _, *both in chart.bands[several] for end in both]
+    assert low <= min(ends) <= max(ends) <= high
+
+
+def line_of(sweep: Sweep, row: Any) -> dict[float, float]:
+    (line,) = trial_charts(sweep, row)[0].lines.values()
+    return dict(line)
+
+
+def test_lines_are_chosen_by_configuration_not_by_trial(tmp_path: Path) -> None:
+    trials = [t for n in range(12) for t in seeds_of(f"c{n:02d}-", [n / 20, n / 20 + 0.01])]
+    sweep = sweep_of(tmp_path, *trials)
+    (chart,) = sweep_charts(sweep, sweep.rows())
+    assert [name[:3] for name in chart.lines] == [f"c{n:02d}" for n in range(11, 3, -1)]
+    assert chart.notes[0].startswith("The best 8 of 12 configurations.")
+    assert chart.notes[1] == "All: seeds 0, 1."
+
+
+def test_a_seed_that_is_still_running_does_not_shorten_the_line(tmp_path: Path) -> None:
+    finished, stops = seeds_of("run", [0.3, 0.4])
+    stops.trial["status"] = "stopped"
+    sweep = sweep_of(tmp_path, finished, stops)
+    (chart,) = sweep_charts(sweep, sweep.rows())
+    assert list(chart.lines) == ["run0"]
 
 
 def test_a_trials_charts_name_the_trial(tmp_path: Path) -> None:

@@ -7,11 +7,8 @@ that a checkpoint holds. After the last: the table of an undisturbed run, cell f
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +16,7 @@ from typing import Any
 
 import pytest
 import safetensors.numpy
-from harness import PLUGIN, ROOT
+from forked_sweeps import Zygote
 
 from orchestrator.checkpoints import decode
 from results.reading import read_sweep
@@ -44,47 +41,17 @@ PHASES: dict[str, tuple[str, str, int, float]] = {
 }
 
 
-class Zygote:
-    """Forks sweeps of the fragile task in the folder's ``out``."""
-
-    def __init__(self) -> None:
-        environment = {**os.environ, "PYTHONPATH": f"{PLUGIN}{os.pathsep}{ROOT}"}
-        self.process = subprocess.Popen(
-            [sys.executable, str(PLUGIN / "zygote.py")],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, folder: Path, kill: dict[str, Any] | None) -> bool:
-        """Whether it was killed; it must else have ended well."""
-        (folder / "notes").mkdir(parents=True, exist_ok=True)
-        # A pack holds three, so that rows, steps and checkpoints take turns.
-        space = f"GRID = {{'level': list(range({TRIALS})), 'stage': [0]}}\n"
-        (folder / "space.py").write_text(space)
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        args = ["sweep", "fragile", "--name=s", "--engine=local", f"--out={folder / 'out'}"]
-        args += [f"--space={folder / 'space.py'}", f"--set=notes={folder / 'notes'}"]
-        args += [f"--set=steps={STEPS}", f"--set=scratch={memory // 4}"]
-        log = str(folder / "log")
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"args": args, "kill": kill, "log": log}) + "\n")
-        self.process.stdin.flush()
-        ended_by, status = json.loads(self.process.stdout.readline())
-        assert ended_by in (0, 9)
-        assert status == 0, (folder / "log").read_text()
-        return ended_by == 9
+# A pack holds three, so that rows, steps and checkpoints take turns.
+SPACE = f"GRID = {{'level': list(range({TRIALS})), 'stage': [0]}}\n"
+MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+OPTIONS = (f"--set=steps={STEPS}", f"--set=scratch={MEMORY // 4}")
 
 
 @pytest.fixture(scope="module")
 def zygote() -> Iterator[Zygote]:
     made = Zygote()
     yield made
-    made.process.kill()
-    made.process.wait()
+    made.close()
 
 
 def rows_of(folder: Path) -> dict[str, dict[str, Any]]:
@@ -133,7 +100,7 @@ def computed(folder: Path) -> Counter[tuple[str, int]]:
 @pytest.fixture(scope="module")
 def undisturbed(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("undisturbed")
-    assert not zygote.run(folder, None)
+    assert not zygote.run(folder, SPACE, OPTIONS, None)
     rows = rows_of(folder)
     assert len(rows) == TRIALS
     assert set(computed(folder).values()) == {1}
@@ -159,7 +126,7 @@ def test_nothing_is_lost_and_nothing_computed_twice(
             kept = kept_stages(folder)
             count = draw.randint(1, last)
             kill = {"event": event, "match": match, "count": count, "then": then * draw.random()}
-            killed = zygote.run(folder, kill if here < 8 else None)
+            killed = zygote.run(folder, SPACE, OPTIONS, kill if here < 8 else None)
             kills, here = kills + killed, here + killed
             rows = rows_of(folder)
             assert finished.items() <= rows.items()  # what was finished is so still

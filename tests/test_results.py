@@ -395,3 +395,64 @@ def test_exports_hold_the_same_cells(tmp_path: Path) -> None:
         text = export([make_document("toy", "s", [("table", table)])])
         is_text = name not in ("json", "csv")  # those have unrounded shares
         assert ("90.00" in text and "58.38" in text) if is_text else "0.9" in text
+
+
+def test_a_pruned_row_has_the_numbers_of_its_first_seed_alone(tmp_path: Path) -> None:
+    """Seeds that were stopped after different steps have no mean that means anything."""
+    trials = [
+        result(0, lr=0.1, hits=9),
+        result(1, lr=0.1, seed=1, hits=9),
+        stopped(2, num_steps=1, hits=3),
+        stopped(3, num_steps=2, seed=1, hits=6),
+    ]
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    store.write_manifest(manifest(seeds=[0, 1]))
+    store.add(trials)
+    (table,) = summarise(read_sweep(str(tmp_path), "toy", "s"))
+    pruned = next(row for row in table.rows if row.status)
+    assert (pruned.status, pruned.metrics["metric.r1"]) == ("pruned@1", 0.3)
+    assert any("its first seed was stopped early" in line for line in table.caption)
+
+
+def stopped(number: int, *, num_steps: int, hits: int, seed: int = 0) -> TrialResult:
+    found = result(number, lr=0.2, seed=seed, hits=hits)
+    row = {**found.trial, "status": "stopped", "num_steps": num_steps}
+    return TrialResult(trial=row, steps=found.steps, samples=found.samples)
+
+
+def test_a_row_of_every_seed_is_best_before_one_that_lacks_seeds(tmp_path: Path) -> None:
+    trials = [result(0, lr=0.1, hits=5), result(1, lr=0.1, seed=1, hits=5), result(2, 0.2, hits=9)]
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    store.write_manifest(manifest(seeds=[0, 1]))
+    store.add(trials)
+    (table,) = summarise(read_sweep(str(tmp_path), "toy", "s"))
+    assert {row.status: row.mark for row in table.rows} == {"": "best", "1/2 seeds": ""}
+    assert any(line.startswith("★ best; no test") for line in table.caption)
+
+
+def test_while_no_row_has_every_seed_the_best_is_so_far(tmp_path: Path) -> None:
+    lines = captions(tmp_path, [result(0, 0.1, hits=5), result(1, 0.2, hits=9)], seeds=[0, 1])
+    assert any(line.startswith("★ best so far; no test") for line in lines)
+
+
+def test_rows_that_were_scored_in_different_ways_are_not_compared(tmp_path: Path) -> None:
+    trials = [result(0, 0.1, hits=2), result(1, 0.2, hits=9)]
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    store.write_manifest(manifest(scoring_params=["lr"]))
+    store.add(trials)
+    (table,) = summarise(read_sweep(str(tmp_path), "toy", "s"))
+    assert [row.mark for row in table.rows] == ["", ""]
+    assert any("differ in lr, which changes what is measured" in line for line in table.caption)
+
+
+def test_without_a_trade_off_there_is_no_front(tmp_path: Path) -> None:
+    columns = [*manifest()["columns"], {"key": "metric.b", "label": "B", "format": "number"}]
+    columns[-1]["pick"] = "last"
+    trials = [result(number, lr=number / 10, hits=5) for number in range(3)]
+    for number, each in enumerate(trials):
+        each.trial["metric.b"] = float(number)  # type: ignore[index]
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    store.write_manifest(manifest(columns=columns, front=["r1", "b"]))
+    store.add(trials)
+    (table,) = summarise(read_sweep(str(tmp_path), "toy", "s"))
+    assert not any(row.on_front for row in table.rows)

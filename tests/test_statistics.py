@@ -191,11 +191,47 @@ def test_one_unit_over_seeds_is_the_t_test_over_seeds() -> None:
     assert (found.p_value, found.test) == (pytest.approx(expected.pvalue), "t over seeds")
 
 
-def test_one_seed_on_either_side_claims_nothing_about_seeds() -> None:
+def test_one_seed_on_both_sides_claims_nothing_about_seeds() -> None:
     rng = np.random.default_rng(7)
     three, single = rng.random((60, 3)), rng.random((60, 1))
-    assert not difference(three, single, same_seeds=False).over_seeds
+    assert not difference(single, rng.random((60, 1))).over_seeds
+    assert difference(three, single, same_seeds=False).over_seeds
     assert difference(three, rng.random((60, 2)), same_seeds=False).over_seeds
+
+
+def test_a_single_seed_is_as_uncertain_as_those_of_the_other_side() -> None:
+    hard = np.random.default_rng(7).random((400, 1))
+    shifts = np.array([[-0.07, 0.0, 0.07]])  # of three seeds, on every unit alike
+    several, single = hard + shifts, hard + 0.04
+    found = difference(several, single, same_seeds=False)
+    assert found.seeds_variance == pytest.approx(0.07**2 * (1 + 1 / 3))
+    assert found.p_value > 0.5
+    assert found.estimate.low < -0.3 < 0.3 < found.estimate.high
+    assert difference(single, several, same_seeds=False).p_value == pytest.approx(found.p_value)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_one_seed_against_several_errs_one_time_in_twenty(seeds: int) -> None:
+    rng, wrong, number = np.random.default_rng(9), 0, 1000
+    for _ in range(number):
+        units = rng.normal(0, 0.2, (60, 1))
+        one, other = (
+            units + rng.normal(0, 0.05, (1, count)) + rng.normal(0, 0.1, (60, count))
+            for count in (1, seeds)
+        )
+        wrong += difference(one, other, same_seeds=False).p_value < 0.05
+    assert wrong <= stats.binom.ppf(0.999, number, 0.06)
+
+
+def test_scores_that_never_vary_have_no_interval_of_no_width() -> None:
+    hits, rouge, bleu = np.ones((20, 1)), np.full((20, 2), 0.3), np.zeros((20, 2, 10))
+    found = difference(hits, hits)  # of one more discordant pair in each direction
+    assert (found.p_value, found.estimate.mean) == (1, 0)
+    assert found.estimate.high == pytest.approx(0.148, abs=1e-3)
+    assert found.estimate.low == -found.estimate.high
+    assert np.isnan([estimate(rouge).low, difference(rouge, rouge).estimate.low]).all()
+    assert np.isnan(estimate(bleu, BLEU4).low)
+    assert estimate(hits).low < 1  # Wilson's
 
 
 def test_pairing_finds_what_lone_intervals_miss() -> None:

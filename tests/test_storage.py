@@ -71,7 +71,7 @@ def test_killed_and_gone_on_with_on_another_machine(
         first.process.wait()
         other = elsewhere(tmp_path)
         second = Run(tmp_path, *where, *SLOW, space=SIX, out=out, environment=other)
-        second.end()
+        assert "trials continue from checkpoints" in second.end()
         assert second.totals() == undisturbed
         assert_resumed(second, 6 * 8, at_most_again=6)
 
@@ -219,8 +219,12 @@ def test_two_drivers_write_one_out_at_once(
         assert totals == undisturbed
         assert sweep.steps.num_rows == 6 * 8  # each step once, though two have computed it
         assert not sweep.damaged
-    left = [path.name for path in Path(runs[0].out).rglob("*") if path.is_file()]
-    assert not [name for name in left if name.endswith((".tmp", ".safetensors"))]
+    best = max(rows, key=lambda row: row["metric.total"])["trial_id"]
+    left = [
+        path for path in Path(runs[0].out).rglob("*") if path.suffix in (".tmp", ".safetensors")
+    ]
+    assert {path.parent.name for path in left} == {"weights"}
+    assert {path.name for path in left} == {f"{best}.safetensors"}
 
 
 def test_two_drivers_share_a_cluster_and_a_sweep(

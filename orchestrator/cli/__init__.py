@@ -8,7 +8,22 @@ One file per command, and
     finding     NAME, TASK/NAME or OUT/TASK/NAME -> a sweep
 """
 
-from orchestrator.cli import check, check_task, compare, doctor, list_, report, show, sweep, tasks
+from orchestrator.cli import (
+    archive,
+    check,
+    check_task,
+    compare,
+    doctor,
+    export,
+    list_,
+    prune,
+    replay,
+    report,
+    show,
+    sweep,
+    tasks,
+    verify,
+)
 from orchestrator.cli.entry import app, main
 
 app.command()(tasks.tasks)
@@ -19,6 +34,11 @@ app.command()(report.report)
 app.command()(compare.compare)
 app.command()(check.check)
 app.command()(show.show)
+app.command()(verify.verify)
+app.command()(prune.prune)
+app.command()(archive.archive)
+app.command()(replay.replay)
+app.command()(export.export)
 app.command()(doctor.doctor)
 app.command("check-task")(check_task.check_task)
 

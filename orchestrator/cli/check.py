@@ -6,23 +6,28 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.finding import find_sweep
+from orchestrator.cli.finding import find_sweep_or_archive
 from orchestrator.cli.options import Format, Results, SweepName, TableName, Task, To
+from orchestrator.cli.parsing import check_tolerance
 from tasks.contract import RequestError
 
 
 def check(
     name: SweepName,
     against: Annotated[
-        str | None, typer.Option(help="Compare all metrics and samples with this sweep instead.")
+        str | None,
+        typer.Option(help="Compare every number with this sweep or archive instead."),
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Also fail on undecided and untested claims.")
     ] = False,
     tolerance: Annotated[
-        float,
-        typer.Option(help="With --against: tolerance, absolute and relative."),
-    ] = 1e-6,
+        float | None,
+        typer.Option(
+            help="With --against: tolerance, absolute and relative (default: what the task states, "
+            "at least 1e-6)."
+        ),
+    ] = None,
     task: Task = None,
     out: Results = "runs",
     format_: Format = None,
@@ -34,14 +39,13 @@ def check(
     from orchestrator.export import check_options
 
     format_ = check_options(format_, to, table)
-    if not 0 <= tolerance < 1:
-        raise RequestError(f"--tolerance must be at least 0 and below 1, but is {tolerance:g}")
+    check_tolerance(tolerance)
     if strict and against is not None:
         raise RequestError("--strict is about claims, --against compares cells; remove one of them")
-    sweep = find_sweep(name, task, out)
+    sweep = find_sweep_or_archive(name, task, out)
     if against is None:
         return check_sweep(sweep, strict=strict, format_=format_, to=to, table=table)
-    other = find_sweep(against, task, out)
+    other = find_sweep_or_archive(against, task, out)
     names = (str(sweep.manifest["name"]), str(other.manifest["name"]))
     shown = (name, against) if names[0] == names[1] else names
     return check_against(

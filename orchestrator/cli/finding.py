@@ -50,8 +50,30 @@ def find_sweep(text: str, task: str | None, out: str) -> Sweep:
     Raises:
         RequestError: if there is none, or several have the name.
     """
-    from orchestrator.plan import ALIASES
     from results.reading import read_sweep
+
+    return read_sweep(*locate(text, task, out))
+
+
+def find_sweep_or_archive(text: str, task: str | None, out: str) -> Sweep:
+    """The sweep in an archive FILE, or the one sweep of a name.
+
+    Raises:
+        RequestError: if there is none, or the file is no archive.
+    """
+    from results.archive import is_archive
+    from results.archived_sweep import read_archive
+
+    return read_archive(text) if is_archive(text) else find_sweep(text, task, out)
+
+
+def locate(text: str, task: str | None, out: str) -> tuple[str, str, str]:
+    """The folder, task and name of the one sweep of NAME, TASK/NAME or OUT/TASK/NAME.
+
+    Raises:
+        RequestError: if there is none, or several have the name.
+    """
+    from orchestrator.plan import ALIASES
     from results.roots import redact
 
     *above, name = text.rstrip("/").rsplit("/", 2)
@@ -72,7 +94,7 @@ def find_sweep(text: str, task: str | None, out: str) -> Sweep:
             f"{len(found)} sweeps under {redact(out)} are named {name!r}; "
             f"give the full name: {' or '.join(names)}"
         )
-    return read_sweep(out, *found[0])
+    return (out, *found[0])
 
 
 def _near(name: str, known: Sequence[tuple[str, str]], out: str) -> str:

@@ -16,9 +16,10 @@ def list_(
     out: Results = "runs",
     format_: Format = None,
 ) -> int:
-    """List sweeps: state, trials done, best value, model and data.
+    """List sweeps: state, trials done, best value, size, start, model and data.
 
-    "running?" is a sweep that has not recorded its end and wrote something within the last hour.
+    "running?" is a sweep that has not recorded its end and wrote something within the last hour,
+    where that cannot be known: in a bucket, or from another machine.
     """
     format_ = format_ or "terminal"
     check_format(format_)
@@ -31,7 +32,8 @@ def print_list(found: list[tuple[str, str]], out: str, format_: str = "terminal"
     from rich.console import Console
 
     from results.export import FORMATS, make_document
-    from results.overview import OverviewView, overview, overview_table
+    from results.overview import overview, overview_table
+    from results.render.overview_view import OverviewView
 
     table = overview_table([overview(out, *each) for each in found])
     if format_ == "terminal":

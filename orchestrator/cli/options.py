@@ -39,6 +39,7 @@ Data = Annotated[
     str | None,
     typer.Option(help="Data set, such as folder:DIR (default and forms: `tasks TASK`)."),
 ]
+Engine = Annotated[str, typer.Option(help="Engine: ray, or local (this process, without Ray).")]
 Address = Annotated[
     str | None,
     typer.Option(help="Ray address (default: $RAY_ADDRESS, otherwise a Ray on this machine)."),

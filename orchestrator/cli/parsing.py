@@ -49,15 +49,26 @@ def parse_gpus(text: str) -> Gpus:
 
 
 def parse_duration(option: str, text: str | None, others: str = "") -> float | None:
-    """``90s``, ``30m``, ``2h`` in seconds."""
+    """``90s``, ``30m``, ``2h``, ``30d`` in seconds."""
     if text is None:
         return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip())
     if match is None or float(match[1]) == 0:
         raise RequestError(
-            f"{option} takes a time such as 90s, 30m or 2h{others}, but got {text!r}"
+            f"{option} takes a time such as 90s, 30m, 2h or 30d{others}, but got {text!r}"
         )
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+def parse_size(option: str, text: str | None) -> int | None:
+    """``500MB``, ``1GB``, ``2GiB`` in bytes."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
+    if match is None:
+        raise RequestError(f"{option} takes a size such as 500MB or 1GB, but got {text!r}")
+    base = 1024 if match[3] else 1000
+    return int(float(match[1]) * base ** " kmgt".index(match[2] or " "))
 
 
 def check_format(name: str) -> None:
@@ -87,3 +98,9 @@ def check_tasks(names: Sequence[str]) -> None:
             raise RequestError(f"{name!r} is a space: write --space {shlex.quote(name)}")
         if re.match(r"\w+=", name):
             raise RequestError(f"{name!r} is a setting: write --set {shlex.quote(name)}")
+
+
+def check_tolerance(tolerance: float | None) -> None:
+    """Refuse a ``--tolerance`` that cannot be one."""
+    if tolerance is not None and not 0 <= tolerance < 1:
+        raise RequestError(f"--tolerance must be at least 0 and below 1, but is {tolerance:g}")

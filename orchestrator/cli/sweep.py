@@ -8,7 +8,16 @@ import typer
 from rich.console import Console
 
 from orchestrator.cli.entry import INTERRUPTED, fail
-from orchestrator.cli.options import Address, AllRows, CpusPerTrial, Data, GpusPerTrial, Model, Out
+from orchestrator.cli.options import (
+    Address,
+    AllRows,
+    CpusPerTrial,
+    Data,
+    Engine,
+    GpusPerTrial,
+    Model,
+    Out,
+)
 from orchestrator.cli.parsing import (
     check_tasks,
     parse_budget,
@@ -43,7 +52,6 @@ Pruner = Annotated[
     str | None,
     typer.Option(help="Pruner of a search: halving (the default), median, hyperband or none."),
 ]
-Engine = Annotated[str, typer.Option(help="Engine: ray, or local (this process, without Ray).")]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -74,6 +82,22 @@ StepTimeout = Annotated[
     ),
 ]
 Deadline = Annotated[str | None, typer.Option(hidden=True, help="Earlier name of --step-timeout.")]
+Keep = Annotated[
+    str | None,
+    typer.Option(
+        metavar="best|none|all|N",
+        help="Trials whose weights are kept: the best with its ties (the default), all, the N best "
+        "configurations, or none.",
+    ),
+]
+Final = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPLIT",
+        help="When the sweep is complete, score the best row and its ties on this split, such as "
+        "test; each look is recorded.",
+    ),
+]
 Rerun = Annotated[bool, typer.Option("--rerun", help="Run finished trials again.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")]
 DryRun = Annotated[
@@ -101,6 +125,8 @@ def sweep(
     budget: BudgetOption = None,
     step_timeout: StepTimeout = None,
     deadline: Deadline = None,
+    keep: Keep = None,
+    final: Final = None,
     rerun: Rerun = False,
     retry_failed: RetryFailed = False,
     dry_run: DryRun = False,
@@ -134,6 +160,8 @@ def sweep(
                 budget=seconds,
                 budget_trials=most,
                 deadline=parse_step_timeout(step_timeout, deadline),
+                keep=keep,
+                final=final,
                 rerun=rerun,
                 retry_failed=retry_failed,
                 dry_run=dry_run,

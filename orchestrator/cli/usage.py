@@ -34,6 +34,8 @@ def explain(error: Any, words: Sequence[str]) -> str:
         if typed in ("help", "version"):
             return f"No such command {typed!r}; did you mean --{typed}?"
         return f"No such command {typed!r}; {discovery.suggest(typed, known)}"
+    if message.startswith("Missing argument 'TRIAL|DIR'"):
+        return "export needs a folder to write: export NAME [TRIAL] DIR"
     if message.startswith("Missing argument"):
         return f"{message.replace('...', '')}: {_missing(name)}"
     if message.startswith("Got unexpected extra argument") and name == "sweep":
@@ -56,7 +58,7 @@ def _dashed(option: str) -> str:
 def _missing(command: str) -> str:
     if command == "sweep":
         return f"which task? available: {', '.join(discovery.task_names())}"
-    if command in ("show", "check", "compare"):
+    if command in ("show", "check", "compare", "export", "verify"):
         return "which sweep? `python -m orchestrator list` lists them"
     return f"see `python -m orchestrator {command} --help`"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.contract_suite import declaration, execution, progress
+from orchestrator.contract_suite import declaration, execution, export, progress
 from orchestrator.contract_suite.check import Check, Outcome, run_check, run_checks
 from orchestrator.contract_suite.subject import Subject, ViolationError
 
@@ -105,6 +105,20 @@ CHECKS: tuple[Check, ...] = (
         fix="one row per unit, and the metric is the mean over them (or its aggregate)",
         function=execution.samples,
         needs=("ends",),
+    ),
+    Check(
+        name="weights",
+        title="weights can be kept",
+        fix="return a dict of numpy arrays or torch tensors from weights, and keep plain values",
+        function=execution.weights,
+        needs=("ends",),
+    ),
+    Check(
+        name="export",
+        title="a finished trial can be exported",
+        fix="write files into the folder and return an Export whose usage is a Python program",
+        function=export.exports,
+        needs=("weights",),
     ),
     Check(
         name="repeats",

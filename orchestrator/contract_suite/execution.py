@@ -11,10 +11,12 @@ import numpy as np
 
 from orchestrator.checkpoints import decode, encode
 from orchestrator.contract_suite.subject import DEVICE, TOLERANCE, Subject, ViolationError
+from orchestrator.final_weights import chosen_weights, encode_weights
 from orchestrator.plan import distinct_stages
 from orchestrator.stages import compute
 from orchestrator.suggestions import suggest
 from results.statistics.aggregation import MEAN, aggregation
+from results.words import size_text
 from tasks.contract import Member, Paired, State, Step, Trial
 
 
@@ -137,6 +139,21 @@ def _compare(
         raise ViolationError(
             f"{what}, the trial {trial.id} has {len(others)} steps instead of {len(steps)}"
         )
+
+
+def weights(subject: Subject) -> str | None:
+    """What the task keeps of a finished trial can be written to a file."""
+    sizes = []
+    for trial, state in zip(subject.trials, subject.last_states, strict=True):
+        try:
+            arrays = chosen_weights(subject.task, trial, state)
+            blob = encode_weights(trial, arrays, state.values) if arrays else b""
+        except Exception as error:
+            raise ViolationError(f"the weights of {trial.id} cannot be kept: {error}") from error
+        sizes.append(len(blob))
+    if not any(sizes):
+        return "the task has no weights"
+    return f"up to {size_text(max(sizes))} a trial"
 
 
 def repeats(subject: Subject) -> None:

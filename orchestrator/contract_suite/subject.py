@@ -78,9 +78,26 @@ class Subject:
         return values
 
     @cached_property
+    def _ended(self) -> list[tuple[State, list[Step]]]:
+        """The last state and all steps of each trial, run by itself."""
+        found = []
+        for trial in self.trials:
+            last, steps = State(), []
+            for state, step in self.run(trial):
+                last = state
+                steps.append(step)
+            found.append((last, steps))
+        return found
+
+    @property
     def alone(self) -> list[list[Step]]:
         """The steps of each trial, run by itself."""
-        return [[step for _, step in self.run(trial)] for trial in self.trials]
+        return [steps for _, steps in self._ended]
+
+    @property
+    def last_states(self) -> list[State]:
+        """The state of each trial after its last step."""
+        return [state for state, _ in self._ended]
 
     def start(self, trial: Trial) -> State:
         """The trial's first state."""

@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from results.charts import rank, short_id, sweep_charts, trial_charts
+from results.charts import rank, short_id, trial_charts
 from results.claims_table import claims_table
 from results.details import DetailTable, details
+from results.looks import final_table, read_looks
 from results.reading import Sweep
 from results.summary import MAX_ROWS, SummaryTable, summarise
+from results.sweep_charts import sweep_charts
 from tasks.contract import SweepError
 
 Tables = SummaryTable | DetailTable
@@ -74,6 +76,8 @@ def sweep_document(
         (slug(table.title) if is_planned else "configurations", table) for table in summaries
     ]
     tables += [(slug(table.title), table) for table in details(sweep, summaries)]
+    final = final_table(sweep, read_looks(sweep))
+    tables += [("final", final)] if final else []
     claims = claims_table(sweep) if published else None
     tables += [("claims", claims)] if claims else []
     return make_document(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ class Difference:
     df: float  # degrees of freedom of the interval
     standard_error: float
     over_seeds: bool  # whether the statement covers other seeds, or these seeds alone
+    seeds_variance: float = 0.0  # the part of the squared standard error that is due to seeds
 
 
 def difference(
@@ -45,12 +47,14 @@ def difference(
     same_units: bool = True,
     same_seeds: bool = True,
     aggregate: str = MEAN,
+    average: Part | None = None,
 ) -> Difference:
     """``one``'s score minus ``other``'s: interval and test.
 
     One seed and the same units have an exact test: McNemar's for hits, sign flips for other means.
-    Several seeds have a t test over units and seeds; an aggregate has one over resamples. If either
-    has a single seed, the statement holds for these seeds alone (``over_seeds`` is false).
+    Several seeds have a t test over units and seeds; an aggregate has one over resamples. If one
+    side has a single seed, its variance over seeds is taken to be the other's; if both have, the
+    statement holds for these seeds alone (``over_seeds`` is false).
 
     Args:
         one: [U, S] of units and seeds, or [U, S, K] where ``aggregate`` is a formula.
@@ -58,20 +62,32 @@ def difference(
         same_units: whether row u of both is the same unit, so that units are paired.
         same_seeds: whether column s of both is the same seed, so that seeds are paired.
         aggregate: ``mean``, or a formula over sums of K values.
+        average: the variance over seeds of such differences (``average_over_seeds``), used unless
+            the pair's own is larger; for the same units and the same, several seeds.
     """
     ours, theirs = Sample.of(one, aggregate), Sample.of(other, aggregate)
-    found = uncertainty(ours, theirs, same_units=same_units, same_seeds=same_seeds)
+    if average is None:
+        found = uncertainty(ours, theirs, same_units=same_units, same_seeds=same_seeds)
+    else:
+        found = _against(ours, theirs, average)
     mean = float(ours.points.mean() - theirs.points.mean())
     p_value, test = _t_test(mean, found), _name(one, ours.df, found.over_seeds)
     if one.ndim == 2 and same_units and one.shape[1] == other.shape[1] == 1 and ours.df:
         p_value, test = _exact_test(one[:, 0], other[:, 0])
+    if one.ndim == 2 and not found.standard_error and _are_hits(one) and _are_hits(other):
+        # No unit differs, which a handful of units would turn into a certainty: the interval is
+        # that of one more discordant pair in each direction.
+        estimate = interval(mean, dataclasses.replace(found, standard_error=2**0.5 / len(one)))
+    else:
+        estimate = interval(mean, found)
     return Difference(
-        estimate=interval(mean, found),
+        estimate=estimate,
         p_value=p_value,
         test=test,
         df=found.df,
         standard_error=found.standard_error,
         over_seeds=found.over_seeds,
+        seeds_variance=found.seeds_variance,
     )
 
 
@@ -86,9 +102,13 @@ def _t_test(mean: float, found: Uncertainty) -> float:
 
 
 def _exact_test(one: Array, other: Array) -> tuple[float, str]:
-    if np.isin(one, (0, 1)).all() and np.isin(other, (0, 1)).all():
+    if _are_hits(one) and _are_hits(other):
         return mcnemar(one.astype(np.float64) - other), "McNemar"
     return sign_flips(one - other), "permutation"
+
+
+def _are_hits(scores: Array) -> bool:
+    return bool(np.isin(scores, (0, 1)).all())
 
 
 def _name(scores: Array, df: int, over_seeds: bool) -> str:
@@ -137,7 +157,7 @@ def compare_with_best(
     scores = np.array([sample.points.mean() for sample in samples])
     best = int(np.argmax(scores if maximize else -scores))
     over_seeds = rows[0].shape[1] > 1
-    average = _average_over_seeds(samples) if over_seeds and len(rows) > 1 else Part()
+    average = _average(samples) if over_seeds and len(rows) > 1 else Part()
     p_values = []
     for index, row in enumerate(rows):
         if index == best:
@@ -151,8 +171,21 @@ def compare_with_best(
     return BestComparison(best=best, p_values=adjusted, over_seeds=over_seeds)
 
 
-def _average_over_seeds(samples: Sequence[Sample]) -> Part:
-    """The variance over seeds of a difference between two rows, averaged over all pairs."""
+def average_over_seeds(rows: Sequence[Array], aggregate: str = MEAN) -> Part | None:
+    """The variance over seeds of a difference between two rows, averaged over all pairs.
+
+    Args:
+        rows: the scores of each row, over the same seeds.
+        aggregate: ``mean``, or a formula over sums of K values.
+
+    None for a single row or seed.
+    """
+    if len(rows) < 2 or rows[0].shape[1] < 2:
+        return None
+    return _average([Sample.of(row, aggregate) for row in rows])
+
+
+def _average(samples: Sequence[Sample]) -> Part:
     points = np.stack([sample.points for sample in samples])  # [K, S]
     rows, seeds = points.shape
     rest = points - points.mean(1, keepdims=True) - points.mean(0) + points.mean()

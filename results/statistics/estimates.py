@@ -43,14 +43,19 @@ def estimate(scores: Array, aggregate: str = MEAN) -> Estimate:
     if scores.ndim == 2 and is_share(scores):
         return _wilson(mean, found, len(scores))
     bounds = interval(mean, found)
-    return bounds if scores.ndim == 2 else Estimate(mean, max(0.0, bounds.low), bounds.high)
+    if scores.ndim == 2 or math.isnan(bounds.low):
+        return bounds
+    return Estimate(mean, max(0.0, bounds.low), bounds.high)
 
 
 def interval(mean: float, found: Uncertainty) -> Estimate:
-    """The t interval of a mean or a difference."""
+    """The t interval of a mean or a difference; none where no score varies.
+
+    Equal scores say that the spread is small, not that it is zero.
+    """
     from scipy import special
 
-    if math.isnan(found.df):
+    if math.isnan(found.df) or found.standard_error <= 1e-12 * max(1.0, abs(mean)):  # rounding
         return Estimate(mean, math.nan, math.nan)
     half = float(special.stdtrit(found.df, 0.975)) * found.standard_error
     return Estimate(mean, mean - half, mean + half)

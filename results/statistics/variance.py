@@ -72,9 +72,14 @@ class Part:
 
     value: float = 0.0
     noise: float = 0.0
+    interaction: float = 0.0  # that was taken out of it, because another part has it
 
     def __add__(self, other: Part) -> Part:
-        return Part(self.value + other.value, self.noise + other.noise)
+        return Part(
+            self.value + other.value,
+            self.noise + other.noise,
+            self.interaction + other.interaction,
+        )
 
     @property
     def df(self) -> float:
@@ -89,6 +94,7 @@ class Uncertainty:
     standard_error: float
     df: float  # of the t distribution that belongs to it; nan if there is nothing to estimate from
     over_seeds: bool
+    seeds_variance: float = 0.0  # the part of the squared standard error that is due to seeds
 
 
 def uncertainty(
@@ -98,12 +104,23 @@ def uncertainty(
 
     What is the same is paired; where it is not, variances add up.
     """
-    over_seeds = len(one.points) > 1 and (other is None or len(other.points) > 1)
+    over_seeds = max(len(each.points) for each in (one, other) if each is not None) > 1
     units = units_part(one, other, same_units, same_seeds, over_seeds)
     seeds = seeds_part(one, other, same_seeds) if over_seeds else Part()
     if one.df == 0 and not over_seeds:
         return Uncertainty(math.nan, math.nan, False)
     return combine(units, seeds, one.df if other is None else min(one.df, other.df), over_seeds)
+
+
+def _interaction(sample: Sample) -> float:
+    """MS_e / (U S): the variance that the interaction gives the mean; 0 for one seed or unit."""
+    number, seeds = sample.units.shape
+    if seeds == 1 or sample.df == 0:
+        return 0.0
+    rest = sample.units - sample.units.mean(1, keepdims=True) - sample.units.mean(0)
+    rest = rest + sample.units.mean()
+    squares = float((rest**2).sum())
+    return float(squares / ((number - 1) * (seeds - 1)) * sample.scale / seeds)
 
 
 def units_part(
@@ -131,22 +148,29 @@ def _over_units(samples: list[Sample], over_seeds: bool) -> Part:
         return Part(whole, noise)
     interaction = 0.0
     for sample in samples:
-        number, seeds = sample.units.shape
-        rest = sample.units - sample.units.mean(1, keepdims=True) - sample.units.mean(0)
-        rest = rest + sample.units.mean()
-        found = float((rest**2).sum()) / ((number - 1) * (seeds - 1)) * sample.scale / seeds
+        seeds = sample.units.shape[1]
+        if seeds == 1:
+            continue  # the interaction cannot be told apart: it stays in the variance over units
+        found = _interaction(sample)
         interaction += found
         noise += found**2 / (first.df * (seeds - 1))
-    return Part(max(0.0, whole - interaction), noise)
+    return Part(max(0.0, whole - interaction), noise, interaction)
 
 
 def seeds_part(one: Sample, other: Sample | None, same_seeds: bool) -> Part:
-    """The variance over seeds, the interaction included."""
+    """The variance over seeds, the interaction included.
+
+    A single seed has no variance of its own: it is taken to be the other side's.
+    """
     if other is None:
         points = [one.points]
     else:
         points = [one.points - other.points] if same_seeds else [one.points, other.points]
     found = Part()
+    if min(map(len, points)) == 1:
+        several = max(points, key=len)
+        value = float(several.var(ddof=1)) * (1 + 1 / len(several))
+        return Part(value, value**2 / (len(several) - 1))
     for each in points:
         value = float(each.var(ddof=1)) / len(each)
         found += Part(value, value**2 / (len(each) - 1))
@@ -165,6 +189,9 @@ def combine(units: Part, seeds: Part, df: float, over_seeds: bool) -> Uncertaint
     for f = 2, and 94.9 to 95.3 % above (``tests/test_statistics.py``).
     """
     total = units.value + seeds.value
+    if total < 1e-9 * units.interaction:
+        # Equal seeds, and units that vary less than the interaction: then it is what varies.
+        total = units.interaction
     if total == 0:
         return Uncertainty(0.0, max(df, 1.0), over_seeds)
     inverse, least = units.noise / total**2, df
@@ -175,4 +202,4 @@ def combine(units: Part, seeds: Part, df: float, over_seeds: bool) -> Uncertaint
         inverse += share**2 / f
         least = min(df, f) if df else f
     # The difference MS_units - MS_e is noisy, but a sum is never less certain than all its parts.
-    return Uncertainty(math.sqrt(total), max(1 / inverse, least), over_seeds)
+    return Uncertainty(math.sqrt(total), max(1 / inverse, least), over_seeds, seeds.value)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from tasks.captioning import scores, stages
 from tasks.captioning.params import Params
 from tasks.contract import (
     Advanced,
     Column,
+    Export,
     Inputs,
     Member,
     Metric,
@@ -55,6 +58,7 @@ class CaptioningTask:
         Paired(metric="cider_d", unit="image", value="cider_d"),
     )
     front = ("bleu4", "distinct2")
+    scoring_params = ("num_images", "num_references", "split")
     step_unit = "images"
     example_params = (
         {"num_images": 40},
@@ -62,6 +66,7 @@ class CaptioningTask:
         {"num_images": 40, "decoding": "beam"},
     )
     shown_samples = ("cider_d", "caption", "references")
+    weights = None  # decoding trains nothing
     default_model = folders.SHIPPED
     default_data = "scenes"
     model_forms = "a Hugging Face id or a folder (safetensors) of a BLIP captioning model"
@@ -117,6 +122,19 @@ class CaptioningTask:
         from tasks.captioning import captioning
 
         return captioning.advance(pack, inputs, device)
+
+    def final(self, trial: Trial, split: str) -> Trial:
+        """The same decoding of another split."""
+        registry.check_final(trial.data.name, split, chosen_on=trial.params.split)
+        return dataclasses.replace(trial, params=dataclasses.replace(trial.params, split=split))
+
+    def export(
+        self, trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any], folder: Path
+    ) -> Export:
+        """The model with the decoding setting as its ``generation_config.json``."""
+        from tasks.captioning import export
+
+        return export.export(trial, folder)
 
 
 TASK = CaptioningTask()

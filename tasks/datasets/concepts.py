@@ -65,6 +65,13 @@ def nominal(condition: str) -> tuple[int, tuple[float, float, float], float]:
     return shape, COLOURS[colour], SIZES[size]
 
 
+def describe(condition: str) -> str:
+    """``"111"`` as ``small blue triangle``."""
+    shape, color, size = map(int, condition)
+    words = (("large", "small")[size], ("red", "blue")[color], ("circle", "triangle")[shape])
+    return " ".join(words)
+
+
 def resolve(name: str) -> Source:
     """Check ``concepts`` or ``clevr:DIR``, and take its fingerprint.
 

@@ -72,6 +72,27 @@ def load_split(name: str, split: str) -> Split:
     return _photos(kind, rest, holdout).split(split)
 
 
+def check_final(name: str, split: str, *, chosen_on: str) -> None:
+    """Refuse a split that trials cannot be scored on at the end.
+
+    Raises:
+        DataError: if the data has no such split, or the sweep has used it already.
+    """
+    kind, rest, holdout = _parse(name)
+    if kind == "scenes":
+        known = list(scenes.splits(rest))
+    else:
+        known = list(_photos(kind, rest, holdout).splits)
+    if split not in known:
+        raise DataError(
+            f"--final {split}: {name} has the splits {', '.join(known)}, but no {split}; add one, "
+            "or remove --final"
+        )
+    if split in ("train", chosen_on):
+        why = "trials are trained on it" if split == "train" else "it already chooses the best row"
+        raise DataError(f"--final {split} needs a split that is not used yet, but {why}")
+
+
 def domain_warnings(model: Source, data: Source) -> list[str]:
     """One line where the shipped model, which has seen drawn scenes alone, meets photos."""
     if model.name != SHIPPED or data.name.partition(":")[0] == "scenes":

@@ -60,9 +60,3 @@ def predict(probe: Mapping[str, Array], images: Array) -> Array:
 def to_pixels(images: Array) -> Tensor:
     """uint8 [N, H, W, 3] -> float32 [N, 3, H, W] in -1..1."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def to_images(pixels: Tensor) -> Array:
-    """float [N, 3, H, W] in -1..1 -> uint8 [N, H, W, 3]."""
-    scaled = ((pixels.clamp(-1, 1) + 1) * 127.5).round()
-    return np.asarray(scaled.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from tasks.contract import (
     Advanced,
     Column,
+    Export,
     Inputs,
     Member,
     Metric,
@@ -155,6 +158,26 @@ class DiffusionTask:
         from tasks.diffusion import diffusion
 
         return diffusion.advance(pack, inputs, device)
+
+    def weights(self, trial: Trial, state: State) -> Mapping[str, Any]:
+        """The network that images are sampled from: its moving average if there is one."""
+        kept = "ema." if trial.params.ema else "weight."
+        return {name: value for name, value in state.arrays.items() if name.startswith(kept)}
+
+    def final(self, trial: Trial, split: str) -> Trial:
+        """There is no other split: images are drawn from the model, not read from data."""
+        raise RequestError(
+            f"--final {split}: diffusion has no {split} split, because its samples are judged on "
+            "the seen and unseen conditions themselves; remove --final"
+        )
+
+    def export(
+        self, trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any], folder: Path
+    ) -> Export:
+        """The network, its sampler as ``pipeline.py``, and their settings."""
+        from tasks.diffusion import export
+
+        return export.export(trial, arrays, folder)
 
 
 TASK = DiffusionTask()

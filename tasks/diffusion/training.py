@@ -5,6 +5,7 @@ B batch, N images
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import deque
 from collections.abc import Iterator
@@ -17,23 +18,15 @@ from torch import Tensor
 
 from tasks.contract import State, Trial, TrialError
 from tasks.datasets import concepts
-from tasks.diffusion import samplers, schedule
+from tasks.diffusion import sampling
 from tasks.diffusion.params import Params
-from tasks.diffusion.probe import to_images, to_pixels
+from tasks.diffusion.probe import to_pixels
 from tasks.diffusion.unet import UNet
 from tasks.interrupt import check_interrupt
 from tasks.progress import progress_part, report_progress
 
 Array = np.ndarray[Any, Any]
 MIN_SNR_GAMMA = 5.0
-SAMPLE_BATCH = 256
-
-
-def noise_schedule(params: Params) -> schedule.Schedule:
-    """The trial's noise levels."""
-    if params.schedule == "cosine":
-        return schedule.cosine(params.num_steps)
-    return schedule.linear(params.num_steps, params.beta_1, params.beta_last)
 
 
 @lru_cache(maxsize=4)
@@ -65,16 +58,11 @@ def start(trial: Trial, device: str) -> State:
     return State(arrays=arrays, values={"epoch": 0, "steps": 0})
 
 
-def encode_conditions(digits: Array, colours: Array, sizes: Array) -> Tensor:
-    """Conditions as the network takes them, [N, 6]: shape one-hot, colour, size."""
-    shapes = np.eye(2, dtype=np.float32)[digits[:, 0]]
-    return torch.from_numpy(np.concatenate([shapes, colours, sizes[:, None]], 1)).float()
-
-
 @lru_cache(maxsize=2)
 def _training_images(data: str) -> tuple[Tensor, Tensor]:
     found = concepts.load_split(data, "train")
-    return to_pixels(found.images), encode_conditions(found.digits, found.colours, found.sizes)
+    conditions = sampling.encode_conditions(found.digits, found.colours, found.sizes)
+    return to_pixels(found.images), conditions
 
 
 def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
@@ -86,7 +74,7 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
         TrialError: if the loss is not finite.
     """
     params: Params = trial.params
-    levels = noise_schedule(params)
+    levels = sampling.noise_levels(sampling_of(params))
     network = _load(state, params, device)
     optimiser = _optimiser(network, state, params)
     epoch = state.values["epoch"] + 1
@@ -166,6 +154,12 @@ def _save(
     return State(arrays=arrays, values={"epoch": epoch, "steps": steps})
 
 
+def sampling_of(params: Params) -> sampling.Sampling:
+    """What the trial's images depend on, beside its network and seed."""
+    names = (field.name for field in dataclasses.fields(sampling.Sampling))
+    return sampling.Sampling(**{name: getattr(params, name) for name in names})
+
+
 @torch.inference_mode()
 def sample(trial: Trial, state: State, device: str) -> Array:
     """Images uint8 [8, num_samples, 28, 28, 3] of the eight conditions, in the paper's order.
@@ -173,51 +167,37 @@ def sample(trial: Trial, state: State, device: str) -> Array:
     The starting noise follows from (seed, condition), so settings of one seed share it.
     """
     params: Params = trial.params
-    levels = noise_schedule(params)
     network = _load(state, params, device, "ema" if params.ema else "weight")
+
+    def predict(x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+        check_interrupt()
+        with _autocast(params, device):
+            return network(x, time, condition).float()  # type: ignore[no-any-return]
+
     drawn = []
     for number, condition in enumerate(concepts.CONDITIONS):
-        generator = torch.Generator().manual_seed(trial.seed * 1_000_003 + 500_000 + number)
-        shape, colour, size = concepts.nominal(condition)
-        told = encode_conditions(
-            np.array([[shape, 0, 0]]), np.array([colour], np.float32), np.array([size], np.float32)
-        ).to(device)
-
-        def denoise(x: Tensor, index: Tensor, told: Tensor = told) -> tuple[Tensor, Tensor]:
-            check_interrupt()
-            time, asked = (index + 1) / levels.num_steps, told.expand(len(x), -1)
-            with _autocast(params, device):
-                out = network(x, time, asked).float()
-                if params.guidance != 1:
-                    without = network(x, time, torch.zeros_like(asked)).float()
-                    out = samplers.guided(out, without, params.guidance)
-            return levels.split(params.prediction, out, x, index)
-
-        noise = torch.randn((params.num_samples, 3, 28, 28), generator=generator)
+        asked = nominal_condition(condition).to(device)
+        generator = sampling.noise_generator(trial.seed, number)
+        batches = sampling.sample_batches(
+            predict, sampling_of(params), asked, params.num_samples, generator
+        )
         with progress_part(number, len(concepts.CONDITIONS)):
-            images = [
-                _run(params, denoise, levels, part.to(device), generator)
-                for part in noise.split(SAMPLE_BATCH)  # type: ignore[no-untyped-call]
-            ]
-        drawn.append(to_images(torch.cat(images)))
+            ends = [_last(steps, params.sampling_steps) for steps in batches]
+        drawn.append(sampling.to_images(torch.cat(ends)))
     return np.stack(drawn)
 
 
-def _run(
-    params: Params,
-    denoise: samplers.Denoise,
-    levels: schedule.Schedule,
-    noise: Tensor,
-    generator: torch.Generator,
-) -> Tensor:
-    if params.sampler == "ancestral":
-        steps = samplers.ancestral(denoise, levels, noise, generator)
-    elif params.sampler == "ddim":
-        number = params.sampling_steps
-        steps = samplers.ddim(denoise, levels, noise, number, generator, eta=params.eta)
-    else:
-        steps = samplers.dpm_solver(denoise, levels, noise, params.sampling_steps)
-    return deque(_reported(steps, params.sampling_steps), maxlen=1)[0]  # what the last step gave
+def nominal_condition(condition: str) -> Tensor:
+    """What the network is asked for at test time, [1, 6]."""
+    shape, color, size = concepts.nominal(condition)
+    return sampling.encode_conditions(
+        np.array([[shape, 0, 0]]), np.array([color], np.float32), np.array([size], np.float32)
+    )
+
+
+def _last(steps: Iterator[Tensor], total: int) -> Tensor:
+    """What the last step gave."""
+    return deque(_reported(steps, total), maxlen=1)[0]
 
 
 def _reported(steps: Iterator[Tensor], total: int) -> Iterator[Tensor]:

@@ -16,7 +16,7 @@ import transformers
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tasks.models.dual import load_beside, load_checked, prepare_images
+from tasks.models.dual import load_beside, load_checked, prepare_images, quiet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +76,7 @@ def load_captioner(name: str, fingerprint: str, device: str, precision: str) -> 
     Raises:
         ModelError: if it cannot be loaded, or weights that it uses are missing.
     """
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()
+    quiet()
     model = load_checked(
         name,
         transformers.BlipForConditionalGeneration,

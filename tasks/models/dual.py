@@ -20,6 +20,7 @@ from tasks.contract import ModelError
 from tasks.interrupt import check_interrupt
 from tasks.models.families import FAMILIES, Family, Features, find_family, is_pair
 from tasks.models.folders import find_folder
+from tasks.models.pooling import Read, all_tokens, first_token, last_token, pooler_output
 from tasks.progress import report_progress
 
 #: Of every model, tokenizer and processor: nothing is fetched, and none of its own code is run.
@@ -27,17 +28,25 @@ LOCAL = {"local_files_only": True, "trust_remote_code": False}
 Array = np.ndarray[Any, Any]
 Prepare = Callable[[Sequence[Any]], Mapping[str, Tensor]]
 
+#: How a family's heads read the encoder's output.
+READERS: dict[Features, Read] = {
+    "first": first_token,
+    "last": last_token,
+    "pooled": pooler_output,
+    "tokens": all_tokens,
+}
+
 
 class Tower(nn.Module):
     """A backbone and how features are read off its output: a dict of tensors -> [B, D]."""
 
-    def __init__(self, backbone: nn.Module, read: Callable[[Any, Mapping[str, Tensor]], Tensor]):
+    def __init__(self, backbone: nn.Module, read: Read) -> None:
         super().__init__()
-        self.backbone, self._read = backbone, read
+        self.backbone, self.read = backbone, read
 
     def forward(self, **inputs: Tensor) -> Tensor:
         """Features before the head: [B, D], or [B, S, D] where the head itself pools."""
-        return self._read(self.backbone(**inputs), inputs)
+        return self.read(self.backbone(**inputs), inputs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +94,12 @@ class Dual:
         return image.shape[-1], self.text.encode(["a"]).shape[-1]
 
 
+def quiet() -> None:
+    """Keep transformers from printing: what matters is raised as an error."""
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+
+
 @lru_cache(maxsize=2)
 def load_dual(name: str, fingerprint: str, device: str, precision: str) -> Dual:
     """The model, kept warm in this process for the stages that follow.
@@ -92,8 +107,7 @@ def load_dual(name: str, fingerprint: str, device: str, precision: str) -> Dual:
     Raises:
         ModelError: if it cannot be loaded, or weights that it uses are missing.
     """
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()
+    quiet()
     if is_pair(name):
         from tasks.models.pair import load_pair
 
@@ -162,11 +176,11 @@ def _load_family(name: str, family: Family, device: str, precision: str) -> Dual
     encoder = partial(Encoder, device=device, precision=precision)
     return Dual(
         image=encoder(
-            tower=Tower(model.get_submodule(family.image_encoder), reader(family.image_features)),
+            tower=Tower(model.get_submodule(family.image_encoder), READERS[family.image_features]),
             prepare=partial(prepare_images, processor),
         ),
         text=encoder(
-            tower=Tower(model.get_submodule(family.text_encoder), reader(family.text_features)),
+            tower=Tower(model.get_submodule(family.text_encoder), READERS[family.text_features]),
             prepare=partial(prepare_texts, tokenizer, limit, family.pads_to_the_end),
         ),
         heads=_read_heads(model, family),
@@ -184,17 +198,6 @@ def _read_heads(model: Any, family: Family) -> dict[str, Array]:
             found["image.num_heads"] = np.array(head.attention.num_heads)
             found["image.epsilon"] = np.array(head.layernorm.eps, dtype=np.float64)
     return found
-
-
-def reader(features: Features) -> Callable[[Any, Mapping[str, Tensor]], Tensor]:
-    """How a family's heads read the encoder's output."""
-    read: Callable[[Any], Tensor] = {
-        "first": lambda out: out.last_hidden_state[:, 0],
-        "last": lambda out: out.last_hidden_state[:, -1],
-        "pooled": lambda out: out.pooler_output,
-        "tokens": lambda out: out.last_hidden_state,
-    }[features]
-    return lambda out, _: read(out)
 
 
 def prepare_images(processor: Any, images: Sequence[Any]) -> dict[str, Tensor]:

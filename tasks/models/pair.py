@@ -12,6 +12,7 @@ B batch, D an encoder's width
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from tasks.contract import ModelError
 from tasks.models.dual import (
+    READERS,
     Dual,
     Encoder,
     Prepare,
@@ -28,11 +30,10 @@ from tasks.models.dual import (
     load_checked,
     prepare_images,
     prepare_texts,
-    reader,
 )
 from tasks.models.families import FAMILIES, Family, is_factory, load_factory, split_pair
 from tasks.models.folders import POOLING, find_folder, parameter_names, read_config
-from tasks.models.pooling import image_pooling, sentence_pooling, tower_text_pooling
+from tasks.models.pooling import Read, image_pooling, sentence_pooling, tower_text_pooling
 
 # Where a model of both modalities keeps the one that is asked for.
 TOWERS = {"image": ("vision_model",), "text": ("text_model", "text_encoder")}
@@ -85,7 +86,39 @@ def _flat(name: str, out: Any) -> Tensor:
     return out
 
 
+@dataclass(frozen=True, kw_only=True)
+class FolderEncoder:
+    """An encoder from a model folder, and all that it takes to save and load it elsewhere."""
+
+    model: Any  # the whole model, of which the encoder may be a half
+    half: str  # the encoder's name in it; "" for the whole
+    read: Read
+    beside: Any  # its image processor or its tokenizer
+    limit: int = 0  # tokens of a caption
+    pads_to_the_end: bool = False  # SigLIP reads the last position, trained on padded captions
+
+    def tower(self) -> Tower:
+        """The encoder and its pooling."""
+        return Tower(self.model.get_submodule(self.half), self.read)
+
+    def prepare(self) -> Prepare:
+        """What turns images or captions into its inputs."""
+        if not self.limit:
+            return partial(prepare_images, self.beside)
+        return partial(prepare_texts, self.beside, self.limit, self.pads_to_the_end)
+
+
 def _from_folder(name: str, side: str) -> tuple[Tower, Prepare]:
+    found = load_folder(name, side)
+    return found.tower(), found.prepare()
+
+
+def load_folder(name: str, side: str) -> FolderEncoder:
+    """The encoder of a folder or a Hugging Face id, of the side ``image`` or ``text``.
+
+    Raises:
+        ModelError: if it cannot be loaded.
+    """
     folder = find_folder(name)
     kind = str(read_config(folder).get("model_type"))
     family = FAMILIES.get(kind)
@@ -93,24 +126,31 @@ def _from_folder(name: str, side: str) -> tuple[Tower, Prepare]:
     # Many checkpoints of a ViT or a BERT have no pooler; then it is at random and is not read.
     has_pooler = any(".pooler." in f".{key}" for key in parameter_names(folder))
     model = load_checked(name, loader, partial(_used, family, side, has_pooler))
-    tower = next((getattr(model, t) for t in TOWERS[side] if hasattr(model, t)), model)
+    half = next((name for name in TOWERS[side] if hasattr(model, name)), "")
+    tower = model.get_submodule(half)
     has_pooler |= not any(".pooler." in f".{key}" for key in tower.state_dict())
-    is_half = tower is not model or kind.endswith("_text_model")
-    if side == "image":
+    is_half = bool(half) or kind.endswith("_text_model")
+    read: Read
+    if kind == "blip":  # its pooler applies the last layer norm twice; its heads read this
+        read = READERS["first"]
+    elif side == "image":
         read = image_pooling(tower, has_pooler=has_pooler)
     elif is_half and not (folder / POOLING).is_file():
         read = tower_text_pooling(has_pooler=has_pooler)
     else:
         read = sentence_pooling(folder)
-    if kind == "blip":  # its pooler applies the last layer norm twice; its heads read this
-        read = reader("first")
     if side == "image":
         processor = load_beside(name, "image processor", transformers.AutoImageProcessor)
-        return Tower(tower, read), partial(prepare_images, processor)
+        return FolderEncoder(model=model, half=half, read=read, beside=processor)
     tokenizer = load_beside(name, "tokenizer", transformers.AutoTokenizer)
-    limit = min(tower.config.max_position_embeddings, tokenizer.model_max_length)
-    # SigLIP reads the last position and was trained on padded captions.
-    return Tower(tower, read), partial(prepare_texts, tokenizer, limit, kind.startswith("siglip"))
+    return FolderEncoder(
+        model=model,
+        half=half,
+        read=read,
+        beside=tokenizer,
+        limit=min(tower.config.max_position_embeddings, tokenizer.model_max_length),
+        pads_to_the_end=kind.startswith("siglip"),
+    )
 
 
 def _used(family: Family | None, side: str, has_pooler: bool, key: str) -> bool:

@@ -1,4 +1,6 @@
-"""How an encoder of ``IMAGE+TEXT`` turns its tokens into features: as its own model does it.
+"""How an encoder's output becomes features: as its own model does it.
+
+The functions of an output and its inputs are also written into exported loaders.
 
 B batch, T text tokens, S image tokens, C channels, D an encoder's width
 """
@@ -6,7 +8,7 @@ B batch, T text tokens, S image tokens, C channels, D an encoder's width
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,62 @@ SENTENCE_POOLING = {
 }
 
 
-def image_pooling(model: nn.Module, *, has_pooler: bool) -> Read:
+def pooler_output(out: Any, inputs: Mapping[str, Tensor]) -> Tensor:
+    """The model's own pooled output, [B, D] or [B, D, 1, 1]."""
+    return out.pooler_output.flatten(1)  # type: ignore[no-any-return]
+
+
+def first_token(out: Any, inputs: Mapping[str, Tensor]) -> Tensor:
+    """The first token, such as [CLS]."""
+    return out.last_hidden_state[:, 0]  # type: ignore[no-any-return]
+
+
+def last_token(out: Any, inputs: Mapping[str, Tensor]) -> Tensor:
+    """The last token."""
+    return out.last_hidden_state[:, -1]  # type: ignore[no-any-return]
+
+
+def all_tokens(out: Any, inputs: Mapping[str, Tensor]) -> Tensor:
+    """All tokens [B, S, D], for heads that pool them."""
+    return out.last_hidden_state  # type: ignore[no-any-return]
+
+
+def mean_token(out: Any, inputs: Mapping[str, Tensor]) -> Tensor:
+    """The mean of all image tokens."""
+    return out.last_hidden_state.mean(dim=1)  # type: ignore[no-any-return]
+
+
+def mean_place(out: Any, inputs: Mapping[str, Tensor]) -> Tensor:
+    """The mean over the places of a convolutional network's output [B, C, H, W]."""
+    return out.last_hidden_state.mean(dim=(2, 3))  # type: ignore[no-any-return]
+
+
+def mean_text_token(out: Any, inputs: Mapping[str, Tensor]) -> Tensor:
+    """The mean of the tokens [B, T, D] that are not padding."""
+    states = out.last_hidden_state
+    mask = inputs["attention_mask"][..., None].to(states.dtype)
+    return (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1e-9)  # type: ignore[no-any-return]
+
+
+def max_text_token(out: Any, inputs: Mapping[str, Tensor]) -> Tensor:
+    """The largest value over the tokens [B, T, D] that are not padding."""
+    states = out.last_hidden_state
+    mask = inputs["attention_mask"][..., None].to(states.dtype)
+    return states.masked_fill(mask == 0, float("-inf")).amax(dim=1)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """A function that is chosen by what the encoder gives."""
+
+    choose: Callable[[Any], Read]
+
+    def __call__(self, out: Any, inputs: Mapping[str, Tensor]) -> Tensor:
+        """The features [B, D]."""
+        return self.choose(out)(out, inputs)
+
+
+def image_pooling(model: nn.Module, *, has_pooler: bool) -> Pooling:
     """The pooled output of an image encoder.
 
     That is its ``pooler_output`` where the model offers one and its weights were saved: CLIP's
@@ -34,31 +91,27 @@ def image_pooling(model: nn.Module, *, has_pooler: bool) -> Read:
     """
     has_cls = any(name.rpartition(".")[2] == "cls_token" for name, _ in model.named_parameters())
 
-    def read(out: Any, _: Mapping[str, Tensor]) -> Tensor:
-        pooled = getattr(out, "pooler_output", None)
-        if has_pooler and pooled is not None:
-            return pooled.flatten(1)  # type: ignore[no-any-return]  # [B, D] or [B, D, 1, 1]
-        states: Tensor = out.last_hidden_state  # [B, S, D], or [B, C, H, W] of a convolutional one
-        if states.ndim == 4:
-            return states.mean(dim=(2, 3))
-        return states[:, 0] if has_cls else states.mean(dim=1)
+    def choose(out: Any) -> Read:
+        if has_pooler and getattr(out, "pooler_output", None) is not None:
+            return pooler_output
+        if out.last_hidden_state.ndim == 4:
+            return mean_place
+        return first_token if has_cls else mean_token
 
-    return read
+    return Pooling(choose)
 
 
-def tower_text_pooling(*, has_pooler: bool) -> Read:
+def tower_text_pooling(*, has_pooler: bool) -> Pooling:
     """The pooled output of the text half of an image-text model: CLIP's end token, for example."""
 
-    def read(out: Any, _: Mapping[str, Tensor]) -> Tensor:
-        pooled = getattr(out, "pooler_output", None)
-        if has_pooler and pooled is not None:
-            return pooled  # type: ignore[no-any-return]
-        return out.last_hidden_state[:, 0]  # type: ignore[no-any-return]
+    def choose(out: Any) -> Read:
+        offers = has_pooler and getattr(out, "pooler_output", None) is not None
+        return pooler_output if offers else first_token
 
-    return read
+    return Pooling(choose)
 
 
-def sentence_pooling(folder: Path) -> Read:
+def sentence_pooling(folder: Path) -> Pooling:
     """The pooling that ``1_Pooling/config.json`` of sentence-transformers names; mean otherwise.
 
     Raises:
@@ -75,14 +128,6 @@ def sentence_pooling(folder: Path) -> Read:
             f"{file} asks for {', '.join(map(str, wanted or kinds))}; "
             "one of cls, max, mean is supported"
         )
-    return partial(_pool_tokens, kinds[0] if kinds else "mean")
-
-
-def _pool_tokens(kind: str, out: Any, inputs: Mapping[str, Tensor]) -> Tensor:
-    states: Tensor = out.last_hidden_state  # [B, T, D]
-    mask = inputs["attention_mask"][..., None].to(states.dtype)
-    if kind == "cls":
-        return states[:, 0]
-    if kind == "max":
-        return states.masked_fill(mask == 0, float("-inf")).amax(dim=1)
-    return (states * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1e-9)
+    functions = {"cls": first_token, "max": max_text_token, "mean": mean_text_token}
+    read = functions[kinds[0] if kinds else "mean"]
+    return Pooling(lambda out: read)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from tasks.contract import (
     Advanced,
     Column,
     DataError,
+    Export,
     Inputs,
     Member,
     Metric,
@@ -39,6 +42,7 @@ class RetrievalTask:
     name = "retrieval"
     version = "2"  # 2: expected ranks over ties, BLIP's augmentation, clamp after the step
     Params = Params
+    tolerance = 1e-4  # heads that train in a stack sum in another order
     schedule_length = "epochs"  # the learning rate decays over them
     metric = Metric(name="i2t_r1", label="image-to-text R@1", direction="maximize")
     columns = (
@@ -55,6 +59,7 @@ class RetrievalTask:
         for d in ("i2t", "t2i")
         for k in (1, 5, 10)
     )
+    scoring_params = ("num_captions", "ties", "split")
     step_unit = "epoch"
     example_params = (
         {"epochs": 2, "batch_size": 8, "lr": 1e-3},
@@ -129,6 +134,32 @@ class RetrievalTask:
         from tasks.retrieval import training
 
         return training.advance(pack, inputs, device)
+
+    def weights(self, trial: Trial, state: State) -> Mapping[str, Any]:
+        """The heads, or the whole model where that is trained; not the optimizer's moments."""
+        kept = ("weight.", "constant.")
+        return {name: value for name, value in state.arrays.items() if name.startswith(kept)}
+
+    def final(self, trial: Trial, split: str) -> Trial:
+        """The trained heads on another split: what trains them is moot."""
+        registry.check_final(trial.data.name, split, chosen_on=trial.params.split)
+        params = dataclasses.replace(trial.params, split=split, epochs=0)
+        return dataclasses.replace(trial, params=params)
+
+    def restore(self, trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any]) -> State:
+        """The kept weights, at the end of no epochs: all that is left is to score them."""
+        import torch
+
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        return State(arrays=tensors, values={"epoch": 0})
+
+    def export(
+        self, trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any], folder: Path
+    ) -> Export:
+        """A Hugging Face folder with the trained heads, or encoders with heads and a loader."""
+        from tasks.retrieval import export
+
+        return export.export(trial, arrays, folder)
 
 
 def _resolve_heads(trial: Trial) -> Params:

@@ -23,7 +23,7 @@ CASES = [
     Case(args="sweep retrieval --seeds", message="see `python -m orchestrator sweep --help`"),
     Case(
         args="foo",
-        message="No such command 'foo'; available: check, check-task, compare, doctor, list",
+        message="No such command 'foo'; available: archive, check, check-task, compare, doctor",
     ),
     Case(args="--lr 3", message="orchestrator has no option --lr; see `python -m orchestrator"),
     Case(args="sweep", message="Missing argument 'task': which task? available: captioning"),

@@ -125,6 +125,20 @@ CASES = [
     broken("check s --against t", nothing, "no sweep named 't' under TMP/runs; available: toy/s"),
     broken("check s --format yaml", nothing, "--format takes terminal, markdown"),
     broken("check s", changed(claims=[{}]), "sweep.json is damaged (its 'claims' are of the wrong"),
+    broken("check s --against TMP/no.zip", nothing, "no such file: TMP/no.zip; give an archive"),
+    # archive and replay.
+    broken("replay TMP/no.zip", nothing, "no such file: TMP/no.zip; give an archive, as `archive"),
+    broken("replay toy/s --engine local", nothing, "no such file: toy/s; give an archive"),
+    broken("replay TMP/runs/toy/s/sweep.json", nothing, "is no archive of a sweep, or was cut"),
+    broken("replay TMP/no.zip --tolerance 1", nothing, "--tolerance must be at least 0 and below"),
+    broken(
+        "archive s TMP/no/s.zip --out TMP/runs",
+        nothing,
+        "TMP/no/s.zip cannot be written: there is no folder TMP/no; create it",
+    ),
+    broken("archive t TMP/t.zip --out TMP/runs", nothing, "no sweep named 't' under TMP/runs"),
+    broken("archive s TMP --out TMP/runs", nothing, "TMP cannot be written: it is a folder"),
+    broken("archive s TMP/s.zip --out TMP/runs", told("{"), "sweep.json is damaged"),
     # Parts, and folders that are none of ours.
     *(
         broken(

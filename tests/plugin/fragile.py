@@ -80,6 +80,8 @@ class Params:
     """Bytes of device memory that a member claims to need."""
     used: int = 0
     """Bytes that a member's step really fills."""
+    kept: int = 0
+    """Bytes of weights, beside the number that is its result."""
     notes: str = ""
     """The folder of notes; none for an empty name."""
 
@@ -206,6 +208,11 @@ class FragileTask:
         done = step >= params.steps
         state = State(arrays={"total": total}, values={"step": step})
         return state, Step(at=step, metrics={"total": value}, done=done)
+
+    def weights(self, trial: Trial, state: State) -> Mapping[str, Any]:
+        """The number, and as many bytes as it is told to keep."""
+        padding = np.zeros(trial.params.kept, np.uint8)
+        return {"total": state.arrays["total"], "padding": padding}
 
 
 def _break(how: str, notes: str) -> None:

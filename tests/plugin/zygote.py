@@ -1,11 +1,17 @@
 """Runs sweeps in forked processes that kill themselves at a chosen moment, and says how they ended.
 
-One request a line on stdin: ``{"args": [...], "log": FILE, "kill": null, or a moment (``arm``)}``;
-one answer a line on stdout: the wait status's signal (0 if it ended by itself) and exit status.
+One request a line on stdin:
+
+    args                 of the command
+    log                  the file for what it prints
+    kill                 the moment to die at (``arm``), or null
+    most_configurations  whose weights stay while it runs, or null for as many as usual
+
+One answer a line on stdout: the wait status's signal (0 if it ended by itself) and exit status.
 A fork of a process that has imported everything takes milliseconds where a new one takes a second,
 which is what makes kills by the hundred affordable. The moment is an audit event of Python's own
-(``open``, ``os.rename``). Of the product one number is changed: no result waits for others to share
-its part, since a sweep of milliseconds would else be one part and have nothing to compact.
+(``open``, ``os.rename``). Of the product one more number is changed: no result waits for others to
+share its part, since a sweep of milliseconds would else be one part and have nothing to compact.
 """
 
 from __future__ import annotations
@@ -20,6 +26,7 @@ import threading
 import time
 from typing import Any
 
+from orchestrator import keeping
 from orchestrator.cli import main
 from results import group_commit
 
@@ -28,6 +35,7 @@ PRELOADED = (
     "torch",
     "typer._adapters",
     "fragile_space",
+    "orchestrator.study",
     "orchestrator.local_engine",
     "orchestrator.sweep",
     "results.summary",
@@ -68,6 +76,7 @@ def run(request: dict[str, Any]) -> tuple[int, int]:
         os.dup2(log, 1)
         os.dup2(log, 2)
         sys.argv = ["orchestrator", *request["args"]]
+        keeping.MAX_CONFIGURATIONS = request["most_configurations"] or keeping.MAX_CONFIGURATIONS
         if request["kill"]:
             arm(request["kill"])
         try:

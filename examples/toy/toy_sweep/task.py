@@ -6,7 +6,7 @@ N points, D = degree + 1 coefficients
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
@@ -100,6 +100,10 @@ class ToyTask:
     ) -> Sequence[Advanced | Exception]:
         """One epoch of every member, one after the other."""
         return advance_each(pack, lambda trial, state: run_epoch(trial, state, inputs))
+
+    def weights(self, trial: Trial, state: State) -> Mapping[str, object]:
+        """The coefficients, which are kept of the best trials; not the momentum."""
+        return {"weights": state.arrays["weights"]}
 
 
 def run_epoch(trial: Trial, state: State, inputs: Inputs) -> tuple[State, Step]:

@@ -22,7 +22,7 @@ from tasks.datasets.scenes import drawing, language, words, world
 from tasks.datasets.scenes.drawing import SIZE
 from tasks.datasets.scenes.world import Scene
 
-__all__ = ["SIZE", "Scene", "describe", "fingerprint", "fresh", "load_split"]
+__all__ = ["SIZE", "Scene", "describe", "fingerprint", "fresh", "load_split", "splits"]
 
 VERSION = 3  # raise it when a picture or a caption would change
 SPLITS = {"train": 1464, "val": 1449, "test": 1449}  # the paper's numbers of pairs
@@ -49,6 +49,11 @@ def fingerprint() -> str:
     scene = [world.COLORS, world.SHAPES, world.SIZES, world.COUNT_SHARES, world.GROUNDS]
     rules = [language.RULES, language.WEB_RULES, repr(drawing.RULES)]
     return content_id([VERSION, SPLITS, PRETRAIN_SPLITS, scene, tables, rules])
+
+
+def splits(style: str = "sweep") -> dict[str, int]:
+    """The splits of a style, and their sizes."""
+    return PRETRAIN_SPLITS if style == "pretrain" else SPLITS
 
 
 def load_split(split: str, style: str = "sweep") -> Split:

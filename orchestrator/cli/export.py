@@ -1,0 +1,68 @@
+"""``export``: a trial's model as a folder, and on the Hugging Face Hub."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from orchestrator.cli.finding import command, find_sweep
+from orchestrator.cli.options import Results, SweepName, Task
+from results.words import plural, print_line, size_text
+from tasks.contract import RequestError
+
+
+def export(
+    name: SweepName,
+    first: Annotated[
+        str,
+        typer.Argument(
+            metavar="TRIAL|DIR",
+            help="Trial, if DIR follows: its id or a unique prefix of it (default: the first seed "
+            "of the best row). Otherwise the folder to write.",
+        ),
+    ],
+    second: Annotated[str | None, typer.Argument(metavar="DIR", help="Folder to write.")] = None,
+    task: Task = None,
+    out: Results = "runs",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier export in DIR.")
+    ] = False,
+    push_to_hub: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Upload it to this repository of the Hugging Face Hub."),
+    ] = None,
+    private: Annotated[
+        bool, typer.Option("--private", help="Make a new repository private.")
+    ] = False,
+) -> int:
+    """Export a trial's model, with a model card, so that it runs without this project."""
+    from orchestrator import hub
+    from orchestrator.model_export import export_model
+
+    if private and push_to_hub is None:
+        raise RequestError("--private requires --push-to-hub ID")
+    if push_to_hub is not None:
+        hub.check_push(push_to_hub)
+    trial, directory = (None, first) if second is None else (first, second)
+    given = ["--task", task] if task else []
+    exported = export_model(
+        find_sweep(name, task, out),
+        trial,
+        directory,
+        overwrite=overwrite,
+        listing=command("show", name, *given, out=out),
+    )
+    chosen, console = exported.selection, Console()
+    which = "the best row's first seed" if chosen.is_best else "as asked for"
+    print_line(
+        console,
+        f"Exported trial {chosen.trial['trial_id']} (seed {chosen.trial['seed']}, {which}) to "
+        f"{directory}: {plural(exported.num_files, 'file')}, {size_text(exported.num_bytes)}. "
+        "README.md says how to use it.",
+    )
+    if push_to_hub is not None:
+        address = hub.push_to_hub(exported.folder, push_to_hub, private=private)
+        print_line(console, f"Uploaded to {address}.")
+    return 0

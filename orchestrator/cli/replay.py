@@ -1,0 +1,46 @@
+"""``replay``: run an archived sweep again and compare."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.options import Address, CpusPerTrial, Data, Engine, GpusPerTrial, Model, Out
+from orchestrator.cli.parsing import check_tolerance, parse_gpus
+
+
+def replay(
+    file: Annotated[str, typer.Argument(help="Archive to run again.")],
+    engine: Engine = "ray",
+    address: Address = None,
+    model: Model = None,
+    data: Data = None,
+    cpus_per_trial: CpusPerTrial = None,
+    gpus_per_trial: GpusPerTrial = "1",
+    name: Annotated[
+        str | None, typer.Option(help="Name of the new sweep (default: the old one and -replay).")
+    ] = None,
+    out: Out = "runs",
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="Tolerance, absolute and relative (default: what the task states)."),
+    ] = None,
+) -> int:
+    """Run the trials of an archive again and compare: exit 0 if all numbers agree, otherwise 1."""
+    from orchestrator.replay_archive import replay_archive
+    from orchestrator.sweep import Request
+
+    check_tolerance(tolerance)
+    request = Request(
+        task="",
+        engine=engine,
+        address=address,
+        model=model,
+        data=data,
+        cpus_per_trial=cpus_per_trial,
+        gpus_per_trial=parse_gpus(gpus_per_trial),
+        name=name,
+        out=out,
+    )
+    return replay_archive(file, request, tolerance)

@@ -1,0 +1,41 @@
+"""``verify``: whether a sweep's numbers come out again on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.finding import find_sweep
+from orchestrator.cli.options import Engine, Results, SweepName, Task
+from orchestrator.cli.parsing import check_tolerance
+from tasks.contract import RequestError
+
+
+def verify(
+    name: SweepName,
+    share: Annotated[
+        float, typer.Option(help="Share of the finished trials to run again; at least one is run.")
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(help="Seed that draws the trials.")] = 0,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="Tolerance, absolute and relative (default: the task's, or 1e-6)."),
+    ] = None,
+    engine: Engine = "ray",
+    task: Task = None,
+    out: Results = "runs",
+) -> int:
+    """Run a sample of trials again on this machine: exit 0 if all numbers agree, otherwise 1.
+
+    Nothing of the sweep is changed or reused. Trials are rebuilt from their rows.
+    """
+    from orchestrator.verify import verify as run_verify
+
+    if not 0 < share <= 1:
+        raise RequestError(f"--share must be above 0 and at most 1, but is {share:g}")
+    check_tolerance(tolerance)
+    if engine not in ("ray", "local"):
+        raise RequestError(f"--engine takes ray or local, but got {engine!r}")
+    sweep = find_sweep(name, task, out)
+    return run_verify(sweep, share=share, seed=seed, tolerance=tolerance, engine=engine)

@@ -1,0 +1,37 @@
+"""The check that exports a finished example trial."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from orchestrator.contract_suite.subject import Subject, ViolationError
+from orchestrator.final_weights import chosen_weights, encode_weights
+from orchestrator.space_checks import shown
+from results.sealed_tensors import unseal
+from results.words import plural
+from tasks.contract import Export
+
+
+def exports(subject: Subject) -> str:
+    """``export`` writes files and describes them, with arrays as they come from a kept file."""
+    export = getattr(subject.task, "export", None)
+    if export is None:
+        return "the task has no export: its arrays are written as they are"
+    trial, state = subject.trials[0], subject.last_states[0]
+    chosen = chosen_weights(subject.task, trial, state)
+    arrays = {}
+    if chosen:
+        arrays = unseal(bytearray(encode_weights(trial, chosen, state.values))).arrays
+    with tempfile.TemporaryDirectory() as folder:
+        found: object = export(trial, arrays, state.values if chosen else {}, Path(folder))
+        files = [file for file in Path(folder).rglob("*") if file.is_file()]
+    if not isinstance(found, Export):
+        raise ViolationError(f"export must return an Export, but returned {shown(found)}")
+    if not files:
+        raise ViolationError("export wrote no file into its folder")
+    try:
+        compile(found.usage, "usage", "exec")
+    except SyntaxError as error:
+        raise ViolationError(f"the usage that export returned is no Python: {error}") from None
+    return plural(len(files), "file")

@@ -1,0 +1,226 @@
+"""Chooses what ``prune`` removes, prints it, and removes it if that is asked for."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.pruning.facts import read_facts
+from orchestrator.pruning.items import Inventory, Item, describe_users
+from orchestrator.pruning.remove import remove
+from results.overview import format_when
+from results.roots import redact
+from results.words import plural, print_line, size_text
+from tasks.contract import RequestError
+
+MAX_SHOWN = 40  # lines of one kind that are printed; the rest is counted
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PruneRequest:
+    """What a user asked ``prune`` for."""
+
+    out: str
+    names: Sequence[str] = ()  # full names; all sweeps if empty
+    weights: bool = False
+    checkpoints: bool = False
+    stages: bool = False
+    sweeps: bool = False
+    cache: str | None = None
+    older_than: tuple[str, float] | None = None  # as it was typed, and in seconds
+    larger_than: tuple[str, int] | None = None  # as it was typed, and in bytes
+    needed: bool = False  # whether to remove what another sweep or run needs
+    yes: bool = False
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it says what kind of thing to remove."""
+        kinds = (self.weights, self.checkpoints, self.stages, self.sweeps)
+        return any(kinds) or self.cache is not None
+
+    def command(self, *more: str) -> str:
+        """The command that asks for this, and for more."""
+        words = ["prune", *self.names]
+        for option in ("weights", "checkpoints", "stages", "sweeps", "needed"):
+            words += [f"--{option}"] if getattr(self, option) else []
+        words += ["--cache", redact(self.cache)] if self.cache is not None else []
+        words += ["--older-than", self.older_than[0]] if self.older_than else []
+        words += ["--larger-than", self.larger_than[0]] if self.larger_than else []
+        words += ["--out", redact(self.out)] if self.out != "runs" else []
+        return f"`python -m orchestrator {shlex.join([*words, *more])}`"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What would be removed, and what stays though it was asked for."""
+
+    removed: Sequence[Item]
+    kept: Sequence[tuple[Item, str]]  # with the reason
+
+
+def prune(request: PruneRequest) -> int:
+    """Print what would be removed, or remove it; the exit status.
+
+    Raises:
+        RequestError: if the request cannot be met.
+        StoreError: if something cannot be read or removed.
+    """
+    if request.yes and not request.chooses:
+        raise RequestError(
+            "--yes removes what you name: add --weights, --checkpoints, --stages, --sweeps or "
+            "--cache DIR; without --yes, `prune` lists what there is"
+        )
+    if request.cache is not None and request.names:
+        raise RequestError(
+            "--cache holds stages of any sweep, but names were given; run `prune` once for each"
+        )
+    selection = select(request)
+    console = Console()
+    _print_kept(selection.kept, console)
+    if not selection.removed:
+        print_line(console, "There is nothing to remove.")
+        return 0
+    if not request.yes:
+        _print_items(selection.removed, console)
+        _print_next(request, console)
+        return 0
+    total = 0
+    for item in selection.removed:
+        left = remove(item)
+        total += item.size
+        print_line(console, left or f"Removed {_describe(item)}.", style="yellow" if left else "")
+    print_line(console, f"{size_text(total)} removed.")
+    return 0
+
+
+# --- the choice -----------------------------------------------------------------------------------
+
+
+def select(request: PruneRequest, now: datetime | None = None) -> Selection:
+    """What the request removes, and what of it stays."""
+    now = now or datetime.now(UTC)
+    inventory = Inventory(request.out, read_facts(request.out))
+    chosen = [s for s in inventory.sweeps if not request.names or s.full in request.names]
+    every = not request.chooses
+    removed: list[Item] = []
+    kept: list[tuple[Item, str]] = []
+    if request.sweeps or every:
+        items = [i for i in inventory.whole_sweeps(chosen) if _matches(i, request, now)]
+        removed, kept = _without_needed(items, inventory, request.needed)
+    gone = {item.of for item in removed} if request.sweeps else set()
+    rest = [sweep for sweep in chosen if sweep.full not in gone and sweep.has_manifest_file]
+    orphans = not request.names
+    more: list[Item] = []
+    if request.weights or every:
+        more += inventory.weights(rest, gone)
+    if request.checkpoints or every:
+        more += inventory.checkpoints(rest, orphans=orphans)
+    if request.stages or every:
+        more += inventory.stages(rest, orphans=orphans)
+    if request.cache is not None:
+        more += inventory.cached_stages(request.cache)
+    for item in more:
+        if not _matches(item, request, now):
+            continue
+        needed = "" if request.needed else item.is_needed
+        reason = item.is_in_use or (f"{needed}; --needed removes them" if needed else "")
+        if reason:
+            kept.append((item, reason))
+        else:
+            removed.append(item)
+    return Selection(removed=removed, kept=kept)
+
+
+def _matches(item: Item, request: PruneRequest, now: datetime) -> bool:
+    """Whether the item is as old and as large as asked; one of unknown age is not old."""
+    if request.older_than is not None:
+        age = timedelta(seconds=request.older_than[1])
+        if item.last_write is None or now - item.last_write < age:
+            return False
+    return request.larger_than is None or item.size > request.larger_than[1]
+
+
+def _without_needed(
+    items: Sequence[Item], inventory: Inventory, needed: bool
+) -> tuple[list[Item], list[tuple[Item, str]]]:
+    """Whole sweeps apart from those that run, or that a sweep needs which stays itself."""
+    going = list(items)
+    kept: list[tuple[Item, str]] = []
+    while True:
+        names = {item.of for item in going}
+        stay = []
+        for item in going:
+            assert item.sweep is not None
+            users = {} if needed else inventory.users(item.sweep, names)
+            why = f"{describe_users(users)}; --needed removes it all the same" if users else ""
+            if item.is_in_use or why:
+                stay.append((item, item.is_in_use or why))
+        if not stay:
+            return going, kept
+        kept += stay
+        going = [item for item in going if all(item is not one for one, _ in stay)]
+
+
+# --- what is printed ------------------------------------------------------------------------------
+
+
+def _describe(item: Item) -> str:
+    if item.kind == "sweep":
+        whole = item.sweep is None or item.sweep.has_manifest_file
+        what = f"the sweep {item.of}" if whole else f"what was left of the sweep {item.of}"
+    elif item.kind == "cached stage":
+        what = item.of
+    else:
+        what = f"the {item.kind} of {item.of}" if item.of != "-" else f"{item.kind} of no sweep"
+    return f"{what} ({plural(len(item.files), 'file')}, {size_text(item.size)})"
+
+
+def _print_kept(kept: Sequence[tuple[Item, str]], console: Console) -> None:
+    for item, reason in kept[:MAX_SHOWN]:
+        print_line(console, f"Kept: {_describe(item)}: {reason}.")
+    if len(kept) > MAX_SHOWN:
+        print_line(console, f"Kept: {len(kept) - MAX_SHOWN} more.")
+
+
+def _print_items(items: Sequence[Item], console: Console) -> None:
+    now = datetime.now(UTC)
+    rows = []
+    for item in items[:MAX_SHOWN]:
+        when = item.last_write
+        of = item.of if item.of != "-" else "no sweep"
+        kind = item.kind
+        if item.sweep is not None and not item.sweep.has_manifest_file:
+            kind = "rest of a sweep"  # type: ignore[assignment]
+        shown = format_when(None if when is None else when.astimezone(), now)
+        rows.append([kind, of, str(len(item.files)), size_text(item.size), shown])
+    view = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for heading in ("kind", "of", "files", "size", "last write"):
+        justify: Literal["left", "right"] = "right" if heading in ("files", "size") else "left"
+        view.add_column(heading, justify=justify, no_wrap=heading != "of", overflow="fold")
+    for row in rows:
+        view.add_row(*map(Text, row))
+    console.print(view)
+    if len(items) > MAX_SHOWN:
+        print_line(console, f"{len(items) - MAX_SHOWN} more are not listed.")
+
+
+def _print_next(request: PruneRequest, console: Console) -> None:
+    console.print(Text())
+    if request.chooses:
+        print_line(console, "Nothing was removed. To remove these:")
+        command = request.command("--yes")
+    else:
+        print_line(
+            console,
+            "Nothing was removed. Choose with --weights, --checkpoints, --stages or --sweeps, "
+            "for example:",
+        )
+        command = replace(request, weights=True).command()
+    console.print(Text(f"  {command.strip('`')}"), soft_wrap=True)

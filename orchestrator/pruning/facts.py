@@ -1,0 +1,122 @@
+"""What is known of every sweep under a folder, as far as removing something depends on it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import pyarrow.fs
+
+from results.folder_files import last_write, list_files
+from results.overview import num_planned
+from results.reading import Sweep, read_sweep
+from results.roots import open_root
+from results.running import LOCK, Activity, activity
+from results.schema import TABLES
+from results.store import NAME
+from tasks.contract import StoreError
+
+#: In a folder whose removal has begun, until it is complete.
+REMOVED = ".removed"
+
+#: All that a sweep's folder can hold of ours, in the order in which it is removed: without
+#: ``sweep.json`` there is no sweep, and a trial's row goes before its steps and samples.
+PARTS = (
+    *("sweep.json", *reversed(TABLES), "stages", "weights"),
+    *("figures", "optuna-journal.log", "looks.json", ".final", LOCK, REMOVED),
+)
+
+
+@dataclass(frozen=True)
+class SweepFacts:
+    """One sweep's folder. It may be what an interrupted removal left of one."""
+
+    filesystem: pyarrow.fs.FileSystem
+    path: str
+    task: str
+    name: str
+    manifest: Mapping[str, Any]  # empty if it is missing or damaged
+    files: Sequence[pyarrow.fs.FileInfo]
+
+    @property
+    def full(self) -> str:
+        """``task/name``."""
+        return f"{self.task}/{self.name}"
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """Its trials."""
+        return Sweep(self.filesystem, self.path, dict(self.manifest)).rows()
+
+    @cached_property
+    def last_write(self) -> datetime | None:
+        """When one of its files was last written."""
+        return last_write(info for info in self.files if info.base_name != LOCK)
+
+    @cached_property
+    def activity(self) -> Activity:
+        """Whether it runs."""
+        manifest = self.manifest if self.has_manifest_file else {"seconds": True}
+        return activity(self.filesystem, self.path, manifest, self.last_write)
+
+    @property
+    def has_manifest_file(self) -> bool:
+        """Whether it is a sweep, and not the rest of one."""
+        return any(info.path == f"{self.path}/sweep.json" for info in self.files)
+
+    @cached_property
+    def is_unfinished(self) -> bool:
+        """Whether trials of it are still to run, as far as that is known."""
+        if not self.manifest:
+            return False
+        counts = Counter(row["status"] for row in self.rows)
+        total = num_planned(self.manifest, counts)
+        done = counts["finished"] + counts["stopped"] + counts["failed"]
+        return bool(counts["interrupted"]) or total is None or done < total
+
+    @cached_property
+    def kept_weights(self) -> set[str]:
+        """Ids of the trials whose weights are in its folder."""
+        folder = f"{self.path}/weights/"
+        names = [info.base_name for info in self.files if info.path.startswith(folder)]
+        return {n.removesuffix(".safetensors") for n in names if n.endswith(".safetensors")}
+
+    def reuses(self, other: SweepFacts) -> set[str]:
+        """Ids of trials that this sweep took over from the other one."""
+        return {row["trial_id"] for row in self.rows if row["reused_from"] == other.full}
+
+
+def read_facts(out: str) -> list[SweepFacts]:
+    """Every sweep under a folder, and what interrupted removals left.
+
+    Raises:
+        StoreError: if the folder cannot be read.
+    """
+    filesystem, base = open_root(out)
+    found = []
+    for task in _folders(filesystem, base):
+        for name in _folders(filesystem, f"{base}/{task}"):
+            path = f"{base}/{task}/{name}"
+            inside = filesystem.get_file_info(pyarrow.fs.FileSelector(path))
+            names = {info.base_name for info in inside}
+            if "sweep.json" in names or REMOVED in names:
+                manifest: Mapping[str, Any] = {}
+                with contextlib.suppress(StoreError):  # without it, it can be removed as well
+                    manifest = read_sweep(out, task, name).manifest
+                files = list_files(filesystem, path)
+                found.append(SweepFacts(filesystem, path, task, name, manifest, files))
+    return found
+
+
+def _folders(filesystem: pyarrow.fs.FileSystem, path: str) -> list[str]:
+    try:
+        infos = filesystem.get_file_info(pyarrow.fs.FileSelector(path, allow_not_found=True))
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error}; give another --out") from None
+    names = (i.base_name for i in infos if i.type == pyarrow.fs.FileType.Directory)
+    return sorted(name for name in names if NAME.fullmatch(name))

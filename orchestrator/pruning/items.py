@@ -1,0 +1,271 @@
+"""What there is to remove, an item a line of the listing; and why some of it is needed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Literal
+
+import pyarrow.fs
+
+from orchestrator.checkpoints import Checkpoints, Interrupted
+from orchestrator.pruning.facts import SweepFacts
+from results.folder_files import last_write, list_files, num_bytes
+from results.roots import open_root, redact
+from results.words import plural
+
+Kind = Literal["sweep", "weights", "checkpoints", "stages", "cached stage"]
+_STAGE = re.compile(r"[0-9a-f]{16}\.(safetensors|arrow)(\.[0-9a-f]+\.tmp)?")
+_CHECKPOINT = re.compile(r"[0-9a-f]{16}\.safetensors(\.\d+\.tmp)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """What is listed, kept or removed as one."""
+
+    kind: Kind
+    of: str  # the sweep it is of, task/name; of a cached stage its path; "-" if no sweep needs it
+    filesystem: pyarrow.fs.FileSystem
+    files: Sequence[pyarrow.fs.FileInfo]
+    sweep: SweepFacts | None = None
+    is_in_use: str = ""  # why it must stay, whatever the user says
+    is_needed: str = ""  # why it stays unless the user says --needed
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return num_bytes(self.files)
+
+    @property
+    def last_write(self) -> datetime | None:
+        """When the last of its files was written."""
+        if self.kind == "sweep" and self.sweep is not None:
+            return self.sweep.last_write
+        return last_write(self.files)
+
+
+class Inventory:
+    """All items under a results folder."""
+
+    def __init__(self, out: str, sweeps: Sequence[SweepFacts]) -> None:
+        self._out, self.sweeps = out, sweeps
+        self._filesystem, self._base = open_root(out)
+        self._active = [sweep for sweep in sweeps if sweep.activity != "no"]
+
+    # --- what must stay ---------------------------------------------------------------------------
+
+    def _in_use(self, sweep: SweepFacts | None, *, by_others: bool = True) -> str:
+        """Why something of this sweep must stay: it runs, or another runs that may need it."""
+        if sweep is None:
+            return ""
+        if sweep.activity == "running":
+            return "it is running"
+        if sweep.activity == "perhaps":
+            return "it may be running: it wrote within the last hour, and recorded no end"
+        if by_others:
+            for other in self._active:
+                if other.task == sweep.task:
+                    return f"{other.full} may be running, and may reuse its trials"
+        return ""
+
+    # --- items ------------------------------------------------------------------------------------
+
+    def whole_sweeps(self, chosen: Iterable[SweepFacts]) -> list[Item]:
+        """Each of these sweeps with all that is kept for it."""
+        items = []
+        for sweep in chosen:
+            after = dict(self._owners(removed=sweep.full))
+            own = [f for f, owner in self._owners() if owner == sweep.full and not after[f]]
+            searched = list_files(self._filesystem, self._folder(".checkpoints", sweep))
+            files = [
+                *sweep.files,
+                *self._stage_files(sweep),
+                *{f.path: f for f in (*searched, *own)}.values(),
+            ]
+            item = Item(
+                kind="sweep",
+                of=sweep.full,
+                filesystem=self._filesystem,
+                files=files,
+                sweep=sweep,
+                is_in_use=self._in_use(sweep),
+            )
+            items.append(item)
+        return items
+
+    def weights(self, chosen: Iterable[SweepFacts], removed: Collection[str]) -> list[Item]:
+        """The kept weights of each sweep: those that another sweep uses are an item of their own.
+
+        ``removed`` are the full names of sweeps that will not be there any more.
+        """
+        items = []
+        for sweep in chosen:
+            folder = f"{sweep.path}/weights/"
+            files = [info for info in sweep.files if info.path.startswith(folder)]
+            users = self.users(sweep, removed, weights=True)
+            used = set().union(*users.values()) if users else set()
+            parts: list[tuple[str, list[pyarrow.fs.FileInfo]]] = [
+                ("", [f for f in files if f.base_name.partition(".")[0] not in used]),
+                (
+                    f"reused by {', '.join(sorted(users))}",
+                    [f for f in files if f.base_name.partition(".")[0] in used],
+                ),
+            ]
+            for needed, some in parts:
+                if some:
+                    items.append(self._item("weights", sweep, some, is_needed=needed))
+        return items
+
+    def users(
+        self, sweep: SweepFacts, removed: Collection[str], *, weights: bool = False
+    ) -> dict[str, set[str]]:
+        """Ids of this sweep's trials that each other sweep reuses, by the other's full name."""
+        found = {}
+        for other in self.sweeps:
+            if other is sweep or other.full in removed:
+                continue
+            ids = other.reuses(sweep)
+            if weights:
+                ids = (ids & sweep.kept_weights) - other.kept_weights
+            if ids:
+                found[other.full] = ids
+        return found
+
+    def stages(self, chosen: Collection[SweepFacts], *, orphans: bool) -> list[Item]:
+        """The stages that each sweep keeps until it is complete; also those of no sweep."""
+        items = [
+            self._item("stages", sweep, files, by_others=False)
+            for sweep in chosen
+            if (files := self._stage_files(sweep))
+        ]
+        if orphans:
+            known = tuple(f"{self._folder('.stages', sweep)}/" for sweep in self.sweeps)
+            every = list_files(self._filesystem, f"{self._base}/.stages")
+            left = [
+                f for f in every if not f.path.startswith(known) and _STAGE.fullmatch(f.base_name)
+            ]
+            if left:
+                items.append(self._item("stages", None, left))
+        return items
+
+    def cached_stages(self, cache: str) -> list[Item]:
+        """Every stage value in a ``--cache`` folder, an item each."""
+        filesystem, folder = open_root(cache)
+        in_use = f"{self._active[0].full} may be running, and may read it" if self._active else ""
+        return [
+            Item(
+                kind="cached stage",
+                of=f"{redact(cache).rstrip('/')}/{info.base_name}",
+                filesystem=filesystem,
+                files=[info],
+                is_in_use=in_use,
+            )
+            for info in list_files(filesystem, folder, recursive=False)
+            if _STAGE.fullmatch(info.base_name)
+        ]
+
+    def checkpoints(self, chosen: Collection[SweepFacts], *, orphans: bool) -> list[Item]:
+        """Checkpoints by the sweep that has still to finish their trials; also those of none."""
+        groups: dict[str, list[pyarrow.fs.FileInfo]] = {}
+        for info, owner in self._owners():
+            groups.setdefault(owner, []).append(info)
+        wanted = {sweep.full: sweep for sweep in chosen}
+        items = []
+        for owner, files in sorted(groups.items()):
+            if owner in wanted:
+                needed = "trials that are still to finish"
+                sweep = wanted[owner]
+                items.append(self._item("checkpoints", sweep, files, needed, by_others=False))
+            elif owner == "" and orphans:
+                items.append(self._item("checkpoints", None, files))
+        return items
+
+    # --- helpers ----------------------------------------------------------------------------------
+
+    def _item(
+        self,
+        kind: Kind,
+        sweep: SweepFacts | None,
+        files: Sequence[pyarrow.fs.FileInfo],
+        is_needed: str = "",
+        *,
+        by_others: bool = True,
+    ) -> Item:
+        return Item(
+            kind=kind,
+            of=sweep.full if sweep else "-",
+            filesystem=self._filesystem,
+            files=files,
+            sweep=sweep,
+            is_in_use=self._in_use(sweep, by_others=by_others),
+            is_needed=is_needed,
+        )
+
+    def _folder(self, kind: str, sweep: SweepFacts) -> str:
+        return f"{self._base}/{kind}/{sweep.task}/{sweep.name}"
+
+    def _stage_files(self, sweep: SweepFacts) -> list[pyarrow.fs.FileInfo]:
+        return list_files(self._filesystem, self._folder(".stages", sweep))
+
+    # --- whose a checkpoint is --------------------------------------------------------------------
+
+    @cached_property
+    def _checkpoints(self) -> list[pyarrow.fs.FileInfo]:
+        every = list_files(self._filesystem, f"{self._base}/.checkpoints")
+        return [info for info in every if _CHECKPOINT.fullmatch(info.base_name)]
+
+    @cached_property
+    def _headers(self) -> dict[str, Interrupted]:
+        """What the checkpoints of grids and reports say of their trials."""
+        at = self._out.rstrip("/")
+        return {one.trial_id: one for one in Checkpoints(f"{at}/.checkpoints").interrupted()}
+
+    def _owners(self, removed: str = "") -> list[tuple[pyarrow.fs.FileInfo, str]]:
+        """Each checkpoint with the full name of the sweep that needs it; "" if none does.
+
+        ``removed`` is the full name of a sweep that does not count. A search has a folder of its
+        own. The checkpoints of grids and reports are in one folder.
+        """
+        sweeps = [sweep for sweep in self.sweeps if sweep.full != removed]
+        ended = {
+            row["trial_id"]
+            for sweep in sweeps
+            for row in sweep.rows
+            if row["status"] in ("finished", "failed")
+        }
+        root, found = f"{self._base}/.checkpoints/", []
+        for info in self._checkpoints:
+            trial_id = info.base_name.partition(".")[0]
+            folder = info.path.removeprefix(root).rpartition("/")[0]
+            possible = [sweep for sweep in sweeps if folder in ("", sweep.full)]
+            owner = "" if trial_id in ended else self._owner(trial_id, possible, bool(folder))
+            found.append((info, owner))
+        return found
+
+    def _owner(self, trial_id: str, possible: Sequence[SweepFacts], is_search: bool) -> str:
+        statuses = {
+            sweep.full: next((r["status"] for r in sweep.rows if r["trial_id"] == trial_id), None)
+            for sweep in possible
+        }
+        going_on = ("interrupted",) if is_search else ("interrupted", "stopped")
+        for full, status in statuses.items():
+            if status in going_on:
+                return full
+        if is_search:
+            return next((full for full, status in statuses.items() if status is None), "")
+        header = self._headers.get(trial_id)
+        if header is None:
+            return ""  # damaged: its trial starts again in any case
+        for sweep in possible:  # no row mentions it: the run was killed, or it runs
+            same_task = set(sweep.manifest.get("params") or ()) == set(header.params)
+            if same_task and (sweep.is_unfinished or sweep.activity != "no"):
+                return sweep.full
+        return ""
+
+
+def describe_users(users: Mapping[str, set[str]]) -> str:
+    """Which sweeps reuse how many trials."""
+    return ", ".join(f"{name} reuses {plural(len(ids), 'trial')}" for name, ids in users.items())

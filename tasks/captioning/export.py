@@ -1,0 +1,115 @@
+"""A captioning model as a Hugging Face folder that decodes as a trial did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import transformers
+
+from tasks.captioning.params import Params
+from tasks.contract import Export, Trial
+from tasks.models.captioner import Captioner, load_captioner
+from tasks.models.saving import find_license, hub_ids, save_folder
+
+
+def export(trial: Trial, folder: Path) -> Export:
+    """Write the model, its tokenizer and processor, and the decoding as generation settings."""
+    params: Params = trial.params
+    captioner = load_captioner(trial.model.name, trial.model.fingerprint, "cpu", "float32")
+    save_folder(folder, captioner.model, captioner.tokenizer, captioner.processor)
+    generation_config(params, captioner).save_pretrained(folder)
+    return Export(
+        usage=_usage(params, captioner),
+        library="transformers",
+        pipeline="image-to-text",
+        license=find_license(trial.model.name),
+        data_license="mit" if trial.data.name == "scenes" else None,  # drawn by this project
+        base_models=hub_ids(trial.model.name),
+        notes=_notes(params),
+    )
+
+
+def generation_config(params: Params, captioner: Captioner) -> Any:
+    """The decoding as ``generate`` reads it; lengths count the start token and the prompt."""
+    text = captioner.model.config.text_config
+    options: dict[str, Any] = {"num_beams": 1, "do_sample": False}
+    if params.decoding == "beam":
+        options["num_beams"] = params.num_beams
+    elif params.decoding == "sample":
+        options = {
+            "do_sample": True,
+            "temperature": params.temperature,
+            "top_k": params.top_k or 0,  # by default `generate` draws among 50
+            "top_p": params.top_p or 1.0,
+        }
+    return transformers.GenerationConfig(
+        bos_token_id=text.bos_token_id,
+        eos_token_id=captioner.end,
+        pad_token_id=captioner.pad,
+        min_length=params.min_length,
+        max_length=params.max_length,
+        repetition_penalty=params.repetition_penalty,
+        **options,
+    )
+
+
+def _notes(params: Params) -> list[str]:
+    notes = [
+        "Nothing was trained: these are the base model's weights with the decoding of the sweep.",
+        "`generation_config.json` holds the decoding. BLIP's `generate` reads the settings of its "
+        "text decoder, which `from_pretrained` leaves at their defaults; the program below sets "
+        "them.",
+    ]
+    if params.prompt:
+        notes.append(
+            f'Every caption begins with the prompt "{params.prompt}", which is not scored.'
+        )
+    if params.decoding == "sample":
+        notes.append(
+            "The sweep drew random numbers for each image by itself. `generate` draws others, so "
+            "that single captions differ while their distribution is the same."
+        )
+    if params.faithful:
+        notes.append(
+            "The sweep repeated two defects of the lab (faithful): text after the end of a "
+            "caption, and prompts cut off by characters. The exported model does not, so that its "
+            "captions score otherwise."
+        )
+    if params.precision != "float32":
+        notes.append(
+            f"In the sweep the model computed in {params.precision}. The exported weights are "
+            "float32, so that captions may differ."
+        )
+    return notes
+
+
+def _usage(params: Params, captioner: Captioner) -> str:
+    prompt = captioner.prompt_ids(params.prompt)
+    # `generate` replaces the first token by the start and drops the last one.
+    ids = [*prompt, captioner.end]
+    seed = "torch.manual_seed(0)\n" if params.decoding == "sample" else ""
+    return f"""import torch
+from PIL import Image
+from transformers import AutoImageProcessor, AutoTokenizer, BlipForConditionalGeneration
+
+folder = "."  # or the model's id on the Hugging Face Hub
+model = BlipForConditionalGeneration.from_pretrained(folder).eval()
+model.text_decoder.generation_config = model.generation_config  # the decoder does not load it
+processor = AutoImageProcessor.from_pretrained(folder)
+tokenizer = AutoTokenizer.from_pretrained(folder)
+
+images = [Image.open("photo.jpg").convert("RGB")]
+pixels = processor(images=images, return_tensors="pt")["pixel_values"]
+prompt = torch.tensor([{ids}] * len(images))  # {_quoted(params.prompt)}
+{seed}tokens = model.generate(pixel_values=pixels, input_ids=prompt)
+texts = tokenizer.batch_decode(
+    tokens[:, {len(prompt)}:], skip_special_tokens=True, clean_up_tokenization_spaces=True
+)
+captions = [text.strip() for text in texts]
+print(captions)
+"""
+
+
+def _quoted(prompt: str) -> str:
+    return f"the prompt {prompt!r}" if prompt else "no prompt: the start and the end token"

@@ -1,0 +1,61 @@
+"""Programs that use exported models, for their model cards."""
+
+from __future__ import annotations
+
+from tasks.models.families import FAMILIES, Family
+
+_SCORES = {
+    "blip": """
+    scores = model(
+        input_ids=tokens["input_ids"],
+        attention_mask=tokens["attention_mask"],
+        pixel_values=pixels,
+        use_itm_head=False,
+    ).itm_score  # [images, captions], cosine similarities
+print(scores)
+""",
+    "clip": """
+    scores = model(
+        input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"], pixel_values=pixels
+    ).logits_per_image  # [images, captions], cosine similarities / temperature
+print(scores.softmax(-1))
+""",
+    "siglip": """
+    scores = model(input_ids=tokens["input_ids"], pixel_values=pixels).logits_per_image
+print(scores.softmax(-1))  # [images, captions]
+""",
+}
+
+
+def of_family(family: Family, limit: int) -> str:
+    """The program for a folder that ``from_pretrained`` loads; captions have ``limit`` tokens."""
+    kind = next(name for name, each in FAMILIES.items() if each is family)
+    padding = '"max_length"' if family.pads_to_the_end else "True"
+    return f"""import torch
+from PIL import Image
+from transformers import AutoImageProcessor, AutoTokenizer, {family.model_class}
+
+folder = "."  # or the model's id on the Hugging Face Hub
+model = {family.model_class}.from_pretrained(folder).eval()
+processor = AutoImageProcessor.from_pretrained(folder)
+tokenizer = AutoTokenizer.from_pretrained(folder)
+
+images = [Image.open("photo.jpg").convert("RGB")]
+captions = ["a red circle above a blue square", "a dog in the snow"]
+pixels = processor(images=images, return_tensors="pt")["pixel_values"]
+tokens = tokenizer(
+    captions, padding={padding}, truncation=True, max_length={limit}, return_tensors="pt"
+)
+with torch.inference_mode():{_SCORES[kind]}"""
+
+
+OF_LOADER = """from PIL import Image
+
+from load import load
+
+image, text = load()
+images = [Image.open("photo.jpg").convert("RGB")]
+captions = ["a red circle above a blue square", "a dog in the snow"]
+scores = image(images) @ text(captions).T  # [images, captions], cosine similarities
+print(scores)
+"""

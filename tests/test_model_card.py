@@ -1,0 +1,223 @@
+"""The model card of an exported trial: valid for the Hub, and honest."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import ModelCard
+
+from orchestrator.sweep import Request, make_plan, run_sweep
+from results.model_card import render_card, trial_record
+from results.reading import Sweep, read_sweep
+from results.selection import select_best, select_trial
+from results.source_names import short_name
+from results.summary import summarise
+from tasks.contract import Export, StoreError
+from tasks.models.saving import find_license, hub_ids
+
+EXPORT = Export(
+    usage="print(1)\n",
+    library="transformers",
+    pipeline="image-to-text",
+    license="apache-2.0",
+    base_models=["lab/base"],
+    notes=["It differs."],
+)
+
+
+def sweep_of(folder: Path, space: str, **options: Any) -> Sweep:
+    file = folder / "space.py"
+    file.write_text(space)
+    request = Request(
+        task="toy", space=str(file), engine="local", out=str(folder / "out"), name="s", **options
+    )
+    assert run_sweep(make_plan(request)) == 0
+    return read_sweep(str(folder / "out"), "toy", "s")
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    return sweep_of(tmp_path_factory.mktemp("grid"), "GRID = {'degree': [1, 3, 5, 9]}\n", seeds=3)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    """The toy's own report, which has published numbers and claims."""
+    out = str(tmp_path_factory.mktemp("report"))
+    assert run_sweep(make_plan(Request(task="toy", engine="local", out=out, name="s"))) == 0
+    return read_sweep(out, "toy", "s")
+
+
+def section(card: str, title: str) -> str:
+    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", card, re.S | re.M)
+    assert found, f"no section {title}"
+    return found[1]
+
+
+def test_the_hub_reads_the_front_matter(grid: Sweep) -> None:
+    data = ModelCard(render_card(grid, select_best(grid), EXPORT)).data
+    assert data.license == "apache-2.0"
+    assert data.library_name == "transformers"
+    assert data.pipeline_tag == "image-to-text"
+    assert data.base_model == ["lab/base"]
+    assert data.tags == ["multimodal-sweep-orchestrator", "toy"]
+
+
+def test_an_unknown_license_is_called_unknown(grid: Sweep) -> None:
+    card = render_card(grid, select_best(grid), Export(usage="pass"))
+    assert ModelCard(card).data.to_dict() == {
+        "license": "unknown",
+        "tags": ["multimodal-sweep-orchestrator", "toy"],
+    }
+    assert "data sine: unknown" in section(card, "License")
+
+
+def test_the_scores_are_those_of_the_table(grid: Sweep) -> None:
+    chosen = select_best(grid)
+    (best,) = [row for row in summarise(grid, None)[0].rows if row.mark == "best"]
+    assert chosen.trial["trial_id"] == best.trial_ids[0]
+    assert chosen.trial["seed"] == 0
+    text = section(render_card(grid, chosen, EXPORT), "Results")
+    cells = next(line for line in text.splitlines() if line.startswith("| squared error"))
+    _, own, mean, interval, *_ = (cell.strip() for cell in cells.strip("|").split("|"))
+    assert best.estimate is not None
+    assert best.deviation is not None
+    assert own == f"{chosen.trial['metric.error']:.4g}"
+    assert mean == f"{best.metrics['metric.error']:.4g} ± {best.deviation:.4g}"
+    assert interval == f"[{best.estimate.low:.3g}, {best.estimate.high:.3g}]"
+    assert "interval of squared error over 200 points and other seeds." in text
+
+
+def test_the_card_says_how_many_were_compared_and_warns(grid: Sweep) -> None:
+    text = section(render_card(grid, select_best(grid), EXPORT), "How it was chosen")
+    assert "best by squared error of 4 configurations (12 finished trials)" in text
+    assert "Of its 3 seeds it is the first." in text
+    assert "expect less on other data" in text
+
+
+def test_a_trial_that_the_user_chose_has_its_rank(grid: Sweep) -> None:
+    tables = summarise(grid, None)
+    last = tables[0].rows[-1]
+    row = next(r for r in grid.rows() if r["trial_id"] == last.trial_ids[1])
+    text = section(render_card(grid, select_trial(grid, row), EXPORT), "How it was chosen")
+    assert "It was chosen by its id. Its configuration is number 4 by squared error" in text
+
+
+def test_a_single_configuration_was_not_chosen(tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path, "GRID = {'degree': [3]}\n")
+    card = render_card(sweep, select_best(sweep), EXPORT)
+    assert "so that nothing was chosen" in section(card, "How it was chosen")
+    assert "one seed says nothing about other seeds" in section(card, "Results")
+
+
+def test_published_numbers_and_verdicts_are_in_the_card(report: Sweep) -> None:
+    row = next(r for r in report.rows() if r["param.degree"] == 5)  # the one with a number
+    card = render_card(report, select_trial(report, row), EXPORT)
+    assert "| published |" in section(card, "Results")
+    assert "0.01 |" in section(card, "Results")
+    claims = section(card, "Claims")
+    assert claims.count("| reproduced |") == 2
+    assert "a cubic fits the sine better than a line" in claims
+    assert "about the whole sweep, not about this model alone" in claims
+
+
+def test_the_split_is_named_where_there_is_one(grid: Sweep) -> None:
+    chosen = select_best(grid)
+    chosen.trial["param.split"] = "val"  # type: ignore[index]
+    try:
+        card = render_card(grid, chosen, EXPORT)
+    finally:
+        del chosen.trial["param.split"]  # type: ignore[attr-defined]
+    assert "Scored on the split val of sine." in card
+    assert "on the split val that the scores above are from" in card
+
+
+def test_parameters_sources_and_versions_are_there(grid: Sweep) -> None:
+    chosen = select_best(grid)
+    card = render_card(grid, chosen, EXPORT)
+    parameters = section(card, "Parameters")
+    for name, value in (("degree", chosen.trial["param.degree"]), ("epochs", 20)):
+        assert f"| {name} | {value} |" in parameters
+    origin = section(card, "Origin")
+    for text in (chosen.trial["trial_id"], "polynomial", "content hash `1`", "torch ", "python "):
+        assert text in origin
+    record = trial_record(grid, chosen.trial)
+    assert record["metrics"]["error"] == chosen.trial["metric.error"]
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("blip-scenes", "blip-scenes"),
+        ("Salesforce/blip-itm-base-coco", "Salesforce/blip-itm-base-coco"),
+        ("/home/me/models/blip", "blip"),
+        ("folder:/home/me/photos", "folder:photos"),
+        ("folder:/home/me/photos,val=0.1", "folder:photos,val=0.1"),
+        ("/home/me/vit+lab/bert", "vit+lab/bert"),
+        ("package.module:factory+/home/me/bert", "package.module:factory+bert"),
+    ],
+)
+def test_a_card_names_no_folder_of_this_machine(name: str, short: str) -> None:
+    assert short_name(name) == short
+
+
+def test_nothing_of_this_machine_is_in_a_card(tmp_path: Path, grid: Sweep) -> None:
+    chosen = select_best(grid)
+    hidden = {"model": f"{tmp_path}/my model", "data": f"folder:{tmp_path}/photos"}
+    before = {name: chosen.trial[name] for name in hidden}
+    try:
+        chosen.trial.update(hidden)  # type: ignore[attr-defined]
+        card = render_card(grid, chosen, EXPORT)
+        record = str(trial_record(grid, chosen.trial))
+    finally:
+        chosen.trial.update(before)  # type: ignore[attr-defined]
+    assert str(tmp_path) not in card + record
+    assert "my model" in card
+
+
+def test_a_sweep_without_finished_trials_has_no_best(tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path, "GRID = {'degree': [3]}\n")
+    for row in sweep.rows():
+        row["status"] = "failed"
+        row["reason"] = "broken"
+    with pytest.raises(StoreError, match="toy/s has no finished trial yet"):
+        select_best(sweep)
+
+
+@pytest.mark.parametrize(
+    ("readme", "found"),
+    [
+        ("---\nlicense: apache-2.0\n---\n# Model\n", "apache-2.0"),
+        ("---\ntags:\n- x\nlicense: 'mit'\n---\n", "mit"),
+        ("# Model\nlicense: mit\n", None),
+        ("---\nlanguage: en\n---\nlicense: mit\n", None),
+        (None, None),
+    ],
+)
+def test_the_license_is_the_one_of_the_front_matter(
+    readme: str | None, found: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    if readme is not None:
+        (tmp_path / "README.md").write_text(readme)
+    assert find_license(str(tmp_path)) == found
+    assert find_license(f"{tmp_path}+{tmp_path}") == found
+    assert hub_ids(str(tmp_path)) == []
+
+
+def test_a_pair_of_unlike_licenses_has_none(tmp_path: Path) -> None:
+    for name, text in (("a", "mit"), ("b", "apache-2.0")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+        (tmp_path / name / "model.safetensors").write_bytes(b"")
+        (tmp_path / name / "README.md").write_text(f"---\nlicense: {text}\n---\n")
+    assert find_license(f"{tmp_path / 'a'}+{tmp_path / 'b'}") is None
+
+
+def test_ids_on_the_hub_are_base_models() -> None:
+    assert hub_ids("Salesforce/blip-itm-base-coco") == ["Salesforce/blip-itm-base-coco"]
+    assert hub_ids("lab/vit+package.module:factory") == ["lab/vit"]

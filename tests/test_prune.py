@@ -1,0 +1,419 @@
+"""``prune``: what it removes, what it keeps, and what a crash in the middle leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from buckets import BUCKET, Bucket, serve
+from harness import Run
+from simulated import simulate
+
+import orchestrator.pruning.remove as removal
+from orchestrator.checkpoints import Checkpoints, TimedStep
+from orchestrator.cli import main
+from orchestrator.pruning.command import PruneRequest, prune, select
+from results.folder_files import list_files
+from results.reading import Sweep, find_sweeps, known_trials, read_sweep
+from results.roots import open_root
+from results.running import run_lock
+from results.schema import TABLES
+from results.store import SweepStore
+from results.weights import WeightStore
+from tasks.contract import RequestError, State, Step, StoreError
+
+DAY = 86400
+
+
+def run(*words: str, status: int = 0) -> str:
+    """What a command prints on either stream, on one line."""
+    out, argv = io.StringIO(), sys.argv
+    ended: Any = 0
+    try:
+        sys.argv = ["orchestrator", *words]
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            main()
+    except SystemExit as end:
+        ended = end.code
+    finally:
+        sys.argv = argv
+    assert ended == status, out.getvalue()
+    return " ".join(out.getvalue().split())
+
+
+def made(out: Path, name: str) -> Sweep:
+    """A sweep whose run has ended."""
+    sweep = simulate("toy", out, name=name)
+    with run_lock(sweep.filesystem, sweep.path):
+        return sweep
+
+
+def names(out: Path | str) -> list[str]:
+    return [name for _, name in find_sweeps(str(out))]
+
+
+def paths(out: Path) -> set[str]:
+    return {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
+
+
+def keep_weights(out: Path | str, name: str, num_bytes: int = 1000) -> list[str]:
+    """Weight files for two of a sweep's trials, as far as ``prune`` looks at them."""
+    ids = [row["trial_id"] for row in read_sweep(str(out), "toy", name).rows()[:2]]
+    for trial_id in ids:
+        WeightStore(str(out), "toy", name).write(trial_id, bytes(num_bytes))
+    return ids
+
+
+def age(folder: Path, days: float) -> None:
+    then = time.time() - days * DAY
+    for path in folder.rglob("*"):
+        os.utime(path, (then, then))
+
+
+def checkpoint(out: Path, trial_id: str, folder: str = ".checkpoints", **params: Any) -> Path:
+    from orchestrator.sweep import Request, make_plan
+
+    trial = make_plan(Request(task="toy", out=str(out))).trials[0]
+    step = TimedStep(step=Step(at=1, metrics={"mse": 1.0}), seconds=1.0)
+    Checkpoints(str(out / folder)).save(trial_id, State(values={"a": 1}), [step], trial)
+    return out / folder / f"{trial_id}.safetensors"
+
+
+# --- choosing -------------------------------------------------------------------------------------
+
+
+def test_nothing_is_removed_without_yes_and_the_printed_command_removes_it(tmp_path: Path) -> None:
+    made(tmp_path, "a")
+    keep_weights(tmp_path, "a")
+    before = paths(tmp_path)
+    for words in ((), ("--weights",), ("a", "--weights"), ("--sweeps",), ("a", "--sweeps")):
+        assert "Nothing was removed." in run("prune", *words, "--out", str(tmp_path))
+        assert paths(tmp_path) == before
+    told = run("prune", "toy/a", "--weights", "--out", str(tmp_path))
+    assert "weights toy/a 2 2.0 kB" in told
+    command = re.search(r"python -m orchestrator (prune .* --yes)", told)
+    assert command
+    assert "2.0 kB removed." in run(*shlex.split(command[1]))
+    assert not (tmp_path / "toy" / "a" / "weights").exists()
+    assert before - paths(tmp_path) == {p for p in before if "/weights/" in p}
+    assert "nothing to remove" in run(*shlex.split(command[1]))
+
+
+def test_a_whole_sweep_goes_with_its_stages_and_checkpoints(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        made(tmp_path, name)
+        stage = tmp_path / ".stages" / "toy" / name / f"{'ab' * 8}.arrow"
+        stage.parent.mkdir(parents=True)
+        stage.write_bytes(b"x")
+        checkpoint(tmp_path, "f" * 16, f".checkpoints/toy/{name}")
+    run("prune", "a", "--sweeps", "--yes", "--out", str(tmp_path))
+    assert names(tmp_path) == ["b"]
+    assert not [p for p in paths(tmp_path) if "toy/a/" in p]
+    assert len([p for p in paths(tmp_path) if p.startswith((".stages", ".checkpoints"))]) == 2
+    run("prune", "--sweeps", "--yes", "--out", str(tmp_path))
+    assert paths(tmp_path) == set()
+
+
+def test_age_and_size_choose(tmp_path: Path) -> None:
+    for name in ("old", "new", "large"):
+        made(tmp_path, name)
+    keep_weights(tmp_path, "large", 10**6)
+    age(tmp_path / "toy" / "old", 40)
+    age(tmp_path / "toy" / "large", 20)
+
+    def chosen(*words: str) -> set[str]:
+        told = run("prune", "--sweeps", *words, "--out", str(tmp_path))
+        return {name for name in ("old", "new", "large") if f"toy/{name}" in told}
+
+    assert chosen("--older-than", "30d") == {"old"}
+    assert chosen("--older-than", "480h") == {"old", "large"}
+    assert chosen("--larger-than", "1MB") == {"large"}
+    assert chosen("--larger-than", "3MiB") == set()
+    assert chosen("--larger-than", "1MB", "--older-than", "30d") == set()
+    told = run("prune", "--weights", "--older-than", "30d", "--out", str(tmp_path))
+    assert "nothing to remove" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--yes",), "--yes removes what you name: add --weights"),
+        (("--weights", "--older-than", "30"), "--older-than takes a time such as"),
+        (("--weights", "--larger-than", "big"), "--larger-than takes a size such as 500MB or 1GB"),
+        (("a", "--cache", "x"), "--cache holds stages of any sweep"),
+        (("nope", "--weights"), "no sweep named 'nope'"),
+    ],
+)
+def test_a_wrong_request_removes_nothing(
+    tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    made(tmp_path, "a")
+    before = paths(tmp_path)
+    assert message in run("prune", *words, "--out", str(tmp_path), status=2)
+    assert paths(tmp_path) == before
+
+
+# --- keeping --------------------------------------------------------------------------------------
+
+
+def test_what_another_sweep_reuses_is_kept_and_named(tmp_path: Path) -> None:
+    from orchestrator.sweep import Request, make_plan, run_sweep
+
+    for name in ("first", "second"):
+        plan = make_plan(Request(task="toy", name=name, out=str(tmp_path), engine="local"))
+        assert run_sweep(plan) == 0
+    at = ("--out", str(tmp_path))
+    for kind, removed in (("--weights", "them"), ("--sweeps", "it")):
+        told = run("prune", "first", kind, *at)
+        assert "nothing to remove" in told
+        assert "second" in told
+        assert f"--needed removes {removed}" in told
+        assert "toy/first" in run("prune", "first", kind, "--needed", *at)
+    # With the sweep that reuses it, there is no need for it.
+    assert "Kept" not in run("prune", "first", "second", "--sweeps", *at)
+    # Once the other is gone, neither.
+    run("prune", "second", "--sweeps", "--yes", *at)
+    run("prune", "first", "--weights", "--yes", *at)
+    assert not WeightStore(str(tmp_path), "toy", "first").sizes()
+
+
+def test_a_running_sweep_and_what_it_may_reuse_are_never_touched(tmp_path: Path) -> None:
+    for name in ("runs", "other"):
+        made(tmp_path, name)
+        keep_weights(tmp_path, name)
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / f"{'0a' * 8}.arrow").write_bytes(b"x")
+    sweep = read_sweep(str(tmp_path), "toy", "runs")
+    before = paths(tmp_path)
+    at = ("--needed", "--yes", "--out", str(tmp_path))
+    with run_lock(sweep.filesystem, sweep.path):
+        for words in (("--sweeps",), ("--weights",), ("--cache", str(cache)), ("runs", "--sweeps")):
+            told = run("prune", *words, *at)
+            assert "nothing to remove" in told
+            assert "running" in told
+        assert paths(tmp_path) == before
+        assert "running" in run("list", "--out", str(tmp_path))
+    run("prune", "--sweeps", *at)
+    assert names(tmp_path) == []
+
+
+def test_without_a_lock_a_sweep_with_recent_writes_may_be_running(tmp_path: Path) -> None:
+    simulate("toy", tmp_path, name="a")  # it has recorded no end
+    assert "it may be running" in run("prune", "--sweeps", "--out", str(tmp_path))
+    age(tmp_path / "toy" / "a", 0.1)
+    assert "Kept" not in run("prune", "--sweeps", "--out", str(tmp_path))
+
+
+def test_a_run_that_starts_meanwhile_keeps_its_sweep(tmp_path: Path) -> None:
+    made(tmp_path, "a")
+    age(tmp_path / "toy" / "a", 1)
+    (item,) = select(PruneRequest(out=str(tmp_path), sweeps=True)).removed
+    sweep = read_sweep(str(tmp_path), "toy", "a")
+    with run_lock(sweep.filesystem, sweep.path):
+        assert "a run of it has just started" in removal.remove(item)
+    assert names(tmp_path) == ["a"]
+
+
+def test_files_that_are_not_ours_stay(tmp_path: Path) -> None:
+    made(tmp_path, "a")
+    age(tmp_path / "toy" / "a", 1)
+    (tmp_path / "toy" / "a" / "notes.txt").write_text("mine")
+    (tmp_path / "toy" / "photos").mkdir()
+    (tmp_path / "toy" / "photos" / "one.png").write_text("mine")
+    told = run("prune", "--sweeps", "--yes", "--out", str(tmp_path))
+    assert "still holds notes.txt" in told
+    assert paths(tmp_path) == {"toy/a/notes.txt", "toy/photos/one.png"}
+
+
+def test_only_stages_go_from_a_cache(tmp_path: Path) -> None:
+    stages = [tmp_path / f"{digit * 16}.safetensors" for digit in "ab"]
+    for path in (*stages, tmp_path / "model.safetensors", tmp_path / "photo.png"):
+        path.write_bytes(b"x" * 100)
+    age(tmp_path, 3)
+    os.utime(stages[0])
+    words = ("--cache", str(tmp_path), "--older-than", "1d", "--out", str(tmp_path / "no"))
+    run("prune", *words, "--yes")
+    assert paths(tmp_path) == {stages[0].name, "model.safetensors", "photo.png"}
+
+
+def test_a_damaged_sweep_can_be_removed(tmp_path: Path) -> None:
+    made(tmp_path, "a")
+    (tmp_path / "toy" / "a" / "sweep.json").write_text("{")
+    age(tmp_path / "toy" / "a", 1)
+    run("prune", "a", "--sweeps", "--yes", "--out", str(tmp_path))
+    assert paths(tmp_path) == set()
+
+
+# --- checkpoints ----------------------------------------------------------------------------------
+
+
+def test_checkpoints_of_trials_still_to_finish_are_kept(tmp_path: Path) -> None:
+    sweep = made(tmp_path, "a")
+    finished = sweep.rows()[0]["trial_id"]
+    left = checkpoint(tmp_path, finished)  # its driver was killed before it deleted this
+    search = checkpoint(tmp_path, finished, ".checkpoints/toy/a")
+    gone = checkpoint(tmp_path, "e" * 16, ".checkpoints/toy/removed")
+    manifest = tmp_path / "toy" / "a" / "sweep.json"
+    manifest.write_text(manifest.read_text().replace('"num_trials": ', '"num_trials": 9'))
+    to_finish = checkpoint(tmp_path, "d" * 16)  # no row: the driver was killed
+    to_finish_search = checkpoint(tmp_path, "c" * 16, ".checkpoints/toy/a")
+    age(tmp_path, 1)
+    told = run("prune", "--checkpoints", "--yes", "--out", str(tmp_path))
+    assert "checkpoints of toy/a (2 files" in told
+    assert "trials that are still to finish; --needed" in told
+    assert not any(path.exists() for path in (left, search, gone))
+    assert to_finish.exists()
+    assert to_finish_search.exists()
+    run("prune", "--checkpoints", "--needed", "--yes", "--out", str(tmp_path))
+    assert not (tmp_path / ".checkpoints").exists()
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_a_sweep_that_was_cut_off_still_resumes(tmp_path: Path, end: signal.Signals) -> None:
+    words = ("--engine", "local", "--set", "seconds=0.05")
+    sweep = Run(tmp_path, *words, space="GRID = {'level': [0, 1], 'steps': [20]}\n")
+    saved = tmp_path / "out" / ".checkpoints"
+    sweep.wait_for(lambda: saved.is_dir() and any(saved.glob("*.safetensors")))
+    told = run("prune", "--sweeps", "--checkpoints", "--needed", "--yes", "--out", sweep.out)
+    assert "it is running" in told
+    sweep.process.send_signal(end)
+    sweep.process.communicate(timeout=60)
+    assert list(saved.glob("*.safetensors"))
+    told = run("prune", "--checkpoints", "--stages", "--yes", "--out", sweep.out)
+    assert "trials that are still to finish" in told
+    assert list(saved.glob("*.safetensors"))
+    run("prune", "s", "--sweeps", "--yes", "--out", sweep.out)
+    assert not [p for p in paths(tmp_path / "out") if not p.startswith(".stages")]
+
+
+# --- crashes --------------------------------------------------------------------------------------
+
+
+class Crash(BaseException):
+    """What a kill is to the code it hits."""
+
+
+@contextlib.contextmanager
+def crash_after(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Die in place of the deletion after so many."""
+    left = [number]
+    delete = removal._delete
+
+    def dying(filesystem: Any, path: str) -> None:
+        info = filesystem.get_file_info(path)
+        if info.type.name == "Directory" and os.path.basename(path) in TABLES:
+            for part in list_files(filesystem, path):  # a folder goes file by file
+                if left[0] == 0:
+                    raise Crash
+                left[0] -= 1
+                filesystem.delete_file(part.path)
+        if left[0] == 0:
+            raise Crash
+        left[0] -= 1
+        delete(filesystem, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(removal, "_delete", dying)
+        try:
+            yield
+        except Crash:
+            return
+
+
+@pytest.mark.parametrize("number", range(0, 15, 2))
+def test_a_crash_in_the_middle_leaves_no_sweep_that_looks_whole(
+    tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = made(tmp_path, "a")
+    num_trials = len(sweep.rows())
+    store = SweepStore(str(tmp_path), "toy", "a", {})
+    for number_of_row in range(2):  # further parts, as a resumed run writes them
+        store.add_tables({"trials": sweep.trials.slice(number_of_row, 1)})
+    keep_weights(tmp_path, "a")
+    age(tmp_path / "toy" / "a", 1)
+    request = PruneRequest(out=str(tmp_path), sweeps=True, yes=True)
+    with crash_after(number, monkeypatch):
+        prune(request)
+    if number == 0:
+        assert len(read_sweep(str(tmp_path), "toy", "a").rows()) == num_trials
+    elif number < 14:
+        assert "toy/a" in run("prune", "--sweeps", "--out", str(tmp_path))
+    if number:
+        assert find_sweeps(str(tmp_path)) == []
+        assert known_trials(str(tmp_path), "toy") == {}
+    prune(request)  # goes on, wherever it was
+    assert paths(tmp_path) == set()
+
+
+def test_weights_that_cannot_be_removed_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path, "a")
+    age(tmp_path / "toy" / "a", 1)
+
+    def refuse(filesystem: Any, path: str) -> None:
+        with removal._explained(path):
+            raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(removal, "_delete", refuse)
+    with pytest.raises(StoreError, match=r"cannot remove .*sweep.json: Permission denied"):
+        prune(PruneRequest(out=str(tmp_path), sweeps=True, yes=True))
+    assert names(tmp_path) == ["a"]
+
+
+# --- buckets --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[Bucket]:
+    with serve() as served:
+        yield served
+
+
+def test_a_bucket_is_pruned_as_a_folder_is(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = f"s3://{BUCKET}/runs"
+    for name in ("a", "b"):
+        simulate("toy", out, name=name)  # type: ignore[arg-type]
+        keep_weights(out, name)
+    filesystem, base = open_root(out)
+
+    def left() -> list[str]:
+        return [info.path.removeprefix(f"{base}/") for info in list_files(filesystem, base)]
+
+    assert "it may be running" in run("prune", "--sweeps", "--yes", "--out", out)
+    for name in ("a", "b"):  # now their ends are recorded
+        path = f"{base}/toy/{name}/sweep.json"
+        with filesystem.open_input_stream(path) as stream:
+            text = stream.read().replace(b'"seconds": 0.0', b'"seconds": 5.0')
+        with filesystem.open_output_stream(path) as stream:
+            stream.write(text)
+    assert "toy/a 2 2.0 kB" in run("prune", "a", "--weights", "--out", out)
+    run("prune", "a", "--weights", "--yes", "--out", out)
+    assert not [path for path in left() if path.startswith("toy/a/weights")]
+    with crash_after(2, monkeypatch):
+        prune(PruneRequest(out=out, names=["toy/b"], sweeps=True, yes=True))
+    assert names(out) == ["a"]
+    assert any(path.startswith("toy/b/") for path in left())
+    assert "rest of a sweep toy/b" in run("prune", "--sweeps", "--out", out)
+    run("prune", "--sweeps", "--yes", "--out", out)
+    assert left() == []
+
+
+def test_names_from_two_folders_are_refused(tmp_path: Path) -> None:
+    for place in ("one", "two"):
+        made(tmp_path / place, "a")
+    both = [f"{tmp_path}/{place}/toy/a" for place in ("one", "two")]
+    assert "several folders" in run("prune", *both, "--sweeps", status=2)
+    with pytest.raises(RequestError, match="--yes removes what you name"):
+        prune(PruneRequest(out=str(tmp_path / "one"), yes=True))
