@@ -259,8 +259,8 @@ class RayEngine:
         cpus, timeout = self._placement.cpus, work.deadline and patience(work.deadline)
         own_process = {"max_retries": 0, "max_calls": 1}
         measuring = ray.remote(num_cpus=cpus, num_gpus=self._gpus, **own_process)(measure_alone)
-        args = (trial, work.checkpoints, cpus, work.deadline, list(values))
-        ref = measuring.remote(*args, *values.values())
+        arguments = (trial, work.checkpoints, cpus, work.deadline, list(values))
+        ref = measuring.remote(*arguments, *values.values())
         try:
             found: Measured = ray.get(ref, timeout=timeout)
         except Exception:
