@@ -22,7 +22,7 @@ def check_options(format_: str | None, to: str | None, table: str | None) -> str
     Raises:
         RequestError: if options do not go together. It names the option and what it takes.
     """
-    format_ = format_ or _format_of(to)
+    format_ = _format_of(to) if format_ is None else format_
     if format_ not in ("terminal", *FORMATS):
         raise RequestError(f"--format takes terminal, {', '.join(FORMATS)}, but got {format_!r}")
     for option, value in (("--to", to), ("--table", table)):

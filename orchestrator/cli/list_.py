@@ -21,7 +21,7 @@ def list_(
     "running?" is a sweep that has not recorded its end and wrote something within the last hour,
     where that cannot be known: in a bucket, or from another machine.
     """
-    format_ = format_ or "terminal"
+    format_ = "terminal" if format_ is None else format_
     check_format(format_)
     print_list(list_sweeps(out, task), out, format_)
     return 0
