@@ -259,7 +259,7 @@ def test_a_race_stops_what_is_behind_and_the_table_says_so(tmp_path: Path) -> No
         (["sweep", "retrieval", "--space", "missing.py"], "no such space file"),
         (["sweep", "retrieval", "--engine", "slurm"], "ray or local"),
         (["sweep", "retrieval", "--seeds", "0"], "at least 1"),
-        (["sweep", "retrieval", "--budget", "soon"], "90s, 30m or 2h"),
+        (["sweep", "retrieval", "--budget", "soon"], "90s, 30m, 2h or 30d"),
         (["sweep", "retrieval", "--data", "coco"], "--data takes scenes"),
         (["sweep", "retrieval", "--data", "karpathy:/nowhere"], "no such folder"),
         (["sweep", "retrieval", "--model", "/nowhere"], "no such model folder"),

@@ -382,7 +382,7 @@ def bucket() -> Iterator[Bucket]:
 
 
 def test_a_bucket_is_pruned_as_a_folder_is(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    out = f"s3://{BUCKET}/runs"
+    out = f"s3://{BUCKET}/pruned"  # of this test alone: the bucket is shared
     for name in ("a", "b"):
         simulate("toy", out, name=name)  # type: ignore[arg-type]
         keep_weights(out, name)

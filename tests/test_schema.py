@@ -148,7 +148,7 @@ def test_a_member_of_a_pack_is_charged_its_share(
     clock = SimpleNamespace(**{**vars(time), "perf_counter": lambda: task.now})
     monkeypatch.setattr(engine, "time", clock)
     trials: Any = [SimpleNamespace(id=name) for name in names]
-    kept: Any = SimpleNamespace(load=lambda *_: None, save=lambda *_: None)
+    kept: Any = SimpleNamespace(load=lambda *_: None, save=lambda *_: None, weights=None)
     steps: Any = run_pack(task, trials, {}, "cpu", kept)  # type: ignore[arg-type]
     told: dict[str, list[float]] = {name: [] for name in names}
     for event in events_of(steps):

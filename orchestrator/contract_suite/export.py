@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import tempfile
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def exports(subject: Subject) -> str:
     if not files:
         raise ViolationError("export wrote no file into its folder")
     try:
-        compile(found.usage, "usage", "exec")
+        ast.parse(found.usage)
     except SyntaxError as error:
         raise ViolationError(f"the usage that export returned is no Python: {error}") from None
     return plural(len(files), "file")
