@@ -10,6 +10,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from orchestrator.sweep import Request, make_plan, run_sweep
+from results.looks import FinalRow, Look, write_looks
 from results.model_card import render_card, trial_record
 from results.reading import Sweep, read_sweep
 from results.selection import select_best, select_trial
@@ -133,6 +134,39 @@ def test_the_split_is_named_where_there_is_one(grid: Sweep) -> None:
         del chosen.trial["param.split"]  # type: ignore[attr-defined]
     assert "Scored on the split val of sine." in card
     assert "on the split val that the scores above are from" in card
+
+
+def test_the_score_on_the_test_split_is_in_the_card(tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path, "GRID = {'degree': [1, 3]}\n")
+    selection = select_best(sweep)
+    assert "nothing about any other split" in render_card(sweep, selection, EXPORT)
+    intervals = {"val_interval": None, "test_interval": None, "difference_interval": None}
+    row = FinalRow(
+        table="t",
+        configuration="degree 3",
+        mark="best",
+        trial_ids=[selection.trial["trial_id"]],
+        chosen_on="val",
+        val=0.25,
+        test=0.5,
+        **intervals,
+    )
+    look = Look(split="test", began="2026-11-26T15:04", command=[], trials=row.trial_ids)
+    look.rows = [row]
+    write_looks(sweep, [look])
+    card = render_card(sweep, selection, EXPORT)
+    assert "nothing about any other split" not in card
+    assert "On the split test, which was not used to choose, its" in card
+    assert "is 0.5, beside 0.25 on val." in card
+
+
+def test_a_row_that_is_tied_with_the_best_says_so(grid: Sweep) -> None:
+    selection = select_best(grid)
+    assert selection.row is not None
+    assert selection.table is not None
+    next(row for row in selection.table.rows if row is not selection.row).mark = "best"
+    selection.row.mark = "tie"
+    assert "not distinguishable from the best row" in render_card(grid, selection, EXPORT)
 
 
 def test_parameters_sources_and_versions_are_there(grid: Sweep) -> None:
