@@ -106,6 +106,13 @@ class StageFolder:
                 f"{free / 1e9:.3g} GB left"
             )
 
+    def keys(self) -> set[str]:
+        """The stages that have a value here, by key."""
+        filesystem, folder = open_root(self.uri)
+        selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
+        names = (info.base_name for info in filesystem.get_file_info(selector))
+        return {n.partition(".")[0] for n in names if n.endswith((".safetensors", ".arrow"))}
+
     def delete(self) -> None:
         """Delete the folder. Whoever still wants a value computes it again."""
         filesystem, folder = open_root(self.uri)
@@ -169,6 +176,12 @@ class StageCache:
         except StoreError as error:  # the value is there, though it cannot be kept
             return Origin(source="computed", seconds=seconds, not_kept=str(error))
         return Origin(source="computed", seconds=seconds, is_kept=is_kept)
+
+    def num_kept(self, stages: Sequence[Stage]) -> int:
+        """How many of these stages the next run can read."""
+        folder = self._cache or self._kept
+        keys = set() if folder is None else folder.keys()
+        return sum(stage.key in keys for stage in stages)
 
     def delete_kept(self) -> None:
         """Delete the sweep's own values."""

@@ -557,9 +557,11 @@ def _conclude(run: _Run, todo: Sequence[Trial]) -> int:
         Console().print(render(sweep, None if plan.request.all_rows else MAX_ROWS))
     halted = run.budget.interrupted or run.budget.spent()
     if halted and not run.is_complete:
-        num_kept = sum(each.num_kept for each in run.coordinators)
-        num_stages = len(distinct_stages(plan.task, todo))
-        line = describe_halt(run.budget.interrupted, any_step, num_kept, num_stages)
+        stages = distinct_stages(plan.task, todo)
+        # Asked of the disk: a worker may have written a value that the driver did not hear of.
+        kept = run.cache.num_kept(stages)
+        num_kept = kept if stages else sum(each.num_kept for each in run.coordinators)
+        line = describe_halt(run.budget.interrupted, any_step, num_kept, len(stages))
         errors.print(line, highlight=False, soft_wrap=True)
         if run.budget.interrupted:
             return 130

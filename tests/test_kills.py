@@ -21,7 +21,7 @@ from forked_sweeps import Zygote
 from orchestrator.checkpoints import decode
 from results.reading import read_sweep
 
-KILLS = 9  # of each phase
+KILLS = 15  # of each phase
 TRIALS, STEPS = 10, 4
 
 #: phase -> (audit event, what it is about, its last moment, seconds until the kill after it)

@@ -201,7 +201,7 @@ class FragileTask:
         note(params.notes, "step", f"{trial.id}-{step}")
         breaks = params.fail != "no" and params.level == params.fail_level and step == 2
         if breaks and not Path(params.notes, "..", "healed").exists():
-            _break(params.fail, params.notes)
+            _break(params.fail, params.notes, trial.id)
         number = inputs[self.stage(trial)]["numbers"][params.level * 7 + step + trial.seed]
         total = state.arrays["total"] + number
         value = float("nan") if params.fail == "nan" and params.level == 1 else float(total[0])
@@ -215,8 +215,8 @@ class FragileTask:
         return {"total": state.arrays["total"], "padding": padding}
 
 
-def _break(how: str, notes: str) -> None:
-    if how == "crowd" and _is_crowded(notes):
+def _break(how: str, notes: str, trial_id: str) -> None:
+    if how == "crowd" and _is_crowded(notes, trial_id):
         raise MemoryError("another process has it")
     if how == "raise":
         raise ValueError("it was told to break")
@@ -237,8 +237,27 @@ def _break(how: str, notes: str) -> None:
         time.sleep(1000)
 
 
-def _is_crowded(notes: str) -> bool:
-    """Whether other processes are in the middle of a step."""
+def _is_crowded(notes: str, trial_id: str) -> bool:
+    """Whether another process is in the middle of a step.
+
+    The first time, two such trials wait for each other in the middle of their steps, so that they
+    meet also where one of the workers starts late.
+    """
+    found = [path.name.split(".") for path in Path(notes).iterdir()]
+    if any(name[:2] == ["meet", trial_id] for name in found):
+        return _is_one_busy(notes)
+    note(notes, "meet", trial_id)
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        names = [path.name.split(".") for path in Path(notes).iterdir()]
+        if len({name[2] for name in names if name[0] == "meet"}) > 1:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _is_one_busy(notes: str) -> bool:
+    """Whether another process has begun a step and not ended it."""
     names = [path.name.split(".") for path in Path(notes).iterdir()]
     busy = {n[2] for n in names if n[0] == "begin"} - {str(os.getpid())}
     return any(
