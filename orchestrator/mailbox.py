@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from orchestrator.dispatcher import Contents, Snapshot, Worker
 from orchestrator.engine import StepProgress
 
-PATIENCE = 1.0  # seconds that a worker waits for its pack before it tells Tune that it lives
+PATIENCE = 1.0  # seconds that a worker waits for its pack before it reports to Tune without events
 
 
 class Mailbox:

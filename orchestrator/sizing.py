@@ -20,7 +20,7 @@ RunAlone = Callable[[Trial, Values], Measured | None]  # one step by itself; Non
 
 
 def measure_first(work: Work, stages: Stages, run_alone: RunAlone) -> Usage | None:
-    """What a trial uses; None if that cannot be told: workers will find out why."""
+    """What a trial uses; None if it could not be measured."""
     for _ in range(TRIES):
         trial = work.trial_to_measure()
         values = None if trial is None else _wait_for_stages(work, stages, trial)
@@ -49,7 +49,7 @@ def _wait_for_stages(work: Work, stages: Stages, trial: Trial) -> Values | None:
 
 
 def describe(placement: Placement, usage: Usage) -> str:
-    """The line that tells the user how many workers there are, and why."""
+    """One line on the number of workers, and the measurement behind it."""
     each = f"{placement.cpus} CPU{'s' if placement.cpus > 1 else ''}"
     each += f" and {placement.gpus:.3g} GPU" if placement.gpus else ""
     workers = f"{placement.num_slots} slot{'s' if placement.num_slots > 1 else ''}"

@@ -692,7 +692,7 @@ def _tell_blind(run: _Run, engine: Engine, view: SweepView) -> None:
             "trials that run there are not kept. An --out that all see, such as s3://BUCKET/PATH, "
             "keeps both."
         )
-        run.weights.keeper.told = True
+        run.weights.keeper.is_reported = True
         run.cache = StageCache(run.request.cache)  # a value could be kept where nobody deletes it
 
 

@@ -62,7 +62,7 @@ class WeightKeeper:
         self._store, self._keep, self._seeds = store, keep, set(seeds)
         self._value, self._maximize, self._tables = value, maximize, tables
         self.say: Callable[[str], None] = lambda line: None  # takes a line for the user
-        self.told = False  # whether the user knows why weights are missing
+        self.is_reported = False  # whether the user knows why weights are missing
         self._configurations: dict[str, _Configuration] = {}  # whose weights are not deleted
         self._deleted: dict[str, set[int]] = {}  # the others' seeds that finished
         self._num_bytes = self._num_held = 0  # of all weights, and of configurations with some
@@ -146,7 +146,7 @@ class WeightKeeper:
             self._tell(f"Weights that need not be kept are left: {error}.")
 
     def written(self, written: Written) -> None:
-        """A worker wrote weights, or could not: then the user is told, once."""
+        """A worker wrote weights, or could not: report a failure to the user, once."""
         if written.problem:
             self._tell(
                 f"Weights are not kept: {written.problem.rstrip('.')}. The trials go on, and their "
@@ -154,8 +154,8 @@ class WeightKeeper:
             )
 
     def _tell(self, line: str) -> None:
-        if not self.told:
-            self.told = True
+        if not self.is_reported:
+            self.is_reported = True
             self.say(line)
 
 

@@ -54,7 +54,7 @@ def measure_alone(
     stages: Sequence[Stage],
     *values: Any,
 ) -> tuple[Sequence[Event], Usage | None]:
-    """A trial's next step and what it took, in a process that has computed nothing else."""
+    """A trial's next step and its memory use, in a process that has computed nothing else."""
     configure_worker(threads)
     inputs = dict(zip(stages, values, strict=True))
     task, device = load_task(trial.task), pick_device()

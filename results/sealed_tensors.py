@@ -63,10 +63,10 @@ def unseal(blob: bytearray) -> Tensors:
     """
     header, data = _split(blob)
     metadata = dict(header.pop("__metadata__", None) or {})
-    told = metadata.pop(SEAL, None)
-    if told is None:
+    recorded = metadata.pop(SEAL, None)
+    if recorded is None:
         raise ValueError("it has no seal")
-    if _digest(header, metadata, data) != told:
+    if _digest(header, metadata, data) != recorded:
         raise ValueError("its content does not match its seal")
     arrays = {name: _array(name, entry, data) for name, entry in header.items()}
     dtypes = {name: entry["dtype"] for name, entry in header.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -9,7 +11,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from orchestrator.cli import main
 from results.reading import read_sweep
 
 ROOT = Path(__file__).parents[1]
@@ -105,3 +109,19 @@ def small_cluster(**more: str) -> Iterator[str]:
             del os.environ[name]
         else:
             os.environ[name] = value
+
+
+def command(*words: str, status: int = 0) -> str:
+    """What a command, called in this process, prints on either stream, on one line."""
+    out, argv = io.StringIO(), sys.argv
+    ended: Any = 0
+    try:
+        sys.argv = ["orchestrator", *words]
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            main()
+    except SystemExit as end:
+        ended = end.code
+    finally:
+        sys.argv = argv
+    assert ended == status, out.getvalue()
+    return " ".join(out.getvalue().split())

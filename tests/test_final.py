@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import io
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from buckets import BUCKET, serve
 from conftest import draw_folder
+from harness import command as run
 
 import orchestrator.sweep as sweeps
 from orchestrator.checkpoints import Checkpoints
-from orchestrator.cli import main
 from results.looks import Look, read_looks
 from results.reading import Sweep, read_sweep
 
 SMALL = ("--set", "batch_size=8", "--engine", "local")
-
-
-def run(*words: str, status: int = 0) -> str:
-    """What a command prints on either stream, on one line."""
-    out, argv = io.StringIO(), sys.argv
-    ended: Any = 0
-    try:
-        sys.argv = ["orchestrator", *words]
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-            main()
-    except SystemExit as end:
-        ended = end.code
-    finally:
-        sys.argv = argv
-    assert ended == status, out.getvalue()
-    return " ".join(out.getvalue().split())
 
 
 @pytest.fixture(scope="module")

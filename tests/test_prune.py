@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import re
 import shlex
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +15,11 @@ from typing import Any
 import pytest
 from buckets import BUCKET, Bucket, serve
 from harness import Run
+from harness import command as run
 from simulated import simulate
 
 import orchestrator.pruning.remove as removal
 from orchestrator.checkpoints import Checkpoints, TimedStep
-from orchestrator.cli import main
 from orchestrator.pruning.command import PruneRequest, prune, select
 from results.folder_files import list_files
 from results.reading import Sweep, find_sweeps, known_trials, read_sweep
@@ -33,22 +31,6 @@ from results.weights import WeightStore
 from tasks.contract import RequestError, State, Step, StoreError
 
 DAY = 86400
-
-
-def run(*words: str, status: int = 0) -> str:
-    """What a command prints on either stream, on one line."""
-    out, argv = io.StringIO(), sys.argv
-    ended: Any = 0
-    try:
-        sys.argv = ["orchestrator", *words]
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-            main()
-    except SystemExit as end:
-        ended = end.code
-    finally:
-        sys.argv = argv
-    assert ended == status, out.getvalue()
-    return " ".join(out.getvalue().split())
 
 
 def made(out: Path, name: str) -> Sweep:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import signal
@@ -17,32 +15,16 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from harness import PLUGIN, ROOT, Run
+from harness import command as run
 from simulated import simulate, simulate_retrieval
 
 from orchestrator.checkpoints import Checkpoints, TimedStep
-from orchestrator.cli import main
 from orchestrator.sweep import Request, make_plan, run_sweep
 from orchestrator.verify import sample_rows
 from results.reading import Sweep, read_sweep
 from results.store import SweepStore
 from results.verification import MAX_FLIPPED, verify_trials
 from tasks.contract import RequestError, State, Step
-
-
-def run(*words: str, status: int = 0) -> str:
-    """What a command prints on either stream, on one line."""
-    out, argv = io.StringIO(), sys.argv
-    ended: Any = 0
-    try:
-        sys.argv = ["orchestrator", *words]
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-            main()
-    except SystemExit as end:
-        ended = end.code
-    finally:
-        sys.argv = argv
-    assert ended == status, out.getvalue()
-    return " ".join(out.getvalue().split())
 
 
 def toy(out: Path, **request: Any) -> Sweep:

@@ -1,4 +1,4 @@
-"""Removes items. A crash at any moment leaves consistent sweeps, and the same command goes on."""
+"""Removes items. A crash at any moment leaves consistent sweeps, and the same command resumes."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def _over_units(samples: list[Sample], over_seeds: bool) -> Part:
     for sample in samples:
         seeds = sample.units.shape[1]
         if seeds == 1:
-            continue  # the interaction cannot be told apart: it stays in the variance over units
+            continue  # the interaction cannot be estimated: it stays in the variance over units
         found = _interaction(sample)
         interaction += found
         noise += found**2 / (first.df * (seeds - 1))
