@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -43,10 +44,18 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[int, int
 
 
 def elsewhere(folder: Path) -> dict[str, str]:
-    """Another machine, as far as one process can be: another home, another temporary folder."""
+    """Another machine, as far as one process can be: another home, another temporary folder.
+
+    Like every machine that may use the cluster, it has the cluster's token.
+    """
     for name in ("home", "tmp"):
         (folder / name).mkdir()
-    return {"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp")}
+    token = Path.home() / ".ray" / "auth_token"
+    return {
+        "HOME": str(folder / "home"),
+        "TMPDIR": str(folder / "tmp"),
+        "RAY_AUTH_TOKEN_PATH": os.environ.get("RAY_AUTH_TOKEN_PATH", str(token)),
+    }
 
 
 def assert_resumed(run: Run, num_steps: int, at_most_again: int) -> None:
