@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.encoders import model_name
 from benchmarks.photos import reduce_photos
-from results.reading import read_sweep
+from results.storage.reading import read_sweep
 
 # This file is also the space of its first sweep: `--space benchmarks/flickr8k.py`.
 GRID = {

@@ -35,7 +35,7 @@ GRID = {
 
 def make_trials(folder: str, model: str) -> list[Trial]:
     """The grid as the project plans it."""
-    from orchestrator.plan import TrialFactory, distinct_trials, plan_rows, resolve_space
+    from orchestrator.planning.plan import TrialFactory, distinct_trials, plan_rows, resolve_space
     from tasks.retrieval.task import TASK
 
     source, data = TASK.resolve(model, f"karpathy:{folder}")

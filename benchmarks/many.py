@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orchestrator.ray_settings  # noqa: F401  before Ray
+import orchestrator.engines.ray.settings  # noqa: F401  before Ray
 from benchmarks.processes import PLUGIN, ROOT, sweep, watched_parts
-from results.reading import read_sweep
+from results.storage.reading import read_sweep
 
 KINDS = {
     "driver": re.compile(r"orchestrator sweep noop"),

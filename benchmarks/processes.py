@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from results.reading import read_sweep
+from results.storage.reading import read_sweep
 
 ROOT = Path(__file__).parents[1]
 PLUGIN = ROOT / "benchmarks" / "plugin"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import run, spread, sweep
-from results.store import SweepStore, TrialResult
+from results.storage.store import SweepStore, TrialResult
 
 TRIALS, STEPS, PART = 10_000, 100, 500
 

@@ -1,6 +1,6 @@
 """``python -m orchestrator``, and the installed command ``orchestrator``."""
 
-from orchestrator.shadowing import refuse_shadowing
+from orchestrator.planning.shadowing import refuse_shadowing
 
 
 def run() -> None:

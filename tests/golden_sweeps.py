@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.sweep import Plan, Request, _Run, make_plan
-from results.reading import Sweep, read_sweep
+from orchestrator.running.sweep import Plan, Request, _Run, make_plan
 from results.statistics import estimate
-from results.store import TrialResult
+from results.storage.reading import Sweep, read_sweep
+from results.storage.store import TrialResult
 
 MODEL, DATA = "a1b2c3d4e5f60718", "0f1e2d3c4b5a6978"
 NUM_UNITS = 120

@@ -14,18 +14,18 @@ from golden_sweeps import Made, make_sweep, trial_id
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from orchestrator.sweep import Request, make_plan
-from results.cells import compare_cells
-from results.claims_table import ClaimsView, ErrataView, claims_table, errata_table
-from results.compare import compare
-from results.compare_view import render_comparison
-from results.looks import FinalRow, Look, final_table
-from results.overview import Overview, overview_table
-from results.reading import Sweep
+from orchestrator.running.sweep import Request, make_plan
+from results.compare.cells import compare_cells
+from results.compare.sweeps import compare
+from results.compare.view import render_comparison
+from results.render.claims_table import ClaimsView, ErrataView, claims_table, errata_table
 from results.render.overview_view import OverviewView
 from results.render.planned_view import PlannedTrials
-from results.show import find_trial, render_sweep, render_trial
-from results.tables import DetailView, render
+from results.render.show import find_trial, render_sweep, render_trial
+from results.render.sweep_tables import DetailView, render
+from results.storage.reading import Sweep
+from results.tables.looks import FinalRow, Look, final_table
+from results.tables.overview import Overview, overview_table
 
 FOLDER = Path(__file__).parent / "golden"
 WIDTHS = (60, 80, 120, 160)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.cli import main
-from results.reading import read_sweep
+from results.storage.reading import read_sweep
 
 ROOT = Path(__file__).parents[1]
 PLUGIN = ROOT / "tests" / "plugin"
@@ -94,7 +94,7 @@ def small_cluster(**more: str) -> Iterator[str]:
 
     ``more`` are environment variables of its processes.
     """
-    import orchestrator.ray_settings  # noqa: F401
+    import orchestrator.engines.ray.settings  # noqa: F401
 
     environment = {"PYTHONPATH": f"{PLUGIN}{os.pathsep}{ROOT}", **more}
     before = {name: os.environ.get(name) for name in environment}

@@ -9,8 +9,8 @@ import re
 import sys
 from pathlib import Path
 
-from results.claims_table import claims_table
-from results.reading import read_sweep
+from results.render.claims_table import claims_table
+from results.storage.reading import read_sweep
 
 ROOT = Path(__file__).parents[1]
 PAGES = {"retrieval": ROOT / "README.md", "captioning": ROOT / "docs" / "captioning.md"}

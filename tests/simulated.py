@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.sweep import Plan, Request, _Run, make_plan
-from results.reading import Sweep, read_sweep
-from results.store import TrialResult
+from orchestrator.running.sweep import Plan, Request, _Run, make_plan
+from results.storage.reading import Sweep, read_sweep
+from results.storage.store import TrialResult
 from tasks.contract import Trial
 
 Score = Callable[[Mapping[str, Any]], float]  # of a trial's parameters, its true share of hits

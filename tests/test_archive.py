@@ -21,14 +21,14 @@ import pytest
 from buckets import BUCKET, serve
 from test_storage import fill_up, small_disk
 
-from orchestrator.archive import archive_sweep
 from orchestrator.cli import main
-from results import archive as archives
-from results import archived_sweep
-from results.archived_sweep import read_archive
-from results.looks import Look, read_looks, write_looks
-from results.reading import read_sweep
-from results.tables import render
+from orchestrator.sharing.archive import archive_sweep
+from results.archive import files as archives
+from results.archive import sweep as archived_sweep
+from results.archive.sweep import read_archive
+from results.render.sweep_tables import render
+from results.storage.reading import read_sweep
+from results.tables.looks import Look, read_looks, write_looks
 from tasks.contract import StoreError
 
 STORED = Path(__file__).parent / "data" / "sweeps"

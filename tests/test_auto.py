@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from harness import Run, small_cluster
 
-from results.reading import read_sweep
+from results.storage.reading import read_sweep
 
 GIB = 2**30
 ALONE = "GRID = {'stage': list(range(6))}\n"  # six packs, since packs share a stage

@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator.autoscaling import at_its_largest
-from orchestrator.live import SweepView
+from orchestrator.engines.ray.autoscaling import at_its_largest
+from orchestrator.view.live import SweepView
 
 ROOT = Path(__file__).parents[1]
 PLUGIN = ROOT / "tests" / "plugin"
@@ -272,9 +272,9 @@ def test_a_ray_of_this_machine_alone_counts_on_no_others(tmp_path: Path) -> None
 
 
 def test_the_panel_says_that_nodes_are_waited_for_until_a_trial_has_made_a_step() -> None:
-    from orchestrator.checkpoints import TimedStep
-    from orchestrator.discovery import load_task
-    from orchestrator.engine import Pack
+    from orchestrator.execution.engine import Pack
+    from orchestrator.planning.discovery import load_task
+    from orchestrator.saving.checkpoints import TimedStep
     from tasks.contract import Step, Trial
 
     task = load_task("retrieval")

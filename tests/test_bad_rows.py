@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import draw_folder
 
-from results.reading import read_sweep
+from results.storage.reading import read_sweep
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ROOT / "tasks" / "assets" / "blip-scenes"

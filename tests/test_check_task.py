@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from toy_sweep.task import ToyTask
 
-from orchestrator import task_calls
-from orchestrator.checkpoints import Checkpoints
 from orchestrator.contract_suite import CHECKS, Subject, run_check, run_checks
-from orchestrator.engine import Event, Failure, run_pack
-from orchestrator.plan import KINDS, TrialFactory
-from orchestrator.step_checks import check_advanced, check_results, misspelled
-from orchestrator.task_checks import check_task, problems
+from orchestrator.execution.engine import Event, Failure, run_pack
+from orchestrator.execution.step_checks import check_advanced, check_results, misspelled
+from orchestrator.planning import task_calls
+from orchestrator.planning.plan import KINDS, TrialFactory
+from orchestrator.planning.task_checks import check_task, problems
+from orchestrator.saving.checkpoints import Checkpoints
 from tasks.contract import (
     Column,
     Export,

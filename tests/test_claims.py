@@ -21,22 +21,22 @@ from rich.console import Console
 from scipy import stats
 from simulated import published_order, simulate_diffusion, simulate_retrieval
 
-from orchestrator.claims import Published, plan_claims
 from orchestrator.cli import main
-from orchestrator.errata import plan_errata
-from orchestrator.sweep import Request, make_plan
-from results.claim_tests import ClaimTest, ClaimTests
-from results.claims import CheckedClaim, check_claims
-from results.claims_table import ClaimsView, claims_table
+from orchestrator.planning.errata import plan_errata
+from orchestrator.planning.planned_claims import Published, plan_claims
+from orchestrator.running.sweep import Request, make_plan
+from results.claims.tests import ClaimTest, ClaimTests
+from results.claims.verdicts import CheckedClaim, check_claims
 from results.export import FORMATS
-from results.power import what_decides
-from results.reading import Sweep, read_sweep
-from results.regions import locate, region_of
+from results.render.claims_table import ClaimsView, claims_table
+from results.render.sweep_tables import render
 from results.statistics import Difference, Estimate
 from results.statistics.comparisons import _tukey as tukey
-from results.store import SweepStore, TrialResult
-from results.summary import summarise
-from results.tables import render
+from results.statistics.power import what_decides
+from results.statistics.regions import locate, region_of
+from results.storage.reading import Sweep, read_sweep
+from results.storage.store import SweepStore, TrialResult
+from results.tables.summary import summarise
 
 ROOT = Path(__file__).parents[1]
 STORED = ROOT / "tests" / "data" / "sweeps"

@@ -20,15 +20,15 @@ import typer
 from rich.console import Console
 from test_compare import hits, one, write
 
-from orchestrator import discovery
 from orchestrator.cli import app, main
-from orchestrator.suggestions import SYNONYMS, plain, similar_parameters
-from orchestrator.task_help import TaskView, parameters, split_range
-from results.overview import overview, overview_table
+from orchestrator.planning import discovery
+from orchestrator.planning.suggestions import SYNONYMS, plain, similar_parameters
+from orchestrator.planning.task_help import TaskView, parameters, split_range
 from results.render.overview_view import OverviewView
-from results.roots import open_root
-from results.running import run_lock
-from results.weights import WeightStore
+from results.storage.filesystem import open_root
+from results.storage.run_lock import run_lock
+from results.storage.weights import WeightStore
+from results.tables.overview import overview, overview_table
 
 
 def run(*words: str, status: int = 0, width: int = 80) -> tuple[str, str]:

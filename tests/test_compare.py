@@ -16,15 +16,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from results.compare import Comparison, compare
-from results.compare_view import render_comparison
-from results.details import DetailTable
+from results.compare.matching import match
+from results.compare.sweeps import Comparison, compare
+from results.compare.view import render_comparison
 from results.export import FORMATS, make_document
-from results.matching import match
-from results.reading import read_sweep
 from results.statistics import difference
-from results.store import SweepStore, TrialResult
-from results.summary import SummaryRow
+from results.storage.reading import read_sweep
+from results.storage.store import SweepStore, TrialResult
+from results.tables.details import DetailTable
+from results.tables.summary import SummaryRow
 from tasks.contract import RequestError
 
 ROOT = Path(__file__).parents[1]

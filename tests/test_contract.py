@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from conftest import draw_folder
 
-from orchestrator import discovery
 from orchestrator.contract_suite import CHECKS, Check, Subject, run_check
-from orchestrator.plan import plan_rows, resolve_space
+from orchestrator.planning import discovery
+from orchestrator.planning.plan import plan_rows, resolve_space
 from tasks.contract import Task
 
 if "toy" not in discovery.task_names():

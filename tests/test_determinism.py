@@ -12,7 +12,7 @@ import pytest
 from conftest import draw_folder
 from harness import ROOT, small_cluster
 
-from results.reading import Sweep, read_sweep
+from results.storage.reading import Sweep, read_sweep
 
 #: task -> (rows of a grid, settings that keep its trials small)
 TASKS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {

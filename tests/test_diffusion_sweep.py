@@ -18,16 +18,16 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from results.charts import trial_charts
-from results.details import details
 from results.export.cells import columns_of
-from results.pictures import contact_sheet, half_blocks
-from results.reading import Sweep, read_sweep
-from results.show import render_trial
-from results.summary import summarise
-from results.tables import render
-from results.ticks import apart
-from results.trial_pictures import pictures_of
+from results.figures.charts import trial_charts
+from results.figures.pictures import contact_sheet, half_blocks
+from results.figures.ticks import apart
+from results.figures.trial_pictures import pictures_of
+from results.render.show import render_trial
+from results.render.sweep_tables import render
+from results.storage.reading import Sweep, read_sweep
+from results.tables.details import details
+from results.tables.summary import summarise
 from tasks.datasets import concepts
 
 ROOT = Path(__file__).parents[1]

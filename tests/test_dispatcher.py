@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from orchestrator import dispatcher as module
-from orchestrator.checkpoints import TimedStep
-from orchestrator.deadline import patience
-from orchestrator.dispatcher import Contents, Dispatcher, Snapshot
-from orchestrator.engine import Event, Failure, Pack, StepProgress
-from orchestrator.mailbox import Mailbox
-from orchestrator.stage_queue import Stages
+from orchestrator.execution import dispatcher as module
+from orchestrator.execution.deadline import patience
+from orchestrator.execution.dispatcher import Contents, Dispatcher, Snapshot
+from orchestrator.execution.engine import Event, Failure, Pack, StepProgress
+from orchestrator.execution.mailbox import Mailbox
+from orchestrator.execution.stage_queue import Stages
+from orchestrator.saving.checkpoints import TimedStep
 from tasks.contract import Source, Stage, Step, Trial
 
 NONE = Source(name="none", fingerprint="none")
@@ -242,7 +242,7 @@ def test_stages_start_after_what_they_need_and_fail_with_it() -> None:
 
 
 def test_mail_is_waited_for_and_can_be_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.mailbox.PATIENCE", 0.05)
+    monkeypatch.setattr("orchestrator.execution.mailbox.PATIENCE", 0.05)
 
     async def post() -> None:
         mailbox = Mailbox()

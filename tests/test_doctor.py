@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.doctor import check_token
-from orchestrator.requirements_check import check_requirements, declared
+from orchestrator.doctor.driver import check_token
+from orchestrator.doctor.requirements import check_requirements, declared
 
 ROOT = Path(__file__).parents[1]
 SECRET = "hf_not_to_be_told"
@@ -185,7 +185,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
     """The second node has another HF_TOKEN, an old transformers, an empty Hugging Face cache and,
     where this user may mount, no sight of what the driver has in the folder ``hidden``.
     """
-    import orchestrator.ray_settings  # noqa: F401
+    import orchestrator.engines.ray.settings  # noqa: F401
 
     folder = tmp_path_factory.mktemp("cluster")
     hidden = folder / "hidden"

@@ -33,8 +33,8 @@ from documented import (
 )
 
 from orchestrator.cli import main
-from results.reading import find_sweeps, read_sweep
-from results.weights import WeightStore
+from results.storage.reading import find_sweeps, read_sweep
+from results.storage.weights import WeightStore
 
 COMMANDS = [command for page in PAGES for command in commands_of(page)]
 OURS = [c for c in COMMANDS if c.kind in ("python -m orchestrator", "orchestrator")]

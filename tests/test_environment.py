@@ -11,11 +11,17 @@ from typing import Any
 
 import pytest
 
-from orchestrator import environment
-from orchestrator.archive import lock_text
-from orchestrator.environment import MAX_BYTES, changes, distributions, hide_secrets, shorten
-from orchestrator.sweep import Request, make_plan, run_sweep
-from results.reading import read_sweep
+from orchestrator.environment import describe as environment
+from orchestrator.environment.describe import (
+    MAX_BYTES,
+    changes,
+    distributions,
+    hide_secrets,
+    shorten,
+)
+from orchestrator.running.sweep import Request, make_plan, run_sweep
+from orchestrator.sharing.archive import lock_text
+from results.storage.reading import read_sweep
 
 
 def normal(name: str) -> str:

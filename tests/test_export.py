@@ -22,10 +22,10 @@ from PIL import Image
 from tiny_models import save_tiny
 
 from orchestrator.cli import main
-from orchestrator.model_export import export_model, keeping_command
-from orchestrator.sweep import Request, make_plan, run_sweep
-from results.reading import Sweep, read_sweep
-from results.weights import WeightStore
+from orchestrator.running.sweep import Request, make_plan, run_sweep
+from orchestrator.sharing.model_export import export_model, keeping_command
+from results.storage.reading import Sweep, read_sweep
+from results.storage.weights import WeightStore
 from tasks.contract import RequestError, StoreError
 from tasks.datasets import concepts
 from tasks.retrieval.stages import index_captions

@@ -19,10 +19,9 @@ from markdown_it import MarkdownIt
 from PIL import Image
 from simulated import published_order, simulate, simulate_retrieval
 
-from orchestrator import discovery
-from orchestrator.export import check_options, export
-from results.compare import compare
-from results.details import DetailTable
+from orchestrator.planning import discovery
+from orchestrator.reports.export_tables import check_options, export
+from results.compare.sweeps import compare
 from results.export import (
     FORMATS,
     Document,
@@ -34,7 +33,8 @@ from results.export import (
     sweep_document,
 )
 from results.export.records import records_of
-from results.reading import Sweep, read_sweep
+from results.storage.reading import Sweep, read_sweep
+from results.tables.details import DetailTable
 from tasks.contract import RequestError
 
 STORED = Path(__file__).parent / "data" / "sweeps"

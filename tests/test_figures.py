@@ -17,13 +17,13 @@ from PIL import Image
 from rich.console import Console
 from test_saved_figures import make_store, result
 
-from orchestrator.show import show
-from results.charts import Chart, trial_charts
-from results.figures import PLOT_HEIGHT, draw, figure_of
-from results.reading import Sweep, read_sweep
-from results.sweep_charts import sweep_charts
-from results.terminal_chart import terminal_chart
-from results.ticks import limits, tick_texts, ticks
+from orchestrator.reports.show import show
+from results.figures.charts import Chart, trial_charts
+from results.figures.drawing import PLOT_HEIGHT, draw, figure_of
+from results.figures.sweep_charts import sweep_charts
+from results.figures.terminal_chart import terminal_chart
+from results.figures.ticks import limits, tick_texts, ticks
+from results.storage.reading import Sweep, read_sweep
 from tasks.contract import RequestError
 
 LONG = "decoding sample, " * 20

@@ -13,10 +13,10 @@ from buckets import BUCKET, serve
 from conftest import draw_folder
 from harness import command as run
 
-import orchestrator.sweep as sweeps
-from orchestrator.checkpoints import Checkpoints
-from results.looks import Look, read_looks
-from results.reading import Sweep, read_sweep
+import orchestrator.running.sweep as sweeps
+from orchestrator.saving.checkpoints import Checkpoints
+from results.storage.reading import Sweep, read_sweep
+from results.tables.looks import Look, read_looks
 
 SMALL = ("--set", "batch_size=8", "--engine", "local")
 

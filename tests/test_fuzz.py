@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_results import PARAMS, manifest, result
 
-from orchestrator.discovery import load_task
-from orchestrator.plan import make_params, parse_settings
-from results.reading import read_sweep
-from results.roots import check_root, open_root, redact
-from results.store import SweepStore, check_name, read_part
+from orchestrator.planning.discovery import load_task
+from orchestrator.planning.plan import make_params, parse_settings
+from results.storage.filesystem import check_root, open_root, redact
+from results.storage.reading import read_sweep
+from results.storage.store import SweepStore, check_name, read_part
 from tasks.contract import RequestError, StoreError, content_id
 
 TASKS = ("retrieval", "captioning", "diffusion")

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from results.group_commit import MOST_WAITING, GroupCommit
-from results.reading import read_sweep
-from results.store import SweepStore, TrialResult, list_parts
+from results.storage.group_commit import MOST_WAITING, GroupCommit
+from results.storage.reading import read_sweep
+from results.storage.store import SweepStore, TrialResult, list_parts
 from tasks.contract import StoreError
 from tests.test_results import PARAMS, manifest, result
 

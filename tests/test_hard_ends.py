@@ -15,7 +15,7 @@ import pandas
 import pytest
 from harness import PLUGIN, ROOT, Run, small_cluster
 
-from results.reading import read_sweep
+from results.storage.reading import read_sweep
 
 SIX = "GRID = {'level': list(range(6))}\n"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import draw_folder
 
-from orchestrator.discovery import load_task
-from orchestrator.doctor import _sources
+from orchestrator.doctor.driver import _sources
+from orchestrator.planning.discovery import load_task
 from tasks.contract import DataError
 from tasks.datasets import registry
 from tasks.datasets.holdout import Holdout, split_name

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hub_server import TOKEN, Hub, hub_server
 
-from orchestrator.sweep import Request, make_plan, run_sweep
+from orchestrator.running.sweep import Request, make_plan, run_sweep
 
 ROOT = Path(__file__).parents[1]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import draw_folder
 
-from orchestrator.discovery import load_task
-from orchestrator.plan import TrialFactory
+from orchestrator.planning.discovery import load_task
+from orchestrator.planning.plan import TrialFactory
 
 SHIPPED = Path(__file__).parents[1] / "tasks" / "assets" / "blip-scenes"
 

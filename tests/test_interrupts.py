@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from harness import ROOT, Run, small_cluster
 
-from results.reading import read_sweep
+from results.storage.reading import read_sweep
 
 THREE = "GRID = {'level': [0, 1, 2]}\n"
 SEARCH = "def search(trial):\n    return {'level': trial.suggest_int('level', 0, 5000)}\n"

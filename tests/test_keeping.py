@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import keeping
-from orchestrator.final_weights import Written
-from orchestrator.keeping import (
+from orchestrator.saving import keeping
+from orchestrator.saving.final_weights import Written
+from orchestrator.saving.keeping import (
     Candidate,
     Keep,
     choose_deletions,
@@ -21,9 +21,9 @@ from orchestrator.keeping import (
     parse_keep,
     recorded_keep,
 )
-from orchestrator.weight_keeper import EndedTrial, WeightKeeper
-from results.summary_rows import SummaryRow, SummaryTable
-from results.weights import WeightStore
+from orchestrator.saving.weight_keeper import EndedTrial, WeightKeeper
+from results.storage.weights import WeightStore
+from results.tables.rows import SummaryRow, SummaryTable
 from tasks.contract import RequestError
 
 # --- while a sweep runs ---------------------------------------------------------------------------

@@ -18,8 +18,8 @@ import pytest
 import safetensors.numpy
 from forked_sweeps import Zygote
 
-from orchestrator.checkpoints import decode
-from results.reading import read_sweep
+from orchestrator.saving.checkpoints import decode
+from results.storage.reading import read_sweep
 
 KILLS = 15  # of each phase
 TRIALS, STEPS = 10, 4

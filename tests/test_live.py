@@ -15,11 +15,9 @@ import pytest
 from harness import PLUGIN, ROOT, Run, small_cluster
 from rich.console import Console
 
-from orchestrator import live
-from orchestrator.checkpoints import TimedStep
-from orchestrator.discovery import load_task
-from orchestrator.engine import Pack
-from orchestrator.labels import (
+from orchestrator.execution.engine import Pack
+from orchestrator.planning.discovery import load_task
+from orchestrator.planning.labels import (
     Configuration,
     EarlierTrial,
     Labels,
@@ -27,8 +25,10 @@ from orchestrator.labels import (
     format_step,
     format_time_left,
 )
-from orchestrator.live import SweepView
-from orchestrator.plan import TrialFactory, distinct_stages
+from orchestrator.planning.plan import TrialFactory, distinct_stages
+from orchestrator.saving.checkpoints import TimedStep
+from orchestrator.view import live
+from orchestrator.view.live import SweepView
 from tasks.contract import Step, Task, Trial
 
 WIDTHS = (60, 80, 120, 160)
@@ -295,7 +295,7 @@ def test_times_are_rounded_to_what_an_estimate_is_worth() -> None:
 #: Writes each event that the view gets to a file, of a sweep whose arguments follow.
 WATCH = """
 import os
-from orchestrator import live
+from orchestrator.view import live
 from orchestrator.cli import main
 
 def note(*words):
@@ -314,8 +314,8 @@ class Watched(live.SweepView):
         super().stage_progressed(stage, share)
         note("stage", stage.key, share)
 
-import orchestrator.sweep
-orchestrator.sweep.SweepView = Watched
+import orchestrator.running.sweep
+orchestrator.running.sweep.SweepView = Watched
 main()
 """
 

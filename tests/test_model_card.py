@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from orchestrator.sweep import Request, make_plan, run_sweep
-from results.looks import FinalRow, Look, write_looks
-from results.model_card import render_card, trial_record
-from results.reading import Sweep, read_sweep
-from results.selection import select_best, select_trial
-from results.source_names import short_name
-from results.summary import summarise
+from orchestrator.running.sweep import Request, make_plan, run_sweep
+from results.export.model_card import render_card, trial_record
+from results.storage.reading import Sweep, read_sweep
+from results.tables.looks import FinalRow, Look, write_looks
+from results.tables.selection import select_best, select_trial
+from results.tables.source_names import short_name
+from results.tables.summary import summarise
 from tasks.contract import Export, StoreError
 from tasks.models.saving import find_license, hub_ids
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from orchestrator.manifest import plan_tables
-from orchestrator.naming import MAX_LENGTH, Identity, choose_name, default_name
-from orchestrator.sweep import Request, make_plan
-from results.claims import check_claims
-from results.reading import read_sweep
-from results.store import SweepStore
-from results.summary import summarise
+from orchestrator.running.manifest import plan_tables
+from orchestrator.running.naming import MAX_LENGTH, Identity, choose_name, default_name
+from orchestrator.running.sweep import Request, make_plan
+from results.claims.verdicts import check_claims
+from results.storage.reading import read_sweep
+from results.storage.store import SweepStore
+from results.tables.summary import summarise
 from tasks.contract import RequestError, Source
 
 ROOT = Path(__file__).parents[1]

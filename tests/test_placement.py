@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.placement import Placement, place, place_measured
+from orchestrator.execution.placement import Placement, place, place_measured
 from tasks.contract import RequestError
 
 

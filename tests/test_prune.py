@@ -19,15 +19,15 @@ from harness import command as run
 from simulated import simulate
 
 import orchestrator.pruning.remove as removal
-from orchestrator.checkpoints import Checkpoints, TimedStep
 from orchestrator.pruning.command import PruneRequest, prune, select
-from results.folder_files import list_files
-from results.reading import Sweep, find_sweeps, known_trials, read_sweep
-from results.roots import open_root
-from results.running import run_lock
-from results.schema import TABLES
-from results.store import SweepStore
-from results.weights import WeightStore
+from orchestrator.saving.checkpoints import Checkpoints, TimedStep
+from results.storage.filesystem import open_root
+from results.storage.folder_files import list_files
+from results.storage.reading import Sweep, find_sweeps, known_trials, read_sweep
+from results.storage.run_lock import run_lock
+from results.storage.schema import TABLES
+from results.storage.store import SweepStore
+from results.storage.weights import WeightStore
 from tasks.contract import RequestError, State, Step, StoreError
 
 DAY = 86400
@@ -63,7 +63,7 @@ def age(folder: Path, days: float) -> None:
 
 
 def checkpoint(out: Path, trial_id: str, folder: str = ".checkpoints", **params: Any) -> Path:
-    from orchestrator.sweep import Request, make_plan
+    from orchestrator.running.sweep import Request, make_plan
 
     trial = make_plan(Request(task="toy", out=str(out))).trials[0]
     step = TimedStep(step=Step(at=1, metrics={"mse": 1.0}), seconds=1.0)
@@ -149,7 +149,7 @@ def test_a_wrong_request_removes_nothing(
 
 
 def test_what_another_sweep_reuses_is_kept_and_named(tmp_path: Path) -> None:
-    from orchestrator.sweep import Request, make_plan, run_sweep
+    from orchestrator.running.sweep import Request, make_plan, run_sweep
 
     for name in ("first", "second"):
         plan = make_plan(Request(task="toy", name=name, out=str(tmp_path), engine="local"))

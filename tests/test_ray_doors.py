@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 OPEN = """
 import sys
-from orchestrator.ray_engine import RayEngine
+from orchestrator.engines.ray.engine import RayEngine
 import ray, psutil
 engine = RayEngine()
 engine.start(1, print, lambda: False)

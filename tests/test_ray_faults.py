@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from harness import PLUGIN, ROOT, Run, small_cluster
 
-from results.reading import read_sweep
+from results.storage.reading import read_sweep
 from tasks.contract import StoreError
 
 MANY = "GRID = {'level': list(range(12))}\n"

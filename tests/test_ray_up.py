@@ -20,7 +20,7 @@ import yaml
 from conftest import draw_folder
 from machines import ROOT, Machine, machines, missing
 
-from results.reading import read_sweep
+from results.storage.reading import read_sweep
 
 FILE = ROOT / "docs" / "clusters" / "machines.yaml"
 RAY = Path(sys.prefix) / "bin" / "ray"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.discovery import load_task
-from orchestrator.recorded import check_sources, recorded_trial
-from orchestrator.sweep import Request, make_plan, run_sweep
-from results.reading import read_sweep
+from orchestrator.planning.discovery import load_task
+from orchestrator.running.recorded import check_sources, recorded_trial
+from orchestrator.running.sweep import Request, make_plan, run_sweep
+from results.storage.reading import read_sweep
 from tasks.contract import RequestError, Source, StoreError
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.engine import Pack
-from orchestrator.recovery import (
+from orchestrator.execution.engine import Pack
+from orchestrator.execution.recovery import (
     MAX_BROKEN_STARTS,
     MAX_DEATHS,
     Cause,

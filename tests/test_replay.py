@@ -19,10 +19,10 @@ from conftest import draw_folder
 from harness import PLUGIN, ROOT, Run
 from test_archive import STORED, json_change, reseal, run
 
-from orchestrator import environment_differences as differences
-from orchestrator.archive import archive_sweep
-from results.reading import read_sweep
-from results.store import encode_part
+from orchestrator.environment import differences
+from orchestrator.sharing.archive import archive_sweep
+from results.storage.reading import read_sweep
+from results.storage.store import encode_part
 
 SIX = "GRID = {'level': list(range(6))}\n"
 
@@ -219,7 +219,7 @@ def test_a_changed_sweep_is_refused_before_anything_runs(
 def test_another_version_of_the_task_is_refused(
     stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from orchestrator.discovery import load_task
+    from orchestrator.planning.discovery import load_task
 
     monkeypatch.setattr(type(load_task("toy")), "version", "2")
     status, _, err = run("replay", stored, "--engine=local", "--out", tmp_path / "out")
@@ -255,7 +255,7 @@ def test_a_task_that_is_not_installed_is_named(stored: Path, tmp_path: Path) -> 
 
     from test_archive import read, write
 
-    from results.archive import MANIFEST
+    from results.archive.files import MANIFEST
 
     files = read(stored)
     facts = json.loads(files.pop(MANIFEST)) | {"task": "toys"}

@@ -18,10 +18,10 @@ import pytest
 from rich.console import Console
 
 from results.export import FORMATS, make_document
-from results.reading import find_sweeps, known_trials, read_sweep
-from results.store import SweepStore, TrialResult, check_name
-from results.summary import report_cell, summarise
-from results.tables import render, shared_work
+from results.render.sweep_tables import render, shared_work
+from results.storage.reading import find_sweeps, known_trials, read_sweep
+from results.storage.store import SweepStore, TrialResult, check_name
+from results.tables.summary import report_cell, summarise
 from tasks.contract import StoreError
 
 PARAMS = {"lr": "float"}
@@ -185,7 +185,7 @@ WRITER = """
 import sys
 sys.path[:0] = [{root!r}, {tests!r}]
 from test_results import PARAMS, result
-from results.store import SweepStore
+from results.storage.store import SweepStore
 store = SweepStore({out!r}, "toy", "s", PARAMS)
 for number in range(int(sys.argv[1]), 10**6):
     store.add([result(number)])
@@ -384,7 +384,7 @@ def test_a_sweep_of_before_formulas_reads_as_it_did(tmp_path: Path) -> None:
 
 
 def test_tables_are_read_without_scipy_until_there_is_a_number() -> None:
-    code = "import sys, orchestrator.cli, results.summary; assert 'scipy' not in sys.modules"
+    code = "import sys, orchestrator.cli, results.tables.summary; assert 'scipy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from orchestrator.checkpoints import decode, encode
+from orchestrator.saving.checkpoints import decode, encode
 from tasks.contract import Member, Source, State, Step, Trial, TrialError
 from tasks.retrieval import stages, training
 from tasks.retrieval.optimizer import MIN_TEMPERATURE, adamw_step, clamp_temperature

@@ -13,11 +13,12 @@ from buckets import BUCKET, serve
 from PIL import Image
 from rich.console import Console
 
-from orchestrator.sweep import _save_figures
-from results import figures, saved_figures
-from results.reading import read_sweep
-from results.saved_figures import save_figures
-from results.store import SweepStore, TrialResult
+from orchestrator.running.sweep import _save_figures
+from results.figures import drawing as figures
+from results.figures import saved as saved_figures
+from results.figures.saved import save_figures
+from results.storage.reading import read_sweep
+from results.storage.store import SweepStore, TrialResult
 
 FORMS = ("png", "svg")
 COLUMN = {"format": "percent", "pick": "last"}

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from test_results import PARAMS, manifest, result
 
-from orchestrator import engine
-from orchestrator.engine import run_pack
-from results.cells import compare_cells
-from results.reading import Sweep, copy_trials, read_sweep
-from results.schema import SWEEP_COLUMNS, VERSION, VERSION_KEY, fill_sweep
-from results.store import SweepStore, list_parts, read_part
+from orchestrator.execution import engine
+from orchestrator.execution.engine import run_pack
+from results.compare.cells import compare_cells
+from results.storage.reading import Sweep, copy_trials, read_sweep
+from results.storage.schema import SWEEP_COLUMNS, VERSION, VERSION_KEY, fill_sweep
+from results.storage.store import SweepStore, list_parts, read_part
 from tasks.contract import State, Step
 
 STORED = Path(__file__).parent / "data" / "sweeps"

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator.checkpoints import Checkpoints
-from orchestrator.stages import StageCache
-from results.reading import read_sweep
-from results.store import SweepStore, TrialResult
+from orchestrator.execution.stages import StageCache
+from orchestrator.saving.checkpoints import Checkpoints
+from results.storage.reading import read_sweep
+from results.storage.store import SweepStore, TrialResult
 from tasks.contract import ModelError, Stage, State
 from tasks.models import folders
 
@@ -50,7 +50,7 @@ def bomb(mark: Path) -> bytes:
 # --- what the sources call ------------------------------------------------------------------------
 
 #: How `doctor` has Ray send its questions to a node whose checkout may differ: it loads nothing.
-SENT_BY_VALUE = {"orchestrator/doctor_ray.py": ["ray.cloudpickle"]}
+SENT_BY_VALUE = {"orchestrator/doctor/cluster.py": ["ray.cloudpickle"]}
 LOADERS = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import shadowing
+from orchestrator.planning import shadowing
 
 ROOT = Path(__file__).parents[1]
 STRAY = "raise SystemExit('the stray file was imported')\n"
@@ -117,7 +117,7 @@ def test_ray_workers_do_not_look_there_either(here: Path, script: Path) -> None:
 def test_ray_workers_look_where_the_driver_does(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from orchestrator.ray_paths import WithoutCurrentDirectory, job_config
+    from orchestrator.engines.ray.paths import WithoutCurrentDirectory, job_config
 
     monkeypatch.chdir(here)
     monkeypatch.setattr(sys, "path", [str(ROOT)])

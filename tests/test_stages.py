@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from orchestrator.discovery import load_task
-from orchestrator.halting import describe_halt, describe_wait
-from orchestrator.plan import TrialFactory
-from orchestrator.stages import LocalStages, Origin, StageCache, StageFolder, compute
+from orchestrator.execution.halting import describe_halt, describe_wait
+from orchestrator.execution.stages import LocalStages, Origin, StageCache, StageFolder, compute
+from orchestrator.planning.discovery import load_task
+from orchestrator.planning.plan import TrialFactory
 from tasks.contract import Stage, StoreError
 from tasks.interrupt import Interrupted, check_interrupt, interruptible
 

@@ -16,8 +16,8 @@ import pytest
 from buckets import BUCKET, Bucket, serve
 from harness import ROOT, Run, small_cluster
 
-from results.reading import read_sweep
-from results.store import list_parts
+from results.storage.reading import read_sweep
+from results.storage.store import list_parts
 
 SIX = "GRID = {'level': list(range(6))}\n"
 SLOW = ("--set=steps=8", "--set=seconds=0.15")

@@ -12,17 +12,17 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from orchestrator import sweep as sweep_module
-from orchestrator.discovery import load_task
-from orchestrator.halting import Budget
-from orchestrator.history import PastConfiguration, PastTrial
-from orchestrator.plan import TrialFactory
-from orchestrator.pruners import HalvingPruner, bracket_sizes
-from orchestrator.search_function import InvalidConfigurationError
-from orchestrator.search_options import PRUNERS, SAMPLERS
-from orchestrator.study import AdaptiveStudy, make_sampler
-from orchestrator.sweep import Request, make_plan, run_sweep
-from results.reading import Sweep, read_sweep
+from orchestrator.execution.halting import Budget
+from orchestrator.planning.discovery import load_task
+from orchestrator.planning.plan import TrialFactory
+from orchestrator.running import sweep as sweep_module
+from orchestrator.running.sweep import Request, make_plan, run_sweep
+from orchestrator.search.function import InvalidConfigurationError
+from orchestrator.search.history import PastConfiguration, PastTrial
+from orchestrator.search.options import PRUNERS, SAMPLERS
+from orchestrator.search.pruners import HalvingPruner, bracket_sizes
+from orchestrator.search.study import AdaptiveStudy, make_sampler
+from results.storage.reading import Sweep, read_sweep
 from tasks.contract import RequestError, Trial
 
 VALUES = [0.9, 0.1, 0.2, 0.8, 0.05, 0.3, 0.7, 0.01]  # most are clearly behind the first

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from results.cell_text import (
+from results.render.summary_view import SummaryView
+from results.render.wrapping import GLUE, wrap
+from results.statistics import Estimate
+from results.tables.cell_text import (
     format_plain,
     id_digits,
     interval_cell,
@@ -20,10 +23,7 @@ from results.cell_text import (
     report_cell,
     short_ids,
 )
-from results.render.summary_view import SummaryView
-from results.render.wrapping import GLUE, wrap
-from results.statistics import Estimate
-from results.summary_rows import SummaryRow, SummaryTable
+from results.tables.rows import SummaryRow, SummaryTable
 
 WORD = st.text("abcdefghijklmnop", min_size=1, max_size=14)
 LABEL = st.lists(WORD, min_size=1, max_size=3).map(" ".join)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from orchestrator.time_left import TimeLeft, makespan
+from orchestrator.view.time_left import TimeLeft, makespan
 from tasks.contract import Stage
 
 

@@ -18,12 +18,12 @@ from harness import PLUGIN, ROOT, Run
 from harness import command as run
 from simulated import simulate, simulate_retrieval
 
-from orchestrator.checkpoints import Checkpoints, TimedStep
-from orchestrator.sweep import Request, make_plan, run_sweep
-from orchestrator.verify import sample_rows
-from results.reading import Sweep, read_sweep
-from results.store import SweepStore
-from results.verification import MAX_FLIPPED, verify_trials
+from orchestrator.running.sweep import Request, make_plan, run_sweep
+from orchestrator.saving.checkpoints import Checkpoints, TimedStep
+from orchestrator.sharing.verify import sample_rows
+from results.compare.verification import MAX_FLIPPED, verify_trials
+from results.storage.reading import Sweep, read_sweep
+from results.storage.store import SweepStore
 from tasks.contract import RequestError, State, Step
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from forked_sweeps import Zygote
 
-from results.reading import read_sweep
-from results.weights import find_weights, weights_of
+from results.storage.reading import read_sweep
+from results.storage.weights import find_weights, weights_of
 
 KILLS = 7  # of each phase and kind of sweep
 SEEDS = (0, 1)

@@ -19,13 +19,19 @@ from test_storage import fill_up, small_disk
 from toy_sweep.task import TASK as TOY
 from toy_sweep.task import ToyTask
 
-from orchestrator.checkpoints import serialize
 from orchestrator.cli import main
-from orchestrator.discovery import load_task
-from orchestrator.final_weights import chosen_weights, write_weights
-from orchestrator.sweep import Request, make_plan
-from results.reading import Sweep, read_sweep
-from results.weights import WeightStore, describe_weights, find_weights, seal_weights, weights_of
+from orchestrator.planning.discovery import load_task
+from orchestrator.running.sweep import Request, make_plan
+from orchestrator.saving.checkpoints import serialize
+from orchestrator.saving.final_weights import chosen_weights, write_weights
+from results.storage.reading import Sweep, read_sweep
+from results.storage.weights import (
+    WeightStore,
+    describe_weights,
+    find_weights,
+    seal_weights,
+    weights_of,
+)
 from tasks.contract import State, StoreError, Trial
 
 FOUR = "GRID = {'degree': [1, 3, 5, 9], 'epochs': [3]}\n"
@@ -298,7 +304,7 @@ def test_the_best_and_its_ties_stay_by_default(
 
 
 def _marked(sweep: Sweep) -> list[Any]:
-    from results.summary import summarise
+    from results.tables.summary import summarise
 
     return [row for table in summarise(sweep, None) for row in table.rows if row.mark]
 

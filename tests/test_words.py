@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from results.words import plural, plural_of, print_line, wrap_for
+from results.text import plural, plural_of, print_line, wrap_for
 
 
 @pytest.mark.parametrize(

@@ -111,9 +111,9 @@ class HeadTraining:
 def distinct(folder: str, model: str) -> None:
     """The distinct work alone, by the project's own functions, in one process."""
     from benchmarks.heads import make_trials
-    from orchestrator.checkpoints import Checkpoints
-    from orchestrator.engine import run_pack
-    from orchestrator.stages import compute, needed_stages
+    from orchestrator.execution.engine import run_pack
+    from orchestrator.execution.stages import compute, needed_stages
+    from orchestrator.saving.checkpoints import Checkpoints
     from tasks.memory import keep_freed_memory
     from tasks.retrieval.task import TASK
 

@@ -23,7 +23,7 @@ def archive(
     out: Results = "runs",
 ) -> int:
     """Write a sweep to one file: tables, environment, space and weights."""
-    from orchestrator.archive import archive_sweep
+    from orchestrator.sharing.archive import archive_sweep
 
     archive_sweep(*locate(name, task, out), file, weights=weights, overwrite=overwrite)
     return 0

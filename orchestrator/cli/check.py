@@ -35,8 +35,8 @@ def check(
     table: TableName = None,
 ) -> int:
     """Test the claims of the paper: exit 0 if none is contradicted, otherwise 1."""
-    from orchestrator.check import check_against, check_sweep
-    from orchestrator.export import check_options
+    from orchestrator.reports.check import check_against, check_sweep
+    from orchestrator.reports.export_tables import check_options
 
     format_ = check_options(format_, to, table)
     check_tolerance(tolerance)

@@ -19,6 +19,6 @@ def check_task(
     data: Data = None,
 ) -> int:
     """Test whether a task keeps the contract: exit 0 if it does, otherwise 1. Writes nothing."""
-    from orchestrator.check_task import check_task as run_checks
+    from orchestrator.contract_suite.command import check_task as run_checks
 
     return run_checks(task, settings=set_ or (), model=model, data=data)

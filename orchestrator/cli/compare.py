@@ -21,9 +21,9 @@ def compare(
     table: TableName = None,
 ) -> int:
     """Compare two sweeps of one task, with confidence intervals of the differences."""
-    from orchestrator.export import check_options, export
-    from results.compare import compare as compare_sweeps
-    from results.compare_view import render_comparison
+    from orchestrator.reports.export_tables import check_options, export
+    from results.compare.sweeps import compare as compare_sweeps
+    from results.compare.view import render_comparison
     from results.export import make_document
 
     format_ = check_options(format_, to, table)

@@ -21,9 +21,9 @@ def doctor(
     cpus_per_trial: CpusPerTrial = None,
 ) -> int:
     """Check what this machine and a cluster can run, and say what to fix."""
-    from orchestrator.doctor import examine
-    from orchestrator.findings import render_findings
-    from orchestrator.sweep import Request
+    from orchestrator.doctor.driver import examine
+    from orchestrator.doctor.findings import render_findings
+    from orchestrator.running.sweep import Request
 
     request = Request(
         task=task or "",

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from orchestrator import discovery
+from orchestrator.planning import discovery
 from tasks.contract import SweepError
 
 INTERRUPTED = "interrupted; run the same command again to resume from the last checkpoints"
@@ -69,7 +69,7 @@ def main() -> None:
 
 def fail(message: str, status: int) -> NoReturn:
     """Print an error and exit: one line, which a terminal gets broken at spaces."""
-    from results.words import wrap_for
+    from results.text import wrap_for
 
     line = "".join(sign if sign.isprintable() else "?" for sign in " ".join(message.split()))
     text = wrap_for(sys.stderr, f"error: {line}")

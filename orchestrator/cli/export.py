@@ -9,7 +9,7 @@ from rich.console import Console
 
 from orchestrator.cli.finding import command, find_sweep
 from orchestrator.cli.options import Results, SweepName, Task
-from results.words import plural, print_line, size_text
+from results.text import plural, print_line, size_text
 from tasks.contract import RequestError
 
 
@@ -38,8 +38,8 @@ def export(
     ] = False,
 ) -> int:
     """Export a trial's model, with a model card, so that it runs without this project."""
-    from orchestrator import hub
-    from orchestrator.model_export import export_model
+    from orchestrator.sharing import hub
+    from orchestrator.sharing.model_export import export_model
 
     if private and push_to_hub is None:
         raise RequestError("--private requires --push-to-hub ID")

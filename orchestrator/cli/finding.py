@@ -7,18 +7,18 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orchestrator.suggestions import suggest
+from orchestrator.planning.suggestions import suggest
 from tasks.contract import RequestError
 
 if TYPE_CHECKING:
-    from results.reading import Sweep
+    from results.storage.reading import Sweep
 
 DEFAULT_OUT = "runs"
 
 
 def command(*words: str, out: str = DEFAULT_OUT) -> str:
     """A command to suggest, with the ``--out`` that the user gave."""
-    from results.roots import redact
+    from results.storage.filesystem import redact
 
     given = [] if out == DEFAULT_OUT else ["--out", redact(out)]
     return f"`python -m orchestrator {' '.join([*words, *map(shlex.quote, given)])}`"
@@ -30,8 +30,8 @@ def list_sweeps(out: str, task: str | None) -> list[tuple[str, str]]:
     Raises:
         RequestError: if there is none.
     """
-    from results.reading import find_sweeps as read_names
-    from results.roots import redact
+    from results.storage.filesystem import redact
+    from results.storage.reading import find_sweeps as read_names
 
     known = read_names(out)
     found = [each for each in known if task is None or each[0] == task]
@@ -50,7 +50,7 @@ def find_sweep(text: str, task: str | None, out: str) -> Sweep:
     Raises:
         RequestError: if there is none, or several have the name.
     """
-    from results.reading import read_sweep
+    from results.storage.reading import read_sweep
 
     return read_sweep(*locate(text, task, out))
 
@@ -61,8 +61,8 @@ def find_sweep_or_archive(text: str, task: str | None, out: str) -> Sweep:
     Raises:
         RequestError: if there is none, or the file is no archive.
     """
-    from results.archive import is_archive
-    from results.archived_sweep import read_archive
+    from results.archive.files import is_archive
+    from results.archive.sweep import read_archive
 
     return read_archive(text) if is_archive(text) else find_sweep(text, task, out)
 
@@ -73,8 +73,8 @@ def locate(text: str, task: str | None, out: str) -> tuple[str, str, str]:
     Raises:
         RequestError: if there is none, or several have the name.
     """
-    from orchestrator.plan import ALIASES
-    from results.roots import redact
+    from orchestrator.planning.plan import ALIASES
+    from results.storage.filesystem import redact
 
     *above, name = text.rstrip("/").rsplit("/", 2)
     if above and task is not None and task != above[-1]:
@@ -113,7 +113,7 @@ def _near(name: str, known: Sequence[tuple[str, str]], out: str) -> str:
 
 def find_sweeps(names: Sequence[str], task: str | None, out: str) -> list[Sweep]:
     """The sweeps of these names, each once, or all where none is named."""
-    from results.reading import read_sweep
+    from results.storage.reading import read_sweep
 
     if not names:
         return [read_sweep(out, *each) for each in list_sweeps(out, task)]

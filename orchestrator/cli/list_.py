@@ -32,8 +32,8 @@ def print_list(found: list[tuple[str, str]], out: str, format_: str = "terminal"
     from rich.console import Console
 
     from results.export import FORMATS, make_document
-    from results.overview import overview, overview_table
     from results.render.overview_view import OverviewView
+    from results.tables.overview import overview, overview_table
 
     table = overview_table([overview(out, *each) for each in found])
     if format_ == "terminal":

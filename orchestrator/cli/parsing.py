@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from orchestrator import discovery
+from orchestrator.planning import discovery
 from tasks.contract import RequestError
 
 if TYPE_CHECKING:
-    from orchestrator.placement import Gpus
+    from orchestrator.execution.placement import Gpus
 
 
 def parse_seeds(text: str | int) -> int | tuple[int, ...]:
@@ -90,7 +90,7 @@ def parse_step_timeout(text: str | None, earlier: str | None) -> float | None:
 
 def check_tasks(names: Sequence[str]) -> None:
     """Refuse a space or a setting among the tasks, and say which option takes it."""
-    from orchestrator.plan import ALIASES, KINDS
+    from orchestrator.planning.plan import ALIASES, KINDS
 
     known = discovery.task_names()
     for name in (each for each in names if each not in known):

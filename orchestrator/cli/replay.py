@@ -28,8 +28,8 @@ def replay(
     ] = None,
 ) -> int:
     """Run the trials of an archive again and compare: exit 0 if all numbers agree, otherwise 1."""
-    from orchestrator.replay_archive import replay_archive
-    from orchestrator.sweep import Request
+    from orchestrator.running.sweep import Request
+    from orchestrator.sharing.replay_archive import replay_archive
 
     check_tolerance(tolerance)
     request = Request(

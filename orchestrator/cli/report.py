@@ -18,7 +18,7 @@ from orchestrator.cli.options import (
     Task,
     To,
 )
-from results.words import print_line
+from results.text import print_line
 
 
 def report(
@@ -39,10 +39,10 @@ def report(
     Without a name: the only sweep, or the list of sweeps where there are several (formats for
     files take all of them).
     """
-    from orchestrator.export import check_options, export
+    from orchestrator.reports.export_tables import check_options, export
     from results.export import sweep_document
-    from results.summary import MAX_ROWS
-    from results.tables import render
+    from results.render.sweep_tables import render
+    from results.tables.summary import MAX_ROWS
 
     format_ = check_options(format_, to, table)
     most = None if all_rows else MAX_ROWS

@@ -25,7 +25,7 @@ def show(
     ] = None,
 ) -> int:
     """Show where a sweep comes from and its trials, or one trial in full."""
-    from orchestrator.show import show as show_sweep
+    from orchestrator.reports.show import show as show_sweep
 
     given = ["--task", task] if task else []
     listing = command("show", name, *given, out=out)

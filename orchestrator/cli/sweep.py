@@ -25,7 +25,7 @@ from orchestrator.cli.parsing import (
     parse_seeds,
     parse_step_timeout,
 )
-from results.words import print_line
+from results.text import print_line
 
 Space = Annotated[
     str | None,
@@ -133,7 +133,7 @@ def sweep(
     all_rows: AllRows = False,
 ) -> int:
     """Run a task's sweep and print its tables. Run the same command again to resume."""
-    from orchestrator.sweep import Request, make_plan, print_plan, run_sweep
+    from orchestrator.running.sweep import Request, make_plan, print_plan, run_sweep
 
     check_tasks(task)
     seconds, most = parse_budget(budget)

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from orchestrator import discovery
-from results.words import print_line
+from orchestrator.planning import discovery
+from results.text import print_line
 from tasks.contract import RequestError
 
 
@@ -20,8 +20,8 @@ def tasks(
     ] = None,
 ) -> int:
     """List tasks, or describe one: its parameters with allowed values, spaces, model and data."""
-    from orchestrator.plan import describe_spaces
-    from orchestrator.task_help import TaskView, summary_of
+    from orchestrator.planning.plan import describe_spaces
+    from orchestrator.planning.task_help import TaskView, summary_of
 
     console = Console()
     if name is not None:

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator import discovery
-from orchestrator.suggestions import OPTIONS, plain, similar_parameters
+from orchestrator.planning import discovery
+from orchestrator.planning.suggestions import OPTIONS, plain, similar_parameters
 from tasks.contract import SweepError
 
 
@@ -88,7 +88,7 @@ def _explain_option(option: str, command: str, words: Sequence[str], options: Se
 
 def _parameter(option: str, words: Sequence[str]) -> str:
     """``--lr 1e-3`` as ``--set lr=1e-3``, where a task on the command line has that parameter."""
-    from orchestrator.plan import param_types
+    from orchestrator.planning.plan import param_types
 
     known = discovery.task_names()
     for task in (word for word in words if word in known):
@@ -106,7 +106,7 @@ def _parameter(option: str, words: Sequence[str]) -> str:
 
 
 def _is_synonym(name: str, parameter: str) -> bool:
-    from orchestrator.suggestions import SYNONYMS
+    from orchestrator.planning.suggestions import SYNONYMS
 
     return parameter in SYNONYMS.get(plain(name), ())
 

@@ -30,7 +30,7 @@ def verify(
 
     Nothing of the sweep is changed or reused. Trials are rebuilt from their rows.
     """
-    from orchestrator.verify import verify as run_verify
+    from orchestrator.sharing.verify import verify as run_verify
 
     if not 0 < share <= 1:
         raise RequestError(f"--share must be above 0 and at most 1, but is {share:g}")

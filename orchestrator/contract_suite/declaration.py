@@ -9,12 +9,12 @@ import subprocess
 import sys
 from typing import Any
 
-from orchestrator import discovery, task_calls
 from orchestrator.contract_suite.subject import Subject, ViolationError
-from orchestrator.params_checks import field_docs
-from orchestrator.plan import KINDS, distinct_stages, plan_rows, resolve_space
-from orchestrator.space_checks import shown
-from orchestrator.task_checks import problems
+from orchestrator.planning import discovery, task_calls
+from orchestrator.planning.params_checks import field_docs
+from orchestrator.planning.plan import KINDS, distinct_stages, plan_rows, resolve_space
+from orchestrator.planning.space_checks import shown
+from orchestrator.planning.task_checks import problems
 from tasks.contract import RequestError
 
 HEAVY = ("torch", "transformers", "ray", "optuna", "orchestrator", "results")
@@ -67,7 +67,7 @@ def imports(subject: Subject) -> None:
 
 _IDS = """
 import json, sys
-from orchestrator import discovery
+from orchestrator.planning import discovery
 from orchestrator.contract_suite import Subject
 name, model, data, settings = json.loads(sys.argv[1])
 task = discovery.load_task(name)
@@ -158,7 +158,7 @@ def spaces(subject: Subject) -> str | None:
         if space.search is None:
             plan_rows(space, loose, [0])
             continue
-        from orchestrator.search_function import check_search
+        from orchestrator.search.function import check_search
 
         sample = check_search(space.search, loose, "none")
         if sample.refused:

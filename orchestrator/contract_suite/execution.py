@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.checkpoints import decode, encode
 from orchestrator.contract_suite.subject import DEVICE, TOLERANCE, Subject, ViolationError
-from orchestrator.final_weights import chosen_weights, encode_weights
-from orchestrator.plan import distinct_stages
-from orchestrator.stages import compute
-from orchestrator.suggestions import suggest
+from orchestrator.execution.stages import compute
+from orchestrator.planning.plan import distinct_stages
+from orchestrator.planning.suggestions import suggest
+from orchestrator.saving.checkpoints import decode, encode
+from orchestrator.saving.final_weights import chosen_weights, encode_weights
 from results.statistics.aggregation import MEAN, aggregation
-from results.words import size_text
+from results.text import size_text
 from tasks.contract import Member, Paired, State, Step, Trial
 
 

@@ -7,10 +7,10 @@ import tempfile
 from pathlib import Path
 
 from orchestrator.contract_suite.subject import Subject, ViolationError
-from orchestrator.final_weights import chosen_weights, encode_weights
-from orchestrator.space_checks import shown
-from results.sealed_tensors import unseal
-from results.words import plural
+from orchestrator.planning.space_checks import shown
+from orchestrator.saving.final_weights import chosen_weights, encode_weights
+from results.storage.sealed_tensors import unseal
+from results.text import plural
 from tasks.contract import Export
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from orchestrator import task_calls
-from orchestrator.plan import TrialFactory, distinct_stages
-from orchestrator.stages import compute
-from orchestrator.step_checks import check_advanced, check_results, check_state
+from orchestrator.execution.stages import compute
+from orchestrator.execution.step_checks import check_advanced, check_results, check_state
+from orchestrator.planning import task_calls
+from orchestrator.planning.plan import TrialFactory, distinct_stages
 from search_spaces.space import Scalar
 from tasks.contract import Inputs, Member, Source, State, Step, Task, Trial
 

@@ -15,9 +15,9 @@ from rich.text import Text
 from orchestrator.pruning.facts import read_facts
 from orchestrator.pruning.items import Inventory, Item, describe_users
 from orchestrator.pruning.remove import remove
-from results.overview import format_when
-from results.roots import redact
-from results.words import plural, print_line, size_text
+from results.storage.filesystem import redact
+from results.tables.overview import format_when
+from results.text import plural, print_line, size_text
 from tasks.contract import RequestError
 
 MAX_SHOWN = 40  # lines of one kind that are printed; the rest is counted

@@ -12,13 +12,13 @@ from typing import Any
 
 import pyarrow.fs
 
-from results.folder_files import last_write, list_files
-from results.overview import num_planned
-from results.reading import Sweep, read_sweep
-from results.roots import open_root
-from results.running import LOCK, Activity, activity
-from results.schema import TABLES
-from results.store import NAME
+from results.storage.filesystem import open_root
+from results.storage.folder_files import last_write, list_files
+from results.storage.reading import Sweep, read_sweep
+from results.storage.run_lock import LOCK, Activity, activity
+from results.storage.schema import TABLES
+from results.storage.store import NAME
+from results.tables.overview import num_planned
 from tasks.contract import StoreError
 
 #: In a folder whose removal has begun, until it is complete.

@@ -11,11 +11,11 @@ from typing import Literal
 
 import pyarrow.fs
 
-from orchestrator.checkpoints import Checkpoints, Interrupted
 from orchestrator.pruning.facts import SweepFacts
-from results.folder_files import last_write, list_files, num_bytes
-from results.roots import open_root, redact
-from results.words import plural
+from orchestrator.saving.checkpoints import Checkpoints, Interrupted
+from results.storage.filesystem import open_root, redact
+from results.storage.folder_files import last_write, list_files, num_bytes
+from results.text import plural
 
 Kind = Literal["sweep", "weights", "checkpoints", "stages", "cached stage"]
 _STAGE = re.compile(r"[0-9a-f]{16}\.(safetensors|arrow)(\.[0-9a-f]+\.tmp)?")

@@ -9,9 +9,9 @@ import pyarrow.fs
 
 from orchestrator.pruning.facts import PARTS, REMOVED, SweepFacts
 from orchestrator.pruning.items import Item
-from results.roots import redact
-from results.running import prune_lock
-from results.store import put
+from results.storage.filesystem import redact
+from results.storage.run_lock import prune_lock
+from results.storage.store import put
 from tasks.contract import StoreError
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from results.export.document import Document
 from results.export.records import records_of
-from results.schema import SWEEP_COLUMNS
+from results.storage.schema import SWEEP_COLUMNS
 
 
 def to_csv(documents: Sequence[Document]) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from results.cell_text import heading
-from results.details import DetailTable
-from results.summary import (
+from results.tables.cell_text import heading
+from results.tables.details import DetailTable
+from results.tables.summary import (
     SummaryRow,
     SummaryTable,
     format_plain,

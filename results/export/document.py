@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from results.charts import rank, short_id, trial_charts
-from results.claims_table import claims_table
-from results.details import DetailTable, details
-from results.looks import final_table, read_looks
-from results.reading import Sweep
-from results.summary import MAX_ROWS, SummaryTable, summarise
-from results.sweep_charts import sweep_charts
+from results.figures.charts import rank, short_id, trial_charts
+from results.figures.sweep_charts import sweep_charts
+from results.render.claims_table import claims_table
+from results.storage.reading import Sweep
+from results.tables.details import DetailTable, details
+from results.tables.looks import final_table, read_looks
+from results.tables.summary import MAX_ROWS, SummaryTable, summarise
 from tasks.contract import SweepError
 
 Tables = SummaryTable | DetailTable
@@ -96,8 +96,8 @@ def draw_pictures_of(sweep: Sweep) -> list[Picture]:
     best = [row for row in rank(sweep, sweep.current_rows()) if row["status"] != "failed"][:1]
     pictures = _curves(sweep)
     for row in best:
-        from results.figures import draw
-        from results.trial_pictures import draw_pictures
+        from results.figures.drawing import draw
+        from results.figures.trial_pictures import draw_pictures
 
         title = f"Best trial, {short_id(row)}"
         own = [chart for chart in trial_charts(sweep, row) if len(chart.lines) > 1]
@@ -120,7 +120,7 @@ def _curves(sweep: Sweep) -> list[Picture]:
         charts = sweep_charts(sweep, sweep.current_rows())
     except SweepError:  # no trial has two steps
         return []
-    from results.figures import draw
+    from results.figures.drawing import draw
 
     x_label = sweep.manifest.get("step_unit", "step")
     return [

@@ -11,13 +11,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from results.claims_table import ClaimsTable
-from results.compare import ComparedRow, Comparison
-from results.details import DetailTable
+from results.compare.sweeps import ComparedRow, Comparison
 from results.export.document import Export
-from results.schema import SWEEP_COLUMNS
+from results.render.claims_table import ClaimsTable
 from results.statistics import Estimate
-from results.summary import Scalar, SummaryRow, SummaryTable
+from results.storage.schema import SWEEP_COLUMNS
+from results.tables.details import DetailTable
+from results.tables.summary import Scalar, SummaryRow, SummaryTable
 
 Record = dict[str, Scalar]
 

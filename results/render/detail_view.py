@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from results.details import DetailTable
 from results.render.arrange import record
 from results.render.grid import Column, Grid
 from results.render.wrapping import Prose, beside, join_items
+from results.tables.details import DetailTable
 
 _WORDS = ("what", "configuration", "reason")  # headings of columns that hold text
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 
-from results.cell_text import id_digits, short_ids
-from results.reading import Sweep
 from results.render.detail_view import text_grid
 from results.render.wrapping import Prose
+from results.storage.reading import Sweep
+from results.tables.cell_text import id_digits, short_ids
 
 _MAX_REASONS = 10
 

@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from results.details import DetailTable
+from results.tables.details import DetailTable
 
 _DROPPED = ("model, data", "started", "size")  # where there is no room, in this order
 _METRIC = "the metric's name"  # before the best value; it is dropped before any column

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from rich.console import Console, ConsoleOptions, RenderResult
 
-from results.cell_text import id_digits
 from results.render.arrange import Variant, arrange
 from results.render.grid import Column
 from results.render.summary_view import param_column
 from results.render.wrapping import Prose
+from results.tables.cell_text import id_digits
 from tasks.contract import Trial
 
 

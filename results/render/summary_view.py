@@ -7,7 +7,10 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 
-from results.cell_text import (
+from results.render.arrange import Arranged, Variant, arrange
+from results.render.grid import Column
+from results.render.wrapping import GLUE, Prose, glue
+from results.tables.cell_text import (
     format_plain,
     heading,
     interval_cell,
@@ -17,10 +20,7 @@ from results.cell_text import (
     report_cell,
     short_ids,
 )
-from results.render.arrange import Arranged, Variant, arrange
-from results.render.grid import Column
-from results.render.wrapping import GLUE, Prose, glue
-from results.summary_rows import Scalar, SummaryTable
+from results.tables.rows import Scalar, SummaryTable
 
 
 class SummaryView:

@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 
-from results.cell_text import format_value, heading
 from results.render.arrange import Variant, arrange
 from results.render.grid import Column
 from results.render.summary_view import param_column, wider
 from results.render.wrapping import Prose
+from results.tables.cell_text import format_value, heading
 
 _NOT_OVER = {"stopped": "pruned", "interrupted": "interrupted"}
 

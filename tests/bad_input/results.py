@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from test_results import PARAMS, manifest, result
 
 from bad_input import Case
-from results.store import SweepStore
+from results.storage.store import SweepStore
 
 MORE = {"seconds": 1.0, "model": "m", "data": "d"}
 Break = Callable[[Path], object]

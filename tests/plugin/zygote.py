@@ -26,19 +26,19 @@ import threading
 import time
 from typing import Any
 
-from orchestrator import keeping
 from orchestrator.cli import main
-from results import group_commit
+from orchestrator.saving import keeping
+from results.storage import group_commit
 
 #: What a sweep on the local engine imports on its way.
 PRELOADED = (
     "torch",
     "typer._adapters",
     "fragile_space",
-    "orchestrator.study",
-    "orchestrator.local_engine",
-    "orchestrator.sweep",
-    "results.summary",
+    "orchestrator.search.study",
+    "orchestrator.engines.local",
+    "orchestrator.running.sweep",
+    "results.tables.summary",
 )
 
 group_commit.GATHER_SECONDS = 0.0

@@ -1,0 +1,67 @@
+"""``orchestrator check-task``: the contract suite on one task, one line per check."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from orchestrator.contract_suite import CHECKS, Outcome, Subject, run_checks
+from orchestrator.planning.discovery import import_task
+from orchestrator.planning.plan import parse_settings
+from orchestrator.planning.task_checks import place, problems
+from tasks.contract import Task
+
+_STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
+
+
+def check_task(
+    name: str, *, settings: Sequence[str] = (), model: str | None = None, data: str | None = None
+) -> int:
+    """Run every check on a task and print its outcome; 1 if one failed, else 0."""
+    console, began = Console(), time.perf_counter()
+    found = import_task(name)
+    wrong = problems(found, name)
+    console.print(Text(f"{name}: {place(found)}"), soft_wrap=True)
+    for problem in wrong:
+        console.print(Text.assemble(("FAILED ", _STYLES["failed"]), problem), soft_wrap=True)
+    if wrong or not isinstance(found, Task):
+        console.print(f"{name}: {len(wrong)} wrong; docs/tasks.md describes each part of a task")
+        return 1
+    subject = Subject(found, name, model=model, data=data, settings=parse_settings(found, settings))
+    outcomes: list[Outcome] = []
+    with console.status(f"checking {name}") as status:
+        for outcome in run_checks(CHECKS, subject):
+            outcomes.append(outcome)
+            for line in _lines(outcome):
+                console.print(line, soft_wrap=True)
+            if len(outcomes) < len(CHECKS):
+                status.update(CHECKS[len(outcomes)].title)
+    counts = {
+        verdict: sum(each.verdict == verdict for each in outcomes)
+        for verdict in ("passed", "failed", "skipped")
+    }
+    numbers = ", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number)
+    console.print(f"{name}: {numbers}, in {time.perf_counter() - began:.1f} s", highlight=False)
+    return int(counts["failed"] > 0)
+
+
+def _lines(outcome: Outcome) -> list[Text]:
+    """The verdict, then for a failure what is wrong and how to fix it."""
+    verdict = "FAILED" if outcome.verdict == "failed" else outcome.verdict
+    seconds = f"{outcome.seconds:.1f} s" if outcome.seconds >= 0.1 else ""
+    head = Text.assemble(
+        (f"{verdict:<8}", _STYLES[outcome.verdict]), f"{seconds:>7}  {outcome.check.title}"
+    )
+    indent = " " * 17
+    if outcome.verdict == "failed":
+        return [
+            head,
+            Text(f"{indent}{outcome.message}"),
+            Text(f"{indent}fix: {outcome.check.fix}", style="dim"),
+        ]
+    if outcome.message:
+        head.append(f" ({outcome.message})", style="dim")
+    return [head]

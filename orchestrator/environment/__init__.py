@@ -1,0 +1,1 @@
+"""What a sweep ran with: versions, hardware, the state of the checkout."""

@@ -1,0 +1,159 @@
+"""The exact environment of a run, for ``sweep.json``: distributions, changes, command and space.
+
+Written at the start of every sweep, so it must be cheap: names and versions come from the names of
+the folders that pip leaves, without reading their files. No secrets, and no path of a home folder.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.planning.discovery import load_space
+from results.storage.filesystem import redact
+from tasks.contract import RequestError
+
+if TYPE_CHECKING:
+    from orchestrator.planning.plan import Space
+
+MAX_BYTES = 256 * 2**10  # of the changes, and of the space's text
+MAX_LINE = 1000  # characters; a longer line is no source that somebody wrote
+MAX_UNTRACKED = 20
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+_FOLDER = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)(-py\d.*)?\.(dist|egg)-info")
+#: A quoted value that is assigned to a name of a secret, and tokens by how they begin.
+_SECRET = re.compile(
+    r"(?i)((?:password|passwd|secret|token|api_?key|access_?key|credential)s?[\"']?\s*[=:]\s*)"
+    r"([\"'])[^\"']{8,}\2"
+)
+_TOKEN = re.compile(r"\b(hf_|ghp_|github_pat_|glpat-|sk-|AKIA|ASIA|xox[abp]-)[A-Za-z0-9_-]{12,}")
+
+
+def describe_environment(task: str, space: Space) -> dict[str, Any]:
+    """What ``sweep.json`` holds under ``environment``.
+
+    Its keys: ``distributions`` (``name==version`` lines), ``local`` (names of those that came from
+    a folder or a repository, not from a package index), ``diff`` (of a checkout with changes),
+    ``untracked`` (Python files that git does not know) and ``space`` (its name and text).
+    """
+    frozen, local = distributions()
+    return {
+        "distributions": list(frozen),
+        "local": list(local),
+        **changes(),
+        "space": {"name": space.name, **_space_text(task, space)},
+    }
+
+
+@cache
+def distributions() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """All installed distributions as ``name==version``, sorted, and the names of local ones."""
+    found: dict[str, tuple[str, str]] = {}
+    local: set[str] = set()
+    for folder in sys.path:
+        try:
+            entries = os.listdir(folder or ".")
+        except OSError:
+            continue
+        for entry in entries:
+            if not entry.endswith((".dist-info", ".egg-info")):
+                continue
+            named = _name_and_version(Path(folder or ".") / entry)
+            if named is None:
+                continue
+            key = re.sub(r"[-_.]+", "-", named[0]).lower()
+            if found.setdefault(key, named) is named and _is_local(Path(folder or ".") / entry):
+                local.add(named[0])
+    lines = (f"{found[key][0]}=={found[key][1]}" for key in sorted(found))
+    return tuple(lines), tuple(sorted(local))
+
+
+def _name_and_version(path: Path) -> tuple[str, str] | None:
+    """By the folder's name; a folder of an editable install may have to be read."""
+    match = _FOLDER.fullmatch(path.name)
+    if match is not None:
+        return match["name"], match["version"]
+    try:
+        found = importlib.metadata.PathDistribution(path)
+        return found.metadata["Name"], found.version
+    except (KeyError, OSError, ValueError):
+        return None
+
+
+def _is_local(path: Path) -> bool:
+    return path.suffix == ".egg-info" or (path / "direct_url.json").exists()
+
+
+# --- the checkout ---------------------------------------------------------------------------------
+
+
+@cache
+def changes(root: Path = CHECKOUT) -> dict[str, Any]:
+    """``diff`` and ``untracked`` of a checkout, by default of this code; empty outside one."""
+    if not (root / ".git").exists():
+        return {}
+    git = ["git", "--no-optional-locks", "-C", str(root)]
+    try:
+        diff = _output([*git, "diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv"])
+        new = _output([*git, "ls-files", "--others", "--exclude-standard", "--", "*.py"])
+    except OSError:
+        return {}
+    untracked = new.decode(errors="replace").splitlines()
+    return {
+        **({"diff": shorten(diff, "changes")} if diff else {}),
+        **({"untracked": untracked[:MAX_UNTRACKED]} if untracked else {}),
+    }
+
+
+def _output(command: list[str]) -> bytes:
+    """What a command prints, but not much more than ``MAX_BYTES`` of it."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        found = process.stdout.read(MAX_BYTES + 1)
+        process.kill()
+    return found
+
+
+def _space_text(task: str, space: Space) -> dict[str, str]:
+    """The text of the space's file, and where it is from; empty if it cannot be read."""
+    try:
+        file = Path(space.file or str(load_space(task).__file__))
+        with file.open("rb") as opened:
+            text = opened.read(MAX_BYTES + 1)
+    except (OSError, RequestError):
+        return {}
+    return {"file": file.name, "text": shorten(text, "text")}
+
+
+# --- what others may read -------------------------------------------------------------------------
+
+
+def shorten(blob: bytes, what: str) -> str:
+    """Text without secrets and home folders, at most ``MAX_BYTES`` of it.
+
+    Lines of generated files and the rest of a long text are left out, which a line says.
+    """
+    lines = []
+    for line in blob[:MAX_BYTES].decode(errors="replace").split("\n"):
+        if len(line) > MAX_LINE:
+            lines.append(f"{line[:1]}# a line of {len(line)} characters was left out")
+        else:
+            lines.append(hide_secrets(line))
+    text = "\n".join(lines)
+    if len(blob) > MAX_BYTES:
+        text += f"\n# cut: the {what} are longer than {MAX_BYTES // 2**10} KiB\n"
+    return text
+
+
+def hide_secrets(line: str) -> str:
+    """A line of source with tokens, passwords and the home folder replaced."""
+    line = _TOKEN.sub(r"\1***", _SECRET.sub(r"\1\2***\2", redact(line)))
+    home = os.path.expanduser("~").rstrip("/")
+    return re.sub(rf"{re.escape(home)}(?=/|\b)", "~", line) if len(home) > 1 else line

@@ -1,0 +1,142 @@
+"""Known mistakes of a paper: declared ones with what shows them, and detected ones."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from orchestrator.planning.claim_checks import find_row
+from orchestrator.planning.planned_claims import Published
+from search_spaces.space import Erratum, Row
+
+_ROUNDING = 1e-4  # published percentages have two decimals, rounded or cut off
+
+
+def plan_errata(published: Published, claims: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Text, evidence and whether the published numbers show it: declared, then detected ones."""
+    found = [_declared(published, erratum) for erratum in published.space.errata]
+    declared = {
+        published.key(_row(published, erratum.repeated))
+        for erratum in published.space.errata
+        if erratum.repeated is not None
+    }
+    found += [
+        {"text": text, "evidence": evidence, "shown": True}
+        for key, text, evidence in _repeated(published)
+        if key not in declared
+    ]
+    return found + [_against_itself(published, claim) for claim in claims if _is_wrong(claim)]
+
+
+def _row(published: Published, side: Row | str) -> Row:
+    table, position = find_row(side, published.space.tables, "an erratum")
+    return published.planned[table][position].row
+
+
+def _declared(published: Published, erratum: Erratum) -> dict[str, Any]:
+    checks = []
+    if erratum.best is not None:
+        checks.append(_named_best(published, _row(published, erratum.best)))
+    if erratum.repeated is not None:
+        checks.append(_has_repeats(published, _row(published, erratum.repeated)))
+    if erratum.shares_of is not None:
+        checks.append(_are_shares(published, erratum.shares_of))
+    return {
+        "text": erratum.text,
+        "evidence": "; ".join(evidence for _, evidence in checks),
+        "shown": all(shown for shown, _ in checks) if checks else None,
+    }
+
+
+def _named_best(published: Published, named: Row) -> tuple[bool, str]:
+    """Whether another row of a table that has the named one is published as better."""
+    metric = published.task.metric
+    sign = 1.0 if metric.direction == "maximize" else -1.0
+    key = published.key(named)
+    tables = {number for number, _, k in published.rows if k == key}
+    rivals = [
+        (sign * number, row)
+        for table, row, _ in published.rows
+        if table in tables and (number := published.number(row, metric.name)) is not None
+    ]
+    ours = published.number(named, metric.name)
+    if ours is None or not rivals:
+        return False, "the named row has no published number"
+    value, best = max(rivals, key=lambda rival: rival[0])
+    if value <= sign * ours:
+        return False, f"the published numbers do not show it: {published.show(ours)} is the best"
+    return True, (
+        f"the named row has {published.show(ours)}, but {published.label(best)} "
+        f"has {published.show(sign * value)}"
+    )
+
+
+def _has_repeats(published: Published, row: Row) -> tuple[bool, str]:
+    numbers = published.numbers(row, published.task.metric.name)
+    shown = ", ".join(map(published.show, numbers))
+    return len(numbers) > 1, f"{len(numbers)} rows of the tables have it, published as {shown}"
+
+
+def _are_shares(published: Published, units: int) -> tuple[bool, str]:
+    """Whether every published main number is k / units, and how likely that is by chance."""
+    metric = published.task.metric.name
+    numbers = sorted({r.report[f"metric.{metric}"] for _, r, _ in published.rows if r.report})
+    off = [abs(number - round(number * units) / units) for number in numbers]
+    hits = sum(error <= _ROUNDING for error in off)
+    chance = min(1.0, 2 * _ROUNDING * units) ** len(numbers)
+    text = f"{hits} of {len(numbers)} published numbers are k/{units} to two decimals"
+    if hits == len(numbers) and chance < 1:
+        text += f"; by chance all would be in about 1 of {_round(1 / chance):,} cases"
+    return hits == len(numbers) and chance < 0.05, text
+
+
+def _round(value: float) -> int:
+    """To one significant digit: the estimate is no better."""
+    step = 10.0 ** math.floor(math.log10(value))
+    return int(round(value / step) * step)
+
+
+def _repeated(published: Published) -> list[tuple[str, str, str]]:
+    """Configurations with several published numbers of the main metric: (key, text, evidence)."""
+    found = []
+    metric = published.task.metric.name
+    for key in dict.fromkeys(key for _, _, key in published.rows):
+        row = next(r for _, r, k in published.rows if k == key)
+        numbers = published.numbers(row, metric)
+        if len(numbers) < 2:
+            continue
+        shown = ", ".join(map(published.show, numbers))
+        label = published.label(row)
+        if max(numbers) > min(numbers):
+            text = f"One configuration has several published numbers: {label}"
+            evidence = f"{shown}: {published.show(max(numbers) - min(numbers))} of chance"
+        else:
+            text = f"One configuration has {len(numbers)} rows: {label}"
+            evidence = f"published as {shown}"
+        found.append((key, text, evidence))
+    return found
+
+
+def _is_wrong(claim: dict[str, Any]) -> bool:
+    """Whether a stated claim does not hold for its own published numbers."""
+    left, right = (claim[s].get("published", claim[s].get("number")) for s in ("left", "right"))
+    if claim["kind"] != "stated" or left is None or right is None:
+        return False
+    difference, margin = left - right, claim["margin"]
+    holds = {
+        ">": difference > 0,
+        "<": difference < 0,
+        ">=": difference >= -margin,
+        "<=": difference <= margin,
+        "==": abs(difference) <= margin,
+    }
+    return not holds[claim["relation"]]
+
+
+def _against_itself(published: Published, claim: dict[str, Any]) -> dict[str, Any]:
+    left, right = (claim[s].get("published", claim[s].get("number")) for s in ("left", "right"))
+    return {
+        "text": f"The paper's own numbers do not support this claim: {claim['text']}",
+        "evidence": f"{left:.4g} and {right:.4g}",
+        "shown": True,
+    }

@@ -1,0 +1,372 @@
+"""From a request to trials: rows of a space x seeds, with content ids, less those already known.
+
+Nothing here imports torch, Ray or Optuna, so a dry run is as quick as ``--help``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import itertools
+import math
+import re
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.planning import task_calls
+from orchestrator.planning.discovery import load_space, load_space_file, offered_spaces
+from orchestrator.planning.space_checks import check_number, check_storable, check_tables, shown
+from orchestrator.planning.suggestions import suggest_parameter
+from search_spaces.space import Claim, Erratum, Published, Row, Scalar, Table
+from tasks.contract import RequestError, Source, Stage, Task, Trial, content_id
+
+KINDS = {"paper": "REPORT", "grid": "GRID", "search": "search"}  # --space -> name in the file
+ALIASES = {"report": "paper"}  # earlier names of spaces, and of the sweeps called after them
+Search = Callable[[Any], Mapping[str, Scalar]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Space:
+    """What a sweep tries: spelled-out tables of rows, or a function that Optuna asks."""
+
+    name: str
+    tables: tuple[Table, ...] = ()
+    search: Search | None = None
+    is_report: bool = False
+    file: str | None = None  # of the user's own, and the hash of its text
+    file_hash: str | None = None
+    claims: tuple[Claim, ...] = ()
+    published: Published | None = None
+    errata: tuple[Erratum, ...] = ()
+    announcement: str = ""  # a line for the user: why this space, where none was asked for
+
+
+def resolve_space(task: str, space: str | None) -> Space:
+    """The space behind ``--space paper|grid|search|FILE.py|FILE.py:grid``, or the default one."""
+    if space is None:
+        return _default_space(task)
+    space = ALIASES.get(space, space)
+    if space in KINDS:
+        module = load_space(task)
+        wanted = KINDS[space]
+        if not hasattr(module, wanted):
+            offered = [kind for kind, name in KINDS.items() if hasattr(module, name)]
+            raise RequestError(
+                f"the task {task!r} offers no {space} space ({wanted}); it offers: "
+                + (", ".join(offered) or f"none, so add one to {module.__file__}")
+            )
+        return _space(space, wanted, module)
+    file, colon, pick = space.rpartition(":")
+    pick = ALIASES.get(pick, pick)
+    if not colon or pick not in KINDS:
+        file, pick = space, ""
+    if not file.endswith(".py"):
+        kind = space.rpartition(":")[2]  # of a file, or by itself
+        near = difflib.get_close_matches(kind, KINDS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise RequestError(
+            f"--space takes {', '.join(KINDS)}, a FILE.py or FILE.py:grid, but got {space!r}{hint}"
+        )
+    path = Path(file)
+    module = load_space_file(path)
+    offered = [kind for kind, name in KINDS.items() if hasattr(module, name)]
+    if not offered:
+        raise RequestError(f"{file} must offer REPORT, GRID or search, but offers none of them")
+    if not pick and len(offered) > 1:
+        picks = " or ".join(f"--space {file}:{kind}" for kind in offered)
+        raise RequestError(f"{file} offers {', '.join(offered)}; say which: {picks}")
+    kind = pick or offered[0]
+    if kind not in offered:
+        raise RequestError(f"{file} offers no {KINDS[kind]}, but {', '.join(offered)}")
+    name = path.stem if len(offered) == 1 else f"{path.stem}-{kind}"
+    found = _space(name, KINDS[kind], module)
+    text_hash = content_id(path.read_text(encoding="utf-8", errors="replace"))
+    return dataclasses.replace(found, file=str(path.resolve()), file_hash=text_hash)
+
+
+def _default_space(task: str) -> Space:
+    """The task's REPORT; without one, the only space there is, which is then announced."""
+    module = load_space(task)
+    offered = {kind: name for kind, name in KINDS.items() if hasattr(module, name)}
+    if not offered:
+        raise RequestError(
+            f"{module.__file__} must define REPORT, GRID or search, but defines none of them"
+        )
+    kind = next(iter(offered))
+    if len(offered) > 1 and "REPORT" not in offered.values():
+        choices = " or ".join(f"--space {each}" for each in offered)
+        raise RequestError(
+            f"the task {task!r} has no REPORT, the default space; choose another with {choices}"
+        )
+    found = _space(kind, offered[kind], module)
+    if "REPORT" in offered.values():
+        return found
+    line = f"{task} offers one space, {offered[kind]}: running --space {kind}"
+    return dataclasses.replace(found, announcement=line)
+
+
+def describe_spaces(task: str) -> str:
+    """The ``--space`` names of what the task offers, or why there are none."""
+    try:
+        offered = offered_spaces(task)
+    except RequestError as error:
+        return f"none ({error})"
+    return ", ".join(kind for kind, name in KINDS.items() if name in offered) or "none"
+
+
+def _space(name: str, kind: str, module: types.ModuleType) -> Space:
+    value = getattr(module, kind)
+    if kind == "search":
+        if not callable(value):
+            raise RequestError(
+                f"search of the space {name!r} must be a function of an Optuna trial"
+            )
+        return Space(name=name, search=value)
+    if kind == "REPORT":
+        tables = check_tables(value, name)
+        return Space(
+            name=name,
+            tables=tables,
+            is_report=True,
+            claims=getattr(module, "CLAIMS", ()),
+            published=getattr(module, "PUBLISHED", None),
+            errata=getattr(module, "ERRATA", ()),
+        )
+    rows = tuple(Row(params=params) for params in expand_grid(value, name))
+    return Space(name=name, tables=(Table(title=f"Grid {name}", rows=rows),))
+
+
+def expand_grid(grid: Mapping[str, Sequence[Scalar]] | Iterable[Any], name: str) -> list[Any]:
+    """The product of each mapping's axes, in order; several mappings are united."""
+    grids = [grid] if isinstance(grid, Mapping) else grid
+    if not isinstance(grids, (list, tuple)) or not all(isinstance(g, Mapping) for g in grids):
+        raise RequestError(
+            f"the grid {name!r} must be a dict of lists, or a tuple of such, but is {shown(grid)}"
+        )
+    if not grids or not all(grids):
+        raise RequestError(f"the grid {name!r} is empty; give it an axis")
+    total = 0
+    rows: list[dict[str, Scalar]] = []
+    for axes in grids:
+        for axis, values in axes.items():
+            if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+                raise RequestError(
+                    f"each axis of the grid {name!r} must be a non-empty list, "
+                    f"but {axis} is {shown(values)}"
+                )
+        try:
+            total += math.prod(len(values) for values in axes.values())
+        except OverflowError:  # a range longer than any list
+            total = sys.maxsize
+        check_number(total, 1)
+        rows += [dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())]
+    return rows
+
+
+# --- parameters -----------------------------------------------------------------------------------
+
+
+def param_types(params: type[Any]) -> dict[str, tuple[type, bool]]:
+    """Each field's plain type and whether None is allowed."""
+    hints = typing.get_type_hints(params)
+    return {f.name: _plain_type(hints[f.name]) for f in dataclasses.fields(params)}
+
+
+def _plain_type(hint: Any) -> tuple[type, bool]:
+    if typing.get_origin(hint) is typing.Literal:
+        return type(typing.get_args(hint)[0]), False
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        kinds = [_plain_type(arg) for arg in typing.get_args(hint) if arg is not type(None)]
+        plain = {kind for kind, _ in kinds}
+        return (float if plain == {int, float} else kinds[0][0]), type(None) in typing.get_args(
+            hint
+        )
+    return hint, False
+
+
+def parse_settings(task: Task, settings: Sequence[str]) -> dict[str, Scalar]:
+    """``name=value`` pairs of ``--set``, by the types of the task's parameters."""
+    kinds = param_types(task.Params)
+    parsed: dict[str, Scalar] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        name = name.strip()
+        if not equals:
+            fix = f"; write --set {name}=VALUE" if name in kinds else ""
+            raise RequestError(f"--set takes name=value, but got {shown(setting)}{fix}")
+        if name not in kinds:
+            raise _unknown(task, name)
+        check_one_value(task.Params, name, text)
+        parsed[name] = parse_value(name, text, *kinds[name])
+    return parsed
+
+
+def check_one_value(params: type[Any], name: str, text: str) -> None:
+    """Refuse a list of values after ``--set``, and say where it belongs."""
+    kind, optional = param_types(params)[name]
+    several = re.split(r"[,;\s]+(?=\w+=)", f"{name}={text.strip()}")
+    if kind is not str and len(several) > 1:
+        settings = " ".join(f"--set {each}" for each in several)
+        raise RequestError(f"--set takes one name=value; repeat it for several: {settings}")
+    parts = [part.strip().strip("\"'") for part in re.split(r"[,\s]+", text.strip(" ()[]{}"))]
+    if len(parts) < 2:
+        return
+    choices = typing.get_args(typing.get_type_hints(params)[name])
+    if kind is str and not set(parts) <= set(map(str, choices)):
+        return  # a text may hold commas
+    try:
+        values = [parse_value(name, part, kind, optional) for part in parts]
+    except RequestError:
+        return
+    if any(isinstance(value, float) and not math.isfinite(value) for value in values):
+        return
+    raise RequestError(
+        f"--set {name} takes one value, but got {shown(text)}; to try each, save the line "
+        f"`GRID = {{{name!r}: {values!r}}}` as grid.py and run with --space grid.py"
+    )
+
+
+def parse_value(name: str, text: str, kind: type, optional: bool) -> Scalar:
+    """The text after ``--set name=`` as a value of its type."""
+    if optional and text.lower() in ("none", "null", ""):
+        return None
+    if kind is bool:
+        if text.lower() in ("true", "false", "yes", "no"):
+            return text.lower() in ("true", "yes")  # tables print yes and no
+        raise RequestError(f"--set {name} takes true or false, but got {shown(text)}")
+    try:
+        return typing.cast(Scalar, kind(text))
+    except ValueError:
+        takes = {int: "an integer", float: "a number"}.get(kind, kind.__name__)
+        none = " or none" if optional else ""
+        raise RequestError(f"--set {name} takes {takes}{none}, but got {shown(text)}") from None
+
+
+def _unknown(task: Task, name: object) -> RequestError:
+    hint = suggest_parameter(task.name, str(name), sorted(param_types(task.Params)))
+    return RequestError(f"{task.name} has no parameter {shown(name)}; {hint}")
+
+
+def make_params(task: Task, values: Mapping[str, Scalar]) -> Any:
+    """The task's validated ``Params``; what it refuses is a RequestError."""
+    kinds = param_types(task.Params)
+    for name in values:
+        if name not in kinds:
+            raise _unknown(task, name)
+    ready: dict[str, Scalar] = {}
+    for name, value in values.items():
+        kind, optional = kinds[name]
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            # 1 and 1.0 are one configuration
+            value = float(value) if abs(value) < 2**1000 else math.inf
+        if not (isinstance(value, kind) or (optional and value is None)) or (
+            kind is not bool and isinstance(value, bool)
+        ):
+            raise RequestError(f"{name} must be {kind.__name__}, but got {shown(value)}")
+        check_storable(name, value)
+        ready[name] = value
+    try:
+        return task.Params(**ready)
+    except (ValueError, TypeError) as error:
+        raise RequestError(f"{task.name}: {error}") from error
+
+
+# --- trials ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialFactory:
+    """Makes trials of one sweep: the same task, model, data and ``--set`` for all."""
+
+    task: Task
+    model: Source
+    data: Source
+    fixed: Mapping[str, Scalar]
+
+    def trial(self, values: Mapping[str, Scalar], seed: int) -> Trial:
+        """A checked trial of these values, ``--set`` on top."""
+        trial = Trial(
+            task=self.task.name,
+            version=self.task.version,
+            params=make_params(self.task, {**values, **self.fixed}),
+            seed=seed,
+            model=self.model,
+            data=self.data,
+        )
+        return task_calls.check(self.task, trial)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedRow:
+    """A row of a table with its parameters in full and one trial per seed."""
+
+    row: Row
+    trials: tuple[Trial, ...]
+    changed: tuple[str, ...] = ()  # parameters of the row that ``--set`` gives another value
+
+
+def plan_rows(space: Space, factory: TrialFactory, seeds: Sequence[int]) -> list[list[PlannedRow]]:
+    """Per table of the space, each row with its trials. Equal rows have equal trials."""
+    return [
+        [
+            PlannedRow(
+                row=row,
+                trials=tuple(factory.trial(row.params, seed) for seed in seeds),
+                changed=_changed_params(factory, row),
+            )
+            for row in table.rows
+        ]
+        for table in space.tables
+    ]
+
+
+def _changed_params(factory: TrialFactory, row: Row) -> tuple[str, ...]:
+    """The row's own parameters that ``--set`` changes, unless that changes nothing in its trials.
+
+    A published number belongs to the values that its row names. What the row leaves open, such as
+    the size of the model, does not make it another row.
+    """
+    as_published = make_params(factory.task, row.params)
+    changed = tuple(
+        name
+        for name in row.params
+        if name in factory.fixed and getattr(as_published, name) != factory.fixed[name]
+    )
+    if not changed:
+        return ()
+    try:
+        without = dataclasses.replace(
+            factory, fixed={k: v for k, v in factory.fixed.items() if k not in changed}
+        )
+        is_same = without.trial(row.params, 0).id == factory.trial(row.params, 0).id
+    except RequestError:  # the row cannot run as published on this model and data
+        return changed
+    return () if is_same else changed
+
+
+def distinct_trials(planned: Iterable[Iterable[PlannedRow]]) -> list[Trial]:
+    """Every trial once, seed by seed in the rows' order, so that a first table comes early."""
+    rows = [row for table in planned for row in table]
+    by_seed = itertools.zip_longest(*(row.trials for row in rows))
+    return list({t.id: t for seed in by_seed for t in seed if t is not None}.values())
+
+
+def distinct_stages(task: Task, trials: Iterable[Trial]) -> list[Stage]:
+    """Every stage the trials need, once, each after those it needs itself."""
+    ordered: dict[str, Stage] = {}
+
+    def visit(stage: Stage) -> None:
+        if stage.key not in ordered:
+            for need in stage.needs:
+                visit(need)
+            ordered[stage.key] = stage
+
+    for trial in trials:
+        for stage in task.stages(trial):
+            visit(stage)
+    return list(ordered.values())

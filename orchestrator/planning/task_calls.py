@@ -1,0 +1,121 @@
+"""Calls of a task's methods while a sweep is planned; a bug in one is one line, not a traceback."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from orchestrator.planning.space_checks import shown
+from tasks.contract import RequestError, Source, Stage, SweepError, Task, Trial
+
+
+@contextmanager
+def calling(task: Task, method: str) -> Iterator[None]:
+    """Turn what a method of the task raises into a RequestError that names file and line."""
+    try:
+        yield
+    except SweepError:
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)[1:]
+        place = f" at {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
+        raise RequestError(
+            f"{method} of the task {task.name!r} failed{place}: "
+            f"{type(error).__name__}: {error}; fix it"
+        ) from error
+
+
+def resolve(task: Task, model: str, data: str) -> tuple[Source, Source]:
+    """The model and the data of these names.
+
+    Raises:
+        RequestError: if the task refuses them, or its method does not give two sources.
+    """
+    with calling(task, "resolve"):
+        found: object = task.resolve(model, data)
+    if not (
+        isinstance(found, tuple)
+        and len(found) == 2
+        and all(isinstance(source, Source) for source in found)
+    ):
+        raise RequestError(
+            f"resolve of the task {task.name!r} must return two Source, of the model and of the "
+            f"data, but returned {shown(found)}"
+        )
+    return found
+
+
+def check(task: Task, trial: Trial) -> Trial:
+    """The trial as the task will run it.
+
+    Raises:
+        RequestError: if the task refuses it, or its method does not give a trial.
+    """
+    with calling(task, "check"):
+        found: object = task.check(trial)
+    if not isinstance(found, Trial):
+        raise RequestError(
+            f"check of the task {task.name!r} must return the trial (`return trial`), "
+            f"but returned {shown(found)}"
+        )
+    return found
+
+
+def try_methods(task: Task, trial: Trial) -> None:
+    """Call what planning and packing will call, on one trial.
+
+    Raises:
+        RequestError: if a method fails or returns what nothing can be done with.
+    """
+    with calling(task, "stages"):
+        found: object = task.stages(trial)
+    stages: Sequence[object] = found if isinstance(found, (list, tuple)) else [found]
+    for stage in stages:
+        if not isinstance(stage, Stage):
+            raise RequestError(
+                f"stages of the task {task.name!r} must return a list of Stage, "
+                f"but returned {shown(found)}"
+            )
+        check_stage(task, stage)
+    with calling(task, "pack_key"):
+        key = task.pack_key(trial)
+        try:
+            hash(key)
+        except TypeError:
+            raise RequestError(
+                f"pack_key of the task {task.name!r} must return what can be hashed, such as a "
+                f"tuple, but returned {shown(key)}"
+            ) from None
+    with calling(task, "num_bytes"):
+        number: object = task.num_bytes(trial)
+    if not isinstance(number, int) or number < 0:
+        raise RequestError(
+            f"num_bytes of the task {task.name!r} must return an int, the bytes that one trial "
+            f"needs, but returned {shown(number)}"
+        )
+
+
+def check_stage(task: Task, stage: Stage) -> None:
+    """Refuse a stage that has no content id, or whose function no other process can import.
+
+    Raises:
+        RequestError: naming the stage.
+    """
+    function = stage.function
+    name = getattr(function, "__qualname__", shown(function))
+    if not callable(function) or "<" in name or not hasattr(function, "__module__"):
+        raise RequestError(
+            f"the function of a stage must be defined at the level of its module, so that workers "
+            f"can import it, but a stage of {task.name!r} has {name}; move it there and pass what "
+            "it needs in args"
+        )
+    try:
+        _ = stage.key
+    except (TypeError, ValueError) as error:
+        raise RequestError(
+            f"args of the stage {name} of {task.name!r} must be plain values (str, int, float, "
+            f"bool, None, lists and dicts of them, dataclasses): {error}"
+        ) from error
+    for need in stage.needs:
+        check_stage(task, need)

@@ -1,0 +1,1 @@
+"""One sweep, from the request to the tables."""

@@ -1,0 +1,148 @@
+"""Which sweep a request belongs to: a name holds one space, settings, model and data.
+
+The same request finds the same name again, with more seeds, trials or budget too. Another request
+gets a name of its own, or an error where the user gave the name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.planning.plan import ALIASES
+from results.storage.reading import read_sweep
+from results.tables.summary import format_plain
+from search_spaces.space import Scalar
+from tasks.contract import RequestError, Source, StoreError, content_id
+
+MAX_LENGTH = 60  # of a name that is made from a request; a longer one ends in a hash
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What makes two requests one sweep."""
+
+    space: str
+    file: str | None  # of a space file: its path, and the hash of its text
+    file_hash: str | None
+    settings: Mapping[str, Scalar]
+    search: Mapping[str, str]  # the sampler and pruner of a search
+    model: Source
+    data: Source
+
+    def record(self) -> dict[str, Any]:
+        """As ``sweep.json`` holds it, beside the model and data that it names anyway."""
+        return {
+            "space": self.space,
+            "file": self.file,
+            "file_hash": self.file_hash,
+            "settings": dict(self.settings),
+            "search": dict(self.search),
+        }
+
+    def differences(self, manifest: Mapping[str, Any]) -> list[str]:
+        """How the request of a ``sweep.json`` differs from this one, as far as it is recorded."""
+        found = []
+        then = manifest.get("request") or {"space": manifest.get("space", self.space)}
+        space = ALIASES.get(then["space"], then["space"])
+        if space != self.space:
+            found.append(f"with the space {space}, not {self.space}")
+        file = then.get("file", self.file)
+        same_text = then.get("file_hash") == self.file_hash
+        if file != self.file and not (same_text and self.file_hash):
+            built_in = "the task's own space"
+            found.append(f"with {file or built_in}, not {self.file or built_in}")
+        found += _changed(then.get("settings"), self.settings, "--set {name}=")
+        found += _changed(then.get("search"), self.search, "--{name} ")
+        for what, now in (("model", self.model), ("data", self.data)):
+            before = manifest[what]
+            if before["fingerprint"] == now.fingerprint:
+                continue
+            if before["name"] == now.name:
+                found.append(f"with other content in the {what} {now.name}")
+            else:
+                found.append(f"with the {what} {before['name']}, not {now.name}")
+        return found
+
+
+def _changed(
+    before: Mapping[str, Scalar] | None, now: Mapping[str, Scalar], option: str
+) -> list[str]:
+    if before is None:  # an older version did not record it
+        return []
+    found = []
+    for name in sorted({*before, *now}):
+        words = option.format(name=name)
+        if name not in now:
+            found.append(f"with {words}{_text(before[name])}")
+        elif name not in before:
+            found.append(f"without {words.rstrip('= ')}")
+        elif before[name] != now[name]:
+            found.append(f"with {words}{_text(before[name])}, not {_text(now[name])}")
+    return found
+
+
+def _text(value: Scalar) -> str:
+    return str(value).lower() if value is None or isinstance(value, bool) else format_plain(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Name:
+    """A sweep's name, what the user should know about it, and what is recorded under it."""
+
+    name: str
+    notice: str = ""
+    manifest: Mapping[str, Any] | None = None
+
+
+def choose_name(
+    identity: Identity, *, given: str | None, defaults: Mapping[str, Any], out: str, task: str
+) -> Name:
+    """The sweep that a request continues or starts.
+
+    ``defaults`` are the names of the task's model and data, and the default sampler and pruner.
+
+    Raises:
+        RequestError: if ``given`` belongs to another request; it lists the differences.
+    """
+    name = given or default_name(identity, defaults)
+    manifest = read_manifest(out, task, name)
+    differences = identity.differences(manifest) if manifest else []
+    if differences and given:
+        raise RequestError(
+            f"the sweep {name!r} was started {', '.join(differences)}; give another --name, "
+            "or the same options to continue it"
+        )
+    if differences:
+        taken, name = name, f"{name}-{content_id(identity)[:6]}"
+        notice = (
+            f"{task}/{taken} was started {', '.join(differences)}. The results go to {task}/{name}."
+        )
+        return Name(name=name, notice=notice, manifest=read_manifest(out, task, name))
+    notice = "" if name in (given, identity.space) else f"The results go to {task}/{name}."
+    return Name(name=name, notice=notice, manifest=manifest)
+
+
+def default_name(identity: Identity, defaults: Mapping[str, Any]) -> str:
+    """The space's name, and what differs from the task's defaults: ``paper-epochs-2``."""
+    parts = [identity.space]
+    parts += [v for k, v in sorted(identity.search.items()) if v != defaults[k]]
+    for what, source in (("model", identity.model), ("data", identity.data)):
+        if source.name != defaults[what]:
+            parts += [part.rstrip("/").rsplit("/", 1)[-1] for part in source.name.split("+")]
+    parts += [f"{name}-{_text(value)}" for name, value in sorted(identity.settings.items())]
+    words = [re.sub(r"[^A-Za-z0-9._]+", "-", part).strip("-.") for part in parts]
+    name = "-".join(word for word in words if word)
+    if len(name) <= MAX_LENGTH:
+        return name
+    return f"{name[:MAX_LENGTH].rstrip('-.')}-{content_id(identity)[:6]}"
+
+
+def read_manifest(out: str, task: str, name: str) -> Mapping[str, Any] | None:
+    """The ``sweep.json`` of a name; None if there is none that can be read."""
+    try:
+        return read_sweep(out, task, name).manifest
+    except StoreError:  # a damaged one is replaced when the sweep runs again
+        return None

@@ -1,0 +1,47 @@
+"""A plan whose trials are given, such as those of rows: no space file is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from orchestrator.planning.plan import PlannedRow, Space, TrialFactory
+from orchestrator.running.naming import Identity
+from orchestrator.running.sweep import Plan, Request
+from search_spaces.space import Row, Table
+from tasks.contract import Task, Trial
+
+
+def recorded_plan(task: Task, trials: Sequence[Trial], request: Request, space: str) -> Plan:
+    """A plan that runs these trials of one model and data, in order, as a list.
+
+    Args:
+        task: the task.
+        trials: at least one.
+        request: where to run them and how; it must have a name.
+        space: the name of the space that they are from.
+    """
+    assert request.name is not None
+    model, data = trials[0].model, trials[0].data
+    planned = [
+        PlannedRow(row=Row(params=trial.param_values()), trials=(trial,)) for trial in trials
+    ]
+    table = Table(title=f"Trials of {space}", rows=tuple(each.row for each in planned))
+    return Plan(
+        request=request,
+        task=task,
+        space=Space(name=space, tables=(table,)),
+        factory=TrialFactory(task=task, model=model, data=data, fixed={}),
+        seeds=tuple(sorted({trial.seed for trial in trials})),
+        name=request.name,
+        keep="none",
+        planned=[planned],
+        identity=Identity(
+            space=space,
+            file=None,
+            file_hash=None,
+            settings={},
+            search={},
+            model=model,
+            data=data,
+        ),
+    )

@@ -1,0 +1,120 @@
+"""Checks of a request's options, made before anything is loaded or written."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from orchestrator.engines.ray.address import check_address, check_reachable
+from orchestrator.execution.placement import whole
+from orchestrator.search.options import PRUNERS, SAMPLERS, check_name
+from results.storage.filesystem import check_root
+from tasks.contract import RequestError
+
+if TYPE_CHECKING:
+    from orchestrator.running.sweep import Plan, Request
+    from orchestrator.search.function import SearchSample
+
+
+def find_address(request: Request) -> str | None:
+    """The cluster to join: --address, or RAY_ADDRESS; None for a Ray of this machine alone."""
+    address = request.address or os.environ.get("RAY_ADDRESS")
+    return None if address == "local" else address
+
+
+def check_options(request: Request) -> None:
+    """Refuse options that are empty, contradict each other, or name what cannot exist.
+
+    Raises:
+        RequestError: at the first such option.
+    """
+    for option in ("model", "data", "name", "cache", "out", "space", "address"):
+        value = getattr(request, option)
+        if value is not None and not value.strip():
+            raise RequestError(f"--{option} must not be empty; remove it to use the default")
+    check_root("--out", request.out)
+    if request.cache is not None:
+        check_root("--cache", request.cache)
+    check_name("sampler", request.sampler, SAMPLERS)
+    check_name("pruner", request.pruner, PRUNERS)
+    if request.rerun and request.retry_failed:
+        raise RequestError("--retry-failed has no effect with --rerun, which runs all trials again")
+    if request.engine == "local" and request.address is not None:
+        raise RequestError("--address requires --engine ray; remove one of the two")
+    slots = (request.cpus_per_trial, request.gpus_per_trial)
+    if request.engine == "local" and slots != (None, 1.0):
+        raise RequestError(
+            "--cpus-per-trial and --gpus-per-trial require --engine ray; local uses one process "
+            "with all CPUs and the first GPU (OMP_NUM_THREADS and CUDA_VISIBLE_DEVICES choose)"
+        )
+    address, cores = find_address(request), os.cpu_count() or 1
+    if request.engine == "ray" and address:
+        check_address(address)
+    elif (request.cpus_per_trial or 1) > cores:
+        raise RequestError(
+            f"--cpus-per-trial is {request.cpus_per_trial}, but this machine has {cores}; lower it"
+        )
+    if request.engine not in ("ray", "local"):
+        raise RequestError(f"--engine takes ray or local, but got {request.engine!r}")
+    if request.cpus_per_trial is not None and request.cpus_per_trial < 1:
+        raise RequestError(f"--cpus-per-trial must be at least 1, but is {request.cpus_per_trial}")
+    if not 0 < whole(request.gpus_per_trial) <= 1:
+        raise RequestError(
+            f"`0 < --gpus-per-trial <= 1` must hold, but got {request.gpus_per_trial:g}"
+        )
+
+
+def check_effect(given: Mapping[str, object], space: str) -> None:
+    """Refuse options of a search where the space lists its trials.
+
+    Raises:
+        RequestError: naming the first that was given.
+    """
+    advice = {
+        "trials": "add --space search, or start only some of the listed trials with --budget",
+        "sampler": "add --space search",
+        "pruner": "add --space search",
+    }
+    for option, value in given.items():
+        if value is not None:
+            raise RequestError(
+                f"--{option} {value} has no effect: the space {space!r} lists all its trials; "
+                + advice[option].replace("--budget", f"--budget {value}trials")
+            )
+
+
+def check_can_start(plan: Plan) -> None:
+    """Check what a dry run does not need: Ray, the cluster, and that a search can be run.
+
+    Raises:
+        RequestError: if not.
+    """
+    address = find_address(plan.request)
+    if plan.request.engine == "ray":
+        _check_installed("ray", "'ray[tune]', or use --engine local")
+    if plan.request.engine == "ray" and address:
+        check_reachable(address)
+    if plan.space.search is not None:
+        sample_search(plan)
+
+
+def sample_search(plan: Plan) -> SearchSample:
+    """Random configurations of the plan's search, which is checked by asking for them.
+
+    Raises:
+        RequestError: if the search cannot be run, or Optuna is missing.
+    """
+    _check_installed("optuna", "optuna, which a search needs")
+    from orchestrator.search.function import check_search
+
+    assert plan.space.search is not None
+    return check_search(plan.space.search, plan.factory, plan.request.pruner)
+
+
+def _check_installed(distribution: str, advice: str) -> None:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        raise RequestError(f"{distribution} is not installed: pip install {advice}") from None

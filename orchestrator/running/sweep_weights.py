@@ -1,0 +1,164 @@
+"""The weights of one sweep: where workers write them, which stay, and what the user hears of it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.running.recorded import recorded_trial
+from orchestrator.saving.keeping import NOTHING, Choice, choose_kept
+from orchestrator.saving.weight_keeper import EndedTrial, WeightKeeper, params_key
+from orchestrator.search.history import open_history
+from results.storage.filesystem import redact
+from results.storage.reading import Sweep, is_current
+from results.storage.weights import WeightStore, weights_of
+from results.tables.summary import summarise
+from results.text import plural, size_text
+from tasks.contract import StoreError, Trial
+
+if TYPE_CHECKING:
+    from orchestrator.running.sweep import Plan
+
+
+class SweepWeights:
+    """What one run of a sweep does about weights."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan, self._out = plan, plan.request.out
+        self._is_explicit = plan.request.keep is not None
+        self._store = WeightStore(self._out, plan.task.name, plan.name)
+        #: Where workers write; None if nothing is kept.
+        self.target = None if plan.keep == "none" else self._store
+        self._before = {*self._store.sizes(), *self._store.leftovers()}
+        column = next(c for c in plan.task.columns if c.key == f"metric.{plan.task.metric.name}")
+        self._maximize = plan.task.metric.direction == "maximize"
+        self.keeper = WeightKeeper(
+            self._store,
+            plan.keep,
+            seeds={*plan.seeds_before, *plan.seeds},
+            value=f"best.{column.key[7:]}" if column.pick == "best" else column.key,
+            maximize=self._maximize,
+            tables=_tables(plan) if plan.space.is_report else {},
+        )
+
+    def see_earlier(self, manifest: Mapping[str, Any]) -> None:
+        """Show the keeper the trials of earlier runs, and those of other sweeps."""
+        history = open_history(self._out, self._plan.task.name, self._plan.name)
+        rows = [
+            row
+            for row in history.rows()
+            if row["status"] != "interrupted" and is_current(row, manifest)
+        ]
+        found = weights_of(history, rows)
+        ended = []
+        for row in rows:
+            store, size = found.get(row["trial_id"], (None, 0))
+            is_here = store is not None and store.uri == self._store.uri
+            ended.append(
+                EndedTrial(row=row, num_bytes=size if is_here else 0, has_weights=size > 0)
+            )
+        self.keeper.add(ended)
+
+    # --- when the sweep is complete ---------------------------------------------------------------
+
+    def to_run_again(self, sweep: Sweep) -> list[Trial]:
+        """The finished trials whose weights an explicit ``--keep`` asks for, and that have none."""
+        if not self._is_explicit or self._plan.keep == "none":
+            return []
+        rows, available = self._available(sweep)
+        lacking = self._choose(sweep, available).wanted - available.keys()
+        return [recorded_trial(self._plan.task, row) for row in rows if row["trial_id"] in lacking]
+
+    def _available(
+        self, sweep: Sweep
+    ) -> tuple[list[dict[str, Any]], dict[str, tuple[WeightStore, int]]]:
+        rows = [row for row in sweep.current_rows() if row["status"] == "finished"]
+        return rows, weights_of(sweep, rows)
+
+    def _choose(self, sweep: Sweep, available: Mapping[str, Any]) -> Choice:
+        return choose_kept(
+            summarise(sweep, None),
+            self._plan.keep,
+            maximize=self._maximize,
+            available=available.keys(),
+        )
+
+    def finish(self, sweep: Sweep, is_complete: bool) -> list[str]:
+        """Delete what a complete sweep does not keep; lines that tell the user what is kept."""
+        _, available = self._available(sweep)
+        if not (available or self._is_explicit or self._before or self._store.sizes()):
+            return []
+        if not is_complete:
+            return self._describe_candidates()
+        choice = self._choose(sweep, available) if self._plan.keep != "none" else NOTHING
+        kept = {trial_id: available[trial_id] for trial_id in choice.kept & available.keys()}
+        here = {t: size for t, (store, size) in kept.items() if store.uri == self._store.uri}
+        try:
+            self._store.sync(sorted(here))
+            self._delete_others(here, sweep)
+        except StoreError as error:
+            return [f"Weights that need not be kept are left: {error}."]
+        return self._describe(choice, kept, here)
+
+    def _delete_others(self, here: Mapping[str, int], sweep: Sweep) -> None:
+        """Delete all other files, unless another run of this sweep may still be about to use them.
+
+        Those are files that this run neither found when it began nor has a result of.
+        """
+        ended = {row["trial_id"] for row in sweep.rows() if row["status"] != "interrupted"}
+        for trial_id in self._store.sizes():
+            if trial_id not in here and (trial_id in ended or trial_id in self._before):
+                self._store.delete(trial_id)
+        for name in self._store.leftovers() & self._before:
+            self._store.delete_file(name)
+        self._store.delete_folder()
+
+    def _describe(
+        self,
+        choice: Choice,
+        kept: Mapping[str, tuple[WeightStore, int]],
+        here: Mapping[str, int],
+    ) -> list[str]:
+        lines = []
+        sweep, out = self._store.sweep, self._out
+        if kept:
+            size = size_text(sum(size for _, size in kept.values()))
+            given = "" if out == "runs" else f" --out {shlex.quote(redact(out))}"
+            folders = sorted({store.sweep for store, _ in kept.values()}, key=lambda s: s != sweep)
+            places = " and ".join(os.path.join(redact(out), each, "weights") for each in folders)
+            lines.append(
+                f"Kept the weights of {plural(len(kept), 'trial')} ({size}) in {places}; export "
+                f"them with: python -m orchestrator export {sweep} DIR{given}"
+            )
+        lacking = len(choice.wanted - kept.keys())
+        if lacking and kept:
+            number = plural(lacking, "further trial")
+            again = f"add --keep {self._plan.keep} to the command to run {_them(lacking)} again"
+            have = "has" if lacking == 1 else "have"
+            lines.append(f"{number} of this choice {have} no weights; {again}.")
+        return lines
+
+    def _describe_candidates(self) -> list[str]:
+        sizes = self._store.sizes()
+        if not sizes:
+            return []
+        place = os.path.join(redact(self._out), self._store.sweep, "weights")
+        return [
+            f"The weights of {plural(len(sizes), 'trial')} ({size_text(sum(sizes.values()))}) are "
+            f"in {place} so far; a complete sweep keeps those that --keep asks for."
+        ]
+
+
+def _them(number: int) -> str:
+    return "it" if number == 1 else "them"
+
+
+def _tables(plan: Plan) -> dict[str, frozenset[int]]:
+    """By ``params_key``, the numbers of the tables that have a row of the configuration."""
+    found: dict[str, set[int]] = {}
+    for number, rows in enumerate(plan.planned):
+        for row in rows:
+            found.setdefault(params_key(row.trials[0].param_values()), set()).add(number)
+    return {key: frozenset(numbers) for key, numbers in found.items()}

@@ -1,0 +1,1 @@
+"""What a trial leaves on the disk: checkpoints while it runs, weights when it ends."""

@@ -1,0 +1,84 @@
+"""Writes the weights of a trial that finished, on the worker that ran it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.planning.space_checks import shown
+from orchestrator.saving.checkpoints import serialize
+from results.storage.weights import WeightStore, seal_weights
+from tasks.contract import State, SweepError, Task, Trial, TrialError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """What became of a trial's weights."""
+
+    num_bytes: int = 0  # of the file; 0 if there is none
+    problem: str = ""  # why there is none, if there should be one
+
+
+def write_weights(store: WeightStore | None, task: Task, trial: Trial, state: State) -> Written:
+    """Write what the task keeps of a finished trial.
+
+    A problem leaves the trial finished: its results do not depend on its weights.
+    """
+    if store is None:
+        return Written()
+    try:
+        arrays = chosen_weights(task, trial, state)
+        if not arrays:
+            return Written()
+        blob = encode_weights(trial, arrays, state.values)
+        store.write(trial.id, blob)
+    except SweepError as error:
+        return Written(problem=str(error))
+    except Exception as error:  # of a task's own method, or of arrays that no file can hold
+        return Written(problem=f"{type(error).__name__}: {error}")
+    return Written(num_bytes=len(blob))
+
+
+def has_weights(task: Task) -> bool:
+    """Whether the task's trials may have weights to keep; ``weights = None`` says no."""
+    return not hasattr(task, "weights") or task.weights is not None
+
+
+def chosen_weights(task: Task, trial: Trial, state: State) -> Mapping[str, Any]:
+    """The arrays of a finished state that the task keeps: all, if it has no ``weights``.
+
+    Raises:
+        TrialError: if ``task.weights`` returned anything but arrays by name.
+    """
+    if not has_weights(task):
+        return {}
+    choose = getattr(task, "weights", None)
+    if choose is None:
+        return state.arrays
+    chosen = choose(trial, state)
+    if not isinstance(chosen, Mapping) or not all(isinstance(name, str) for name in chosen):
+        raise TrialError(f"weights must return a dict of arrays by name, but got {shown(chosen)}")
+    wrong = [name for name, array in chosen.items() if not hasattr(array, "dtype")]
+    if wrong:
+        raise TrialError(
+            f"weights must return numpy arrays or torch tensors, but {wrong[0]!r} is "
+            f"{shown(chosen[wrong[0]])}"
+        )
+    return chosen
+
+
+def encode_weights(trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any]) -> bytes:
+    """The file of a trial's weights."""
+    metadata = {
+        "task": trial.task,
+        "version": trial.version,
+        "trial_id": trial.id,
+        "seed": trial.seed,
+        "params": trial.param_values(),
+        "model": dataclasses.asdict(trial.model),
+        "data": dataclasses.asdict(trial.data),
+        "values": dict(values),
+    }
+    return seal_weights(serialize(arrays), metadata)

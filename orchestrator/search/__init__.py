@@ -1,0 +1,1 @@
+"""Which trials run next: a fixed list, or an Optuna study."""

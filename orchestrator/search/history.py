@@ -1,0 +1,114 @@
+"""A search's earlier trials, read back from its results and checkpoints. Imports no Optuna."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orchestrator.saving.checkpoints import Interrupted, TimedStep
+from results.storage.filesystem import open_root
+from results.storage.reading import Sweep
+from search_spaces.space import Scalar
+
+#: The reason in the row of a finished trial whose configuration was pruned after it.
+NO_MORE_SEEDS = "behind after this seed, so the configuration's other seeds did not run"
+
+Status = Literal["finished", "stopped", "failed", "interrupted"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PastTrial:
+    """One trial that ran before, by what the searcher needs of it."""
+
+    id: str
+    status: Status
+    value: float | None = None  # the main metric as it was last measured
+    steps: Mapping[int, float] = field(default_factory=dict)  # at -> main metric, in order
+    is_last_seed: bool = False  # whether its configuration was pruned after it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PastConfiguration:
+    """The trials of one configuration by seed."""
+
+    params: Mapping[str, Scalar]
+    trials: Mapping[int, PastTrial]
+
+
+def open_history(root: str, task: str, name: str) -> Sweep:
+    """A sweep's tables, whatever the state of its manifest."""
+    filesystem, base = open_root(root)
+    return Sweep(filesystem, f"{base}/{task}/{name}", {}, root=root)
+
+
+def read_curves(sweep: Sweep, metric: str) -> dict[str, dict[int, float]]:
+    """Trial id -> {at: value} of the steps that measured the metric, in order."""
+    steps, column = sweep.steps, f"metric.{metric}"
+    curves: dict[str, dict[int, float]] = defaultdict(dict)
+    if column not in steps.column_names:
+        return curves
+    steps = steps.select(["trial_id", "at", column])
+    steps = steps.filter(pc.fill_null(pc.is_finite(steps[column]), False))
+    steps = steps.sort_by([("trial_id", "ascending"), ("at", "ascending")])
+    columns: list[list[Any]] = [steps[name].to_pylist() for name in steps.column_names]
+    for trial_id, at, value in zip(*columns, strict=True):
+        curves[trial_id][at] = value
+    return curves
+
+
+def read_history(
+    sweep: Sweep, metric: str, interrupted: Sequence[Interrupted], *, retry_failed: bool
+) -> list[PastConfiguration]:
+    """The configurations of a search that ran before, in the order they were started."""
+    curves = read_curves(sweep, metric)
+    found: dict[str, tuple[dict[str, Scalar], dict[int, PastTrial]]] = {}
+
+    def trials_of(params: dict[str, Scalar]) -> dict[int, PastTrial]:
+        return found.setdefault(repr(sorted(params.items())), (params, {}))[1]
+
+    ended: set[str] = set()
+    saved = {one.trial_id: one for one in interrupted}
+    for row in _rows_by_start(sweep.trials):
+        ended.add(row["trial_id"])
+        params = {k.removeprefix("param."): v for k, v in row.items() if k.startswith("param.")}
+        trials = trials_of(params)
+        if row["status"] == "failed" and retry_failed:
+            continue
+        if row["status"] == "interrupted":  # it goes on from its checkpoint, or starts again
+            steps = saved[row["trial_id"]].steps if row["trial_id"] in saved else ()
+            trials[row["seed"]] = _interrupted(row["trial_id"], steps, metric)
+            continue
+        trials[row["seed"]] = PastTrial(
+            id=row["trial_id"],
+            status=row["status"],
+            value=row.get(f"metric.{metric}"),
+            steps=curves.get(row["trial_id"], {}),
+            is_last_seed=row.get("reason") == NO_MORE_SEEDS,
+        )
+    for one in interrupted:
+        if one.trial_id not in ended:
+            past = _interrupted(one.trial_id, one.steps, metric)
+            trials_of(dict(one.params))[one.seed] = past
+    return [PastConfiguration(params=params, trials=trials) for params, trials in found.values()]
+
+
+def _interrupted(trial_id: str, steps: Sequence[TimedStep], metric: str) -> PastTrial:
+    values = {s.step.at: s.step.metrics[metric] for s in steps if metric in s.step.metrics}
+    return PastTrial(id=trial_id, status="interrupted", steps=values)
+
+
+def _rows_by_start(trials: pa.Table) -> list[dict[str, Any]]:
+    """Without the long columns, which nobody reads here."""
+    if not trials.num_rows:
+        return []
+    kept = [name for name in trials.column_names if name not in ("log", "model", "data")]
+    trials = trials.select(kept)
+    rows: list[dict[str, Any]] = (
+        trials.sort_by("started") if "started" in kept else trials
+    ).to_pylist()
+    return rows

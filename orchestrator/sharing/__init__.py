@@ -1,0 +1,1 @@
+"""Take a sweep or a model elsewhere: export, archive, replay, verify."""

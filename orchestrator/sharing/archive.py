@@ -1,0 +1,156 @@
+"""What ``archive`` puts into one file: a sweep's tables, environment and space, and its weights."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.console import Console
+
+from orchestrator.reports.files import check_target
+from results.archive.files import Entry, write_archive
+from results.storage.filesystem import open_root
+from results.storage.reading import read_sweep
+from results.storage.schema import TABLES
+from results.storage.store import encode_part
+from results.storage.weights import SUFFIX, WeightStore, weights_of
+from results.tables.looks import FILE as LOOKS
+from results.tables.looks import read_looks
+from results.tables.overview import num_planned, overview
+from results.text import plural, print_line, size_text
+from tasks.contract import RequestError
+
+
+def archive_sweep(
+    out: str, task: str, name: str, path: str, *, weights: bool = True, overwrite: bool = False
+) -> None:
+    """Write a sweep to one file, whole or not at all, and say what is in it.
+
+    Args:
+        out: the folder or URI that holds the results.
+        task, name: the sweep.
+        path: the file to write, on this machine.
+        weights: whether kept weights go into it.
+        overwrite: whether to replace a file of that name.
+
+    Raises:
+        RequestError: if there is such a file, or the sweep has no result yet.
+        StoreError: if the sweep cannot be read, or the file not written.
+    """
+    check_target(path)
+    if os.path.exists(path) and not overwrite:
+        raise RequestError(f"{path} exists; add --overwrite, or name another file")
+    sweep = read_sweep(out, task, name)
+    trials = sweep.trials  # first: a trial's steps and samples are there before its row is
+    rows = sweep.current_rows()
+    counts = Counter(row["status"] for row in rows)
+    if not counts["finished"]:
+        raise RequestError(f"{task}/{name} has no finished trial; run the sweep first")
+    tables = {
+        "trials": trials,
+        "steps": _of(trials, sweep.steps),
+        "samples": _of(trials, sweep.samples),
+        "stages": sweep.stages,
+    }
+    kept = weights_of(sweep, rows) if weights else {}
+    looks = sweep.read_file(LOOKS) if read_looks(sweep) else None  # a damaged file is named
+    for trial_id, (store, _) in kept.items():
+        store.read(trial_id)  # a damaged file is named, and not passed on
+    entries = [
+        *(_text(name, text) for name, text in texts(sweep.manifest).items()),
+        *([_bytes(LOOKS, looks)] if looks else []),
+        *(
+            _bytes(f"{table}/archived.parquet", encode_part(tables[table], task, name))
+            for table in (*TABLES, "stages")
+            if tables[table].num_rows
+        ),
+        *(_weights(trial_id, store) for trial_id, (store, _) in sorted(kept.items())),
+    ]
+    size = write_archive(path, task, name, entries)
+    console = Console()
+    print_line(console, _describe(path, size, counts, {k: n for k, (_, n) in kept.items()}))
+    state = overview(out, task, name).state
+    unfinished = _unfinished(sweep.manifest, counts, state.startswith("running"))
+    for line in (*unfinished, *(f"Damaged, left out: {part}" for part in sweep.damaged)):
+        print_line(Console(stderr=True), line)
+
+
+def texts(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """The text files of an archive: ``sweep.json``, and what it records as files of their own."""
+    environment = manifest.get("environment") or {}
+    space = environment.get("space") or {}
+    return {
+        "sweep.json": json.dumps(manifest, indent=1),
+        "requirements.lock": lock_text(manifest),
+        **({"space.py": str(space["text"])} if space.get("text") else {}),
+        **({"changes.diff": str(environment["diff"])} if environment.get("diff") else {}),
+    }
+
+
+def lock_text(manifest: Mapping[str, Any]) -> str:
+    """``name==version`` lines as pip installs them; what came from a folder is a remark."""
+    environment, versions = manifest.get("environment"), manifest.get("versions") or {}
+    lines = [f"# Python {versions.get('python', '?')}; the environment of the sweep's last run"]
+    if environment is None:
+        lines.append("# an earlier version recorded only these")
+        return "\n".join([*lines, *(f"{n}=={v}" for n, v in versions.items() if n != "python"), ""])
+    local = set(environment.get("local", ()))
+    for line in environment.get("distributions", ()):
+        is_local = line.partition("==")[0] in local
+        lines.append(f"# {line} was installed from a folder or repository" if is_local else line)
+    return "\n".join([*lines, ""])
+
+
+def _of(trials: pa.Table, rows: pa.Table) -> pa.Table:
+    """The rows of these trials: others may be written right now."""
+    if not rows.num_rows:
+        return rows
+    return rows.filter(pc.is_in(rows["trial_id"], value_set=trials["trial_id"].combine_chunks()))
+
+
+def _text(name: str, text: str) -> Entry:
+    return _bytes(name, text.encode())
+
+
+def _bytes(name: str, blob: bytes) -> Entry:
+    return Entry(name=name, open=lambda: io.BytesIO(blob))
+
+
+def _weights(trial_id: str, store: WeightStore) -> Entry:
+    def opened() -> IO[bytes]:
+        filesystem, folder = open_root(store.uri)
+        stream: IO[bytes] = filesystem.open_input_stream(f"{folder}/{trial_id}{SUFFIX}")
+        return stream
+
+    return Entry(name=f"weights/{trial_id}{SUFFIX}", open=opened)
+
+
+def _describe(path: str, size: int, counts: Mapping[str, int], kept: Mapping[str, int]) -> str:
+    number = plural(counts["finished"] + counts["stopped"], "trial")
+    line = f"Wrote {path} ({size_text(size)}): {number}"
+    if kept:
+        line += (
+            f", with the weights of {len(kept)} ({size_text(sum(kept.values()))}; --no-weights "
+            "leaves them out)"
+        )
+    return f"{line}."
+
+
+def _unfinished(
+    manifest: Mapping[str, Any], counts: Mapping[str, int], is_running: bool
+) -> list[str]:
+    """What the archive lacks, because the sweep is not complete."""
+    total = num_planned(manifest, counts)
+    done = counts["finished"] + counts["stopped"]
+    missing = total - done if total is not None else counts["failed"] + counts["interrupted"]
+    if missing <= 0:
+        return []
+    state = "is running" if is_running else "is not complete"
+    of = f" of {total}" if total is not None else ""
+    return [f"Warning: the sweep {state}: {missing}{of} trials have no result yet."]

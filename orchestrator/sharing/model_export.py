@@ -1,0 +1,226 @@
+"""What ``export`` does: one trial of a sweep as a folder that runs without this project."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+
+from orchestrator.planning import task_calls
+from orchestrator.planning.discovery import load_task
+from orchestrator.planning.space_checks import shown
+from orchestrator.running.recorded import check_model, recorded_trial
+from orchestrator.saving.final_weights import has_weights
+from results.export.model_card import render_card, trial_record
+from results.render.show import find_trial
+from results.storage.reading import Sweep
+from results.storage.weights import Weights, find_weights
+from results.tables.selection import Selection, select_best, select_trial
+from tasks.contract import Export, RequestError, StoreError, Task, Trial
+
+RECORD, CARD, WEIGHTS = "export.json", "README.md", "weights.safetensors"
+_USAGE = """import json
+
+from safetensors.numpy import load_file
+
+weights = load_file("weights.safetensors")
+trial = json.load(open("export.json"))
+print(trial["params"], {name: array.shape for name, array in weights.items()})
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What was written."""
+
+    folder: Path
+    selection: Selection
+    num_files: int
+    num_bytes: int
+
+
+def export_model(
+    sweep: Sweep,
+    trial_prefix: str | None,
+    directory: str,
+    *,
+    overwrite: bool = False,
+    listing: str = "`show`",
+) -> Exported:
+    """Write a finished trial's model, its model card and its parameters into a folder.
+
+    The folder appears when it is complete.
+
+    Args:
+        sweep: the sweep.
+        trial_prefix: how the trial's id starts; None for the first seed of the best configuration.
+        directory: the folder to write.
+        overwrite: whether to replace an earlier export.
+        listing: the command that lists the sweep's trials, for an error.
+
+    Raises:
+        RequestError: if the folder is taken or cannot be written, or the model has changed.
+        StoreError: if the trial has no weights, or damaged ones.
+    """
+    if trial_prefix is None:
+        _check_is_folder(sweep, directory)
+        selection = select_best(sweep)
+    else:
+        selection = select_trial(sweep, find_trial(sweep, trial_prefix, listing))
+    target = check_directory(directory, overwrite)
+    task = load_task(sweep.manifest["task"])
+    trial = recorded_trial(task, selection.trial)
+    found = _read_weights(sweep, selection, task)
+    check_model(task, trial)
+    with _new_folder(target, directory) as folder:
+        description = _call_export(task, trial, found, folder)
+        record = trial_record(sweep, selection.trial)
+        record |= {"values": found.values if found else {}}
+        (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        card = render_card(sweep, selection, description)
+        (folder / CARD).write_text(card, encoding="utf-8")
+        mode = (folder / CARD).stat().st_mode  # safetensors gives its files to their owner alone
+        for file in folder.rglob("*.safetensors"):
+            file.chmod(mode)
+        sizes = [file.stat().st_size for file in folder.rglob("*") if file.is_file()]
+    return Exported(folder=target, selection=selection, num_files=len(sizes), num_bytes=sum(sizes))
+
+
+def _check_is_folder(sweep: Sweep, directory: str) -> None:
+    """Refuse a trial's id where a folder is asked for."""
+    ids = [row["trial_id"] for row in sweep.rows() if row["trial_id"].startswith(directory)]
+    if len(directory) >= 4 and ids and not os.path.exists(directory):
+        raise RequestError(
+            f"{directory} is a trial; name a folder as well: export NAME {directory} DIR (for a "
+            f"folder of this name, ./{directory})"
+        )
+
+
+# --- weights --------------------------------------------------------------------------------------
+
+
+def _read_weights(sweep: Sweep, selection: Selection, task: Task) -> Weights | None:
+    """The trial's weights; None for a task that has none."""
+    row = selection.trial
+    if row["status"] != "finished":
+        raise StoreError(
+            f"trial {row['trial_id']} is {row['status']}, and only finished trials have weights; "
+            "export another one"
+        )
+    if not has_weights(task):
+        return None
+    store = find_weights(sweep, row)
+    found = None if store is None else store.read(row["trial_id"])
+    if found is None:
+        again = keeping_command(sweep.manifest["command"], "best" if selection.is_best else "all")
+        raise StoreError(
+            f"the weights of trial {row['trial_id']} are not kept; this command runs what is "
+            f"needed again and keeps them: {again}"
+        )
+    return found
+
+
+def keeping_command(command: list[str], keep: str) -> str:
+    """A sweep's command with another ``--keep``."""
+    words: list[str] = []
+    skip = False
+    for word in command:
+        if skip or word == "--keep":
+            skip = not skip
+        elif not word.startswith("--keep="):
+            words.append(word)
+    return shlex.join([*words, "--keep", keep])
+
+
+def _call_export(task: Task, trial: Trial, found: Weights | None, folder: Path) -> Export:
+    """Let the task write its model, or write the arrays as they are."""
+    arrays, values = (found.arrays, found.values) if found else ({}, {})
+    write = getattr(task, "export", None)
+    if write is None:
+        return _write_arrays(arrays, folder)
+    with task_calls.calling(task, "export"), _full_disk():
+        description: object = write(trial, arrays, values, folder)
+    if not isinstance(description, Export):
+        raise RequestError(
+            f"export of the task {task.name!r} must return an Export, but returned "
+            f"{shown(description)}"
+        )
+    return description
+
+
+def _write_arrays(arrays: Mapping[str, Any], folder: Path) -> Export:
+    from safetensors.numpy import save_file
+
+    with _full_disk():
+        save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / WEIGHTS)
+    note = "The task does not say how to load it: these are its arrays and the trial's parameters."
+    return Export(usage=_USAGE, notes=[note])
+
+
+@contextlib.contextmanager
+def _full_disk() -> Iterator[None]:
+    """Turn an error of writing into one that the user can act on."""
+    try:
+        yield
+    except safetensors.SafetensorError as error:
+        raise RequestError(f"the weights cannot be written: {error}") from None
+    except OSError as error:
+        raise RequestError(f"the model cannot be written: {error.strerror or error}") from None
+
+
+# --- the folder -----------------------------------------------------------------------------------
+
+
+def check_directory(directory: str, overwrite: bool) -> Path:
+    """The absolute folder to write, refused if something is there.
+
+    Raises:
+        RequestError: naming what is in the way.
+    """
+    if not directory.strip() or "://" in directory:
+        raise RequestError(f"DIR must be a local folder, but got {directory!r}")
+    target = Path(os.path.realpath(os.path.expanduser(directory)))
+    if target == Path(os.path.realpath(".")):
+        raise RequestError(f"DIR must not be the current directory; name a new folder in {target}")
+    if os.path.lexists(target) and not target.is_dir():
+        raise RequestError(f"{directory} is a file; name a new folder")
+    if target.is_dir() and any(target.iterdir()):
+        if not overwrite:
+            raise RequestError(f"{directory} is not empty; name a new folder, or add --overwrite")
+        if not (target / RECORD).is_file():
+            raise RequestError(
+                f"{directory} is no export (it has no {RECORD}), so --overwrite leaves it alone; "
+                "name a new folder"
+            )
+    return target
+
+
+@contextlib.contextmanager
+def _new_folder(target: Path, directory: str) -> Iterator[Path]:
+    """A folder beside the target that takes its place at the end, unless something fails."""
+    mark = uuid.uuid4().hex[:8]
+    beside = target.parent / f".{target.name}.{mark}.tmp"
+    earlier = target.parent / f".{target.name}.{mark}.old"
+    try:
+        beside.mkdir(parents=True)
+        yield beside
+        if target.is_dir():
+            target.rename(earlier)
+        beside.rename(target)
+    except OSError as error:
+        if earlier.is_dir() and not target.exists():
+            earlier.rename(target)
+        raise RequestError(f"{directory} cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(earlier, ignore_errors=True)

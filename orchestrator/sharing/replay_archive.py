@@ -1,0 +1,197 @@
+"""An archived sweep run again: the same trials, from their rows, then compared cell by cell."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+
+from orchestrator.environment.differences import environment_differences
+from orchestrator.planning import task_calls
+from orchestrator.planning.discovery import load_task
+from orchestrator.planning.plan import PlannedRow, Space, TrialFactory
+from orchestrator.running.naming import Identity, read_manifest
+from orchestrator.running.recorded import RecordedSweep, recorded_trial
+from orchestrator.running.request_checks import check_options
+from orchestrator.running.sweep import Plan, Request, run_sweep
+from orchestrator.saving.keeping import choose_keep
+from results.archive.sweep import ArchivedSweep, read_archive
+from results.compare.cells import compare_cells, stated_tolerance
+from results.render.sweep_tables import DetailView
+from results.storage.reading import read_sweep
+from results.storage.store import check_name
+from results.text import plural, print_line
+from search_spaces.space import Row
+from tasks.contract import RequestError, Source, StoreError, Task, Trial
+
+_RAN = ("finished", "stopped")
+
+
+def replay_archive(path: str, request: Request, tolerance: float | None = None) -> int:
+    """Run an archive's trials again and compare; 0 if all numbers agree, otherwise 1.
+
+    Args:
+        path: the archive.
+        request: engine, place of results, and model and data of this machine; ``task`` is ignored.
+        tolerance: absolute and relative; None for what the task states.
+
+    Raises:
+        RequestError: if the archive or the request is wrong, or model or data are other ones here.
+        StoreError: if the archive is damaged, or this version of the task makes other trials.
+    """
+    archived = read_archive(path)
+    request = dataclasses.replace(request, task=archived.archive.task, retry_failed=True)
+    plan = plan_replay(archived, request)
+    errors = Console(stderr=True)
+    for line in (*_left_out(archived), *environment_differences(archived.manifest)):
+        print_line(errors, line)
+    status = run_sweep(plan)
+    if status == 130:
+        return status
+    replayed = read_sweep(request.out, plan.task.name, plan.name)
+    if tolerance is None:
+        tolerance = stated_tolerance(archived, replayed)
+    names = (f"archived {archived.archive.name}", plan.name)
+    found = compare_cells(archived, replayed, names, tolerance)
+    Console().print("", DetailView(found.table), sep="\n")
+    return int(found.num_differences > 0)
+
+
+def plan_replay(archived: ArchivedSweep, request: Request) -> Plan:
+    """The plan of a sweep over exactly the trials that have a result in the archive.
+
+    Raises:
+        RequestError, StoreError: as ``replay_archive`` does.
+    """
+    check_options(request)
+    task = load_task(archived.archive.task)
+    model, data = _resolve_sources(task, archived.manifest, request)
+    rows = [row for row in archived.current_rows() if row["status"] in _RAN]
+    if not rows:
+        raise RequestError(
+            f"{archived.archive.path} holds no finished trial; nothing can run again"
+        )
+    last = _last_steps(archived)
+    trials: list[Trial] = []
+    stops: dict[str, int] = {}
+    for row in rows:
+        trial = dataclasses.replace(recorded_trial(task, row), model=model, data=data)
+        if task_calls.check(task, trial).id != trial.id:
+            raise StoreError(
+                f"trial {row['trial_id']} runs with other parameters on this machine; use the code "
+                "and versions that ran it"
+            )
+        trials.append(trial)
+        if row["status"] == "stopped":
+            stops[trial.id] = last.get(row["trial_id"], 0)
+    task_calls.try_methods(task, trials[0])
+    name = check_name(request.name or f"{archived.archive.name[:93]}-replay")
+    before = _check_free(archived, request, name)
+    return Plan(
+        request=request,
+        task=task,
+        space=Space(name="replay"),
+        factory=TrialFactory(task=task, model=model, data=data, fixed={}),
+        seeds=tuple(sorted({trial.seed for trial in trials})),
+        name=name,
+        planned=[[PlannedRow(row=Row(params=t.param_values()), trials=(t,)) for t in trials]],
+        identity=Identity(
+            space="replay",
+            file=None,
+            file_hash=None,
+            settings={},
+            search={},
+            model=model,
+            data=data,
+        ),
+        keep=choose_keep(request.keep, task, before),
+        notice=f"This sweep is {task.name}/{name}.",
+        manifest_before=before,
+        recorded=RecordedSweep(
+            manifest=archived.manifest, digest=archived.archive.digest, stops=stops
+        ),
+    )
+
+
+def _last_steps(archived: ArchivedSweep) -> dict[str, int]:
+    """The last step of each trial."""
+    if not archived.steps.num_rows:
+        return {}
+    found = archived.steps.group_by("trial_id").aggregate([("at", "max")])
+    return dict(zip(found["trial_id"].to_pylist(), found["at_max"].to_pylist(), strict=True))
+
+
+def _check_free(archived: ArchivedSweep, request: Request, name: str) -> Mapping[str, Any]:
+    """What an earlier run of this replay recorded; RequestError if the name is another sweep's."""
+    before = read_manifest(request.out, archived.archive.task, name)
+    if before is None:
+        return {}
+    replayed = before.get("replay_of")
+    if not isinstance(replayed, dict) or replayed.get("digest") != archived.archive.digest:
+        raise RequestError(
+            f"the sweep {archived.archive.task}/{name} is no replay of {archived.archive.path}; "
+            "give another --name"
+        )
+    return before
+
+
+# --- the same model, data and versions ------------------------------------------------------------
+
+
+def _resolve_sources(
+    task: Task, manifest: Mapping[str, Any], request: Request
+) -> tuple[Source, Source]:
+    """Model and data on this machine, with the content that the archive names."""
+    recorded = {"model": manifest["model"], "data": manifest["data"]}
+    given = {"model": request.model, "data": request.data}
+    _refuse_code(str(recorded["model"]["name"]), given["model"])
+    names = {what: given[what] or str(recorded[what]["name"]) for what in recorded}
+    try:
+        found = task_calls.resolve(task, names["model"], names["data"])
+    except RequestError as error:
+        unnamed = [f"--{what}" for what in given if given[what] is None]
+        if not unnamed:
+            raise
+        raise RequestError(
+            f"{error} (recorded in the archive; {' and '.join(unnamed)} "
+            f"{'give' if len(unnamed) > 1 else 'gives'} the place on this machine)"
+        ) from None
+    for what, here in zip(recorded, found, strict=True):
+        wanted = recorded[what]["fingerprint"]
+        if here.fingerprint != wanted:
+            raise RequestError(
+                f"the {what} {here.name} has the content hash {here.fingerprint}, but the sweep "
+                f"ran on {recorded[what]['name']} with {wanted}; give the same {what} with --{what}"
+            )
+    return found
+
+
+def _refuse_code(recorded: str, given: str | None) -> None:
+    """A name that runs code of this machine must come from the user, not from an archive."""
+    for part in recorded.split("+"):
+        module, colon, function = part.partition(":")
+        if (
+            given is None
+            and colon
+            and all(w.isidentifier() for w in [*module.split("."), function])
+        ):
+            raise RequestError(
+                f"the model {recorded} is code, {part}, which an archive cannot choose to run; if "
+                f"you trust it, add --model {recorded}"
+            )
+
+
+def _left_out(archived: ArchivedSweep) -> list[str]:
+    """How many trials of the archive do not run again, and why."""
+    rows = archived.rows()
+    current = archived.current_rows()
+    without = sum(row["status"] not in _RAN for row in current)
+    lines = []
+    if without:
+        lines.append(f"{plural(without, 'trial')} without a result will not run again.")
+    if len(current) < len(rows):
+        other = plural(len(rows) - len(current), "trial")
+        lines.append(f"{other} of another model, data or task version will not run again.")
+    return lines

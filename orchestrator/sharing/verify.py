@@ -1,0 +1,94 @@
+"""Runs a sample of a sweep's trials again on this machine, and compares the numbers."""
+
+from __future__ import annotations
+
+import math
+import random
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from orchestrator.planning.discovery import load_task
+from orchestrator.running.recorded import check_sources, recorded_trial
+from orchestrator.running.recorded_plan import recorded_plan
+from orchestrator.running.sweep import Request, run_trials
+from results.compare.cells import TOLERANCE
+from results.compare.verification import (
+    TrialVerdict,
+    difference_table,
+    environment_table,
+    verdict_table,
+    verify_trials,
+)
+from results.render.sweep_tables import DetailView
+from results.storage.reading import Sweep
+from results.text import plural, print_line
+from tasks.contract import RequestError, Trial
+
+INTERRUPTED = 130
+
+
+def verify(sweep: Sweep, *, share: float, seed: int, tolerance: float | None, engine: str) -> int:
+    """Print trial by trial whether the numbers agree; 0 if all do, else 1.
+
+    Args:
+        sweep: the sweep, which is not written to.
+        share: of its finished trials, how many to run; at least one is.
+        seed: of the choice.
+        tolerance: absolute or relative; the task's own if None.
+        engine: ray or local.
+
+    Raises:
+        RequestError: if nothing finished, or the model or data is not here as it was.
+        StoreError: if this version of the task cannot make the trials.
+    """
+    task = load_task(sweep.manifest["task"])
+    rows = sample_rows(sweep, share, seed)
+    trials = [recorded_trial(task, row) for row in rows]
+    check_sources(task, trials[0])
+    if tolerance is None:
+        tolerance = float(getattr(task, "tolerance", TOLERANCE))
+    finished = sum(row["status"] == "finished" for row in sweep.current_rows())
+    console = Console()
+    line = f"Running {plural(len(trials), 'trial')} of {sweep.manifest['name']} again"
+    print_line(console, f"{line}, of {finished:,} finished.")
+    with tempfile.TemporaryDirectory(prefix="orchestrator-verify-") as folder:
+        name = str(sweep.manifest["name"])
+        request = Request(task=task.name, name=name, out=folder, engine=engine, address="local")
+        again = run_trials(recorded_plan(task, trials, request, str(sweep.manifest["space"])))
+        if again is None:
+            print_line(Console(stderr=True), "Interrupted: nothing was compared, nothing is left.")
+            return INTERRUPTED
+        verdicts = _in_order(verify_trials(sweep, again, tolerance), trials)
+        environment = environment_table(sweep, again)
+    console.print(DetailView(verdict_table(verdicts, tolerance, finished)))
+    if all(each.agrees for each in verdicts):
+        return 0
+    differences = difference_table(verdicts)
+    if differences.rows:
+        console.print(Text(), DetailView(differences), Text(), DetailView(environment), sep="\n")
+    return 1
+
+
+def sample_rows(sweep: Sweep, share: float, seed: int) -> list[Mapping[str, Any]]:
+    """A share of the finished trials, drawn from a seed; at least one.
+
+    Raises:
+        RequestError: if no trial finished.
+    """
+    rows = [row for row in sweep.current_rows() if row["status"] == "finished"]
+    if not rows:
+        raise RequestError(
+            f"no trial of {sweep.manifest['name']} finished, so there is nothing to run again"
+        )
+    rows.sort(key=lambda row: str(row["trial_id"]))  # the same choice, however they were written
+    number = max(1, math.ceil(round(share * len(rows), 9)))
+    return random.Random(seed).sample(rows, number)
+
+
+def _in_order(verdicts: Sequence[TrialVerdict], trials: Sequence[Trial]) -> list[TrialVerdict]:
+    places = {trial.id: place for place, trial in enumerate(trials)}
+    return sorted(verdicts, key=lambda each: places[each.trial_id])

@@ -1,0 +1,231 @@
+"""What the view knows of a running sweep. Not safe for threads: the view holds a lock around it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+from orchestrator.execution.engine import Pack
+from orchestrator.planning.labels import (
+    Configuration,
+    EarlierTrial,
+    Labels,
+    format_duration,
+    format_metrics,
+    format_stage,
+    format_step,
+    format_time_left,
+    format_value,
+)
+from orchestrator.planning.plan import distinct_stages
+from orchestrator.saving.checkpoints import TimedStep
+from orchestrator.view.panel import Panel, Running
+from orchestrator.view.time_left import TimeLeft
+from tasks.contract import Stage, Task, Trial
+
+STATUS = {"stopped": "pruned"}  # as it is shown, where that is another word
+
+
+class SweepState:
+    """Takes the events in, and words what is known after them."""
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        total: Callable[[], int],
+        trials: Sequence[Trial],
+        to_run: Sequence[Trial],
+        stages: Sequence[Stage],
+        num_workers: Callable[[], int],
+        max_started: int | None,
+    ) -> None:
+        """See ``live.SweepView``."""
+        self._task, self._total = task, total
+        self._num_workers, self._max_started = num_workers, max_started
+        self._began = time.monotonic()
+        self._labels = Labels(task.columns)
+        self._stages: dict[str, Stage] = {stage.key: stage for stage in stages}
+        self._knows_stages = bool(to_run)
+        self._time = TimeLeft(queued={trial.id: self._num_steps(trial) for trial in to_run})
+        self._time.stages.expect(stages)
+        self._counts = dict.fromkeys(("finished", "stopped", "failed"), 0)
+        self._num_started = 0
+        self._running: dict[str, Running] = {}
+        self._best: tuple[float, Configuration] | None = None
+        self.phase, self.waits_for_nodes = "", False
+        for trial in trials:
+            self._labels.see(Configuration.of(trial))
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def add_earlier(self, one: EarlierTrial) -> None:
+        """A trial that does not run again."""
+        self._labels.see(one.configuration)
+        self._count(one.configuration, one.status, one.value)
+
+    def pack_started(self, pack: Pack) -> None:
+        """A pack was given to the engine."""
+        totals = {trial.id: self._num_steps(trial) for trial in pack.trials}
+        self._time.pack_started(totals, time.monotonic())
+        self._num_started += sum(trial.id not in self._running for trial in pack.trials)
+        for trial in pack.trials:
+            configuration = Configuration.of(trial)
+            self._labels.see(configuration)
+            self._running[trial.id] = Running(configuration=configuration)
+        stages = distinct_stages(self._task, pack.trials)
+        self._stages |= {stage.key: stage for stage in stages}
+        self._time.stages.expect(stages)
+
+    def progressed(self, trial: Trial, share: float, next_at: int | None) -> None:
+        """A trial is within a step."""
+        self._time.progressed(trial.id, share, next_at, time.monotonic())
+        if trial.id in self._running:
+            self._running[trial.id].is_waiting = False
+
+    def stepped(self, trial: Trial, timed: TimedStep, replayed: bool) -> None:
+        """A trial made a step."""
+        self._time.stepped(trial.id, timed.step.at, timed.seconds, time.monotonic(), replayed)
+        if trial.id in self._running:
+            self._running[trial.id].is_waiting = False
+            self._running[trial.id].metrics = format_metrics(timed.step.metrics, self._task)
+        self.waits_for_nodes = False
+
+    def stage_progressed(self, stage: Stage, share: float) -> None:
+        """So much of a stage is computed."""
+        self._stages[stage.key] = stage
+        self._time.stages.progressed(stage, share, time.monotonic())
+
+    def stage_done(self, stage: Stage, seconds: float | None) -> None:
+        """A stage was computed, or read from the disk."""
+        self._stages[stage.key] = stage
+        self._time.stages.done(stage, seconds, time.monotonic())
+
+    def ended(self, trial: Trial, status: str, value: float | None) -> None:
+        """A trial ended, and is durable."""
+        self._time.ended(trial.id, time.monotonic())
+        self._running.pop(trial.id, None)
+        self._count(Configuration.of(trial), status, value)
+
+    def _num_steps(self, trial: Trial) -> int | None:
+        count = getattr(self._task, "num_steps", None)
+        return None if count is None else int(count(trial))
+
+    def _count(self, configuration: Configuration, status: str, value: float | None) -> None:
+        self._counts[status] = self._counts.get(status, 0) + 1
+        if value is None or status != "finished":
+            return
+        sign = 1 if self._task.metric.direction == "maximize" else -1
+        if self._best is None or sign * value > sign * self._best[0]:
+            self._best = (value, configuration)
+
+    # --- lines ------------------------------------------------------------------------------------
+
+    def clock(self) -> str:
+        """The time since the start."""
+        return format_duration(time.monotonic() - self._began)
+
+    def ended_line(self, trial: Trial, status: str, value: float | None, reason: str) -> str:
+        """How a trial ended: ``3/9 finished: lr=1e-5  image-to-text R@1 56.80 %``."""
+        metric = "" if value is None else format_value(value, self._task)
+        result = reason or f"{self._task.metric.label} {metric}"
+        label = self._labels.describe(Configuration.of(trial))
+        count = f"{self._num_ended()}/{self._shown_total()}"
+        return f"{count} {STATUS.get(status, status)}: {label}  {result}"
+
+    def step_line(self, trial: Trial) -> str:
+        """How far the sweep is, and one of the trials that run."""
+        label = self._labels.describe(Configuration.of(trial))
+        parts = [f"{self._counts['finished']}/{self._shown_total()} finished"]
+        parts += [f"{self.step(trial.id)} of {label}", self.time_left()]
+        return "; ".join(part for part in parts if part)
+
+    def stage_done_line(self, stage: Stage, seconds: float | None) -> str:
+        """A stage that is there."""
+        how = "read from the disk" if seconds is None else f"computed in {seconds:.1f} s"
+        number = self._time.stages.num_done
+        return f"shared stage {number}{self._of_stages()} {how}: {self._label(stage)}"
+
+    def stage_line(self, stage: Stage, share: float) -> str:
+        """A stage under way."""
+        number, percent = self._time.stages.num_done + 1, math.floor(100 * share)
+        left = self._stages_left() if self._knows_stages else ""
+        rest = f"; {left} for the shared stages" if left else ""
+        count = f"{number}{self._of_stages()}"
+        return f"computing shared stage {count}, {percent} %: {self._label(stage)}{rest}"
+
+    def step(self, trial_id: str) -> str:
+        """How far a trial is."""
+        unit, work = getattr(self._task, "step_unit", "step"), self._time.trial(trial_id)
+        if work is None:
+            return ""
+        return format_step(unit, work.total, work.at, work.share, work.next_at)
+
+    def time_left(self) -> str:
+        """Of the whole sweep; empty as long as nothing has been measured."""
+        left = self._shown_total() - self._num_ended() - len(self._running)
+        if self._max_started is not None:
+            left = min(left, self._max_started - self._num_started)
+        if left + len(self._running) <= 0:
+            return ""
+        now, workers = time.monotonic(), max(1, self._num_workers())
+        return format_time_left(self._time.seconds_left(left, workers, now))
+
+    def _stages_left(self) -> str:
+        now, workers = time.monotonic(), max(1, self._num_workers())
+        return format_time_left(self._time.stages.seconds_left(workers, now))
+
+    def _of_stages(self) -> str:
+        number = self._num_stages()
+        return "" if number is None else f"/{number}"
+
+    def _num_stages(self) -> int | None:
+        """None in a search, which learns of them on the way."""
+        stages = self._time.stages
+        return stages.num_done + stages.num_left() if self._knows_stages else None
+
+    def _label(self, stage: Stage) -> str:
+        return format_stage(stage, list(self._stages.values()))
+
+    def _num_ended(self) -> int:
+        return sum(self._counts.values())
+
+    def _shown_total(self) -> int:
+        return max(self._total(), self._num_ended() + len(self._running), 1)
+
+    # --- the panel --------------------------------------------------------------------------------
+
+    def _share(self) -> float:
+        """Of all trials and of a grid's stages, how many are done, with those under way in part."""
+        works = [self._time.trial(trial_id) for trial_id in self._running]
+        done = float(self._num_ended())
+        done += sum(work.share_done() for work in works if work is not None)
+        total, stages = self._shown_total(), self._time.stages
+        if self._knows_stages:
+            done += stages.num_done + sum(stage.share for stage in stages.running.values())
+            total += stages.num_done + stages.num_left()
+        return min(1.0, done / total)
+
+    def panel(self) -> Panel:
+        """All that the panel shows."""
+        for trial_id, running in self._running.items():
+            running.step = self.step(trial_id)
+        best, stages = self._best, self._time.stages
+        return Panel(
+            counts=self._counts,
+            total=self._shown_total(),
+            share=self._share(),
+            clock=self.clock(),
+            left=self.time_left(),
+            phase="waiting for nodes" if self.waits_for_nodes else self.phase,
+            stages=[(self._label(one.stage), one.share) for one in stages.running.values()],
+            num_stages_done=stages.num_done,
+            num_stages=self._num_stages(),
+            stages_left=self._stages_left(),
+            metric=self._task.metric.label,
+            best=None if best is None else (format_value(best[0], self._task), best[1]),
+            running=[running for running in self._running.values() if not running.is_waiting],
+            num_waiting=sum(running.is_waiting for running in self._running.values()),
+            labels=self._labels,
+        )

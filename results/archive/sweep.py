@@ -1,0 +1,132 @@
+"""The sweep in an archive: read from there like any other, and checked like nobody's."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet as pq
+from rich.console import Console
+
+from results.archive.files import MAX_TEXT, Archive, open_archive
+from results.render.sweep_tables import render
+from results.storage.reading import Sweep, check_manifest
+from results.storage.schema import TABLES, fill_sweep
+from results.storage.store import concat, decode_part, union
+from tasks.contract import StoreError, SweepError
+
+MAX_CELLS = 500_000_000  # of one table, before it is read into memory
+MAX_TABLE = 8 * 2**30  # its bytes there, as its own header gives them
+
+
+@dataclass
+class ArchivedSweep(Sweep):
+    """The sweep in an archive; its tables are read from there."""
+
+    archive: Archive = field(kw_only=True)
+
+    def read_file(self, name: str) -> bytes | None:
+        """A file of the archive.
+
+        Raises:
+            OSError: if it is too long to be one of ours.
+        """
+        facts = self.archive.files.get(f"{self.archive.task}/{self.archive.name}/{name}")
+        if facts is None:
+            return None
+        if facts["bytes"] > MAX_TEXT:
+            raise OSError(f"it is longer than {MAX_TEXT:,} bytes")
+        return self.archive.read(name)
+
+    def _read(self, table: str) -> pa.Table:
+        parts = []
+        for name in self.archive.parts(table):
+            blob = pa.BufferReader(self.archive.read(name))
+            _check_table(self.archive.path, name, blob)
+            part = decode_part(blob, name)
+            if part is None:
+                raise StoreError(f"{name} in {self.archive.path} is no table of a sweep")
+            parts.append(part)
+        try:
+            rows = concat(parts) if table not in TABLES else union(table, parts)
+        except (pa.ArrowException, TypeError) as error:
+            raise StoreError(f"{table} in {self.archive.path} do not fit: {error}") from None
+        return fill_sweep(rows, self.archive.task, self.archive.name)
+
+
+def _check_table(path: str, name: str, blob: pa.BufferReader) -> None:
+    """Refuse a table that would fill the memory, by its header alone."""
+    try:
+        found = pq.ParquetFile(blob).metadata
+        groups = (found.row_group(index) for index in range(found.num_row_groups))
+        size = sum(group.total_byte_size for group in groups)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise StoreError(f"{name} in {path} is no table of a sweep ({error})") from None
+    cells = found.num_rows * found.num_columns
+    if cells > MAX_CELLS or size > MAX_TABLE:
+        raise StoreError(
+            f"{path} is refused: {name} has {cells:,} cells of {size:,} bytes, up to "
+            f"{MAX_CELLS:,} of {MAX_TABLE:,} are read"
+        )
+    blob.seek(0)
+
+
+def read_archive(path: str) -> ArchivedSweep:
+    """The sweep in an archive that was checked as a whole.
+
+    Raises:
+        RequestError: if there is no such file, or it is no archive of a sweep.
+        StoreError: if it is damaged, or was changed.
+    """
+    archive = open_archive(path)
+    inside = f"{path}/{archive.task}/{archive.name}"
+    if archive.files[f"{archive.task}/{archive.name}/sweep.json"]["bytes"] > MAX_TEXT:
+        raise StoreError(f"{path} is refused: its sweep.json is longer than {MAX_TEXT:,} bytes")
+    try:
+        manifest = json.loads(archive.read("sweep.json"))
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"sweep.json in {path} is damaged ({error})") from None
+    check_manifest(inside, manifest)
+    _check_origin(path, manifest)
+    if (manifest["task"], manifest["name"]) != (archive.task, archive.name):
+        raise StoreError(f"{path} is refused: its sweep.json is of another sweep")
+    sweep = ArchivedSweep(pyarrow.fs.LocalFileSystem(), inside, manifest, archive=archive)
+    _check_shown(sweep)
+    return sweep
+
+
+def _check_origin(path: str, manifest: Mapping[str, Any]) -> None:
+    """Refuse a ``sweep.json`` whose record of the environment has other types than ours."""
+    try:
+        environment = manifest.get("environment") or {}
+        lists = [environment.get(key) or [] for key in ("distributions", "local", "untracked")]
+        texts = [environment.get("diff") or "", *(environment.get("space") or {}).values()]
+        dicts = [environment, manifest.get("git") or {}, manifest.get("versions") or {}]
+        sound = (
+            all(isinstance(each, list) for each in lists)
+            and all(isinstance(line, str) for each in lists for line in each)
+            and all(isinstance(text, str) for text in texts)
+            and all(isinstance(each, dict) for each in dicts)
+        )
+    except AttributeError:
+        sound = False
+    if not sound:
+        raise StoreError(f"sweep.json in {path} is damaged (its environment is of the wrong type)")
+
+
+def _check_shown(sweep: ArchivedSweep) -> None:
+    """Refuse results that no table can be made from, now and not after hours of a replay."""
+    try:
+        Console(file=io.StringIO()).print(render(sweep))
+    except SweepError:
+        raise
+    except Exception as error:  # whatever a forged value brings up
+        raise StoreError(
+            f"{sweep.archive.path} is refused: no table can be made from it "
+            f"({type(error).__name__}: {error})"
+        ) from None

@@ -1,0 +1,1 @@
+"""Tests of a paper's claims against measured results."""

@@ -1,0 +1,228 @@
+"""The test behind a verdict: two rows of a sweep, or a row and a number, against each other.
+
+Scores are [U, S]: units (queries, images) and seeds, or [U, S, K] for a formula such as BLEU.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from results.statistics import MEAN, Difference, average_over_seeds, difference, estimate
+from results.statistics.regions import locate, region_of, shifted, t_over_seeds
+from results.statistics.variance import Part
+from results.storage.reading import Sweep
+from results.tables.summary import Scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimTest:
+    """A tested claim before the adjustment."""
+
+    ours: tuple[float, float]
+    found: Difference
+    inside: bool  # whether the difference lies where the claim says
+    p_value: float
+    distance: float  # from the difference to the nearest bound of the region
+    over_seeds: float  # the part of the squared standard error that more seeds reduce
+    scope: str
+    num_units: int | None
+    num_seeds: int
+    unit: str
+
+
+class ClaimTests:
+    """A sweep's trials and scores, by configuration and metric."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        manifest = sweep.manifest
+        self._sweep, self._seeds = sweep, manifest["seeds"]
+        self._columns = {column["key"]: column for column in manifest["columns"]}
+        self._paired = {paired["metric"]: paired for paired in manifest["paired"]}
+        self._scores: dict[str, Scores] = {}
+        self._tables = [
+            {_key(row["params"]) for row in table["rows"]} for table in manifest["tables"]
+        ]
+        self._averages: dict[Any, Part | None] = {}
+        self._trials: dict[str, dict[int, Mapping[str, Any]]] = {}
+        for row in sweep.current_rows():
+            if row["seed"] in self._seeds:
+                params = {k[6:]: v for k, v in row.items() if k.startswith("param.")}
+                self._trials.setdefault(_key(params), {})[row["seed"]] = row
+
+    def test(self, claim: Mapping[str, Any]) -> ClaimTest | str:
+        """The test of a claim, or why there is none."""
+        if claim.get("untested"):
+            return str(claim["untested"])
+        rows = [side for side in (claim["left"], claim["right"]) if "params" in side]
+        found = [self._trials.get(_key(side["params"]), {}) for side in rows]
+        finished = [{s: r for s, r in f.items() if r["status"] == "finished"} for f in found]
+        for side, every, done in zip(rows, found, finished, strict=True):
+            if not done:
+                return f"{side['label']}: {_missing(every)}"
+        if len({(_key(side["params"]), side["metric"]) for side in rows}) < len(rows):
+            return "both sides are one configuration in this sweep"
+        seeds = sorted(set.intersection(*(set(done) for done in finished)))
+        if not seeds:
+            return "the two rows have no finished seed in common"
+        values = iter([[done[seed] for seed in seeds] for done in finished])
+        sides = [
+            next(values) if "params" in side else None for side in (claim["left"], claim["right"])
+        ]
+        return self._compare(claim, sides)
+
+    def _compare(
+        self, claim: Mapping[str, Any], sides: Sequence[list[Mapping[str, Any]] | None]
+    ) -> ClaimTest | str:
+        """Hold two rows, or a row and a number, against each other over their common seeds."""
+        specs = (claim["left"], claim["right"])
+        numbers = [
+            np.array([float(spec["number"])]) if trials is None else self._values(spec, trials)
+            for spec, trials in zip(specs, sides, strict=True)
+        ]
+        if any(number is None for number in numbers):
+            return "a finished trial lacks the metric"
+        if any(self._is_fixed(spec, trials) for spec, trials in zip(specs, sides, strict=True)):
+            return "no resample changes one of the scores: there are too few samples"
+        seeds = max(len(number) for number in numbers)
+        per_seed = np.broadcast_to(numbers[0], seeds) - np.broadcast_to(numbers[1], seeds)
+        found = self._over_units(specs, sides) or t_over_seeds(per_seed)
+        if found is None:
+            return "no scores per sample, and one seed"
+        test, num_units, hits = found
+        units = self._units(specs) if num_units else ""
+        region = region_of(claim["relation"], claim["margin"])
+        inside, p_value, distance = locate(test, region, num_units if hits else None)
+        if math.isnan(p_value):
+            return "too few samples and seeds for a test"
+        words = [units] * bool(num_units) + ["seeds"] * (seeds > 1)
+        return ClaimTest(
+            ours=(float(np.mean(numbers[0])), float(np.mean(numbers[1]))),
+            found=test,
+            inside=inside,
+            p_value=p_value,
+            distance=distance,
+            over_seeds=test.seeds_variance,
+            scope=f"over {' and '.join(words)}" + ("" if len(words) > 1 else " only"),
+            num_units=num_units,
+            num_seeds=seeds,
+            unit=units,
+        )
+
+    def _is_fixed(
+        self, spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]] | None
+    ) -> bool:
+        """Whether resamples leave an aggregate as it is: BLEU is 0 if no 4-gram ever matches."""
+        scores = None if trials is None else self._score(spec["metric"])
+        if scores is None or trials is None or scores.aggregate == MEAN:
+            return False
+        matrix = scores.matrix([str(trial["trial_id"]) for trial in trials])
+        if matrix is None:
+            return False
+        return math.isnan(estimate(matrix, scores.aggregate).low)
+
+    def _values(self, side: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> Any:
+        """The metric [S] of the trials as tables show it, or None where one lacks it."""
+        column = self._columns.get(f"metric.{side['metric']}", {})
+        stored = f"{'best' if column.get('pick') == 'best' else 'metric'}.{side['metric']}"
+        values = [trial.get(stored) for trial in trials]
+        if any(value is None or not math.isfinite(value) for value in values):
+            return None
+        return np.array(values, dtype=np.float64)
+
+    def _over_units(
+        self, specs: Sequence[Mapping[str, Any]], sides: Sequence[list[Mapping[str, Any]] | None]
+    ) -> tuple[Difference, int, bool] | None:
+        """The difference by samples: test, number of units, whether scores are hits and misses."""
+        matrices: list[Any] = []
+        for spec, trials in zip(specs, sides, strict=True):
+            if trials is None:
+                continue
+            column = self._columns.get(f"metric.{spec['metric']}", {})
+            scores = self._score(spec["metric"])
+            matrix = scores.matrix([str(trial["trial_id"]) for trial in trials])
+            if matrix is None or column.get("pick") == "best":  # samples are of the last step
+                return None
+            matrices.append((matrix, scores.units(str(trials[0]["trial_id"])), spec["metric"]))
+        matrix, units, metric = matrices[0]
+        aggregate = self._score(metric).aggregate
+        hits = bool(np.isin(matrix, (0.0, 1.0)).all())
+        if len(matrices) == 1:
+            number = next(float(spec["number"]) for spec in specs if "number" in spec)
+            test = difference(matrix, np.zeros_like(matrix), aggregate=aggregate)
+            sign = 1.0 if sides[0] is not None else -1.0
+            return shifted(test, number, sign), len(matrix), hits
+        other, other_units, other_metric = matrices[1]
+        if self._score(other_metric).aggregate != aggregate:
+            return None
+        same = self._is_same_sample(metric, other_metric) and np.array_equal(units, other_units)
+        average = self._average_over_seeds(specs, sides) if same else None
+        test = difference(matrix, other, same_units=same, aggregate=aggregate, average=average)
+        return test, min(len(matrix), len(other)), hits
+
+    def _average_over_seeds(
+        self, specs: Sequence[Mapping[str, Any]], sides: Sequence[list[Mapping[str, Any]] | None]
+    ) -> Part | None:
+        """The variance over seeds of a difference, as the marks of the rows' table have it.
+
+        It is the average over the pairs of a table that has both rows, otherwise of all rows. None
+        for one seed, and for two metrics.
+        """
+        seeds = tuple(row["seed"] for row in sides[0] or ())
+        if specs[0]["metric"] != specs[1]["metric"] or len(seeds) < 2:
+            return None
+        pair = {_key(spec["params"]) for spec in specs}
+        number = next((i for i, keys in enumerate(self._tables) if pair <= keys), None)
+        which = (specs[0]["metric"], seeds, number)
+        if which not in self._averages:
+            keys = self._trials if number is None else self._tables[number]
+            self._averages[which] = self._average_of(keys, specs[0]["metric"], seeds)
+        return self._averages[which]
+
+    def _average_of(self, keys: Iterable[str], metric: str, seeds: Sequence[int]) -> Part | None:
+        scores = self._score(metric)
+        of_rows = [self._trials.get(key, {}) for key in sorted(keys)]
+        matrices = [
+            scores.matrix([str(trials[seed]["trial_id"]) for seed in seeds])
+            for trials in of_rows
+            if all(s in trials and trials[s]["status"] == "finished" for s in seeds)
+        ]
+        found = [matrix for matrix in matrices if matrix is not None]
+        return average_over_seeds(found, scores.aggregate)
+
+    def _score(self, metric: str) -> Scores:
+        if metric not in self._scores:
+            self._scores[metric] = Scores(self._sweep, metric)
+        return self._scores[metric]
+
+    def _is_same_sample(self, one: str, other: str) -> bool:
+        """Whether unit u of both metrics is one query or image."""
+        specs = [self._paired[name] for name in (one, other)]
+        return all(specs[0][key] == specs[1][key] for key in ("unit", "where"))
+
+    def _units(self, specs: Sequence[Mapping[str, Any]]) -> str:
+        """The units' name in the plural: queries, images."""
+        metric = next(spec["metric"] for spec in specs if "metric" in spec)
+        unit = str(self._paired[metric]["unit"])
+        return f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
+
+
+def _key(params: Mapping[str, Any]) -> str:
+    return json.dumps(params, sort_keys=True)
+
+
+def _missing(found: Mapping[int, Mapping[str, Any]]) -> str:
+    """Why a row has no finished trial."""
+    rows = list(found.values())
+    failed = next((row for row in rows if row["status"] == "failed"), None)
+    if failed is not None:
+        return f"failed: {failed['reason']}"
+    if not rows or not rows[0]["num_steps"]:
+        return "not run yet"
+    word = "interrupted" if rows[0]["status"] == "interrupted" else "pruned"
+    return f"{word}@{rows[0]['num_steps']}"

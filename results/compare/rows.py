@@ -1,0 +1,150 @@
+"""One configuration of two sweeps: both scores, their difference, and what it rests on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from results.statistics import ALPHA, Estimate, difference, holm
+from results.storage.reading import Sweep
+from results.tables.summary import Scores, SummaryRow, format_plain
+from results.text import plural_of
+
+
+@dataclass(kw_only=True)
+class ComparedRow:
+    """One configuration in both sweeps, or in one."""
+
+    first: SummaryRow | None
+    second: SummaryRow | None
+    seconds: tuple[float | None, float | None]  # of a trial, the mean over seeds
+    difference: float | None = None  # second minus first
+    interval: Estimate | None = None  # of the difference, for this row alone
+    p_value: float | None = None  # of no difference, adjusted for all rows (Holm)
+    same_scoring: bool = True  # whether the metric measures the same in both
+    mark: str = ""  # of the second beside the first: a key of MARKS, or nothing
+
+
+class Scorer:
+    """Puts numbers beside each other, paired by unit and seed as far as the samples allow."""
+
+    def __init__(self, first: Sweep, second: Sweep) -> None:
+        name = first.manifest["metric"]["name"]
+        self._main = f"metric.{name}"
+        column = next(c for c in first.manifest["columns"] if c["key"] == self._main)
+        self._is_last = column["pick"] == "last"  # samples are of the last step
+        self._sign = 1.0 if first.manifest["metric"]["direction"] == "maximize" else -1.0
+        fingerprints = [sweep.manifest["data"]["fingerprint"] for sweep in (first, second)]
+        self.same_data = fingerprints[0] == fingerprints[1]
+        self.scored_differently: dict[str, list[str]] = {}  # parameter -> both values
+        self._scoring_params = first.manifest.get("scoring_params") or ()
+        self._scores = Scores(first, name), Scores(second, name)
+        self._trials = tuple({r["trial_id"]: r for r in s.rows()} for s in (first, second))
+        self.pairing: set[str] = set()  # how rows were paired, for the caption
+        self.num_untested = 0  # rows of which no resample changes a score
+        self.over_seeds = True  # whether every row's statement covers other seeds
+
+    def compare(self, first: SummaryRow | None, second: SummaryRow | None) -> ComparedRow:
+        """One row of a comparison; a side that is None is missing."""
+        row = ComparedRow(
+            first=first,
+            second=second,
+            seconds=(self._seconds(0, first), self._seconds(1, second)),
+        )
+        if first is None or second is None or not (first.num_seeds and second.num_seeds):
+            return row
+        if self._main not in first.metrics or self._main not in second.metrics:
+            return row
+        row.difference = second.metrics[self._main] - first.metrics[self._main]
+        row.same_scoring = self._is_scored_alike(first, second)
+        if first.trial_ids == second.trial_ids:
+            row.mark = "same"
+        elif self._is_last:
+            self._test(row, first, second)
+        return row
+
+    def _test(self, row: ComparedRow, first: SummaryRow, second: SummaryRow) -> None:
+        ours, theirs = (
+            scores.matrix(each.trial_ids)
+            for scores, each in zip(self._scores, (first, second), strict=True)
+        )
+        if ours is None or theirs is None or ours.shape[:2] == (1, 1) == theirs.shape[:2]:
+            return
+        units = [
+            scores.units(each.trial_ids[0])
+            for scores, each in zip(self._scores, (first, second), strict=True)
+        ]
+        same_units = self.same_data and np.array_equal(units[0], units[1])
+        same_seeds = self._seeds(0, first) == self._seeds(1, second)
+        found = difference(
+            theirs,
+            ours,
+            same_units=same_units,
+            same_seeds=same_seeds,
+            aggregate=self._scores[0].aggregate,
+        )
+        if math.isnan(found.p_value):
+            self.num_untested += 1
+            return
+        row.interval, row.p_value = found.estimate, found.p_value
+        self.over_seeds &= found.over_seeds
+        self.pairing.add("unit" if same_units else "")
+        self.pairing.add("seed" if same_seeds and len(first.trial_ids) > 1 else "")
+
+    def mark(self, rows: Sequence[ComparedRow]) -> None:
+        """Adjust the p values for all rows, and mark the differences that remain."""
+        tested = [row for row in rows if row.p_value is not None]
+        adjusted = holm([row.p_value for row in tested if row.p_value is not None])
+        for row, p_value in zip(tested, adjusted, strict=True):
+            row.p_value = p_value
+            assert row.difference is not None
+            better = self._sign * row.difference > 0
+            if self.same_data and row.same_scoring:
+                row.mark = "tie" if p_value >= ALPHA else "better" if better else "worse"
+
+    def _is_scored_alike(self, first: SummaryRow, second: SummaryRow) -> bool:
+        """Whether the metric measures the same of both; notes the parameters that differ."""
+        alike = True
+        for name in self._scoring_params:
+            values = [format_plain(row.params.get(name)) for row in (first, second)]
+            if values[0] != values[1]:
+                self.scored_differently.setdefault(name, values)
+                alike = False
+        return alike
+
+    def _seeds(self, which: int, row: SummaryRow) -> list[int]:
+        return [self._trials[which][trial_id]["seed"] for trial_id in row.trial_ids]
+
+    def _seconds(self, which: int, row: SummaryRow | None) -> float | None:
+        took = [self._trials[which][i].get("seconds") for i in row.trial_ids] if row else []
+        known = [seconds for seconds in took if seconds is not None]
+        return float(np.mean(known)) if known else None
+
+
+def explain_scoring(scorer: Scorer) -> list[str]:
+    """That differences may come from how trials were scored, if they were scored differently."""
+    if not scorer.scored_differently:
+        return []
+    parts = [f"{n} ({' and '.join(values)})" for n, values in scorer.scored_differently.items()]
+    return [
+        f"The sweeps differ in {' and '.join(parts)}, which changes what is measured: a difference "
+        "may come from that alone, so no row is marked as better or worse."
+    ]
+
+
+def describe_difference(manifest: Mapping[str, Any], scorer: Scorer, over_seeds: bool) -> str:
+    """How differences were paired, and what their intervals cover."""
+    main = manifest["metric"]["name"]
+    unit = next((p["unit"] for p in manifest["paired"] if p["metric"] == main), "unit")
+    by = " and ".join(
+        word.replace("unit", unit) for word in ("unit", "seed") if word in scorer.pairing
+    )
+    how = f"paired by {by}" if by else "not paired: the samples are not the same"
+    units = plural_of(unit)
+    if over_seeds:
+        return f"{how}, over {units} and seeds"
+    return f"{how}, over {units} only: one seed says nothing about other seeds"

@@ -1,0 +1,202 @@
+"""Two sweeps of one task side by side, as data: what differs as a whole, then row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from results.compare.best import compare_best
+from results.compare.differing import whole
+from results.compare.matching import Match, match
+from results.compare.rows import ComparedRow as ComparedRow
+from results.compare.rows import Scorer, describe_difference, explain_scoring
+from results.statistics import Estimate
+from results.storage.reading import Sweep
+from results.tables.cell_text import heading
+from results.tables.details import DetailTable
+from results.tables.summary import (
+    SummaryRow,
+    format_interval,
+    format_plain,
+    format_value,
+    summarise,
+)
+from results.text import plural
+from tasks.contract import RequestError
+
+MARKS = {"better": "▲ ", "worse": "▼ ", "tie": "≈ ", "same": "= "}
+
+
+@dataclass(kw_only=True)
+class Comparison(DetailTable):
+    """The rows as text for every export, and behind them the numbers."""
+
+    names: tuple[str, str]
+    main: Mapping[str, Any]
+    params: list[Mapping[str, Any]]  # the columns shown of parameters
+    compared: list[ComparedRow]  # those of both sweeps, of the first alone, of the second alone
+
+
+def compare(first: Sweep, second: Sweep, names: tuple[str, str]) -> tuple[DetailTable, DetailTable]:
+    """What the sweeps differ in as a whole, and their configurations beside each other.
+
+    The second is a ``Comparison``, or the best and the spread of each where the sweeps have no
+    configuration in common.
+
+    Raises:
+        RequestError: if they are of two tasks, or one has no trials.
+    """
+    tasks = (first.manifest["task"], second.manifest["task"])
+    if tasks[0] != tasks[1]:
+        raise RequestError(
+            f"{names[0]} is a sweep of {tasks[0]}, {names[1]} of {tasks[1]}: "
+            "only two sweeps of one task can be compared"
+        )
+    rows = _rows(first), _rows(second)
+    for name, found_rows in zip(names, rows, strict=True):
+        if not found_rows:
+            raise RequestError(f"{name} has no trials yet; run its sweep first")
+    found = match(*rows)
+    scorer = Scorer(first, second)
+    if not found.pairs:
+        above = whole((first, second), names, rows, found.apart)
+        return above, compare_best(first.manifest, names, rows, scorer)
+    compared = [scorer.compare(one, other) for one, other in found.pairs]
+    scorer.mark(compared)
+    compared += [scorer.compare(row, None) for row in found.only_first]
+    compared += [scorer.compare(None, row) for row in found.only_second]
+    above = whole((first, second), names, rows, found.apart)
+    return above, _comparison(first, second, names, found, compared, scorer)
+
+
+def _rows(sweep: Sweep) -> list[SummaryRow]:
+    """The configurations that ``report`` shows, each once, without those that have no trial."""
+    rows: dict[str, SummaryRow] = {}
+    for table in summarise(sweep, max_rows=None):
+        for row in table.rows:
+            rows.setdefault(repr(sorted(row.params.items())), row)
+    return [row for row in rows.values() if row.all_ids]
+
+
+# --- the rows as text -----------------------------------------------------------------------------
+
+
+def _comparison(
+    first: Sweep,
+    second: Sweep,
+    names: tuple[str, str],
+    found: Match,
+    compared: list[ComparedRow],
+    scorer: Scorer,
+) -> Comparison:
+    known = {column["key"]: column for column in first.manifest["columns"]}
+    order = [key.removeprefix("param.") for key in known]
+    shown = [*found.matched, *(n for n in found.apart if _varies(n, compared))]
+    shown.sort(key=lambda name: order.index(name) if name in order else len(order))
+    main = known[f"metric.{first.manifest['metric']['name']}"]
+    params = [known.get(f"param.{n}", {"key": f"param.{n}", "label": n}) for n in shown]
+    headings = [column["label"] for column in params]
+    for name in names:
+        headings += [name, f"{name} 95 %"]
+    headings += ["difference", "difference 95 %", *(f"{name} s" for name in names), "status"]
+    table = Comparison(
+        title=f"{heading(main)}: {names[1]} minus {names[0]}",
+        headings=headings,
+        rows=[],
+        caption=_explain(first.manifest, names, found, compared, scorer),
+        names=names,
+        main=main,
+        params=params,
+        compared=compared,
+    )
+    table.rows = [_cells(row, table) for row in compared]
+    return table
+
+
+def _varies(name: str, compared: Sequence[ComparedRow]) -> bool:
+    sides = ([r.first for r in compared], [r.second for r in compared])
+    return any(len({repr(row.params.get(name)) for row in rows if row}) > 1 for rows in sides)
+
+
+def param_cell(row: ComparedRow, column: Mapping[str, Any]) -> str:
+    """A parameter's value, or both where they differ."""
+    name = column["key"].removeprefix("param.")
+    values = [format_plain(r.params.get(name)) for r in (row.first, row.second) if r]
+    return " → ".join(dict.fromkeys(values))
+
+
+def value_cell(row: SummaryRow | None, main: Mapping[str, Any]) -> str:
+    """The main metric, its mean and deviation; ``-`` where there is none."""
+    if row is None or main["key"] not in row.metrics:
+        return "-"
+    text = format_value(row.metrics[main["key"]], main["format"])
+    return (
+        text if row.deviation is None else f"{text} ±{format_value(row.deviation, main['format'])}"
+    )
+
+
+def difference_cell(row: ComparedRow, main: Mapping[str, Any]) -> str:
+    """The mark and the difference with its sign."""
+    if row.difference is None:
+        return ""
+    sign = "+" if row.difference >= 0 else ""
+    return f"{MARKS.get(row.mark, '')}{sign}{format_value(row.difference, main['format'])}"
+
+
+def interval_text(found: Estimate | None, main: Mapping[str, Any]) -> str:
+    """``[low, high]``, or nothing."""
+    return format_interval(found, main["format"])
+
+
+def _cells(row: ComparedRow, table: Comparison) -> list[str]:
+    cells = [param_cell(row, column) for column in table.params]
+    for side in (row.first, row.second):
+        cells += [
+            value_cell(side, table.main),
+            interval_text(side.estimate if side else None, table.main),
+        ]
+    cells += [difference_cell(row, table.main), interval_text(row.interval, table.main)]
+    cells += ["-" if seconds is None else f"{seconds:.1f}" for seconds in row.seconds]
+    sides = zip(table.names, (row.first, row.second), strict=True)
+    told = [
+        ": ".join([name, side.status, *([side.reason] if side.reason else [])])
+        for name, side in sides
+        if side and side.status
+    ]
+    return [*cells, "; ".join(told)]
+
+
+def _explain(
+    manifest: Mapping[str, Any],
+    names: tuple[str, str],
+    found: Match,
+    compared: Sequence[ComparedRow],
+    scorer: Scorer,
+) -> list[str]:
+    marks = {row.mark for row in compared}
+    lines = [
+        f"{plural(len(found.pairs), 'configuration')} in both, "
+        f"{len(found.only_first)} in {names[0]} alone, "
+        f"{len(found.only_second)} in {names[1]} alone."
+    ]
+    if marks & {"better", "worse", "tie"}:
+        how = describe_difference(manifest, scorer, scorer.over_seeds)
+        lines.append(f"Difference [95 % interval of that row alone], {how}.")
+        lines.append(
+            f"▲ {names[1]} is significantly better, ▼ worse, ≈ not distinguishable "
+            "(5 % error over all rows together, by Holm's method)."
+        )
+    elif not scorer.same_data:
+        lines.append(
+            "The data differ, so a difference may come from the data alone (a recall also depends "
+            "on the number of candidates): no row is marked as better or worse."
+        )
+    elif marks == {""} and not scorer.scored_differently:
+        lines.append("No interval of the difference: there are no samples to take it from.")
+    if scorer.num_untested:
+        lines.append("No interval and no mark where too few samples leave a score as it is.")
+    lines += explain_scoring(scorer)
+    if "same" in marks:
+        lines.append("= the same trials in both sweeps.")
+    return lines

@@ -1,0 +1,1 @@
+"""Charts and pictures, for the terminal and as files."""

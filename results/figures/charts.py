@@ -1,0 +1,115 @@
+"""Charts: lines over steps. Those of one trial are here, a sweep's in ``sweep_charts.py``."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from results.storage.reading import Sweep
+from results.storage.schema import STATUSES
+from results.tables.summary import format_plain
+
+Points = Sequence[tuple[float, float]]  # (at, value), in order of ``at``
+Band = Sequence[tuple[float, float, float]]  # (at, low, high), in order of ``at``
+
+_MAX_VALUE = 24  # characters of a parameter's value in a legend
+ID_DIGITS = 8  # of a trial's id
+
+
+@dataclass(kw_only=True)
+class Chart:
+    """Lines of one axis, by name; a line of a single point is a level to compare with."""
+
+    label: str  # of the values, with their unit
+    log: bool = False
+    lines: dict[str, Points] = field(default_factory=dict)
+    bands: dict[str, Band] = field(default_factory=dict)  # of lines that are means over seeds
+    title: str = ""
+    notes: list[str] = field(default_factory=list)  # which lines these are, and what they share
+
+
+def trial_charts(sweep: Sweep, trial: Mapping[str, Any]) -> list[Chart]:
+    """The main metric's chart, then those that the task's columns name; two points at least."""
+    charts = [chart for chart in charts_of(sweep, trial) if max(map(len, chart.lines.values())) > 1]
+    shared = describe(trial, param_names(sweep))
+    for chart in charts:
+        chart.lines = {name: points for name, points in chart.lines.items() if len(points) > 1}
+        chart.title = f"{sweep_title(sweep)}, trial {short_id(trial)}"
+        chart.notes = [", ".join([*shared, f"seed {trial['seed']}"])]
+    return charts
+
+
+def charts_of(sweep: Sweep, trial: Mapping[str, Any]) -> list[Chart]:
+    """The charts of a trial, also those of one point."""
+    steps = sweep.steps_of(trial["trial_id"])
+    main = f"metric.{sweep.manifest['metric']['name']}"
+    charts: dict[str, Chart] = {}
+    for column in sorted(sweep.manifest["columns"], key=lambda column: column["key"] != main):
+        name = column.get("chart") or (column["label"] if column["key"] == main else "")
+        points = _points(steps, column)
+        if name and points:
+            unit = " (%)" if column["format"] == "percent" else ""
+            chart = Chart(label=f"{name}{unit}", log=column.get("log", False))
+            charts.setdefault(name, chart).lines[column["label"]] = points
+    return list(charts.values())
+
+
+def rank(sweep: Sweep, trials: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The best trials first: those that finished, then stopped ones, then failed ones."""
+    metric = sweep.manifest["metric"]
+    sign = -1 if metric["direction"] == "maximize" else 1
+
+    def order(row: Mapping[str, Any]) -> tuple[int, float, str]:
+        value = row.get(f"metric.{metric['name']}")
+        place = math.inf if value is None or math.isnan(value) else sign * value
+        return STATUSES.index(row["status"]), place, row["trial_id"]
+
+    return sorted(trials, key=order)
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+def param_names(sweep: Sweep) -> list[str]:
+    """The parameters, those that differ in the sweep first."""
+    names = list(sweep.manifest.get("params", ()))
+    values = {name: {repr(row[f"param.{name}"]) for row in sweep.rows()} for name in names}
+    return sorted(names, key=lambda name: len(values[name]) < 2)
+
+
+def describe(trial: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """``lr 1e-3`` of each parameter that has a value."""
+    values = {name: trial[f"param.{name}"] for name in names}
+    return [f"{name} {_value(value)}" for name, value in values.items() if value is not None]
+
+
+def _value(value: Any) -> str:
+    text = " ".join(format_plain(value).split())
+    return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 1]}…"
+
+
+def sweep_title(sweep: Sweep) -> str:
+    """``task/name``."""
+    return f"{sweep.manifest['task']}/{sweep.manifest['name']}"
+
+
+def short_id(trial: Mapping[str, Any]) -> str:
+    """The beginning of a trial's id, as tables show it."""
+    return str(trial["trial_id"])[:ID_DIGITS]
+
+
+def wrap(text: str, width: int, most: int = 100) -> list[str]:
+    """Lines of at most ``width`` characters; what does not fit into ``most`` lines is cut off."""
+    lines = textwrap.wrap(text, width, break_on_hyphens=False)
+    if len(lines) > most:
+        lines = [*lines[: most - 1], f"{lines[most - 1][: width - 1].rstrip(' ,')}…"]
+    return lines
+
+
+def _points(steps: Sequence[Mapping[str, Any]], column: Mapping[str, Any]) -> Points:
+    scale = 100 if column["format"] == "percent" else 1
+    values = [(row["at"], row.get(column["key"])) for row in steps]
+    return [(at, scale * v) for at, v in values if v is not None and math.isfinite(v)]

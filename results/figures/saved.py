@@ -1,0 +1,133 @@
+"""A sweep's figures next to its results: curves over all trials, and each trial's pictures.
+
+    <root>/<task>/<name>/figures/<chart>.png, .svg           a line per trial
+    <root>/<task>/<name>/figures/<trial>-curves.png, .svg    charts of one trial with several lines
+    <root>/<task>/<name>/figures/<trial>-pictures.png        its contact sheet
+    <root>/<task>/<name>/figures/index.json                  what each was drawn from
+
+A figure is drawn again only if a trial's row has changed since, which is known from the trials
+alone: without steps, samples, or matplotlib.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pyarrow.fs
+
+from results.figures.charts import Chart, rank, trial_charts
+from results.figures.sweep_charts import sweep_charts
+from results.storage.reading import Sweep
+from results.storage.store import put
+from tasks.contract import RequestError, content_id
+
+VERSION = 2  # raise it when a figure would look different
+MAX_TRIALS = 20  # that have figures of their own, the best ones
+
+Files = dict[str, bytes]
+
+
+def save_figures(sweep: Sweep) -> str:
+    """Draw what has changed; one line that says where the figures are, empty if there are none."""
+    folder = f"{sweep.path}/figures"
+    ranked = rank(sweep, [row for row in sweep.current_rows() if row["status"] != "failed"])
+    rows = ranked[:MAX_TRIALS]
+    index = _read_index(sweep.filesystem, folder)
+    kept: dict[str, Any] = {}
+    for name, key, draw in _wanted(sweep, rows):
+        entry = index.get(name, {})
+        if entry.get("key") != key:
+            drawn = draw()
+            if drawn:
+                sweep.filesystem.create_dir(folder, recursive=True)
+            for file, blob in drawn.items():
+                put(sweep.filesystem, f"{folder}/{file}", blob)
+            entry = {"key": key, "files": sorted(drawn)}
+        kept[name] = entry
+    files = {file for entry in kept.values() for file in entry["files"]}
+    if kept != index and (files or index):
+        put(sweep.filesystem, f"{folder}/index.json", json.dumps(kept, indent=1).encode())
+        _delete(sweep.filesystem, folder, {f for e in index.values() for f in e["files"]} - files)
+    if not files:
+        return ""
+    hidden = len(ranked) > len(rows)
+    limit = f" of the best {len(rows)} of {len(ranked)} trials" if hidden else ""
+    return f"Figures{limit}: {folder}"
+
+
+def _wanted(
+    sweep: Sweep, rows: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[str, str, Callable[[], Files]]]:
+    """(name, key, how to draw it) of each group of figures."""
+    manifest = sweep.manifest
+    names = ("task", "name", "columns", "metric", "params", "step_unit")
+    drawn_as = [VERSION, *(manifest.get(name) for name in names)]
+    states = {
+        row["trial_id"]: [row["trial_id"], row["status"], str(row["ended"]), row["num_steps"]]
+        for row in sweep.current_rows()
+    }
+    together = content_id([drawn_as, list(states.values())])
+    yield "curves", together, partial(_sweep_curves, sweep)
+    for row in rows:
+        trial = row["trial_id"]
+        key = content_id([drawn_as, manifest.get("shown_samples"), states[trial]])
+        yield trial, key, partial(_of_trial, sweep, row)
+
+
+def _sweep_curves(sweep: Sweep) -> Files:
+    try:
+        charts = sweep_charts(sweep, sweep.current_rows())
+    except RequestError:  # no trial has two steps
+        charts = []
+    return {k: v for chart in charts for k, v in _draw(sweep, _slug(chart.label), [chart]).items()}
+
+
+def _of_trial(sweep: Sweep, row: Mapping[str, Any]) -> Files:
+    return {**_trial_curves(sweep, row), **_pictures(sweep, row)}
+
+
+def _trial_curves(sweep: Sweep, row: Mapping[str, Any]) -> Files:
+    charts = [chart for chart in trial_charts(sweep, row) if len(chart.lines) > 1]
+    return _draw(sweep, f"{row['trial_id']}-curves", charts) if charts else {}
+
+
+def _pictures(sweep: Sweep, row: Mapping[str, Any]) -> Files:
+    from results.figures.trial_pictures import draw_pictures
+
+    sheet = draw_pictures(sweep, row)
+    return {} if sheet is None else {f"{row['trial_id']}-pictures.png": sheet}
+
+
+def _draw(sweep: Sweep, name: str, charts: Sequence[Chart]) -> Files:
+    from results.figures.drawing import FORMS, draw
+
+    x_label = sweep.manifest.get("step_unit", "step")
+    return {f"{name}.{form}": draw(charts, x_label, form) for form in FORMS}
+
+
+def _slug(label: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:60] or "curve"
+
+
+def _read_index(filesystem: pyarrow.fs.FileSystem, folder: str) -> dict[str, Any]:
+    """The index of the last time; empty if there is none, or it is damaged: all is drawn again."""
+    try:
+        with filesystem.open_input_stream(f"{folder}/index.json") as stream:
+            index = json.loads(stream.read())
+        for entry in index.values():
+            str(entry["key"]), [str(file) for file in entry["files"]]
+        return dict(index)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def _delete(filesystem: pyarrow.fs.FileSystem, folder: str, files: set[str]) -> None:
+    for file in files:
+        if file == file.rsplit("/", 1)[-1]:  # the index cannot name a file elsewhere
+            with contextlib.suppress(OSError):
+                filesystem.delete_file(f"{folder}/{file}")

@@ -1,0 +1,36 @@
+"""A trial's pictures among its samples, and the contact sheet of them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow.compute as pc
+
+from results.figures.charts import short_id, sweep_title
+from results.figures.pictures import contact_sheet
+from results.storage.reading import Sweep
+
+
+def pictures_of(sweep: Sweep, trial: Mapping[str, Any]) -> dict[str, list[bytes]]:
+    """A trial's pictures (PNG) by the first column that ``show`` prints; none for other tasks."""
+    shown = list(sweep.manifest.get("shown_samples") or [])
+    if "picture" not in shown or not sweep.samples.num_rows:
+        return {}
+    found = sweep.samples.filter(pc.equal(sweep.samples["trial_id"], trial["trial_id"]))
+    groups: dict[str, list[bytes]] = {}
+    for row in found.select([shown[0], "picture"]).to_pylist():
+        groups.setdefault(row[shown[0]], []).append(row["picture"])
+    return groups
+
+
+def draw_pictures(sweep: Sweep, trial: Mapping[str, Any]) -> bytes | None:
+    """A trial's contact sheet (PNG); None if its samples hold no pictures."""
+    groups = pictures_of(sweep, trial)
+    if not groups:
+        return None
+    out = io.BytesIO()
+    title = f"{sweep_title(sweep)}, trial {short_id(trial)}: the mean, then samples"
+    contact_sheet(groups, title).save(out, format="PNG")
+    return out.getvalue()

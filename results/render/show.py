@@ -1,0 +1,267 @@
+"""One sweep, or one trial of it, in detail."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.text import Text
+
+from results.figures.charts import Chart, trial_charts
+from results.figures.pictures import half_blocks
+from results.figures.terminal_chart import terminal_chart
+from results.figures.trial_pictures import pictures_of
+from results.render.arrange import Variant, arrange
+from results.render.detail_view import Facts
+from results.render.grid import Column
+from results.render.summary_view import param_text
+from results.render.trials_view import TrialsView, trial_status
+from results.render.wrapping import Prose, join_items
+from results.storage.reading import Sweep, check_keys
+from results.storage.schema import SWEEP_COLUMNS
+from results.tables.cell_text import format_value, heading, id_digits
+from results.text import plural
+from tasks.contract import RequestError
+
+ORIGIN: dict[str, Any] = {  # what ``sweep.json`` says of where a sweep comes from
+    "params": dict,
+    "command": list,
+    "started": str,
+    "seconds": (int, float),
+    "engine": str,
+    "versions": dict,
+    "hardware": dict,
+}
+MAX_SAMPLES = 8
+MAX_TRIALS = 200
+PICTURE_SIDE = 14  # columns
+
+
+def find_trial(sweep: Sweep, prefix: str, listing: str = "`show`") -> Mapping[str, Any]:
+    """The trial whose id starts so.
+
+    Args:
+        sweep: the sweep.
+        prefix: how the id starts.
+        listing: the command that lists the sweep's trials, for the error.
+
+    Raises:
+        RequestError: if none or several do.
+    """
+    found = [row for row in sweep.rows() if row["trial_id"].startswith(prefix)]
+    if len(found) == 1:
+        return found[0]
+    name = sweep.manifest["name"]
+    if found:
+        ids = ", ".join(row["trial_id"] for row in found[:5])
+        raise RequestError(f"{prefix!r} begins several trials of {name}: {ids}; type more of it")
+    raise RequestError(f"{name} has no trial {prefix!r}; {listing} lists them")
+
+
+def render_sweep(sweep: Sweep, weights: str = "") -> RenderableType:
+    """Where a sweep comes from, and every trial of it; ``weights`` are described so."""
+    manifest = sweep.manifest
+    check_keys(sweep.path, manifest, ORIGIN)
+    git = manifest.get("git") or {}
+    commit = f"{git['commit'][:12]}{' with changes' if git.get('dirty') else ''}" if git else "-"
+    diff = (manifest.get("environment") or {}).get("diff")
+    commit += f" ({plural(diff.count(chr(10)) + 1, 'line')} of diff recorded)" if diff else ""
+    versions = ", ".join(f"{name} {v}" for name, v in manifest["versions"].items() if v)
+    hardware = ", ".join(f"{name} {v}" for name, v in manifest["hardware"].items() if v)
+    facts = {
+        "command": " ".join(manifest["command"]),
+        "started": f"{manifest['started'][:19].replace('T', ' ')} UTC, "
+        f"{manifest['seconds']:.0f} s on {manifest['engine']}",
+        "model": f"{manifest['model']['name']} ({manifest['model']['fingerprint']})",
+        "data": f"{manifest['data']['name']} ({manifest['data']['fingerprint']})",
+        "commit": commit,
+        "versions": versions,
+        "hardware": hardware,
+        **({"weights": weights} if weights else {}),
+    }
+    rows = sweep.rows()
+    digits = id_digits(row["trial_id"] for row in rows)
+    parts: list[RenderableType] = [
+        Facts(facts),
+        TrialsView(rows[:MAX_TRIALS], manifest, digits),
+    ]
+    hidden = len(rows) - MAX_TRIALS
+    if hidden > 0:
+        parts.append(Prose([f"{hidden} further trials are in {sweep.path}/trials."], gap=True))
+    return Group(*parts)
+
+
+def render_trial(sweep: Sweep, trial: Mapping[str, Any], weights: str = "") -> RenderableType:
+    """A trial's parameters, its curve, what it said, and why it failed if it did.
+
+    ``weights`` says whether its weights are kept.
+    """
+    number = trial["num_steps"] or 0
+    took = f"{trial['seconds'] or 0:.1f} s, {number} step{'' if number == 1 else 's'}"
+    facts = {
+        "trial": trial["trial_id"],
+        "status": f"{trial_status(trial)} ({took})",
+        "computed in": trial["reused_from"] or f"{sweep.manifest['task']}/{sweep.manifest['name']}",
+        "model": f"{trial['model']} ({trial['model_fingerprint']})",
+        "data": f"{trial['data']} ({trial['data_fingerprint']})",
+        "seed": str(trial["seed"]),
+        **({"weights": weights} if weights else {}),
+    }
+    parameters = [f"{n} {param_text(trial[f'param.{n}'])}" for n in sweep.manifest["params"]]
+    parts: list[RenderableType] = [Facts({**facts, "parameters": parameters})]
+    if trial["status"] == "failed":
+        parts += [Text(), Prose([trial["reason"] or ""], "bold red"), Text(trial["log"] or "")]
+    steps = sweep.steps_of(trial["trial_id"])
+    if steps:
+        parts += [Text(), _Steps(steps, sweep.manifest)]
+    for chart in trial_charts(sweep, trial):
+        parts += [Text(), _Chart(chart, sweep.manifest.get("step_unit", "step"))]
+    samples = _samples(sweep, trial)
+    if samples is not None:
+        parts += [Text(), samples]
+    return Group(*parts)
+
+
+class _Chart:
+    """A chart as wide as its console, up to 100 columns."""
+
+    def __init__(self, chart: Chart, x_label: str) -> None:
+        self._chart, self._x_label = chart, x_label
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield terminal_chart(self._chart, min(options.max_width, 100), x_label=self._x_label)
+
+
+class _Steps:
+    """The steps of a trial with as many metrics as fit; what the last step alone has, below."""
+
+    def __init__(self, steps: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any]) -> None:
+        self._columns = {column["key"]: column for column in manifest["columns"]}
+        self._steps = steps
+        told = {
+            name: sum(row[name] is not None for row in steps)
+            for name in steps[0]
+            if name.startswith("metric.")
+        }
+        main = f"metric.{manifest['metric']['name']}"
+        often = [n for n, number in told.items() if number > 1 or (number and len(steps) == 1)]
+        self._often = sorted(often, key=lambda name: name != main)
+        self._last = [name for name, number in told.items() if number and name not in often]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        rows = self._rows()
+        arranged = arrange(
+            options.max_width,
+            first=Column(heading="step", cells=[str(row["at"]) for row in rows]),
+            params=(),
+            variants=[Variant(columns=[], tail=[self._seconds(rows)])],
+            more=[self._column(name, rows) for name in self._often],
+        )
+        yield dataclasses.replace(arranged.grid, gap=False)
+        final = [*self._often[arranged.num_more :], *self._last]
+        if final:
+            cells = [f"{self._label(n)} {self._cell(self._steps[-1], n)}" for n in final]
+            yield Prose([f"At the end also: {join_items(cells, options.max_width)}."], "", gap=True)
+
+    def _label(self, name: str) -> str:
+        column = self._columns.get(name)
+        return heading(column) if column else name.removeprefix("metric.")
+
+    def _cell(self, row: Mapping[str, Any], name: str) -> str:
+        return format_value(row[name], self._columns.get(name, {}).get("format", "number"))
+
+    def _column(self, name: str, rows: Sequence[Mapping[str, Any]]) -> Column:
+        return Column(heading=self._label(name), cells=[self._cell(row, name) for row in rows])
+
+    def _seconds(self, rows: Sequence[Mapping[str, Any]]) -> Column:
+        return Column(heading="s", cells=[f"{row['seconds']:.2f}" for row in rows])
+
+    def _rows(self) -> list[Mapping[str, Any]]:
+        """All steps, or the first ones, where most happens, and then some."""
+        rows = list(self._steps)
+        if len(rows) > 24:
+            stride = math.ceil(len(rows) / 16)
+            kept = {*range(4), *range(len(rows) - 1, 3, -stride)}
+            rows = [row for index, row in enumerate(rows) if index in kept]
+        return rows
+
+
+def _samples(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType | None:
+    if not sweep.samples.num_rows:
+        return None
+    found = sweep.samples.filter(pc.equal(sweep.samples["trial_id"], trial["trial_id"]))
+    if not found.num_rows:
+        return None
+    groups = pictures_of(sweep, trial)
+    if groups:
+        return _Pictures(groups)
+    names = sweep.manifest.get("shown_samples") or found.column_names
+    names = [n for n in names if n not in (*SWEEP_COLUMNS, "trial_id", "seed")]
+    names = [n for n in names if found[n].null_count < found.num_rows]
+    number = found.num_rows
+    ranked = pa.types.is_floating(found[names[0]].type) and found.num_rows > MAX_SAMPLES
+    if ranked:
+        found = found.sort_by([(names[0], "descending")])
+        half = MAX_SAMPLES // 2
+        found = pa.concat_tables([found.slice(0, half), found.slice(found.num_rows - half, half)])
+    rows = found.slice(0, MAX_SAMPLES).to_pylist()
+    view = _Samples(names, rows, MAX_SAMPLES // 2 if ranked else None)
+    rest = number - MAX_SAMPLES
+    which = f"the best and the worst by {names[0]}; " if ranked else ""
+    more = Prose([f"{which}{rest} further samples are in {sweep.path}/samples"], gap=True)
+    return Group(view, more) if rest > 0 else view
+
+
+class _Samples:
+    """Samples, one a row; text is wrapped between words."""
+
+    def __init__(
+        self, names: Sequence[str], rows: Sequence[Mapping[str, Any]], half: int | None
+    ) -> None:
+        self._names, self._rows, self._half = names, rows, half
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        columns = [
+            Column(
+                heading=name,
+                cells=[_sample_text(row[name]) for row in self._rows],
+                right=isinstance(self._rows[0][name], float),
+                wraps=not isinstance(self._rows[0][name], float),
+            )
+            for name in self._names
+        ]
+        sections = [self._half] if self._half else []
+        variants = [Variant(columns=columns[1:])]
+        grid = arrange(
+            options.max_width, first=columns[0], params=(), variants=variants, sections=sections
+        ).grid
+        yield dataclasses.replace(grid, gap=False)
+
+
+class _Pictures:
+    """A line of pictures per group, as many as the console has room for."""
+
+    def __init__(self, groups: Mapping[str, Sequence[bytes]]) -> None:
+        self._groups = groups
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        number = max(1, min(8, options.max_width // (PICTURE_SIDE + 1)))
+        if console.color_system is None:
+            yield Text("Pictures need a terminal with colours; --pictures FILE.png writes them.")
+            return
+        for name, pictures in self._groups.items():
+            yield Text(f"{name}: the mean, then samples")
+            yield half_blocks(pictures[:number], PICTURE_SIDE)
+
+
+def _sample_text(value: Any) -> str:
+    if isinstance(value, list):
+        return " / ".join(map(str, value))
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

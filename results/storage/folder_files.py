@@ -1,0 +1,45 @@
+"""The files of a sweep's folder or of any other: their sizes, and when they were last written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import pyarrow.fs
+
+from results.storage.filesystem import open_root, redact
+from results.storage.store import check_name
+from tasks.contract import StoreError
+
+
+def sweep_files(root: str, task: str, name: str) -> list[pyarrow.fs.FileInfo]:
+    """Every file in a sweep's folder, the kept weights and figures among them."""
+    filesystem, base = open_root(root)
+    return list_files(filesystem, f"{base}/{check_name(task)}/{check_name(name)}")
+
+
+def list_files(
+    filesystem: pyarrow.fs.FileSystem, folder: str, *, recursive: bool = True
+) -> list[pyarrow.fs.FileInfo]:
+    """The files under a folder, by path; none if there is no such folder.
+
+    Raises:
+        StoreError: if it cannot be read.
+    """
+    selector = pyarrow.fs.FileSelector(folder, allow_not_found=True, recursive=recursive)
+    try:
+        found = filesystem.get_file_info(selector)
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be read: {redact(str(error))}") from None
+    files = [info for info in found if info.type == pyarrow.fs.FileType.File]
+    return sorted(files, key=lambda info: str(info.path))
+
+
+def num_bytes(files: Iterable[pyarrow.fs.FileInfo]) -> int:
+    """The bytes of all of them."""
+    return sum(info.size or 0 for info in files)
+
+
+def last_write(files: Iterable[pyarrow.fs.FileInfo]) -> datetime | None:
+    """When the last of them was written, in UTC; None if that is not known."""
+    return max((info.mtime for info in files if info.mtime is not None), default=None)

@@ -1,0 +1,1 @@
+"""Summaries, details and overviews as data."""

@@ -1,0 +1,119 @@
+"""The lines below a summary table: what its numbers and signs mean, of the rows shown alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from results.statistics import BestComparison
+from results.tables.cell_text import label_signs
+from results.tables.marks import scored_differently
+from results.tables.rows import SummaryRow
+
+#: What the mark beside the main metric means, in the order a caption explains it.
+MARKS = {"best": "★ best", "tie": "≈ not distinguishable from it"}
+
+_STATUSES = {  # the word before the @ of a status -> what it means
+    "pruned": "pruned@N: stopped early after N steps; the numbers are those of its last step.",
+    "interrupted": "interrupted@N: cut off after N steps; run the same command to resume.",
+}
+_FIRST_SEED = {  # the same, of several seeds
+    "pruned": "pruned@N: its first seed was stopped early after N steps; the numbers are those of "
+    "that seed's last step.",
+    "interrupted": "interrupted@N: its first unfinished seed was cut off after N steps, and the "
+    "numbers are those of that step; run the same command to resume.",
+}
+
+
+def explain_hidden(number: int) -> list[str]:
+    """How many rows are left out, and how to see them."""
+    if number == 0:
+        return []
+    if number == 1:
+        return ["1 further configuration is not shown; --all shows it."]
+    return [f"{number} further configurations are not shown; --all shows them."]
+
+
+def explain(
+    manifest: Mapping[str, Any],
+    rows: Sequence[SummaryRow],
+    tested: BestComparison | None,
+    hidden: Sequence[SummaryRow] = (),
+) -> list[str]:
+    """Model and data, then the numbers, marks, words and signs of the rows that are shown."""
+    seeds = len(manifest["seeds"])
+    lines = [
+        f"Model {manifest['model']['name']}, data {manifest['data']['name']}, "
+        f"{seeds} seed{'s' if seeds > 1 else ''}."
+    ]
+    main = manifest["metric"]["name"]
+    unit = next((p["unit"] for p in manifest["paired"] if p["metric"] == main), "unit")
+    units = f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
+    if any(row.estimate for row in rows):
+        spread = (
+            "mean ± deviation over seeds, " if any(r.deviation is not None for r in rows) else ""
+        )
+        numbers = {row.num_units for row in rows if row.estimate}
+        counted = f"{numbers.pop():,} {units}" if len(numbers) == 1 else units
+        lines.append(f"{spread}[95 % interval over {counted}{' and seeds' if seeds > 1 else ''}]")
+    lines += explain_ids(rows)
+    lines += _explain_marks(manifest, rows, tested, hidden, unit, units)
+    words = {row.status.partition("@")[0] for row in rows}
+    statuses = _STATUSES if seeds == 1 else _FIRST_SEED
+    lines += [meaning for word, meaning in statuses.items() if word in words]
+    lines += [f"{sign} {label}." for label, sign in label_signs(rows).items()]
+    if any(row.on_front for row in rows):
+        labels = {column["key"]: column["label"] for column in manifest["columns"]}
+        names = " and ".join(labels[f"metric.{name}"] for name in manifest["front"])
+        lines.append(f"◆ on the front of {names}: no other row is better in both.")
+    return lines
+
+
+def explain_ids(rows: Sequence[SummaryRow]) -> list[str]:
+    """What ``3f2a9c01 +2`` means, where a row has several trials."""
+    several = any(len(row.all_ids) > 1 for row in rows)
+    return ["A trial of the row, and how many more it has: one a seed."] if several else []
+
+
+def _explain_marks(
+    manifest: Mapping[str, Any],
+    rows: Sequence[SummaryRow],
+    tested: BestComparison | None,
+    hidden: Sequence[SummaryRow],
+    unit: str,
+    units: str,
+) -> list[str]:
+    differing = scored_differently([row for row in rows if row.num_seeds], manifest)
+    if differing:
+        return [
+            f"The rows differ in {' and '.join(differing)}, which changes what is measured: no row "
+            "is marked as best."
+        ]
+    if not any(row.mark == "best" for row in rows):
+        return []
+    if tested is None:
+        so_far = " so far" if all(row.status for row in rows if row.mark == "best") else ""
+        return [
+            f"★ best{so_far}; no test of the difference: it takes scores per {unit} of complete "
+            "rows."
+        ]
+    ties = any(row.mark == "tie" for row in rows)
+    beaten = any(row.p_value is not None and not row.mark for row in rows)
+    some = ties or any(row.status or row.mark == "untested" for row in rows)
+    others = "every other row shown" if hidden else "every other row"
+    parts = [MARKS["best"], *([MARKS["tie"]] if ties else [])]
+    if beaten:
+        worse = "rows without a mark are" if some else f"{others} is"
+        parts.append(f"{worse} significantly worse")
+    scope = (
+        f"over {units} and seeds"
+        if tested.over_seeds
+        else f"over {units} only: one seed says nothing about other seeds"
+    )
+    number = f"all {len(rows) + len(hidden)} configurations" if hidden else "the whole table"
+    line = f"{'; '.join(parts)} (5 % error over {number}, paired by {unit}, {scope})."
+    if any(row.status for row in rows):
+        line += " Rows with a status are not tested."
+    if any(row.mark == "untested" for row in rows):
+        line += f" ? not tested: resampling the {units} never changes its score."
+    return [line]

@@ -1,0 +1,188 @@
+"""Every look at a split that was kept for the end, beside the sweep: ``looks.json``.
+
+A look is recorded before anything is scored, so that one that was interrupted counts as well.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from results.statistics import Estimate
+from results.storage.reading import Sweep
+from results.storage.store import put
+from results.tables.cell_text import format_interval, format_value
+from results.tables.details import DetailTable
+from results.text import plural, plural_of
+from tasks.contract import StoreError
+
+FILE = "looks.json"
+
+
+@dataclass(kw_only=True, slots=True)
+class FinalRow:
+    """The best configuration of a table, or one that is tied with it, on both splits."""
+
+    table: str  # the title of its table
+    configuration: str
+    mark: str  # best or tie
+    trial_ids: list[str]
+    chosen_on: str  # the split that the sweep scored
+    val: float  # the main metric there, a mean over seeds
+    test: float  # and on the split of the look
+    val_interval: tuple[float, float] | None
+    test_interval: tuple[float, float] | None
+    difference_interval: tuple[float, float] | None  # of val minus test
+    metrics: dict[str, float] = field(default_factory=dict)  # all, on the split of the look
+
+
+@dataclass(kw_only=True, slots=True)
+class Look:
+    """One look at a split."""
+
+    split: str
+    began: str  # ISO 8601, in UTC
+    ended: str | None = None  # None if it was interrupted
+    command: list[str]
+    trials: list[str]  # ids
+    rows: list[FinalRow] = field(default_factory=list)
+
+
+def read_looks(sweep: Sweep) -> list[Look]:
+    """All looks, the first one first; none if there is no file.
+
+    Raises:
+        StoreError: if the file is damaged.
+    """
+    path = f"{sweep.path}/{FILE}"
+    try:
+        text = sweep.read_file(FILE)
+        if text is None:
+            return []
+        found = json.loads(text)
+        return [
+            Look(**{**look, "rows": [FinalRow(**row) for row in look["rows"]]})
+            for look in found["looks"]
+        ]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise StoreError(
+            f"{path} cannot be read ({error}); it records the looks at the test split: restore it, "
+            "or move it away"
+        ) from None
+
+
+def write_looks(sweep: Sweep, looks: Sequence[Look]) -> None:
+    """Replace the file whole."""
+    text = json.dumps({"looks": [asdict(look) for look in looks]}, indent=1)
+    put(sweep.filesystem, f"{sweep.path}/{FILE}", text.encode())
+
+
+def when(look: Look) -> str:
+    """``2026-11-26 15:04 UTC``."""
+    return f"{look.began[:16].replace('T', ' ')} UTC"
+
+
+def describe_number(looks: Sequence[Look], number: int) -> str:
+    """That this is not the first look at its split, and when that was; nothing for the first one.
+
+    Args:
+        looks: all looks.
+        number: which of them it is about, from 0 on.
+    """
+    look = looks[number]
+    before = [each for each in looks[:number] if each.split == look.split]
+    if not before:
+        return ""
+    cut = "" if before[0].ended else ", which was interrupted"
+    return (
+        f"This is look {len(before) + 1} at the {look.split} split; the first was on "
+        f"{when(before[0])}{cut}. Rows chosen after the first look are no longer independent of "
+        "the split."
+    )
+
+
+def final_table(sweep: Sweep, looks: Sequence[Look]) -> DetailTable | None:
+    """The last complete look, both splits side by side; None if there is none."""
+    number = max((i for i, look in enumerate(looks) if look.rows), default=None)
+    if number is None:
+        return None
+    look, metric = looks[number], sweep.manifest["metric"]
+    column = next(c for c in sweep.manifest["columns"] if c["key"] == f"metric.{metric['name']}")
+    kind = column["format"]
+    chosen_on = " or ".join(dict.fromkeys(row.chosen_on for row in look.rows))
+    unit = " %" if kind == "percent" else ""
+    caption = [_optimism(row, look.split, kind) for row in look.rows if row.mark == "best"]
+    units = [p["unit"] for p in sweep.manifest["paired"] if p["metric"] == metric["name"]]
+    units = [f"The {plural_of(units[0])} of the two splits are not paired. "] if units else []
+    caption.append(
+        f"Chosen on {chosen_on}, scored on {look.split} on {when(look)}. {''.join(units)}The 95 % "
+        "intervals do not correct for choosing the best of several rows."
+    )
+    count = describe_number(looks, number)
+    later = [each for each in looks[number + 1 :] if each.split == look.split]
+    caption += [count] if count else []
+    caption += [f"{plural(len(later), 'later look')} did not end."] if later else []
+    headings = [
+        *("configuration", chosen_on, f"{chosen_on} 95 %", look.split, f"{look.split} 95 %"),
+        *(f"{chosen_on} - {look.split}", "95 %"),
+    ]
+    return DetailTable(
+        title=f"The best on {look.split}: {metric['label']}{unit}",
+        headings=headings,
+        rows=[_cells(row, kind) for row in look.rows],
+        caption=caption,
+        records=[_record(row, look) for row in look.rows],
+    )
+
+
+def _cells(row: FinalRow, kind: str) -> list[str]:
+    sign = "★ " if row.mark == "best" else "≈ "
+    return [
+        f"{sign}{row.configuration}",
+        *(format_value(row.val, kind), _interval(row.val_interval, kind)),
+        *(format_value(row.test, kind), _interval(row.test_interval, kind)),
+        *(_signed(row.val - row.test, kind), _interval(row.difference_interval, kind)),
+    ]
+
+
+def _optimism(row: FinalRow, split: str, kind: str) -> str:
+    bounds = _interval(row.difference_interval, kind)
+    shown = f"{_signed(row.val - row.test, kind)}{f' {bounds}' if bounds else ''}"
+    return f"Selection optimism of {row.configuration}: {shown} ({row.chosen_on} - {split})."
+
+
+def _signed(value: float, kind: str) -> str:
+    text = format_value(abs(value), kind)
+    return f"{'-' if value < 0 else '+'}{text}"
+
+
+def _interval(bounds: tuple[float, float] | None, kind: str) -> str:
+    if bounds is None or not all(map(math.isfinite, bounds)):
+        return ""
+    return format_interval(Estimate(sum(bounds) / 2, *bounds), kind)
+
+
+def _record(row: FinalRow, look: Look) -> dict[str, Any]:
+    none = (None, None)
+    record: dict[str, Any] = {
+        "table": row.table,
+        "configuration": row.configuration,
+        "mark": row.mark,
+        "trial_ids": " ".join(row.trial_ids),
+        "split": look.split,
+        "chosen_on": row.chosen_on,
+        "chosen_value": row.val,
+        "value": row.test,
+        "difference": row.val - row.test,
+    }
+    parts: Mapping[str, tuple[float, float] | None] = {
+        "chosen_interval": row.val_interval,
+        "interval": row.test_interval,
+        "difference": row.difference_interval,
+    }
+    for name, bounds in parts.items():
+        record[f"{name}_low"], record[f"{name}_high"] = bounds or none
+    return record | row.metrics

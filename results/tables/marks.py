@@ -1,0 +1,105 @@
+"""Which rows of a table are marked: the best, those that are not worse, and the front."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from results.statistics import BestComparison, compare_with_best
+from results.tables.cell_text import format_value
+from results.tables.rows import SummaryRow
+from results.tables.scores import Scores
+
+
+def mark_best(
+    rows: Sequence[SummaryRow],
+    found: Sequence[Mapping[int, Mapping[str, Any]]],
+    manifest: Mapping[str, Any],
+    scores: Scores,
+) -> BestComparison | None:
+    """Mark the best row, and those that a test over all rows cannot tell from it.
+
+    Only rows that finished every seed are tested, on the seeds that they share. Without scores per
+    unit there is a best row and no test. Until a row has finished every seed, the best is the best
+    so far. Rows that were scored in different ways are not compared.
+    """
+    main = f"metric.{manifest['metric']['name']}"
+    maximize = manifest["metric"]["direction"] == "maximize"
+    complete = [i for i, row in enumerate(rows) if row.num_seeds and main in row.metrics]
+    if scored_differently([rows[i] for i in complete], manifest):
+        return None
+    values = [rows[i].metrics[main] for i in complete]
+    if len(set(values)) < 2 or (maximize and _prints_zero(max(values), main, manifest)):
+        return None  # nothing to choose between
+    tested = [i for i in complete if not rows[i].status]
+    matrices = _matrices([found[i] for i in tested], manifest, scores)
+    if matrices is None:
+        chosen = tested or complete
+        values = [rows[i].metrics[main] for i in chosen]
+        rows[chosen[int(np.argmax(values if maximize else np.negative(values)))]].mark = "best"
+        return None
+    result = compare_with_best(matrices, maximize=maximize, aggregate=scores.aggregate)
+    pairs = zip(tested, result.p_values, result.beaten, strict=True)
+    for index, p_value, beaten in pairs:
+        tested_row = not math.isnan(p_value)
+        rows[index].mark = "untested" if not tested_row else "" if beaten else "tie"
+        rows[index].p_value = p_value if tested_row else None
+    rows[tested[result.best]].mark = "best"
+    rows[tested[result.best]].p_value = None
+    return result
+
+
+def scored_differently(rows: Sequence[SummaryRow], manifest: Mapping[str, Any]) -> list[str]:
+    """The parameters in which rows differ that change what the main metric measures."""
+    names = manifest.get("scoring_params") or ()
+    return [name for name in names if len({repr(row.params.get(name)) for row in rows}) > 1]
+
+
+def _prints_zero(value: float, key: str, manifest: Mapping[str, Any]) -> bool:
+    """Whether a value of an accuracy or a score is printed as 0.00: nothing was learned."""
+    column = next(column for column in manifest["columns"] if column["key"] == key)
+    is_share = column["format"] in ("percent", "score")
+    return is_share and format_value(value, column["format"]) == format_value(0, column["format"])
+
+
+def _matrices(
+    found: Sequence[Mapping[int, Mapping[str, Any]]], manifest: Mapping[str, Any], scores: Scores
+) -> list[np.ndarray[Any, Any]] | None:
+    """The scores of each row on the seeds and units that all share; None if there are none."""
+    main = f"metric.{manifest['metric']['name']}"
+    column = next(column for column in manifest["columns"] if column["key"] == main)
+    if len(found) < 2 or column["pick"] != "last":  # samples are of the last step
+        return None
+    finished = [
+        {seed: row["trial_id"] for seed, row in trials.items() if row["status"] == "finished"}
+        for trials in found
+    ]
+    seeds = sorted(set.intersection(*(set(each) for each in finished)))
+    matrices = [scores.matrix([each[seed] for seed in seeds]) for each in finished]
+    if any(matrix is None or matrix.shape[:2] == (1, 1) for matrix in matrices):
+        return None
+    units = [scores.units(each[seed]) for each in finished for seed in seeds]
+    if not all(np.array_equal(units[0], other) for other in units):
+        return None
+    return matrices
+
+
+def mark_front(rows: Sequence[SummaryRow], manifest: Mapping[str, Any]) -> None:
+    """Mark what no other row beats in both of two metrics, where a task names such a pair.
+
+    Without a difference in one of them there is no trade-off, and no front.
+    """
+    keys = [f"metric.{name}" for name in manifest.get("front") or ()]
+    complete = [
+        row for row in rows if keys and row.num_seeds and all(k in row.metrics for k in keys)
+    ]
+    points = [tuple(row.metrics[key] for key in keys) for row in complete]
+    is_trade = all(len(set(values)) > 1 for values in zip(*points, strict=True))
+    for row, point in zip(complete, points, strict=True):
+        row.on_front = is_trade and not any(
+            other != point and all(o >= p for o, p in zip(other, point, strict=True))
+            for other in points
+        )

@@ -1,0 +1,167 @@
+"""The sweeps under a folder, one line each: their state, progress and best value."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow.fs
+
+from results.storage.folder_files import last_write, num_bytes, sweep_files
+from results.storage.reading import Sweep, read_sweep
+from results.storage.run_lock import Activity, activity
+from results.tables.details import DetailTable
+from results.tables.summary import format_value
+from results.text import plural, size_text
+from tasks.contract import StoreError
+
+_HEADINGS = ("sweep", "state", "trials", "best", "size", "started", "model, data")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Overview:
+    """One sweep as ``list`` prints it."""
+
+    name: str  # task/name
+    state: str  # complete, partial, running, running?, interrupted, "2 failed", damaged
+    trials: str  # "7/8", or "7" where the number to come is not known
+    best: str  # the main metric of the best configuration, a mean over seeds
+    size: int  # bytes of its files, kept weights and figures included
+    started: datetime | None
+    sources: str  # model and data, by the last part of their names
+    problem: str = ""  # why it cannot be read
+
+
+def overview(root: str, task: str, name: str, now: datetime | None = None) -> Overview:
+    """The state of one sweep; one that cannot be read is named as damaged."""
+    now = now or datetime.now(UTC)
+    full = f"{task}/{name}"
+    files = sweep_files(root, task, name)
+    size = num_bytes(files)
+    try:
+        sweep = read_sweep(root, task, name)
+        rows = sweep.rows()
+    except StoreError as error:
+        return Overview(
+            name=full,
+            state="damaged",
+            trials="-",
+            best="-",
+            size=size,
+            started=None,
+            sources="-",
+            problem=str(error),
+        )
+    counts = Counter(row["status"] for row in rows)
+    total = num_planned(sweep.manifest, counts)
+    done = counts["finished"] + counts["stopped"]
+    known = total is not None and total >= done + counts["failed"]
+    return Overview(
+        name=full,
+        state=_state(counts, total, sweep, _activity(sweep, files, now)),
+        trials=f"{done}/{total}" if known else str(done),
+        best=best_value(sweep.manifest, rows),
+        size=size,
+        started=_time(sweep.manifest.get("started")),
+        sources=", ".join(_short(sweep.manifest[key]["name"]) for key in ("model", "data")),
+    )
+
+
+def num_planned(manifest: Mapping[str, Any], counts: Mapping[str, int]) -> int | None:
+    """The number of trials when all have run; None where the manifest does not say."""
+    if isinstance(manifest.get("num_trials"), int):
+        return int(manifest["num_trials"])
+    if manifest["tables"]:  # of an earlier version
+        keys = {
+            json.dumps(row.get("params"), sort_keys=True)
+            for table in manifest["tables"]
+            for row in table["rows"]
+        }
+        return len(keys) * len(manifest["seeds"])
+    search = manifest.get("search") or {}
+    one_seed = len(manifest["seeds"]) == 1  # otherwise a pruned trial's further seeds never run
+    return search["trials"] if one_seed and isinstance(search.get("trials"), int) else None
+
+
+def _state(counts: Mapping[str, int], total: int | None, sweep: Sweep, activity: Activity) -> str:
+    done = counts["finished"] + counts["stopped"]
+    failed = counts["failed"]
+    is_over = total is not None and done + failed >= total
+    if activity == "running":
+        return "running"
+    if not is_over and not sweep.manifest.get("seconds"):  # written when a run ends
+        return "running?" if activity == "perhaps" else "interrupted"
+    if failed:
+        return f"{failed} failed"
+    if total is not None and done < total:
+        return "partial"
+    return "complete"
+
+
+def _activity(sweep: Sweep, files: Sequence[pyarrow.fs.FileInfo], now: datetime) -> Activity:
+    """Whether the sweep runs, by its lock or by the last write to its trials or ``sweep.json``."""
+    own = (f"{sweep.path}/trials/", f"{sweep.path}/sweep.json")
+    latest = last_write(info for info in files if info.path.startswith(own))
+    return activity(sweep.filesystem, sweep.path, sweep.manifest, latest, now)
+
+
+def best_value(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    """``i2t_r1 56.80``: the mean over seeds of the best configuration that finished."""
+    main = f"metric.{manifest['metric']['name']}"
+    column = next(each for each in manifest["columns"] if each["key"] == main)
+    stored = main.replace("metric.", "best.", 1) if column["pick"] == "best" else main
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        value = row.get(stored)
+        if row["status"] == "finished" and value is not None and value == value:
+            params = {key: each for key, each in row.items() if key.startswith("param.")}
+            values.setdefault(json.dumps(params, sort_keys=True), []).append(value)
+    if not values:
+        return "-"
+    choose = max if manifest["metric"]["direction"] == "maximize" else min
+    best = choose(float(np.mean(each)) for each in values.values())
+    return f"{manifest['metric']['name']} {format_value(best, column['format'])}"
+
+
+def _short(name: str) -> str:
+    """The last part of each path in a name: ``folder:/a/photos`` as ``photos``."""
+    parts = (part.rstrip("/").rsplit("/", 1)[-1] for part in str(name).split("+"))
+    return "+".join(parts)
+
+
+def _time(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(text)).astimezone()
+    except (ValueError, OverflowError):
+        return None
+
+
+def format_when(time: datetime | None, now: datetime) -> str:
+    """``Nov 26 15:04``, or ``2025-03`` in another year; ``-`` if the time is not known."""
+    if time is None:
+        return "-"
+    if time.year != now.astimezone().year:
+        return time.strftime("%Y-%m")
+    return time.strftime("%b %d %H:%M")
+
+
+def overview_table(found: Sequence[Overview], now: datetime | None = None) -> DetailTable:
+    """The lines as text, for the terminal and every export."""
+    now = now or datetime.now(UTC)
+    return DetailTable(
+        title=plural(len(found), "sweep"),
+        headings=list(_HEADINGS),
+        rows=[
+            [
+                *(one.name, one.state, one.trials, one.best),
+                *(size_text(one.size), format_when(one.started, now), one.sources),
+            ]
+            for one in found
+        ],
+        caption=[f"{one.name}: {one.problem}" for one in found if one.problem],
+    )

@@ -1,0 +1,246 @@
+"""The summary tables as data: what the terminal and every export show. Made from a sweep alone."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from results.statistics import BestComparison, estimate
+from results.storage.reading import Sweep
+from results.tables.captions import explain, explain_hidden
+from results.tables.cell_text import format_interval as format_interval
+from results.tables.cell_text import format_plain as format_plain
+from results.tables.cell_text import format_value as format_value
+from results.tables.cell_text import id_digits
+from results.tables.cell_text import interval_cell as interval_cell
+from results.tables.cell_text import label_signs as label_signs
+from results.tables.cell_text import main_cell as main_cell
+from results.tables.cell_text import metric_cell as metric_cell
+from results.tables.cell_text import report_cell as report_cell
+from results.tables.marks import mark_best, mark_front
+from results.tables.rows import Scalar as Scalar
+from results.tables.rows import SummaryRow as SummaryRow
+from results.tables.rows import SummaryTable as SummaryTable
+from results.tables.scores import Scores as Scores
+from results.tables.search import describe_lines
+from results.text import plural
+
+MAX_ROWS = 25  # of a grid or a search, unless all are asked for
+NOT_RUN = "not run"
+
+
+def summarise(
+    sweep: Sweep, max_rows: int | None = MAX_ROWS, *, published: bool = True
+) -> list[SummaryTable]:
+    """The tables of a sweep: the paper's, or one over all configurations, best first.
+
+    ``published=False`` leaves the published numbers out.
+    """
+    manifest = sweep.manifest
+    trials = sweep.current_rows()
+    scores = Scores(sweep, manifest["metric"]["name"])
+    if manifest["tables"]:
+        planned = manifest["tables"] if published else map(_without_numbers, manifest["tables"])
+        tables = [_report_table(manifest, each, trials, scores) for each in planned]
+        first = next((t for t in tables if any(row.reported for row in t.rows)), None)
+        if first and manifest.get("published"):
+            first.caption.insert(0, published_source(manifest))
+    else:
+        tables = [_open_table(manifest, trials, scores, max_rows)]
+    digits = id_digits(row["trial_id"] for row in sweep.rows())
+    for table in tables:
+        table.id_digits = digits
+    return tables
+
+
+def _without_numbers(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    rows = [{**row, "report": {}, "published": {}, "label": None} for row in table["rows"]]
+    return {**table, "rows": rows}
+
+
+def published_source(manifest: Mapping[str, Any]) -> str:
+    """Whose numbers are in the column ``published``, and whose are beside them."""
+    source, model, data = manifest["published"], manifest["model"]["name"], manifest["data"]["name"]
+    return (
+        f"Published numbers: {source['model']} on {source['data']}. "
+        f"Ours: {model} on {data}, another model and other data."
+    )
+
+
+def _key(params: Mapping[str, Scalar]) -> str:
+    return json.dumps(params, sort_keys=True)
+
+
+def _by_configuration(
+    trials: Sequence[Mapping[str, Any]],
+) -> dict[str, dict[int, Mapping[str, Any]]]:
+    grouped: dict[str, dict[int, Mapping[str, Any]]] = {}
+    for row in trials:
+        params = {k.removeprefix("param."): v for k, v in row.items() if k.startswith("param.")}
+        grouped.setdefault(_key(params), {})[row["seed"]] = row
+    return grouped
+
+
+def _report_table(
+    manifest: Mapping[str, Any],
+    table: Mapping[str, Any],
+    trials: Sequence[Mapping[str, Any]],
+    scores: Scores,
+) -> SummaryTable:
+    grouped = _by_configuration(trials)
+    main_key = f"metric.{manifest['metric']['name']}"
+    rows: dict[str, SummaryRow] = {}
+    found: dict[str, dict[int, Mapping[str, Any]]] = {}
+    for planned in table["rows"]:
+        key = _key(planned["params"])
+        if key not in rows:  # equal configurations are one row
+            found[key] = {s: r for s, r in grouped.get(key, {}).items() if s in manifest["seeds"]}
+            rows[key] = _row(planned["params"], found[key], manifest, scores)
+        rows[key].label = rows[key].label or planned.get("label") or ""
+        report = planned["report"]
+        if main_key in report:
+            rows[key].reported.append(report[main_key])
+        rows[key].other_reported |= {k: v for k, v in report.items() if k != main_key}
+        rows[key].other_published |= planned.get("published", {})
+    tested = mark_best(list(rows.values()), list(found.values()), manifest, scores)
+    mark_front(list(rows.values()), manifest)
+    note = [table["note"]] if table.get("note") else []
+    has_report = any(row.reported or row.label for row in rows.values())
+    return _table(manifest, table["title"], list(rows.values()), has_report, note, tested)
+
+
+def _open_table(
+    manifest: Mapping[str, Any],
+    trials: Sequence[Mapping[str, Any]],
+    scores: Scores,
+    max_rows: int | None,
+) -> SummaryTable:
+    sign = -1.0 if manifest["metric"]["direction"] == "maximize" else 1.0
+    pairs = []
+    for found in _by_configuration(trials).values():
+        first = next(iter(found.values()))
+        params = {k.removeprefix("param."): v for k, v in first.items() if k.startswith("param.")}
+        pairs.append((_row(params, found, manifest, scores), found))
+    main_key = f"metric.{manifest['metric']['name']}"
+
+    def order(pair: tuple[SummaryRow, Any]) -> tuple[bool, float]:
+        value = pair[0].metrics.get(main_key, math.nan)
+        return (bool(pair[0].status) or math.isnan(value), sign * value if value == value else 0.0)
+
+    pairs.sort(key=order)
+    rows = [row for row, _ in pairs]
+    tested = mark_best(rows, [found for _, found in pairs], manifest, scores)
+    mark_front(rows, manifest)
+    hidden = rows[len(rows[:max_rows]) :]
+    note = [*explain_hidden(len(hidden)), *describe_lines(manifest.get("search"))]
+    number = _count(len(rows), manifest)
+    title = f"{manifest['task']}: {manifest['name']}, {number}, best first"
+    return _table(manifest, title, rows[:max_rows], False, note, tested, hidden)
+
+
+def _count(number: int, manifest: Mapping[str, Any]) -> str:
+    """``3 configurations``, or ``3 of 27 configurations`` while some have no trial yet."""
+    planned = (manifest.get("num_trials") or 0) // max(1, len(manifest["seeds"]))
+    text = plural(max(number, planned), "configuration")
+    return f"{number} of {text}" if number < planned else text
+
+
+def _row(
+    params: Mapping[str, Scalar],
+    found: Mapping[int, Mapping[str, Any]],
+    manifest: Mapping[str, Any],
+    scores: Scores,
+) -> SummaryRow:
+    done = {seed: row for seed, row in sorted(found.items()) if row["status"] == "finished"}
+    ids = [str(each["trial_id"]) for each in done.values()]
+    row = SummaryRow(params=params, metrics={}, num_seeds=len(done), trial_ids=ids)
+    row.all_ids = [str(each["trial_id"]) for _, each in sorted(found.items())]
+    row.status, row.reason = _status(found, len(done), len(manifest["seeds"]))
+    shown = done or _first_unfinished(found)
+    for column in manifest["columns"]:
+        if column["key"].startswith("metric."):
+            prefix = "best." if column["pick"] == "best" else "metric."
+            stored = prefix + column["key"].removeprefix("metric.")
+            values = [r[stored] for r in shown.values() if r.get(stored) is not None]
+            if values:
+                row.metrics[column["key"]] = float(np.mean(values))
+    main = f"metric.{manifest['metric']['name']}"
+    values = [r[main] for r in done.values() if r.get(main) is not None]
+    if len(values) > 1:
+        row.deviation = float(np.std(values, ddof=1))
+    matrix = scores.matrix(ids)
+    if matrix is not None:
+        row.num_units = len(matrix)
+        found_estimate = estimate(matrix, scores.aggregate)
+        row.estimate = None if math.isnan(found_estimate.low) else found_estimate
+    return row
+
+
+def _first_unfinished(found: Mapping[int, Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
+    """The trial that ``_status`` is about, alone: seeds cut off at unlike steps have no mean."""
+    for status in ("stopped", "interrupted"):
+        for seed, row in sorted(found.items()):
+            if row["status"] == status:
+                return {seed: row}
+    return {}
+
+
+def _status(
+    found: Mapping[int, Mapping[str, Any]], num_done: int, num_seeds: int
+) -> tuple[str, str]:
+    """What a row lacks, in a word, and the reason of a failure."""
+    by_status: dict[str, Mapping[str, Any]] = {}
+    for _, row in sorted(found.items()):
+        by_status.setdefault(row["status"], row)
+    reason = by_status["failed"]["reason"] or "" if "failed" in by_status else ""
+    if num_done:
+        return ("" if num_done >= num_seeds else f"{num_done}/{num_seeds} seeds"), reason
+    if "failed" in by_status:
+        return "failed", reason
+    if "stopped" in by_status:
+        return f"pruned@{by_status['stopped']['num_steps']}", ""
+    if "interrupted" in by_status and by_status["interrupted"]["num_steps"]:
+        return f"interrupted@{by_status['interrupted']['num_steps']}", ""
+    return NOT_RUN, ""
+
+
+def _table(
+    manifest: Mapping[str, Any],
+    title: str,
+    rows: list[SummaryRow],
+    has_report: bool,
+    note: list[str],
+    tested: BestComparison | None,
+    hidden: Sequence[SummaryRow] = (),
+) -> SummaryTable:
+    names = list(dict.fromkeys(name for row in rows for name in row.params))
+    varying = [n for n in names if len({_key({n: r.params.get(n)}) for r in rows}) > 1]
+    known = {c["key"]: c for c in manifest["columns"]}
+    order = [k.removeprefix("param.") for k in known if k.startswith("param.")]
+    varying.sort(key=lambda n: order.index(n) if n in order else len(order))
+    blank = {"format": "text", "pick": "last"}
+    params = [known.get(f"param.{n}", {"key": f"param.{n}", "label": n, **blank}) for n in varying]
+    main_key = f"metric.{manifest['metric']['name']}"
+    metrics = [c for k, c in known.items() if k.startswith("metric.") and k != main_key]
+    metrics = [column for column in metrics if not column.get("detail")]
+    fixed = ", ".join(
+        f"{n} {format_plain(rows[0].params[n])}" for n in names if rows and n not in varying
+    )
+    return SummaryTable(
+        title=title,
+        params=params,
+        metrics=metrics,
+        main=known[main_key],
+        has_report=has_report,
+        rows=rows,
+        caption=[
+            *note,
+            *explain(manifest, rows, tested, hidden),
+            *([f"All rows{' shown' if hidden else ''}: {fixed}."] if fixed else []),
+        ],
+        num_hidden=len(hidden),
+    )
