@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.running.sweep import Plan, Request, _Run, make_plan
+from orchestrator.request import Request
+from orchestrator.running.plan import Plan, make_plan
+from orchestrator.running.run import Run
 from results.statistics import estimate
 from results.storage.reading import Sweep, read_sweep
 from results.storage.store import TrialResult
@@ -76,7 +78,7 @@ def make_sweep(out: Path, made: Made) -> Sweep:
         engine="local",
     )
     plan = make_plan(request)
-    run = _Run(plan)
+    run = Run(plan)
     manifest = run.manifest(83.0) | {
         "command": ["python", "-m", "orchestrator", "sweep", made.task, "--space", made.space],
         "versions": {"python": "3.11.9", "ray": "2.60.0", "optuna": "5.0.0", "torch": "2.13.0"},

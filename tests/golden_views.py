@@ -14,7 +14,8 @@ from golden_sweeps import Made, make_sweep, trial_id
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from orchestrator.running.sweep import Request, make_plan
+from orchestrator.request import Request
+from orchestrator.running.plan import make_plan
 from results.compare.cells import compare_cells
 from results.compare.sweeps import compare
 from results.compare.view import render_comparison

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.running.sweep import Plan, Request, _Run, make_plan
+from orchestrator.request import Request
+from orchestrator.running.plan import Plan, make_plan
+from orchestrator.running.run import Run
 from results.storage.reading import Sweep, read_sweep
 from results.storage.store import TrialResult
 from tasks.contract import Trial
@@ -34,7 +36,7 @@ def trial_result(trial: Trial, metrics: Mapping[str, float], samples: Any) -> Tr
 
 def write_plan(plan: Plan, results: Sequence[TrialResult]) -> Sweep:
     """The sweep of a plan with these results."""
-    run = _Run(plan)
+    run = Run(plan)
     run.store.add(results)
     run.store.write_manifest(run.manifest(0.0))
     return read_sweep(plan.request.out, plan.task.name, plan.name)

@@ -272,7 +272,7 @@ def test_a_ray_of_this_machine_alone_counts_on_no_others(tmp_path: Path) -> None
 
 
 def test_the_panel_says_that_nodes_are_waited_for_until_a_trial_has_made_a_step() -> None:
-    from orchestrator.execution.engine import Pack
+    from orchestrator.execution.events import Pack
     from orchestrator.planning.discovery import load_task
     from orchestrator.saving.checkpoints import TimedStep
     from tasks.contract import Step, Trial

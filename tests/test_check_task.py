@@ -14,7 +14,8 @@ import pytest
 from toy_sweep.task import ToyTask
 
 from orchestrator.contract_suite import CHECKS, Subject, run_check, run_checks
-from orchestrator.execution.engine import Event, Failure, run_pack
+from orchestrator.execution.events import Event, Failure
+from orchestrator.execution.run_pack import run_pack
 from orchestrator.execution.step_checks import check_advanced, check_results, misspelled
 from orchestrator.planning import task_calls
 from orchestrator.planning.plan import KINDS, TrialFactory

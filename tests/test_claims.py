@@ -24,7 +24,8 @@ from simulated import published_order, simulate_diffusion, simulate_retrieval
 from orchestrator.cli import main
 from orchestrator.planning.errata import plan_errata
 from orchestrator.planning.planned_claims import Published, plan_claims
-from orchestrator.running.sweep import Request, make_plan
+from orchestrator.request import Request
+from orchestrator.running.plan import make_plan
 from results.claims.tests import ClaimTest, ClaimTests
 from results.claims.verdicts import CheckedClaim, check_claims
 from results.export import FORMATS

@@ -13,7 +13,7 @@ import pytest
 from orchestrator.execution import dispatcher as module
 from orchestrator.execution.deadline import patience
 from orchestrator.execution.dispatcher import Contents, Dispatcher, Snapshot
-from orchestrator.execution.engine import Event, Failure, Pack, StepProgress
+from orchestrator.execution.events import Event, Failure, Pack, StepProgress
 from orchestrator.execution.mailbox import Mailbox
 from orchestrator.execution.stage_queue import Stages
 from orchestrator.saving.checkpoints import TimedStep

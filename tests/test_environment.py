@@ -19,7 +19,9 @@ from orchestrator.environment.describe import (
     hide_secrets,
     shorten,
 )
-from orchestrator.running.sweep import Request, make_plan, run_sweep
+from orchestrator.request import Request
+from orchestrator.running.plan import make_plan
+from orchestrator.running.sweep import run_sweep
 from orchestrator.sharing.archive import lock_text
 from results.storage.reading import read_sweep
 

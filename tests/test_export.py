@@ -22,7 +22,9 @@ from PIL import Image
 from tiny_models import save_tiny
 
 from orchestrator.cli import main
-from orchestrator.running.sweep import Request, make_plan, run_sweep
+from orchestrator.request import Request
+from orchestrator.running.plan import make_plan
+from orchestrator.running.sweep import run_sweep
 from orchestrator.sharing.model_export import export_model, keeping_command
 from results.storage.reading import Sweep, read_sweep
 from results.storage.weights import WeightStore

@@ -13,7 +13,7 @@ from buckets import BUCKET, serve
 from conftest import draw_folder
 from harness import command as run
 
-import orchestrator.running.sweep as sweeps
+import orchestrator.running.final as scoring
 from orchestrator.saving.checkpoints import Checkpoints
 from results.storage.reading import Sweep, read_sweep
 from results.tables.looks import Look, read_looks
@@ -206,7 +206,7 @@ def test_a_look_that_was_interrupted_counts(
 ) -> None:
     sweep("retrieval", data, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(sweeps, "run_trials", lambda plan: None)
+        patch.setattr(scoring, "run_trials", lambda plan: None)
         told = sweep("retrieval", data, tmp_path, "--final", "test", status=130)
         assert "The look is recorded, without values" in told
     assert [look.ended for look in looks(tmp_path)] == [None]

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from hub_server import TOKEN, Hub, hub_server
 
-from orchestrator.running.sweep import Request, make_plan, run_sweep
+from orchestrator.request import Request
+from orchestrator.running.plan import make_plan
+from orchestrator.running.sweep import run_sweep
 
 ROOT = Path(__file__).parents[1]
 

@@ -15,7 +15,7 @@ import pytest
 from harness import PLUGIN, ROOT, Run, small_cluster
 from rich.console import Console
 
-from orchestrator.execution.engine import Pack
+from orchestrator.execution.events import Pack
 from orchestrator.planning.discovery import load_task
 from orchestrator.planning.labels import (
     Configuration,
@@ -314,8 +314,8 @@ class Watched(live.SweepView):
         super().stage_progressed(stage, share)
         note("stage", stage.key, share)
 
-import orchestrator.running.sweep
-orchestrator.running.sweep.SweepView = Watched
+import orchestrator.running.execute
+orchestrator.running.execute.SweepView = Watched
 main()
 """
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from orchestrator.running.sweep import Request, make_plan, run_sweep
+from orchestrator.request import Request
+from orchestrator.running.plan import make_plan
+from orchestrator.running.sweep import run_sweep
 from results.export.model_card import render_card, trial_record
 from results.storage.reading import Sweep, read_sweep
 from results.tables.looks import FinalRow, Look, write_looks

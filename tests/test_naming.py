@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from orchestrator.request import Request
 from orchestrator.running.manifest import plan_tables
 from orchestrator.running.naming import MAX_LENGTH, Identity, choose_name, default_name
-from orchestrator.running.sweep import Request, make_plan
+from orchestrator.running.plan import make_plan
 from results.claims.verdicts import check_claims
 from results.storage.reading import read_sweep
 from results.storage.store import SweepStore

@@ -298,7 +298,8 @@ def test_a_dry_run_names_every_trial_and_writes_nothing(tmp_path: Path) -> None:
 )
 def test_seeds_are_a_number_or_a_list(given: str, seeds: tuple[int, ...], tmp_path: Path) -> None:
     from orchestrator.cli.parsing import parse_seeds
-    from orchestrator.running.sweep import Request, make_plan
+    from orchestrator.request import Request
+    from orchestrator.running.plan import make_plan
 
     request = Request(task="diffusion", seeds=parse_seeds(given), out=str(tmp_path))
     plan = make_plan(request)
@@ -349,7 +350,7 @@ def test_the_shipped_model_gives_its_recorded_scores() -> None:
 
 
 def test_as_many_slots_as_there_can_be_packs() -> None:
-    from orchestrator.execution.coordinator import most_packs
+    from orchestrator.execution.packing import most_packs
     from orchestrator.planning.discovery import load_task
     from orchestrator.planning.plan import TrialFactory
 

@@ -63,7 +63,8 @@ def age(folder: Path, days: float) -> None:
 
 
 def checkpoint(out: Path, trial_id: str, folder: str = ".checkpoints", **params: Any) -> Path:
-    from orchestrator.running.sweep import Request, make_plan
+    from orchestrator.request import Request
+    from orchestrator.running.plan import make_plan
 
     trial = make_plan(Request(task="toy", out=str(out))).trials[0]
     step = TimedStep(step=Step(at=1, metrics={"mse": 1.0}), seconds=1.0)
@@ -149,7 +150,9 @@ def test_a_wrong_request_removes_nothing(
 
 
 def test_what_another_sweep_reuses_is_kept_and_named(tmp_path: Path) -> None:
-    from orchestrator.running.sweep import Request, make_plan, run_sweep
+    from orchestrator.request import Request
+    from orchestrator.running.plan import make_plan
+    from orchestrator.running.sweep import run_sweep
 
     for name in ("first", "second"):
         plan = make_plan(Request(task="toy", name=name, out=str(tmp_path), engine="local"))

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from orchestrator.planning.discovery import load_task
+from orchestrator.request import Request
+from orchestrator.running.plan import make_plan
 from orchestrator.running.recorded import check_sources, recorded_trial
-from orchestrator.running.sweep import Request, make_plan, run_sweep
+from orchestrator.running.sweep import run_sweep
 from results.storage.reading import read_sweep
 from tasks.contract import RequestError, Source, StoreError
 

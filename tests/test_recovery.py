@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.execution.engine import Pack
+from orchestrator.execution.events import Pack
 from orchestrator.execution.recovery import (
     MAX_BROKEN_STARTS,
     MAX_DEATHS,

@@ -13,7 +13,7 @@ from buckets import BUCKET, serve
 from PIL import Image
 from rich.console import Console
 
-from orchestrator.running.sweep import _save_figures
+from orchestrator.running.conclusion import _save_figures
 from results.figures import drawing as figures
 from results.figures import saved as saved_figures
 from results.figures.saved import save_figures

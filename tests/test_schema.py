@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from test_results import PARAMS, manifest, result
 
-from orchestrator.execution import engine
-from orchestrator.execution.engine import run_pack
+from orchestrator.execution import run_pack as module
+from orchestrator.execution.run_pack import run_pack
 from results.compare.cells import compare_cells
 from results.storage.reading import Sweep, copy_trials, read_sweep
 from results.storage.schema import SWEEP_COLUMNS, VERSION, VERSION_KEY, fill_sweep
@@ -146,7 +146,7 @@ def test_a_member_of_a_pack_is_charged_its_share(
 ) -> None:
     task = Clocked()
     clock = SimpleNamespace(**{**vars(time), "perf_counter": lambda: task.now})
-    monkeypatch.setattr(engine, "time", clock)
+    monkeypatch.setattr(module, "time", clock)
     trials: Any = [SimpleNamespace(id=name) for name in names]
     kept: Any = SimpleNamespace(load=lambda *_: None, save=lambda *_: None, weights=None)
     steps: Any = run_pack(task, trials, {}, "cpu", kept)  # type: ignore[arg-type]

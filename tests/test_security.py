@@ -110,7 +110,7 @@ def test_every_model_is_loaded_without_its_own_code() -> None:
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("from_pretrained"):
                 assert "**LOCAL" in ast.unparse(node), f"{file.name}: {ast.unparse(node)}"
     assert 'LOCAL = {"local_files_only": True, "trust_remote_code": False}' in (
-        ROOT / "tasks" / "models" / "dual.py"
+        ROOT / "tasks" / "models" / "loading.py"
     ).read_text().replace("\n", " ")
 
 

@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from orchestrator.engines.local_stages import LocalStages
 from orchestrator.execution.halting import describe_halt, describe_wait
-from orchestrator.execution.stages import LocalStages, Origin, StageCache, StageFolder, compute
+from orchestrator.execution.stages import Origin, StageCache, StageFolder, compute
 from orchestrator.planning.discovery import load_task
 from orchestrator.planning.plan import TrialFactory
 from tasks.contract import Stage, StoreError

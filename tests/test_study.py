@@ -15,8 +15,11 @@ from optuna.trial import TrialState
 from orchestrator.execution.halting import Budget
 from orchestrator.planning.discovery import load_task
 from orchestrator.planning.plan import TrialFactory
-from orchestrator.running import sweep as sweep_module
-from orchestrator.running.sweep import Request, make_plan, run_sweep
+from orchestrator.request import Request
+from orchestrator.running import request_checks
+from orchestrator.running import run as run_module
+from orchestrator.running.plan import make_plan
+from orchestrator.running.sweep import run_sweep
 from orchestrator.search.function import InvalidConfigurationError
 from orchestrator.search.history import PastConfiguration, PastTrial
 from orchestrator.search.options import PRUNERS, SAMPLERS
@@ -371,7 +374,7 @@ def test_a_search_that_is_cut_off_goes_on_with_the_trial_in_flight(
             return len(self.seen) >= 3
 
     with monkeypatch.context() as patch:
-        patch.setattr(sweep_module, "Budget", Interrupting)
+        patch.setattr(run_module, "Budget", Interrupting)
         cut = run(trials=4)
     assert len(cut.rows()) == 3
     (interrupted,) = (row for row in cut.rows() if row["status"] == "interrupted")
@@ -435,10 +438,10 @@ def test_a_search_over_the_length_of_a_schedule_is_refused(
     )
     request = Request(task="toy", space=str(tmp_path / "s.py"), engine="local")
     with pytest.raises(RequestError, match="--set epochs=10, or give --pruner none"):
-        sweep_module.sample_search(make_plan(request))
+        request_checks.sample_search(make_plan(request))
     for change in ({"pruner": "none"}, {"settings": ("epochs=10",)}):
         changed: Any = {"task": "toy", "space": request.space, "engine": "local", **change}
-        assert sweep_module.sample_search(make_plan(Request(**changed))).trials
+        assert request_checks.sample_search(make_plan(Request(**changed))).trials
 
 
 def test_a_file_may_offer_several_spaces(tmp_path: Path) -> None:

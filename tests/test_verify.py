@@ -18,7 +18,9 @@ from harness import PLUGIN, ROOT, Run
 from harness import command as run
 from simulated import simulate, simulate_retrieval
 
-from orchestrator.running.sweep import Request, make_plan, run_sweep
+from orchestrator.request import Request
+from orchestrator.running.plan import make_plan
+from orchestrator.running.sweep import run_sweep
 from orchestrator.saving.checkpoints import Checkpoints, TimedStep
 from orchestrator.sharing.verify import sample_rows
 from results.compare.verification import MAX_FLIPPED, verify_trials

@@ -21,7 +21,8 @@ from toy_sweep.task import ToyTask
 
 from orchestrator.cli import main
 from orchestrator.planning.discovery import load_task
-from orchestrator.running.sweep import Request, make_plan
+from orchestrator.request import Request
+from orchestrator.running.plan import make_plan
 from orchestrator.saving.checkpoints import serialize
 from orchestrator.saving.final_weights import chosen_weights, write_weights
 from results.storage.reading import Sweep, read_sweep

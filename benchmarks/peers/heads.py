@@ -38,7 +38,8 @@ def encode(folder: str, model: str) -> Features:
     """Features of train and val, with the same encoders and batches as the project's own."""
     from tasks.datasets.registry import load_split
     from tasks.models import families
-    from tasks.models.dual import in_batches, load_dual
+    from tasks.models.dual import load_dual
+    from tasks.models.encoders import in_batches
     from tasks.retrieval.stages import index_captions
 
     source = families.resolve(model)
@@ -111,7 +112,7 @@ class HeadTraining:
 def distinct(folder: str, model: str) -> None:
     """The distinct work alone, by the project's own functions, in one process."""
     from benchmarks.heads import make_trials
-    from orchestrator.execution.engine import run_pack
+    from orchestrator.execution.run_pack import run_pack
     from orchestrator.execution.stages import compute, needed_stages
     from orchestrator.saving.checkpoints import Checkpoints
     from tasks.memory import keep_freed_memory

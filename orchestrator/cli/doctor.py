@@ -23,7 +23,7 @@ def doctor(
     """Check what this machine and a cluster can run, and say what to fix."""
     from orchestrator.doctor.driver import examine
     from orchestrator.doctor.findings import render_findings
-    from orchestrator.running.sweep import Request
+    from orchestrator.request import Request
 
     request = Request(
         task=task or "",

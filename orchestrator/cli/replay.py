@@ -28,7 +28,7 @@ def replay(
     ] = None,
 ) -> int:
     """Run the trials of an archive again and compare: exit 0 if all numbers agree, otherwise 1."""
-    from orchestrator.running.sweep import Request
+    from orchestrator.request import Request
     from orchestrator.sharing.replay_archive import replay_archive
 
     check_tolerance(tolerance)

@@ -133,7 +133,10 @@ def sweep(
     all_rows: AllRows = False,
 ) -> int:
     """Run a task's sweep and print its tables. Run the same command again to resume."""
-    from orchestrator.running.sweep import Request, make_plan, print_plan, run_sweep
+    from orchestrator.request import Request
+    from orchestrator.running.plan import make_plan
+    from orchestrator.running.preview import print_plan
+    from orchestrator.running.sweep import run_sweep
 
     check_tasks(task)
     seconds, most = parse_budget(budget)

@@ -15,8 +15,8 @@ from ray import cloudpickle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.doctor import node_probe
-from orchestrator.doctor.driver import Wanted, driver_marker
 from orchestrator.doctor.findings import Finding
+from orchestrator.doctor.wanted import Wanted, driver_marker
 from orchestrator.engines.ray.engine import alive_nodes, connect
 from orchestrator.execution.placement import STAGE_SHARE, place, whole
 from results.text import plural

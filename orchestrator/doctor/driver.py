@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import os
 import stat
 import tempfile
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow.fs
-
 from orchestrator.doctor.findings import Finding
-from orchestrator.doctor.node_probe import is_cached, is_offline, new_folders, probe, try_folder
+from orchestrator.doctor.node_probe import is_cached, is_offline, probe, try_folder
 from orchestrator.doctor.requirements import check_requirements
-from orchestrator.execution.coordinator import most_packs
+from orchestrator.doctor.wanted import Wanted
+from orchestrator.execution.packing import most_packs
 from orchestrator.planning.discovery import load_task
-from orchestrator.running.sweep import Plan, Request, make_plan
+from orchestrator.request import Request
+from orchestrator.running.plan import Plan, make_plan
 from orchestrator.view.quiet import chatter_to
-from results.storage.store import open_root
 from tasks.contract import RequestError
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What is to run, and where."""
-
-    request: Request  # its task is empty if none was named
-    task: str | None
-    address: str | None
-    paths: list[str] = field(default_factory=list)  # of model and data, absolute
-    hub: list[str] = field(default_factory=list)  # models by Hugging Face id
 
 
 def examine(task: str | None, request: Request) -> list[Finding]:
@@ -146,30 +131,6 @@ def check_token(address: str | None) -> list[Finding]:
         text = f"others on this machine can read {file}"
         findings.append(Finding("warning", "token", text, f"chmod 600 {file}"))
     return findings or [Finding("ok", "token", f"RAY_AUTH_MODE is {mode or 'not set'}")]
-
-
-@contextlib.contextmanager
-def driver_marker(out: str) -> Iterator[str | None]:
-    """A file of a new name under ``out`` that other nodes should see; None if it cannot be."""
-    filesystem, path = open_root(out)
-    local = isinstance(filesystem, pyarrow.fs.LocalFileSystem)
-    made = new_folders(path) if local else []
-    name = f".doctor-{uuid.uuid4().hex}"
-    try:
-        filesystem.create_dir(path, recursive=True)
-        with filesystem.open_output_stream(f"{path}/{name}") as stream:
-            stream.write(b"a node that sees this file sees the driver's folder")
-    except OSError:
-        yield None
-        return
-    try:
-        yield name
-    finally:
-        with contextlib.suppress(OSError):
-            filesystem.delete_file(f"{path}/{name}")
-        for folder in made:
-            with contextlib.suppress(OSError):
-                os.rmdir(folder)
 
 
 def _ask_ray(wanted: Wanted, packs: int | None) -> list[Finding]:

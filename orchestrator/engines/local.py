@@ -9,8 +9,11 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from orchestrator.execution.engine import Pack, Work, device_bytes, failure, pick_device, run_pack
-from orchestrator.execution.stages import LocalStages
+from orchestrator.engines.local_stages import LocalStages
+from orchestrator.execution.coordinator import Coordinator
+from orchestrator.execution.events import Pack, failure
+from orchestrator.execution.run_pack import run_pack
+from orchestrator.hardware import device_bytes, pick_device
 from tasks.interrupt import Interrupted, interruptible
 from tasks.memory import keep_freed_memory
 from tasks.progress import Throttle
@@ -41,50 +44,50 @@ class LocalEngine:
     def close(self) -> None:
         """Nothing left running."""
 
-    def run(self, work: Work) -> None:
-        """Work until nothing is left, or until halted."""
+    def run(self, coordinator: Coordinator) -> None:
+        """Coordinator until nothing is left, or until halted."""
         device = pick_device()
-        stages = LocalStages(work, device)
+        stages = LocalStages(coordinator, device)
         with contextlib.suppress(Interrupted):
-            while not work.should_halt():
-                pack = work.next_pack()
+            while not coordinator.should_halt():
+                pack = coordinator.next_pack()
                 if pack is None:
                     return  # nothing runs beside this process, so nothing can bring more
-                with interruptible(work.should_halt):
-                    ready = self._compute_stages(pack, work, stages)
-                with interruptible(_Grace(work.should_halt)):
-                    self._run(ready, work, stages, device)
+                with interruptible(coordinator.should_halt):
+                    ready = self._compute_stages(pack, coordinator, stages)
+                with interruptible(_Grace(coordinator.should_halt)):
+                    self._run(ready, coordinator, stages, device)
 
-    def _compute_stages(self, pack: Pack, work: Work, stages: LocalStages) -> Pack:
+    def _compute_stages(self, pack: Pack, coordinator: Coordinator, stages: LocalStages) -> Pack:
         """The members whose stages are there; the others have failed."""
         trials = []
         for trial in pack.trials:
             try:
                 stages.inputs([trial])
             except Exception as error:  # of those that need this stage alone
-                work.fail_pack(Pack(id=pack.id, trials=(trial,)), failure(error))
+                coordinator.fail_pack(Pack(id=pack.id, trials=(trial,)), failure(error))
             else:
                 trials.append(trial)
         return Pack(id=pack.id, trials=tuple(trials))
 
-    def _run(self, pack: Pack, work: Work, stages: LocalStages, device: str) -> None:
-        work.pack_runs(pack)
+    def _run(self, pack: Pack, coordinator: Coordinator, stages: LocalStages, device: str) -> None:
+        coordinator.pack_runs(pack)
         inputs = stages.inputs(pack.trials)
         steps = run_pack(
-            work.task,
+            coordinator.task,
             pack.trials,
             inputs,
             device,
-            work.checkpoints,
-            work.deadline,
-            work.progressed,
+            coordinator.checkpoints,
+            coordinator.deadline,
+            coordinator.progressed,
             self._throttle,
         )
         try:
             events = next(steps)
-            while not work.should_halt():
-                events = steps.send(work.record(pack, events))
-            work.record(pack, events)
+            while not coordinator.should_halt():
+                events = steps.send(coordinator.record(pack, events))
+            coordinator.record(pack, events)
         except StopIteration:
             pass
         finally:

@@ -9,6 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from orchestrator.hardware import gpu_names, main_memory
+
 PACKAGES = ("torch", "transformers", "ray", "optuna", "pyarrow", "numpy", "pillow")
 
 
@@ -44,24 +46,10 @@ def git() -> dict[str, Any] | None:
 
 def hardware() -> dict[str, Any]:
     """Processor, cores, memory and the names of the GPUs."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = main_memory()
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
-        "memory_gib": round(memory / 2**30, 1),
-        "gpus": _gpus(),
+        "memory_gib": None if memory is None else round(memory / 2**30, 1),
+        "gpus": gpu_names(),
     }
-
-
-def _gpus() -> list[str]:
-    try:
-        done = subprocess.run(
-            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [line.strip() for line in done.stdout.splitlines() if line.strip()]

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.deadline import patience
-from orchestrator.execution.engine import Event, Failure, Pack, StepProgress, Work
+from orchestrator.execution.events import Event, Failure, Pack, StepProgress
 from orchestrator.execution.recovery import Cause, Fail, Recovery, Restart
 from orchestrator.execution.stage_queue import Stages
 from orchestrator.execution.stages import needed_stages
@@ -69,9 +70,11 @@ class _Handed:
 class Dispatcher:
     """Hands packs out and takes their events in."""
 
-    def __init__(self, work: Work, workers: Workers, stages: Stages, num_workers: int) -> None:
-        self._work, self._workers, self._stages = work, workers, stages
-        self._recovery = Recovery(work.split, num_workers, work.deadline)
+    def __init__(
+        self, coordinator: Coordinator, workers: Workers, stages: Stages, num_workers: int
+    ) -> None:
+        self._coordinator, self._workers, self._stages = coordinator, workers, stages
+        self._recovery = Recovery(coordinator.split, num_workers, coordinator.deadline)
         self._handed: dict[int, _Handed] = {}
         self._over: list[int] = []
         self._looked = time.monotonic()
@@ -92,10 +95,10 @@ class Dispatcher:
         """A pack to run now, if there is one."""
         if self.is_halted():
             return None
-        pack = self._recovery.next_pack(self._work.next_pack)
+        pack = self._recovery.next_pack(self._coordinator.next_pack)
         if pack is None:
             return None
-        stages = needed_stages(self._work.task, pack.trials)
+        stages = needed_stages(self._coordinator.task, pack.trials)
         for stage in stages:
             self._stages.want(stage)
         self._handed[pack.id] = _Handed(stages=stages)
@@ -104,11 +107,11 @@ class Dispatcher:
 
     def is_over(self) -> bool:
         """Whether there will be no more packs."""
-        return self.is_halted() or (self._recovery.is_idle() and self._work.is_over())
+        return self.is_halted() or (self._recovery.is_idle() and self._coordinator.is_over())
 
     def is_halted(self) -> bool:
         """Whether all packs are to stop at their next result."""
-        return self.error is not None or self._work.should_halt()
+        return self.error is not None or self._coordinator.should_halt()
 
     def wants(self, pack_id: int) -> bool:
         """Whether this pack is still to run."""
@@ -135,15 +138,15 @@ class Dispatcher:
         if self._stages.failed(handed.stages) is not None:
             broken = set()
             for trial in self._recovery.remaining(pack_id).trials:
-                error = self._stages.failed(self._work.task.stages(trial))
+                error = self._stages.failed(self._coordinator.task.stages(trial))
                 if error is not None:
                     broken.add(trial.id)
-                    self._work.fail_pack(Pack(id=pack_id, trials=(trial,)), error)
+                    self._coordinator.fail_pack(Pack(id=pack_id, trials=(trial,)), error)
             if self._recovery.on_ended(pack_id, broken):
                 self._drop(pack_id)
                 return
             going = self._recovery.remaining(pack_id).trials
-            handed.stages = needed_stages(self._work.task, going)
+            handed.stages = needed_stages(self._coordinator.task, going)
         handed.values = self._stages.values(handed.stages)
         self._put(pack_id, handed)
 
@@ -158,26 +161,26 @@ class Dispatcher:
         now = self._looked = time.monotonic()
         for found in self._workers.look(wait):
             self._take_in(found, now)
-        if self._work.deadline is None:
+        if self._coordinator.deadline is None:
             return
         for handed in self._handed.values():
-            hangs = now - handed.heard > patience(self._work.deadline)
+            hangs = now - handed.heard > patience(self._coordinator.deadline)
             if hangs and handed.worker is not None and not handed.timed_out:
                 handed.timed_out = True
                 self._workers.kill(handed.worker)
 
     def _take_in(self, found: Snapshot, now: float) -> None:
         for step in found.steps:
-            self._work.progressed(step)
+            self._coordinator.progressed(step)
         for key, share in found.stages.items():
             stage = self._stages.running(key)
             if stage is not None:
-                self._work.stage_progressed(stage, share)
+                self._coordinator.stage_progressed(stage, share)
         for pack_id, worker in found.taken.items():
             if pack_id in self._handed:
                 handed = self._handed[pack_id]
                 handed.worker, handed.heard = worker, min(now, handed.heard)
-                self._work.pack_runs(self._recovery.remaining(pack_id))
+                self._coordinator.pack_runs(self._recovery.remaining(pack_id))
 
     # --- what workers report ----------------------------------------------------------------------
 
@@ -201,7 +204,7 @@ class Dispatcher:
         done = {
             e.trial_id for e in events if isinstance(e.outcome, TimedStep) and e.outcome.step.done
         }
-        ended = self._work.record(pack, events) | failures.keys() | done
+        ended = self._coordinator.record(pack, events) | failures.keys() | done
         if self._recovery.on_ended(pack_id, ended):
             self._drop(pack_id)
 
@@ -231,7 +234,7 @@ class Dispatcher:
             return
         if isinstance(action, Fail):
             log = "" if worker is None else self._workers.tail_log(worker)
-            self._work.fail_pack(pack, Failure(reason=action.reason, log=log))
+            self._coordinator.fail_pack(pack, Failure(reason=action.reason, log=log))
         self._drop(pack_id)
 
     def _drop(self, pack_id: int) -> None:

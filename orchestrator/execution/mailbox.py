@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from orchestrator.execution.dispatcher import Contents, Snapshot, Worker
-from orchestrator.execution.engine import StepProgress
+from orchestrator.execution.events import StepProgress
 
 PATIENCE = 1.0  # seconds that a worker waits for its pack before it reports to Tune without events
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.execution.engine import Event, device_bytes, run_pack
+from orchestrator.execution.events import Event
+from orchestrator.execution.run_pack import run_pack
+from orchestrator.hardware import device_bytes
 from orchestrator.saving.checkpoints import Checkpoints
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.execution.deadline import overdue
-from orchestrator.execution.engine import Pack
+from orchestrator.execution.events import Pack
 from tasks.contract import SweepError, Trial
 
 MAX_DEATHS = 4  # workers that a trial may cost without a new step before it has failed

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from orchestrator.execution.engine import Event, Work
+from orchestrator.execution.coordinator import Coordinator
+from orchestrator.execution.events import Event
 from orchestrator.execution.measure import Usage
 from orchestrator.execution.placement import Placement
 from orchestrator.execution.stage_queue import Stages
@@ -19,28 +20,28 @@ Measured = tuple[Sequence[Event], Usage | None]  # a step's events and what it u
 RunAlone = Callable[[Trial, Values], Measured | None]  # one step by itself; None if that failed
 
 
-def measure_first(work: Work, stages: Stages, run_alone: RunAlone) -> Usage | None:
+def measure_first(coordinator: Coordinator, stages: Stages, run_alone: RunAlone) -> Usage | None:
     """What a trial uses; None if it could not be measured."""
     for _ in range(TRIES):
-        trial = work.trial_to_measure()
-        values = None if trial is None else _wait_for_stages(work, stages, trial)
+        trial = coordinator.trial_to_measure()
+        values = None if trial is None else _wait_for_stages(coordinator, stages, trial)
         if trial is None or values is None:
             return None
         found = run_alone(trial, values)
         if found is None:
             return None
         events, usage = found
-        work.measured(trial, events, usage)
+        coordinator.measured(trial, events, usage)
         if usage is not None:
             return usage
     return None
 
 
-def _wait_for_stages(work: Work, stages: Stages, trial: Trial) -> Values | None:
-    needed = work.task.stages(trial)
+def _wait_for_stages(coordinator: Coordinator, stages: Stages, trial: Trial) -> Values | None:
+    needed = coordinator.task.stages(trial)
     for stage in needed:
         stages.want(stage)
-    while not work.should_halt():
+    while not coordinator.should_halt():
         stages.poll(POLL_SECONDS)
         values = stages.values(needed)
         if values is not None or stages.failed(needed) is not None:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.execution.engine import Failure
+from orchestrator.execution.events import Failure
 from tasks.contract import Stage
 
 

@@ -1,4 +1,4 @@
-"""Shared work, each distinct stage once: in process here, as Ray tasks in ``ray_engine``.
+"""Shared work, each distinct stage once: in this process or as Ray tasks.
 
 A value is kept under ``--out`` until its sweep is complete, or under ``--cache`` for later sweeps:
 safetensors or Arrow under its content id, never pickle, written beside and renamed, so that two
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +20,9 @@ import pyarrow as pa
 import pyarrow.fs
 
 from orchestrator.execution.deadline import limit
-from orchestrator.execution.engine import Work
 from results.storage.filesystem import open_root, redact
 from results.storage.store import put
-from tasks.contract import Inputs, Stage, StoreError, Task, Trial, Value
-from tasks.interrupt import check_interrupt
-from tasks.progress import Receiver, Throttle, reporting
+from tasks.contract import Stage, StoreError, Task, Trial, Value
 
 MAX_DISK_SHARE = 0.25  # of the free disk that one kept value may take
 
@@ -218,41 +214,3 @@ def _decode_arrays(buffer: pa.Buffer) -> Value:
 def _decode_table(buffer: pa.Buffer) -> Value:
     with pa.ipc.open_file(buffer) as reader:
         return reader.read_all()
-
-
-class LocalStages:
-    """Stage values kept in this process for the length of a sweep."""
-
-    def __init__(self, work: Work, device: str) -> None:
-        self._work, self._device = work, device
-        self._values: dict[str, Value] = {}
-        self._throttle = Throttle()
-
-    def get(self, stage: Stage) -> Value:
-        """The stage's value, computed at its first use.
-
-        Raises:
-            Interrupted: if the sweep is to stop; the values so far are kept.
-        """
-        if stage.key not in self._values:
-            check_interrupt()
-            found = self._work.cache.load(stage)
-            if found is None:
-                needs = [self.get(need) for need in stage.needs]
-                began = time.perf_counter()
-                with reporting(self._receiver(stage), self._throttle):
-                    value = compute(stage, needs, self._device, self._work.deadline)
-                origin = self._work.cache.save(stage, value, time.perf_counter() - began)
-            else:
-                value, origin = found
-            self._work.stage_done(stage, origin)
-            self._values[stage.key] = value
-        return self._values[stage.key]
-
-    def _receiver(self, stage: Stage) -> Receiver:
-        self._work.stage_progressed(stage, 0.0)
-        return lambda share, next_at: self._work.stage_progressed(stage, share)
-
-    def inputs(self, trials: Sequence[Trial]) -> Inputs:
-        """What a pack reads."""
-        return {stage: self.get(stage) for stage in needed_stages(self._work.task, trials)}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
 from orchestrator.planning.space_checks import shown
+from results.storage.schema import FIXED
 from tasks.contract import Advanced, Column, Member, State, Step, TrialError
 
 
@@ -128,3 +130,19 @@ def misspelled(columns: Sequence[Column], reported: set[str]) -> list[str]:
                 f"{near[0]!r} and no {name!r}; fix the key in its columns"
             )
     return lines
+
+
+def unusable(step: Step, metric: str) -> str:
+    """Why a step fails its trial, although it has the right form; empty if it does not.
+
+    ``metric`` is the task's own, which the last step must have.
+    """
+    for name, value in step.metrics.items():
+        if not math.isfinite(value):
+            return f"{name} is {value} at step {step.at}"
+    if step.done and metric not in step.metrics:
+        return f"its last step, {step.at}, has no {metric}"
+    taken = sorted(FIXED["samples"].keys() & (step.samples or {}).keys())
+    if taken:
+        return f"its samples have a column {taken[0]!r}, which is reserved: rename the column"
+    return ""

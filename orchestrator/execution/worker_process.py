@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator.execution.engine import Event, pick_device
+from orchestrator.execution.events import Event
 from orchestrator.execution.measure import Usage, measure_step
 from orchestrator.execution.stages import Origin, StageCache, compute
+from orchestrator.hardware import pick_device
 from orchestrator.planning.discovery import load_task
 from orchestrator.saving.checkpoints import Checkpoints
 from tasks.contract import Stage, Trial, Value

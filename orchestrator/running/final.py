@@ -12,14 +12,17 @@ import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow.fs
 from rich.console import Console
 from rich.text import Text
 
+from orchestrator.running.execute import run_trials
+from orchestrator.running.plan import Plan
 from orchestrator.running.recorded import recorded_trial
+from orchestrator.running.recorded_plan import recorded_plan
 from orchestrator.saving.checkpoints import Checkpoints, TimedStep
 from orchestrator.saving.final_weights import has_weights
 from orchestrator.saving.keeping import best_rows
@@ -42,30 +45,9 @@ from results.tables.summary import SummaryRow, SummaryTable, summarise
 from results.text import plural, print_line
 from tasks.contract import RequestError, State, Step, StoreError, Trial
 
-if TYPE_CHECKING:
-    from orchestrator.running.sweep import Plan
-
 CHOSEN = -1  # ``Step.at`` of the step that a final trial brings along: its row's own numbers
 FOLDER = ".final"
 INTERRUPTED = 130
-
-
-def check_final(task: Any, trial: Trial, split: str, keep: object) -> None:
-    """Refuse a split that trials like this one cannot be scored on.
-
-    Raises:
-        RequestError: saying why, and what to do.
-    """
-    if hasattr(task, "final"):
-        task.final(trial, split)
-    if not hasattr(task, "final") or (has_weights(task) and not hasattr(task, "restore")):
-        missing = "restore" if hasattr(task, "final") else "final"
-        raise RequestError(
-            f"--final {split}: {task.name} cannot score another split, because it has no method "
-            f"`{missing}` (docs/tasks.md); remove --final"
-        )
-    if has_weights(task) and keep == "none":
-        raise RequestError(f"--final {split} needs kept weights; remove --keep none")
 
 
 def score_final(plan: Plan, sweep: Sweep, split: str) -> int:
@@ -162,9 +144,6 @@ def _run(
     rows: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Sweep] | None:
     """The results of each final trial, by the trial it is of; None if that was interrupted."""
-    from orchestrator.running.recorded_plan import recorded_plan
-    from orchestrator.running.sweep import run_trials
-
     found: dict[str, Sweep] = {}
     for number, group in enumerate(_groups(finals)):
         out = f"{sweep.root.rstrip('/')}/{plan.task.name}/{plan.name}/{FOLDER}/{number}"

@@ -19,7 +19,7 @@ from results.storage.filesystem import redact
 from search_spaces.space import Table
 
 if TYPE_CHECKING:
-    from orchestrator.running.sweep import Plan
+    from orchestrator.running.plan import Plan
 
 #: Where results come from: kept from the earlier run if a run finds every trial done.
 ORIGIN = ("versions", "git", "hardware", "environment")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestrator.planning.plan import PlannedRow, Space, TrialFactory
+from orchestrator.request import Request
 from orchestrator.running.naming import Identity
-from orchestrator.running.sweep import Plan, Request
+from orchestrator.running.plan import Plan
 from search_spaces.space import Row, Table
 from tasks.contract import Task, Trial
 

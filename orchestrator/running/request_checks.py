@@ -14,7 +14,8 @@ from results.storage.filesystem import check_root
 from tasks.contract import RequestError
 
 if TYPE_CHECKING:
-    from orchestrator.running.sweep import Plan, Request
+    from orchestrator.request import Request
+    from orchestrator.running.plan import Plan
     from orchestrator.search.function import SearchSample
 
 

@@ -19,7 +19,7 @@ from results.text import plural, size_text
 from tasks.contract import StoreError, Trial
 
 if TYPE_CHECKING:
-    from orchestrator.running.sweep import Plan
+    from orchestrator.running.plan import Plan
 
 
 class SweepWeights:

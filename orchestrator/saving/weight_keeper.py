@@ -14,7 +14,7 @@ from typing import Any
 from orchestrator.saving import keeping
 from orchestrator.saving.final_weights import Written
 from orchestrator.saving.keeping import Candidate, Keep, choose_deletions
-from orchestrator.search.history import NO_MORE_SEEDS
+from results.storage.schema import NO_MORE_SEEDS
 from results.storage.weights import WeightStore
 from tasks.contract import StoreError
 

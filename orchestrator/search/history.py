@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 from orchestrator.saving.checkpoints import Interrupted, TimedStep
 from results.storage.filesystem import open_root
 from results.storage.reading import Sweep
+from results.storage.schema import NO_MORE_SEEDS
 from search_spaces.space import Scalar
 
 #: The reason in the row of a finished trial whose configuration was pruned after it.
-NO_MORE_SEEDS = "behind after this seed, so the configuration's other seeds did not run"
 
 Status = Literal["finished", "stopped", "failed", "interrupted"]
 

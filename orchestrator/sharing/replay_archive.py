@@ -11,11 +11,14 @@ from rich.console import Console
 from orchestrator.environment.differences import environment_differences
 from orchestrator.planning import task_calls
 from orchestrator.planning.discovery import load_task
-from orchestrator.planning.plan import PlannedRow, Space, TrialFactory
-from orchestrator.running.naming import Identity, read_manifest
+from orchestrator.planning.plan import Space
+from orchestrator.request import Request
+from orchestrator.running.naming import read_manifest
+from orchestrator.running.plan import Plan
 from orchestrator.running.recorded import RecordedSweep, recorded_trial
+from orchestrator.running.recorded_plan import recorded_plan
 from orchestrator.running.request_checks import check_options
-from orchestrator.running.sweep import Plan, Request, run_sweep
+from orchestrator.running.sweep import run_sweep
 from orchestrator.saving.keeping import choose_keep
 from results.archive.sweep import ArchivedSweep, read_archive
 from results.compare.cells import compare_cells, stated_tolerance
@@ -23,7 +26,6 @@ from results.render.sweep_tables import DetailView
 from results.storage.reading import read_sweep
 from results.storage.store import check_name
 from results.text import plural, print_line
-from search_spaces.space import Row
 from tasks.contract import RequestError, Source, StoreError, Task, Trial
 
 _RAN = ("finished", "stopped")
@@ -89,23 +91,9 @@ def plan_replay(archived: ArchivedSweep, request: Request) -> Plan:
     task_calls.try_methods(task, trials[0])
     name = check_name(request.name or f"{archived.archive.name[:93]}-replay")
     before = _check_free(archived, request, name)
-    return Plan(
-        request=request,
-        task=task,
+    return dataclasses.replace(
+        recorded_plan(task, trials, dataclasses.replace(request, name=name), "replay"),
         space=Space(name="replay"),
-        factory=TrialFactory(task=task, model=model, data=data, fixed={}),
-        seeds=tuple(sorted({trial.seed for trial in trials})),
-        name=name,
-        planned=[[PlannedRow(row=Row(params=t.param_values()), trials=(t,)) for t in trials]],
-        identity=Identity(
-            space="replay",
-            file=None,
-            file_hash=None,
-            settings={},
-            search={},
-            model=model,
-            data=data,
-        ),
         keep=choose_keep(request.keep, task, before),
         notice=f"This sweep is {task.name}/{name}.",
         manifest_before=before,

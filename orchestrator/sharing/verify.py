@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.planning.discovery import load_task
+from orchestrator.request import Request
+from orchestrator.running.execute import run_trials
 from orchestrator.running.recorded import check_sources, recorded_trial
 from orchestrator.running.recorded_plan import recorded_plan
-from orchestrator.running.sweep import Request, run_trials
 from results.compare.cells import TOLERANCE
 from results.compare.verification import (
     TrialVerdict,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from orchestrator.execution.engine import Pack
+from orchestrator.execution.events import Pack
 from orchestrator.planning.labels import EarlierTrial
 from orchestrator.saving.checkpoints import TimedStep
 from orchestrator.view.panel import render
@@ -20,7 +20,7 @@ QUIET_SECONDS = 30  # without a line, where there is no panel, before one says h
 
 
 class SweepView:
-    """Watches a sweep (``coordinator.View``) and shows it on a console.
+    """Watches a sweep (``execution.view.View``) and shows it on a console.
 
     Events come from several threads. The lock guards the state and is never held while something is
     printed: the thread that draws the panel holds the console's own lock and waits for this one.

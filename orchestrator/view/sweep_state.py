@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from orchestrator.execution.engine import Pack
+from orchestrator.execution.events import Pack
 from orchestrator.planning.labels import (
     Configuration,
     EarlierTrial,

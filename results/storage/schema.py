@@ -70,6 +70,9 @@ FIXED: Mapping[str, Mapping[str, pa.DataType]] = {
     },
 }
 
+#: The ``reason`` of a finished trial that was too far behind for the next seed.
+NO_MORE_SEEDS = "behind after this seed, so the configuration's other seeds did not run"
+
 
 def to_table(table: str, columns: Mapping[str, list[Any]], params: Mapping[str, str]) -> pa.Table:
     """Columns with their declared types; ``metric.*`` and ``best.*`` are float64.

@@ -16,7 +16,8 @@ import transformers
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tasks.models.dual import load_beside, load_checked, prepare_images, quiet
+from tasks.models.encoders import prepare_images
+from tasks.models.loading import load_beside, load_checked, quiet
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,19 +20,18 @@ import transformers
 from torch import Tensor, nn
 
 from tasks.contract import ModelError
-from tasks.models.dual import (
+from tasks.models.encoders import (
     READERS,
     Dual,
     Encoder,
     Prepare,
     Tower,
-    load_beside,
-    load_checked,
     prepare_images,
     prepare_texts,
 )
 from tasks.models.families import FAMILIES, Family, is_factory, load_factory, split_pair
 from tasks.models.folders import POOLING, find_folder, parameter_names, read_config
+from tasks.models.loading import load_beside, load_checked
 from tasks.models.pooling import Read, image_pooling, sentence_pooling, tower_text_pooling
 
 # Where a model of both modalities keeps the one that is asked for.

@@ -17,7 +17,8 @@ from torch import Tensor
 from tasks.contract import Inputs, Trial
 from tasks.datasets.base import Split
 from tasks.datasets.registry import load_split
-from tasks.models.dual import Dual, load_dual
+from tasks.models.dual import load_dual
+from tasks.models.encoders import Dual
 from tasks.models.heads import project
 from tasks.retrieval import stages
 

@@ -15,8 +15,9 @@ import transformers
 from torch import Tensor, nn
 
 from tasks.contract import Export, Trial
-from tasks.models.dual import READERS, load_beside, load_checked, quiet
+from tasks.models.encoders import READERS
 from tasks.models.families import FAMILIES, Family, find_family, is_pair
+from tasks.models.loading import load_beside, load_checked, quiet
 from tasks.models.saving import find_license, hub_ids, save_folder
 from tasks.retrieval import loader, usage
 from tasks.retrieval.params import Params

@@ -79,7 +79,8 @@ def encode_texts(
     device: str,
 ) -> Arrays:
     """``features`` [U, D] of distinct captions, ``row`` [C] into them, ``owner`` [C] image."""
-    from tasks.models.dual import in_batches, load_dual
+    from tasks.models.dual import load_dual
+    from tasks.models.encoders import in_batches
 
     encode = load_dual(model.name, model.fingerprint, device, precision).text.encode
     distinct, row, owner = index_captions(load_split(data.name, split).captions, num_captions)

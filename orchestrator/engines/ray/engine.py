@@ -34,9 +34,9 @@ from orchestrator.engines.ray.paths import job_config
 from orchestrator.engines.ray.stages import RayStages
 from orchestrator.engines.ray.tune import PackScheduler, PackSearcher
 from orchestrator.engines.ray.workers import PackTrainable, RayWorkers
+from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.deadline import patience
 from orchestrator.execution.dispatcher import Dispatcher
-from orchestrator.execution.engine import Work, device_bytes
 from orchestrator.execution.mailbox import Mailbox
 from orchestrator.execution.placement import (
     STAGE_SHARE,
@@ -51,6 +51,7 @@ from orchestrator.execution.placement import (
 )
 from orchestrator.execution.sizing import Measured, describe, measure_first
 from orchestrator.execution.worker_process import measure_alone, read_file
+from orchestrator.hardware import device_bytes
 from results.storage.filesystem import redact
 from tasks.contract import RequestError, Stage, Trial
 
@@ -177,23 +178,25 @@ class RayEngine:
                 blind += ray.get(answer) != here
         return blind
 
-    def run(self, work: Work) -> None:
-        """Work until nothing is left, or until halted."""
+    def run(self, coordinator: Coordinator) -> None:
+        """Coordinator until nothing is left, or until halted."""
         lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
         mailbox: Any = ray.remote(**lasting)(Mailbox).remote()
         share = self._placement.gpus * STAGE_SHARE
-        stages = RayStages(work, mailbox, self.num_slots, share, self._placement.cpus)
+        stages = RayStages(coordinator, mailbox, self.num_slots, share, self._placement.cpus)
         if self._gpus_per_trial == "auto":
-            self._measure(work, stages)
-        dispatcher = Dispatcher(work, RayWorkers(mailbox), stages, self.num_slots)
+            self._measure(coordinator, stages)
+        dispatcher = Dispatcher(coordinator, RayWorkers(mailbox), stages, self.num_slots)
         with tempfile.TemporaryDirectory(prefix="tune-", ignore_cleanup_errors=True) as scratch:
-            while not self._fit(work, mailbox, dispatcher, scratch):
+            while not self._fit(coordinator, mailbox, dispatcher, scratch):
                 with dispatcher.guard():
                     dispatcher.on_all_lost_to_memory()
         if dispatcher.error is not None:
             raise dispatcher.error
 
-    def _fit(self, work: Work, mailbox: Any, dispatcher: Dispatcher, scratch: str) -> bool:
+    def _fit(
+        self, coordinator: Coordinator, mailbox: Any, dispatcher: Dispatcher, scratch: str
+    ) -> bool:
         """Have Tune run packs until the end; False if a worker was killed for its memory.
 
         Tune (2.60) takes that for an unknown error, stops all workers and raises it.
@@ -201,11 +204,11 @@ class RayEngine:
         trainable = tune.with_parameters(
             PackTrainable,
             mailbox=mailbox,
-            task=work.task.name,
-            checkpoints=work.checkpoints,
-            prunes=work.prunes,
+            task=coordinator.task.name,
+            checkpoints=coordinator.checkpoints,
+            prunes=coordinator.prunes,
             threads=self._placement.cpus,
-            deadline=work.deadline,
+            deadline=coordinator.deadline,
         )
         resources = {"cpu": self._placement.cpus, "gpu": self._gpus}
         tuner = tune.Tuner(
@@ -232,9 +235,11 @@ class RayEngine:
             return False
         return True
 
-    def _measure(self, work: Work, stages: RayStages) -> None:
+    def _measure(self, coordinator: Coordinator, stages: RayStages) -> None:
         """Have a trial measured, and size the workers to what it uses."""
-        usage = measure_first(work, stages, lambda *trial: self._run_alone(work, *trial))
+        usage = measure_first(
+            coordinator, stages, lambda *trial: self._run_alone(coordinator, *trial)
+        )
         if usage is None:
             return
         self._place(
@@ -244,7 +249,7 @@ class RayEngine:
                 peak=usage.peak,
                 capacity=usage.capacity,
                 max_packs=self._max_packs,
-                full_packs=work.full_packs,
+                full_packs=coordinator.full_packs,
                 cpus_per_trial=self._cpus_per_trial,
             )
         )
@@ -252,14 +257,19 @@ class RayEngine:
         self.slot_bytes = (
             int(usage.capacity * gpus) if gpus else main_memory(self._nodes, self.num_slots)
         )
-        work.resize(self.num_slots, self.slot_bytes, describe(self._placement, usage))
+        coordinator.resize(self.num_slots, self.slot_bytes, describe(self._placement, usage))
 
-    def _run_alone(self, work: Work, trial: Trial, values: Mapping[Stage, Any]) -> Measured | None:
+    def _run_alone(
+        self, coordinator: Coordinator, trial: Trial, values: Mapping[Stage, Any]
+    ) -> Measured | None:
         """A step that was begun is waited for, also on a halt: it ends with a checkpoint."""
-        cpus, timeout = self._placement.cpus, work.deadline and patience(work.deadline)
+        cpus, timeout = (
+            self._placement.cpus,
+            coordinator.deadline and patience(coordinator.deadline),
+        )
         own_process = {"max_retries": 0, "max_calls": 1}
         measuring = ray.remote(num_cpus=cpus, num_gpus=self._gpus, **own_process)(measure_alone)
-        arguments = (trial, work.checkpoints, cpus, work.deadline, list(values))
+        arguments = (trial, coordinator.checkpoints, cpus, coordinator.deadline, list(values))
         ref = measuring.remote(*arguments, *values.values())
         try:
             found: Measured = ray.get(ref, timeout=timeout)

@@ -11,8 +11,9 @@ import orchestrator.engines.ray.settings  # noqa: F401  before Ray
 import ray
 
 from orchestrator.engines.ray.workers import compute_stage
+from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.deadline import overdue, patience
-from orchestrator.execution.engine import Failure, Work
+from orchestrator.execution.events import Failure
 from orchestrator.execution.stage_queue import Stages
 from tasks.contract import Stage, SweepError
 
@@ -22,10 +23,12 @@ START_SECONDS = 60.0  # that Ray may take to start a task's process
 class RayStages(Stages):
     """Each distinct stage as one Ray task; the driver owns the values, which are references."""
 
-    def __init__(self, work: Work, mailbox: Any, limit: int, num_gpus: float, threads: int) -> None:
+    def __init__(
+        self, coordinator: Coordinator, mailbox: Any, limit: int, num_gpus: float, threads: int
+    ) -> None:
         """At most ``limit`` run at once, each on ``num_gpus`` where it needs a device."""
         super().__init__(limit)
-        self._work, self._mailbox, self._threads = work, mailbox, threads
+        self._coordinator, self._mailbox, self._threads = coordinator, mailbox, threads
         self._num_gpus = num_gpus
         # origin's reference -> stage, value's reference, when it was submitted
         self._tasks: dict[Any, tuple[Stage, Any, float]] = {}
@@ -48,9 +51,14 @@ class RayStages(Stages):
             stage, needs = found
             gpus = self._num_gpus if stage.on_device else 0
             value, origin = compute_stage.options(num_returns=2, num_gpus=gpus).remote(
-                stage, self._threads, self._work.cache, self._work.deadline, self._mailbox, *needs
+                stage,
+                self._threads,
+                self._coordinator.cache,
+                self._coordinator.deadline,
+                self._mailbox,
+                *needs,
             )
-            self._work.stage_progressed(stage, 0.0)
+            self._coordinator.stage_progressed(stage, 0.0)
             self._tasks[origin] = (stage, value, time.monotonic())
 
     def _take_in(self, timeout: float) -> bool:
@@ -66,9 +74,9 @@ class RayStages(Stages):
                 self.on_failed(stage, _ray_failure(error))
             else:
                 self.on_done(stage, value)
-                self._work.stage_done(stage, origin)
-        if self._work.deadline is not None:
-            self._give_up_on_overdue(self._work.deadline)
+                self._coordinator.stage_done(stage, origin)
+        if self._coordinator.deadline is not None:
+            self._give_up_on_overdue(self._coordinator.deadline)
         return bool(done)
 
     def _give_up_on_overdue(self, deadline: float) -> None:

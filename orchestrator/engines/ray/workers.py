@@ -18,9 +18,11 @@ from ray.exceptions import OutOfMemoryError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.execution.dispatcher import Contents, Snapshot
-from orchestrator.execution.engine import Event, StepProgress, failure, pick_device, run_pack
+from orchestrator.execution.events import Event, StepProgress, failure
+from orchestrator.execution.run_pack import run_pack
 from orchestrator.execution.stages import StageCache
 from orchestrator.execution.worker_process import configure_worker, load_or_compute
+from orchestrator.hardware import pick_device
 from orchestrator.planning.discovery import load_task
 from orchestrator.saving.checkpoints import Checkpoints
 from tasks.contract import Stage

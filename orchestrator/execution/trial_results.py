@@ -1,0 +1,88 @@
+"""A trial that runs, and the rows of its result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator.execution.events import NO_WEIGHTS, Failure
+from orchestrator.saving.checkpoints import TimedStep
+from orchestrator.saving.final_weights import Written
+from results.storage.schema import NO_MORE_SEEDS
+from results.storage.store import TrialResult
+from tasks.contract import Metric, Trial
+
+
+@dataclass(kw_only=True, slots=True)
+class RunningTrial:
+    """A trial from the moment a worker may take it until its result is durable."""
+
+    trial: Trial
+    started: datetime
+    steps: dict[int, TimedStep] = field(default_factory=dict)  # by ``Step.at``
+    runs: bool = False  # on a worker, its stages there
+    is_last_seed: bool = False  # finished, but too far behind for its configuration's other seeds
+    weights: Written = NO_WEIGHTS
+    row: Mapping[str, Any] = field(default_factory=dict)  # of its result, once it has ended
+
+    def ordered_steps(self) -> list[TimedStep]:
+        """Its steps from the first to the last."""
+        return [self.steps[at] for at in sorted(self.steps)]
+
+    def value(self, metric: str) -> float | None:
+        """The metric as it was last measured."""
+        measured = [s for s in self.ordered_steps() if metric in s.step.metrics]
+        return float(measured[-1].step.metrics[metric]) if measured else None
+
+    def result(self, status: str, error: Failure | None, metric: Metric) -> TrialResult:
+        """The rows of its result; ``row`` is set to the one of the trial."""
+        trial, steps = self.trial, self.ordered_steps()
+        row: dict[str, Any] = {
+            "trial_id": trial.id,
+            "seed": trial.seed,
+            "status": status,
+            "reason": error.reason if error else NO_MORE_SEEDS if self.is_last_seed else None,
+            "log": error.log if error else None,
+            "reused_from": None,
+            "model": trial.model.name,
+            "model_fingerprint": trial.model.fingerprint,
+            "data": trial.data.name,
+            "data_fingerprint": trial.data.fingerprint,
+            "version": trial.version,
+            "started": self.started,
+            "ended": datetime.now(UTC),
+            "seconds": sum(s.seconds for s in steps),
+            "num_steps": len(steps),
+            **{f"param.{name}": value for name, value in trial.param_values().items()},
+        }
+        if steps:
+            row |= _metrics(steps[-1]) | best_values(steps, metric.name, metric.direction)
+        self.row = row
+        rows = [
+            {
+                "trial_id": trial.id,
+                "seed": trial.seed,
+                "at": s.step.at,
+                "seconds": s.seconds,
+                **_metrics(s),
+            }
+            for s in steps
+        ]
+        return TrialResult(trial=row, steps=rows, samples=steps[-1].step.samples if steps else None)
+
+
+def _metrics(timed: TimedStep) -> dict[str, float]:
+    return {f"metric.{name}": float(value) for name, value in timed.step.metrics.items()}
+
+
+def best_values(steps: Sequence[TimedStep], metric: str, direction: str) -> dict[str, float]:
+    """All metrics of the step that is best by the task's metric, as ``best.<name>``."""
+    sign = 1.0 if direction == "maximize" else -1.0
+    finite = [s for s in steps if math.isfinite(s.step.metrics.get(metric, math.nan))]
+    if not finite:
+        return {}
+    best = max(finite, key=lambda s: sign * s.step.metrics[metric])
+    return {f"best.{k}": float(v) for k, v in best.step.metrics.items()}

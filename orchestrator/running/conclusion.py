@@ -1,0 +1,89 @@
+"""The end of a run: its tables, what failed or is left, figures and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from orchestrator.execution.halting import describe_halt
+from orchestrator.planning.plan import distinct_stages
+from orchestrator.running.run import Run
+from results.render.sweep_tables import render
+from results.storage.filesystem import redact
+from results.storage.reading import Sweep, read_sweep
+from results.tables.summary import MAX_ROWS
+from results.text import plural
+from tasks.contract import Trial
+
+INTERRUPTED = 130  # the exit status of what Ctrl-C ended
+
+
+def print_results(run: Run, to_run: Sequence[Trial]) -> int:
+    """Print what a run that had ``to_run`` before it has brought; its exit status."""
+    plan, errors = run.plan, Console(stderr=True)
+    sweep = read_sweep(run.request.out, plan.task.name, plan.name)
+    rows = sweep.current_rows()
+    any_step = run.is_complete or any(row["num_steps"] for row in rows)
+    if any_step:
+        Console().print(render(sweep, None if plan.request.all_rows else MAX_ROWS))
+    halted = run.budget.interrupted or run.budget.spent()
+    if halted and not run.is_complete:
+        stages = distinct_stages(plan.task, to_run)
+        # Asked of the disk: a worker may have written a value that the driver did not hear of.
+        kept = run.cache.num_kept(stages)
+        num_kept = kept if stages else sum(each.stages.num_kept for each in run.coordinators)
+        line = describe_halt(run.budget.interrupted, any_step, num_kept, len(stages))
+        errors.print(line, highlight=False, soft_wrap=True)
+        if run.budget.interrupted:
+            return INTERRUPTED
+    again = {k: v for each in run.coordinators for k, v in each.failed_again.items()}
+    if again:
+        line = f"{plural(len(again), 'trial')} failed when run again; the tables show the earlier "
+        line += f"results. The first reason: {next(iter(again.values()))}."
+        Console().print(Text(line, style="bold red"), soft_wrap=not errors.is_terminal)
+    if run.earlier.failed and any_step:
+        Console().print(Text(_failed_earlier(run)), soft_wrap=True)
+    wanted = {trial.id for trial in plan.trials}
+    failed = [
+        row
+        for row in rows
+        if row["status"] == "failed" and (not wanted or row["trial_id"] in wanted)
+    ]
+    Console().print(Text(f"Results: {sweep.path}", style="dim"), soft_wrap=True)
+    _save_figures(sweep, errors)
+    for line in run.weights.finish(sweep, run.is_complete):
+        Console().print(Text(line, style="dim"), soft_wrap=True)
+    failed_now = run.num_invalid + sum(each.tally.failed for each in run.coordinators)
+    return 1 if failed or failed_now else 0
+
+
+def _failed_earlier(run: Run) -> str:
+    """How many trials of this request failed before this run, why, and what to do about it."""
+    failed, total = run.earlier.failed, len(run.plan.trials)
+    first = failed[0]
+    count = f"{len(failed)} of {total} trials" if total > len(failed) else f"{len(failed)} trials"
+    if len(failed) == total:
+        count = {1: "The only trial", 2: "Both trials"}.get(total, f"All {total} trials")
+    out = "" if run.request.out == "runs" else f" --out {redact(run.request.out)}"
+    reason = str(first.get("reason") or "unknown").strip().rstrip(".")
+    return (
+        f"{count} failed in an earlier run and did not run again. The first reason: {reason}. "
+        f"See its log with `show {run.plan.task.name}/{run.plan.name} {first['trial_id']}{out}`; "
+        "add --retry-failed to run failed trials again."
+    )
+
+
+def _save_figures(sweep: Sweep, errors: Console) -> None:
+    """Curves and contact sheets next to the results; a figure that fails costs one line."""
+    from results.figures.saved import save_figures
+
+    try:
+        line = save_figures(sweep)
+    except Exception as error:  # whatever a damaged font or a full disk brings up
+        why = " ".join(redact(f"{type(error).__name__}: {error}").split())
+        errors.print(Text(f"The figures could not be drawn ({why})."), soft_wrap=True)
+        return
+    if line:
+        Console().print(Text(line, style="dim"), soft_wrap=True)

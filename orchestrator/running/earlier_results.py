@@ -1,0 +1,108 @@
+"""What earlier runs have found, in this sweep or in others: such trials do not run again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from orchestrator.planning.labels import Configuration, EarlierTrial
+from orchestrator.running.plan import Plan
+from orchestrator.saving.checkpoints import Checkpoints
+from orchestrator.search.history import PastTrial, open_history, read_curves
+from results.storage.reading import copy_trials, known_trials
+from results.storage.store import SweepStore
+from tasks.contract import Trial
+
+
+class EarlierResults:
+    """The results of earlier runs under one ``--out``."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan, self._out, self._task = plan, plan.request.out, plan.task.name
+        self._metric = plan.task.metric.name
+        self.failed: list[dict[str, Any]] = []  # rows of listed trials that do not run again
+        self.on_taken_over: Callable[[EarlierTrial], None] = lambda trial: None
+        self._curves: dict[str, dict[str, dict[int, float]]] = {}  # of other sweeps
+        self.read()
+
+    def read(self) -> None:
+        """See what has ended by now; for a replay, only its own trials."""
+        names = () if self._plan.recorded is None else (self._plan.name,)
+        self._known = known_trials(self._out, self._task, names)
+
+    def take_over(
+        self, trials: Sequence[Trial], store: SweepStore, checkpoints: Checkpoints
+    ) -> list[Trial]:
+        """Copy what other sweeps hold into the store; the trials that are still to run."""
+        if self._plan.request.rerun:
+            for trial in trials:
+                checkpoints.drop(trial.id)
+            return list(trials)
+        to_run: list[Trial] = []
+        self.failed = []
+        elsewhere: dict[str, list[str]] = {}
+        for trial in trials:
+            sweep, row = self._known.get(trial.id, ("", {}))
+            if self._runs_again(trial, row.get("status")):
+                to_run.append(trial)
+                continue
+            if row["status"] == "failed":
+                self.failed.append(row)
+            if sweep != self._plan.name:
+                elsewhere.setdefault(sweep, []).append(trial.id)
+        for sweep, ids in elsewhere.items():
+            store.add_tables(copy_trials(self._out, self._task, sweep, ids))
+        return to_run
+
+    def _runs_again(self, trial: Trial, status: str | None) -> bool:
+        """Whether a listed trial runs: it runs to its end, also where a search stopped it."""
+        stops = self._plan.recorded.stops if self._plan.recorded else {}
+        return (
+            status is None
+            or (status == "stopped" and trial.id not in stops)
+            or (status == "failed" and self._plan.request.retry_failed)
+        )
+
+    def listed(self, to_run: Sequence[Trial]) -> list[EarlierTrial]:
+        """The plan's trials that do not run again, with their results."""
+        left = {trial.id for trial in to_run}
+        return [
+            self._describe(trial, self._known[trial.id][1])
+            for trial in self._plan.trials
+            if trial.id not in left
+        ]
+
+    def find_finished(
+        self, trial: Trial, store: SweepStore, checkpoints: Checkpoints
+    ) -> PastTrial | None:
+        """A trial that has finished in another sweep, taken over from there."""
+        sweep, row = self._known.get(trial.id, ("", {}))
+        is_elsewhere = row.get("status") == "finished" and sweep != self._plan.name
+        if self._plan.request.rerun or not is_elsewhere:
+            return None
+        self.take_over([trial], store, checkpoints)
+        self.on_taken_over(self._describe(trial, row))
+        if sweep not in self._curves:
+            tables = open_history(self._out, self._task, sweep)
+            self._curves[sweep] = read_curves(tables, self._metric)
+        return PastTrial(
+            id=trial.id,
+            status="finished",
+            value=float(row[f"metric.{self._metric}"]),
+            steps=self._curves[sweep].get(trial.id, {}),
+        )
+
+    def statuses(self) -> dict[str, str]:
+        """The statuses of trials that have a result here, which a ``--rerun`` must not spoil."""
+        trials = open_history(self._out, self._task, self._plan.name).trials
+        if not trials.num_rows:
+            return {}
+        ids, statuses = (trials[name].to_pylist() for name in ("trial_id", "status"))
+        pairs = zip(ids, statuses, strict=True)
+        return {trial_id: status for trial_id, status in pairs if status != "interrupted"}
+
+    def _describe(self, trial: Trial, row: Mapping[str, Any]) -> EarlierTrial:
+        value = row.get(f"metric.{self._metric}")
+        return EarlierTrial(
+            configuration=Configuration.of(trial), status=row["status"], value=value
+        )

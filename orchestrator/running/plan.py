@@ -1,0 +1,147 @@
+"""A request understood: its trials, its name, and everything that can be wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from orchestrator.planning import task_calls
+from orchestrator.planning.claim_checks import check_claims
+from orchestrator.planning.discovery import load_task
+from orchestrator.planning.plan import (
+    PlannedRow,
+    Space,
+    TrialFactory,
+    distinct_trials,
+    parse_settings,
+    plan_rows,
+    resolve_space,
+)
+from orchestrator.planning.space_checks import check_number, check_published_numbers, check_seeds
+from orchestrator.request import Request
+from orchestrator.running.final_check import check_final
+from orchestrator.running.naming import Identity, choose_name
+from orchestrator.running.recorded import RecordedSweep
+from orchestrator.running.request_checks import check_effect, check_options
+from orchestrator.saving.keeping import Keep, choose_keep
+from orchestrator.search.options import DEFAULT_PRUNER, DEFAULT_SAMPLER, describe
+from results.storage.store import check_name
+from tasks.contract import RequestError, Task, Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The request, understood: everything that can be wrong with it has been checked."""
+
+    request: Request
+    task: Task
+    space: Space
+    factory: TrialFactory
+    seeds: tuple[int, ...]
+    name: str
+    planned: list[list[PlannedRow]]
+    identity: Identity
+    keep: Keep
+    notice: str = ""  # a line on the name, where the user might expect another
+    manifest_before: Mapping[str, Any] = field(default_factory=dict)  # of the runs it continues
+    recorded: RecordedSweep | None = None  # the sweep whose trials this one runs again
+
+    @property
+    def seeds_before(self) -> tuple[int, ...]:
+        """The seeds of the runs that this one continues."""
+        return tuple(self.manifest_before.get("seeds", ()))
+
+    def search(self) -> dict[str, Any]:
+        """How a search chooses, as ``sweep.json`` records it."""
+        request = self.request
+        return describe(request.trials, request.sampler, request.pruner)
+
+    def warnings(self) -> list[str]:
+        """What runs but means little, as the task says of this model and data."""
+        warn = getattr(self.task, "warnings", None)
+        return list(warn(self.factory.model, self.factory.data)) if warn else []
+
+    @cached_property
+    def trials(self) -> list[Trial]:
+        """The distinct trials of the space's rows; none, for a search."""
+        return distinct_trials(self.planned)
+
+
+def make_plan(request: Request) -> Plan:
+    """Check the request and work out its trials. Imports no torch and no Ray.
+
+    Raises:
+        RequestError: if anything about it is wrong.
+    """
+    seeds = check_seeds(request.seeds)
+    for option, number in (("--seeds", len(seeds)), ("--trials", request.trials)):
+        if number < 1:
+            value = request.seeds if option == "--seeds" else number
+            raise RequestError(f"{option} must be at least 1, but is {value}")
+    check_options(request)
+    task = load_task(request.task)
+    space = resolve_space(request.task, request.space)
+    if space.search is None:
+        check_effect(request.given, request.space or space.name)
+    metrics = [c.key.removeprefix("metric.") for c in task.columns if c.key.startswith("metric.")]
+    check_published_numbers(space.tables, task.columns)
+    check_claims(space.claims, space.published, space.errata, space.tables, metrics)
+    listed = sum(len(table.rows) for table in space.tables)
+    check_number(request.trials if space.search else listed, len(seeds))
+    fixed = parse_settings(task, request.settings)
+    model, data = task_calls.resolve(
+        task,
+        task.default_model if request.model is None else request.model,
+        task.default_data if request.data is None else request.data,
+    )
+    factory = TrialFactory(task=task, model=model, data=data, fixed=fixed)
+    if space.search is not None:
+        planned: list[list[PlannedRow]] = []
+        first = factory.trial({}, 0)  # the defaults must fit this model and data
+    else:
+        planned = plan_rows(space, factory, seeds)
+        first = next(row.trials[0] for table in planned for row in table)
+    task_calls.try_methods(task, first)
+    if request.final is not None:
+        check_final(task, first, request.final, request.keep)
+    identity = _identity(request, space, factory)
+    chosen = choose_name(
+        identity,
+        given=None if request.name is None else check_name(request.name),
+        defaults={
+            "model": task.default_model,
+            "data": task.default_data,
+            "sampler": DEFAULT_SAMPLER,
+            "pruner": DEFAULT_PRUNER,
+        },
+        out=request.out,
+        task=task.name,
+    )
+    return Plan(
+        request=request,
+        task=task,
+        space=space,
+        factory=factory,
+        seeds=tuple(seeds),
+        name=check_name(chosen.name),
+        planned=planned,
+        identity=identity,
+        keep=choose_keep(request.keep, task, chosen.manifest),
+        notice=chosen.notice,
+        manifest_before=chosen.manifest or {},
+    )
+
+
+def _identity(request: Request, space: Space, factory: TrialFactory) -> Identity:
+    chosen = {"sampler": request.sampler, "pruner": request.pruner}
+    return Identity(
+        space=space.name,
+        file=space.file,
+        file_hash=space.file_hash,
+        settings=factory.fixed,
+        search=chosen if space.search is not None else {},
+        model=factory.model,
+        data=factory.data,
+    )

@@ -1,0 +1,82 @@
+"""What ``--dry-run`` prints: the trials and the shared stages, and which are done already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from orchestrator.planning.labels import varying_params
+from orchestrator.planning.plan import distinct_stages
+from orchestrator.running.plan import Plan
+from orchestrator.running.request_checks import sample_search
+from orchestrator.running.sweep_weights import SweepWeights
+from results.render.planned_view import PlannedTrials
+from results.storage.reading import known_trials, read_sweep
+from results.tables.search import describe_lines
+from results.tables.summary import format_plain
+from results.text import plural, print_line
+from tasks.contract import StoreError, Trial
+
+
+def print_plan(plan: Plan, console: Console) -> None:
+    """Every trial and every distinct stage, and how many are done already."""
+    if plan.notice:
+        console.print(Text(plan.notice))
+    if plan.space.announcement:
+        console.print(Text(plan.space.announcement), soft_wrap=True)
+    if plan.space.search is not None:
+        _print_search(plan, console)
+        return
+    trials = plan.trials
+    known = known_trials(plan.request.out, plan.task.name)
+    varying = varying_params(trials, plan.task.columns)
+    done = [_is_done(known.get(trial.id)) for trial in trials]
+    console.print(PlannedTrials(trials, varying, done))
+    stages = distinct_stages(plan.task, trials)
+    counted = f"{plural(len(trials), 'trial')}, {sum(done)} of them done"
+    shared = plural(len(stages), "distinct stage") if stages else "no shared stages"
+    print_line(console, f"{counted}; {shared}{':' if stages else ''}")
+    for stage in stages:
+        print_line(console, f"  {stage.label}")
+    again = _missing_weights(plan) if all(done) else []
+    if again:
+        number = plural(len(again), "trial")
+        print_line(console, f"--keep {plan.keep} runs {number} again, because of missing weights")
+
+
+def _missing_weights(plan: Plan) -> list[Trial]:
+    """The finished trials that run again for the sake of their weights."""
+    try:
+        sweep = read_sweep(plan.request.out, plan.task.name, plan.name)
+    except StoreError:  # the trials are those of another sweep
+        return []
+    return SweepWeights(plan).to_run_again(sweep)
+
+
+def _print_search(plan: Plan, console: Console) -> None:
+    """How a search will choose, and some of what it can choose from."""
+    sample, request = sample_search(plan), plan.request
+    total = request.trials * len(plan.seeds)
+    lines = [
+        f"{plan.task.name} {plan.name}: up to {plural(total, 'trial')} "
+        f"({plural(request.trials, 'configuration')} x {plural(len(plan.seeds), 'seed')}), "
+        "chosen by Optuna while they run",
+        *(f"  {line}" for line in describe_lines(plan.search())),
+        f"{len(sample.trials)} of {len(sample.trials) + len(sample.refused)} random "
+        "configurations can run, for example",
+    ]
+    params = {param[6:] for param in (c.key for c in plan.task.columns) if param[:6] == "param."}
+    for trial in sample.trials[:3]:
+        values = trial.param_values().items()
+        lines.append("  " + ", ".join(f"{n}={format_plain(v)}" for n, v in values if n in params))
+    if sample.refused:
+        lines.append(f"The others fail, for example: {sample.refused[0]}")
+    for line in lines:
+        print_line(console, line)
+
+
+def _is_done(known: tuple[str, Mapping[str, Any]] | None) -> bool:
+    return known is not None and known[1]["status"] == "finished"

@@ -1,0 +1,130 @@
+"""One run of a plan: its store, checkpoints, weights and caches, and how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.execution.coordinator import Coordinator
+from orchestrator.execution.halting import Budget
+from orchestrator.execution.stages import StageCache
+from orchestrator.planning.plan import param_types
+from orchestrator.running.earlier_results import EarlierResults
+from orchestrator.running.manifest import ORIGIN, make_manifest, replay_manifest
+from orchestrator.running.plan import Plan
+from orchestrator.running.sweep_weights import SweepWeights
+from orchestrator.saving.checkpoints import Checkpoints
+from orchestrator.search.history import PastConfiguration, open_history, read_history
+from orchestrator.search.invalid import invalid_row
+from orchestrator.search.proposers import Listed, Proposer, Recorded
+from results.storage.reading import read_sweep
+from results.storage.store import SweepStore, TrialResult
+from tasks.contract import Trial
+
+if TYPE_CHECKING:
+    from orchestrator.search.function import InvalidConfigurationError
+
+
+class Run:
+    """What one run of a plan holds together."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.request = plan, plan.request
+        self.started = datetime.now(UTC)
+        self.budget = Budget(plan.request.budget)
+        self.num_invalid = 0  # configurations of a search that this run found cannot run
+        self.coordinators: list[Coordinator] = []
+        self.is_complete = False  # whether no trial is left to run
+        self.earlier = EarlierResults(plan)  # refused, if it is damaged, before we write
+        self._types = {
+            name: {str: "str", float: "float", int: "int", bool: "bool"}[kind]
+            for name, (kind, _) in param_types(plan.task.Params).items()
+        }
+        out, sweep = plan.request.out.rstrip("/"), f"{plan.task.name}/{plan.name}"
+        metrics = [c.key for c in plan.task.columns if c.key.startswith("metric.")]
+        self.store = SweepStore(plan.request.out, plan.task.name, plan.name, self._types, metrics)
+        # By sweep: a search finds its interrupted trials, a replay nobody else's.
+        own = plan.space.search is not None or plan.recorded is not None
+        self.weights = SweepWeights(plan)
+        self.checkpoints = Checkpoints(
+            f"{out}/.checkpoints" + (f"/{sweep}" if own else ""), self.weights.target
+        )
+        self.cache = StageCache(plan.request.cache, f"{out}/.stages/{sweep}")
+
+    def num_running(self) -> int:
+        """Trials that a worker runs now."""
+        return sum(each.num_running() for each in self.coordinators)
+
+    def num_left(self) -> int | None:
+        """Trials that this run may still start, if ``--budget`` limits them."""
+        most = self.request.budget_trials
+        tallies = [each.tally for each in self.coordinators]
+        started = sum(tally.finished + tally.stopped + tally.failed for tally in tallies)
+        return None if most is None else most - started
+
+    def take_over(self) -> list[Trial]:
+        """Take over what other sweeps hold; the listed trials that are still to run."""
+        return self.earlier.take_over(self.plan.trials, self.store, self.checkpoints)
+
+    def to_run_again(self) -> list[Trial]:
+        """Of a complete sweep: the trials whose weights are asked for, and were not kept."""
+        if not self.is_complete or self.budget() or self.num_left() == 0:
+            return []
+        self.earlier.read()
+        sweep = read_sweep(self.request.out, self.plan.task.name, self.plan.name)
+        return self.weights.to_run_again(sweep)
+
+    def manifest(self, seconds: float) -> dict[str, Any]:
+        """``sweep.json`` after so many seconds."""
+        made = make_manifest(self.plan, self._types, self.started, seconds)
+        if self.plan.recorded is not None:
+            made = replay_manifest(made, self.plan.recorded)
+        if self.is_complete and not self.coordinators:  # no trial ran in this environment
+            before = self.plan.manifest_before
+            made |= {key: before[key] for key in ORIGIN if key in before}
+        return made
+
+    # --- what proposes trials ---------------------------------------------------------------------
+
+    def proposer(self, to_run: Sequence[Trial]) -> Proposer:
+        """The list of a grid or of recorded trials, or the study of a search."""
+        if self.plan.recorded is not None:
+            return Recorded(to_run, self.plan.recorded.stops)
+        if self.plan.space.search is None:
+            return Listed(to_run)
+        from orchestrator.search.study import AdaptiveStudy
+
+        study = AdaptiveStudy(
+            search=self.plan.space.search,
+            factory=self.plan.factory,
+            seeds=self.plan.seeds,
+            num_configurations=self.request.trials,
+            direction=self.plan.task.metric.direction,
+            sampler=self.request.sampler,
+            pruner=self.request.pruner,
+            known=lambda trial: self.earlier.find_finished(trial, self.store, self.checkpoints),
+            on_invalid=self._add_invalid,
+        )
+        study.replay(self._past())
+        return study
+
+    def _past(self) -> list[PastConfiguration]:
+        """Configurations of this search that ran before; a ``--rerun`` forgets them."""
+        interrupted = self.checkpoints.interrupted()
+        if self.request.rerun:
+            for one in interrupted:
+                self.checkpoints.drop(one.trial_id)
+            return []
+        return read_history(
+            open_history(self.request.out, self.plan.task.name, self.plan.name),
+            self.plan.task.metric.name,
+            interrupted,
+            retry_failed=self.request.retry_failed,
+        )
+
+    def _add_invalid(self, error: InvalidConfigurationError) -> None:
+        """A row for a configuration that cannot run, in place of its trials'."""
+        self.num_invalid += 1
+        row = invalid_row(error, self.plan.factory, self.plan.seeds[0])
+        self.store.add([TrialResult(trial=row, steps=[], samples=None)])
