@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.execution.placement import Gpus
+from orchestrator.saving.checkpoint_writer import INTERVAL
 from orchestrator.search.options import DEFAULT_PRUNER, DEFAULT_SAMPLER, TRIALS
 
 
@@ -32,10 +33,12 @@ class Request:
     budget: float | None = None  # seconds
     budget_trials: int | None = None  # trials that this run may start
     deadline: float | None = None  # seconds that a step or a shared stage may take
+    checkpoint_interval: float = INTERVAL  # seconds between two checkpoints of a trial
     final: str | None = None  # the split to score the best rows on, once
     rerun: bool = False
     retry_failed: bool = False
     dry_run: bool = False
+    verbose: bool = False  # whether the terminal shows what otherwise only the log has
     keep: str | None = None  # whose weights: best, none, all, or a number of configurations
     all_rows: bool = False  # of a grid or a search in the table, not only the best
     given: Mapping[str, object] = field(default_factory=dict)  # options of a search that were given

@@ -40,6 +40,8 @@ class Run:
         (folder / "space.py").write_text(space)
         command = [sys.executable, "-m", "orchestrator", "sweep", "fragile", "--name", name]
         command += ["--out", self.out, f"--set=notes={self.notes}"]
+        if not any(word.startswith("--checkpoint-interval") for word in args):
+            command += ["--checkpoint-interval=0s"]  # so that a kill loses no finished step
         if "--space" not in args:
             command += ["--space", str(folder / "space.py")]
         path = f"{PLUGIN}{os.pathsep}{ROOT}"

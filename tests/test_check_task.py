@@ -20,6 +20,7 @@ from orchestrator.execution.step_checks import check_advanced, check_results, mi
 from orchestrator.planning import task_calls
 from orchestrator.planning.plan import KINDS, TrialFactory
 from orchestrator.planning.task_checks import check_task, problems
+from orchestrator.saving.checkpoint_writer import CheckpointWriter
 from orchestrator.saving.checkpoints import Checkpoints
 from tasks.contract import (
     Column,
@@ -386,7 +387,9 @@ def test_a_method_that_fails_while_planning_is_one_line(
 def test_a_wrong_step_fails_its_trial_with_a_reason(task: Any, reason: str, tmp_path: Path) -> None:
     trial = make_factory(task).trial({"epochs": 3}, 0)
     inputs = Subject(ToyTask(), "toy").inputs
-    run = run_pack(task, [trial], inputs, "cpu", Checkpoints(str(tmp_path)))
+    run = run_pack(
+        task, [trial], inputs, "cpu", CheckpointWriter(checkpoints=Checkpoints(str(tmp_path)))
+    )
     events: list[Event] = []
     try:
         events += next(run)

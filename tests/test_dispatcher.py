@@ -15,6 +15,7 @@ from orchestrator.execution.deadline import patience
 from orchestrator.execution.dispatcher import Contents, Dispatcher, Snapshot
 from orchestrator.execution.events import Event, Failure, Pack, StepProgress
 from orchestrator.execution.mailbox import Mailbox
+from orchestrator.execution.recovery import MAX_DEATHS
 from orchestrator.execution.stage_queue import Stages
 from orchestrator.saving.checkpoints import TimedStep
 from tasks.contract import Source, Stage, Step, Trial
@@ -59,6 +60,9 @@ class Work:
         self.recorded += events
         return set()
 
+    def is_new(self, event: Event) -> bool:
+        return not event.replayed and event not in self.recorded
+
     def fail_pack(self, pack: Pack, error: Failure) -> None:
         self.failed |= {t.id: error.reason for t in pack.trials}
 
@@ -80,6 +84,7 @@ class FakeWorkers:
         self.mail: dict[int, Contents] = {}
         self.taken: dict[int, str] = {}
         self.killed: list[str] = []
+        self.halted = False
         self.out_of_memory: set[str] = set()
 
     def put(self, pack_id: int, contents: Contents, over: Sequence[int]) -> None:
@@ -90,6 +95,9 @@ class FakeWorkers:
     def look(self, wait: bool) -> Iterable[Snapshot]:
         found, self.taken = Snapshot(taken=self.taken, steps=[], stages={}), {}
         return [found]
+
+    def halt(self) -> None:
+        self.halted = True
 
     def kill(self, worker: str) -> None:
         self.killed.append(worker)
@@ -170,6 +178,30 @@ def test_members_whose_stage_failed_have_failed_and_the_others_run() -> None:
     assert case.work.failed == {trial(1, stage=1).id: "broken", trial(2, stage=1).id: "broken"}
     assert case.workers.mail[0][0] == (trial(0),)
     assert not case.dispatcher.wants(1)
+
+
+def test_a_trial_that_kills_its_workers_fails_though_it_computes_a_step_again_each_time() -> None:
+    case = Case([trial(0)])
+    case.dispatcher.next_pack()
+    case.ready()
+    for number in range(MAX_DEATHS):
+        case.workers.taken = {0: f"w{number}"}
+        assert not case.work.failed
+        case.step(0, trial(0))  # not saved, so each worker computes it
+        case.dispatcher.on_worker_lost(0)
+    assert case.work.failed[trial(0).id].startswith(f"its worker died {MAX_DEATHS} times")
+    assert case.dispatcher.is_over()
+
+
+def test_a_halted_pack_goes_on_until_its_worker_has_saved() -> None:
+    case = Case([trial(0)])
+    case.dispatcher.next_pack()
+    case.ready()
+    case.work.halted = True
+    case.dispatcher.poll()
+    assert case.workers.halted
+    assert case.dispatcher.wants(0, saved=False)
+    assert not case.dispatcher.wants(0, saved=True)
 
 
 def test_a_worker_that_is_silent_for_too_long_is_killed_and_its_trial_fails(

@@ -15,6 +15,7 @@ from test_results import PARAMS, manifest, result
 
 from orchestrator.execution import run_pack as module
 from orchestrator.execution.run_pack import run_pack
+from orchestrator.saving.checkpoint_writer import CheckpointWriter
 from results.compare.cells import compare_cells
 from results.storage.reading import Sweep, copy_trials, read_sweep
 from results.storage.schema import SWEEP_COLUMNS, VERSION, VERSION_KEY, fill_sweep
@@ -149,7 +150,7 @@ def test_a_member_of_a_pack_is_charged_its_share(
     monkeypatch.setattr(module, "time", clock)
     trials: Any = [SimpleNamespace(id=name) for name in names]
     kept: Any = SimpleNamespace(load=lambda *_: None, save=lambda *_: None, weights=None)
-    steps: Any = run_pack(task, trials, {}, "cpu", kept)  # type: ignore[arg-type]
+    steps: Any = run_pack(task, trials, {}, "cpu", CheckpointWriter(checkpoints=kept))  # type: ignore[arg-type]
     told: dict[str, list[float]] = {name: [] for name in names}
     for event in events_of(steps):
         told[event.trial_id].append(event.outcome.seconds)

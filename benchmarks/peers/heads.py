@@ -114,6 +114,7 @@ def distinct(folder: str, model: str) -> None:
     from benchmarks.heads import make_trials
     from orchestrator.execution.run_pack import run_pack
     from orchestrator.execution.stages import compute, needed_stages
+    from orchestrator.saving.checkpoint_writer import CheckpointWriter
     from orchestrator.saving.checkpoints import Checkpoints
     from tasks.memory import keep_freed_memory
     from tasks.retrieval.task import TASK
@@ -122,7 +123,8 @@ def distinct(folder: str, model: str) -> None:
     trials = make_trials(folder, model)
     inputs = {stage: compute(stage, [], "cpu") for stage in needed_stages(TASK, trials)}
     with tempfile.TemporaryDirectory() as scratch:
-        steps = run_pack(TASK, trials, inputs, "cpu", Checkpoints(scratch))
+        writer = CheckpointWriter(checkpoints=Checkpoints(scratch), interval=0.0)
+        steps = run_pack(TASK, trials, inputs, "cpu", writer)
         next(steps)
         try:
             while True:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from orchestrator.planning import discovery
+from orchestrator.saving.checkpoint_writer import INTERVAL
 from tasks.contract import RequestError
 
 if TYPE_CHECKING:
@@ -58,6 +59,14 @@ def parse_duration(option: str, text: str | None, others: str = "") -> float | N
             f"{option} takes a time such as 90s, 30m, 2h or 30d{others}, but got {text!r}"
         )
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+def parse_checkpoint_interval(text: str | None) -> float:
+    """``--checkpoint-interval`` in seconds; 0 saves every step."""
+    if text is not None and re.fullmatch(r"0+s?", text.strip()):
+        return 0.0
+    seconds = parse_duration("--checkpoint-interval", text)
+    return INTERVAL if seconds is None else seconds
 
 
 def parse_size(option: str, text: str | None) -> int | None:

@@ -21,6 +21,7 @@ from orchestrator.cli.options import (
 from orchestrator.cli.parsing import (
     check_tasks,
     parse_budget,
+    parse_checkpoint_interval,
     parse_gpus,
     parse_seeds,
     parse_step_timeout,
@@ -81,6 +82,14 @@ StepTimeout = Annotated[
         metavar="TIME", help="Fail any step or shared stage that takes longer, such as 90s or 10m."
     ),
 ]
+CheckpointInterval = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Time between two checkpoints of a trial (default: 5s; 0s for every step). A killed "
+        "process loses what came after the last; Ctrl-C loses nothing.",
+    ),
+]
 Deadline = Annotated[str | None, typer.Option(hidden=True, help="Earlier name of --step-timeout.")]
 Keep = Annotated[
     str | None,
@@ -100,6 +109,12 @@ Final = Annotated[
 ]
 Rerun = Annotated[bool, typer.Option("--rerun", help="Run finished trials again.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose", "-v", help="Also print what goes to the log: packs, workers, shared stages."
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print every trial and shared stage; run nothing.")
 ]
@@ -125,12 +140,14 @@ def sweep(
     budget: BudgetOption = None,
     step_timeout: StepTimeout = None,
     deadline: Deadline = None,
+    checkpoint_interval: CheckpointInterval = None,
     keep: Keep = None,
     final: Final = None,
     rerun: Rerun = False,
     retry_failed: RetryFailed = False,
     dry_run: DryRun = False,
     all_rows: AllRows = False,
+    verbose: Verbose = False,
 ) -> int:
     """Run a task's sweep and print its tables. Run the same command again to resume."""
     from orchestrator.request import Request
@@ -163,12 +180,14 @@ def sweep(
                 budget=seconds,
                 budget_trials=most,
                 deadline=parse_step_timeout(step_timeout, deadline),
+                checkpoint_interval=parse_checkpoint_interval(checkpoint_interval),
                 keep=keep,
                 final=final,
                 rerun=rerun,
                 retry_failed=retry_failed,
                 dry_run=dry_run,
                 all_rows=all_rows,
+                verbose=verbose,
             )
         )
         for each in dict.fromkeys(task)

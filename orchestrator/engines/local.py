@@ -14,6 +14,7 @@ from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.events import Pack, failure
 from orchestrator.execution.run_pack import run_pack
 from orchestrator.hardware import device_bytes, pick_device
+from orchestrator.saving.checkpoint_writer import CheckpointWriter
 from tasks.interrupt import Interrupted, interruptible
 from tasks.memory import keep_freed_memory
 from tasks.progress import Throttle
@@ -73,12 +74,15 @@ class LocalEngine:
     def _run(self, pack: Pack, coordinator: Coordinator, stages: LocalStages, device: str) -> None:
         coordinator.pack_runs(pack)
         inputs = stages.inputs(pack.trials)
+        writer = CheckpointWriter(
+            checkpoints=coordinator.checkpoints, interval=coordinator.checkpoint_interval
+        )
         steps = run_pack(
             coordinator.task,
             pack.trials,
             inputs,
             device,
-            coordinator.checkpoints,
+            writer,
             coordinator.deadline,
             coordinator.progressed,
             self._throttle,
@@ -87,9 +91,14 @@ class LocalEngine:
             events = next(steps)
             while not coordinator.should_halt():
                 events = steps.send(coordinator.record(pack, events))
-            coordinator.record(pack, events)
+            for trial_id in coordinator.record(pack, events):
+                writer.forget(trial_id)
+            writer.flush()
         except StopIteration:
             pass
+        except Interrupted:  # within a step, which the next run computes again
+            writer.flush()
+            raise
         finally:
             steps.close()
 

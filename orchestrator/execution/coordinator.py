@@ -5,6 +5,7 @@ The engines know only this object; it knows no engine.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from orchestrator.execution.stages import Origin, StageCache
 from orchestrator.execution.step_checks import misspelled, unusable
 from orchestrator.execution.trial_results import RunningTrial
 from orchestrator.execution.view import View
+from orchestrator.saving.checkpoint_writer import INTERVAL
 from orchestrator.saving.checkpoints import Checkpoints, TimedStep
 from orchestrator.saving.weight_keeper import EndedTrial, WeightKeeper
 from orchestrator.search.proposers import Proposer
@@ -26,6 +28,7 @@ from results.storage.group_commit import GroupCommit
 from results.storage.store import SweepStore, TrialResult
 from tasks.contract import Stage, Task, Trial
 
+logger = logging.getLogger(__name__)
 _End = tuple[RunningTrial, str, Failure | None]  # a trial, its status, and why if it failed
 
 
@@ -56,6 +59,7 @@ class Coordinator:
         keeper: WeightKeeper | None = None,
         slot_bytes: int | None = None,
         deadline: float | None = None,
+        checkpoint_interval: float = INTERVAL,
         full_packs: int | None = None,
         results_before: Mapping[str, str] = MappingProxyType({}),
         halt: Callable[[], bool] = lambda: False,
@@ -64,6 +68,7 @@ class Coordinator:
         self.task, self.checkpoints = task, checkpoints
         self.cache = cache or StageCache(None)
         self.prunes = proposer.prunes  # whether ``record`` may ask to stop members
+        self.checkpoint_interval = checkpoint_interval  # seconds
         self.deadline = deadline  # seconds that a step or a stage may take
         self.full_packs = full_packs  # where each is as large as it may be, if that is known
         self.tally = Tally()
@@ -127,6 +132,7 @@ class Coordinator:
         if not self._ready:
             return None
         pack = self._start(self._ready.popleft())
+        logger.info("pack %d: %s", pack.id, ", ".join(trial.id for trial in pack.trials))
         self._view.pack_started(pack)
         return pack
 
@@ -211,6 +217,8 @@ class Coordinator:
                 if status and not event.outcome.step.done:
                     stop.add(event.trial_id)
             if status:
+                why = f": {reason.reason}" if reason else ""
+                logger.info("trial %s %s%s", event.trial_id, status, why)
                 ended.append((running, status, reason))
                 del self._running[event.trial_id]
         for running, status, error in ended:
@@ -218,6 +226,13 @@ class Coordinator:
             self._proposer.finish(running.trial, value, stopped=status == "stopped")
         self._write(ended)
         return stop
+
+    def is_new(self, event: Event) -> bool:
+        """Whether a trial makes this step for the first time, not again after a lost worker."""
+        if event.replayed or isinstance(event.outcome, Failure):
+            return False
+        running = self._running.get(event.trial_id)
+        return running is not None and event.outcome.step.at not in running.steps
 
     def fail_pack(self, pack: Pack, error: Failure) -> None:
         """What is left of the pack failed as a whole: its worker is gone past all retries."""
@@ -266,6 +281,7 @@ class Coordinator:
 
     def stage_done(self, stage: Stage, origin: Origin) -> None:
         """A stage was computed, or read from the disk."""
+        logger.info("stage %s: %s", stage.label, origin.source)
         warning = self.stages.add(stage, origin)
         self._view.stage_done(stage, origin.seconds)
         if warning:
@@ -286,7 +302,7 @@ class Coordinator:
         if status == "failed" and self._results_before.get(running.trial.id) == "finished":
             # The earlier result stays, and so do its steps.
             self.failed_again[running.trial.id] = running.row["reason"]
-            return TrialResult(trial=result.trial, steps=[], samples=None)
+            return TrialResult(trial=result.trial, steps=[], samples=None, log=result.log)
         return result
 
     def _count(self, ended: Sequence[_End]) -> None:

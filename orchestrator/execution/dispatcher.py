@@ -46,6 +46,9 @@ class Workers(Protocol):
     def look(self, wait: bool) -> Iterable[Snapshot]:
         """What is new; nothing if that is not known at once, unless it may ``wait``."""
 
+    def halt(self) -> None:
+        """Have all workers save what they have computed."""
+
     def kill(self, worker: Worker) -> None:
         """End its process."""
 
@@ -113,9 +116,9 @@ class Dispatcher:
         """Whether all packs are to stop at their next result."""
         return self.error is not None or self._coordinator.should_halt()
 
-    def wants(self, pack_id: int) -> bool:
-        """Whether this pack is still to run."""
-        return pack_id in self._handed and not self.is_halted()
+    def wants(self, pack_id: int, *, saved: bool = True) -> bool:
+        """Whether this pack is to go on; on a halt, until its worker has ``saved`` its steps."""
+        return pack_id in self._handed and not (self.is_halted() and saved)
 
     # --- what happens meanwhile -------------------------------------------------------------------
 
@@ -125,6 +128,7 @@ class Dispatcher:
             if not self._cancelled:
                 self._cancelled = True
                 self._stages.cancel()
+                self._workers.halt()
             return
         self._stages.poll()
         for pack_id, handed in list(self._handed.items()):
@@ -194,7 +198,7 @@ class Dispatcher:
             self._put(pack_id, handed)  # what was left for it may have been lost
             return
         handed.heard = time.monotonic()
-        if any(not event.replayed for event in events):
+        if any(self._coordinator.is_new(event) for event in events):
             self._recovery.on_step(pack_id)
         pack = self._recovery.remaining(pack_id)
         failures = {e.trial_id: e.outcome for e in events if isinstance(e.outcome, Failure)}

@@ -13,6 +13,9 @@ from tasks.contract import SweepError, Trial
 NO_WEIGHTS = Written()
 
 
+MAX_LOG = 100_000  # characters of a failed trial's log
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pack:
     """Trials that run together in one slot."""
@@ -23,7 +26,7 @@ class Pack:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """Why a trial ended without a result: one line, and the last lines of its traceback."""
+    """Why a trial ended without a result: one line, and a traceback or a worker's last lines."""
 
     reason: str
     log: str
@@ -60,7 +63,7 @@ def failure(error: BaseException) -> Failure:
     known = isinstance(error, SweepError)
     reason = first if known else f"{type(error).__name__}: {first}" if text else first
     short = _ran_out_of_memory(error)
-    return Failure(reason=reason, log="".join(lines)[-4000:], out_of_memory=short)
+    return Failure(reason=reason, log="".join(lines)[-MAX_LOG:], out_of_memory=short)
 
 
 def _ran_out_of_memory(error: BaseException) -> bool:

@@ -21,6 +21,7 @@ class Mailbox:
         self._packs: dict[int, Contents] = {}
         self._news = asyncio.Condition()
         self._taken: dict[int, Worker] = {}
+        self._halt = asyncio.Event()
         self._steps: dict[int, StepProgress] = {}
         self._stages: dict[str, float] = {}
 
@@ -42,6 +43,14 @@ class Mailbox:
                 return None
         self._taken[pack] = worker
         return self._packs[pack]
+
+    async def halt(self) -> None:
+        """The sweep is to stop."""
+        self._halt.set()
+
+    async def wait_for_halt(self) -> None:
+        """Return when the sweep is to stop."""
+        await self._halt.wait()
 
     async def report_step(self, pack: int, progress: StepProgress) -> None:
         """A pack is within a step."""

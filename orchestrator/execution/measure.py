@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from orchestrator.execution.events import Event
 from orchestrator.execution.run_pack import run_pack
 from orchestrator.hardware import device_bytes
+from orchestrator.saving.checkpoint_writer import CheckpointWriter
 from orchestrator.saving.checkpoints import Checkpoints
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def measure_step(
 ) -> tuple[Sequence[Event], Usage | None]:
     """The trial's next step, saved, and what it took; None where that cannot be told."""
     base = _start(device)
-    steps = run_pack(task, [trial], inputs, device, checkpoints, deadline)
+    writer = CheckpointWriter(checkpoints=checkpoints)
+    steps = run_pack(task, [trial], inputs, device, writer, deadline)
     events = next(steps)
     while all(event.replayed for event in events):  # past steps of a trial that was cut off
         events = steps.send(set())

@@ -16,7 +16,8 @@ from orchestrator.execution.events import (
     failure,
 )
 from orchestrator.execution.step_checks import check_advanced, check_results, check_state
-from orchestrator.saving.checkpoints import Checkpoints, TimedStep
+from orchestrator.saving.checkpoint_writer import CheckpointWriter
+from orchestrator.saving.checkpoints import TimedStep
 from orchestrator.saving.final_weights import write_weights
 from tasks.contract import Advanced, Inputs, Member, Task, Trial, TrialError
 from tasks.memory import give_back_memory
@@ -28,19 +29,21 @@ def run_pack(
     trials: Sequence[Trial],
     inputs: Inputs,
     device: str,
-    checkpoints: Checkpoints,
+    writer: CheckpointWriter,
     deadline: float | None = None,
     on_progress: ProgressListener = lambda progress: None,
     throttle: Throttle | None = None,
 ) -> Generator[list[Event], set[str] | None, None]:
     """Advance a pack until every member is done, failed or stopped.
 
-    Yields the events of each step; takes back the ids of members to stop, if any. Each member's
-    state is saved before its step is told, so what was told is never computed again, and the
-    weights of one that is done are written before. Between two events, ``on_progress`` gets what
-    the task reports within a step, held back by the ``throttle``.
+    Yields the events of each step; takes back the ids of members to stop, if any. The ``writer``
+    saves each member's state every few seconds; whoever stops asking for events and wants to
+    continue later calls its ``flush``. Weights are written before the last step is yielded. Between
+    two events, ``on_progress`` gets what the task reports within a step, held back by ``throttle``.
     """
     throttle = throttle or Throttle()
+    checkpoints = writer.checkpoints
+    writer.start()
     members: list[Member] = []
     history: dict[str, list[TimedStep]] = {}
     events: list[Event] = []
@@ -77,6 +80,7 @@ def run_pack(
             events = []
             for member, result in zip(group, results, strict=True):
                 trial_id = member.trial.id
+                writer.forget(trial_id)  # an earlier step: the trial has now come further, or ended
                 result = _checked(result, history[trial_id], last_steps[trial_id])
                 if isinstance(result, Failure):
                     events.append(Event(trial_id=trial_id, outcome=result))
@@ -90,14 +94,17 @@ def run_pack(
                 if step.done and is_finite:
                     weights = write_weights(checkpoints.weights, task, member.trial, state)
                 elif is_finite:
+                    member = Member(trial=member.trial, state=state)
                     try:
-                        checkpoints.save(trial_id, state, history[trial_id], member.trial)
+                        writer.step(member, history[trial_id])
                     except (TypeError, ValueError, AttributeError) as error:
                         events.append(Event(trial_id=trial_id, outcome=_cannot_save(error)))
                         continue
-                    going.append(Member(trial=member.trial, state=state))
+                    going.append(member)
                 events.append(Event(trial_id=trial_id, outcome=timed, weights=weights))
             stop |= (yield events) or set()
+        for trial_id in stop:
+            writer.forget(trial_id)
         members = [m for m in going if m.trial.id not in stop]
 
 

@@ -15,6 +15,8 @@ from results.storage.schema import NO_MORE_SEEDS
 from results.storage.store import TrialResult
 from tasks.contract import Metric, Trial
 
+LOG_LENGTH = 4000  # characters of a log that its row keeps; the file has more
+
 
 @dataclass(kw_only=True, slots=True)
 class RunningTrial:
@@ -45,7 +47,7 @@ class RunningTrial:
             "seed": trial.seed,
             "status": status,
             "reason": error.reason if error else NO_MORE_SEEDS if self.is_last_seed else None,
-            "log": error.log if error else None,
+            "log": error.log[-LOG_LENGTH:] if error else None,
             "reused_from": None,
             "model": trial.model.name,
             "model_fingerprint": trial.model.fingerprint,
@@ -71,7 +73,12 @@ class RunningTrial:
             }
             for s in steps
         ]
-        return TrialResult(trial=row, steps=rows, samples=steps[-1].step.samples if steps else None)
+        return TrialResult(
+            trial=row,
+            steps=rows,
+            samples=steps[-1].step.samples if steps else None,
+            log=f"{error.reason}\n\n{error.log}" if error else "",
+        )
 
 
 def _metrics(timed: TimedStep) -> dict[str, float]:

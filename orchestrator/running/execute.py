@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console
 
@@ -16,6 +14,7 @@ from orchestrator.execution.packing import full_packs, most_packs
 from orchestrator.execution.stages import StageCache
 from orchestrator.planning.plan import distinct_stages
 from orchestrator.request import Request
+from orchestrator.running.logs import logging_to, run_log
 from orchestrator.running.plan import Plan
 from orchestrator.running.request_checks import check_can_start, find_address
 from orchestrator.running.run import Run
@@ -40,65 +39,19 @@ def run_trials(plan: Plan) -> Sweep | None:
 
 def execute(run: Run, to_run: Sequence[Trial], *, again: bool = False) -> None:
     """Run these trials, or a search; ``again`` if they have finished, but have no weights."""
-    plan = run.plan
-    engine = _make_engine(plan.request)
     width = Console().size.width
-    with _log_file() as log, chatter_to(log) as stdout:
+    with run_log(run) as log, chatter_to(log) as stdout:
         console = Console(file=stdout, width=width if stdout.isatty() else None)
         study = Listed(to_run) if again else run.proposer(to_run)
         most = run.num_left()
         proposer = Capped(study, most) if most else study
-        earlier = run.earlier.listed(to_run) if plan.trials else getattr(study, "earlier", [])
-        num_listed = len(earlier) if plan.trials else 0  # a study counts its own
-        view = SweepView(
-            console,
-            plan.task,
-            total=lambda: proposer.total() + num_listed,
-            trials=plan.trials,
-            to_run=to_run,
-            stages=distinct_stages(plan.task, to_run),
-            earlier=earlier,
-            num_workers=lambda: getattr(engine, "num_slots", 1),
-            max_started=most,
-        )
-        run.earlier.on_taken_over, run.weights.keeper.say = view.add_earlier, view.say
-        if again:
-            view.say(f"{plural(len(to_run), 'trial')} to run again, because of missing weights")
-        elif plan.trials and len(to_run) < len(plan.trials):
-            num_failed = len(run.earlier.failed)
-            num_done = len(plan.trials) - len(to_run) - num_failed
-            if num_done:
-                view.say(f"{plural(num_done, 'finished trial')} reused")
-            if num_failed:
-                view.say(f"failed earlier, and not run again without --retry-failed: {num_failed}")
-        with view, handle_ctrl_c(run.budget, run.num_running, view.say):
-            view.phase("starting Ray" if plan.request.engine == "ray" else "starting")
-            try:
-                searches = plan.space.search is not None and not again
-                most_side_by_side = None if searches else most_packs(plan.task, to_run)
-                engine.start(most_side_by_side, view.wait_for_nodes, run.budget)
-                _warn_of_unshared_out(run, engine, view)
-                view.phase("starting the first worker" if plan.request.engine == "ray" else "")
-                coordinator = Coordinator(
-                    task=plan.task,
-                    proposer=proposer,
-                    store=run.store,
-                    checkpoints=run.checkpoints,
-                    cache=run.cache,
-                    keeper=run.weights.keeper,
-                    num_slots=engine.num_slots,
-                    slot_bytes=engine.slot_bytes,
-                    view=view,
-                    deadline=plan.request.deadline,
-                    full_packs=None if searches else full_packs(plan.task, to_run),
-                    results_before=run.earlier.statuses(),
-                    halt=run.budget,
-                )
-                run.coordinators.append(coordinator)
-                with coordinator:
-                    engine.run(coordinator)
-            finally:
-                engine.close()
+        engine = _make_engine(run.request)
+        view = _make_view(run, to_run, console, engine, study, proposer)
+        say = view.say if run.request.verbose else None
+        with logging_to(log, say), view, handle_ctrl_c(run.budget, run.num_running, view.say):
+            _announce(run, to_run, view, again)
+            whole = None if run.plan.space.search is not None and not again else to_run
+            coordinator = _run_engine(run, engine, view, proposer, whole)
     run.is_complete = coordinator.is_complete() and study.is_over()
     run.budget.trials_spent = isinstance(proposer, Capped) and proposer.cut()
     run.store.add_stages([{"run": run.started, **stage} for stage in coordinator.stages.rows()])
@@ -106,16 +59,86 @@ def execute(run: Run, to_run: Sequence[Trial], *, again: bool = False) -> None:
         _export_journal(run, study)
 
 
-@contextlib.contextmanager
-def _log_file() -> Iterator[str]:
-    """A file for what other programs print. After an error it stays: it may say why."""
-    with tempfile.NamedTemporaryFile(prefix="orchestrator-", suffix=".log", delete=False) as log:
-        try:
-            yield log.name
-        except KeyboardInterrupt:
-            os.unlink(log.name)
-            raise
-    os.unlink(log.name)
+def _make_view(
+    run: Run,
+    to_run: Sequence[Trial],
+    console: Console,
+    engine: Engine,
+    study: Proposer,
+    proposer: Proposer,
+) -> SweepView:
+    """The view, which also hears of trials that are taken over and of weights."""
+    plan = run.plan
+    earlier = run.earlier.listed(to_run) if plan.trials else getattr(study, "earlier", [])
+    num_listed = len(earlier) if plan.trials else 0  # a study counts its own
+    view = SweepView(
+        console,
+        plan.task,
+        total=lambda: proposer.total() + num_listed,
+        trials=plan.trials,
+        to_run=to_run,
+        stages=distinct_stages(plan.task, to_run),
+        earlier=earlier,
+        num_workers=lambda: getattr(engine, "num_slots", 1),
+        max_started=run.num_left(),
+    )
+    run.earlier.on_taken_over, run.weights.keeper.say = view.add_earlier, view.say
+    return view
+
+
+def _announce(run: Run, to_run: Sequence[Trial], view: SweepView, again: bool) -> None:
+    """Say which of the listed trials do not run, or run again."""
+    if again:
+        view.say(f"{plural(len(to_run), 'trial')} to run again, because of missing weights")
+        return
+    num_failed = len(run.earlier.failed)
+    num_done = len(run.plan.trials) - len(to_run) - num_failed
+    if run.plan.trials and num_done:
+        view.say(f"{plural(num_done, 'finished trial')} reused")
+    if run.plan.trials and num_failed:
+        view.say(f"failed earlier, and not run again without --retry-failed: {num_failed}")
+
+
+def _run_engine(
+    run: Run,
+    engine: Engine,
+    view: SweepView,
+    proposer: Proposer,
+    trials: Sequence[Trial] | None,
+) -> Coordinator:
+    """Start the engine and let it run until all is done or halted.
+
+    ``trials`` are all that can come, or None for a search.
+    """
+    task, is_ray = run.plan.task, run.request.engine == "ray"
+    view.phase("starting Ray" if is_ray else "starting")
+    try:
+        max_packs = None if trials is None else most_packs(task, trials)
+        engine.start(max_packs, view.wait_for_nodes, run.budget)
+        _warn_of_unshared_out(run, engine, view)
+        view.phase("starting the first worker" if is_ray else "")
+        coordinator = Coordinator(
+            task=task,
+            proposer=proposer,
+            store=run.store,
+            checkpoints=run.checkpoints,
+            cache=run.cache,
+            keeper=run.weights.keeper,
+            num_slots=engine.num_slots,
+            slot_bytes=engine.slot_bytes,
+            view=view,
+            deadline=run.request.deadline,
+            checkpoint_interval=run.request.checkpoint_interval,
+            full_packs=None if trials is None else full_packs(task, trials),
+            results_before=run.earlier.statuses(),
+            halt=run.budget,
+        )
+        run.coordinators.append(coordinator)
+        with coordinator:
+            engine.run(coordinator)
+    finally:
+        engine.close()
+    return coordinator
 
 
 def _warn_of_unshared_out(run: Run, engine: Engine, view: SweepView) -> None:

@@ -49,6 +49,7 @@ class TrialResult:
     trial: Mapping[str, Any]
     steps: Sequence[Mapping[str, Any]]
     samples: Mapping[str, Sequence[Any]] | None
+    log: str = ""  # of a failed trial, in full
 
 
 def check_name(name: str) -> str:
@@ -94,6 +95,9 @@ class SweepStore:
 
     def add(self, results: Sequence[TrialResult]) -> None:
         """Make trials durable; when this returns they are counted."""
+        for result in results:
+            if result.log:
+                self.write_log(f"{result.trial['trial_id']}.log", result.log.encode())
         name = _part_name("trials")
         columns = {
             "steps": to_columns(row for result in results for row in result.steps),
@@ -104,6 +108,15 @@ class SweepStore:
         for table in TABLES:
             if columns[table]:
                 self._write(table, name, to_table(table, columns[table], self._params))
+
+    def write_log(self, name: str, text: bytes) -> None:
+        """Write ``logs/<name>``, replacing an earlier one.
+
+        Raises:
+            StoreError: if it cannot be written.
+        """
+        self.filesystem.create_dir(f"{self.path}/logs", recursive=True)
+        put(self.filesystem, f"{self.path}/logs/{name}", text, durable=False)
 
     def add_tables(self, tables: Mapping[str, pa.Table]) -> None:
         """The same for tables read from another sweep."""

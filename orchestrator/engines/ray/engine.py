@@ -206,6 +206,7 @@ class RayEngine:
             mailbox=mailbox,
             task=coordinator.task.name,
             checkpoints=coordinator.checkpoints,
+            checkpoint_interval=coordinator.checkpoint_interval,
             prunes=coordinator.prunes,
             threads=self._placement.cpus,
             deadline=coordinator.deadline,

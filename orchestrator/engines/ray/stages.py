@@ -13,7 +13,7 @@ import ray
 from orchestrator.engines.ray.workers import compute_stage
 from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.deadline import overdue, patience
-from orchestrator.execution.events import Failure
+from orchestrator.execution.events import MAX_LOG, Failure
 from orchestrator.execution.stage_queue import Stages
 from tasks.contract import Stage, SweepError
 
@@ -93,4 +93,4 @@ def _ray_failure(error: BaseException) -> Failure:
     cause = getattr(error, "cause", None) or error
     first = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
     name = "" if isinstance(cause, SweepError) else f"{type(cause).__name__}: "
-    return Failure(reason=f"{name}{first}", log=str(error)[-4000:])
+    return Failure(reason=f"{name}{first}", log=str(error)[-MAX_LOG:])

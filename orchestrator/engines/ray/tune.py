@@ -54,11 +54,11 @@ class PackScheduler(FIFOScheduler):  # type: ignore[misc]
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Any) -> str:
         """Record the events; whether the pack continues."""
-        pack_id, events = trial.config["pack"], list(result["events"])
+        pack_id, saved, events = trial.config["pack"], result["saved"], list(result["events"])
         result["events"].clear()  # in place: Tune keeps the last result, samples and all
         with self._dispatcher.guard():
             self._dispatcher.on_result(pack_id, events)
-        return str(self.CONTINUE if self._dispatcher.wants(pack_id) else self.STOP)
+        return str(self.CONTINUE if self._dispatcher.wants(pack_id, saved=saved) else self.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
         """A worker is lost, and Tune is about to start the pack again."""

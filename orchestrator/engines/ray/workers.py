@@ -24,6 +24,7 @@ from orchestrator.execution.stages import StageCache
 from orchestrator.execution.worker_process import configure_worker, load_or_compute
 from orchestrator.hardware import pick_device
 from orchestrator.planning.discovery import load_task
+from orchestrator.saving.checkpoint_writer import CheckpointWriter
 from orchestrator.saving.checkpoints import Checkpoints
 from tasks.contract import Stage
 from tasks.progress import Throttle
@@ -64,6 +65,10 @@ class RayWorkers:
             yield ray.get(self._mailbox.look.remote())
         else:
             self._looking = looking or self._mailbox.look.remote()
+
+    def halt(self) -> None:
+        """Have all workers save what they have computed."""
+        self._mailbox.halt.remote()
 
     def kill(self, worker: WorkerLocation) -> None:
         """End its process; Tune starts another."""
@@ -120,6 +125,7 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         mailbox: Any = None,
         task: str = "",
         checkpoints: Checkpoints | None = None,
+        checkpoint_interval: float = 0.0,
         prunes: bool = False,
         threads: int = 1,
         deadline: float | None = None,
@@ -132,7 +138,9 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
             actor=context.current_actor, node=context.get_node_id(), pid=os.getpid()
         )
         assert checkpoints is not None
-        self._task, self._checkpoints = load_task(task), checkpoints
+        self._task = load_task(task)
+        self._writer = CheckpointWriter(checkpoints=checkpoints, interval=checkpoint_interval)
+        self._halted = mailbox.wait_for_halt.remote()  # an answer means that the sweep is to stop
         self._device = pick_device()
         self._throttle = Throttle()
         self.reset_config(config)
@@ -146,13 +154,16 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
-        """The pack's next events, none while its stages are computed.
+        """The pack's next events, none while its stages are computed; whether all steps are saved.
 
         It never says that it is done: the driver stops the Tune trial when all members have ended.
         """
         if self._steps is None and not self._take():
-            return {"events": []}
+            return {"events": [], "saved": True}
         assert self._steps is not None
+        if not self._writer.is_flushed() and ray.wait([self._halted], timeout=0)[0]:
+            self._writer.flush()
+            return {"events": [], "saved": True}
         began, events = time.perf_counter(), list[Event]()
         try:
             for new in self._steps:
@@ -163,7 +174,7 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
             reason = failure(error)
             events += [Event(trial_id=trial_id, outcome=reason) for trial_id in self._trial_ids]
         assert events, "nothing is left to run, but the driver waits for more"
-        return {"events": events}
+        return {"events": events, "saved": self._writer.is_flushed()}
 
     def _take(self) -> bool:
         """Wait for the pack and what its stages give."""
@@ -179,7 +190,7 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
             trials,
             inputs,
             self._device,
-            self._checkpoints,
+            self._writer,
             self._deadline,
             self._report,
             self._throttle,
