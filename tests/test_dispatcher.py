@@ -16,6 +16,7 @@ from orchestrator.execution.dispatcher import Contents, Dispatcher, Snapshot
 from orchestrator.execution.events import Event, Failure, Pack, StepProgress
 from orchestrator.execution.mailbox import Mailbox
 from orchestrator.execution.recovery import MAX_DEATHS
+from orchestrator.execution.stage_demand import StageDemand
 from orchestrator.execution.stage_queue import Stages
 from orchestrator.saving.checkpoints import TimedStep
 from tasks.contract import Source, Stage, Step, Trial
@@ -36,12 +37,15 @@ def compute(*, stage: int) -> Any:
     return {}
 
 
+TASK: Any = SimpleNamespace(stages=lambda trial: [stage(trial.params.stage)])
+
+
 class Work:
     """A list of packs."""
 
     def __init__(self, *packs: Sequence[Trial], deadline: float | None = None) -> None:
         self.packs = [Pack(id=i, trials=tuple(trials)) for i, trials in enumerate(packs)]
-        self.task = SimpleNamespace(stages=lambda trial: [stage(trial.params.stage)])
+        self.task = TASK
         self.deadline, self.halted = deadline, False
         self.recorded: list[Event] = []
         self.failed: dict[str, str] = {}
@@ -110,8 +114,8 @@ class FakeWorkers:
 
 
 class FakeStages(Stages):
-    def __init__(self) -> None:
-        super().__init__(limit=2)
+    def __init__(self, demand: StageDemand) -> None:
+        super().__init__(2, demand, idle_bytes=0)
         self.cancelled = False
 
     def poll(self, timeout: float = 0.0) -> None:
@@ -128,10 +132,11 @@ def stage(number: int, *needs: Stage) -> Stage:
 
 class Case:
     def __init__(self, *packs: Sequence[Trial], deadline: float | None = None) -> None:
+        self.demand = demand = StageDemand(TASK, [t for pack in packs for t in pack])
         self.work, self.workers, self.stages = (
             Work(*packs, deadline=deadline),
             FakeWorkers(),
-            FakeStages(),
+            FakeStages(demand),
         )
         work: Any = self.work
         self.dispatcher = Dispatcher(work, self.workers, self.stages, num_workers=2)
@@ -157,6 +162,19 @@ def test_a_pack_is_handed_out_at_once_and_its_contents_follow_its_stages() -> No
     assert not case.dispatcher.wants(0)
     assert case.dispatcher.is_over()
     assert len(case.work.recorded) == 2
+
+
+def test_a_stage_is_released_after_the_last_trial_that_needs_it() -> None:
+    case = Case([trial(0, stage=0)], [trial(1, stage=0)])
+    case.dispatcher.next_pack()
+    case.dispatcher.next_pack()
+    case.ready()
+    for seed in (0, 1):
+        assert case.stages.values([stage(0)]) == {stage(0): "value"}
+        case.step(seed, trial(seed, stage=0), done=True)
+        case.demand.end(trial(seed, stage=0))
+        case.dispatcher.poll()
+    assert case.stages.values([stage(0)]) is None
 
 
 def test_lost_mail_is_put_again_without_the_members_that_have_ended() -> None:
@@ -253,7 +271,7 @@ def test_a_halt_stops_packs_and_stages_and_an_error_is_kept() -> None:
 
 
 def test_stages_start_after_what_they_need_and_fail_with_it() -> None:
-    stages = FakeStages()
+    stages = FakeStages(StageDemand(TASK, None))
     below, beside = stage(0), stage(9)
     above = stage(1, below)
     stages.want(above)

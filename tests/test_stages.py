@@ -14,7 +14,8 @@ import pytest
 
 from orchestrator.engines.local_stages import LocalStages
 from orchestrator.execution.halting import describe_halt, describe_wait
-from orchestrator.execution.stages import Origin, StageCache, StageFolder, compute
+from orchestrator.execution.stage_demand import StageDemand
+from orchestrator.execution.stages import Origin, StageCache, StageFolder, compute, size_of
 from orchestrator.planning.discovery import load_task
 from orchestrator.planning.plan import TrialFactory
 from tasks.contract import Stage, StoreError
@@ -85,7 +86,7 @@ def test_values_go_to_the_cache_alone_and_are_read_from_both(tmp_path: Path) -> 
     for number in (0, 1):  # what an interrupted run without a cache had kept is there, too
         found = both.load(stage(number))
         assert found is not None
-        assert found[1] == Origin(source="cache", is_kept=True)
+        assert found[1] == Origin(source="cache", is_kept=True, num_bytes=size_of(found[0]))
 
 
 def test_runs_that_write_and_delete_at_once_only_lose_values(tmp_path: Path) -> None:
@@ -131,6 +132,7 @@ class Work:
 
     def __init__(self) -> None:
         self.cache = StageCache(None)
+        self.demand = StageDemand(None, None)  # type: ignore[arg-type]
         self.done: list[Stage] = []
 
     def stage_done(self, stage: Stage, origin: Origin) -> None:

@@ -1,4 +1,4 @@
-"""Stage values kept in this process for the length of a sweep."""
+"""Shared stages computed in this process."""
 
 from __future__ import annotations
 
@@ -6,18 +6,23 @@ import time
 from collections.abc import Sequence
 
 from orchestrator.execution.coordinator import Coordinator
+from orchestrator.execution.stage_demand import StageValues
 from orchestrator.execution.stages import compute, needed_stages
+from orchestrator.hardware import main_memory
 from tasks.contract import Inputs, Stage, Trial, Value
 from tasks.interrupt import check_interrupt
 from tasks.progress import Receiver, Throttle, reporting
 
+IDLE_SHARE = 0.25  # of main memory that a search may fill with values that no trial needs now
+
 
 class LocalStages:
-    """Computes each stage at its first use, and keeps its value."""
+    """Computes each stage at its first use, and keeps its value while it is needed."""
 
     def __init__(self, coordinator: Coordinator, device: str) -> None:
         self._coordinator, self._device = coordinator, device
-        self._values: dict[str, Value] = {}
+        idle_bytes = IDLE_SHARE * (main_memory() or 0)
+        self._values = StageValues(coordinator.demand, idle_bytes)
         self._throttle = Throttle()
 
     def get(self, stage: Stage) -> Value:
@@ -27,6 +32,7 @@ class LocalStages:
             Interrupted: if the sweep is to stop; the values so far are kept.
         """
         if stage.key not in self._values:
+            self._values.release()
             check_interrupt()
             found = self._coordinator.cache.load(stage)
             if found is None:
@@ -38,8 +44,8 @@ class LocalStages:
             else:
                 value, origin = found
             self._coordinator.stage_done(stage, origin)
-            self._values[stage.key] = value
-        return self._values[stage.key]
+            self._values.put(stage.key, value, origin.num_bytes)
+        return self._values.get(stage.key)
 
     def _receiver(self, stage: Stage) -> Receiver:
         self._coordinator.stage_progressed(stage, 0.0)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from orchestrator.execution.events import Event, Failure, Pack, StepProgress
+from orchestrator.execution.events import Event, Failure, Pack, StepProgress, describe
 from orchestrator.execution.measure import Usage
-from orchestrator.execution.packing import Packing
+from orchestrator.execution.packing import Packing, full_packs
+from orchestrator.execution.stage_demand import StageDemand
 from orchestrator.execution.stage_log import StageLog
 from orchestrator.execution.stages import Origin, StageCache
 from orchestrator.execution.step_checks import misspelled, unusable
@@ -60,19 +61,23 @@ class Coordinator:
         slot_bytes: int | None = None,
         deadline: float | None = None,
         checkpoint_interval: float = INTERVAL,
-        full_packs: int | None = None,
+        trials: Sequence[Trial] | None = None,
         results_before: Mapping[str, str] = MappingProxyType({}),
         halt: Callable[[], bool] = lambda: False,
     ) -> None:
-        """``results_before`` are the statuses of trials that have a result in this sweep."""
+        """``trials`` are all that will run, None for a search.
+
+        ``results_before`` are the statuses of trials that have a result in this sweep.
+        """
         self.task, self.checkpoints = task, checkpoints
         self.cache = cache or StageCache(None)
         self.prunes = proposer.prunes  # whether ``record`` may ask to stop members
         self.checkpoint_interval = checkpoint_interval  # seconds
         self.deadline = deadline  # seconds that a step or a stage may take
-        self.full_packs = full_packs  # where each is as large as it may be, if that is known
+        # Packs that there are where each is as large as it may be; None for a search.
+        self.full_packs = None if trials is None else full_packs(task, trials)
         self.tally = Tally()
-        self.stages = StageLog(task)
+        self.stages, self.demand = StageLog(task), StageDemand(task, trials)
         self.failed_again: dict[str, str] = {}  # reasons, by trial: their earlier results stay
         self._results_before = results_before
         self._proposer, self._view, self._halt = proposer, view, halt
@@ -132,7 +137,7 @@ class Coordinator:
         if not self._ready:
             return None
         pack = self._start(self._ready.popleft())
-        logger.info("pack %d: %s", pack.id, ", ".join(trial.id for trial in pack.trials))
+        logger.info("%s", describe(pack))
         self._view.pack_started(pack)
         return pack
 
@@ -143,6 +148,7 @@ class Coordinator:
         now = datetime.now(UTC)
         for trial in trials:
             self._running[trial.id] = RunningTrial(trial=trial, started=now)
+            self.demand.start(trial)
         return self._new_pack(trials)
 
     def _new_pack(self, trials: tuple[Trial, ...]) -> Pack:
@@ -217,10 +223,11 @@ class Coordinator:
                 if status and not event.outcome.step.done:
                     stop.add(event.trial_id)
             if status:
-                why = f": {reason.reason}" if reason else ""
-                logger.info("trial %s %s%s", event.trial_id, status, why)
+                if reason is not None:
+                    logger.info("trial %s failed: %s", event.trial_id, reason.reason)
                 ended.append((running, status, reason))
                 del self._running[event.trial_id]
+                self.demand.end(running.trial)
         for running, status, error in ended:
             value = None if error else running.value(self.task.metric.name)
             self._proposer.finish(running.trial, value, stopped=status == "stopped")

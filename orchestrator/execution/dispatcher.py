@@ -6,6 +6,7 @@ waits for what they give. ``recovery`` decides about workers that are lost.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ from orchestrator.execution.stage_queue import Stages
 from orchestrator.execution.stages import needed_stages
 from orchestrator.saving.checkpoints import TimedStep
 from tasks.contract import Stage
+
+logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5  # between two looks at what workers do
 
@@ -131,6 +134,7 @@ class Dispatcher:
                 self._workers.halt()
             return
         self._stages.poll()
+        self._stages.release()
         for pack_id, handed in list(self._handed.items()):
             if handed.values is None:
                 self._put_if_ready(pack_id, handed)
@@ -232,6 +236,10 @@ class Dispatcher:
     def _lost(self, pack_id: int, handed: _Handed, cause: Cause) -> None:
         pack, worker = self._recovery.remaining(pack_id), handed.worker
         action = self._recovery.on_worker_lost(pack_id, cause, took_pack=worker is not None)
+        what = type(action).__name__.lower()
+        logger.info(
+            "pack %d: its worker (%s) %s: %s", pack_id, worker or "not started", cause, what
+        )
         if isinstance(action, Restart):
             handed.worker, handed.heard = None, math.inf
             self._put(pack_id, handed)  # without the members that have ended

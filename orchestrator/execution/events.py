@@ -13,6 +13,7 @@ from tasks.contract import SweepError, Trial
 NO_WEIGHTS = Written()
 
 
+MAX_SHOWN = 4  # trials of a pack in a line of the log
 MAX_LOG = 100_000  # characters of a failed trial's log
 
 
@@ -22,6 +23,14 @@ class Pack:
 
     id: int
     trials: tuple[Trial, ...]
+
+
+def describe(pack: Pack) -> str:
+    """A pack in a line of the log."""
+    shown = ", ".join(trial.id for trial in pack.trials[:MAX_SHOWN])
+    number = len(pack.trials)
+    more = f" and {number - MAX_SHOWN} more" if number > MAX_SHOWN else ""
+    return f"pack {pack.id}, {number} trial{'s' if number > 1 else ''}: {shown}{more}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,18 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.execution.events import Failure
+from orchestrator.execution.stage_demand import StageDemand, StageValues
 from tasks.contract import Stage
 
 
 class Stages(ABC):
     """Distinct stages in the order of their needs; a value is whatever the engine keeps of it."""
 
-    def __init__(self, limit: int) -> None:
-        """At most ``limit`` stages run at once."""
+    def __init__(self, limit: int, demand: StageDemand, idle_bytes: float) -> None:
+        """At most ``limit`` stages run at once; for ``idle_bytes`` see ``StageValues``."""
         self._limit = limit
         self._waiting: dict[str, Stage] = {}
         self._running: dict[str, Stage] = {}
-        self._values: dict[str, Any] = {}
+        self._values = StageValues(demand, idle_bytes)
         self._failed: dict[str, Failure] = {}
 
     def want(self, stage: Stage) -> None:
@@ -37,13 +38,13 @@ class Stages(ABC):
                 self._failed[self._waiting.pop(stage.key).key] = broken
             elif len(self._running) < self._limit and self.values(stage.needs) is not None:
                 self._running[stage.key] = self._waiting.pop(stage.key)
-                return stage, [self._values[need.key] for need in stage.needs]
+                return stage, [self._values.get(need.key) for need in stage.needs]
         return None
 
-    def on_done(self, stage: Stage, value: Any) -> None:
+    def on_done(self, stage: Stage, value: Any, num_bytes: int = 0) -> None:
         """A stage was computed."""
         del self._running[stage.key]
-        self._values[stage.key] = value
+        self._values.put(stage.key, value, num_bytes)
 
     def on_failed(self, stage: Stage, why: Failure) -> None:
         """A stage failed, and with it all that need it."""
@@ -57,12 +58,16 @@ class Stages(ABC):
     def values(self, stages: Sequence[Stage]) -> Mapping[Stage, Any] | None:
         """The stages' values, once all are there."""
         if all(stage.key in self._values for stage in stages):
-            return {stage: self._values[stage.key] for stage in stages}
+            return {stage: self._values.get(stage.key) for stage in stages}
         return None
 
     def running(self, key: str) -> Stage | None:
         """The stage of this key, while it is computed."""
         return self._running.get(key)
+
+    def release(self) -> None:
+        """Let go of values that are not needed any more."""
+        self._values.release()
 
     @abstractmethod
     def poll(self, timeout: float = 0.0) -> None:

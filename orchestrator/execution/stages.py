@@ -37,6 +37,7 @@ class Origin:
     seconds: float | None = None  # of computing it now
     is_kept: bool = False  # whether the next run can read it
     not_kept: str = ""  # what kept it from that, if anything went wrong
+    num_bytes: int = 0  # of the value
 
 
 def compute(
@@ -161,7 +162,7 @@ class StageCache:
                 if source == "kept" and self._cache is not None:
                     with contextlib.suppress(StoreError):
                         self._cache.save(stage, value)
-                return value, Origin(source=source, is_kept=True)
+                return value, Origin(source=source, is_kept=True, num_bytes=size_of(value))
         return None
 
     def save(self, stage: Stage, value: Value, seconds: float) -> Origin:
@@ -170,8 +171,10 @@ class StageCache:
         try:
             is_kept = folder is not None and folder.save(stage, value)
         except StoreError as error:  # the value is there, though it cannot be kept
-            return Origin(source="computed", seconds=seconds, not_kept=str(error))
-        return Origin(source="computed", seconds=seconds, is_kept=is_kept)
+            return Origin(
+                source="computed", seconds=seconds, not_kept=str(error), num_bytes=size_of(value)
+            )
+        return Origin(source="computed", seconds=seconds, is_kept=is_kept, num_bytes=size_of(value))
 
     def num_kept(self, stages: Sequence[Stage]) -> int:
         """How many of these stages the next run can read."""
@@ -183,6 +186,13 @@ class StageCache:
         """Delete the sweep's own values."""
         if self._kept is not None:
             self._kept.delete()
+
+
+def size_of(value: Value) -> int:
+    """Bytes of a value's arrays or table; 0 for anything else."""
+    if isinstance(value, Mapping):
+        return sum(int(getattr(each, "nbytes", 0)) for each in value.values())
+    return int(getattr(value, "nbytes", 0))
 
 
 def encode(value: Value) -> tuple[str, bytes] | None:

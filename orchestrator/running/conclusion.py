@@ -52,6 +52,10 @@ def print_results(run: Run, to_run: Sequence[Trial]) -> int:
         if row["status"] == "failed" and (not wanted or row["trial_id"] in wanted)
     ]
     Console().print(Text(f"Results: {sweep.path}", style="dim"), soft_wrap=True)
+    if any(each.tally.failed for each in run.coordinators):
+        Console().print(
+            Text(f"Logs of failed trials: {sweep.path}/logs", style="dim"), soft_wrap=True
+        )
     _save_figures(sweep, errors)
     for line in run.weights.finish(sweep, run.is_complete):
         Console().print(Text(line, style="dim"), soft_wrap=True)

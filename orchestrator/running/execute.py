@@ -10,7 +10,7 @@ from rich.console import Console
 from orchestrator.engines.protocol import Engine
 from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.halting import handle_ctrl_c
-from orchestrator.execution.packing import full_packs, most_packs
+from orchestrator.execution.packing import most_packs
 from orchestrator.execution.stages import StageCache
 from orchestrator.planning.plan import distinct_stages
 from orchestrator.request import Request
@@ -129,7 +129,7 @@ def _run_engine(
             view=view,
             deadline=run.request.deadline,
             checkpoint_interval=run.request.checkpoint_interval,
-            full_packs=None if trials is None else full_packs(task, trials),
+            trials=trials,
             results_before=run.earlier.statuses(),
             halt=run.budget,
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.fs
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
@@ -83,6 +84,7 @@ def render_sweep(sweep: Sweep, weights: str = "") -> RenderableType:
         "versions": versions,
         "hardware": hardware,
         **({"weights": weights} if weights else {}),
+        **({"logs": logs} if (logs := _logs(sweep)) else {}),
     }
     rows = sweep.rows()
     digits = id_digits(row["trial_id"] for row in rows)
@@ -111,6 +113,7 @@ def render_trial(sweep: Sweep, trial: Mapping[str, Any], weights: str = "") -> R
         "data": f"{trial['data']} ({trial['data_fingerprint']})",
         "seed": str(trial["seed"]),
         **({"weights": weights} if weights else {}),
+        **({"log": log} if (log := _log_of(sweep, trial)) else {}),
     }
     parameters = [f"{n} {param_text(trial[f'param.{n}'])}" for n in sweep.manifest["params"]]
     parts: list[RenderableType] = [Facts({**facts, "parameters": parameters})]
@@ -125,6 +128,20 @@ def render_trial(sweep: Sweep, trial: Mapping[str, Any], weights: str = "") -> R
     if samples is not None:
         parts += [Text(), samples]
     return Group(*parts)
+
+
+def _logs(sweep: Sweep) -> str:
+    """The folder of a sweep's logs, and how many there are; empty if there is none."""
+    folder = f"{sweep.path}/logs"
+    found = sweep.filesystem.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True))
+    return f"{folder} ({plural(len(found), 'file')})" if found else ""
+
+
+def _log_of(sweep: Sweep, trial: Mapping[str, Any]) -> str:
+    """The file with a failed trial's whole log, if it is there."""
+    path = f"{sweep.path}/logs/{trial['trial_id']}.log"
+    found = sweep.filesystem.get_file_info(path)
+    return path if found.type == pyarrow.fs.FileType.File else ""
 
 
 class _Chart:

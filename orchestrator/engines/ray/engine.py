@@ -55,6 +55,8 @@ from orchestrator.hardware import device_bytes
 from results.storage.filesystem import redact
 from tasks.contract import RequestError, Stage, Trial
 
+logger = logging.getLogger(__name__)
+
 HALT_SECONDS = 1.0  # between two looks at whether to go on waiting for a GPU
 BLIND_SECONDS = 30.0  # to wait for a node to say what it sees
 
@@ -149,6 +151,7 @@ class RayEngine:
         self.slot_bytes = self._worker_bytes(halt)
 
     def _place(self, placement: Placement) -> None:
+        logger.info("%s", placement)
         self._placement, self.num_slots = placement, placement.num_slots
         self._gpus = placement.gpus * (1 - STAGE_SHARE)  # of a worker itself
 

@@ -17,6 +17,9 @@ from orchestrator.execution.events import MAX_LOG, Failure
 from orchestrator.execution.stage_queue import Stages
 from tasks.contract import Stage, SweepError
 
+#: Of the object store that a search may fill with values that no trial needs now; Ray itself moves
+#: what does not fit to the disk.
+IDLE_SHARE = 0.5
 START_SECONDS = 60.0  # that Ray may take to start a task's process
 
 
@@ -27,7 +30,8 @@ class RayStages(Stages):
         self, coordinator: Coordinator, mailbox: Any, limit: int, num_gpus: float, threads: int
     ) -> None:
         """At most ``limit`` run at once, each on ``num_gpus`` where it needs a device."""
-        super().__init__(limit)
+        store = ray.cluster_resources().get("object_store_memory", 0.0)
+        super().__init__(limit, coordinator.demand, IDLE_SHARE * store)
         self._coordinator, self._mailbox, self._threads = coordinator, mailbox, threads
         self._num_gpus = num_gpus
         # origin's reference -> stage, value's reference, when it was submitted
@@ -73,7 +77,7 @@ class RayStages(Stages):
             except Exception as error:
                 self.on_failed(stage, _ray_failure(error))
             else:
-                self.on_done(stage, value)
+                self.on_done(stage, value, origin.num_bytes)
                 self._coordinator.stage_done(stage, origin)
         if self._coordinator.deadline is not None:
             self._give_up_on_overdue(self._coordinator.deadline)
