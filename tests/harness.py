@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from paths import PLUGIN, ROOT
+
 from orchestrator.cli import main
 from results.storage.reading import read_sweep
 
-ROOT = Path(__file__).parents[1]
-PLUGIN = ROOT / "tests" / "plugin"
 GRID = "GRID = {'level': list(range(6)), 'stage': [0, 1]}\n"
 
 

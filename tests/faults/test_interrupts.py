@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import ROOT, Run, small_cluster
+from harness import Run, small_cluster
+from paths import ROOT
 
 from results.storage.reading import read_sweep
 

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import PLUGIN, ROOT, Run, small_cluster
+from harness import Run, small_cluster
+from paths import PLUGIN, ROOT
 
 from results.storage.reading import read_sweep
 from tasks.contract import StoreError

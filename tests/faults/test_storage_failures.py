@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -14,7 +13,9 @@ from pathlib import Path
 import pyarrow.fs
 import pytest
 from buckets import BUCKET, Bucket, serve
-from harness import ROOT, Run, small_cluster
+from disks import fill_up, small_disk
+from harness import Run, small_cluster
+from paths import ROOT
 
 from results.storage.reading import read_sweep
 from results.storage.store import list_parts
@@ -151,27 +152,6 @@ def test_a_bucket_that_is_not_there_is_said_at_once(tmp_path: Path, sound: Bucke
 
 
 # --- a disk ---------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A disk of that size; skips where none can be mounted."""
-    folder.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True
-    )
-    if made.returncode:
-        pytest.skip(f"no file system can be mounted here: {made.stderr.decode()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill_up(file: Path) -> None:
-    with open(file, "wb", buffering=0) as filler, contextlib.suppress(OSError):
-        while True:
-            filler.write(bytes(4096))
 
 
 def test_a_full_disk_is_said_in_a_line_and_loses_nothing(

@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas
 import pytest
-from harness import PLUGIN, ROOT, Run, small_cluster
+from harness import Run, small_cluster
+from paths import PLUGIN, ROOT
 
 from results.storage.reading import read_sweep
 

@@ -20,13 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import PLUGIN, ROOT
 from rich.console import Console
 
 from orchestrator.engines.ray.autoscaling import at_its_largest
 from orchestrator.view.live import SweepView
 
-ROOT = Path(__file__).parents[1]
-PLUGIN = ROOT / "tests" / "plugin"
 HEAD = {"NodeManagerAddress": "10.0.0.1", "Resources": {"node:__internal_head__": 1.0}}
 WORKER = {"NodeManagerAddress": "10.0.0.2", "Resources": {"CPU": 2.0}}
 

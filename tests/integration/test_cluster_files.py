@@ -12,10 +12,11 @@ from importlib import metadata
 from typing import Any
 
 import pytest
-from cluster_files import FILES, ROOT, faults, prepared, read
+from cluster_files import FILES, faults, prepared, read
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from paths import ROOT
 
 COMMANDS = (
     "initialization_commands",

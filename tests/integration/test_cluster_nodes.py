@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cluster_files import FILES, ROOT, prepared, read
+from cluster_files import FILES, prepared, read
+from paths import ROOT
 
 every_file = pytest.mark.parametrize("kind", FILES)
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import boto3
 import pytest
-from cluster_files import ROOT, read
+from cluster_files import read
 from moto import mock_aws
+from paths import ROOT
 
 REGION = "us-west-2"
 IMAGE = "ami-12c6146b"  # one that moto knows

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import draw_folder
-from harness import ROOT, small_cluster
+from captioned_folder import draw_folder
+from harness import small_cluster
+from paths import ROOT
 
 from results.storage.reading import Sweep, read_sweep
 

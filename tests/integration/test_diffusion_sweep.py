@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT
 from PIL import Image
 from rich.console import Console
 
@@ -30,7 +31,6 @@ from results.tables.details import details
 from results.tables.summary import summarise
 from tasks.datasets import concepts
 
-ROOT = Path(__file__).parents[1]
 SMALL = ("features=8", "epochs=4", "draws=128", "sampling_steps=4")
 SETTINGS = [f"--set={text}" for text in (*SMALL, "num_samples=4", "precision=float32")]
 

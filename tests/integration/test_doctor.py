@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 from orchestrator.doctor.driver import check_token
 from orchestrator.doctor.requirements import check_requirements, declared
 
-ROOT = Path(__file__).parents[1]
 SECRET = "hf_not_to_be_told"
 
 

@@ -19,18 +19,18 @@ from pathlib import Path
 
 import pytest
 from bad_input import data
-from conftest import SHARED, draw_folder
+from captioned_folder import draw_folder
 from documented import (
     MODULES,
     PAGES,
     REDUCED_BENCHMARKS,
     REDUCED_SWEEPS,
-    ROOT,
     RUN_BY_CI,
     Command,
     commands_of,
     split_commands,
 )
+from paths import ROOT, SHARED
 
 from orchestrator.cli import main
 from results.storage.reading import find_sweeps, read_sweep

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from buckets import BUCKET, serve
-from conftest import draw_folder
+from captioned_folder import draw_folder
 from harness import command as run
+from paths import ROOT
 
 import orchestrator.running.final as scoring
 from orchestrator.saving.checkpoints import Checkpoints
@@ -36,7 +37,7 @@ def untested(tmp_path_factory: pytest.TempPathFactory) -> str:
 def sweep(task: str, data: str, out: Path | str, *words: str, status: int = 0) -> str:
     more = ("--data", data, "--out", str(out), "--name", "s", *words)
     if task == "retrieval":
-        space = Path(__file__).parent / "data" / "final_grid.py"
+        space = ROOT / "tests" / "data" / "final_grid.py"
         more = ("--space", str(space), *SMALL, *more)
     return run("sweep", task, *more, status=status)
 

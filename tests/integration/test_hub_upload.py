@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 from hub_server import TOKEN, Hub, hub_server
+from paths import ROOT
 
 from orchestrator.request import Request
 from orchestrator.running.plan import make_plan
 from orchestrator.running.sweep import run_sweep
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ import pytest
 import safetensors.torch
 import torch
 from buckets import BUCKET, serve
+from disks import fill_up, small_disk
 from harness import Run, small_cluster
-from test_storage import fill_up, small_disk
 from toy_sweep.task import TASK as TOY
 from toy_sweep.task import ToyTask
 

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-from conftest import draw_folder
+from captioned_folder import draw_folder
+from paths import ROOT
 from PIL import Image
 from tiny_models import save_tiny
 
@@ -32,7 +33,7 @@ from tasks.contract import RequestError, StoreError
 from tasks.datasets import concepts
 from tasks.retrieval.stages import index_captions
 
-PROGRAM = Path(__file__).parent / "exported.py"
+PROGRAM = ROOT / "tests" / "exported.py"
 TOLERANCE = 1e-6
 DIFFUSION = (
     *("features=8", "draws=64", "batch_size=32", "num_steps=20", "num_samples=3"),
@@ -330,7 +331,6 @@ def test_an_unknown_description_is_refused_with_the_known_ones(tmp_path: Path, p
 # --- the other engine -----------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("task", ["retrieval", "captioning", "diffusion"])
 def test_weights_kept_under_ray_are_exported(
     task: str, tmp_path: Path, photos: Path, stranger: Stranger, probe: str

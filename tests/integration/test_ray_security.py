@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from paths import ROOT
+
 OPEN = """
 import sys
 from orchestrator.engines.ray.engine import RayEngine

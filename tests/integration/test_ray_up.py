@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from conftest import draw_folder
-from machines import ROOT, Machine, machines, missing
+from captioned_folder import draw_folder
+from machines import Machine, machines, missing
+from paths import ROOT
 
 from results.storage.reading import read_sweep
 
@@ -28,7 +29,7 @@ SITE_PACKAGES = sysconfig.get_path("purelib")
 CHECKOUT = ["orchestrator", "tasks", "search_spaces", "results", "tests", "pyproject.toml"]
 REASON = missing()
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(REASON), reason=REASON)]
+pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
 
 
 class Cluster:

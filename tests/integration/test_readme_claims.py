@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import readme_claims
-from harness import ROOT
+from paths import ROOT
 
 
 def run(*args: str) -> subprocess.CompletedProcess[str]:

@@ -15,9 +15,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import draw_folder
-from harness import PLUGIN, ROOT, Run
-from test_archive import STORED, json_change, reseal, run
+from archives import json_change, reseal, run
+from captioned_folder import draw_folder
+from harness import Run
+from paths import PLUGIN, ROOT, STORED
 
 from orchestrator.environment import differences
 from orchestrator.sharing.archive import archive_sweep

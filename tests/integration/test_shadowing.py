@@ -9,10 +9,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 from orchestrator.planning import shadowing
 
-ROOT = Path(__file__).parents[1]
 STRAY = "raise SystemExit('the stray file was imported')\n"
 #: What pip writes for an entry point; run as a script, it does not look in the current directory.
 SCRIPT = "import sys\nfrom {module} import {name}\nsys.exit({name}())\n"

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import draw_folder
+from captioned_folder import draw_folder
+from paths import ROOT
 
 from results.storage.reading import read_sweep
 
-ROOT = Path(__file__).parents[1]
 SHIPPED = ROOT / "tasks" / "assets" / "blip-scenes"
 
 

@@ -12,14 +12,14 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import draw_folder
+from captioned_folder import draw_folder
+from paths import ROOT
 
 from orchestrator.planning.plan import expand_grid
 from results.storage.reading import read_sweep
 from tasks.contract import RequestError
 from tasks.datasets import scenes
 
-ROOT = Path(__file__).parents[1]
 SPACE = """
 GRID = {"start": ["pretrained", "random"], "lr": [1e-3, 1e-2], "epochs": [2]}
 """

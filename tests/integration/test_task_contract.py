@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from conftest import draw_folder
+from captioned_folder import draw_folder
 
 from orchestrator.contract_suite import CHECKS, Check, Subject, run_check
 from orchestrator.planning import discovery

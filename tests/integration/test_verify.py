@@ -14,8 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from harness import PLUGIN, ROOT, Run
+from harness import Run
 from harness import command as run
+from paths import PLUGIN, ROOT
 from simulated import simulate, simulate_retrieval
 
 from orchestrator.request import Request
@@ -215,7 +216,7 @@ def test_a_wrong_request_is_one_line(tmp_path: Path, words: tuple[str, ...], mes
 
 
 def test_other_data_of_the_same_name_is_refused(tmp_path: Path) -> None:
-    from conftest import draw_folder
+    from captioned_folder import draw_folder
 
     data = tmp_path / "photos"
     data.mkdir()

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 TOP = ("orchestrator", "results", "search_spaces", "tasks")
 HEAVY = {"torch", "transformers", "ray", "optuna"}
 FORBIDDEN = {

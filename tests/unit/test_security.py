@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT
 
 from orchestrator.execution.stages import StageCache
 from orchestrator.saving.checkpoints import Checkpoints
@@ -25,7 +26,6 @@ from results.storage.store import SweepStore, TrialResult
 from tasks.contract import ModelError, Stage, State
 from tasks.models import folders
 
-ROOT = Path(__file__).parents[1]
 ROOMS = ("orchestrator", "tasks", "search_spaces", "results", "benchmarks", "examples")
 SHIPPED = ROOT / "tasks" / "assets" / "blip-scenes"
 
@@ -232,7 +232,7 @@ def test_no_secret_of_command_or_environment_is_written(tmp_path: Path) -> None:
 
 
 def test_a_page_of_tables_runs_nothing_that_a_result_says(tmp_path: Path) -> None:
-    from test_results import PARAMS, manifest, result
+    from toy_results import PARAMS, manifest, result
 
     from results.export import FORMATS, sweep_document
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 from bad_input import Case, data, models, options, results, spaces
+from paths import ROOT
 
 from orchestrator.cli import main
 
-ROOT = Path(__file__).parents[1]
 TABLES = {
     "options": options.CASES,
     "spaces": spaces.CASES,

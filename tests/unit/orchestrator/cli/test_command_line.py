@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 import pytest
 import typer
+from compared_sweeps import hits, one, write
 from rich.console import Console
-from test_compare import hits, one, write
 
 from orchestrator.cli import app, main
 from orchestrator.planning import discovery

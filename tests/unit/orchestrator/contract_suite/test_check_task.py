@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from paths import ROOT
 from toy_sweep.task import ToyTask
 
 from orchestrator.contract_suite import CHECKS, Subject, run_check, run_checks
@@ -34,8 +35,6 @@ from tasks.contract import (
     TrialError,
     advance_each,
 )
-
-ROOT = Path(__file__).parents[1]
 
 
 def variant(**changes: Any) -> Any:

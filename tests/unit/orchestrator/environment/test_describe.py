@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import STORED
 
 from orchestrator.environment import describe as environment
 from orchestrator.environment.describe import (
@@ -128,7 +129,7 @@ def test_a_run_with_nothing_to_do_keeps_the_environment_of_the_trials(
 
 
 def test_of_an_earlier_version_the_lock_has_what_was_recorded() -> None:
-    stored = Path(__file__).parent / "data" / "sweeps" / "toy" / "stored" / "sweep.json"
+    stored = STORED / "toy" / "stored" / "sweep.json"
     manifest = json.loads(stored.read_text())
     assert "environment" not in manifest
     assert f"torch=={manifest['versions']['torch']}" in lock_text(manifest)

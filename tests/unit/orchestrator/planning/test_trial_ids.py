@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import draw_folder
+from captioned_folder import draw_folder
+from paths import ROOT
 
 from orchestrator.planning.discovery import load_task
 from orchestrator.planning.plan import TrialFactory
 
-SHIPPED = Path(__file__).parents[1] / "tasks" / "assets" / "blip-scenes"
+SHIPPED = ROOT / "tasks" / "assets" / "blip-scenes"
 
 
 def flip_a_byte(file: Path, position: int) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import ROOT
 
 from orchestrator.request import Request
 from orchestrator.running.manifest import plan_tables
@@ -21,7 +22,6 @@ from results.storage.store import SweepStore
 from results.tables.summary import summarise
 from tasks.contract import RequestError, Source
 
-ROOT = Path(__file__).parents[1]
 DEFAULTS = {"model": "default", "data": "scenes", "sampler": "tpe", "pruner": "halving"}
 PLAIN = Identity(
     space="paper",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import STORED
 
 from orchestrator.planning.discovery import load_task
 from orchestrator.request import Request
@@ -19,8 +20,7 @@ from tasks.contract import RequestError, Source, StoreError
 
 @pytest.fixture
 def toy_row() -> dict[str, Any]:
-    stored = Path(__file__).parent / "data" / "sweeps"
-    return read_sweep(str(stored), "toy", "stored").rows()[0]
+    return read_sweep(str(STORED), "toy", "stored").rows()[0]
 
 
 @pytest.mark.parametrize(

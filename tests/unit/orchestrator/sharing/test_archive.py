@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
 import pickle
 import shutil
 import stat
-import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow.fs
 import pyarrow.parquet as pq
 import pytest
+from archives import Files, json_change, read, reseal, run, write
 from buckets import BUCKET, serve
-from test_storage import fill_up, small_disk
+from disks import fill_up, small_disk
+from paths import STORED
 
-from orchestrator.cli import main
 from orchestrator.sharing.archive import archive_sweep
 from results.archive import files as archives
 from results.archive import sweep as archived_sweep
@@ -30,23 +28,6 @@ from results.render.sweep_tables import render
 from results.storage.reading import read_sweep
 from results.tables.looks import Look, read_looks, write_looks
 from tasks.contract import StoreError
-
-STORED = Path(__file__).parent / "data" / "sweeps"
-Files = dict[str, bytes]
-
-
-def run(*words: object) -> tuple[int, str, str]:
-    """Exit status, output and errors of a command in this process."""
-    out, err, argv, status = io.StringIO(), io.StringIO(), sys.argv, 0
-    sys.argv = ["orchestrator", *map(str, words)]
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            main()
-    except SystemExit as end:
-        status = int(end.code or 0)
-    finally:
-        sys.argv = argv
-    return status, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture
@@ -63,33 +44,6 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("kept")
     assert run("sweep", "toy", "--engine=local", "--keep=all", "--out", out)[0] == 0
     return out
-
-
-def write(path: Path, files: Files) -> None:
-    """Files as a zip, sealed as ours are; a manifest among them stays as it is."""
-    if archives.MANIFEST not in files:
-        listed = {
-            name: {"bytes": len(blob), "sha256": hashlib.sha256(blob).hexdigest()}
-            for name, blob in files.items()
-        }
-        facts = {"format": 1, "task": "toy", "name": "stored", "files": listed}
-        files = {**files, archives.MANIFEST: json.dumps(facts).encode()}
-    with zipfile.ZipFile(path, "w") as zipped:
-        for name, blob in files.items():
-            zipped.writestr(zipfile.ZipInfo(name), blob)
-
-
-def read(path: Path) -> Files:
-    with zipfile.ZipFile(path) as zipped:
-        return {name: zipped.read(name) for name in zipped.namelist()}
-
-
-def reseal(path: Path, change: Callable[[Files], object]) -> None:
-    """What a forger does: change files, and seal them again."""
-    files = read(path)
-    del files[archives.MANIFEST]
-    change(files)
-    write(path, files)
 
 
 # --- what is in one -------------------------------------------------------------------------------
@@ -257,16 +211,6 @@ def newer(path: Path) -> None:
     files = read(path)
     facts = json.loads(files[archives.MANIFEST]) | {"format": 2}
     write(path, files | {archives.MANIFEST: json.dumps(facts).encode()})
-
-
-def json_change(**values: Any) -> Callable[[Path], object]:
-    """Another ``sweep.json``, sealed."""
-
-    def change(files: Files) -> None:
-        name = "toy/stored/sweep.json"
-        files[name] = json.dumps(json.loads(files[name]) | values).encode()
-
-    return lambda path: reseal(path, change)
 
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {

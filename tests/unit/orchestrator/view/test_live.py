@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import PLUGIN, ROOT, Run, small_cluster
+from harness import Run, small_cluster
+from paths import PLUGIN, ROOT
 from rich.console import Console
 
 from orchestrator.execution.events import Pack

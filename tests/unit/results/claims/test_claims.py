@@ -17,6 +17,7 @@ from typing import Any
 import golden_sweeps
 import numpy as np
 import pytest
+from paths import ROOT, STORED
 from rich.console import Console
 from scipy import stats
 from simulated import published_order, simulate_diffusion, simulate_retrieval
@@ -38,9 +39,6 @@ from results.statistics.regions import locate, region_of
 from results.storage.reading import Sweep, read_sweep
 from results.storage.store import SweepStore, TrialResult
 from results.tables.summary import summarise
-
-ROOT = Path(__file__).parents[1]
-STORED = ROOT / "tests" / "data" / "sweeps"
 
 
 def published(task: str) -> Published:

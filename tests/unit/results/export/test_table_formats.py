@@ -16,6 +16,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from paths import STORED
 from PIL import Image
 from simulated import published_order, simulate, simulate_retrieval
 
@@ -37,7 +38,6 @@ from results.storage.reading import Sweep, read_sweep
 from results.tables.details import DetailTable
 from tasks.contract import RequestError
 
-STORED = Path(__file__).parent / "data" / "sweeps"
 NASTY = [
     "\\input{/etc/passwd}",
     "100 % & more_of #1 $x^2$ {a} ~",

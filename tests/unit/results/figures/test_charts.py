@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from PIL import Image
 from rich.console import Console
-from test_saved_figures import make_store, result
+from sweeps_with_figures import make_store, result
 
 from orchestrator.reports.show import show
 from results.figures.charts import Chart, trial_charts

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_results import PARAMS, manifest, result
+from toy_results import PARAMS, manifest, result
 
 from orchestrator.planning.discovery import load_task
 from orchestrator.planning.plan import make_params, parse_settings

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from toy_results import PARAMS, manifest, result
 
 from results.storage.group_commit import MOST_WAITING, GroupCommit
 from results.storage.reading import read_sweep
 from results.storage.store import SweepStore, TrialResult, list_parts
 from tasks.contract import StoreError
-from tests.test_results import PARAMS, manifest, result
 
 
 def ids(sweep: Any) -> set[str]:

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from test_results import PARAMS, manifest, result
+from paths import STORED
+from toy_results import PARAMS, manifest, result
 
 from orchestrator.execution import run_pack as module
 from orchestrator.execution.run_pack import run_pack
@@ -21,7 +22,6 @@ from results.storage.schema import SWEEP_COLUMNS, VERSION, VERSION_KEY, fill_swe
 from results.storage.store import SweepStore, list_parts, read_part
 from tasks.contract import State, Step
 
-STORED = Path(__file__).parent / "data" / "sweeps"
 TABLES = ("trials", "steps", "samples", "stages")
 STAGE = {"run": pd.Timestamp("2026-01-01", tz="UTC"), "key": "k", "label": "l", "uses": 1}
 

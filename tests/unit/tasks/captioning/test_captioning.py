@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import SHARED
+from paths import SHARED
 
 from tasks.assets.recipe import SHIPPED
 from tasks.captioning import captioning, scores, stages

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import draw_folder
+from captioned_folder import draw_folder
 
 from orchestrator.doctor.driver import _sources
 from orchestrator.planning.discovery import load_task

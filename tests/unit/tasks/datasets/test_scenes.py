@@ -10,16 +10,15 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import ROOT
 
 from tasks.contract import DataError
 from tasks.datasets import scenes
 from tasks.datasets.scenes import drawing, words, world
 
-ROOT = Path(__file__).parents[1]
 STYLES = ("pretrain", "sweep")
 EVAL = [(style, split) for style in STYLES for split in ("val", "test")]
 ALL = [(style, split) for style in STYLES for split in ("train", "val", "test")]

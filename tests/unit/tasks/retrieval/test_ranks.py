@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from conftest import SHARED
+from paths import SHARED
 
 from tasks.retrieval.params import Ties
 from tasks.retrieval.ranks import Ranks, rank_pairs, recalls
