@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 import json
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from orchestrator.cli import main
+from harness import run_command
+
 from results.archive.files import MANIFEST
 
 Files = dict[str, bytes]
@@ -20,16 +18,8 @@ Files = dict[str, bytes]
 
 def run(*words: object) -> tuple[int, str, str]:
     """Exit status, output and errors of a command in this process."""
-    out, err, argv, status = io.StringIO(), io.StringIO(), sys.argv, 0
-    sys.argv = ["orchestrator", *map(str, words)]
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            main()
-    except SystemExit as end:
-        status = int(end.code or 0)
-    finally:
-        sys.argv = argv
-    return status, out.getvalue(), err.getvalue()
+    done = run_command(*words)
+    return done.returncode, done.stdout, done.stderr
 
 
 def write(path: Path, files: Files) -> None:

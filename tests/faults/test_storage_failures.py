@@ -14,9 +14,10 @@ import pyarrow.fs
 import pytest
 from buckets import BUCKET, Bucket, serve
 from disks import fill_up, small_disk
-from harness import Run, small_cluster
-from paths import ROOT
+from harness import Run, run_command, small_cluster
+from paths import ROOT, STORED
 
+from orchestrator.sharing.archive import archive_sweep
 from results.storage.reading import read_sweep
 from results.storage.store import list_parts
 
@@ -225,3 +226,17 @@ def test_two_drivers_share_a_cluster_and_a_sweep(
         for run in runs:
             run.end(seconds=200)
     assert runs[0].totals() == undisturbed
+
+
+def test_a_full_disk_leaves_no_archive_and_keeps_the_earlier_one(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        earlier = disk / "a.zip"
+        archive_sweep(str(STORED), "toy", "stored", str(earlier))
+        before = earlier.read_bytes()
+        fill_up(disk / "filler")
+        for file in (earlier, disk / "b.zip"):
+            done = run_command("archive", "stored", file, "--overwrite", "--out", STORED)
+            assert done.returncode == 2
+            assert done.stderr == f"error: cannot write {file}: No space left on device\n"
+        assert {path.name for path in disk.iterdir()} == {"a.zip", "filler"}
+        assert earlier.read_bytes() == before

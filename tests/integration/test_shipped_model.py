@@ -143,6 +143,11 @@ def test_recorded_bleu(pixels: torch.Tensor, recorded: dict[str, Any]) -> None:
     assert recorded["bleu4_one_reference"] > 15
 
 
+def test_the_recipe_measures_the_recorded_scores(recorded: dict[str, Any]) -> None:
+    for name, value in recipe.measure(FOLDER).items():
+        assert value == pytest.approx(recorded[name], rel=0.03), name
+
+
 def test_scores_belong_to_this_generator(recorded: dict[str, Any]) -> None:
     assert recorded["generator"] == scenes.fingerprint(), (
         "the scenes changed since the model was trained: run python -m tasks.assets.recipe"

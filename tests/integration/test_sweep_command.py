@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import signal
 import subprocess
@@ -15,10 +13,7 @@ import pytest
 from captioned_folder import draw_folder
 from paths import ROOT
 
-from orchestrator.planning.plan import expand_grid
 from results.storage.reading import read_sweep
-from tasks.contract import RequestError
-from tasks.datasets import scenes
 
 SPACE = """
 GRID = {"start": ["pretrained", "random"], "lr": [1e-3, 1e-2], "epochs": [2]}
@@ -291,89 +286,3 @@ def test_a_dry_run_names_every_trial_and_writes_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "16 trials, 0 of them done" in done.stdout
     assert not (tmp_path / "runs").exists()
-
-
-@pytest.mark.parametrize(
-    ("given", "seeds"), [("2", (0, 1)), ("1,2", (1, 2)), ("7,", (7,)), (" 3, 0 ", (3, 0))]
-)
-def test_seeds_are_a_number_or_a_list(given: str, seeds: tuple[int, ...], tmp_path: Path) -> None:
-    from orchestrator.cli.parsing import parse_seeds
-    from orchestrator.request import Request
-    from orchestrator.running.plan import make_plan
-
-    request = Request(task="diffusion", seeds=parse_seeds(given), out=str(tmp_path))
-    plan = make_plan(request)
-    assert plan.seeds == seeds
-    assert [trial.seed for trial in plan.trials] == list(seeds)
-
-
-def test_help_report_and_dry_run_load_no_torch_ray_or_optuna(local: Path) -> None:
-    code = (
-        "import sys; from orchestrator.cli import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "heavy = {'torch', 'transformers', 'ray', 'optuna'} & set(sys.modules)\n"
-        "sys.exit(str(heavy) if heavy else 0)"
-    )
-    for args in (["--help"], ["report", "--out", str(local)], ["sweep", "retrieval", "--dry-run"]):
-        command = [sys.executable, "-c", code, *args]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-
-
-def test_a_task_loads_neither_engine_nor_torch() -> None:
-    code = (
-        "import sys, tasks.retrieval.task\n"
-        "bad = {'torch', 'ray', 'optuna', 'orchestrator', 'results'} & set(sys.modules)\n"
-        "sys.exit(str(bad) if bad else 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-def test_grids_are_products_and_unions() -> None:
-    assert expand_grid({"a": [1, 2], "b": [3]}, "g") == [{"a": 1, "b": 3}, {"a": 2, "b": 3}]
-    assert expand_grid([{"a": [1]}, {"b": [2]}], "g") == [{"a": 1}, {"b": 2}]
-    for bad in ({"a": []}, {"a": "xy"}, {"a": 3}, []):
-        with pytest.raises(RequestError):
-            expand_grid(bad, "g")  # type: ignore[arg-type]
-
-
-def test_the_shipped_model_gives_its_recorded_scores() -> None:
-    from tasks.assets.recipe import SHIPPED, measure
-
-    recorded = json.loads((SHIPPED / "scores.json").read_text())
-    assert recorded["generator"] == scenes.fingerprint()
-    assert sum(f.stat().st_size for f in SHIPPED.iterdir()) <= 6_000_000
-    for name, value in measure(SHIPPED).items():
-        assert math.isclose(value, recorded[name], rel_tol=0.03), name
-
-
-def test_as_many_slots_as_there_can_be_packs() -> None:
-    from orchestrator.execution.packing import most_packs
-    from orchestrator.planning.discovery import load_task
-    from orchestrator.planning.plan import TrialFactory
-
-    def trials(task: str, rows: list[dict[str, float]]) -> int:
-        loaded = load_task(task)
-        model, data = loaded.resolve(loaded.default_model, loaded.default_data)
-        factory = TrialFactory(task=loaded, model=model, data=data, fixed={})
-        return most_packs(loaded, [factory.trial(row, 0) for row in rows])
-
-    assert trials("retrieval", [{"lr": 1e-3}, {"lr": 1e-2}, {"lr": 1e-4}]) == 3
-    # Two trainings, one of them sampled twice.
-    rows = [{"epochs": 2}, {"epochs": 3}, {"epochs": 3, "num_samples": 8}]
-    assert trials("diffusion", rows) == 2
-
-
-def test_ids_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks import contract
-    from tasks.contract import Source, Trial
-
-    hashed = []
-    real = contract.content_id
-    monkeypatch.setattr(contract, "content_id", lambda value: hashed.append(1) or real(value))
-    source = Source(name="x", fingerprint="x")
-    trial = Trial(task="t", version="1", params=source, seed=0, model=source, data=source)
-    assert len({trial.id for _ in range(3)}) == 1
-    assert len(hashed) == 1

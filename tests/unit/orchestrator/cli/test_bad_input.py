@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
-import re
 import shlex
-import subprocess
-import sys
 import tempfile
-from functools import cache
 from pathlib import Path
 
 import pytest
 from bad_input import Case, data, models, options, results, spaces
-from paths import ROOT
-
-from orchestrator.cli import main
+from harness import run_command
 
 TABLES = {
     "options": options.CASES,
@@ -46,31 +38,17 @@ def tree(folder: Path) -> dict[str, bytes | str | None]:
     return found
 
 
-@cache
 def refuse(case: Case) -> tuple[int, str, str, bool]:
     """(status, stdout, stderr, whether anything was written) of ``main`` in this process."""
-    out, err, status = io.StringIO(), io.StringIO(), 0
-    argv, environ, folder = sys.argv, dict(os.environ), os.getcwd()
     with tempfile.TemporaryDirectory() as name:
         tmp = Path(name).resolve() / "work"
         tmp.mkdir()
         case.prepare(tmp)
         before = tree(tmp)
-        try:
-            os.chdir(tmp)
-            os.environ.update({"XDG_CACHE_HOME": str(tmp.parent / "cache"), **dict(case.environ)})
-            sys.argv = ["orchestrator", *arguments(case, tmp)]
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                main()
-        except SystemExit as end:
-            status = end.code if isinstance(end.code, int) else -1
-        finally:
-            sys.argv = argv
-            os.environ.clear()
-            os.environ.update(environ)
-            os.chdir(folder)
+        environment = {"XDG_CACHE_HOME": str(tmp.parent / "cache"), **dict(case.environ)}
+        done = run_command(*arguments(case, tmp), cwd=tmp, **environment)
         changed = tree(tmp) != before
-        return status, out.getvalue(), err.getvalue().replace(str(tmp), "TMP"), changed
+        return done.returncode, done.stdout, done.stderr.replace(str(tmp), "TMP"), changed
 
 
 @pytest.mark.timeout(60)
@@ -83,37 +61,6 @@ def test_bad_input_is_one_line_and_exit_2_and_writes_nothing(case: Case) -> None
     assert len(err.splitlines()) == 1
     assert len(err) < 600, "a line that can be read"
     assert not changed
-
-
-@pytest.mark.parametrize(
-    "args",
-    [
-        "sweep retrieval --address foo",
-        "sweep diffusion --address 127.0.0.1:1",
-        "sweep retrieval --space TMP/exits.py",
-        "sweep retrieval --space TMP/asks.py --engine local",
-        "sweep captioning --model TMP",
-        "report --out foo://bar",
-    ],
-)
-def test_a_process_of_its_own_says_the_same(args: str, tmp_path: Path) -> None:
-    (tmp_path / "exits.py").write_text("import sys\nsys.exit(3)\n")
-    (tmp_path / "asks.py").write_text("def search(trial):\n    raise OSError('no')\n")
-    before = tree(tmp_path)
-    command = [
-        sys.executable,
-        "-m",
-        "orchestrator",
-        *arguments(Case(args=args, message=""), tmp_path),
-    ]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: ")
-    assert len(done.stderr.splitlines()) == 1
-    assert tree(tmp_path) == before
 
 
 GOOD = [
@@ -146,14 +93,3 @@ def test_what_the_cases_break_is_good_before(case: Case) -> None:
     assert all(line.startswith("Warning: the default model") for line in err.splitlines())
     assert out
     assert not changed
-
-
-def test_there_are_as_many_cases_and_messages_as_were_asked_for() -> None:
-    def plain(text: str) -> str:
-        """Without what differs from case to case: quoted values, paths, numbers."""
-        text = re.sub(r"'[^']*'|TMP\S*|\S*/\S*", "X", text)
-        return re.sub(r"-?\d[\d.,]*", "N", text)
-
-    messages = {plain(refuse(case)[2]) for _, case in CASES}
-    assert len(CASES) >= 150
-    assert len(messages) >= 60

@@ -5,12 +5,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -18,9 +14,10 @@ from typing import Any, Literal
 import pytest
 import typer
 from compared_sweeps import hits, one, write
+from harness import run_command
 from rich.console import Console
 
-from orchestrator.cli import app, main
+from orchestrator.cli import app
 from orchestrator.planning import discovery
 from orchestrator.planning.suggestions import SYNONYMS, plain, similar_parameters
 from orchestrator.planning.task_help import TaskView, parameters, split_range
@@ -33,22 +30,9 @@ from results.tables.overview import overview, overview_table
 
 def run(*words: str, status: int = 0, width: int = 80) -> tuple[str, str]:
     """(stdout, stderr) of a command in this process."""
-    out, err, ended = io.StringIO(), io.StringIO(), -1
-    argv, columns = sys.argv, os.environ.get("COLUMNS")
-    try:
-        sys.argv = ["orchestrator", *words]
-        os.environ["COLUMNS"] = str(width)
-        with redirect_stdout(out), redirect_stderr(err):
-            main()
-    except SystemExit as end:
-        ended = int(end.code or 0)
-    finally:
-        sys.argv = argv
-        os.environ.pop("COLUMNS")
-        if columns is not None:
-            os.environ["COLUMNS"] = columns
-    assert ended == status, out.getvalue() + err.getvalue()
-    return out.getvalue(), err.getvalue()
+    done = run_command(*words, COLUMNS=str(width))
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout, done.stderr
 
 
 # --- help -----------------------------------------------------------------------------------------
@@ -89,19 +73,6 @@ def test_help_is_plain_english() -> None:
     told = " ".join(run(*name.split(), "--help")[0] for name, _ in commands())
     for word in ("slot", " else.", "What is", "Of this", "told", "mend", "To spend"):
         assert word not in told
-
-
-def test_help_versions_and_tasks_start_fast() -> None:
-    code = (
-        "import sys; from orchestrator.cli import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "heavy = {'torch', 'ray', 'optuna', 'pyarrow', 'scipy', 'matplotlib'} & set(sys.modules)\n"
-        "sys.exit(str(heavy) if heavy else 0)"
-    )
-    for words in ((), ("--version",), ("sweep", "--help"), ("tasks",), ("tasks", "retrieval")):
-        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
 
 
 # --- one task in full -----------------------------------------------------------------------------

@@ -2,64 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shlex
-import signal
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from buckets import BUCKET, Bucket, serve
-from harness import Run
 from harness import command as run
+from prunable import age, crash_after, keep_weights, made, names, paths
 from simulated import simulate
 
 import orchestrator.pruning.remove as removal
 from orchestrator.pruning.command import PruneRequest, prune, select
 from orchestrator.saving.checkpoints import Checkpoints, TimedStep
-from results.storage.filesystem import open_root
-from results.storage.folder_files import list_files
-from results.storage.reading import Sweep, find_sweeps, known_trials, read_sweep
+from results.storage.reading import find_sweeps, known_trials, read_sweep
 from results.storage.run_lock import run_lock
-from results.storage.schema import TABLES
 from results.storage.store import SweepStore
 from results.storage.weights import WeightStore
 from tasks.contract import RequestError, State, Step, StoreError
-
-DAY = 86400
-
-
-def made(out: Path, name: str) -> Sweep:
-    """A sweep whose run has ended."""
-    sweep = simulate("toy", out, name=name)
-    with run_lock(sweep.filesystem, sweep.path):
-        return sweep
-
-
-def names(out: Path | str) -> list[str]:
-    return [name for _, name in find_sweeps(str(out))]
-
-
-def paths(out: Path) -> set[str]:
-    return {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
-
-
-def keep_weights(out: Path | str, name: str, num_bytes: int = 1000) -> list[str]:
-    """Weight files for two of a sweep's trials, as far as ``prune`` looks at them."""
-    ids = [row["trial_id"] for row in read_sweep(str(out), "toy", name).rows()[:2]]
-    for trial_id in ids:
-        WeightStore(str(out), "toy", name).write(trial_id, bytes(num_bytes))
-    return ids
-
-
-def age(folder: Path, days: float) -> None:
-    then = time.time() - days * DAY
-    for path in folder.rglob("*"):
-        os.utime(path, (then, then))
 
 
 def checkpoint(out: Path, trial_id: str, folder: str = ".checkpoints", **params: Any) -> Path:
@@ -264,56 +225,7 @@ def test_checkpoints_of_trials_still_to_finish_are_kept(tmp_path: Path) -> None:
     assert not (tmp_path / ".checkpoints").exists()
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_a_sweep_that_was_cut_off_still_resumes(tmp_path: Path, end: signal.Signals) -> None:
-    words = ("--engine", "local", "--set", "seconds=0.05")
-    sweep = Run(tmp_path, *words, space="GRID = {'level': [0, 1], 'steps': [20]}\n")
-    saved = tmp_path / "out" / ".checkpoints"
-    sweep.wait_for(lambda: saved.is_dir() and any(saved.glob("*.safetensors")))
-    told = run("prune", "--sweeps", "--checkpoints", "--needed", "--yes", "--out", sweep.out)
-    assert "it is running" in told
-    sweep.process.send_signal(end)
-    sweep.process.communicate(timeout=60)
-    assert list(saved.glob("*.safetensors"))
-    told = run("prune", "--checkpoints", "--stages", "--yes", "--out", sweep.out)
-    assert "trials that are still to finish" in told
-    assert list(saved.glob("*.safetensors"))
-    run("prune", "s", "--sweeps", "--yes", "--out", sweep.out)
-    assert not [p for p in paths(tmp_path / "out") if not p.startswith(".stages")]
-
-
 # --- crashes --------------------------------------------------------------------------------------
-
-
-class Crash(BaseException):
-    """What a kill is to the code it hits."""
-
-
-@contextlib.contextmanager
-def crash_after(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Die in place of the deletion after so many."""
-    left = [number]
-    delete = removal._delete
-
-    def dying(filesystem: Any, path: str) -> None:
-        info = filesystem.get_file_info(path)
-        if info.type.name == "Directory" and os.path.basename(path) in TABLES:
-            for part in list_files(filesystem, path):  # a folder goes file by file
-                if left[0] == 0:
-                    raise Crash
-                left[0] -= 1
-                filesystem.delete_file(part.path)
-        if left[0] == 0:
-            raise Crash
-        left[0] -= 1
-        delete(filesystem, path)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(removal, "_delete", dying)
-        try:
-            yield
-        except Crash:
-            return
 
 
 @pytest.mark.parametrize("number", range(0, 15, 2))
@@ -355,44 +267,6 @@ def test_weights_that_cannot_be_removed_are_named(
     with pytest.raises(StoreError, match=r"cannot remove .*sweep.json: Permission denied"):
         prune(PruneRequest(out=str(tmp_path), sweeps=True, yes=True))
     assert names(tmp_path) == ["a"]
-
-
-# --- buckets --------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[Bucket]:
-    with serve() as served:
-        yield served
-
-
-def test_a_bucket_is_pruned_as_a_folder_is(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    out = f"s3://{BUCKET}/pruned"  # of this test alone: the bucket is shared
-    for name in ("a", "b"):
-        simulate("toy", out, name=name)  # type: ignore[arg-type]
-        keep_weights(out, name)
-    filesystem, base = open_root(out)
-
-    def left() -> list[str]:
-        return [info.path.removeprefix(f"{base}/") for info in list_files(filesystem, base)]
-
-    assert "it may be running" in run("prune", "--sweeps", "--yes", "--out", out)
-    for name in ("a", "b"):  # now their ends are recorded
-        path = f"{base}/toy/{name}/sweep.json"
-        with filesystem.open_input_stream(path) as stream:
-            text = stream.read().replace(b'"seconds": 0.0', b'"seconds": 5.0')
-        with filesystem.open_output_stream(path) as stream:
-            stream.write(text)
-    assert "toy/a 2 2.0 kB" in run("prune", "a", "--weights", "--out", out)
-    run("prune", "a", "--weights", "--yes", "--out", out)
-    assert not [path for path in left() if path.startswith("toy/a/weights")]
-    with crash_after(2, monkeypatch):
-        prune(PruneRequest(out=out, names=["toy/b"], sweeps=True, yes=True))
-    assert names(out) == ["a"]
-    assert any(path.startswith("toy/b/") for path in left())
-    assert "rest of a sweep toy/b" in run("prune", "--sweeps", "--out", out)
-    run("prune", "--sweeps", "--yes", "--out", out)
-    assert left() == []
 
 
 def test_names_from_two_folders_are_refused(tmp_path: Path) -> None:

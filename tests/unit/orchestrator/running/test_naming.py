@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from paths import ROOT
+from harness import run_command
 
 from orchestrator.request import Request
 from orchestrator.running.manifest import plan_tables
@@ -141,15 +138,7 @@ def test_two_models_of_one_last_name_do_not_collide(tmp_path: Path) -> None:
 
 
 def sweep(folder: Path, *args: str, status: int = 0) -> str:
-    command = [sys.executable, "-m", "orchestrator", "sweep", "toy", "--engine", "local", *args]
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = run_command("sweep", "toy", "--engine", "local", *args, cwd=folder)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -237,6 +226,6 @@ def test_published_numbers_can_be_hidden_and_are_explained_once(tmp_path: Path) 
     hidden = summarise(found, published=False)
     assert not any(table.has_report or row.reported for table in hidden for row in table.rows)
     for args, shown in ((["report"], True), (["report", "--hide-published"], False)):
-        command = [sys.executable, "-m", "orchestrator", *args]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        done = run_command(*args, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
         assert ("published" in done.stdout) == shown

@@ -12,12 +12,9 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import pyarrow.fs
 import pyarrow.parquet as pq
 import pytest
 from archives import Files, json_change, read, reseal, run, write
-from buckets import BUCKET, serve
-from disks import fill_up, small_disk
 from paths import STORED
 
 from orchestrator.sharing.archive import archive_sweep
@@ -109,20 +106,6 @@ def test_damaged_weights_are_named_and_nothing_is_written(kept: Path, tmp_path: 
     assert not list(tmp_path.iterdir())
 
 
-def test_an_archive_is_read_from_a_bucket(stored: Path, tmp_path: Path) -> None:
-    with serve():
-        bucket, _ = pyarrow.fs.FileSystem.from_uri(f"s3://{BUCKET}")
-        pyarrow.fs.copy_files(
-            str(STORED),
-            f"{BUCKET}/runs",
-            pyarrow.fs.LocalFileSystem(),
-            destination_filesystem=bucket,
-        )
-        words = ("archive", "stored", tmp_path / "b.zip", "--out", f"s3://{BUCKET}/runs")
-        assert run(*words)[0] == 0
-    assert (tmp_path / "b.zip").read_bytes() == stored.read_bytes()
-
-
 def test_an_incomplete_sweep_is_archived_with_a_warning(tmp_path: Path) -> None:
     out, file = tmp_path / "runs", tmp_path / "a.zip"
     assert run("sweep", "toy", "--engine=local", "--budget=1trials", "--out", out)[0] == 0
@@ -152,19 +135,6 @@ def test_a_file_is_replaced_only_if_asked(stored: Path) -> None:
     assert err == f"error: {stored} exists; add --overwrite, or name another file\n"
     assert run(*words, "--overwrite")[0] == 0
     assert read_archive(str(stored)).archive.name == "stored"
-
-
-def test_a_full_disk_leaves_nothing(stored: Path, tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", "1m") as disk:
-        earlier = disk / "a.zip"
-        earlier.write_bytes(stored.read_bytes())
-        fill_up(disk / "filler")
-        for file in (earlier, disk / "b.zip"):
-            status, _, err = run("archive", "stored", file, "--overwrite", "--out", STORED)
-            assert status == 2
-            assert err == f"error: cannot write {file}: No space left on device\n"
-        assert {path.name for path in disk.iterdir()} == {"a.zip", "filler"}
-        assert earlier.read_bytes() == stored.read_bytes()
 
 
 # --- what is refused ------------------------------------------------------------------------------

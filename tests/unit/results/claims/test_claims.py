@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,12 +13,12 @@ from typing import Any
 import golden_sweeps
 import numpy as np
 import pytest
-from paths import ROOT, STORED
+from harness import run_command
+from paths import STORED
 from rich.console import Console
 from scipy import stats
 from simulated import published_order, simulate_diffusion, simulate_retrieval
 
-from orchestrator.cli import main
 from orchestrator.planning.errata import plan_errata
 from orchestrator.planning.planned_claims import Published, plan_claims
 from orchestrator.request import Request
@@ -48,16 +44,8 @@ def published(task: str) -> Published:
 
 def run(*args: str) -> tuple[int, str]:
     """Exit status and output of a command in this process."""
-    out, argv, status = io.StringIO(), sys.argv, 0
-    sys.argv = ["orchestrator", *args]
-    try:
-        with contextlib.redirect_stdout(out):
-            main()
-    except SystemExit as end:
-        status = int(end.code or 0)
-    finally:
-        sys.argv = argv
-    return status, out.getvalue()
+    done = run_command(*args)
+    return done.returncode, done.stdout
 
 
 # --- what a paper claims -------------------------------------------------------------------------
@@ -433,21 +421,6 @@ def test_check_exits_by_the_verdicts(tmp_path: Path) -> None:
     simulate_retrieval(tmp_path / "flat", lambda p: 0.5)
     assert run("check", "paper", "--out", str(tmp_path / "flat"))[0] == 0
     assert run("check", "paper", "--out", str(tmp_path / "flat"), "--strict")[0] == 1
-
-
-def test_check_runs_as_ci_runs_it() -> None:
-    """As a process that sees neither the toy task nor torch."""
-    code = (
-        "import atexit, sys; from orchestrator.cli import main\n"
-        "atexit.register(lambda: print(sorted({'torch', 'ray', 'toy_sweep'} & set(sys.modules))))\n"
-        "main()"
-    )
-    command = [sys.executable, "-c", code, "check", "stored", "--out", str(STORED)]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "4 reproduced, 1 undecided" in done.stdout
-    assert done.stdout.endswith("[]\n")
 
 
 def test_check_against_a_copy_and_a_changed_copy(tmp_path: Path) -> None:

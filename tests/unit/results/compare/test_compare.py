@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from compared_sweeps import hits, one, write
-from paths import ROOT
+from harness import run_command
 from rich.console import Console
 
 from results.compare.matching import match
@@ -360,14 +357,7 @@ def test_a_sweep_without_a_finished_trial_has_no_best(tmp_path: Path) -> None:
 
 
 def run(*args: str, cwd: Path, status: int = 0, **more: str) -> str:
-    command = [sys.executable, "-m", "orchestrator", *args]
-    path = os.pathsep.join(
-        [str(ROOT), str(ROOT / "tests" / "plugin"), str(ROOT / "examples" / "toy")]
-    )
-    environment: Mapping[str, str] = {**os.environ, "PYTHONPATH": path, **more}
-    done = subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
-    )
+    done = run_command(*args, cwd=cwd, **more)
     assert done.returncode == status, done.stdout + done.stderr
     if status == 2:
         assert len(done.stderr.splitlines()) == 1
@@ -407,15 +397,3 @@ def test_wrong_requests_are_one_line(sweeps: Path) -> None:
     assert "--format takes" in told
     told = run("compare", "paper", "nowhere/toy/paper", cwd=sweeps, status=2)
     assert "no sweeps under nowhere; run `python -m orchestrator sweep toy --out nowhere`" in told
-
-
-def test_compare_loads_no_torch_and_no_ray(sweeps: Path) -> None:
-    code = (
-        "import sys; from orchestrator.cli import app;"
-        "app(['compare', 'report', 'elsewhere/toy/long'], standalone_mode=False);"
-        "assert not {'torch', 'transformers', 'ray', 'optuna'} & sys.modules.keys()"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run(
-        [sys.executable, "-c", code], cwd=sweeps, env=environment, check=True, timeout=60
-    )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
-from buckets import BUCKET, serve
 from PIL import Image
 from rich.console import Console
 from sweeps_with_figures import make_store, result
@@ -102,16 +100,3 @@ def test_a_figure_that_cannot_be_drawn_is_one_line(
     found = capsys.readouterr()
     assert found.out == ""
     assert found.err == "The figures could not be drawn (RuntimeError: no font).\n"
-
-
-def test_figures_go_to_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serve() as bucket:
-        for name, value in bucket.environment.items():
-            monkeypatch.setitem(os.environ, name, value)
-        root = f"s3://{BUCKET}/runs"
-        make_store(root).add([result("one", 0.5)])
-        assert save(root) == f"Figures: {BUCKET}/runs/toy/s/figures"
-        sweep = read_sweep(root, "toy", "s")
-        with sweep.filesystem.open_input_stream(f"{sweep.path}/figures/score.png") as stream:
-            assert stream.read(4) == b"\x89PNG"
-        assert save(root) == f"Figures: {BUCKET}/runs/toy/s/figures"

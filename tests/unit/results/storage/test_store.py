@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -296,11 +294,6 @@ def test_a_sweep_of_before_formulas_reads_as_it_did(tmp_path: Path) -> None:
     precisions = np.log(sums[:4] / sums[4:8]).mean()
     assert found.mean == pytest.approx(100 * np.exp(precisions + 1 - sums[9] / sums[8]))
     assert found.low < found.mean < found.high
-
-
-def test_tables_are_read_without_scipy_until_there_is_a_number() -> None:
-    code = "import sys, orchestrator.cli, results.tables.summary; assert 'scipy' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_exports_hold_the_same_cells(tmp_path: Path) -> None:
