@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 FILES = {
     "aws": "cluster.yaml",
     "gcp": "docs/clusters/gcp.yaml",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import PLUGIN, ROOT
+from paths import PLUGIN, ROOT
 
 
 class Zygote:

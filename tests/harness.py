@@ -10,14 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from paths import PLUGIN, ROOT
 
 from orchestrator.cli import main
 from results.storage.reading import read_sweep
 
-ROOT = Path(__file__).parents[1]
-PLUGIN = ROOT / "tests" / "plugin"
 GRID = "GRID = {'level': list(range(6)), 'stage': [0, 1]}\n"
 
 
@@ -113,17 +113,40 @@ def small_cluster(**more: str) -> Iterator[str]:
             os.environ[name] = value
 
 
-def command(*words: str, status: int = 0) -> str:
-    """What a command, called in this process, prints on either stream, on one line."""
-    out, argv = io.StringIO(), sys.argv
-    ended: Any = 0
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """How a command ended, and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run_command(*words: object, cwd: Path | None = None, **environment: str) -> Done:
+    """Run a command in this process, in a folder and with further environment variables.
+
+    It is the entry point of ``python -m orchestrator``, without the seconds of a new process.
+    """
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    argv, before, folder = sys.argv, dict(os.environ), os.getcwd()
     try:
-        sys.argv = ["orchestrator", *words]
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        sys.argv = ["orchestrator", *map(str, words)]
+        os.environ.update(environment)
+        os.chdir(cwd or folder)
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             main()
     except SystemExit as end:
-        ended = end.code
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
     finally:
         sys.argv = argv
-    assert ended == status, out.getvalue()
-    return " ".join(out.getvalue().split())
+        os.environ.clear()
+        os.environ.update(before)
+        os.chdir(folder)
+    return Done(returncode=status, stdout=out.getvalue(), stderr=err.getvalue())
+
+
+def command(*words: object, status: int = 0) -> str:
+    """What a command, called in this process, prints on its streams, on one line."""
+    done = run_command(*words)
+    assert done.returncode == status, done.stdout + done.stderr
+    return " ".join((done.stdout + done.stderr).split())

@@ -16,7 +16,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from paths import ROOT
+
 TOOLS = ["bash", "unshare", "nsenter", "timeout", "mount", "ip", "pgrep", "pkill"]
 TOOLS += ["ssh", "ssh-keygen", "sshd", "rsync"]
 PATH = f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
+
+from paths import ROOT
 
 from results.render.claims_table import claims_table
 from results.storage.reading import read_sweep
 
-ROOT = Path(__file__).parents[1]
 PAGES = {"retrieval": ROOT / "README.md", "captioning": ROOT / "docs" / "captioning.md"}
 HEADINGS = ("verdict", "claim", "published", "ours", "difference", "95 %")
 

@@ -9,9 +9,11 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+from paths import ROOT
+
 from bad_input import Case, write
 
-SHIPPED = Path(__file__).parents[2] / "tasks" / "assets" / "blip-scenes"
+SHIPPED = ROOT / "tasks" / "assets" / "blip-scenes"
 Break = Callable[[Path], object]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from test_results import PARAMS, manifest, result
+from toy_results import PARAMS, manifest, result
 
 from bad_input import Case
 from results.storage.store import SweepStore

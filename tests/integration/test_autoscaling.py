@@ -1,0 +1,254 @@
+"""A sweep on a cluster whose workers are not there yet: the autoscaler starts them for it.
+
+The autoscaler is Ray's own, of the kind that starts its machines as processes here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paths import PLUGIN, ROOT
+
+
+def bootstrap(home: Path, **changes: Any) -> dict[str, Any]:
+    """What `ray up` leaves on the head."""
+    worker = {"node_config": {}, "resources": {"CPU": 2}, "min_workers": 0, "max_workers": 2}
+    config = {
+        "cluster_name": "test",
+        "max_workers": 2,
+        "head_node_type": "ray.head.default",
+        "available_node_types": {
+            "ray.head.default": {"node_config": {}, "resources": {"CPU": 0}, "max_workers": 0},
+            "worker": worker,
+        },
+        **changes,
+    }
+    (home / "ray_bootstrap_config.yaml").write_text(json.dumps(config))
+    return config
+
+
+class Cluster:
+    """A head without CPUs and its autoscaler; the workers are processes of this machine."""
+
+    def __init__(self, home: Path, temporary: str, version: str) -> None:
+        from ray.autoscaler._private.fake_multi_node.node_provider import (
+            FAKE_HEAD_NODE_ID,
+            FakeMultiNodeProvider,
+        )
+
+        self.temporary = temporary
+        with socket.socket() as free:
+            free.bind(("", 0))
+            self.port = free.getsockname()[1]
+        self.address = f"127.0.0.1:{self.port}"
+        config = bootstrap(
+            home,
+            provider={
+                "type": "external",  # by its own name Ray looks for defaults its wheel lacks
+                "module": f"{FakeMultiNodeProvider.__module__}.FakeMultiNodeProvider",
+                "gcs_address": self.address,
+                "launch_multiple": True,
+                "disable_node_updaters": True,
+                "disable_launch_config_check": True,
+                "use_node_id_as_ip": True,
+            },
+            upscaling_speed=1.0,
+            idle_timeout_minutes=0.1,
+            auth={},
+            file_mounts={},
+            cluster_synced_files=[],
+            docker={},
+            **{
+                f"{of}commands": []
+                for of in (
+                    "initialization_",
+                    "setup_",
+                    "head_setup_",
+                    "worker_setup_",
+                    "head_start_ray_",
+                    "worker_start_ray_",
+                )
+            },
+        )
+        assert config["available_node_types"]["worker"]["min_workers"] == 0
+        # Its own copy, so that a test can promise machines in the other that never come.
+        (home / "autoscaling.json").write_text(json.dumps(config))
+        command = [str(Path(sys.executable).parent / "ray"), "start", "--head", "--block"]
+        command += ["--num-cpus=0", "--num-gpus=0", f"--port={self.port}"]
+        command += ["--node-ip-address=127.0.0.1", "--include-dashboard=false"]
+        command += [f"--autoscaling-config={home}/autoscaling.json"]
+        command += [f"--temp-dir={temporary}", "--object-store-memory=100000000"]
+        # The workers' interpreter finds the test's task, as a pip install would let it.
+        path = os.pathsep.join([str(PLUGIN), str(ROOT)])
+        self.environment = {
+            **os.environ,
+            "HOME": str(home),
+            "PYTHONPATH": path,
+            "RAY_FAKE_CLUSTER": "1",
+            "RAY_enable_autoscaler_v2": "1" if version == "v2" else "0",
+            "RAY_CLOUD_INSTANCE_ID": FAKE_HEAD_NODE_ID,
+            "RAY_NODE_TYPE_NAME": "ray.head.default",
+            "RAY_AUTH_MODE": "disabled",
+            "RAY_ADDRESS": self.address,
+        }
+        started = {k: v for k, v in self.environment.items() if k != "RAY_ADDRESS"}
+        with open(home / "head.log", "w") as log:
+            self.process = subprocess.Popen(
+                command, env=started, cwd=home, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def wait_until_up(self) -> None:
+        """Until the head's port answers."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.5)
+
+    def num_machines(self) -> int:
+        """The head and the workers that there are."""
+        names = []
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                names.append(Path(f"/proc/{pid}/comm").read_text().strip())
+        return names.count("raylet")
+
+    def processes(self) -> list[int]:
+        """Those of this cluster, known by its temporary folder."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                try:
+                    line = (entry / "cmdline").read_bytes().decode(errors="replace")
+                except OSError:
+                    continue
+                if self.temporary in line:
+                    found.append(int(entry.name))
+        return found
+
+    def stop(self) -> None:
+        self.process.terminate()
+        deadline = time.monotonic() + 5
+        while self.processes() and time.monotonic() < deadline:
+            time.sleep(0.5)
+        for pid in self.processes():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.process.wait(20)
+
+
+@pytest.fixture(params=["v1", "v2"])  # of the autoscaler: `ray up` takes v2, on own machines v1
+def cluster(request: Any, tmp_path: Path) -> Iterator[Cluster]:
+    home = tmp_path / "home"
+    home.mkdir()
+    with tempfile.TemporaryDirectory(prefix="sw-") as temporary:  # sockets want a short path
+        made = Cluster(home, temporary, request.param)
+        yield made
+        made.stop()
+
+
+def sweep(
+    environment: dict[str, str], folder: Path, *args: str
+) -> subprocess.CompletedProcess[str]:
+    """Six trials of the fragile task, two steps a second."""
+    (folder / "notes").mkdir()
+    (folder / "space.py").write_text("GRID = {'level': list(range(6))}\n")
+    command = [sys.executable, "-m", "orchestrator", "sweep", "fragile", "--name", "s"]
+    command += ["--space", str(folder / "space.py"), "--out", str(folder / "out")]
+    command += [f"--set=notes={folder / 'notes'}", "--set=seconds=0.5", *args]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400
+    )
+
+
+def test_a_sweep_has_the_autoscaler_start_workers_which_go_when_idle(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    cluster.wait_until_up()
+    done = sweep(cluster.environment, tmp_path)
+    log = (tmp_path / "home" / "head.log").read_text()
+    assert done.returncode == 0, done.stdout + done.stderr + log
+    assert "1 of up to 3 machines" in done.stdout
+    deadline = time.monotonic() + 120
+    while cluster.num_machines() > 1:
+        assert time.monotonic() < deadline, "idle workers stay"
+        time.sleep(1)
+
+
+@pytest.mark.parametrize("cluster", ["v2"], indirect=True)
+def test_slots_that_never_find_a_machine_do_not_keep_a_sweep_from_ending(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    cluster.wait_until_up()
+    promise(tmp_path / "home", {"CPU": 2}, 8)  # 6 slots, of which 2 find a machine
+    done = sweep(cluster.environment, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 of up to 9 machines" in done.stdout
+    assert "6/6 finished" in done.stdout
+
+
+@pytest.mark.parametrize("cluster", ["v2"], indirect=True)
+def test_what_no_machine_offers_is_refused_and_what_never_comes_is_not_waited_for_forever(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    cluster.wait_until_up()
+    (tmp_path / "first").mkdir()
+    done = sweep(cluster.environment, tmp_path / "first", "--cpus-per-trial=64")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.startswith("error: no slot fits")
+    assert len(done.stderr.strip().splitlines()) == 1
+    promise(tmp_path / "home", {"CPU": 2, "GPU": 1}, 2)
+    (tmp_path / "second").mkdir()
+    done = sweep(cluster.environment, tmp_path / "second", "--budget=20s")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Budget reached" in done.stderr
+
+
+def promise(home: Path, resources: dict[str, int], number: int) -> None:
+    """So many machines of that size in the file that a sweep reads."""
+    path = home / "ray_bootstrap_config.yaml"
+    config = json.loads(path.read_text())
+    config["max_workers"] = number
+    config["available_node_types"]["worker"] |= {"resources": resources, "max_workers": number}
+    path.write_text(json.dumps(config))
+
+
+def test_a_ray_of_this_machine_alone_counts_on_no_others(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    bootstrap(home)  # the head of a cluster, on which one sweeps without it
+    path = os.pathsep.join([str(PLUGIN), str(ROOT)])
+    done = sweep({**os.environ, "HOME": str(home), "PYTHONPATH": path}, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "machines" not in done.stdout
+
+
+def test_a_ray_clients_address_is_refused_with_what_to_do_instead(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "orchestrator", "sweep", "retrieval", "--out", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "--address", "ray://10.0.0.1:10001"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --address ray://10.0.0.1:10001 is a Ray Client's")
+    assert "ray job submit" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -1,0 +1,87 @@
+"""Sweeps, figures, weights and archives in an S3 bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.fs
+import pytest
+from buckets import BUCKET, Bucket, serve
+from harness import command as run
+from paths import STORED
+from prunable import crash_after, keep_weights, names
+from sealed_weights import check_round_trip
+from simulated import simulate
+from sweeps_with_figures import make_store, result
+
+from orchestrator.pruning.command import PruneRequest, prune
+from orchestrator.sharing.archive import archive_sweep
+from results.figures.saved import save_figures
+from results.storage.filesystem import open_root
+from results.storage.folder_files import list_files
+from results.storage.reading import read_sweep
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[Bucket]:
+    """One for all tests; each has a folder of its own in it."""
+    with serve() as served:
+        yield served
+
+
+def test_an_archive_is_read_from_a_bucket(bucket: Bucket, tmp_path: Path) -> None:
+    stored, copy = tmp_path / "stored.zip", tmp_path / "copy.zip"
+    archive_sweep(str(STORED), "toy", "stored", str(stored))
+    filesystem, _ = pyarrow.fs.FileSystem.from_uri(f"s3://{BUCKET}")
+    pyarrow.fs.copy_files(
+        str(STORED),
+        f"{BUCKET}/archived",
+        pyarrow.fs.LocalFileSystem(),
+        destination_filesystem=filesystem,
+    )
+    run("archive", "stored", copy, "--out", f"s3://{BUCKET}/archived")
+    assert copy.read_bytes() == stored.read_bytes()
+
+
+def test_weights_come_back_from_a_bucket(bucket: Bucket) -> None:
+    check_round_trip(f"s3://{BUCKET}/weights")
+
+
+def test_figures_go_to_a_bucket(bucket: Bucket) -> None:
+    root = f"s3://{BUCKET}/figures"
+    make_store(root).add([result("one", 0.5)])
+    sweep = read_sweep(root, "toy", "s")
+    for _ in range(2):
+        assert save_figures(sweep) == f"Figures: {BUCKET}/figures/toy/s/figures"
+        with sweep.filesystem.open_input_stream(f"{sweep.path}/figures/score.png") as stream:
+            assert stream.read(4) == b"\x89PNG"
+
+
+def test_a_bucket_is_pruned_as_a_folder_is(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = f"s3://{BUCKET}/pruned"  # of this test alone: the bucket is shared
+    for name in ("a", "b"):
+        simulate("toy", out, name=name)  # type: ignore[arg-type]
+        keep_weights(out, name)
+    filesystem, base = open_root(out)
+
+    def left() -> list[str]:
+        return [info.path.removeprefix(f"{base}/") for info in list_files(filesystem, base)]
+
+    assert "it may be running" in run("prune", "--sweeps", "--yes", "--out", out)
+    for name in ("a", "b"):  # now their ends are recorded
+        path = f"{base}/toy/{name}/sweep.json"
+        with filesystem.open_input_stream(path) as stream:
+            text = stream.read().replace(b'"seconds": 0.0', b'"seconds": 5.0')
+        with filesystem.open_output_stream(path) as stream:
+            stream.write(text)
+    assert "toy/a 2 2.0 kB" in run("prune", "a", "--weights", "--out", out)
+    run("prune", "a", "--weights", "--yes", "--out", out)
+    assert not [path for path in left() if path.startswith("toy/a/weights")]
+    with crash_after(2, monkeypatch):
+        prune(PruneRequest(out=out, names=["toy/b"], sweeps=True, yes=True))
+    assert names(out) == ["a"]
+    assert any(path.startswith("toy/b/") for path in left())
+    assert "rest of a sweep toy/b" in run("prune", "--sweeps", "--out", out)
+    run("prune", "--sweeps", "--yes", "--out", out)
+    assert left() == []

@@ -1,0 +1,237 @@
+"""A tiny diffusion sweep the whole way: tables beside the paper, curves, pictures, resumption."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from paths import ROOT
+from PIL import Image
+from rich.console import Console
+
+from results.export.cells import columns_of
+from results.figures.charts import trial_charts
+from results.figures.pictures import contact_sheet, half_blocks
+from results.figures.ticks import apart
+from results.figures.trial_pictures import pictures_of
+from results.render.show import render_trial
+from results.render.sweep_tables import render
+from results.storage.reading import Sweep, read_sweep
+from results.tables.details import details
+from results.tables.summary import summarise
+from tasks.datasets import concepts
+
+SMALL = ("features=8", "epochs=4", "draws=128", "sampling_steps=4")
+SETTINGS = [f"--set={text}" for text in (*SMALL, "num_samples=4", "precision=float32")]
+
+
+def command(out: Path, *args: str) -> list[str]:
+    program = [sys.executable, "-m", "orchestrator", "sweep", "diffusion", "--engine", "local"]
+    return [*program, "--name", "paper", "--out", str(out), *SETTINGS, *args]
+
+
+def run(*args: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "160"}
+    return subprocess.run(args, cwd=ROOT, capture_output=True, text=True, env=environment)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("out")
+    done = run(*command(folder, "--set=evaluate_every=2"))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sweep(out: Path) -> Sweep:
+    return read_sweep(str(out), "diffusion", "paper")
+
+
+def test_the_reports_numbers_stand_beside_ours(sweep: Sweep) -> None:
+    report, published = details(sweep, summarise(sweep))
+    assert report.headings == ["what", "ours", "95 %", "published"]
+    row = sweep.rows()[0]
+    told = {cells[0]: cells[1:] for cells in report.rows}
+    labels = list(told)
+    # The paper's number is the lab's mean over attributes; it is beside the stricter counts too.
+    for name in ("seen accuracy", "unseen probe-only accuracy", "unseen attributes"):
+        assert told[f"{name} %"][2] == "100.00"
+    for name in ("attributes", "probe"):
+        label = {"attributes": "attributes", "probe": "probe-only accuracy"}[name]
+        ours, interval, _ = told[f"unseen {label} %"]
+        assert ours == f"{100 * row[f'metric.unseen_{name}']:.2f}"
+        assert re.fullmatch(r"\[[\d.]+, [\d.]+\]", interval)
+    order = [label.split()[2] for label in labels if label.startswith("accuracy of")]
+    assert order == list(concepts.CONDITIONS)
+    ours, interval, theirs = told["accuracy of 011 (unseen) %"]
+    assert ours == f"{100 * row['metric.accuracy_011']:.2f}"
+    assert re.fullmatch(r"\[[\d.]+, [\d.]+\]", interval)
+    assert theirs == "100.00"
+    steps = {step["at"]: step["metric.loss"] for step in sweep.steps.to_pylist()}
+    assert told["loss, step 3"] == [f"{steps[3]:.4g}", "", "0.0342"]
+    assert told["loss, step 50"][0] == "-"  # not trained so long
+    assert published.headings == ["what", "ours", "published there"]
+    assert published.rows[7][1:] == ["not reached", "50"]
+    assert "Okawa" in published.caption[0]
+
+
+def test_report_prints_them_in_every_format(out: Path, sweep: Sweep) -> None:
+    loss = min(sweep.steps.to_pylist(), key=lambda s: s["at"])["metric.loss"]
+    for form in ("terminal", "markdown", "latex", "csv", "json", "html"):
+        program = [sys.executable, "-m", "orchestrator", "report", "--out", str(out)]
+        table = ["--table", "2"] if form == "csv" else []  # unrounded
+        told = run(*program, "--format", form, *table)
+        assert told.returncode == 0, told.stderr
+        assert (repr(loss) if form == "csv" else f"{loss:.4g}") in told.stdout
+        assert "0.173" in told.stdout
+    assert "Published: Okawa" in told.stdout
+
+
+def test_charts_of_loss_and_of_accuracy_along_training(sweep: Sweep) -> None:
+    charts = {chart.label: chart for chart in trial_charts(sweep, sweep.rows()[0])}
+    assert next(iter(charts)) == "unseen accuracy (%)"
+    loss = charts["loss"]
+    assert loss.log
+    assert [at for at, _ in loss.lines["loss"]] == [1, 2, 3, 4]
+    for label in (
+        "accuracy, right and near real (%)",
+        "accuracy by the probe alone (%)",
+    ):
+        assert len(charts[label].lines) == 8
+        assert all([at for at, _ in line] == [2, 4] for line in charts[label].lines.values())
+
+
+def test_the_kid_has_its_interval_in_the_table(sweep: Sweep) -> None:
+    (table,) = summarise(sweep)
+    cells = {column.heading: column.cells[0] for column in columns_of(table)}
+    row = sweep.rows()[0]
+    for group in ("unseen_", "seen_", ""):
+        value, low, high = (row[f"metric.{group}kid{end}"] for end in ("", "_low", "_high"))
+        assert low < value < high
+        label = f"{group}kid".replace("_kid", " kid").replace("kid", "KID")
+        assert cells[label] == f"{value:.4g} [{low:.3g}, {high:.3g}]"
+    assert not [heading for heading in cells if "low" in heading]
+    console = Console(width=400, file=io.StringIO())
+    console.print(render(sweep))
+    assert cells["unseen KID"] in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_the_main_metrics_chart_comes_first_wherever_its_column_stands(sweep: Sweep) -> None:
+    columns = list(reversed(sweep.manifest["columns"]))
+    turned = dataclasses.replace(sweep, manifest={**sweep.manifest, "columns": columns})
+    charts = trial_charts(turned, sweep.rows()[0])
+    assert charts[0].label == "unseen accuracy (%)"
+
+
+def test_ticks_do_not_stand_on_each_other() -> None:
+    assert apart([5, 10, 15, 20, 25, 30, 35, 40, 45, 46]) == [5, 10, 15, 20, 25, 30, 35, 40, 46]
+    assert apart([3.0]) == [3.0]
+
+
+def test_show_writes_curves_and_a_contact_sheet(out: Path, tmp_path: Path, sweep: Sweep) -> None:
+    trial = sweep.rows()[0]["trial_id"]
+    show = [sys.executable, "-m", "orchestrator", "show", "paper", trial, "--out", str(out)]
+    sheet, curve = tmp_path / "sheet.png", tmp_path / "curve.svg"
+    told = run(*show, "--pictures", str(sheet), "--save", str(curve))
+    assert told.returncode == 0, told.stderr
+    assert "--pictures FILE.png writes them" in told.stdout  # no colours in a pipe
+    with Image.open(sheet) as image:
+        assert image.height > 8 * 28
+    for condition in concepts.CONDITIONS:
+        assert condition in curve.read_text()
+    for args, message in (
+        ([*show[:5], "--out", str(out), "--pictures", "a.png"], "show NAME TRIAL"),
+        ([*show, "--pictures", "a.jpg"], "--pictures takes FILE.png"),
+        ([*show, "--pictures", "/nowhere/a.png"], "cannot be written"),
+    ):
+        wrong = run(*args)
+        assert (wrong.returncode, wrong.stdout) == (2, "")
+        assert message in wrong.stderr
+
+
+def test_the_sweep_leaves_its_figures_next_to_its_results(out: Path, sweep: Sweep) -> None:
+    folder = out / "diffusion" / "paper" / "figures"
+    trial = sweep.rows()[0]["trial_id"]
+    files = {file.name: file.stat().st_mtime_ns for file in folder.iterdir()}
+    assert {"loss.png", "unseen-accuracy.svg", f"{trial}-curves.png"} <= files.keys()
+    with Image.open(folder / f"{trial}-pictures.png") as sheet:
+        assert sheet.height > 8 * 28
+    again = run(*command(out, "--set=evaluate_every=2"))
+    assert again.returncode == 0, again.stderr
+    assert f"Figures: {folder}\n" in again.stdout
+    assert {file.name: file.stat().st_mtime_ns for file in folder.iterdir()} == files
+
+
+def test_pictures_are_the_mean_and_then_the_samples(sweep: Sweep) -> None:
+    groups = pictures_of(sweep, sweep.rows()[0])
+    assert list(groups) == list(concepts.CONDITIONS)
+    for pictures in groups.values():
+        mean, *samples = [
+            np.asarray(Image.open(io.BytesIO(picture)), dtype=float) for picture in pictures
+        ]
+        assert len(samples) == 4
+        np.testing.assert_allclose(np.mean(samples, 0), mean, atol=0.51)
+
+
+def test_half_blocks_are_the_pictures_pixels(sweep: Sweep) -> None:
+    out = io.BytesIO()
+    pixels = np.zeros((4, 4, 3), dtype=np.uint8)
+    pixels[1, 2] = (255, 0, 128)  # the lower half of the first line
+    Image.fromarray(pixels).save(out, format="PNG")
+    text = half_blocks([out.getvalue()], 4)
+    assert text.plain == "▀▀▀▀ \n▀▀▀▀"
+    assert str(text.spans[2].style) == "#000000 on #ff0080"
+    console = Console(width=80, color_system="truecolor", file=io.StringIO(), force_terminal=True)
+    console.print(render_trial(sweep, sweep.rows()[0]))
+    told = console.file.getvalue()  # type: ignore[attr-defined]
+    assert told.count("the mean, then samples") == 8
+    assert "▀" in told
+
+
+def test_a_contact_sheet_has_a_line_a_group() -> None:
+    def plain(colour: str) -> bytes:
+        out = io.BytesIO()
+        Image.new("RGB", (8, 8), colour).save(out, format="PNG")
+        return out.getvalue()
+
+    sheet = contact_sheet({"one": [plain("red")] * 3, "two": [plain("blue")] * 20}, scale=2)
+    colours = {colour: number for number, colour in sheet.getcolors(1 << 20)}
+    assert colours[(255, 0, 0)] == 3 * 16 * 16
+    assert colours[(0, 0, 255)] == 12 * 16 * 16
+
+
+def test_killed_between_epochs_it_goes_on_to_the_same_curve(tmp_path: Path, sweep: Sweep) -> None:
+    args = command(tmp_path, "--set=evaluate_every=2")
+    process = subprocess.Popen(args, cwd=ROOT, stdout=subprocess.DEVNULL)
+    checkpoints = tmp_path / ".checkpoints"
+    deadline = time.monotonic() + 120
+    while not list(checkpoints.glob("*.safetensors")):
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not list(tmp_path.glob("diffusion/paper/trials/*.parquet"))
+    assert run(*args).returncode == 0
+    again = read_sweep(str(tmp_path), "diffusion", "paper")
+    key = ("at", "metric.loss", "metric.unseen_accuracy")
+    curves = [
+        [
+            [step[name] for name in key]
+            for step in sorted(s.steps.to_pylist(), key=lambda r: r["at"])
+        ]
+        for s in (sweep, again)
+    ]
+    assert json.dumps(curves[0]) == json.dumps(curves[1])
+    assert again.samples.sort_by("sample")["picture"] == sweep.samples.sort_by("sample")["picture"]

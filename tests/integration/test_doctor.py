@@ -1,0 +1,286 @@
+"""What ``doctor`` says of real machines: healthy ones, and ones that are wrong in a known way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import site
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from paths import ROOT
+
+SECRET = "hf_not_to_be_told"
+
+
+def doctor(
+    *args: str, cwd: Path, status: int, env: Mapping[str, str] | None = None
+) -> tuple[dict[str, str], str]:
+    """(verdict and text by subject, everything printed)."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "400", **(env or {})}
+    command = [sys.executable, "-m", "orchestrator", "doctor", *args]
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return parse(done.stdout), done.stdout + done.stderr
+
+
+def parse(told: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    subject = ""
+    for line in told.splitlines():
+        words = line.split("  ")
+        if words[0] in ("ok", "warning", "wrong"):
+            subject = next(word.strip() for word in words[1:] if word.strip())
+            found[subject] = f"{found.get(subject, '')}\n{' '.join(line.split())}"
+        elif "→" in line:
+            found[subject] += f"\n{' '.join(line.split())}"
+    return found
+
+
+# --- this machine ---------------------------------------------------------------------------------
+
+
+def test_a_healthy_machine_and_what_a_task_gets_on_it(tmp_path: Path) -> None:
+    env = {"RAY_AUTH_MODE": "disabled"}
+    found, told = doctor("toy", "--cpus-per-trial", "1", cwd=tmp_path, status=0, env=env)
+    for subject in ("python", "packages", "--out", "sources", "gpus", "ray", "placement"):
+        assert found[subject].startswith("\nok"), told
+    assert "as the driver" in told
+    assert "for at most 4 packs, each 1 CPU, as many threads, no GPU" in found["placement"]
+    assert not list(tmp_path.iterdir())  # nothing is left behind
+
+
+def test_a_wrong_address_is_told_without_waiting(tmp_path: Path) -> None:
+    began = time.monotonic()
+    found, _ = doctor("--address", "127.0.0.1:9", cwd=tmp_path, status=1)
+    assert "wrong ray cannot reach the Ray cluster at 127.0.0.1:9" in found["ray"]
+    assert "→ see `ray status`" in found["ray"]
+    assert time.monotonic() - began < 60
+    found, _ = doctor("--address", "nonsense", cwd=tmp_path, status=1)
+    assert "wrong ray --address (or RAY_ADDRESS) takes HOST:PORT" in found["ray"]
+
+
+def test_what_is_wrong_with_out_model_and_data(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    args = ["--out", "file/below", "--model", "./nowhere", "--data", f"voc:{tmp_path}/no"]
+    found, _ = doctor(*args, "--address", "127.0.0.1:9", cwd=tmp_path, status=1)
+    assert "wrong --out file/below: " in found["--out"]
+    assert "Not a directory" in found["--out"]
+    assert f"no such folder: {tmp_path}/nowhere" in found["sources"]
+    assert f"no such folder: {tmp_path}/no" in found["sources"]
+
+    args = ["--model", "some/model", "--address", "127.0.0.1:9"]
+    env = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    found, _ = doctor(*args, cwd=tmp_path, status=1, env=env)
+    assert "wrong sources some/model is not in the cache" in found["sources"]
+    found, _ = doctor("retrieval", *args, cwd=tmp_path, status=1, env=env | {"HF_HUB_OFFLINE": "0"})
+    assert "warning sources some/model is not in the cache" in found["sources"]
+    (tmp_path / "model").mkdir()
+    args[1] = "./model"
+    found, _ = doctor("retrieval", *args, cwd=tmp_path, status=1, env=env)
+    assert "it has no config.json" in found["sources"]
+
+
+def test_gpus_that_torch_does_not_see(tmp_path: Path) -> None:
+    # A GPU machine with the CPU build of torch, as far as any process can tell.
+    listing = tmp_path / "nvidia-smi"
+    listing.write_text("#!/bin/sh\necho NVIDIA H200\necho NVIDIA H200\n")
+    listing.chmod(0o755)
+    env = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "CUDA_VISIBLE_DEVICES": ""}
+    found, _ = doctor("--address", "127.0.0.1:9", cwd=tmp_path, status=1, env=env)
+    assert "wrong gpus nvidia-smi lists 2, torch sees 0" in found["gpus"]
+
+
+def test_an_unknown_task_is_a_wrong_request(tmp_path: Path) -> None:
+    _, told = doctor("retrival", cwd=tmp_path, status=2)
+    assert told.startswith("error: no task named 'retrival'; did you mean 'retrieval'?")
+    assert len(told.splitlines()) == 1
+
+
+def test_without_ray_the_local_engine_is_what_there_is(tmp_path: Path) -> None:
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for folder in site.getsitepackages():
+        for entry in Path(folder).iterdir():
+            if entry.name != "ray" and not entry.name.startswith("ray-"):
+                (packages / entry.name).symlink_to(entry)
+    command = [sys.executable, "-S", "-m", "orchestrator"]
+    path = f"{ROOT}{os.pathsep}{packages}"
+    environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "400"}
+
+    def run(*args: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, *args],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    done = run("doctor")
+    assert done.returncode == 0, done.stderr
+    found = parse(done.stdout)
+    assert "warning packages no Ray: only --engine local runs" in found["packages"]
+    assert "--engine local" in found["placement"]
+    done = run("doctor", "--address", "127.0.0.1:9")
+    assert done.returncode == 1
+    assert "wrong ray is needed for --address" in parse(done.stdout)["ray"]
+    done = run("sweep", "retrieval")
+    assert done.returncode == 2
+    needed = "error: ray is not installed: pip install 'ray[tune]', or use --engine local"
+    assert done.stderr.startswith(needed)
+    assert not (tmp_path / "runs").exists()
+
+
+# --- a cluster of two nodes, one of them different ------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The second node has another HF_TOKEN, an old transformers, an empty Hugging Face cache and,
+    where this user may mount, no sight of what the driver has in the folder ``hidden``.
+    """
+    import orchestrator.engines.ray.settings  # noqa: F401
+
+    folder = tmp_path_factory.mktemp("cluster")
+    hidden = folder / "hidden"
+    (hidden / "model").mkdir(parents=True)
+    fake = folder / "fake" / "transformers-4.1.dist-info"
+    fake.mkdir(parents=True)
+    (fake / "METADATA").write_text("Metadata-Version: 2.1\nName: transformers\nVersion: 4.1\n")
+    before = dict(os.environ)
+    os.environ.update(PYTHONPATH=str(ROOT), HF_TOKEN=SECRET, RAY_AUTH_MODE="disabled")
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    other = {
+        **os.environ,
+        "HF_TOKEN": "another",
+        "HF_HOME": str(folder / "empty"),
+        "PYTHONPATH": f"{fake.parent}{os.pathsep}{ROOT}",
+    }
+    ray = shutil.which("ray", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    start = f"{ray} start --address={made.address} --num-cpus=1 --block --disable-usage-stats"
+    mount = f"mount -t tmpfs tmpfs {hidden} && exec {start}"
+    node = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", mount] if may_mount() else start.split(),
+        env=other,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_for_two(made.address, node)
+        yield made.address, hidden
+    finally:
+        node.terminate()
+        node.wait(timeout=30)
+        made.shutdown()
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def may_mount() -> bool:
+    """Whether a process here can have mounts of its own, as a container's often cannot."""
+    command = ["unshare", "--mount", "sh", "-c", "mount -t tmpfs tmpfs /mnt"]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=10).returncode == 0
+    except OSError:
+        return False
+
+
+def wait_for_two(address: str, node: subprocess.Popen[bytes]) -> None:
+    code = (
+        f"import ray, time; ray.init(address={address!r}, log_to_driver=False)\n"
+        "while sum(n['Alive'] for n in ray.nodes()) < 2: time.sleep(0.3)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=90, capture_output=True)
+    assert node.poll() is None
+
+
+def test_a_node_that_differs_is_named_with_all_that_differs(cluster: tuple[str, Path]) -> None:
+    address, hidden = cluster
+    args = ["--address", address, "--out", str(hidden / "runs"), "--model", str(hidden / "model")]
+    env = {"HF_TOKEN": SECRET, "RAY_AUTH_MODE": "disabled"}
+    found, told = doctor(*args, cwd=hidden, status=int(may_mount()), env=env)
+    assert "2 nodes, 3 CPUs, 0 GPUs" in found["ray"]
+    told_of = sorted(text.strip() for name, text in found.items() if name.startswith("node"))
+    alike, differing = told_of
+    assert alike.startswith("ok node")
+    assert alike.endswith("as the driver")
+    assert " transformers 4.1, the driver has" in differing
+    assert "HF_TOKEN is another than the driver's" in differing
+    assert SECRET not in told
+    assert "3 slots, each 1 CPU" in found["placement"]
+    assert [path.name for path in hidden.iterdir()] == ["model"]
+
+
+def test_a_node_that_does_not_see_the_driver_s_folders(cluster: tuple[str, Path]) -> None:
+    if not may_mount():
+        pytest.skip("this user may not mount, so both nodes see the same folders")
+    address, hidden = cluster
+    args = ["--address", address, "--out", str(hidden / "runs"), "--model", str(hidden / "model")]
+    _, told = doctor(*args, cwd=hidden, status=1, env={"RAY_AUTH_MODE": "disabled"})
+    assert f"has no {hidden}/model" in told
+    assert "checkpoints stay on each node" in told
+    _, told = doctor(*args[:4], cwd=hidden, status=0, env={"RAY_AUTH_MODE": "disabled"})
+    assert "checkpoints stay on each node" in told  # which is no more than a warning
+
+
+def test_a_model_that_one_node_has_not_cached(cluster: tuple[str, Path]) -> None:
+    address, hidden = cluster
+    home = hidden.parent / "home"
+    snapshot = home / "hub" / "models--some--model" / "snapshots" / ("a" * 40)
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    refs = home / "hub" / "models--some--model" / "refs"
+    refs.mkdir()
+    (refs / "main").write_text("a" * 40)
+    args = ["--address", address, "--model", "some/model", "--cpus-per-trial", "3"]
+    env = {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "RAY_AUTH_MODE": "disabled"}
+    found, told = doctor(*args, cwd=hidden, status=1, env=env)
+    assert "ok sources --model some/model" in found["sources"]
+    assert "some/model is not in its cache and it is offline" in told
+    assert "asks for 3 CPUs and 0 GPUs of one node" in found["placement"]
+
+
+# --- a cluster that asks for a token --------------------------------------------------------------
+
+
+def test_a_wrong_token_is_a_line(tmp_path: Path) -> None:
+    code = (
+        "from ray.cluster_utils import Cluster\n"
+        "made = Cluster(initialize_head=True, head_node_args={'num_cpus': 1})\n"
+        "print(made.address, flush=True)\n"
+        "input()\n"
+        "made.shutdown()\n"
+    )
+    env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, **env},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as head:
+        assert head.stdout is not None
+        try:
+            address = next(line for line in head.stdout if ":" in line).strip()
+            found, told = doctor("--address", address, cwd=tmp_path, status=0, env=env)
+            assert "1 node, 1 CPUs" in found["ray"], told
+            wrong = {**env, "RAY_AUTH_TOKEN": "b" * 64}
+            found, told = doctor("--address", address, cwd=tmp_path, status=1, env=wrong)
+            assert f"wrong ray cannot reach the Ray cluster at {address}" in found["ray"]
+            assert "is the token the head's" in found["ray"]
+            assert "b" * 64 not in told
+        finally:
+            head.communicate("\n", timeout=60)

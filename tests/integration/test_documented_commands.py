@@ -1,0 +1,433 @@
+"""Every command that the documentation shows works: it is run, or its reduced form, or planned."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import importlib.util
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from bad_input import data
+from captioned_folder import draw_folder
+from documented import (
+    MODULES,
+    PAGES,
+    REDUCED_BENCHMARKS,
+    REDUCED_SWEEPS,
+    RUN_BY_CI,
+    Command,
+    commands_of,
+    split_commands,
+)
+from paths import ROOT, SHARED
+
+from orchestrator.cli import main
+from results.storage.reading import find_sweeps, read_sweep
+from results.storage.weights import WeightStore
+
+COMMANDS = [command for page in PAGES for command in commands_of(page)]
+OURS = [c for c in COMMANDS if c.kind in ("python -m orchestrator", "orchestrator")]
+SWEEPS = [c for c in OURS if c.arguments[:1] == ("sweep",)]
+READING = ("report", "show", "compare", "check", "list", "verify", "prune")
+ARCHIVES = [c for c in OURS if any(word.endswith(".zip") for word in c.arguments)]
+EXPORTS = [c for c in OURS if c.arguments[:1] == ("export",)]
+READERS = [c for c in OURS if c.arguments[:1] and c.arguments[0] in READING and c not in ARCHIVES]
+OTHERS = [c for c in OURS if c not in (*SWEEPS, *READERS, *ARCHIVES, *EXPORTS)]
+BENCHMARKS = [c for c in COMMANDS if c.kind.startswith("python -m benchmarks")]
+RAY = [c for c in COMMANDS if c.kind == "ray"]
+RAN_AS_MODULES = [c for c in COMMANDS if c.kind.removeprefix("python -m ") in MODULES]
+
+
+def by_name(commands: Sequence[Command]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("command", commands, ids=str)
+
+
+def test_every_command_is_dealt_with() -> None:
+    dealt = {*OURS, *BENCHMARKS, *RAY, *RAN_AS_MODULES}
+    left = [c for c in COMMANDS if c not in dealt and not c.kind.startswith(RUN_BY_CI)]
+    assert not left, f"add them to tests/documented.py: {', '.join(map(str, left))}"
+    assert len(SWEEPS) > 10, "the documentation shows sweeps; its commands are not found"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("python -m benchmarks    what there is", [("python", "-m", "benchmarks")]),
+        (
+            ".venv/bin/pip install -e . && .venv/bin/ruff check .  # both",
+            [("pip", "install", "-e", "."), ("ruff", "check", ".")],
+        ),
+        ("RAY_X=1 ray up cluster.yaml", [("ray", "up", "cluster.yaml")]),
+        ("ray exec c.yaml 'ray  status'", [("ray", "exec", "c.yaml", "ray  status")]),
+        ("  lr    decay  ", []),
+        ("it's output", []),
+    ],
+)
+def test_a_line_is_taken_apart(line: str, words: list[tuple[str, ...]]) -> None:
+    assert split_commands(line) == words
+
+
+# --- what a page's placeholders stand for ---------------------------------------------------------
+
+
+PLACEHOLDER = r"\b(?!TRIAL)[A-Z]{3,}\b"
+
+
+class Place:
+    """A folder with tiny data of every layout, where commands run as on a user's machine."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        photos = root / "photos"
+        photos.mkdir()
+        draw_folder(photos, train=24, val=16, test=16)
+        listed = [
+            json.loads(line) | {"split": split}
+            for split in ("train", "val")
+            for line in (photos / split / "captions.jsonl").read_text().splitlines()
+        ]
+        images = [
+            {
+                "filename": entry["image"],
+                "filepath": entry["split"] if split != "test" else "val",
+                "split": split,
+                "sentences": [{"raw": caption} for caption in entry["captions"]],
+            }
+            for entry in listed
+            for split in ((entry["split"],) if entry["split"] == "train" else ("val", "test"))
+        ]
+        (photos / "dataset_tiny.json").write_text(json.dumps({"images": images}))
+        train_only = root / "train-only"
+        shutil.copytree(photos / "train", train_only / "train")
+        layouts = {"voc": data.voc, "clevr": data.clevr}
+        self.values = {f"{name}:DIR": f"{name}:{photos}" for name in ("folder", "karpathy")}
+        for name, make in layouts.items():
+            (root / name).mkdir()
+            self.values[f"{name}:DIR"] = f"{name}:{make(root / name)}"
+        self.values |= {
+            "karpathy:PHOTOS": f"karpathy:{photos}",
+            "folder:DATA": f"folder:{photos}",
+            "folder:DIR,val=0.1": f"folder:{train_only},val=0.1",
+            "s3://BUCKET/runs": str(root / "bucket"),
+            "s3://BUCKET/runs/retrieval/paper": "/mnt/other/runs/retrieval/paper",
+            "DIR": str(ROOT / "tests" / "data" / "sweeps"),
+            "FOLDER": str(ROOT / "tasks" / "assets" / "blip-scenes"),
+            "FILE.py": str(root / "space.py"),
+            "TASK": "retrieval",
+            "NAME": "paper",
+            "OTHER": "grid",
+            "...": "retrieval",
+        }
+        (root / "space.py").write_text("GRID = {'lr': [1e-3, 1e-2]}\n")
+        (root / "my_space.py").write_text(_saved_file(ROOT / "docs" / "spaces.md"))
+        self._made: set[tuple[str, str]] = set()
+
+    def fill(self, words: Sequence[str]) -> list[str]:
+        """The words with values for placeholders; a new placeholder needs one above."""
+        unknown = [w for w in words if re.search(PLACEHOLDER, w) and w not in self.values]
+        assert not unknown, f"give them values in Place: {unknown}"
+        return [self.values.get(word, word) for word in words]
+
+    def run(self, *words: str, statuses: Sequence[int] = (0,)) -> str:
+        """What ``python -m orchestrator WORDS`` prints, run in this process and this folder."""
+        out, err, status = io.StringIO(), io.StringIO(), 0
+        argv, environ, folder = sys.argv, dict(os.environ), os.getcwd()
+        try:
+            os.chdir(self.root)
+            os.environ |= {"HOME": str(self.root), "COLUMNS": "160"}
+            sys.argv = ["orchestrator", *words]
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                main()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else -1
+        finally:
+            sys.argv = argv
+            os.environ.clear()
+            os.environ.update(environ)
+            os.chdir(folder)
+        assert status in statuses, out.getvalue() + err.getvalue()
+        assert "error: " not in err.getvalue()
+        return out.getvalue()
+
+    def sweep(self, words: Sequence[str]) -> None:
+        """A documented sweep, reduced: tiny data, two trials of each task, in this process."""
+        options = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
+        drop = ("--gpus-per-trial", "--cpus-per-trial", "--address")  # not with --engine local
+        kept = [
+            word
+            for before, word in zip(words[options - 1 :], words[options:], strict=False)
+            if before not in drop and word not in drop
+        ]
+        for task in words[1:options]:
+            reduced = list(REDUCED_SWEEPS[task])
+            if "--data" in kept and "--data" in reduced:
+                reduced[:2] = []
+            reduced += ["--engine", "local", "--budget", "2trials"]
+            self.run("sweep", task, *kept, *self.fill(reduced))
+
+    def prepare(self, task: str, name: str) -> str:
+        """The folder with the finished sweep that a page's ``report`` or ``show`` reads."""
+        out = str(self.root / f"runs-{task}")
+        if (task, name) not in self._made:
+            self._made.add((task, name))
+            space = ["--space", name] if name in ("grid", "search") else []
+            self.sweep(["sweep", task, "--name", name, "--out", out, *space])
+        return out
+
+
+def _saved_file(page: Path) -> str:
+    """The file that a page tells its reader to save: the first indented block that imports."""
+    text = page.read_text(encoding="utf-8")
+    block = re.search(r"^(?: {4}.*\n|\n)*? {4}from (?: {4}.*\n|.*\n)(?: {4}.*\n|\n)*", text, re.M)
+    assert block, f"{page} shows no file"
+    return textwrap.dedent(block[0])
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place(tmp_path_factory.mktemp("user"))
+
+
+# --- our own commands -----------------------------------------------------------------------------
+
+
+def needs_wheels(words: Sequence[str]) -> None:
+    if any("benchmarks.encoders" in word for word in words):
+        for package in ("all_minilm_l6_v2", "efficientnet_lite_pytorch"):
+            if importlib.util.find_spec(package) is None:
+                pytest.skip("requirements-encoders.txt is not installed")
+
+
+@by_name(SWEEPS)
+def test_a_documented_sweep_is_planned(place: Place, command: Command) -> None:
+    needs_wheels(command.arguments)
+    assert "trial" in place.run(*place.fill(command.arguments), "--dry-run")
+
+
+@by_name([c for c in SWEEPS if "clevr:DIR" not in c.arguments and "--dry-run" not in c.arguments])
+def test_a_documented_sweep_runs(place: Place, command: Command, tmp_path: Path) -> None:
+    needs_wheels(command.arguments)
+    place.sweep([*place.fill(command.arguments), "--out", str(tmp_path)])
+    assert find_sweeps(str(tmp_path))
+    for task, name in find_sweeps(str(tmp_path)):
+        rows = read_sweep(str(tmp_path), task, name).rows()
+        assert rows
+        assert {row["status"] for row in rows} <= {"finished", "stopped"}
+
+
+@by_name(READERS)
+def test_documented_results_are_read(place: Place, command: Command, tmp_path: Path) -> None:
+    task = command.page.stem if command.page.stem in REDUCED_SWEEPS else "retrieval"
+    verb, *words = place.fill(command.arguments)
+    positional = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
+    values = dict(zip(words[positional:], words[positional + 1 :], strict=False))
+    task = values.get("--task", task)
+    names = words[: 1 if verb == "show" else positional]
+    names += [values["--against"]] if "--against" in values else []
+    stored = ROOT / values.get("--out", "no such folder")
+    if stored.is_dir():  # a sweep that is part of the repository
+        words[0], words[words.index("--out") + 1] = "stored", str(stored)
+    else:
+        for name in names or ["paper"]:  # NAME, TASK/NAME or OUT/TASK/NAME
+            *above, short = name.rsplit("/", 2)
+            task = above[-1] if above else task
+            out = place.prepare(task, short)
+            if len(above) == 2:
+                words[words.index(name)] = f"{out}/{task}/{short}"
+        words += ["--out", out]  # the last one counts
+    if verb == "prune":  # what it removes, other commands read
+        words[-1] = str(shutil.copytree(out, tmp_path / "copy"))
+    if verb == "verify" and "--engine" not in words:
+        words += ["--engine", "local"]
+    if verb == "show" and positional == 2:  # a trial, whatever the page calls it
+        words[1] = read_sweep(out, task, short).rows()[0]["trial_id"][:8]
+    written = ("--save", "--pictures", "--to")
+    files = [tmp_path / values[option] for option in written if option in values]
+    for file in files:
+        words[words.index(file.name)] = str(file)
+    # `check` says by its status whether a claim is contradicted; two trials decide nothing.
+    assert place.run(verb, *words, statuses=(0, 1) if verb == "check" else (0,))
+    assert all(
+        any(file.iterdir()) if file.is_dir() else file.stat().st_size > 100 for file in files
+    )
+
+
+@by_name(ARCHIVES)
+def test_documented_archives_are_written_and_read(
+    place: Place, command: Command, tmp_path: Path
+) -> None:
+    out = place.prepare("retrieval", "paper")
+    verb, *words = place.fill(command.arguments)
+    file = tmp_path / "paper.zip"
+    if verb != "archive":
+        place.run("archive", "paper", str(file), "--out", out)
+    else:
+        file.touch()  # `--overwrite` has a file to replace
+        words += [] if "--overwrite" in words else ["--overwrite"]
+    reduced = {"paper.zip": str(file), "paper-replay": "paper"}  # its results are the same
+    words = [reduced.get(word, word) for word in words]
+    if verb == "replay":
+        out = str(tmp_path / "again")
+        words += ["--engine", "local"]
+    assert place.run(verb, *words, "--out", out)
+    assert file.stat().st_size > 1000
+
+
+@by_name(EXPORTS)
+def test_a_documented_export(place: Place, command: Command, tmp_path: Path) -> None:
+    """Without the upload, which ``test_hub.py`` runs against a stand-in for the Hub."""
+    _, name, *words = command.arguments
+    if "--push-to-hub" in words:
+        words = words[: words.index("--push-to-hub")]
+    task, _, short = place.fill([name])[0].rpartition("/")
+    task = task or "retrieval"
+    out = place.prepare(task, short)
+    if len(words) == 2:  # a trial, whatever the page calls it
+        words[0] = next(iter(WeightStore(out, task, short).sizes()))
+    words[-1] = str(tmp_path / words[-1])
+    assert place.run("export", f"{task}/{short}", *words, "--out", out)
+    assert (tmp_path / words[-1] / "README.md").is_file()
+
+
+@by_name(OTHERS)
+def test_other_commands_run(place: Place, command: Command) -> None:
+    words = place.fill(command.arguments)
+    if words[0] != "doctor":
+        assert place.run(*words)
+        return
+    done = in_a_process(["-m", "orchestrator", *words], place.root)  # it starts and stops a Ray
+    assert done.returncode in (0, 1), done.stderr  # 1: something is wrong with this machine
+    assert "python" in done.stdout
+
+
+def in_a_process(words: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_the_first_command_runs_as_a_process_on_ray(place: Place, tmp_path: Path) -> None:
+    words = next(c.words for c in SWEEPS if c.page.name == "README.md")[1:]
+    reduced = place.fill(REDUCED_SWEEPS["retrieval"])
+    done = in_a_process([*words, *reduced, "--out", "out", "--budget", "2trials"], tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert read_sweep(str(tmp_path / "out"), *find_sweeps(str(tmp_path / "out"))[0]).rows()
+
+
+# --- benchmarks and other modules -----------------------------------------------------------------
+
+
+class ParsedError(Exception):
+    """The options were good; the program goes no further."""
+
+
+def parse_alone(
+    monkeypatch: pytest.MonkeyPatch, call: Callable[[], object], words: Sequence[str]
+) -> None:
+    """``call`` with these words up to where it has parsed them."""
+    parse = argparse.ArgumentParser.parse_args
+
+    def stop(self: argparse.ArgumentParser) -> None:
+        parse(self)
+        raise ParsedError
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", stop)
+    monkeypatch.setattr(sys, "argv", ["program", *words])
+    with pytest.raises(ParsedError):
+        call()
+
+
+def benchmark_of(command: Command) -> tuple[str, tuple[str, ...]]:
+    """Its name, none for the list of all, and its own words."""
+    _, _, name = command.kind.partition("benchmarks.")
+    words = command.arguments
+    return (name, words) if name else ("".join(words[:1]), words[1:])
+
+
+@pytest.fixture(scope="module")
+def already_run() -> set[str]:
+    """Names of benchmarks: the reduced form of each is run once, whatever the pages add."""
+    return set()
+
+
+@by_name(BENCHMARKS)
+def test_a_documented_benchmark(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, already_run: set[str], command: Command
+) -> None:
+    name, words = benchmark_of(command)
+    reduced = REDUCED_BENCHMARKS[name] if name else ()
+    run_below = name == "flickr8k_captioner"
+    if run_below and not words:  # a sentence that names it
+        return
+    if reduced is None or run_below or name in already_run:
+        parse_alone(monkeypatch, importlib.import_module(f"benchmarks.{name}").main, words)
+        return
+    already_run.add(name)
+    values = {"DIR": SHARED / "flickr8k-mini", "OUT": tmp_path, "FOLDER": tmp_path}
+    if name in ("flickr8k", "encoders"):
+        needs_wheels(["benchmarks.encoders"])
+    if name == "flickr8k" and not SHARED.is_dir():
+        pytest.skip("the photos of ../shared/data are not on this machine")
+    run_benchmark(name, [str(values.get(word, word)) for word in (*words, *reduced)])
+
+
+def run_benchmark(name: str, words: Sequence[str]) -> None:
+    done = in_a_process(["-m", "benchmarks", *([name] if name else []), *words], ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout
+
+
+def test_a_captioner_trained_on_photos_is_swept(flickr: Path, place: Place, tmp_path: Path) -> None:
+    """The recipe in ``benchmarks/flickr8k_captioner.py``, from photos to the table."""
+    folder = tmp_path / "captioner"
+    options = ["--tokenizer", str(SHARED / "bert-base-uncased"), "--out", str(folder)]
+    reduced = REDUCED_BENCHMARKS["flickr8k_captioner"] or ()
+    run_benchmark("flickr8k_captioner", [str(flickr), *options, *reduced])
+    words = f"sweep captioning --model {folder} --data karpathy:{flickr} --set split=test".split()
+    place.sweep([*words, "--out", str(tmp_path)])
+    assert find_sweeps(str(tmp_path), "captioning")
+
+
+@by_name(RAN_AS_MODULES)
+def test_a_module_takes_its_options(monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
+    module = importlib.import_module(command.kind.removeprefix("python -m "))
+    parse_alone(monkeypatch, module.main, command.arguments)
+
+
+# --- Ray, pip and files ---------------------------------------------------------------------------
+
+
+@by_name(RAY)
+def test_ray_takes_the_options(command: Command) -> None:
+    from ray.scripts.scripts import cli
+
+    group, words = cli, list(command.arguments)
+    context = group.make_context("ray", ["--help"], resilient_parsing=True)
+    while hasattr(group, "commands"):
+        group = group.commands[words.pop(0)]
+    group.make_context(group.name, words, parent=context)
+    for word in words[: words.index("--") if "--" in words else None]:
+        assert not word.endswith(".yaml") or (ROOT / word).is_file(), word
+
+
+@by_name([c for c in COMMANDS if c.kind in ("pip", "python -m pytest")])
+def test_files_that_a_command_names_exist(command: Command) -> None:
+    for word in command.arguments:
+        if word.endswith((".lock", ".txt", ".py")) or "/" in word:
+            assert (ROOT / word).exists(), word

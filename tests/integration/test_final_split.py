@@ -1,0 +1,240 @@
+"""``--final``: chosen on val, scored once on test, and every look on record."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from buckets import BUCKET, serve
+from captioned_folder import draw_folder
+from harness import command as run
+from paths import ROOT
+
+import orchestrator.running.final as scoring
+from orchestrator.saving.checkpoints import Checkpoints
+from results.storage.reading import Sweep, read_sweep
+from results.tables.looks import Look, read_looks
+
+SMALL = ("--set", "batch_size=8", "--engine", "local")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Drawn scenes with a test split, a little of each."""
+    folder = tmp_path_factory.mktemp("photos")
+    return f"folder:{draw_folder(folder, train=24, val=24, test=32)}"
+
+
+@pytest.fixture(scope="module")
+def untested(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"folder:{draw_folder(tmp_path_factory.mktemp('two'), train=16, val=8)}"
+
+
+def sweep(task: str, data: str, out: Path | str, *words: str, status: int = 0) -> str:
+    more = ("--data", data, "--out", str(out), "--name", "s", *words)
+    if task == "retrieval":
+        space = ROOT / "tests" / "data" / "final_grid.py"
+        more = ("--space", str(space), *SMALL, *more)
+    return run("sweep", task, *more, status=status)
+
+
+def read(out: Path | str, task: str) -> Sweep:
+    return read_sweep(str(out), task, "s")
+
+
+def looks(out: Path | str, task: str = "retrieval") -> list[Look]:
+    return read_looks(read(out, task))
+
+
+def values(out: Path | str, task: str, metric: str) -> dict[str, float]:
+    """The metric by the parameters that a sweep varies."""
+    names = ("param.lr", "param.epochs") if task == "retrieval" else ("param.decoding",)
+    rows = read(out, task).rows()
+    return {str([row[name] for name in names]): row[f"metric.{metric}"] for row in rows}
+
+
+@pytest.fixture(scope="module")
+def done(data: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A complete sweep with one look, and what its command printed."""
+    out = tmp_path_factory.mktemp("done")
+    return out, sweep("retrieval", data, out, "--keep", "all", "--final", "test")
+
+
+def test_the_kept_weights_give_what_training_gave(
+    done: tuple[Path, str], data: str, tmp_path: Path
+) -> None:
+    """A sweep that evaluates on test itself trains the same weights."""
+    sweep("retrieval", data, tmp_path, "--set", "split=test")
+    expected = values(tmp_path, "retrieval", "i2t_r1")
+    found = read(done[0], "retrieval")
+    rows = {row["trial_id"]: row for row in found.rows()}
+    (look,) = looks(done[0])
+    assert look.ended
+    assert look.split == "test"
+    assert set(look.trials) == {t for row in look.rows for t in row.trial_ids}
+    assert len(look.rows) > 1  # rows that differ in their epochs alone among them
+    for row in look.rows:
+        trained = rows[row.trial_ids[0]]
+        key = str([trained["param.lr"], trained["param.epochs"]])
+        assert row.test == pytest.approx(expected[key], abs=1e-6)
+        assert row.val == trained["metric.i2t_r1"]
+        assert row.metrics["metric.i2t_r1"] == row.test
+
+
+def test_both_splits_are_shown_then_and_later(done: tuple[Path, str], tmp_path: Path) -> None:
+    out, told = done
+    for text in (told, run("report", "s", "--out", str(out))):
+        assert "The best on test" in text
+        assert "(val - test)" in text
+        assert "Selection optimism of" in text
+        assert "The queries of the two splits are not paired" in text
+        assert "This is look" not in text
+    run(
+        "report",
+        "s",
+        "--format",
+        "csv",
+        "--table",
+        "final",
+        "--to",
+        f"{tmp_path}/f.csv",
+        "--out",
+        str(out),
+    )
+    with (tmp_path / "f.csv").open() as file:
+        records = list(csv.DictReader(file))
+    (look,) = looks(out)
+    assert [float(r["value"]) for r in records] == [row.test for row in look.rows]
+    assert {r["split"] for r in records} == {"test"}
+    assert not (out / "retrieval" / "s" / ".final").exists()
+
+
+def test_a_second_look_says_so_and_ray_gives_the_same(
+    done: tuple[Path, str], data: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(done[0], out)
+    (first,) = looks(out)
+    told = sweep("retrieval", data, out, "--final", "test", "--engine", "ray")
+    assert "This is look 2 at the test split; the first was on" in told
+    assert first.began[:10] in told
+    both = looks(out)
+    assert len(both) == 2
+    assert both[0] == first
+    for one, other in zip(first.rows, both[1].rows, strict=True):
+        assert one.test == pytest.approx(other.test, abs=1e-4)
+        assert one.trial_ids == other.trial_ids
+    assert "--final" in both[1].command
+    assert "This is look 2 at the test split" in run("report", "s", "--out", str(out))
+
+
+def test_captions_of_the_best_setting(data: str, tmp_path: Path) -> None:
+    small = ("--set", "num_images=8", "--engine", "local", "--space", "paper")
+    told = sweep("captioning", data, tmp_path / "a", *small, "--final", "test")
+    assert "The best on test" in told
+    sweep("captioning", data, tmp_path / "b", *small, "--set", "split=test")
+    expected = {
+        json.dumps(
+            {k: v for k, v in row.items() if k.startswith("param.") and k != "param.split"}
+        ): row["metric.bleu4"]
+        for row in read(tmp_path / "b", "captioning").rows()
+    }
+    rows = {row["trial_id"]: row for row in read(tmp_path / "a", "captioning").rows()}
+    (look,) = looks(tmp_path / "a", "captioning")
+    for row in look.rows:
+        chosen = rows[row.trial_ids[0]]
+        key = {k: v for k, v in chosen.items() if k.startswith("param.") and k != "param.split"}
+        assert row.test == pytest.approx(expected[json.dumps(key)])
+
+
+@pytest.mark.parametrize(
+    ("task", "words", "message"),
+    [
+        ("retrieval", ("--final", "test"), "has the splits train, val, but no test"),
+        ("captioning", ("--final", "test"), "has the splits train, val, but no test"),
+        ("retrieval", ("--final", "train"), "but trials are trained on it"),
+        ("retrieval", ("--final", "val"), "but it already chooses the best row"),
+    ],
+)
+def test_a_split_that_cannot_be_scored_is_refused_before_anything_runs(
+    untested: str, tmp_path: Path, task: str, words: tuple[str, ...], message: str
+) -> None:
+    assert message in sweep(task, untested, tmp_path, *words, status=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tasks_and_options_that_rule_a_final_out(data: str, tmp_path: Path) -> None:
+    at = ("--out", str(tmp_path))
+    told = run("sweep", "diffusion", "--final", "test", *at, status=2)
+    assert "diffusion has no test split" in told
+    told = run("sweep", "toy", "--final", "test", *at, status=2)
+    assert "toy cannot score another split, because it has no method `final`" in told
+    told = sweep("retrieval", data, tmp_path, "--final", "test", "--keep", "none", status=2)
+    assert "--final test needs kept weights; remove --keep none" in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_and_damaged_weights_are_no_look(data: str, tmp_path: Path) -> None:
+    sweep("retrieval", data, tmp_path, "--keep", "none")
+    told = sweep("retrieval", data, tmp_path, "--final", "test", status=2)
+    assert "the weights of the best row are not kept; repeat the command with --keep best" in told
+    assert looks(tmp_path) == []
+    sweep("retrieval", data, tmp_path, "--keep", "best", "--final", "test")
+    assert len(looks(tmp_path)) == 1
+    for path in (tmp_path / "retrieval" / "s" / "weights").iterdir():
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    told = sweep("retrieval", data, tmp_path, "--final", "test", status=2)
+    assert "weights" in told
+    assert "damaged" in told
+    assert len(looks(tmp_path)) == 1
+    (tmp_path / "retrieval" / "s" / "looks.json").write_text("{")
+    told = sweep("retrieval", data, tmp_path, "--final", "test", status=2)
+    assert "looks.json cannot be read" in told
+
+
+def test_an_unfinished_sweep_is_not_scored(data: str, tmp_path: Path) -> None:
+    told = sweep("retrieval", data, tmp_path, "--final", "test", "--budget", "1trial")
+    assert "--final test waits until the sweep is complete" in told
+    assert looks(tmp_path) == []
+
+
+def test_a_look_that_was_interrupted_counts(
+    data: str, done: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep("retrieval", data, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "run_trials", lambda plan: None)
+        told = sweep("retrieval", data, tmp_path, "--final", "test", status=130)
+        assert "The look is recorded, without values" in told
+    assert [look.ended for look in looks(tmp_path)] == [None]
+    assert "The best on test" not in run("report", "s", "--out", str(tmp_path))
+    told = sweep("retrieval", data, tmp_path, "--final", "test")
+    assert "This is look 2 at the test split; the first was on" in told
+    assert "which was interrupted" in told
+
+
+def test_a_worker_that_does_not_see_the_weights_gives_no_number(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep("retrieval", data, tmp_path)
+    monkeypatch.setattr(Checkpoints, "save", lambda *args: None)
+    told = sweep("retrieval", data, tmp_path, "--final", "test", status=2)
+    assert "a worker did not see the kept weights" in told
+    assert not any(look.rows for look in looks(tmp_path))
+
+
+@pytest.fixture
+def bucket() -> Iterator[str]:
+    with serve():
+        yield f"s3://{BUCKET}/runs"
+
+
+def test_a_sweep_in_a_bucket_is_scored(data: str, bucket: str) -> None:
+    told = sweep("retrieval", data, bucket, "--final", "test")
+    assert "The best on test" in told
+    (look,) = looks(bucket)
+    assert look.rows

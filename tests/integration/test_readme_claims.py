@@ -1,0 +1,48 @@
+"""The verdicts in the README are those of the default sweeps."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import readme_claims
+from paths import ROOT
+
+
+def run(*args: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "orchestrator", *args]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("default")
+    done = run("sweep", "retrieval", "captioning", "--engine", "local", "--out", str(folder))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("task", ["retrieval", "captioning"])
+def test_the_readme_shows_the_verdicts_of_the_default_sweep(out: Path, task: str) -> None:
+    found, shown = readme_claims.rows_of(str(out), task), readme_claims.documented(task)
+    assert [row[:3] for row in found] == [row[:3] for row in shown]  # verdict, claim, published
+    for ours, printed in zip(found, shown, strict=True):
+        # Precision and thread count move a score in its last digits, not beyond.
+        for mine, theirs in zip(_numbers(ours[3]), _numbers(printed[3]), strict=True):
+            assert mine == pytest.approx(theirs, abs=1.0), ours
+
+
+@pytest.mark.parametrize("task", ["retrieval", "captioning"])
+def test_no_claim_of_the_default_sweeps_is_contradicted(out: Path, task: str) -> None:
+    done = run("check", f"{task}/report", "--out", str(out))
+    assert done.returncode == 0, done.stdout
+    assert "reproduced" in done.stdout
+    strict = run("check", f"{task}/report", "--strict", "--out", str(out))
+    assert strict.returncode == 1  # one claim is undecided
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(number) for number in re.findall(r"-?\d+\.\d+", text)]

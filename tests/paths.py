@@ -1,0 +1,10 @@
+"""Where the checkout, its test data and the optional shared data are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PLUGIN = ROOT / "tests" / "plugin"
+STORED = ROOT / "tests" / "data" / "sweeps"
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

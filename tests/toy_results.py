@@ -1,0 +1,53 @@
+"""Results of a toy task, for tests of the store and of what reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from results.storage.store import TrialResult
+
+PARAMS = {"lr": "float"}
+
+
+def result(number: int, lr: float = 0.1, seed: int = 0, hits: int = 5) -> TrialResult:
+    row: dict[str, Any] = {
+        "trial_id": f"t{number}",
+        "seed": seed,
+        "status": "finished",
+        "reason": None,
+        "reused_from": None,
+        "model_fingerprint": "m",
+        "data_fingerprint": "d",
+        "num_steps": 1,
+        "param.lr": lr,
+        "metric.r1": hits / 10,
+    }
+    steps = [{"trial_id": f"t{number}", "seed": seed, "at": 1, "metric.r1": hits / 10}]
+    ranks = [1] * hits + [2] * (10 - hits)
+    samples = {"direction": ["i2t"] * 10, "query": list(range(10)), "rank": ranks}
+    return TrialResult(trial=row, steps=steps, samples=samples)
+
+
+def manifest(**more: Any) -> dict[str, Any]:
+    return {
+        "task": "toy",
+        "name": "s",
+        "model": {"name": "m", "fingerprint": "m"},
+        "data": {"name": "d", "fingerprint": "d"},
+        "metric": {"name": "r1", "label": "R@1", "direction": "maximize"},
+        "columns": [
+            {"key": "param.lr", "label": "lr", "format": "scientific", "pick": "last"},
+            {"key": "metric.r1", "label": "R@1", "format": "percent", "pick": "last"},
+        ],
+        "paired": [
+            {
+                "metric": "r1",
+                "unit": "query",
+                "value": "rank",
+                "at_most": 1,
+                "where": {"direction": "i2t"},
+            }
+        ],
+        "seeds": [0],
+        "tables": [],
+    } | more

@@ -1,0 +1,20 @@
+"""How many packs a set of trials can be."""
+
+from __future__ import annotations
+
+
+def test_as_many_slots_as_there_can_be_packs() -> None:
+    from orchestrator.execution.packing import most_packs
+    from orchestrator.planning.discovery import load_task
+    from orchestrator.planning.plan import TrialFactory
+
+    def trials(task: str, rows: list[dict[str, float]]) -> int:
+        loaded = load_task(task)
+        model, data = loaded.resolve(loaded.default_model, loaded.default_data)
+        factory = TrialFactory(task=loaded, model=model, data=data, fixed={})
+        return most_packs(loaded, [factory.trial(row, 0) for row in rows])
+
+    assert trials("retrieval", [{"lr": 1e-3}, {"lr": 1e-2}, {"lr": 1e-4}]) == 3
+    # Two trainings, one of them sampled twice.
+    rows = [{"epochs": 2}, {"epochs": 3}, {"epochs": 3, "num_samples": 8}]
+    assert trials("diffusion", rows) == 2

@@ -1,0 +1,45 @@
+"""Which trials a request means: seeds, grids and ids."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.planning.plan import expand_grid
+from tasks.contract import RequestError
+
+
+@pytest.mark.parametrize(
+    ("given", "seeds"), [("2", (0, 1)), ("1,2", (1, 2)), ("7,", (7,)), (" 3, 0 ", (3, 0))]
+)
+def test_seeds_are_a_number_or_a_list(given: str, seeds: tuple[int, ...], tmp_path: Path) -> None:
+    from orchestrator.cli.parsing import parse_seeds
+    from orchestrator.request import Request
+    from orchestrator.running.plan import make_plan
+
+    request = Request(task="diffusion", seeds=parse_seeds(given), out=str(tmp_path))
+    plan = make_plan(request)
+    assert plan.seeds == seeds
+    assert [trial.seed for trial in plan.trials] == list(seeds)
+
+
+def test_grids_are_products_and_unions() -> None:
+    assert expand_grid({"a": [1, 2], "b": [3]}, "g") == [{"a": 1, "b": 3}, {"a": 2, "b": 3}]
+    assert expand_grid([{"a": [1]}, {"b": [2]}], "g") == [{"a": 1}, {"b": 2}]
+    for bad in ({"a": []}, {"a": "xy"}, {"a": 3}, []):
+        with pytest.raises(RequestError):
+            expand_grid(bad, "g")  # type: ignore[arg-type]
+
+
+def test_ids_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasks import contract
+    from tasks.contract import Source, Trial
+
+    hashed = []
+    real = contract.content_id
+    monkeypatch.setattr(contract, "content_id", lambda value: hashed.append(1) or real(value))
+    source = Source(name="x", fingerprint="x")
+    trial = Trial(task="t", version="1", params=source, seed=0, model=source, data=source)
+    assert len({trial.id for _ in range(3)}) == 1
+    assert len(hashed) == 1

@@ -1,0 +1,102 @@
+"""The figures that a sweep leaves next to its results, on a folder and on a bucket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from rich.console import Console
+from sweeps_with_figures import make_store, result
+
+from orchestrator.running.conclusion import _save_figures
+from results.figures import drawing as figures
+from results.figures import saved as saved_figures
+from results.figures.saved import save_figures
+from results.storage.reading import read_sweep
+
+FORMS = ("png", "svg")
+
+
+def save(root: str) -> str:
+    return save_figures(read_sweep(root, "toy", "s"))
+
+
+def times(folder: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_mtime_ns for file in folder.iterdir()}
+
+
+def test_curves_and_contact_sheets_are_next_to_the_results(tmp_path: Path) -> None:
+    make_store(str(tmp_path)).add([result("one", 0.5), result("two", 0.7)])
+    folder = tmp_path / "toy" / "s" / "figures"
+    assert save(str(tmp_path)) == f"Figures: {folder}"
+    curves = {f"{name}.{form}" for name in ("score", "one-curves", "two-curves") for form in FORMS}
+    sheets = {f"{name}-pictures.png" for name in ("one", "two")}
+    assert set(times(folder)) == {*curves, *sheets, "index.json"}
+    for file in folder.glob("*.png"):
+        with Image.open(file) as image:
+            assert image.width > 2 * 8
+    drawn = (folder / "score.svg").read_text()
+    assert "lr 0.5" in drawn  # a line per trial, by what differs
+    assert "<!-- epoch -->" in drawn
+
+
+def test_what_has_not_changed_is_not_drawn_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_store(str(tmp_path))
+    store.add([result("one", 0.5)])
+    line, folder = save(str(tmp_path)), tmp_path / "toy" / "s" / "figures"
+    before = times(folder)
+    sweep = read_sweep(str(tmp_path), "toy", "s")
+    with monkeypatch.context() as patched:
+        patched.setattr(figures, "figure_of", None)
+        assert save_figures(sweep) == line
+    assert times(folder) == before
+    assert not {"steps", "samples"} & vars(sweep).keys()  # known from the trials alone
+    store.add([result("two", 0.7)])
+    assert save(str(tmp_path)) == line
+    after = times(folder)
+    changed = {name for name in before if after[name] != before[name]}
+    assert changed == {"score.png", "score.svg", "index.json"}
+    (folder / "index.json").write_text("{")
+    save(str(tmp_path))
+    assert all(after[name] != at for name, at in times(folder).items())
+
+
+def test_many_trials_have_figures_of_the_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saved_figures, "MAX_TRIALS", 2)
+    store = make_store(str(tmp_path))
+    store.add([result(f"t{number}", number / 10) for number in range(4)])
+    folder = tmp_path / "toy" / "s" / "figures"
+    assert save(str(tmp_path)) == f"Figures of the best 2 of 4 trials: {folder}"
+    sheets = {file.name for file in folder.glob("*-pictures.png")}
+    assert sheets == {"t2-pictures.png", "t3-pictures.png"}
+    store.add([result("t9", 0.9)])
+    save(str(tmp_path))
+    sheets = {file.name for file in folder.glob("*-pictures.png")}
+    assert sheets == {"t3-pictures.png", "t9-pictures.png"}
+    assert not list(folder.glob("t2*"))
+
+
+def test_a_sweep_without_curves_or_pictures_has_no_figures(tmp_path: Path) -> None:
+    make_store(str(tmp_path), shown_samples=None).add([result("one", 0.5, 1, pictures=False)])
+    assert save(str(tmp_path)) == ""
+    assert not (tmp_path / "toy" / "s" / "figures" / "index.json").exists()
+
+
+def test_a_figure_that_cannot_be_drawn_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_store(str(tmp_path)).add([result("one", 0.5)])
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("no\nfont")
+
+    monkeypatch.setattr(figures, "figure_of", broken)
+    _save_figures(read_sweep(str(tmp_path), "toy", "s"), Console(stderr=True))
+    found = capsys.readouterr()
+    assert found.out == ""
+    assert found.err == "The figures could not be drawn (RuntimeError: no font).\n"

@@ -1,0 +1,125 @@
+"""Which package may import what, from every import statement in the tree."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from paths import ROOT
+
+TOP = ("orchestrator", "results", "search_spaces", "tasks")
+HEAVY = {"torch", "transformers", "ray", "optuna"}
+FORBIDDEN = {
+    "tasks": {"ray", "optuna", "orchestrator", "results", "search_spaces"},
+    "results": {"torch", "transformers", "ray", "optuna", "orchestrator", "search_spaces"},
+    "search_spaces": HEAVY | {"tasks", "orchestrator", "results", "numpy", "pyarrow"},
+    "orchestrator": {"transformers", "benchmarks", "tests"},
+}
+# Of ``tasks``, what another top-level package may import.
+ALLOWED = {
+    "results": {"tasks.contract"},
+    "orchestrator": {
+        "tasks",
+        "tasks.contract",
+        "tasks.interrupt",
+        "tasks.memory",
+        "tasks.progress",
+    },
+}
+# From the bottom to the top: a package imports only from those before it. docs/design.md draws it.
+LAYERS = {
+    "orchestrator": (
+        *("hardware", "planning", "saving", "search", "environment", "execution"),
+        *("engines.ray", "engines", "view", "request", "running", "pruning", "reports"),
+        *("sharing", "contract_suite", "doctor", "cli", "__main__"),
+    ),
+    "results": (
+        *("text", "statistics", "storage", "tables", "claims", "figures", "render"),
+        *("archive", "compare", "export"),
+    ),
+}
+
+
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+FILES = {module_of(file): file for top in TOP for file in (ROOT / top).rglob("*.py")}
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Every module a file imports, those for type checking alone left out."""
+    tree = ast.parse(file.read_text())
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports are absolute"
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from names & FILES.keys()
+            if names - FILES.keys():
+                yield node.module or ""
+
+
+@pytest.mark.parametrize("package", sorted(FORBIDDEN))
+def test_a_top_level_package_imports_only_what_it_may(package: str) -> None:
+    for file in (ROOT / package).rglob("*.py"):
+        for module in imports(file):
+            top = module.split(".")[0]
+            assert top not in FORBIDDEN[package], f"{file.relative_to(ROOT)} imports {module}"
+            if top == "tasks" and package in ALLOWED:
+                assert module in ALLOWED[package], f"{file.relative_to(ROOT)} imports {module}"
+
+
+@pytest.mark.parametrize("top", sorted(LAYERS))
+def test_packages_import_in_one_direction(top: str) -> None:
+    layers = LAYERS[top]
+
+    def layer(module: str) -> int | None:
+        rest = module.removeprefix(f"{top}.")
+        found = [n for n, name in enumerate(layers) if rest == name or rest.startswith(f"{name}.")]
+        return found[0] if found else None
+
+    for module, file in FILES.items():
+        if not module.startswith(f"{top}."):
+            continue
+        own = layer(module)
+        assert own is not None, f"{module} belongs to no layer: add its package to LAYERS"
+        for imported in imports(file):
+            other = layer(imported) if imported.startswith(f"{top}.") else None
+            assert other is None or other <= own, f"{module} imports {imported}, a higher layer"
+
+
+def test_no_import_cycles() -> None:
+    graph = {
+        module: {name for name in imports(file) if name in FILES and name != module}
+        for module, file in FILES.items()
+    }
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " imports ".join((*path[path.index(module) :], module))
+        if module not in done:
+            for imported in sorted(graph[module]):
+                visit(imported, (*path, module))
+            done.add(module)
+
+    for module in sorted(graph):
+        visit(module, ())
+
+
+def test_no_task_is_named_outside_its_folder_and_its_space() -> None:
+    names = [path.parent.name for path in (ROOT / "tasks").glob("*/task.py")]
+    for file in [*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "results").rglob("*.py")]:
+        for module in imports(file):
+            assert not any(f"tasks.{name}" in module for name in names), f"{file} imports {module}"

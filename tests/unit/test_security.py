@@ -1,0 +1,216 @@
+"""What lies in a folder is data: it is never run, and no secret of the user's is written into one.
+
+``docs/threat-model.md`` names these tests.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import pickle
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from paths import ROOT
+
+from orchestrator.execution.stages import StageCache
+from orchestrator.saving.checkpoints import Checkpoints
+from results.storage.reading import read_sweep
+from results.storage.store import SweepStore, TrialResult
+from tasks.contract import ModelError, Stage, State
+from tasks.models import folders
+
+ROOMS = ("orchestrator", "tasks", "search_spaces", "results", "benchmarks", "examples")
+SHIPPED = ROOT / "tasks" / "assets" / "blip-scenes"
+
+
+class Bomb:
+    """Unpickling it leaves a file."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return exec, (f"open({str(self.mark)!r}, 'w').close()",)[:1]  # type: ignore[return-value]
+
+
+def bomb(mark: Path) -> bytes:
+    blob = pickle.dumps(Bomb(mark))
+    pickle.loads(blob)  # it does go off
+    mark.unlink()
+    return blob
+
+
+# --- what the sources call ------------------------------------------------------------------------
+
+#: How `doctor` has Ray send its questions to a node whose checkout may differ: it loads nothing.
+SENT_BY_VALUE = {"orchestrator/doctor/cluster.py": ["ray.cloudpickle"]}
+LOADERS = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
+
+
+def dangers(file: Path) -> Iterator[str]:
+    """Every call or import in a file that could run what it reads."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            names = []
+        yield from (name for name in names if LOADERS & set(name.split(".")))
+        if not isinstance(node, ast.Call):
+            continue
+        name, given = ast.unparse(node.func), {k.arg: ast.unparse(k.value) for k in node.keywords}
+        if name in ("eval", "exec", "compile", "__import__", "os.system", "yaml.load"):
+            yield name
+        if name in ("torch.load", "th.load") and given.get("weights_only") != "True":
+            yield name
+        if name in ("np.load", "numpy.load") and given.get("allow_pickle", "False") != "False":
+            yield name
+        if given.get("trust_remote_code", "False") != "False" or given.get("shell") == "True":
+            yield name
+
+
+def test_no_source_loads_pickles_or_runs_what_it_reads() -> None:
+    found = {
+        str(file.relative_to(ROOT)): sorted(set(dangers(file)))
+        for room in ROOMS
+        for file in (ROOT / room).rglob("*.py")
+    }
+    assert len(found) > 80
+    assert {file: names for file, names in found.items() if names} == SENT_BY_VALUE
+
+
+def test_the_scan_finds_each_of_them(tmp_path: Path) -> None:
+    lines = [
+        "import pickle",
+        "from joblib import load",
+        "torch.load(f)",
+        "np.load(f, allow_pickle=True)",
+        "AutoModel.from_pretrained(f, trust_remote_code=True)",
+        "eval(text)",
+        "subprocess.run(line, shell=True)",
+    ]
+    for line in lines:
+        (tmp_path / "x.py").write_text(line)
+        assert list(dangers(tmp_path / "x.py")), line
+    (tmp_path / "x.py").write_text("torch.load(f, weights_only=True)\nnp.load(f)")
+    assert not list(dangers(tmp_path / "x.py"))
+
+
+def test_every_model_is_loaded_without_its_own_code() -> None:
+    for file in (ROOT / "tasks" / "models").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("from_pretrained"):
+                assert "**LOCAL" in ast.unparse(node), f"{file.name}: {ast.unparse(node)}"
+    assert 'LOCAL = {"local_files_only": True, "trust_remote_code": False}' in (
+        ROOT / "tasks" / "models" / "loading.py"
+    ).read_text().replace("\n", " ")
+
+
+# --- planted pickles ------------------------------------------------------------------------------
+
+
+def draw() -> dict[str, np.ndarray]:
+    """A stage."""
+    return {"x": np.zeros(3)}
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".arrow"])
+@pytest.mark.parametrize("place", ["uri", "kept"])
+def test_a_pickle_among_kept_stages_is_not_run(tmp_path: Path, suffix: str, place: str) -> None:
+    stage, cache = Stage(function=draw), StageCache(**{"uri": None, place: str(tmp_path)})
+    cache.save(stage, draw(), 1.0)
+    assert cache.load(stage) is not None
+    for file in tmp_path.iterdir():
+        file.unlink()
+    (tmp_path / f"{stage.key}{suffix}").write_bytes(bomb(tmp_path / "mark"))
+    assert cache.load(stage) is None
+    assert not (tmp_path / "mark").exists()
+
+
+def test_a_pickle_among_the_checkpoints_is_not_run(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(str(tmp_path))
+    checkpoints.save("t", State(arrays={"x": np.zeros(3)}, values={}), [])
+    assert checkpoints.load("t", "cpu") is not None
+    (tmp_path / "t.safetensors").write_bytes(bomb(tmp_path / "mark"))
+    assert checkpoints.load("t", "cpu") is None
+    assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pth"])
+def test_pickled_weights_are_refused_unread(tmp_path: Path, name: str) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "blip"}')
+    (tmp_path / name).write_bytes(bomb(tmp_path / "mark"))
+    with pytest.raises(ModelError, match="safetensors"):
+        folders.resolve(str(tmp_path))
+    assert not (tmp_path / "mark").exists()
+
+
+def test_pickles_beside_the_weights_are_not_run(tmp_path: Path) -> None:
+    from tasks.models.dual import load_dual
+
+    model = tmp_path / "m"
+    shutil.copytree(SHIPPED, model)
+    for name in ("pytorch_model.bin", "training_args.bin", "optimizer.pt", "model.pkl"):
+        (model / name).write_bytes(bomb(tmp_path / "mark"))
+    load_dual(str(model), "1", "cpu", "float32")
+    assert not (tmp_path / "mark").exists()
+
+
+CODE = """
+open({mark!r}, "w").close()
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizer, BlipImageProcessor
+class Config(PretrainedConfig):
+    model_type = "own"
+class Model(PreTrainedModel):
+    config_class = Config
+class Tokenizer(PreTrainedTokenizer):
+    pass
+class Processor(BlipImageProcessor):
+    pass
+"""
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["of a known kind", "of its own kind"])
+def test_code_that_a_model_brings_is_not_run(tmp_path: Path, known: bool) -> None:
+    from tasks.models.dual import load_dual
+    from tasks.models.pair import load_pair
+
+    model, mark = tmp_path / "m", tmp_path / "mark"
+    shutil.copytree(SHIPPED, model)
+    (model / "own.py").write_text(CODE.format(mark=str(mark)))
+    own = {"AutoConfig": "own.Config", "AutoModel": "own.Model"}
+    own |= {"AutoTokenizer": ["own.Tokenizer", None], "AutoImageProcessor": "own.Processor"}
+    for name in ("config.json", "tokenizer_config.json", "processor_config.json"):
+        told = json.loads((model / name).read_text()) | {"auto_map": own}
+        if not known and name == "config.json":
+            told["model_type"] = "own"
+        (model / name).write_text(json.dumps(told))
+    if known:
+        load_dual(str(model), "2", "cpu", "float32")
+    else:
+        with pytest.raises(ModelError, match="code of its own, which is not run"):
+            load_pair(f"{model}+{model}", "cpu", "float32")
+    assert not mark.exists()
+
+
+# --- secrets --------------------------------------------------------------------------------------
+
+
+def test_a_page_of_tables_runs_nothing_that_a_result_says(tmp_path: Path) -> None:
+    from toy_results import PARAMS, manifest, result
+
+    from results.export import FORMATS, sweep_document
+
+    script = "<script>alert(1)</script>"
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    failed = {**result(1).trial, "status": "failed", "reason": script}
+    store.add([TrialResult(trial=failed, steps=[], samples=None), result(2, lr=0.2)])
+    store.write_manifest(manifest(model={"name": script, "fingerprint": "m"}))
+    page = FORMATS["html"]([sweep_document(read_sweep(str(tmp_path), "toy", "s"))])
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") >= 2  # the model and the reason
