@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -88,6 +89,18 @@ class Run:
             for key, row in zip(keys, rows, strict=True)
             if row["status"] == "finished"
         }
+
+
+def interrupt(
+    run: Run, status: int = 130, by: signal.Signals = signal.SIGINT
+) -> tuple[str, str, float]:
+    """What a run printed after one Ctrl-C, on stdout and stderr, and the seconds to its end."""
+    run.process.send_signal(by)
+    began = time.monotonic()
+    told, wrong = run.process.communicate(timeout=60)
+    assert run.process.returncode == status, told + wrong
+    assert "Traceback" not in told + wrong
+    return " ".join(told.split()), " ".join(wrong.split()), time.monotonic() - began
 
 
 @contextmanager

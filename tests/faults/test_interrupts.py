@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Run, small_cluster
+from harness import Run, interrupt, small_cluster
 from paths import ROOT
 
 from results.storage.reading import read_sweep
@@ -30,18 +30,6 @@ def cluster() -> Iterator[str]:
 
 def engine_args(engine: str, cluster: str) -> tuple[str, ...]:
     return ("--engine", "local") if engine == "local" else ("--address", cluster)
-
-
-def interrupt(
-    run: Run, status: int = 130, by: signal.Signals = signal.SIGINT
-) -> tuple[str, str, float]:
-    """What a run printed after one Ctrl-C, on stdout and stderr, and the seconds to its end."""
-    run.process.send_signal(by)
-    began = time.monotonic()
-    told, wrong = run.process.communicate(timeout=60)
-    assert run.process.returncode == status, told + wrong
-    assert "Traceback" not in told + wrong
-    return " ".join(told.split()), " ".join(wrong.split()), time.monotonic() - began
 
 
 def kept(run: Run) -> list[str]:

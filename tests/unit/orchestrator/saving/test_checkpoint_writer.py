@@ -1,25 +1,18 @@
-"""When a pack's members are saved, and that a halt loses no step however rare that is."""
+"""When a pack's members are saved."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from harness import Run, small_cluster
-from test_interrupts import interrupt
 
 from orchestrator.saving import checkpoint_writer as module
 from orchestrator.saving.checkpoint_writer import CheckpointWriter
 from orchestrator.saving.checkpoints import Checkpoints, TimedStep
-from results.storage.reading import read_sweep
 from tasks.contract import Member, State, Step
-
-THREE = "GRID = {'level': [0, 1, 2]}\n"
 
 
 @pytest.fixture
@@ -99,44 +92,3 @@ def test_a_state_that_cannot_be_saved_later_leaves_the_earlier_checkpoint(
     writer.step(*member("b", 2, value="text"))
     writer.flush()
     assert last_steps(checkpoints) == {"b": 1}
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    with small_cluster() as address:
-        yield address
-
-
-@pytest.mark.parametrize("engine", ["local", "ray"])
-def test_ctrl_c_loses_no_step(tmp_path: Path, cluster: str, engine: str) -> None:
-    where = ("--engine=local",) if engine == "local" else ("--address", cluster)
-    args = (*where, "--set=steps=12", "--set=seconds=0.2", "--checkpoint-interval=1h")
-    one = Run(tmp_path, *args, space=THREE)
-    one.wait_for(lambda: len(one.find("step")) >= 9)
-    interrupt(one)
-    cut = {row["trial_id"]: row for row in read_sweep(one.out, "fragile", "s").rows()}
-    saved = last_steps(Checkpoints(f"{one.out}/.checkpoints"))
-    assert saved == {
-        trial_id: row["num_steps"] for trial_id, row in cut.items() if row["num_steps"]
-    }
-    assert max(saved.values()) > 1
-    again = Run(tmp_path, *args, space=THREE)
-    again.end()
-    assert set(Counter(what for what, _ in again.find("step")).values()) == {1}
-    assert len(again.totals()) == 3
-
-
-@pytest.mark.parametrize("engine", ["local", "ray"])
-def test_a_kill_loses_no_more_than_the_interval(tmp_path: Path, cluster: str, engine: str) -> None:
-    where = ("--engine=local",) if engine == "local" else ("--address", cluster)
-    args = (*where, "--set=steps=8", "--set=seconds=0.2", "--checkpoint-interval=1h")
-    one = Run(tmp_path, *args, space=THREE)
-    one.wait_for(lambda: len(one.find("step")) >= 9)
-    one.process.kill()
-    one.process.wait()
-    assert set(last_steps(Checkpoints(f"{one.out}/.checkpoints")).values()) == {1}
-    again = Run(tmp_path, *args, space=THREE)
-    again.end()
-    undisturbed = Run(tmp_path, "--engine=local", "--set=steps=8", space=THREE, out="other")
-    undisturbed.end()
-    assert again.totals() == undisturbed.totals()
