@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from forked_commands import ForkedCommand
 from paths import PLUGIN, ROOT
 
 from orchestrator.cli import main
@@ -30,7 +30,6 @@ class Run:
         *args: str,
         space: str = GRID,
         out: str = "out",
-        before: Callable[[], object] | None = None,
         environment: Mapping[str, str] | None = None,
         name: str = "s",
     ) -> None:
@@ -38,20 +37,11 @@ class Run:
         self.out = out if "://" in out or out.startswith("/") else str(folder / out)
         self.notes.mkdir(exist_ok=True)
         (folder / "space.py").write_text(space)
-        command = [sys.executable, "-m", "orchestrator", "sweep", "fragile", "--name", name]
-        command += ["--out", self.out, f"--set=notes={self.notes}"]
+        command = ["sweep", "fragile", "--name", name, "--out", self.out]
+        command += [f"--set=notes={self.notes}"]
         if "--space" not in args:
             command += ["--space", str(folder / "space.py")]
-        path = f"{PLUGIN}{os.pathsep}{ROOT}"
-        self.process = subprocess.Popen(
-            [*command, *args],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": path, **(environment or {})},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=before,
-        )
+        self.process = ForkedCommand(*command, *args, environment=environment)
 
     def find(self, kind: str) -> list[tuple[str, int]]:
         """(what, pid) of the notes of one kind, in the order they were left."""
