@@ -3,7 +3,7 @@
     python -m benchmarks.error_rates
 
 prints the four tables of ``docs/statistics.md`` (4000 repetitions: about 8 minutes on one core).
-``tests/test_statistics.py`` runs the same simulations at a smaller number.
+``tests/integration/test_error_rates.py`` runs the same simulations at a smaller number.
 """
 
 from __future__ import annotations

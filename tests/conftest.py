@@ -1,15 +1,35 @@
-"""Shared by all tests: where the optional data lies, and a clean environment."""
+"""Shared by all tests: where the optional data lies, a clean environment, and who runs what."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
+
+# Before torch is imported: each of the two workers has one core.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.pop("RAY_ADDRESS", None)
 
 import pytest
 from paths import SHARED
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.pop("RAY_ADDRESS", None)
+#: What kills processes, fills the memory or waits for the effect of a signal: one at a time.
+ONE_AT_A_TIME = ("tests/faults/", "tests/integration/test_gpus_per_trial_auto.py")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of a file with one worker, so that they share their fixtures."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class FileScheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            if nodeid.startswith(ONE_AT_A_TIME):
+                return "one at a time"
+            return nodeid.partition("::")[0]
+
+    return FileScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,7 @@ REDUCED_BENCHMARKS: dict[str, tuple[str, ...] | None] = {
     "start": None,  # measures starts of a program that every test of a sweep starts
 }
 
-#: Modules that are run by name; their options are parsed, ``test_assets.py`` runs their parts.
+#: Modules that are run by name. Their options are parsed; test_shipped_model runs their parts.
 MODULES = ("tasks.assets.recipe",)
 
 

@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from forked_commands import ForkedCommand
 from paths import PLUGIN, ROOT
 
 from orchestrator.cli import main
@@ -31,7 +31,6 @@ class Run:
         *args: str,
         space: str = GRID,
         out: str = "out",
-        before: Callable[[], object] | None = None,
         environment: Mapping[str, str] | None = None,
         name: str = "s",
     ) -> None:
@@ -39,22 +38,13 @@ class Run:
         self.out = out if "://" in out or out.startswith("/") else str(folder / out)
         self.notes.mkdir(exist_ok=True)
         (folder / "space.py").write_text(space)
-        command = [sys.executable, "-m", "orchestrator", "sweep", "fragile", "--name", name]
-        command += ["--out", self.out, f"--set=notes={self.notes}"]
+        command = ["sweep", "fragile", "--name", name, "--out", self.out]
+        command += [f"--set=notes={self.notes}"]
         if not any(word.startswith("--checkpoint-interval") for word in args):
             command += ["--checkpoint-interval=0s"]  # so that a kill loses no finished step
         if "--space" not in args:
             command += ["--space", str(folder / "space.py")]
-        path = f"{PLUGIN}{os.pathsep}{ROOT}"
-        self.process = subprocess.Popen(
-            [*command, *args],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": path, **(environment or {})},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=before,
-        )
+        self.process = ForkedCommand(*command, *args, environment=environment)
 
     def find(self, kind: str) -> list[tuple[str, int]]:
         """(what, pid) of the notes of one kind, in the order they were left."""

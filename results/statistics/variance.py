@@ -191,7 +191,7 @@ def combine(units: Part, seeds: Part, df: float, over_seeds: bool) -> Uncertaint
     We keep the form and replace the seeds' share s/(s + u) by s^a/(s^a + k u^a), with a = 1 + 2/f
     and k = (1 - 1/f)^1.5 for f degrees of freedom, so that the formula becomes Welch's for large
     f. Integrated over all ratios of s and u, coverage is 94.1 to 96.2 % for f = 1, 94.4 to 95.3 %
-    for f = 2, and 94.9 to 95.3 % above (``tests/test_statistics.py``).
+    for f = 2, and 94.9 to 95.3 % above (``tests/integration/test_error_rates.py``).
     """
     total = units.value + seeds.value
     if total < 1e-9 * units.interaction:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import safetensors.numpy
-from forked_sweeps import Zygote
+from forked_commands import run_killed
 
 from orchestrator.saving.checkpoints import decode
 from results.storage.reading import read_sweep
@@ -45,13 +44,6 @@ PHASES: dict[str, tuple[str, str, int, float]] = {
 SPACE = f"GRID = {{'level': list(range({TRIALS})), 'stage': [0]}}\n"
 MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 OPTIONS = (f"--set=steps={STEPS}", f"--set=scratch={MEMORY // 4}")
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    made = Zygote()
-    yield made
-    made.close()
 
 
 def rows_of(folder: Path) -> dict[str, dict[str, Any]]:
@@ -98,9 +90,9 @@ def computed(folder: Path) -> Counter[tuple[str, int]]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("undisturbed")
-    assert not zygote.run(folder, SPACE, OPTIONS, None)
+    assert not run_killed(folder, SPACE, OPTIONS, None)
     rows = rows_of(folder)
     assert len(rows) == TRIALS
     assert set(computed(folder).values()) == {1}
@@ -109,7 +101,7 @@ def undisturbed(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> dic
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_nothing_is_lost_and_nothing_computed_twice(
-    zygote: Zygote, undisturbed: dict[str, Any], tmp_path: Path, phase: str
+    undisturbed: dict[str, Any], tmp_path: Path, phase: str
 ) -> None:
     event, match, last, then = PHASES[phase]
     draw = random.Random(phase)
@@ -126,7 +118,7 @@ def test_nothing_is_lost_and_nothing_computed_twice(
             kept = kept_stages(folder)
             count = draw.randint(1, last)
             kill = {"event": event, "match": match, "count": count, "then": then * draw.random()}
-            killed = zygote.run(folder, SPACE, OPTIONS, kill if here < 8 else None)
+            killed = run_killed(folder, SPACE, OPTIONS, kill if here < 8 else None)
             kills, here = kills + killed, here + killed
             rows = rows_of(folder)
             assert finished.items() <= rows.items()  # what was finished is so still
@@ -140,7 +132,3 @@ def test_nothing_is_lost_and_nothing_computed_twice(
         for table in ("trials", "steps"):
             assert len(list((folder / "out/fragile/s" / table).glob("*.parquet"))) == 1
     assert kills >= KILLS
-
-
-def test_there_are_more_than_a_hundred_of_them() -> None:
-    assert KILLS * len(PHASES) >= 100

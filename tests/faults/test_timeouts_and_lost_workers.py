@@ -86,14 +86,11 @@ def test_a_quick_enough_trial_knows_no_deadline(tmp_path: Path) -> None:
 
 
 def test_an_allocation_past_the_limit_fails_its_trial_alone(tmp_path: Path) -> None:
-    most = 3 * 2**30
-    one = Run(
-        tmp_path,
-        "--engine=local",
-        "--set=fail=balloon",
-        space=SIX,
-        before=lambda: resource.setrlimit(resource.RLIMIT_AS, (most, most)),
-    )
+    one = Run(tmp_path, "--engine=local", "--set=fail=balloon", "--set=seconds=0.5", space=SIX)
+    one.wait_for(lambda: bool(one.find("begin")))
+    pages = int(Path(f"/proc/{one.process.pid}/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + 2 * 2**30
+    resource.prlimit(one.process.pid, resource.RLIMIT_AS, (most, most))
     one.end(status=1)
     assert "Unable to allocate" in assert_only_one_failed(one)["reason"]
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from forked_sweeps import Zygote
+from forked_commands import run_killed
 
 from results.storage.reading import read_sweep
 from results.storage.weights import find_weights, weights_of
@@ -48,13 +47,6 @@ KINDS: dict[str, tuple[str, tuple[str, ...], int | None]] = {
 STEPS = ("--set=steps=2", "--set=seconds=0.01")
 
 
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    made = Zygote()
-    yield made
-    made.close()
-
-
 def best_ids(rows: list[dict[str, Any]]) -> list[str]:
     """The trials of the best configuration that finished all seeds; none, if none has."""
     found: dict[int, dict[int, dict[str, Any]]] = {}
@@ -87,9 +79,7 @@ def check_best(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_complete_best_is_there_after_every_kill(
-    zygote: Zygote, tmp_path: Path, phase: str, kind: str
-) -> None:
+def test_a_complete_best_is_there_after_every_kill(tmp_path: Path, phase: str, kind: str) -> None:
     event, match, last, then = PHASES[phase]
     space, options, most = KINDS[kind]
     draw = random.Random(f"{phase} {kind}")
@@ -107,14 +97,10 @@ def test_a_complete_best_is_there_after_every_kill(
                 "then": then * draw.random(),
             }
             arguments = (f"--seeds={len(SEEDS)}", *STEPS, *options)
-            killed = zygote.run(folder, space, arguments, kill if here < 5 else None, most)
+            killed = run_killed(folder, space, arguments, kill if here < 5 else None, most)
             kills, here = kills + killed, here + killed
             best = check_best(folder)
             with_best += bool(killed and best)
         assert best
         files = {path.name for path in (folder / "out/fragile/s/weights").iterdir()}
         assert files == {f"{trial_id}.safetensors" for trial_id in best}
-
-
-def test_there_are_more_than_fifty_of_them() -> None:
-    assert KILLS * len(PHASES) * len(KINDS) >= 50

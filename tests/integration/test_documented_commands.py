@@ -286,7 +286,7 @@ def test_documented_archives_are_written_and_read(
 
 @by_name(EXPORTS)
 def test_a_documented_export(place: Place, command: Command, tmp_path: Path) -> None:
-    """Without the upload, which ``test_hub.py`` runs against a stand-in for the Hub."""
+    """Without the upload, which ``test_hub_upload.py`` runs against a stand-in for the Hub."""
     _, name, *words = command.arguments
     if "--push-to-hub" in words:
         words = words[: words.index("--push-to-hub")]

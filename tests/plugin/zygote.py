@@ -1,21 +1,24 @@
-"""Runs sweeps in forked processes that kill themselves at a chosen moment, and says how they ended.
+"""Forks commands from a process that has imported everything; ``forked_commands.py`` asks it to.
+
+A fork takes milliseconds where a new interpreter takes seconds, most of them for imports. What is
+forked is a process like any other: it gets signals, has a standard output and an exit status, and
+ends as Python does.
 
 One request a line on stdin:
 
     args                 of the command
-    log                  the file for what it prints
+    cwd, environment     of its process
+    output               the folder for its ``stdout``, ``stderr`` and, at the end, ``status``
     kill                 the moment to die at (``arm``), or null
     most_configurations  whose weights stay while it runs, or null for as many as usual
+    gathers              whether results wait for others to share a part, as they do
 
-One answer a line on stdout: the wait status's signal (0 if it ended by itself) and exit status.
-A fork of a process that has imported everything takes milliseconds where a new one takes a second,
-which is what makes kills by the hundred affordable. The moment is an audit event of Python's own
-(``open``, ``os.rename``). Of the product one more number is changed: no result waits for others to
-share its part, since a sweep of milliseconds would else be one part and have nothing to compact.
+One answer a line on stdout: the id of the process.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -24,28 +27,33 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from orchestrator.cli import main
-from orchestrator.saving import keeping
-from results.storage import group_commit
 
-#: What a sweep on the local engine imports on its way.
+#: What a sweep imports on its way, on either engine.
 PRELOADED = (
     "torch",
     "typer._adapters",
+    "fragile",
     "fragile_space",
-    "orchestrator.search.study",
+    "matplotlib.backends.backend_agg",
     "orchestrator.engines.local",
+    "orchestrator.engines.ray.settings",  # before Ray itself
+    "orchestrator.engines.ray.engine",
     "orchestrator.running.sweep",
+    "orchestrator.search.study",
+    "results.figures.saved",
     "results.tables.summary",
 )
 
-group_commit.GATHER_SECONDS = 0.0
-
 
 def arm(kill: dict[str, Any]) -> None:
-    """Die of SIGKILL ``then`` seconds after the count-th event that matches."""
+    """Die of SIGKILL ``then`` seconds after the count-th audit event that matches.
+
+    The events are Python's own (``open``, ``os.rename``).
+    """
     left = [int(kill["count"])]
     pattern, event = re.compile(kill["match"]), kill["event"]
 
@@ -63,34 +71,69 @@ def arm(kill: dict[str, Any]) -> None:
 
 
 def die_after(seconds: float) -> None:
-    """In a thread of its own."""
+    """Wait, then die of SIGKILL."""
     time.sleep(seconds)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(request: dict[str, Any]) -> tuple[int, int]:
-    """(signal, exit status) of one forked sweep."""
-    pid = os.fork()
-    if pid == 0:
-        log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        sys.argv = ["orchestrator", *request["args"]]
-        keeping.MAX_CONFIGURATIONS = request["most_configurations"] or keeping.MAX_CONFIGURATIONS
-        if request["kill"]:
-            arm(request["kill"])
-        try:
-            main()
-        except SystemExit as end:
-            sys.stdout.flush()
-            os._exit(int(end.code or 0))
+def fork(request: dict[str, Any]) -> int | None:
+    """Fork the command, and a parent of it that writes its exit status; None in the command."""
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.close(reader)
+        pid = os.fork()
+        if pid:
+            os.write(writer, str(pid).encode())
+        os.close(writer)
+        if pid == 0:
+            return None
+        _, status = os.waitpid(pid, 0)
+        file = Path(request["output"], "status")
+        partial = file.with_suffix(".tmp")
+        partial.write_text(str(os.waitstatus_to_exitcode(status)))
+        partial.rename(file)
         os._exit(0)
-    _, status = os.waitpid(pid, 0)
-    return (os.WTERMSIG(status), 0) if os.WIFSIGNALED(status) else (0, os.WEXITSTATUS(status))
+    os.close(writer)
+    with os.fdopen(reader, "rb") as answer:
+        pid = int(answer.read(16))
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass  # parents of commands that have ended
+    return pid
+
+
+def become(request: dict[str, Any]) -> None:
+    """Take on the command's folder, environment, output and arguments."""
+    for number, name in ((0, os.devnull), (1, "stdout"), (2, "stderr")):
+        path = Path(request["output"], name)
+        flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        os.dup2(os.open(path, flags), number)
+    os.chdir(request["cwd"])
+    for name in BEFORE - request["environment"].keys():
+        os.environ.pop(name, None)
+    os.environ.update(request["environment"])
+    sys.argv = ["orchestrator", *request["args"]]
+    if request["most_configurations"]:
+        from orchestrator.saving import keeping
+
+        keeping.MAX_CONFIGURATIONS = request["most_configurations"]
+    if not request["gathers"]:
+        from results.storage import group_commit
+
+        group_commit.GATHER_SECONDS = 0.0
+    if request["kill"]:
+        arm(request["kill"])
 
 
 if __name__ == "__main__":
+    BEFORE = set(os.environ)
     for module in PRELOADED:
         importlib.import_module(module)
     for line in sys.stdin:
-        print(json.dumps(run(json.loads(line))), flush=True)
+        request = json.loads(line)
+        pid = fork(request)
+        if pid is None:
+            become(request)
+            main()
+        print(pid, flush=True)
+    os.killpg(0, signal.SIGKILL)  # whoever asked is gone

@@ -1,0 +1,142 @@
+"""Commands in processes forked from one that has imported everything; see ``plugin/zygote.py``."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from paths import PLUGIN, ROOT
+
+
+class ForkedCommand:
+    """``python -m orchestrator`` with these arguments, as far as tests need ``subprocess.Popen``.
+
+    Args:
+        args: of the command.
+        cwd: the folder of its process.
+        environment: further environment variables.
+        kill: the moment to kill it at (``zygote.arm``).
+        most_configurations: whose weights stay while it runs, if not as many as usual.
+        gathers: False writes each result at once instead of with others that end soon after it.
+    """
+
+    def __init__(
+        self,
+        *args: str,
+        cwd: Path = ROOT,
+        environment: Mapping[str, str] | None = None,
+        kill: dict[str, Any] | None = None,
+        most_configurations: int | None = None,
+        gathers: bool = True,
+    ) -> None:
+        self._output = Path(tempfile.mkdtemp(prefix="command-", dir=_scratch()))
+        path = f"{PLUGIN}{os.pathsep}{ROOT}"
+        request = {
+            "args": args,
+            "cwd": str(cwd),
+            "environment": {**os.environ, "PYTHONPATH": path, **(environment or {})},
+            "output": str(self._output),
+            "kill": kill,
+            "most_configurations": most_configurations,
+            "gathers": gathers,
+        }
+        zygote = _zygote()
+        assert zygote.stdin is not None
+        assert zygote.stdout is not None
+        zygote.stdin.write(f"{json.dumps(request)}\n")
+        zygote.stdin.flush()
+        self.pid = int(zygote.stdout.readline())
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """The exit status, negative after a signal; None while it runs."""
+        file = self._output / "status"
+        if self.returncode is None and file.exists():
+            self.returncode = int(file.read_text())
+        return self.returncode
+
+    def wait(self, timeout: float = 300) -> int:
+        """Wait for its end; the exit status."""
+        deadline = time.monotonic() + timeout
+        while (status := self.poll()) is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired("orchestrator", timeout)
+            time.sleep(0.002)
+        return status
+
+    def communicate(self, timeout: float = 300) -> tuple[str, str]:
+        """Wait for its end; what it printed on stdout and on stderr."""
+        self.wait(timeout)
+        return (self._output / "stdout").read_text(), (self._output / "stderr").read_text()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal, if it still runs."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill it, if it still runs."""
+        self.send_signal(signal.SIGKILL)
+
+
+@functools.cache
+def _scratch() -> str:
+    folder = tempfile.TemporaryDirectory(prefix="commands-")
+    atexit.register(folder.cleanup)
+    return folder.name
+
+
+@functools.cache
+def _zygote() -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, str(PLUGIN / "zygote.py")],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{PLUGIN}{os.pathsep}{ROOT}"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    atexit.register(process.kill)
+    return process
+
+
+def run_killed(
+    folder: Path,
+    space: str,
+    options: Sequence[str],
+    kill: dict[str, Any] | None,
+    most_configurations: int | None = None,
+) -> bool:
+    """Run a sweep of the fragile task on the local engine, with ``out`` and ``notes`` in a folder.
+
+    Returns whether it was killed; otherwise it must have ended well. No result waits for others to
+    share its part, since a sweep of milliseconds would be one part and have nothing to compact.
+
+    Args:
+        folder: for its results and notes.
+        space: the text of its space file.
+        options: further ones of ``sweep``.
+        kill: the moment to kill it at (``zygote.arm``).
+        most_configurations: whose weights stay while it runs, if not as many as usual.
+    """
+    (folder / "notes").mkdir(parents=True, exist_ok=True)
+    (folder / "space.py").write_text(space)
+    args = ["sweep", "fragile", "--name=s", "--engine=local", f"--out={folder / 'out'}"]
+    args += [f"--space={folder / 'space.py'}", f"--set=notes={folder / 'notes'}", *options]
+    command = ForkedCommand(
+        *args, kill=kill, most_configurations=most_configurations, gathers=False
+    )
+    status = command.wait()
+    assert status in (0, -signal.SIGKILL), command.communicate()
+    return status != 0
