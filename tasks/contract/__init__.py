@@ -4,13 +4,13 @@ Trial   everything a result depends on, and its content id
 Stage   work that several trials share, computed once
 State   a trial between two steps; saving it is the checkpoint
 Step    what one step of a trial yields
-Task    the protocol a folder under ``tasks/`` implements
+Task    the base class of every task
 """
 
 from __future__ import annotations
 
-from tasks.contract.base import Task, advance_each
-from tasks.contract.declarations import Column, Metric, Paired
+from tasks.contract.base import Task
+from tasks.contract.declarations import Column, Metric, PerSampleMetric
 from tasks.contract.errors import (
     DataError,
     ModelError,
@@ -35,7 +35,7 @@ __all__ = [
     "Member",
     "Metric",
     "ModelError",
-    "Paired",
+    "PerSampleMetric",
     "RequestError",
     "Scalar",
     "Source",
@@ -48,7 +48,6 @@ __all__ = [
     "Trial",
     "TrialError",
     "Value",
-    "advance_each",
     "content_id",
     "progress_part",
     "report_progress",

@@ -36,21 +36,21 @@ class Metric:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Paired:
-    """How ``samples`` back a metric up unit by unit, for intervals and paired tests.
+class PerSampleMetric:
+    """How ``Step.samples`` give a metric unit by unit, for intervals and paired tests.
 
-    The metric is the mean over units (queries, images) of ``value``, or of ``value <= at_most``
-    where that is given, among rows with the values that ``where`` gives by column.
+    The metric is the mean over units (queries, images) of ``value``, or of ``value <= at_most`` if
+    that is given, over the rows that have the values in ``where``, by column.
 
-    A metric that is no mean, such as corpus BLEU or IoU, has an ``aggregate``: arithmetic over
+    A metric that is not a mean, such as corpus BLEU or IoU, has an ``aggregate``: arithmetic over
     ``sums``, the sums over units of ``value``, a list of numbers of fixed length. For example
     ``mean(sums[0:3] / sums[3:6])`` is the mean IoU of three classes whose ``value`` is three
     intersections and three unions. ``results/statistics/aggregation.py`` defines the arithmetic.
     """
 
-    metric: str
-    unit: str
-    value: str
+    metric: str  # its name, without "metric."
+    unit: str  # the column of samples that names the unit
+    value: str  # the column of samples with its value
     at_most: float | None = None
     where: Mapping[str, str] = field(default_factory=dict)
     aggregate: str = "mean"
