@@ -42,7 +42,7 @@ def make_trials(model: str, data: str, number: int) -> list[Trial]:
         )
         for row in rows
     ]
-    return [TASK.check(trial) for trial in trials]
+    return [TASK.normalize(trial) for trial in trials]
 
 
 def run_packed(trials: list[Trial]) -> int:

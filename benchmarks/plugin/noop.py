@@ -13,10 +13,9 @@ from tasks.contract import (
     Inputs,
     Member,
     Metric,
-    Source,
-    Stage,
     State,
     Step,
+    Task,
     Trial,
 )
 
@@ -39,7 +38,7 @@ class Params:
     """Sleep of a step; then metrics tell where and when a trial ran."""
 
 
-class NoopTask:
+class NoopTask(Task):
     """One step, one number."""
 
     name = "noop"
@@ -50,29 +49,10 @@ class NoopTask:
         Column(key="param.x", label="x", format="integer"),
         Column(key="metric.value", label="value", format="number"),
     )
-    paired = ()
-    default_model = "none"
-    default_data = "none"
-
-    def resolve(self, model: str, data: str) -> tuple[Source, Source]:
-        """Nothing to load."""
-        return Source(name="none", fingerprint="1"), Source(name="none", fingerprint="1")
-
-    def check(self, trial: Trial) -> Trial:
-        """Anything goes."""
-        return trial
-
-    def stages(self, trial: Trial) -> Sequence[Stage]:
-        """None."""
-        return []
 
     def pack_key(self, trial: Trial) -> Hashable:
         """All together."""
         return ()
-
-    def num_bytes(self, trial: Trial) -> int:
-        """Nothing."""
-        return 0
 
     def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
         """Nothing, but when it was."""

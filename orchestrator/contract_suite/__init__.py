@@ -31,14 +31,14 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="defaults",
         title="the default trial resolves",
-        fix="the default model, data and parameters must fit each other; see resolve and check",
+        fix="the default model, data and parameters must fit each other; see resolve and normalize",
         function=declaration.defaults,
         needs=("attributes",),
     ),
     Check(
         name="normal_form",
         title="equal trials have equal ids",
-        fix="check must set what the trial does not read to one value, and be idempotent",
+        fix="normalize must set what the trial does not read to one value, and be idempotent",
         function=declaration.normal_form,
         needs=("defaults",),
     ),
@@ -51,15 +51,15 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         name="packing",
-        title="pack_key and num_bytes are usable",
-        fix="pack_key returns a tuple of plain values, num_bytes an estimate in bytes",
+        title="pack_key and estimate_memory are usable",
+        fix="pack_key returns a tuple of plain values, estimate_memory a number of bytes",
         function=declaration.packing,
         needs=("defaults",),
     ),
     Check(
         name="spaces",
         title="every row of its spaces makes a trial",
-        fix="fix the row, or the rule in Params or check that refuses it",
+        fix="fix the row, or the rule in Params or normalize that refuses it",
         function=declaration.spaces,
         needs=("defaults",),
     ),
@@ -101,7 +101,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         name="samples",
-        title="samples give the paired metrics",
+        title="samples give the per-sample metrics",
         fix="one row per unit, and the metric is the mean over them (or its aggregate)",
         function=execution.samples,
         needs=("ends",),
@@ -158,8 +158,8 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="fails_alone",
         title="a damaged member fails, the others do not",
-        fix="raise TrialError if a loss is not finite; return a member's exception, see "
-        "advance_each",
+        fix="raise TrialError if a loss is not finite; an `advance` of your own returns a "
+        "member's exception in its place",
         function=execution.fails_alone,
         needs=("packed",),
     ),

@@ -13,7 +13,6 @@ from orchestrator.contract_suite.subject import Subject, ViolationError
 from orchestrator.planning import discovery, task_calls
 from orchestrator.planning.params_checks import field_docs
 from orchestrator.planning.plan import KINDS, distinct_stages, plan_rows, resolve_space
-from orchestrator.planning.space_checks import shown
 from orchestrator.planning.task_checks import problems
 from tasks.contract import RequestError
 
@@ -112,11 +111,11 @@ def _fresh_process(code: str, hash_seed: str, *arguments: str) -> str:
 
 
 def normal_form(subject: Subject) -> None:
-    """Values that mean the same give one id; ``check`` changes nothing the second time."""
+    """Values that mean the same give one id; ``normalize`` changes nothing the second time."""
     task, factory = subject.task, subject.factory
     for trial in subject.trials:
-        if task_calls.check(task, trial) != trial:
-            raise ViolationError("check changes a trial that it returned before")
+        if task_calls.normalize(task, trial) != trial:
+            raise ViolationError("normalize changes a trial that it returned before")
     spelled: dict[str, Any] = {
         field.name: int(field.default)
         if isinstance(field.default, float) and field.default.is_integer()
@@ -133,13 +132,11 @@ def normal_form(subject: Subject) -> None:
 
 
 def packing(subject: Subject) -> None:
-    """``pack_key`` and ``num_bytes`` can be used to form packs."""
+    """``pack_key`` and ``estimate_memory`` can be used to form packs."""
     for trial in subject.trials:
         if subject.task.pack_key(trial) != subject.task.pack_key(trial):
             raise ViolationError("pack_key gives two keys for one trial")
-        number: object = subject.task.num_bytes(trial)
-        if not isinstance(number, int) or isinstance(number, bool) or number <= 0:
-            raise ViolationError(f"num_bytes must be an int above 0, but is {shown(number)}")
+        task_calls.try_methods(subject.task, trial)
 
 
 def spaces(subject: Subject) -> str | None:

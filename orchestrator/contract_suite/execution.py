@@ -17,7 +17,7 @@ from orchestrator.saving.checkpoints import decode, encode
 from orchestrator.saving.final_weights import chosen_weights, encode_weights
 from results.statistics.aggregation import MEAN, aggregation
 from results.text import size_text
-from tasks.contract import Member, Paired, State, Step, Trial
+from tasks.contract import Member, PerSampleMetric, State, Step, Trial
 
 
 def stages_repeat(subject: Subject) -> str | None:
@@ -63,18 +63,18 @@ def columns(subject: Subject) -> None:
 
 
 def samples(subject: Subject) -> str | None:
-    """The samples of the last step give the metrics that ``paired`` names."""
+    """The samples of the last step give the metrics that ``per_sample`` names."""
     with_samples = 0
     for steps in subject.alone:
         last = steps[-1]
         if last.samples is None:
-            if subject.task.paired:
-                raise ViolationError("paired is declared, but the last step has no samples")
+            if subject.task.per_sample:
+                raise ViolationError("per_sample is declared, but the last step has no samples")
             continue
         with_samples += 1
-        for paired in subject.task.paired:
-            _check_paired(paired, last)
-        for name in getattr(subject.task, "shown_samples", None) or ():
+        for declared in subject.task.per_sample:
+            _check_per_sample(declared, last)
+        for name in subject.task.shown_samples:
             if name not in last.samples:
                 raise ViolationError(
                     f"shown_samples names {name!r}; " + suggest(name, list(last.samples))
@@ -82,36 +82,38 @@ def samples(subject: Subject) -> str | None:
     return None if with_samples else "the task reports no samples"
 
 
-def _check_paired(paired: Paired, step: Step) -> None:
+def _check_per_sample(declared: PerSampleMetric, step: Step) -> None:
     table = step.samples or {}
-    for name in (paired.unit, paired.value, *paired.where):
+    for name in (declared.unit, declared.value, *declared.where):
         if name not in table:
             raise ViolationError(
-                f"paired {paired.metric!r} reads the column {name!r} of samples; "
+                f"per_sample {declared.metric!r} reads the column {name!r} of samples; "
                 + suggest(name, list(table))
             )
-    kept = np.ones(len(table[paired.value]), dtype=bool)
-    for name, wanted in paired.where.items():
+    kept = np.ones(len(table[declared.value]), dtype=bool)
+    for name, wanted in declared.where.items():
         kept &= np.asarray(table[name]) == wanted
-    values = np.asarray(table[paired.value], dtype=float)[kept]
-    units = np.asarray(table[paired.unit])[kept].tolist()
+    values = np.asarray(table[declared.value], dtype=float)[kept]
+    units = np.asarray(table[declared.unit])[kept].tolist()
     if not units:
         raise ViolationError(
-            f"no sample has {dict(paired.where)}, as paired {paired.metric!r} asks"
+            f"no sample has {dict(declared.where)}, as per_sample {declared.metric!r} asks"
         )
     if len(set(units)) < len(units):
-        raise ViolationError(f"a {paired.unit} comes twice in the samples of {paired.metric!r}")
-    if paired.aggregate != MEAN:
-        ours = float(aggregation(paired.aggregate)(values.sum(0)))
+        raise ViolationError(f"a {declared.unit} comes twice in the samples of {declared.metric!r}")
+    if declared.aggregate != MEAN:
+        ours = float(aggregation(declared.aggregate)(values.sum(0)))
     else:
-        scores = values if paired.at_most is None else values <= paired.at_most
+        scores = values if declared.at_most is None else values <= declared.at_most
         ours = float(scores.mean())
-    if paired.metric not in step.metrics:
-        raise ViolationError(f"the last step has samples of {paired.metric!r}, but no such metric")
-    if not _close(ours, step.metrics[paired.metric], 1e-6):
+    if declared.metric not in step.metrics:
         raise ViolationError(
-            f"the samples give {paired.metric} = {ours:.6g}, the step reports "
-            f"{step.metrics[paired.metric]:.6g}"
+            f"the last step has samples of {declared.metric!r}, but no such metric"
+        )
+    if not _close(ours, step.metrics[declared.metric], 1e-6):
+        raise ViolationError(
+            f"the samples give {declared.metric} = {ours:.6g}, the step reports "
+            f"{step.metrics[declared.metric]:.6g}"
         )
 
 

@@ -16,16 +16,15 @@ from tasks.contract import Export
 
 def exports(subject: Subject) -> str:
     """``export`` writes files and describes them, with arrays as they come from a kept file."""
-    export = getattr(subject.task, "export", None)
-    if export is None:
-        return "the task has no export: its arrays are written as they are"
     trial, state = subject.trials[0], subject.last_states[0]
     chosen = chosen_weights(subject.task, trial, state)
     arrays = {}
     if chosen:
         arrays = unseal(bytearray(encode_weights(trial, chosen, state.values))).arrays
     with tempfile.TemporaryDirectory() as folder:
-        found: object = export(trial, arrays, state.values if chosen else {}, Path(folder))
+        found: object = subject.task.export(
+            trial, arrays, state.values if chosen else {}, Path(folder)
+        )
         files = [file for file in Path(folder).rglob("*") if file.is_file()]
     if not isinstance(found, Export):
         raise ViolationError(f"export must return an Export, but returned {shown(found)}")

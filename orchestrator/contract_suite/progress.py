@@ -8,17 +8,15 @@ from tasks.progress import Throttle, reporting
 
 
 def num_steps(subject: Subject) -> str | None:
-    """``num_steps`` is where the last step is, if the task has it."""
-    count = getattr(subject.task, "num_steps", None)
-    if count is None:
-        return "the task has no num_steps"
-    for trial, steps in zip(subject.trials, subject.alone, strict=True):
-        if count(trial) != steps[-1].at:
+    """``num_steps`` is the ``at`` of the last step, unless it is None."""
+    counts = [subject.task.num_steps(trial) for trial in subject.trials]
+    for trial, count, steps in zip(subject.trials, counts, subject.alone, strict=True):
+        if count is not None and count != steps[-1].at:
             raise ViolationError(
-                f"num_steps of the trial {trial.id} is {count(trial)}, but its last step is at "
+                f"num_steps of the trial {trial.id} is {count}, but its last step is at "
                 f"{steps[-1].at}"
             )
-    return None
+    return "the number of steps is unknown" if None in counts else None
 
 
 def within_step(subject: Subject) -> str | None:

@@ -57,7 +57,7 @@ class Subject:
     @property
     def examples(self) -> list[Mapping[str, Scalar]]:
         """The task's ``example_params``, or its defaults."""
-        return list(getattr(self.task, "example_params", ())) or [{}]
+        return list(self.task.example_params) or [{}]
 
     @cached_property
     def trials(self) -> list[Trial]:
@@ -121,8 +121,7 @@ class Subject:
     def run(self, trial: Trial) -> Iterator[tuple[State, Step]]:
         """Every step of a trial by itself, to its end."""
         state, last = self.start(trial), None
-        count = getattr(self.task, "num_steps", None)
-        end = None if count is None else count(trial)
+        end = self.task.num_steps(trial)
         for _ in range(MAX_STEPS):
             state, step = self.step(trial, state)
             check_advanced((state, step), last, end)

@@ -182,7 +182,7 @@ class Coordinator:
         if self._halt():
             return None
         self._first = self._first or self._propose()
-        return max(self._first, key=self.task.num_bytes, default=None)
+        return max(self._first, key=self.task.estimate_memory, default=None)
 
     def measured(self, trial: Trial, events: Sequence[Event], usage: Usage | None) -> None:
         """That trial made a step, saved, and used so much memory."""

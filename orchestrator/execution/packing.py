@@ -35,7 +35,7 @@ class Packing:
 
         What it used beyond the task's estimate is taken as shared by a pack: its features.
         """
-        estimate, own = max(1, self._task.num_bytes(trial)), usage.peak - usage.base
+        estimate, own = max(1, self._task.estimate_memory(trial)), usage.peak - usage.base
         self._shared_bytes = usage.base + max(0, own - estimate)
         self._own_share = min(1.0, own / estimate)
 
@@ -44,7 +44,7 @@ class Packing:
         packs: list[tuple[Trial, ...]] = []
         for group in group_by_key(self._task, trials).values():
             spread = math.ceil(len(group) / self._num_workers)
-            size = MAX_PACK if _shares_steps(self._task) else min(MAX_PACK, spread)
+            size = MAX_PACK if self._task.shares_steps else min(MAX_PACK, spread)
             size = min(size, self._most_that_fit(group))
             packs += [tuple(group[i : i + size]) for i in range(0, len(group), size)]
         return packs
@@ -53,7 +53,7 @@ class Packing:
         """Members that a worker's memory has room for, by the task's estimate or as measured."""
         if self._worker_bytes is None:
             return len(group)
-        largest = max(self._task.num_bytes(trial) for trial in group) * self._own_share
+        largest = max(self._task.estimate_memory(trial) for trial in group) * self._own_share
         room = MEMORY_SHARE * self._worker_bytes - self._shared_bytes
         return max(1, int(room / max(1, largest)))
 
@@ -66,11 +66,7 @@ def full_packs(task: Task, trials: Sequence[Trial]) -> int:
 
 def most_packs(task: Task, trials: Sequence[Trial]) -> int:
     """How many packs these trials can make, if every slot there could be were free."""
-    return full_packs(task, trials) if _shares_steps(task) else len(trials)
-
-
-def _shares_steps(task: Task) -> bool:
-    return bool(getattr(task, "shares_steps", False))
+    return full_packs(task, trials) if task.shares_steps else len(trials)
 
 
 def group_by_key(task: Task, trials: Sequence[Trial]) -> Mapping[object, list[Trial]]:

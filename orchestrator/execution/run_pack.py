@@ -71,8 +71,7 @@ def run_pack(
         with limit(deadline, "a step"), reporting(receive, throttle):
             return check_results(task.advance(group, inputs, device), group)
 
-    count = getattr(task, "num_steps", None)
-    last_steps = {m.trial.id: None if count is None else count(m.trial) for m in members}
+    last_steps = {m.trial.id: task.num_steps(m.trial) for m in members}
     while members:
         going: list[Member] = []
         stop = set()

@@ -298,7 +298,7 @@ class TrialFactory:
             model=self.model,
             data=self.data,
         )
-        return task_calls.check(self.task, trial)
+        return task_calls.normalize(self.task, trial)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -46,17 +46,17 @@ def resolve(task: Task, model: str, data: str) -> tuple[Source, Source]:
     return found
 
 
-def check(task: Task, trial: Trial) -> Trial:
+def normalize(task: Task, trial: Trial) -> Trial:
     """The trial as the task will run it.
 
     Raises:
         RequestError: if the task refuses it, or its method does not give a trial.
     """
-    with calling(task, "check"):
-        found: object = task.check(trial)
+    with calling(task, "normalize"):
+        found: object = task.normalize(trial)
     if not isinstance(found, Trial):
         raise RequestError(
-            f"check of the task {task.name!r} must return the trial (`return trial`), "
+            f"normalize of the task {task.name!r} must return the trial (`return trial`), "
             f"but returned {shown(found)}"
         )
     return found
@@ -87,12 +87,12 @@ def try_methods(task: Task, trial: Trial) -> None:
                 f"pack_key of the task {task.name!r} must return what can be hashed, such as a "
                 f"tuple, but returned {shown(key)}"
             ) from None
-    with calling(task, "num_bytes"):
-        number: object = task.num_bytes(trial)
-    if not isinstance(number, int) or number < 0:
+    with calling(task, "estimate_memory"):
+        number: object = task.estimate_memory(trial)
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
         raise RequestError(
-            f"num_bytes of the task {task.name!r} must return an int, the bytes that one trial "
-            f"needs, but returned {shown(number)}"
+            f"estimate_memory of the task {task.name!r} must return an int of at least 0, the "
+            f"bytes that one trial needs, but returned {shown(number)}"
         )
 
 

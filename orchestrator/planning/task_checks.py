@@ -8,25 +8,16 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_type_hints
 
 from orchestrator.planning.params_checks import params_problems
 from orchestrator.planning.space_checks import shown
 from orchestrator.planning.suggestions import suggest
-from tasks.contract import Column, Metric, Paired, RequestError, StoreError, Task
+from orchestrator.planning.task_members import misnamed, missing, uncallable
+from tasks.contract import Column, Metric, PerSampleMetric, RequestError, StoreError, Task
 
-#: The methods of a task, each with the arguments it is called with.
-METHODS: Mapping[str, tuple[str, ...]] = {
-    "resolve": ("model", "data"),
-    "check": ("trial",),
-    "stages": ("trial",),
-    "pack_key": ("trial",),
-    "num_bytes": ("trial",),
-    "start": ("trial", "inputs", "device"),
-    "advance": ("pack", "inputs", "device"),
-}
-TEXTS = ("name", "version", "default_model", "default_data")
+TEXTS = ("name", "version", "default_model", "default_data", "step_unit")
 
 
 def check_task(task: object, name: str | None = None) -> None:
@@ -54,38 +45,20 @@ def problems(task: object, name: str | None = None) -> list[str]:
         return [
             f"TASK is the class {task.__name__}, not an instance; write TASK = {task.__name__}()"
         ]
-    missing = [
-        f"it has no {what}; {fix}" for what, fix in _NEEDED.items() if not hasattr(task, what)
-    ]
-    missing += [
-        f"it has no method {method}; add `def {method}(self, {', '.join(arguments)})`"
-        for method, arguments in METHODS.items()
-        if not hasattr(task, method)
-        or getattr(type(task), method, None) is getattr(Task, method)  # a subclass without it
-    ]
-    if missing:
-        return missing
-    found: list[str] = []
-    for part in (_texts, _params, _methods, _columns, _paired, _optional):
+    kind = type(task).__name__
+    if not isinstance(task, Task):
+        not_task = f"its class {kind} is not a subclass of Task; write `class {kind}(Task):`"
+        return [f"{not_task}, with `from tasks.contract import Task`", *misnamed(task)]
+    found = [*misnamed(task), *missing(task)]
+    if found:
+        return found
+    for part in (_texts, _params, uncallable, _columns, _per_sample, _optional, _param_names):
         found += part(task)
-    if name is not None and isinstance(task.name, str) and task.name != name:  # type: ignore[attr-defined]
+    if name is not None and isinstance(task.name, str) and task.name != name:
         found.append(
-            f"its name is {task.name!r}, but it is declared as {name!r}; "  # type: ignore[attr-defined]
-            "use one name for both"
+            f"its name is {task.name!r}, but it is declared as {name!r}; use one name for both"
         )
     return found
-
-
-_NEEDED = {
-    "name": 'add name = "..." with the name of its entry point',
-    "version": 'add version = "1"',
-    "Params": "add Params = Params, a frozen dataclass with keyword-only fields",
-    "metric": 'add metric = Metric(name="...", label="...", direction="minimize")',
-    "columns": "add columns = (Column(...), ...)",
-    "paired": "add paired = () if no metric is a mean over samples",
-    "default_model": 'add default_model = "..."',
-    "default_data": 'add default_data = "..."',
-}
 
 
 def place(task: object) -> str:
@@ -107,34 +80,6 @@ def _texts(task: Any) -> Iterator[str]:
 def _params(task: Any) -> Iterator[str]:
     where = f" ({place(task.Params)})" if isinstance(task.Params, type) else ""
     yield from (f"{problem}{where}" for problem in params_problems(task.Params))
-
-
-def _methods(task: Any) -> Iterator[str]:
-    for method, arguments in METHODS.items():
-        yield from _callable_with(getattr(task, method), method, arguments)
-    if hasattr(task, "signatures"):
-        yield from _callable_with(task.signatures, "signatures", ())
-    if getattr(task, "weights", None) is not None:
-        yield from _callable_with(task.weights, "weights", ("trial", "state"))
-    if hasattr(task, "export"):
-        yield from _callable_with(task.export, "export", ("trial", "arrays", "values", "folder"))
-
-
-def _callable_with(
-    function: Callable[..., Any], name: str, arguments: tuple[str, ...]
-) -> list[str]:
-    wanted = f"`def {name}({', '.join(('self', *arguments))})`"
-    if not callable(function):
-        return [f"its {name} must be a method, {wanted}, but is {shown(function)}"]
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # of compiled code
-        return []
-    try:
-        signature.bind(*arguments)
-    except TypeError:
-        return [f"its method {name} takes {signature}, but is called as {wanted}"]
-    return []
 
 
 def _columns(task: Any) -> list[str]:
@@ -182,25 +127,25 @@ def _column(column: Column, params: list[str]) -> Iterator[str]:
             )
 
 
-def _paired(task: Any) -> list[str]:
-    wrong = not_all(task.paired, Paired)
+def _per_sample(task: Any) -> list[str]:
+    wrong = not_all(task.per_sample, PerSampleMetric)
     if wrong:
-        return [f"its paired must be a tuple of Paired, but {wrong}"]
+        return [f"its per_sample must be a tuple of PerSampleMetric, but {wrong}"]
     from results.statistics.aggregation import MEAN, aggregation  # imports numpy
 
     found = []
     metrics = _metrics(task)
-    for paired in task.paired:
-        if paired.metric not in metrics:
+    for each in task.per_sample:
+        if each.metric not in metrics:
             found.append(
-                f"paired names the metric {paired.metric!r}, which is no column; "
-                + suggest(paired.metric, metrics)
+                f"per_sample names the metric {each.metric!r}, which is no column; "
+                + suggest(each.metric, metrics)
             )
         try:
-            if paired.aggregate != MEAN:
-                aggregation(paired.aggregate)
+            if each.aggregate != MEAN:
+                aggregation(each.aggregate)
         except StoreError as error:
-            found.append(f"aggregate of paired {paired.metric!r}: {error}")
+            found.append(f"aggregate of per_sample {each.metric!r}: {error}")
     return found
 
 
@@ -210,33 +155,46 @@ def _metrics(task: Any) -> list[str]:
     return sorted(key[7:] for key in keys if isinstance(key, str) and key.startswith("metric."))
 
 
-def _optional(task: Any) -> list[str]:
-    found, metrics = [], _metrics(task)
-    front = getattr(task, "front", None)
-    if front is not None and not (len(front) == 2 and set(front) <= set(metrics)):
-        found.append(f"its front must be two metrics of its columns, but is {shown(front)}")
-    fields = list(getattr(task.Params, "__dataclass_fields__", {}))
-    for name in getattr(task, "scoring_params", ()):
-        if name not in fields:
-            found.append(
-                f"its scoring_params name {name!r}, no field of Params; " + suggest(name, fields)
-            )
-    tolerance = getattr(task, "tolerance", 0.0)
+def _optional(task: Task) -> Iterator[str]:
+    front: object = task.pareto_front
+    if front is not None and not (
+        isinstance(front, (tuple, list)) and len(front) == 2 and set(front) <= set(_metrics(task))
+    ):
+        yield f"its pareto_front must be two metrics of its columns, but is {shown(front)}"
+    wrong = not_all(task.shown_samples, str)
+    if wrong:
+        yield f"its shown_samples must be a tuple of names, but {wrong}"
+    tolerance: object = task.tolerance
     if not isinstance(tolerance, (int, float)) or not 0 <= tolerance < 1:
-        found.append(f"its tolerance must be a number from 0 to below 1, but is {shown(tolerance)}")
-    length = getattr(task, "schedule_length", None)
+        yield f"its tolerance must be a number from 0 to below 1, but is {shown(tolerance)}"
+    for what in ("shares_steps", "has_weights"):
+        value = getattr(task, what)
+        if not isinstance(value, bool):
+            yield f"its {what} must be True or False, but is {shown(value)}"
+
+
+def _param_names(task: Task) -> Iterator[str]:
+    """Attributes that name fields of ``Params``."""
+    fields = list(getattr(task.Params, "__dataclass_fields__", {}))
+    wrong = not_all(task.scoring_params, str)
+    if wrong:
+        yield f"its scoring_params must be a tuple of names, but {wrong}"
+    for name in () if wrong else task.scoring_params:
+        if name not in fields:
+            yield f"its scoring_params name {name!r}, no field of Params; " + suggest(name, fields)
+    length = task.schedule_length
     if length is not None and length not in fields:
-        found.append(
+        yield (
             f"its schedule_length {shown(length)} is no field of Params; "
             + suggest(str(length), fields)
         )
-    examples = getattr(task, "example_params", ())
-    wrong = not_all(examples, Mapping)
+    wrong = not_all(task.example_params, Mapping)
     if wrong:
-        return [*found, f"its example_params must be a tuple of dicts, but {wrong}"]
-    for name in (name for example in examples for name in example if name not in fields):
-        found.append(f"example_params names {name!r}, no field of Params; " + suggest(name, fields))
-    return found
+        yield f"its example_params must be a tuple of dicts, but {wrong}"
+    for example in () if wrong else task.example_params:
+        for name in example:
+            if name not in fields:
+                yield f"example_params names {name!r}, no field of Params; " + suggest(name, fields)
 
 
 def not_all(value: object, kind: type) -> str:

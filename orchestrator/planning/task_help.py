@@ -153,8 +153,8 @@ class TaskView:
         if self._space is not None:
             spaces = describe_spaces(task.name, self._space)
             yield "spaces", [f"{name}: {what}".rstrip(": ") for name, what in spaces]
-        yield "model", _source(task.default_model, getattr(task, "model_forms", ""))
-        yield "data", _source(task.default_data, getattr(task, "data_forms", ""))
+        yield "model", _source(task.default_model, task.model_forms)
+        yield "data", _source(task.default_data, task.data_forms)
         published = getattr(self._space, "PUBLISHED", None)
         if published is not None:
             paper = getattr(published, "paper", "")

@@ -24,7 +24,6 @@ from orchestrator.running.plan import Plan
 from orchestrator.running.recorded import recorded_trial
 from orchestrator.running.recorded_plan import recorded_plan
 from orchestrator.saving.checkpoints import Checkpoints, TimedStep
-from orchestrator.saving.final_weights import has_weights
 from orchestrator.saving.keeping import best_rows
 from results.render.sweep_tables import DetailView
 from results.statistics import Estimate, difference, estimate
@@ -43,7 +42,7 @@ from results.tables.looks import (
 from results.tables.scores import Scores
 from results.tables.summary import SummaryRow, SummaryTable, summarise
 from results.text import plural, print_line
-from tasks.contract import RequestError, State, Step, StoreError, Trial
+from tasks.contract import RequestError, State, Step, StoreError, Task, Trial
 
 CHOSEN = -1  # ``Step.at`` of the step that a final trial brings along: its row's own numbers
 FOLDER = ".final"
@@ -67,7 +66,7 @@ def score_final(plan: Plan, sweep: Sweep, split: str) -> int:
     )
     looks.append(look)
     rows = {row["trial_id"]: row for row in sweep.rows()}
-    task: Any = plan.task
+    task = plan.task
     finals = {t: task.final(recorded_trial(task, rows[t]), split) for t in look.trials}
     states = _states(task, sweep, [rows[t] for t in finals], finals)
     notice = describe_number(looks, len(looks) - 1)
@@ -102,7 +101,7 @@ def _choose(plan: Plan, sweep: Sweep) -> list[tuple[SummaryTable, SummaryRow]]:
     ]
     if not chosen:
         raise RequestError("--final: no configuration finished all of its seeds, so none is best")
-    if not has_weights(plan.task):
+    if not plan.task.has_weights:
         return chosen
     rows = [row for row in sweep.rows() if row["status"] == "finished"]
     kept = weights_of(sweep, rows).keys()
@@ -118,10 +117,10 @@ def _choose(plan: Plan, sweep: Sweep) -> list[tuple[SummaryTable, SummaryRow]]:
 
 
 def _states(
-    task: Any, sweep: Sweep, rows: Sequence[Mapping[str, Any]], finals: Mapping[str, Trial]
+    task: Task, sweep: Sweep, rows: Sequence[Mapping[str, Any]], finals: Mapping[str, Trial]
 ) -> dict[str, State]:
     """The state that each final trial starts from, by the trial that it is of."""
-    if not has_weights(task):
+    if not task.has_weights:
         return {}
     stores, states = weights_of(sweep, rows), {}
     for row in rows:
@@ -159,7 +158,7 @@ def _run(
         trials = list({trial.id: trial for trial in group.values()}.values())
         scored = run_trials(recorded_plan(plan.task, trials, request, plan.space.name))
         if scored is not None:
-            _check(scored, has_weights(plan.task))
+            _check(scored, plan.task.has_weights)
             found |= dict.fromkeys(group, _loaded(scored))
         _remove(sweep, number)
         if scored is None:

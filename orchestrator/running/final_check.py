@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from orchestrator.saving.final_weights import has_weights
-from tasks.contract import RequestError, Trial
+from orchestrator.planning.task_members import overrides
+from tasks.contract import RequestError, Task, Trial
 
 
-def check_final(task: Any, trial: Trial, split: str, keep: object) -> None:
+def check_final(task: Task, trial: Trial, split: str, keep: object) -> None:
     """Refuse a split that trials like this one cannot be scored on.
 
     Raises:
         RequestError: saying why, and what to do.
     """
-    if hasattr(task, "final"):
-        task.final(trial, split)
-    if not hasattr(task, "final") or (has_weights(task) and not hasattr(task, "restore")):
-        missing = "restore" if hasattr(task, "final") else "final"
+    task.final(trial, split)
+    if task.has_weights and not overrides(task, "restore"):
         raise RequestError(
             f"--final {split}: {task.name} cannot score another split, because it has no method "
-            f"`{missing}` (docs/tasks.md); remove --final"
+            "`restore` (docs/tasks.md); remove --final"
         )
-    if has_weights(task) and keep == "none":
+    if task.has_weights and keep == "none":
         raise RequestError(f"--final {split} needs kept weights; remove --keep none")

@@ -14,7 +14,6 @@ from orchestrator.planning.errata import plan_errata
 from orchestrator.planning.plan import PlannedRow
 from orchestrator.planning.planned_claims import Published, plan_claims, plan_published
 from orchestrator.running.recorded import RecordedSweep
-from orchestrator.saving.final_weights import has_weights
 from results.storage.filesystem import redact
 from search_spaces.space import Table
 
@@ -54,17 +53,17 @@ def make_manifest(
         "seconds": round(seconds, 3),
         "engine": plan.request.engine,
         "search": plan.search() if plan.space.search else None,
-        "keep": plan.keep if has_weights(task) else None,
+        "keep": plan.keep if task.has_weights else None,
         "params": dict(types),
         "columns": [dataclasses.asdict(column) for column in task.columns],
         "metric": dataclasses.asdict(task.metric),
-        "paired": [dataclasses.asdict(paired) for paired in task.paired],
-        "front": getattr(task, "front", None),
-        "scoring_params": list(getattr(task, "scoring_params", ())),
-        "shown_samples": getattr(task, "shown_samples", None),
-        "step_unit": getattr(task, "step_unit", "step"),
-        "tolerance": getattr(task, "tolerance", 0.0),
-        "signatures": dict(task.signatures()) if hasattr(task, "signatures") else {},
+        "paired": [dataclasses.asdict(each) for each in task.per_sample],
+        "front": task.pareto_front,
+        "scoring_params": list(task.scoring_params),
+        "shown_samples": list(task.shown_samples) or None,
+        "step_unit": task.step_unit,
+        "tolerance": task.tolerance,
+        "signatures": dict(task.signatures()),
         "tables": plan_tables(plan) if plan.space.is_report else [],
         "claims": claims,
         "published": plan_published(published),

@@ -60,8 +60,7 @@ class Plan:
 
     def warnings(self) -> list[str]:
         """What runs but means little, as the task says of this model and data."""
-        warn = getattr(self.task, "warnings", None)
-        return list(warn(self.factory.model, self.factory.data)) if warn else []
+        return list(self.task.warnings(self.factory.model, self.factory.data))
 
     @cached_property
     def trials(self) -> list[Trial]:

@@ -41,23 +41,15 @@ def write_weights(store: WeightStore | None, task: Task, trial: Trial, state: St
     return Written(num_bytes=len(blob))
 
 
-def has_weights(task: Task) -> bool:
-    """Whether the task's trials may have weights to keep; ``weights = None`` says no."""
-    return not hasattr(task, "weights") or task.weights is not None
-
-
 def chosen_weights(task: Task, trial: Trial, state: State) -> Mapping[str, Any]:
-    """The arrays of a finished state that the task keeps: all, if it has no ``weights``.
+    """The arrays of a finished state that the task keeps; none if it has no weights.
 
     Raises:
         TrialError: if ``task.weights`` returned anything but arrays by name.
     """
-    if not has_weights(task):
+    if not task.has_weights:
         return {}
-    choose = getattr(task, "weights", None)
-    if choose is None:
-        return state.arrays
-    chosen = choose(trial, state)
+    chosen: object = task.weights(trial, state)
     if not isinstance(chosen, Mapping) or not all(isinstance(name, str) for name in chosen):
         raise TrialError(f"weights must return a dict of arrays by name, but got {shown(chosen)}")
     wrong = [name for name, array in chosen.items() if not hasattr(array, "dtype")]

@@ -11,7 +11,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from orchestrator.saving.final_weights import has_weights
 from results.tables.rows import SummaryRow, SummaryTable
 from tasks.contract import RequestError, Task
 
@@ -46,7 +45,7 @@ def choose_keep(given: str | None, task: Task, manifest: Mapping[str, Any] | Non
     """
     if given is not None:
         keep = parse_keep(given)
-        if keep != "none" and not has_weights(task):
+        if keep != "none" and not task.has_weights:
             raise RequestError(
                 f"--keep {given} has no effect: {task.name} trains nothing, so it has no weights; "
                 "remove it"

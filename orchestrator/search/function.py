@@ -132,7 +132,7 @@ def _check_schedule(trials: list[Trial], factory: TrialFactory, pruner: str) -> 
 
     A trial of 2 epochs ends its first with half of its learning rate, one of 10 with nine tenths.
     """
-    name = getattr(factory.task, "schedule_length", None)
+    name = factory.task.schedule_length
     if name is None or pruner == "none":
         return
     lengths = sorted({getattr(trial.params, name) for trial in trials})

@@ -8,19 +8,16 @@ import os
 import shlex
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import safetensors
 
 from orchestrator.planning import task_calls
 from orchestrator.planning.discovery import load_task
 from orchestrator.planning.space_checks import shown
 from orchestrator.running.recorded import check_model, recorded_trial
-from orchestrator.saving.final_weights import has_weights
 from results.export.model_card import render_card, trial_record
 from results.render.show import find_trial
 from results.storage.reading import Sweep
@@ -28,15 +25,7 @@ from results.storage.weights import Weights, find_weights
 from results.tables.selection import Selection, select_best, select_trial
 from tasks.contract import Export, RequestError, StoreError, Task, Trial
 
-RECORD, CARD, WEIGHTS = "export.json", "README.md", "weights.safetensors"
-_USAGE = """import json
-
-from safetensors.numpy import load_file
-
-weights = load_file("weights.safetensors")
-trial = json.load(open("export.json"))
-print(trial["params"], {name: array.shape for name, array in weights.items()})
-"""
+RECORD, CARD = "export.json", "README.md"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +106,7 @@ def _read_weights(sweep: Sweep, selection: Selection, task: Task) -> Weights | N
             f"trial {row['trial_id']} is {row['status']}, and only finished trials have weights; "
             "export another one"
         )
-    if not has_weights(task):
+    if not task.has_weights:
         return None
     store = find_weights(sweep, row)
     found = None if store is None else store.read(row["trial_id"])
@@ -143,28 +132,16 @@ def keeping_command(command: list[str], keep: str) -> str:
 
 
 def _call_export(task: Task, trial: Trial, found: Weights | None, folder: Path) -> Export:
-    """Let the task write its model, or write the arrays as they are."""
+    """Let the task write its model."""
     arrays, values = (found.arrays, found.values) if found else ({}, {})
-    write = getattr(task, "export", None)
-    if write is None:
-        return _write_arrays(arrays, folder)
     with task_calls.calling(task, "export"), _full_disk():
-        description: object = write(trial, arrays, values, folder)
+        description: object = task.export(trial, arrays, values, folder)
     if not isinstance(description, Export):
         raise RequestError(
             f"export of the task {task.name!r} must return an Export, but returned "
             f"{shown(description)}"
         )
     return description
-
-
-def _write_arrays(arrays: Mapping[str, Any], folder: Path) -> Export:
-    from safetensors.numpy import save_file
-
-    with _full_disk():
-        save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / WEIGHTS)
-    note = "The task does not say how to load it: these are its arrays and the trial's parameters."
-    return Export(usage=_USAGE, notes=[note])
 
 
 @contextlib.contextmanager

@@ -80,7 +80,7 @@ def plan_replay(archived: ArchivedSweep, request: Request) -> Plan:
     stops: dict[str, int] = {}
     for row in rows:
         trial = dataclasses.replace(recorded_trial(task, row), model=model, data=data)
-        if task_calls.check(task, trial).id != trial.id:
+        if task_calls.normalize(task, trial).id != trial.id:
             raise StoreError(
                 f"trial {row['trial_id']} runs with other parameters on this machine; use the code "
                 "and versions that ran it"

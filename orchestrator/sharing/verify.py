@@ -51,7 +51,7 @@ def verify(sweep: Sweep, *, share: float, seed: int, tolerance: float | None, en
     trials = [recorded_trial(task, row) for row in rows]
     check_sources(task, trials[0])
     if tolerance is None:
-        tolerance = float(getattr(task, "tolerance", TOLERANCE))
+        tolerance = max(TOLERANCE, task.tolerance)
     finished = sum(row["status"] == "finished" for row in sweep.current_rows())
     console = Console()
     line = f"Running {plural(len(trials), 'trial')} of {sweep.manifest['name']} again"

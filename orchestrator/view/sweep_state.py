@@ -109,8 +109,8 @@ class SweepState:
         self._count(Configuration.of(trial), status, value)
 
     def _num_steps(self, trial: Trial) -> int | None:
-        count = getattr(self._task, "num_steps", None)
-        return None if count is None else int(count(trial))
+        count = self._task.num_steps(trial)
+        return None if count is None else int(count)
 
     def _count(self, configuration: Configuration, status: str, value: float | None) -> None:
         self._counts[status] = self._counts.get(status, 0) + 1
@@ -157,7 +157,7 @@ class SweepState:
 
     def step(self, trial_id: str) -> str:
         """How far a trial is."""
-        unit, work = getattr(self._task, "step_unit", "step"), self._time.trial(trial_id)
+        unit, work = self._task.step_unit, self._time.trial(trial_id)
         if work is None:
             return ""
         return format_step(unit, work.total, work.at, work.share, work.next_at)

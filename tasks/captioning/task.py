@@ -16,10 +16,11 @@ from tasks.contract import (
     Inputs,
     Member,
     Metric,
-    Paired,
+    PerSampleMetric,
     Source,
     Stage,
     State,
+    Task,
     Trial,
 )
 from tasks.datasets import registry
@@ -29,7 +30,7 @@ from tasks.models import folders
 BLEU4 = "100 * exp(mean(log(sums[0:4] / sums[4:8])) + min(0, 1 - sums[9] / sums[8]))"
 
 
-class CaptioningTask:
+class CaptioningTask(Task):
     """Caption images under a decoding setting and score the captions against human ones."""
 
     name = "captioning"
@@ -52,12 +53,12 @@ class CaptioningTask:
         Column(key="metric.bleu4_13a", label="BLEU-4 13a", format="score"),
         Column(key="metric.distinct1", label="distinct-1", format="percent"),
     )
-    paired = (
-        Paired(metric="bleu4", unit="image", value="bleu_statistics", aggregate=BLEU4),
-        Paired(metric="rouge_l", unit="image", value="rouge_l"),
-        Paired(metric="cider_d", unit="image", value="cider_d"),
+    per_sample = (
+        PerSampleMetric(metric="bleu4", unit="image", value="bleu_statistics", aggregate=BLEU4),
+        PerSampleMetric(metric="rouge_l", unit="image", value="rouge_l"),
+        PerSampleMetric(metric="cider_d", unit="image", value="cider_d"),
     )
-    front = ("bleu4", "distinct2")
+    pareto_front = ("bleu4", "distinct2")
     scoring_params = ("num_images", "num_references", "split")
     step_unit = "images"
     example_params = (
@@ -66,7 +67,7 @@ class CaptioningTask:
         {"num_images": 40, "decoding": "beam"},
     )
     shown_samples = ("cider_d", "caption", "references")
-    weights = None  # decoding trains nothing
+    has_weights = False  # decoding trains nothing
     default_model = folders.SHIPPED
     default_data = "scenes"
     model_forms = "a Hugging Face id or a folder (safetensors) of a BLIP captioning model"
@@ -83,7 +84,7 @@ class CaptioningTask:
         """Whether the shipped model meets photos."""
         return registry.domain_warnings(model, data)
 
-    def check(self, trial: Trial) -> Trial:
+    def normalize(self, trial: Trial) -> Trial:
         """What a decoding does not read, and a limit above the images, is set to none."""
         split = registry.load_split(trial.data.name, trial.params.split)
         params = trial.params.resolved()
@@ -100,7 +101,7 @@ class CaptioningTask:
         params: Params = trial.params
         return (trial.model, trial.data, params.precision, params.split, params.prompt)
 
-    def num_bytes(self, trial: Trial) -> int:
+    def estimate_memory(self, trial: Trial) -> int:
         """Keys and values of a member's share of the sentences that are decoded side by side."""
         return 64 * 1024 * 1024
 

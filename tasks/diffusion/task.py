@@ -14,11 +14,12 @@ from tasks.contract import (
     Inputs,
     Member,
     Metric,
-    Paired,
+    PerSampleMetric,
     RequestError,
     Source,
     Stage,
     State,
+    Task,
     Trial,
 )
 from tasks.datasets import concepts
@@ -36,7 +37,7 @@ CHARTS = {
 }
 
 
-class DiffusionTask:
+class DiffusionTask(Task):
     """Train a conditional diffusion model on four conditions, sample all eight, and probe them."""
 
     name = "diffusion"
@@ -86,14 +87,16 @@ class DiffusionTask:
         }
         for more in ({}, {"sampling_steps": 3}, {"sampler": "ancestral", "num_samples": 2})
     )
-    paired = (
+    per_sample = (
         *(
-            Paired(metric=f"{group}_{name}", unit="sample", value=column, where={"group": group})
+            PerSampleMetric(
+                metric=f"{group}_{name}", unit="sample", value=column, where={"group": group}
+            )
             for group in ("unseen", "seen")
             for name, column in SAMPLED.items()
         ),
         *(
-            Paired(
+            PerSampleMetric(
                 metric=f"{name}_{condition}",
                 unit="sample",
                 value=column,
@@ -120,7 +123,7 @@ class DiffusionTask:
             )
         return Source(name=MODEL, fingerprint="1"), concepts.resolve(data)
 
-    def check(self, trial: Trial) -> Trial:
+    def normalize(self, trial: Trial) -> Trial:
         """What is not read is set to its default, and the learning rate worked out."""
         params: Params = trial.params
         precision = resolve_precision(params.precision)
@@ -135,7 +138,7 @@ class DiffusionTask:
         """Trials that differ in sampling alone share each epoch of their training."""
         return (trial.data, trial.seed, trial.params.training())
 
-    def num_bytes(self, trial: Trial) -> int:
+    def estimate_memory(self, trial: Trial) -> int:
         """Weights, gradients and moments, and the activations of a batch."""
         width: int = trial.params.features
         batch: int = trial.params.batch_size

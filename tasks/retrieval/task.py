@@ -16,11 +16,12 @@ from tasks.contract import (
     Member,
     Metric,
     ModelError,
-    Paired,
+    PerSampleMetric,
     RequestError,
     Source,
     Stage,
     State,
+    Task,
     Trial,
 )
 from tasks.datasets import registry
@@ -36,7 +37,7 @@ _RECALLS = tuple(
 )
 
 
-class RetrievalTask:
+class RetrievalTask(Task):
     """Finetune an image-text model's two projection heads, or all of it."""
 
     name = "retrieval"
@@ -54,8 +55,8 @@ class RetrievalTask:
         *_RECALLS,
         Column(key="metric.rsum", label="rsum", format="number"),
     )
-    paired = tuple(
-        Paired(metric=f"{d}_r{k}", unit="query", value=f"hit{k}", where={"direction": d})
+    per_sample = tuple(
+        PerSampleMetric(metric=f"{d}_r{k}", unit="query", value=f"hit{k}", where={"direction": d})
         for d in ("i2t", "t2i")
         for k in (1, 5, 10)
     )
@@ -82,7 +83,7 @@ class RetrievalTask:
         """Whether the shipped model meets photos."""
         return registry.domain_warnings(model, data)
 
-    def check(self, trial: Trial) -> Trial:
+    def normalize(self, trial: Trial) -> Trial:
         """A pretrained start needs heads, training a train split; lr is moot without epochs."""
         params = _resolve_heads(trial)
         params = dataclasses.replace(params, precision=resolve_precision(params.precision))
@@ -111,7 +112,7 @@ class RetrievalTask:
         alone = trial.id if params.trainable == "full" else None
         return (trial.model, trial.data, params.precision, params.split, alone)
 
-    def num_bytes(self, trial: Trial) -> int:
+    def estimate_memory(self, trial: Trial) -> int:
         """What is trained, with its moments and gradients; frozen features are shared."""
         if trial.params.trainable == "full":
             return 4 * families.num_bytes(trial.model.name)

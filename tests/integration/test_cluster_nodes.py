@@ -39,7 +39,7 @@ def test_rsync_takes_the_checkout_but_no_results_environments_or_passwords(
         ".git/hooks/post-checkout",
         "build/lib/a.py",
     ]
-    goes = [".git/HEAD", "tasks/contract.py", "results/storage/store.py", "requirements.lock"]
+    goes = [".git/HEAD", "tasks/contract/base.py", "results/storage/store.py", "requirements.lock"]
     for name in (*stays, *goes):
         (here / name).parent.mkdir(parents=True, exist_ok=True)
         (here / name).write_text(name)

@@ -25,13 +25,11 @@ from tasks.contract import (
     Inputs,
     Member,
     Metric,
-    RequestError,
-    Source,
     Stage,
     State,
     Step,
+    Task,
     Trial,
-    advance_each,
     progress_part,
     report_progress,
 )
@@ -116,7 +114,7 @@ def prepare_on_device(
     return prepare(broken=broken, stage=stage, seconds=seconds, checks=checks, notes=notes)
 
 
-class FragileTask:
+class FragileTask(Task):
     """Adds numbers up, slowly, and breaks where it is told to."""
 
     name = "fragile"
@@ -127,19 +125,6 @@ class FragileTask:
         Column(key="param.level", label="level", format="integer"),
         Column(key="metric.total", label="total", format="number"),
     )
-    paired = ()
-    default_model = "none"
-    default_data = "none"
-
-    def resolve(self, model: str, data: str) -> tuple[Source, Source]:
-        """Nothing to load."""
-        if (model, data) != ("none", "none"):
-            raise RequestError("fragile has neither models nor data")
-        return Source(name="none", fingerprint="1"), Source(name="none", fingerprint="1")
-
-    def check(self, trial: Trial) -> Trial:
-        """Anything goes."""
-        return trial
 
     def stage(self, trial: Trial, number: int = 0) -> Stage:
         """A stage that the trial reads; its numbers are those of the first."""
@@ -164,7 +149,7 @@ class FragileTask:
         """Trials of one stage; all together where a stage breaks."""
         return 0 if trial.params.fail == "stage" else trial.params.stage
 
-    def num_bytes(self, trial: Trial) -> int:
+    def estimate_memory(self, trial: Trial) -> int:
         """As told."""
         return int(trial.params.scratch)
 
@@ -188,26 +173,26 @@ class FragileTask:
         with progress_part(0, 10, 9):
             sleep(seconds, pack[0].trial.params.checks)
         with progress_part(9, 10):
-            advanced = advance_each(pack, lambda trial, state: self.add(trial, state, inputs))
+            advanced = super().advance(pack, inputs, device)
         del held
         for member in pack:
             note(member.trial.params.notes, "rest", member.trial.id)
         return advanced
 
-    def add(self, trial: Trial, state: State, inputs: Inputs) -> Advanced:
+    def step(self, trial: Trial, state: State, inputs: Inputs, device: str) -> Advanced:
         """One number more."""
         params: Params = trial.params
-        step = state.values["step"] + 1
-        note(params.notes, "step", f"{trial.id}-{step}")
-        breaks = params.fail != "no" and params.level == params.fail_level and step == 2
+        at = state.values["step"] + 1
+        note(params.notes, "step", f"{trial.id}-{at}")
+        breaks = params.fail != "no" and params.level == params.fail_level and at == 2
         if breaks and not Path(params.notes, "..", "healed").exists():
             _break(params.fail, params.notes, trial.id)
-        number = inputs[self.stage(trial)]["numbers"][params.level * 7 + step + trial.seed]
+        number = inputs[self.stage(trial)]["numbers"][params.level * 7 + at + trial.seed]
         total = state.arrays["total"] + number
         value = float("nan") if params.fail == "nan" and params.level == 1 else float(total[0])
-        done = step >= params.steps
-        state = State(arrays={"total": total}, values={"step": step})
-        return state, Step(at=step, metrics={"total": value}, done=done)
+        done = at >= params.steps
+        state = State(arrays={"total": total}, values={"step": at})
+        return state, Step(at=at, metrics={"total": value}, done=done)
 
     def weights(self, trial: Trial, state: State) -> Mapping[str, Any]:
         """The number, and as many bytes as it is told to keep."""

@@ -11,20 +11,16 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 
 from tasks.contract import (
-    Advanced,
     Column,
     Inputs,
-    Member,
     Metric,
-    Paired,
-    RequestError,
-    Source,
+    PerSampleMetric,
     Stage,
     State,
     Step,
+    Task,
     Trial,
     TrialError,
-    advance_each,
     report_progress,
 )
 from toy_sweep.params import Params
@@ -43,11 +39,11 @@ def draw_points(*, split: str) -> dict[str, np.ndarray]:
 POINTS = {split: Stage(function=draw_points, args={"split": split}) for split in ("train", "val")}
 
 
-class ToyTask:
+class ToyTask(Task):
     """Fit a polynomial by gradient descent: the example to copy."""
 
     name = "toy"
-    version = "1"  # raise it when a change moves a number
+    version = "1"  # change it when a change to the code changes a result
     Params = Params
     metric = Metric(name="error", label="squared error", direction="minimize")
     columns = (
@@ -56,34 +52,18 @@ class ToyTask:
         Column(key="metric.error", label="squared error", format="number"),
     )
     # The metric is a mean over points: with this, tables get intervals and paired ties.
-    paired = (Paired(metric="error", unit="point", value="squared_error"),)
+    per_sample = (PerSampleMetric(metric="error", unit="point", value="squared_error"),)
     step_unit = "epoch"
-    default_model = "polynomial"
+    default_model = "polynomial"  # nothing is loaded, so there is one name of each
     default_data = "sine"
-
-    def resolve(self, model: str, data: str) -> tuple[Source, Source]:
-        """There is nothing to load, so there is one name each and no content to hash."""
-        if (model, data) != (self.default_model, self.default_data):
-            raise RequestError(
-                f"toy has the model polynomial and the data sine, not {model}/{data}"
-            )
-        return Source(name=model, fingerprint="1"), Source(name=data, fingerprint="1")
-
-    def check(self, trial: Trial) -> Trial:
-        """Every combination of parameters can run."""
-        return trial
 
     def stages(self, trial: Trial) -> Sequence[Stage]:
         """The points, drawn once for all trials."""
         return list(POINTS.values())
 
     def pack_key(self, trial: Trial) -> Hashable:
-        """All trials may run together."""
+        """One key for all trials: they are so short that they should share a process."""
         return ()
-
-    def num_bytes(self, trial: Trial) -> int:
-        """Nothing worth counting."""
-        return 1024
 
     def num_steps(self, trial: Trial) -> int:
         """The epochs: what the last step's ``at`` will be."""
@@ -95,40 +75,34 @@ class ToyTask:
         weights = np.random.default_rng(trial.seed).normal(0, 0.1, size)
         return State(arrays={"weights": weights, "velocity": np.zeros(size)}, values={"epoch": 0})
 
-    def advance(
-        self, pack: Sequence[Member], inputs: Inputs, device: str
-    ) -> Sequence[Advanced | Exception]:
-        """One epoch of every member, one after the other."""
-        return advance_each(pack, lambda trial, state: run_epoch(trial, state, inputs))
+    def step(self, trial: Trial, state: State, inputs: Inputs, device: str) -> tuple[State, Step]:
+        """One epoch of gradient descent on the training points, then the error on the others."""
+        params, train, val = trial.params, inputs[POINTS["train"]], inputs[POINTS["val"]]
+        weights, velocity = state.arrays["weights"], state.arrays["velocity"]
+        powers = np.vander(train["x"], params.degree + 1, increasing=True)  # [N, D]
+        for number in range(STEPS_PER_EPOCH):
+            report_progress(number, STEPS_PER_EPOCH)  # for the view, where an epoch takes seconds
+            gradient = powers.T @ (powers @ weights - train["y"]) / NUM_POINTS
+            velocity = params.momentum * velocity - params.lr * gradient
+            weights = weights + velocity
+        predicted = np.vander(val["x"], params.degree + 1, increasing=True) @ weights
+        errors = (predicted - val["y"]) ** 2
+        error = float(errors.mean())
+        epoch = state.values["epoch"] + 1
+        if not math.isfinite(error):
+            raise TrialError(f"the error is not finite at epoch {epoch}: lower lr")
+        step = Step(
+            at=epoch,
+            metrics={"error": error},
+            samples={"point": list(range(len(errors))), "squared_error": errors.tolist()},
+            done=epoch >= params.epochs,
+        )
+        arrays = {"weights": weights, "velocity": velocity}
+        return State(arrays=arrays, values={"epoch": epoch}), step
 
     def weights(self, trial: Trial, state: State) -> Mapping[str, object]:
         """The coefficients, which are kept of the best trials; not the momentum."""
         return {"weights": state.arrays["weights"]}
-
-
-def run_epoch(trial: Trial, state: State, inputs: Inputs) -> tuple[State, Step]:
-    """Gradient descent with momentum on the training points, then the error on the others."""
-    params, train, val = trial.params, inputs[POINTS["train"]], inputs[POINTS["val"]]
-    weights, velocity = state.arrays["weights"], state.arrays["velocity"]
-    powers = np.vander(train["x"], params.degree + 1, increasing=True)  # [N, D]
-    for number in range(STEPS_PER_EPOCH):
-        report_progress(number, STEPS_PER_EPOCH)  # for the view, where an epoch takes seconds
-        gradient = powers.T @ (powers @ weights - train["y"]) / NUM_POINTS
-        velocity = params.momentum * velocity - params.lr * gradient
-        weights = weights + velocity
-    predicted = np.vander(val["x"], params.degree + 1, increasing=True) @ weights
-    errors = (predicted - val["y"]) ** 2
-    error = float(errors.mean())
-    epoch = state.values["epoch"] + 1
-    if not math.isfinite(error):
-        raise TrialError(f"the error is not finite at epoch {epoch}: lower lr")
-    step = Step(
-        at=epoch,
-        metrics={"error": error},
-        samples={"point": list(range(len(errors))), "squared_error": errors.tolist()},
-        done=epoch >= params.epochs,
-    )
-    return State(arrays={"weights": weights, "velocity": velocity}, values={"epoch": epoch}), step
 
 
 TASK = ToyTask()

@@ -27,14 +27,13 @@ from tasks.contract import (
     Column,
     Export,
     Metric,
-    Paired,
+    PerSampleMetric,
     RequestError,
     Stage,
     State,
     Step,
     Task,
     TrialError,
-    advance_each,
 )
 
 
@@ -109,7 +108,10 @@ DEGREE = Column(key="param.degree", label="degree")
         ({"columns": (ERROR, Column(key="param.degre", label="d"))}, "did you mean 'param.degree'"),
         ({"columns": (ERROR, Column(key="degree", label="d"))}, "must be param.<field of Params>"),
         ({"columns": (ERROR, ERROR)}, "two columns have the key 'metric.error'"),
-        ({"columns": (DEGREE,), "paired": ()}, "its metric 'error' is no column (metric.error)"),
+        (
+            {"columns": (DEGREE,), "per_sample": ()},
+            "its metric 'error' is no column (metric.error)",
+        ),
         ({"columns": ERROR}, "its columns must be a tuple of Column, but are Column("),
         ({"columns": ("metric.error",)}, "must be a tuple of Column, but one is 'metric.error'"),
         (
@@ -117,20 +119,45 @@ DEGREE = Column(key="param.degree", label="degree")
             "format of the column 'squared error' must be percent",
         ),
         (
-            {"paired": (Paired(metric="eror", unit="point", value="squared_error"),)},
-            "paired names the metric 'eror', which is no column; did you mean 'error'?",
+            {"per_sample": (PerSampleMetric(metric="eror", unit="point", value="v"),)},
+            "per_sample names the metric 'eror', which is no column; did you mean 'error'?",
         ),
         (
-            {"paired": (Paired(metric="error", unit="point", value="v", aggregate="max"),)},
-            "aggregate of paired 'error'",
+            {
+                "per_sample": (
+                    PerSampleMetric(metric="error", unit="p", value="v", aggregate="max"),
+                )
+            },
+            "aggregate of per_sample 'error'",
         ),
-        ({"paired": Paired(metric="error", unit="p", value="v")}, "for a single one write (item,)"),
-        ({"front": ("error", "speed")}, "its front must be two metrics of its columns"),
+        (
+            {"per_sample": PerSampleMetric(metric="error", unit="p", value="v")},
+            "for a single one write (item,)",
+        ),
+        ({"pareto_front": ("error", "speed")}, "its pareto_front must be two metrics of its"),
+        ({"pareto_front": 2}, "its pareto_front must be two metrics of its columns, but is 2"),
+        ({"scoring_params": "lr"}, "its scoring_params must be a tuple of names, but are 'lr'"),
+        ({"scoring_params": ("lrr",)}, "its scoring_params name 'lrr', no field of Params; did"),
+        ({"shown_samples": "point"}, "its shown_samples must be a tuple of names, but are 'point'"),
+        ({"step_unit": ""}, "its step_unit must be text that is not empty"),
+        ({"tolerance": 1}, "its tolerance must be a number from 0 to below 1, but is 1"),
+        ({"shares_steps": "no"}, "its shares_steps must be True or False, but is 'no'"),
         ({"schedule_length": "epoch"}, "is no field of Params; did you mean 'epochs'?"),
         ({"example_params": {"degree": 1}}, "its example_params must be a tuple of dicts"),
         ({"example_params": ({"degre": 1},)}, "example_params names 'degre', no field of Params"),
         ({"start": lambda self, trial: None}, "its method start takes (trial), but is called as"),
-        ({"num_bytes": 1024}, "its num_bytes must be a method"),
+        ({"step": lambda self, trial: None}, "its method step takes (trial), but is called as"),
+        ({"num_steps": 20}, "its num_steps must be a method, `def num_steps(self, trial)`"),
+        ({"final": lambda self, trial: trial}, "is called as `def final(self, trial, split)`"),
+        ({"warnings": ("slow",)}, "its warnings must be a method"),
+        ({"estimate_memory": 1024}, "its estimate_memory must be a method"),
+        ({"weights": None}, "a task without weights has has_weights = False instead"),
+        ({"check": lambda self, trial: trial}, "its check is now named normalize; rename it"),
+        ({"num_bytes": lambda self, trial: 1}, "its num_bytes is now named estimate_memory"),
+        ({"front": ("error", "error")}, "its front is now named pareto_front"),
+        ({"example_param": ({},)}, "a task has no 'example_param'; did you mean 'example_params'?"),
+        ({"normalise": lambda self, trial: trial}, "did you mean 'normalize'? rename it, or"),
+        ({"signature": dict}, "a task has no 'signature'; did you mean 'signatures'?"),
     ],
 )
 def test_a_wrong_declaration_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -144,15 +171,43 @@ def test_a_sound_declaration_passes_and_a_class_does_not() -> None:
     assert "write TASK = ToyTask()" in problems(ToyTask)[0]
 
 
-def test_what_a_subclass_of_the_protocol_leaves_out_is_missing() -> None:
-    class Bare(Task):
-        name = "bare"
+class Bare(Task):
+    """A task that defines nothing."""
 
+    name = "bare"
+
+
+def test_what_a_task_must_define_is_named() -> None:
     found = problems(Bare(), "bare")
     assert any(line.startswith("it has no columns; add columns =") for line in found)
-    assert "it has no method advance; add `def advance(self, pack, inputs, device)`" in found
+    assert "it has no method step; add `def step(self, trial, state, inputs, device)`" in found
     with pytest.raises(RequestError, match=r"test_check_task\.py, line \d+\).*\d+ more"):
         check_task(Bare(), "bare")
+
+
+def test_a_task_must_be_a_subclass() -> None:
+    old = type("Old", (), {"check": lambda self, trial: trial, "paired": ()})()
+    first, *others = problems(old, "old")
+    assert first.startswith("its class Old is not a subclass of Task; write `class Old(Task):`")
+    assert [line.partition(";")[0] for line in others] == [
+        "its check is now named normalize",
+        "its paired is now named per_sample",
+    ]
+
+
+@pytest.mark.parametrize(("name", "meant"), [("stage", "stages"), ("weight", "weights")])
+def test_a_name_that_looks_misspelled_is_reported_unless_the_right_one_is_there(
+    name: str, meant: str
+) -> None:
+    def method(self: Any, trial: Any, state: Any = None) -> Any:
+        return {}
+
+    bare = {"step": ToyTask.step, **{k: getattr(ToyTask, k) for k in ("Params", "metric")}}
+    bare |= {"name": "toy", "columns": ToyTask.columns, "start": ToyTask.start}
+    (line,) = problems(type("Misspelled", (Task,), {**bare, name: method})(), "toy")
+    assert f"a task has no {name!r}; did you mean {meant!r}?" in line
+    assert not problems(type("Helper", (Task,), {**bare, name: method, meant: method})(), "toy")
+    assert not problems(variant(helper=method, num_points=3, steps=3, stat=2), "toy")
 
 
 # --- the suite ------------------------------------------------------------------------------------
@@ -257,7 +312,7 @@ def test_an_export_that_keeps_the_contract_passes() -> None:
         (
             stepping(lambda m, s, step: (s, dataclasses.replace(step, samples=None))),
             "samples",
-            "paired is declared, but the last step has no samples",
+            "per_sample is declared, but the last step has no samples",
         ),
         (
             stepping(
@@ -267,7 +322,9 @@ def test_an_export_that_keeps_the_contract_passes() -> None:
             "the samples give error =",
         ),
         (
-            variant(paired=(Paired(metric="error", unit="points", value="squared_error"),)),
+            variant(
+                per_sample=(PerSampleMetric(metric="error", unit="points", value="squared_error"),)
+            ),
             "samples",
             "did you mean 'point'?",
         ),
@@ -279,11 +336,15 @@ def test_an_export_that_keeps_the_contract_passes() -> None:
             "stages_repeat",
             "gave another value the second time",
         ),
-        (variant(num_bytes=lambda self, trial: 0), "packing", "num_bytes must be an int above 0"),
         (
-            variant(check=lambda self, trial: dataclasses.replace(trial, seed=trial.seed + 1)),
+            variant(estimate_memory=lambda self, trial: -1),
+            "packing",
+            "must return an int of at least 0, the bytes that one trial needs, but returned -1",
+        ),
+        (
+            variant(normalize=lambda self, trial: dataclasses.replace(trial, seed=trial.seed + 1)),
             "normal_form",
-            "check changes a trial that it returned before",
+            "normalize changes a trial that it returned before",
         ),
         (variant(__doc__=""), "attributes", "has no docstring"),
         (variant(export=writing(None)), "export", "must return an Export, but returned None"),
@@ -326,8 +387,11 @@ def fail(*_: Any) -> Any:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"check": lambda self, trial: None}, "must return the trial (`return trial`), but"),
-        ({"check": fail}, r"check of the task 'toy' failed at \S+, line \d+: KeyError: 'lr'"),
+        ({"normalize": lambda self, trial: None}, "must return the trial (`return trial`), but"),
+        (
+            {"normalize": fail},
+            r"normalize of the task 'toy' failed at \S+, line \d+: KeyError: 'lr'",
+        ),
         ({"stages": lambda self, trial: [draw]}, "must return a list of Stage"),
         (
             {"stages": lambda self, trial: [Stage(function=lambda: None)]},
@@ -338,7 +402,7 @@ def fail(*_: Any) -> Any:
             "args of the stage draw of 'toy' must be plain values",
         ),
         ({"pack_key": lambda self, trial: []}, "must return what can be hashed"),
-        ({"num_bytes": lambda self, trial: None}, "must return an int, the bytes"),
+        ({"estimate_memory": lambda self, trial: None}, "must return an int of at least 0, the"),
     ],
 )
 def test_a_method_that_fails_while_planning_is_one_line(
@@ -410,7 +474,7 @@ def test_steps_are_plain_numbers_and_results_are_counted() -> None:
         check_advanced((State(), Step(at=1.5, metrics={})), None)  # type: ignore[arg-type]
     with pytest.raises(TrialError, match="but returned None"):
         check_results(None, [])
-    assert advance_each([], lambda trial, state: (state, step)) == []
+    assert Bare().advance([], {}, "cpu") == []
 
 
 def test_a_column_that_looks_misspelled_is_named_and_a_missing_one_is_not() -> None:
@@ -473,12 +537,18 @@ def main(*args: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]
 
 
 BROKEN: list[tuple[Callable[[Package], None], str]] = [
-    (lambda p: p.edit("task.py", "def start(self", "def start(self("), "task.py, line 9"),
+    (
+        lambda p: p.edit("task.py", "def start(self", "def start(self("),
+        "task.py, line 72: invalid syntax",
+    ),
     (
         lambda p: p.edit("task.py", "import numpy as np", "import numpyy as np"),
         "task.py, line 11: ModuleNotFoundError: No module named 'numpyy'; install it, or fix",
     ),
-    (lambda p: p.edit("task.py", "    advance_each,", "    advance_all,"), "task.py, line 13: Imp"),
+    (
+        lambda p: p.edit("task.py", "    TrialError,", "    TrialEror,"),
+        "task.py, line 13: ImportError",
+    ),
     (lambda p: p.edit("task.py", "TASK = ToyTask()", "TSK = 1"), "end the file with `TASK = Your"),
     (lambda p: p.edit("task.py", "TASK = ToyTask()", "TASK = ToyTask"), "write TASK = ToyTask()"),
     (lambda p: p.edit("task.py", "TASK = ToyTask()", "raise SystemExit"), "SystemExit"),
@@ -486,7 +556,7 @@ BROKEN: list[tuple[Callable[[Package], None], str]] = [
     (lambda p: p.edit("params.py", "frozen=True, ", ""), "params.py, line 8"),
     (
         lambda p: p.edit("task.py", "def pack_key", "def pack_keys"),
-        "it has no method pack_key; add",
+        "a task has no 'pack_keys'; did you mean 'pack_key'? rename it, or start its name with _",
     ),
 ]
 

@@ -30,7 +30,7 @@ from results.storage.weights import (
     find_weights,
     weights_of,
 )
-from tasks.contract import State, StoreError, Trial
+from tasks.contract import State, StoreError, Task, Trial
 
 FOUR = "GRID = {'degree': [1, 3, 5, 9], 'epochs': [3]}\n"
 
@@ -169,10 +169,10 @@ def variant(weights: Any) -> Any:
 
 def test_a_task_without_the_method_keeps_all_arrays(toy_trial: Trial) -> None:
     state = State(arrays={"weights": np.ones(2), "velocity": np.zeros(2)}, values={"epoch": 1})
-    plain: Any = object()
-    assert chosen_weights(plain, toy_trial, state) == state.arrays
+    without: Any = type("Without", (ToyTask,), {"has_weights": False})()
+    assert chosen_weights(variant(Task.weights), toy_trial, state) == state.arrays
     assert chosen_weights(TOY, toy_trial, state).keys() == {"weights"}
-    assert chosen_weights(variant(None), toy_trial, state) == {}
+    assert chosen_weights(without, toy_trial, state) == {}
 
 
 @pytest.mark.parametrize(

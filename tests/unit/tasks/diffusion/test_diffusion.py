@@ -302,7 +302,7 @@ def make_trial(**params: Any) -> Any:
 
     model, data = TASK.resolve("unet", "concepts")
     made = Params(**(SMALL | params))
-    return TASK.check(
+    return TASK.normalize(
         Trial(task="diffusion", version="1", params=made, seed=0, model=model, data=data)
     )
 

@@ -109,7 +109,7 @@ def test_an_encoder_of_ones_own(tiny: Callable[[str], str]) -> None:
 
 
 def make_trial(name: str, **params: Any) -> Trial:
-    return TASK.check(
+    return TASK.normalize(
         Trial(
             task="retrieval",
             version="1",

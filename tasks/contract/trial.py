@@ -1,0 +1,45 @@
+"""A trial: everything that a result depends on."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tasks.contract.identity import content_id
+
+#: The value of a parameter.
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """A data set or a model: the name a user types, and a fingerprint of its content."""
+
+    name: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Everything that a result depends on; nothing else changes a number.
+
+    ``params`` is an instance of the task's ``Params``: frozen, validated, all fields plain.
+    """
+
+    task: str
+    version: str
+    params: Any
+    seed: int
+    model: Source
+    data: Source
+
+    @cached_property
+    def id(self) -> str:
+        """Sixteen hex digits: equal trials have equal ids, in any process and sweep."""
+        return content_id(self)
+
+    def param_values(self) -> dict[str, Scalar]:
+        """The parameters by name; the results have them as ``param.<name>``."""
+        return {f.name: getattr(self.params, f.name) for f in dataclasses.fields(self.params)}
