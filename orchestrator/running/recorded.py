@@ -6,12 +6,13 @@ id proves that nothing was lost on the way.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.planning import task_calls
-from tasks.contract import DataError, RequestError, Source, StoreError, Task, Trial
+from tasks.contract import DataError, RequestError, Source, StoreError, Task, Trial, content_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +60,19 @@ def recorded_trial(task: Task, row: Mapping[str, Any]) -> Trial:
         model=Source(name=row["model"], fingerprint=row["model_fingerprint"]),
         data=Source(name=row["data"], fingerprint=row["data_fingerprint"]),
     )
-    if trial.id != trial_id:
+    if trial_id not in (trial.id, _earlier_id(trial)):
         raise StoreError(
             f"the row of trial {trial_id} makes another trial, {trial.id}: it was changed, or "
             f"{task.name} was; use the code that ran it, or run the sweep again"
         )
     return trial
+
+
+def _earlier_id(trial: Trial) -> str:
+    """The id that versions before 0.2 gave the trial: it had the paths of model and data in it."""
+    fields = {f.name: getattr(trial, f.name) for f in dataclasses.fields(trial)}
+    named = {name: dataclasses.asdict(fields[name]) for name in ("model", "data")}
+    return content_id(fields | named)
 
 
 def check_sources(task: Task, trial: Trial) -> None:

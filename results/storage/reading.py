@@ -101,8 +101,15 @@ class Sweep:
         return list(self._rows)
 
     def current_rows(self) -> list[dict[str, Any]]:
-        """The trials of the model, data and task version that ``sweep.json`` names."""
-        return [row for row in self._rows if is_current(row, self.manifest)]
+        """The trials of the model, data and task version that ``sweep.json`` names.
+
+        Versions before 0.2 had the paths of model and data in the ids. Of a trial that was run
+        again since, under its id of today, only the later row counts.
+        """
+        current = [row for row in self._rows if is_current(row, self.manifest)]
+        params = [name for name in (current[0] if current else ()) if name.startswith("param.")]
+        later = {_same_trial(row, params): row for row in current}
+        return current if len(later) == len(current) else list(later.values())
 
     def _read(self, table: str) -> pa.Table:
         for _ in range(_ATTEMPTS):
@@ -124,6 +131,12 @@ class Sweep:
             rows = concat(whole) if table == "stages" else union(table, whole)
             return fill_sweep(rows, *self.path.rsplit("/", 2)[1:])
         raise StoreError(f"{self.path}/{table} changes faster than it can be read; try again")
+
+
+def _same_trial(row: Mapping[str, Any], params: Sequence[str]) -> tuple[Any, ...]:
+    if row["status"] == "failed":  # it may be a configuration that has no parameters
+        return (row["trial_id"],)
+    return (row["seed"], *(row[name] for name in params))
 
 
 def is_current(row: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 def content_id(value: object, length: int = 16) -> str:
     """The first ``length`` hex digits of the SHA-256 of ``value`` as canonical JSON.
 
-    A dataclass is hashed by its fields.
+    A dataclass is hashed by its fields, or by what its ``content()`` returns.
 
     Raises:
         TypeError: if ``value`` holds anything but plain values and dataclasses.
@@ -22,6 +22,9 @@ def content_id(value: object, length: int = 16) -> str:
 
 def _plain(value: object) -> object:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        content = getattr(value, "content", None)
+        if callable(content):
+            return _plain(content())
         return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}

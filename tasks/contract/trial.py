@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from tasks.contract.identity import content_id
+
+#: The absolute paths in ``folder:/data/photos`` or ``/models/vit+/models/bert``.
+_PATHS = re.compile(r"(^|[:+])/[^+]*")
 
 #: The value of a parameter.
 Scalar = str | int | float | bool | None
@@ -19,6 +23,10 @@ class Source:
 
     name: str
     fingerprint: str
+
+    def content(self) -> dict[str, str]:
+        """What a content id hashes: absolute paths in the name do not count, their bytes do."""
+        return {"name": _PATHS.sub(r"\1", self.name), "fingerprint": self.fingerprint}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,7 +47,7 @@ def resolve(name: str) -> Source:
     """
     kind, rest, holdout = _parse(name)
     if kind == "scenes":
-        return Source(name=name, fingerprint=scenes.fingerprint())
+        return Source(name=name, fingerprint=scenes.fingerprint())  # the name says which
     photos = _photos(kind, rest, holdout)
     files = {file for split in photos.splits.values() for _, file, _ in split}
     fingerprint = fingerprint_files(

@@ -168,7 +168,9 @@ def _resolve_encoder(name: str, need: str) -> Source:
     missing = [file for file in files if not file.is_file()]
     if missing:
         raise ModelError(f"{name} reads {missing[0]}, which is missing; put it there")
-    return Source(name=name, fingerprint=fingerprint_files(Path("/"), files))
+    files = [file.resolve() for file in files]
+    root = Path(os.path.commonpath([file.parent for file in files]))
+    return Source(name=name, fingerprint=fingerprint_files(root, files))
 
 
 def num_bytes(name: str) -> int:

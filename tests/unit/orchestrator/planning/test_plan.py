@@ -33,12 +33,12 @@ def test_grids_are_products_and_unions() -> None:
 
 
 def test_ids_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks import contract
     from tasks.contract import Source, Trial
+    from tasks.contract import trial as module
 
     hashed = []
-    real = contract.content_id
-    monkeypatch.setattr(contract, "content_id", lambda value: hashed.append(1) or real(value))
+    real = module.content_id
+    monkeypatch.setattr(module, "content_id", lambda value: hashed.append(1) or real(value))
     source = Source(name="x", fingerprint="x")
     trial = Trial(task="t", version="1", params=source, seed=0, model=source, data=source)
     assert len({trial.id for _ in range(3)}) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,7 @@ from paths import ROOT
 
 from orchestrator.planning.discovery import load_task
 from orchestrator.planning.plan import TrialFactory
+from tasks.contract import Source, content_id
 
 SHIPPED = ROOT / "tasks" / "assets" / "blip-scenes"
 
@@ -40,6 +42,34 @@ def places(tmp_path: Path) -> tuple[Path, Path]:
     shutil.copytree(SHIPPED, model)
     (tmp_path / "data").mkdir()
     return model, draw_folder(tmp_path / "data", train=4, val=3)
+
+
+def test_the_same_bytes_in_another_folder_make_the_same_trial(
+    places: tuple[Path, Path], tmp_path: Path
+) -> None:
+    before = trial_id(*places)
+    moved = tmp_path / "elsewhere"
+    for place in places:
+        shutil.copytree(place, moved / f"other-{place.name}")
+    assert trial_id(moved / "other-model", moved / "other-data") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [
+        ("/models/vit", True),
+        ("folder:/b", True),
+        ("folder:/b,val=0.1", True),  # what is held out is part of the fingerprint
+        ("/m/vit+/m/bert", True),
+        ("scenes:pretrain", False),
+        ("some/model", False),
+        ("package.module:factory", False),
+    ],
+)
+def test_only_paths_in_a_name_do_not_count(name: str, same: bool) -> None:
+    other = {True: re.sub(r"/\w+", "/elsewhere", name), False: f"{name}x"}[same]
+    ids = {content_id(Source(name=each, fingerprint="1")) for each in (name, other)}
+    assert (len(ids) == 1) is same
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from orchestrator.running.plan import make_plan
 from orchestrator.running.recorded import check_sources, recorded_trial
 from orchestrator.running.sweep import run_sweep
 from results.storage.reading import read_sweep
-from tasks.contract import RequestError, Source, StoreError
+from tasks.contract import RequestError, Source, StoreError, content_id
 
 
 @pytest.fixture
@@ -61,3 +61,23 @@ def test_a_changed_model_is_refused(toy_row: dict[str, Any]) -> None:
     other = Source(name=trial.model.name, fingerprint="0")
     with pytest.raises(RequestError, match=r"the model .* has changed since the sweep"):
         check_sources(task, dataclasses.replace(trial, model=other))
+
+
+def test_a_row_of_an_earlier_version_has_the_path_of_its_data_in_its_id(
+    toy_row: dict[str, Any],
+) -> None:
+    task = load_task("toy")
+    moved = toy_row | {"data": "folder:/data/sine"}
+    trial = recorded_trial(task, toy_row)
+    named = {
+        "task": "toy",
+        "version": trial.version,
+        "params": trial.params,
+        "seed": trial.seed,
+        "model": {"name": trial.model.name, "fingerprint": trial.model.fingerprint},
+        "data": {"name": "folder:/data/sine", "fingerprint": trial.data.fingerprint},
+    }
+    rebuilt = recorded_trial(task, moved | {"trial_id": content_id(named)})
+    assert rebuilt.id == recorded_trial(task, moved | {"trial_id": rebuilt.id}).id
+    with pytest.raises(StoreError, match="makes another trial"):
+        recorded_trial(task, moved | {"trial_id": content_id(named)[::-1]})

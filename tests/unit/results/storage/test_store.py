@@ -379,3 +379,13 @@ def test_every_other_row_is_worse_only_if_every_other_row_was_tested(tmp_path: P
     line, *_ = captions(tmp_path, trials)
     assert line.startswith("★ best; rows without a mark are significantly worse")
     assert line.endswith("Rows with a status are not tested.")
+
+
+def test_of_a_trial_that_ran_again_under_another_id_the_later_row_counts(tmp_path: Path) -> None:
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    store.write_manifest(manifest())
+    store.add([result(1, lr=0.1, hits=3), result(2, lr=0.2)])
+    store.add([result(3, lr=0.1, hits=4)])
+    rows = read_sweep(str(tmp_path), "toy", "s").current_rows()
+    assert {row["param.lr"]: row["metric.r1"] for row in rows} == {0.1: 0.4, 0.2: 0.5}
+    assert len(rows) == 2
