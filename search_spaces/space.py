@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Scalar = str | int | float | bool | None
+from tasks.contract import Scalar as Scalar
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

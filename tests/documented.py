@@ -42,6 +42,7 @@ REDUCED_SWEEPS = {
         *("--set", "batch_size=32", "--set", "num_samples=2", "--set", "sampling_steps=2"),
     ),
     "toy": (),
+    "descent": (),
 }
 
 #: What a benchmark adds to run in seconds; None: only its options are parsed, for a reason.

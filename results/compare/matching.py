@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from results.tables.summary import Scalar, SummaryRow
+from results.tables.summary import SummaryRow
+from tasks.contract import Scalar
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,8 @@ from results.render.claims_table import ClaimsTable
 from results.statistics import Estimate
 from results.storage.schema import SWEEP_COLUMNS
 from results.tables.details import DetailTable
-from results.tables.summary import Scalar, SummaryRow, SummaryTable
+from results.tables.summary import SummaryRow, SummaryTable
+from tasks.contract import Scalar
 
 Record = dict[str, Scalar]
 

@@ -20,7 +20,8 @@ from results.tables.cell_text import (
     report_cell,
     short_ids,
 )
-from results.tables.rows import Scalar, SummaryTable
+from results.tables.rows import SummaryTable
+from tasks.contract import Scalar
 
 
 class SummaryView:

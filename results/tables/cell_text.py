@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from results.statistics import Estimate
-from results.tables.rows import ID_DIGITS, Scalar, SummaryRow, SummaryTable
+from results.tables.rows import ID_DIGITS, SummaryRow, SummaryTable
+from tasks.contract import Scalar
 
 
 def format_value(value: float | None, kind: str) -> str:

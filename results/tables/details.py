@@ -18,7 +18,6 @@ from results.statistics import Estimate, estimate
 from results.storage.reading import Sweep
 from results.tables.cell_text import heading
 from results.tables.summary import (
-    Scalar,
     Scores,
     SummaryRow,
     SummaryTable,
@@ -26,6 +25,7 @@ from results.tables.summary import (
     format_plain,
     format_value,
 )
+from tasks.contract import Scalar
 
 
 @dataclass(kw_only=True)

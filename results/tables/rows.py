@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from results.statistics import Estimate
+from tasks.contract import Scalar
 
-Scalar = str | int | float | bool | None
 ID_DIGITS = 8  # of a trial's id, in a table
 
 

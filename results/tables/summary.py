@@ -22,12 +22,12 @@ from results.tables.cell_text import main_cell as main_cell
 from results.tables.cell_text import metric_cell as metric_cell
 from results.tables.cell_text import report_cell as report_cell
 from results.tables.marks import mark_best, mark_front
-from results.tables.rows import Scalar as Scalar
 from results.tables.rows import SummaryRow as SummaryRow
 from results.tables.rows import SummaryTable as SummaryTable
 from results.tables.scores import Scores as Scores
 from results.tables.search import describe_lines
 from results.text import plural
+from tasks.contract import Scalar
 
 MAX_ROWS = 25  # of a grid or a search, unless all are asked for
 NOT_RUN = "not run"

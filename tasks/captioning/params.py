@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from tasks.validation import check_choice, check_rule
+
 Decoding = Literal["greedy", "sample", "beam"]
 Precision = Literal["float32", "bfloat16"]
 
@@ -45,27 +47,29 @@ class Params:
     """What the model computes in."""
 
     def __post_init__(self) -> None:
-        _one_of("decoding", self.decoding, get_args(Decoding))
-        _one_of("precision", self.precision, get_args(Precision))
-        _rule("top_k >= 1", self.top_k is None or self.top_k >= 1, f"top_k={self.top_k}")
-        _rule("0 < top_p <= 1", self.top_p is None or 0 < self.top_p <= 1, f"top_p={self.top_p}")
+        check_choice("decoding", self.decoding, get_args(Decoding))
+        check_choice("precision", self.precision, get_args(Precision))
+        check_rule("top_k >= 1", self.top_k is None or self.top_k >= 1, f"top_k={self.top_k}")
+        check_rule(
+            "0 < top_p <= 1", self.top_p is None or 0 < self.top_p <= 1, f"top_p={self.top_p}"
+        )
         warm = self.temperature
         holds = warm is None or (warm > 0 and math.isfinite(warm))
-        _rule("temperature > 0", holds, f"temperature={warm}")
+        check_rule("temperature > 0", holds, f"temperature={warm}")
         beams = self.num_beams
-        _rule("num_beams >= 2", beams is None or beams >= 2, f"num_beams={beams}")
+        check_rule("num_beams >= 2", beams is None or beams >= 2, f"num_beams={beams}")
         if self.decoding == "beam":
-            _rule("num_beams >= 2", beams is not None, "num_beams=None")
-        _rule("min_length >= 0", self.min_length >= 0, f"min_length={self.min_length}")
+            check_rule("num_beams >= 2", beams is not None, "num_beams=None")
+        check_rule("min_length >= 0", self.min_length >= 0, f"min_length={self.min_length}")
         lengths = f"min_length={self.min_length}, max_length={self.max_length}"
-        _rule("min_length < max_length", self.min_length < self.max_length, lengths)
-        _rule("max_length >= 2", self.max_length >= 2, lengths)
+        check_rule("min_length < max_length", self.min_length < self.max_length, lengths)
+        check_rule("max_length >= 2", self.max_length >= 2, lengths)
         penalty = self.repetition_penalty
         holds = penalty > 0 and math.isfinite(penalty)
-        _rule("repetition_penalty > 0", holds, f"repetition_penalty={penalty}")
+        check_rule("repetition_penalty > 0", holds, f"repetition_penalty={penalty}")
         for name in ("num_images", "num_references"):
             number = getattr(self, name)
-            _rule(f"{name} >= 1", number is None or number >= 1, f"{name}={number}")
+            check_rule(f"{name} >= 1", number is None or number >= 1, f"{name}={number}")
 
     def resolved(self) -> Params:
         """The same decoding, with what it does not read set to none, so that it is one trial."""
@@ -77,13 +81,3 @@ class Params:
             )
         beams = self.num_beams if self.decoding == "beam" else None
         return dataclasses.replace(self, top_k=None, top_p=None, temperature=None, num_beams=beams)
-
-
-def _rule(rule: str, holds: bool, got: str) -> None:
-    if not holds:
-        raise ValueError(f"`{rule}` must hold, but got {got}")
-
-
-def _one_of(name: str, value: str, options: tuple[str, ...]) -> None:
-    if value not in options:
-        raise ValueError(f"{name} must be one of {', '.join(options)}, but got {value!r}")

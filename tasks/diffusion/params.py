@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from tasks.precision import Precision
+from tasks.validation import check_choice, check_rule
 
 NoiseSchedule = Literal["linear", "cosine"]
 Prediction = Literal["epsilon", "v"]
@@ -80,10 +81,7 @@ class Params:
             ("sampler", Sampler),
             ("precision", Precision),
         ):
-            value = getattr(self, name)
-            if value not in get_args(options):
-                listed = ", ".join(get_args(options))
-                raise ValueError(f"{name} must be one of {listed}, but got {value!r}")
+            check_choice(name, getattr(self, name), get_args(options))
         for name, least in (
             ("features", 8),
             ("epochs", 1),
@@ -96,21 +94,23 @@ class Params:
             ("guidance", 0),
         ):
             value = getattr(self, name)
-            _rule(f"{name} >= {least}", math.isfinite(value) and value >= least, f"{name}={value}")
-        _rule("lr > 0", self.lr is None or 0 < self.lr < math.inf, f"lr={self.lr}")
+            check_rule(
+                f"{name} >= {least}", math.isfinite(value) and value >= least, f"{name}={value}"
+            )
+        check_rule("lr > 0", self.lr is None or 0 < self.lr < math.inf, f"lr={self.lr}")
         holds = self.draws >= self.batch_size
-        _rule("draws >= batch_size", holds, f"{self.draws} < {self.batch_size}")
+        check_rule("draws >= batch_size", holds, f"{self.draws} < {self.batch_size}")
         betas = f"beta_1={self.beta_1}, beta_last={self.beta_last}"
-        _rule("0 < beta_1 <= beta_last < 1", 0 < self.beta_1 <= self.beta_last < 1, betas)
-        _rule("0 <= eta <= 1", 0 <= self.eta <= 1, f"eta={self.eta}")
+        check_rule("0 < beta_1 <= beta_last < 1", 0 < self.beta_1 <= self.beta_last < 1, betas)
+        check_rule("0 <= eta <= 1", 0 <= self.eta <= 1, f"eta={self.eta}")
         for name in ("ema", "drop_condition"):
             value = getattr(self, name)
-            _rule(f"0 <= {name} < 1", 0 <= value < 1, f"{name}={value}")
+            check_rule(f"0 <= {name} < 1", 0 <= value < 1, f"{name}={value}")
         steps = f"sampling_steps={self.sampling_steps}, num_steps={self.num_steps}"
-        _rule("sampling_steps <= num_steps", self.sampling_steps <= self.num_steps, steps)
+        check_rule("sampling_steps <= num_steps", self.sampling_steps <= self.num_steps, steps)
         guided = self.guidance == 1 or self.drop_condition > 0
         rule = "guidance == 1 or drop_condition > 0"
-        _rule(rule, guided, f"guidance={self.guidance}, drop_condition={self.drop_condition}")
+        check_rule(rule, guided, f"guidance={self.guidance}, drop_condition={self.drop_condition}")
 
     def resolved(self) -> Params:
         """What is not read set to its default, and the learning rate worked out."""
@@ -130,8 +130,3 @@ class Params:
         """What the trained model depends on."""
         names = [f.name for f in dataclasses.fields(self) if f.name not in SAMPLING]
         return tuple(getattr(self, name) for name in names)
-
-
-def _rule(rule: str, holds: bool, got: str) -> None:
-    if not holds:
-        raise ValueError(f"`{rule}` must hold, but got {got}")

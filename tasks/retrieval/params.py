@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from tasks.precision import Precision
+from tasks.validation import check_choice, check_rule
 
 Start = Literal["pretrained", "random"]
 Trainable = Literal["head", "full"]
@@ -54,33 +55,25 @@ class Params:
     where the driver's machine has instructions for it, which becomes part of the trial."""
 
     def __post_init__(self) -> None:
-        _one_of("start", self.start, get_args(Start))
-        _one_of("precision", self.precision, get_args(Precision))
-        _one_of("trainable", self.trainable, get_args(Trainable))
-        _one_of("head", self.head, get_args(Head))
-        _one_of("ties", self.ties, get_args(Ties))
-        _rule(
+        check_choice("start", self.start, get_args(Start))
+        check_choice("precision", self.precision, get_args(Precision))
+        check_choice("trainable", self.trainable, get_args(Trainable))
+        check_choice("head", self.head, get_args(Head))
+        check_choice("ties", self.ties, get_args(Ties))
+        check_rule(
             "embed_dim >= 1",
             self.embed_dim is None or self.embed_dim >= 1,
             f"embed_dim={self.embed_dim}",
         )
-        _rule("lr > 0", self.lr > 0 and math.isfinite(self.lr), f"lr={self.lr}")
+        check_rule("lr > 0", self.lr > 0 and math.isfinite(self.lr), f"lr={self.lr}")
         decay = self.weight_decay
-        _rule("weight_decay >= 0", decay >= 0 and math.isfinite(decay), f"weight_decay={decay}")
-        _rule("epochs >= 0", self.epochs >= 0, f"epochs={self.epochs}")
+        check_rule(
+            "weight_decay >= 0", decay >= 0 and math.isfinite(decay), f"weight_decay={decay}"
+        )
+        check_rule("epochs >= 0", self.epochs >= 0, f"epochs={self.epochs}")
         warm = self.temperature
-        _rule("temperature > 0", warm > 0 and math.isfinite(warm), f"temperature={warm}")
-        _rule("batch_size >= 2", self.batch_size >= 2, f"batch_size={self.batch_size}")
+        check_rule("temperature > 0", warm > 0 and math.isfinite(warm), f"temperature={warm}")
+        check_rule("batch_size >= 2", self.batch_size >= 2, f"batch_size={self.batch_size}")
         number = self.num_captions
-        _rule("num_captions >= 1", number is None or number >= 1, f"num_captions={number}")
-        _rule("split must not be train", self.split != "train", f"split={self.split}")
-
-
-def _rule(rule: str, holds: bool, got: str) -> None:
-    if not holds:
-        raise ValueError(f"`{rule}` must hold, but got {got}")
-
-
-def _one_of(name: str, value: str, options: tuple[str, ...]) -> None:
-    if value not in options:
-        raise ValueError(f"{name} must be one of {', '.join(options)}, but got {value!r}")
+        check_rule("num_captions >= 1", number is None or number >= 1, f"num_captions={number}")
+        check_rule("split must not be train", self.split != "train", f"split={self.split}")

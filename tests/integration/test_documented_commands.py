@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,6 +31,7 @@ from documented import (
     split_commands,
 )
 from paths import ROOT, SHARED
+from tutorial import install_first_task
 
 from orchestrator.cli import main
 from results.storage.reading import find_sweeps, read_sweep
@@ -195,8 +196,12 @@ def _saved_file(page: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return Place(tmp_path_factory.mktemp("user"))
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    installed = tmp_path_factory.mktemp("site")
+    install_first_task(installed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(installed))
+        yield Place(tmp_path_factory.mktemp("user"))
 
 
 # --- our own commands -----------------------------------------------------------------------------

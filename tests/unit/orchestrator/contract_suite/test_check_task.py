@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from paths import ROOT
 from toy_sweep.task import ToyTask
+from tutorial import export_method, install_first_task
 
 from orchestrator.contract_suite import CHECKS, Subject, run_check, run_checks
 from orchestrator.execution.events import Event, Failure
@@ -23,6 +24,7 @@ from orchestrator.planning.plan import KINDS, TrialFactory
 from orchestrator.planning.task_checks import check_task, problems
 from orchestrator.saving.checkpoint_writer import CheckpointWriter
 from orchestrator.saving.checkpoints import Checkpoints
+from results.storage.reading import read_sweep
 from tasks.contract import (
     Column,
     Export,
@@ -271,8 +273,34 @@ def writing(returned: Any) -> Callable[..., Any]:
     return export
 
 
+def test_the_first_task_of_the_documentation_passes_every_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install_first_task(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    try:
+        status, out, err = main("check-task", "descent", capsys=capsys)
+        assert (status, err) == (0, "")
+        assert f"descent: {len(CHECKS)} passed" in out
+        words = ("sweep", "descent", "--engine", "local", "--out", str(tmp_path / "runs"))
+        status, out, err = main(*words, capsys=capsys)
+        assert (status, err) == (0, "")
+        assert len(read_sweep(str(tmp_path / "runs"), "descent", "grid").rows()) == 3
+        status, out, err = main("sweep", "descent", "--data", "photos", "--dry-run", capsys=capsys)
+        assert (status, out) == (2, "")
+        assert "descent takes no other data than 'none', but got 'photos'; remove --data" in err
+        status, out, err = main("sweep", "descent", "--final", "test", "--dry-run", capsys=capsys)
+        assert (status, out) == (2, "")
+        assert "--final test: descent cannot score another split" in err
+    finally:
+        sys.modules.pop("descent", None)
+
+
 def test_an_export_that_keeps_the_contract_passes() -> None:
     (check,) = [each for each in CHECKS if each.name == "export"]
+    outcome = run_check(check, Subject(variant(export=export_method()), "toy"))
+    assert (outcome.verdict, outcome.message) == ("passed", "1 file")
     task = variant(export=writing(Export(usage="print(1)")))
     outcome = run_check(check, Subject(task, "toy", settings={"epochs": 3}))
     assert (outcome.verdict, outcome.message) == ("passed", "1 file")
