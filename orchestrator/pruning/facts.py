@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow.fs
 
-from results.storage.filesystem import open_root
+from results.storage.filesystem import open_filesystem
 from results.storage.folder_files import last_write, list_files
 from results.storage.reading import Sweep, read_sweep
 from results.storage.run_lock import LOCK, Activity, activity
@@ -97,7 +97,7 @@ def read_facts(out: str) -> list[SweepFacts]:
     Raises:
         StoreError: if the folder cannot be read.
     """
-    filesystem, base = open_root(out)
+    filesystem, base = open_filesystem(out)
     found = []
     for task in _folders(filesystem, base):
         for name in _folders(filesystem, f"{base}/{task}"):

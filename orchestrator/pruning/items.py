@@ -13,7 +13,7 @@ import pyarrow.fs
 
 from orchestrator.pruning.facts import SweepFacts
 from orchestrator.saving.checkpoints import Checkpoints, Interrupted
-from results.storage.filesystem import open_root, redact
+from results.storage.filesystem import open_filesystem, redact
 from results.storage.folder_files import last_write, list_files, num_bytes
 from results.text import plural
 
@@ -52,7 +52,7 @@ class Inventory:
 
     def __init__(self, out: str, sweeps: Sequence[SweepFacts]) -> None:
         self._out, self.sweeps = out, sweeps
-        self._filesystem, self._base = open_root(out)
+        self._filesystem, self._base = open_filesystem(out)
         self._active = [sweep for sweep in sweeps if sweep.activity != "no"]
 
     # --- what must stay ---------------------------------------------------------------------------
@@ -153,7 +153,7 @@ class Inventory:
 
     def cached_stages(self, cache: str) -> list[Item]:
         """Every stage value in a ``--cache`` folder, an item each."""
-        filesystem, folder = open_root(cache)
+        filesystem, folder = open_filesystem(cache)
         in_use = f"{self._active[0].full} may be running, and may read it" if self._active else ""
         return [
             Item(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow.fs
 
-from results.storage.filesystem import absolute, open_root
+from results.storage.filesystem import absolute, open_filesystem
 from results.storage.weights import WeightStore
 from tasks.contract import Scalar, State, Step, StoreError, Trial
 
@@ -124,7 +124,7 @@ class Checkpoints:
         trial: Trial | None = None,
     ) -> None:
         """Replace the trial's checkpoint whole: written beside, then renamed (or one put)."""
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         path = f"{folder}/{trial_id}.safetensors"
         blob = encode(state, steps, trial)
         try:
@@ -142,7 +142,7 @@ class Checkpoints:
 
     def load(self, trial_id: str, device: str) -> tuple[State, list[TimedStep]] | None:
         """The trial's last checkpoint; None if there is none, or none that can be read."""
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         try:
             with filesystem.open_input_stream(f"{folder}/{trial_id}.safetensors") as stream:
                 blob = stream.read()
@@ -154,14 +154,14 @@ class Checkpoints:
 
     def trial_ids(self) -> set[str]:
         """The trials that have a checkpoint here, which may be those of several sweeps."""
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
         names = (info.base_name for info in filesystem.get_file_info(selector))
         return {n.removesuffix(".safetensors") for n in names if n.endswith(".safetensors")}
 
     def interrupted(self) -> list[Interrupted]:
         """The trials that have a checkpoint here; of each file the header alone is read."""
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
         found = []
         for info in sorted(filesystem.get_file_info(selector), key=lambda info: info.path):
@@ -184,7 +184,7 @@ class Checkpoints:
 
     def drop(self, trial_id: str) -> None:
         """Delete the trial's checkpoint, if there is one."""
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         try:
             filesystem.delete_file(f"{folder}/{trial_id}.safetensors")
         except (FileNotFoundError, OSError):

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.saving.checkpoints import Interrupted, TimedStep
-from results.storage.filesystem import open_root
+from results.storage.filesystem import open_filesystem
 from results.storage.reading import Sweep
 from results.storage.schema import NO_MORE_SEEDS
 from search_spaces.space import Scalar
@@ -42,7 +42,7 @@ class PastConfiguration:
 
 def open_history(root: str, task: str, name: str) -> Sweep:
     """A sweep's tables, whatever the state of its manifest."""
-    filesystem, base = open_root(root)
+    filesystem, base = open_filesystem(root)
     return Sweep(filesystem, f"{base}/{task}/{name}", {}, root=root)
 
 

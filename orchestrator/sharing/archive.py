@@ -15,7 +15,7 @@ from rich.console import Console
 
 from orchestrator.reports.files import check_target
 from results.archive.files import Entry, write_archive
-from results.storage.filesystem import open_root
+from results.storage.filesystem import open_filesystem
 from results.storage.reading import read_sweep
 from results.storage.schema import TABLES
 from results.storage.store import encode_part
@@ -124,7 +124,7 @@ def _bytes(name: str, blob: bytes) -> Entry:
 
 def _weights(trial_id: str, store: WeightStore) -> Entry:
     def opened() -> IO[bytes]:
-        filesystem, folder = open_root(store.uri)
+        filesystem, folder = open_filesystem(store.uri)
         stream: IO[bytes] = filesystem.open_input_stream(f"{folder}/{trial_id}{SUFFIX}")
         return stream
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.fs
 
 from results.statistics.aggregation import MEAN, aggregation
-from results.storage.filesystem import open_root, redact
+from results.storage.filesystem import open_filesystem, redact
 from results.storage.schema import FIXED, VERSION, fill_sweep
 from results.storage.store import NAME, check_name, concat, list_parts, read_part, union
 from tasks.contract import StoreError
@@ -160,7 +160,7 @@ def read_sweep(root: str, task: str, name: str) -> Sweep:
     Raises:
         StoreError: if there is none, or its manifest is damaged.
     """
-    filesystem, base = open_root(root)
+    filesystem, base = open_filesystem(root)
     path = f"{base}/{check_name(task)}/{check_name(name)}"
     try:
         with filesystem.open_input_stream(f"{path}/sweep.json") as stream:
@@ -232,7 +232,7 @@ def find_sweeps(
     root: str, task: str | None = None, names: Sequence[str] = ()
 ) -> list[tuple[str, str]]:
     """(task, name) of the sweeps under a root, filtered."""
-    filesystem, base = open_root(root)
+    filesystem, base = open_filesystem(root)
     found = []
     try:
         for folder in _folders(filesystem, base):
@@ -261,7 +261,7 @@ def known_trials(
     ``names`` are the sweeps to look in; all, if there are none.
     """
     known: dict[str, tuple[str, dict[str, Any]]] = {}
-    filesystem, base = open_root(root)
+    filesystem, base = open_filesystem(root)
     for _, name in find_sweeps(root, task, names):
         # Not by its manifest: where that is damaged, running the sweep again mends it.
         for row in Sweep(filesystem, f"{base}/{task}/{name}", {}).rows():
@@ -275,7 +275,7 @@ def known_trials(
 
 def copy_trials(root: str, task: str, name: str, trial_ids: Sequence[str]) -> dict[str, pa.Table]:
     """The rows of some trials out of another sweep, marked with where they are from."""
-    filesystem, base = open_root(root)
+    filesystem, base = open_filesystem(root)
     sweep = Sweep(filesystem, f"{base}/{check_name(task)}/{check_name(name)}", {})
     wanted = pa.array(list(trial_ids))
     tables = {"trials": sweep.trials, "steps": sweep.steps, "samples": sweep.samples}

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
 
-from results.storage.filesystem import open_root as open_root
+from results.storage.filesystem import open_filesystem
 from results.storage.schema import (
     STATUSES,
     TABLES,
@@ -78,7 +78,7 @@ class SweepStore:
         metrics: Sequence[str] = (),
     ) -> None:
         """``metrics`` are columns that every part has: some readers know the first part's alone."""
-        self.filesystem, base = open_root(root)
+        self.filesystem, base = open_filesystem(root)
         self.path = f"{base}/{check_name(task)}/{check_name(name)}"
         self._task, self._name = task, name
         self._params, self._metrics = params, metrics

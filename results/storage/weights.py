@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow.fs
 
-from results.storage.filesystem import absolute, open_root, redact
+from results.storage.filesystem import absolute, open_filesystem, redact
 from results.storage.reading import Sweep
 from results.storage.sealed_tensors import Array, seal, unseal
 from results.storage.store import NAME, check_name, put, sync
@@ -60,7 +60,7 @@ class WeightStore:
         self.uri = f"{absolute(out).rstrip('/')}/{self.sweep}/weights"
 
     def _path(self, trial_id: str) -> tuple[pyarrow.fs.FileSystem, str]:
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         return filesystem, f"{folder}/{check_name(trial_id)}{SUFFIX}"
 
     def sizes(self) -> dict[str, int]:
@@ -73,7 +73,7 @@ class WeightStore:
         return {name for name in self._files() if name.endswith(".tmp")}
 
     def _files(self) -> dict[str, int]:
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
         try:
             found = filesystem.get_file_info(selector)
@@ -172,7 +172,7 @@ class WeightStore:
 
     def delete_file(self, name: str) -> None:
         """Delete a file by its name, such as one of ``leftovers``; see ``delete``."""
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         try:
             filesystem.delete_file(f"{folder}/{name}")
         except FileNotFoundError:
@@ -184,7 +184,7 @@ class WeightStore:
 
     def delete_folder(self) -> None:
         """Delete the folder itself if it is empty."""
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
