@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.fs
 
 from orchestrator.execution.deadline import limit
+from results.storage.atomic_write import atomic_write
 from results.storage.filesystem import open_filesystem, redact
-from results.storage.store import put
 from tasks.contract import Stage, StoreError, Task, Trial, Value
 
 MAX_DISK_SHARE = 0.25  # of the free disk that one kept value may take
@@ -87,7 +87,7 @@ class StageFolder:
         filesystem, folder = open_filesystem(self.uri)
         if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
             self._make_room(folder, len(blob))
-        put(filesystem, f"{folder}/{stage.key}{suffix}", blob)
+        atomic_write(filesystem, f"{folder}/{stage.key}{suffix}", blob)
         return True
 
     def _make_room(self, folder: str, num_bytes: int) -> None:

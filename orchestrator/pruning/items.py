@@ -13,13 +13,14 @@ import pyarrow.fs
 
 from orchestrator.pruning.facts import SweepFacts
 from orchestrator.saving.checkpoints import Checkpoints, Interrupted
+from results.storage.atomic_write import TEMPORARY_PATTERN
 from results.storage.filesystem import open_filesystem, redact
 from results.storage.folder_files import last_write, list_files, num_bytes
 from results.text import plural
 
 Kind = Literal["sweep", "weights", "checkpoints", "stages", "cached stage"]
-_STAGE = re.compile(r"[0-9a-f]{16}\.(safetensors|arrow)(\.[0-9a-f]+\.tmp)?")
-_CHECKPOINT = re.compile(r"[0-9a-f]{16}\.safetensors(\.\d+\.tmp)?")
+_STAGE = re.compile(rf"[0-9a-f]{{16}}\.(safetensors|arrow)({TEMPORARY_PATTERN})?")
+_CHECKPOINT = re.compile(rf"[0-9a-f]{{16}}\.safetensors({TEMPORARY_PATTERN})?")
 
 
 @dataclass(frozen=True, kw_only=True)

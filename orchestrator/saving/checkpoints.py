@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow.fs
 
+from results.storage.atomic_write import atomic_write
 from results.storage.filesystem import absolute, open_filesystem
 from results.storage.weights import WeightStore
 from tasks.contract import Scalar, State, Step, StoreError, Trial
@@ -123,22 +124,20 @@ class Checkpoints:
         steps: Sequence[TimedStep],
         trial: Trial | None = None,
     ) -> None:
-        """Replace the trial's checkpoint whole: written beside, then renamed (or one put)."""
+        """Replace the trial's checkpoint whole.
+
+        Raises:
+            StoreError: if it cannot be written.
+        """
         filesystem, folder = open_filesystem(self.uri)
         path = f"{folder}/{trial_id}.safetensors"
-        blob = encode(state, steps, trial)
-        try:
-            if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
+        if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
+            try:
                 os.makedirs(folder, exist_ok=True)
-                beside = f"{path}.{os.getpid()}.tmp"
-                with open(beside, "wb") as file:
-                    file.write(blob)
-                os.replace(beside, path)
-            else:
-                with filesystem.open_output_stream(path) as stream:
-                    stream.write(blob)
-        except OSError as error:
-            raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+            except OSError as error:
+                raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+        # Not durable: after a power cut the trial runs some steps again, which costs only time.
+        atomic_write(filesystem, path, encode(state, steps, trial), durable=False)
 
     def load(self, trial_id: str, device: str) -> tuple[State, list[TimedStep]] | None:
         """The trial's last checkpoint; None if there is none, or none that can be read."""

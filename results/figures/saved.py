@@ -22,8 +22,8 @@ import pyarrow.fs
 
 from results.figures.charts import Chart, rank, trial_charts
 from results.figures.sweep_charts import sweep_charts
+from results.storage.atomic_write import atomic_write
 from results.storage.reading import Sweep
-from results.storage.store import put
 from tasks.contract import RequestError, content_id
 
 VERSION = 2  # raise it when a figure would look different
@@ -46,12 +46,12 @@ def save_figures(sweep: Sweep) -> str:
             if drawn:
                 sweep.filesystem.create_dir(folder, recursive=True)
             for file, blob in drawn.items():
-                put(sweep.filesystem, f"{folder}/{file}", blob)
+                atomic_write(sweep.filesystem, f"{folder}/{file}", blob)
             entry = {"key": key, "files": sorted(drawn)}
         kept[name] = entry
     files = {file for entry in kept.values() for file in entry["files"]}
     if kept != index and (files or index):
-        put(sweep.filesystem, f"{folder}/index.json", json.dumps(kept, indent=1).encode())
+        atomic_write(sweep.filesystem, f"{folder}/index.json", json.dumps(kept, indent=1).encode())
         _delete(sweep.filesystem, folder, {f for e in index.values() for f in e["files"]} - files)
     if not files:
         return ""

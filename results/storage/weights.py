@@ -18,10 +18,11 @@ from typing import Any
 
 import pyarrow.fs
 
+from results.storage.atomic_write import TEMPORARY, atomic_write, make_durable
 from results.storage.filesystem import absolute, open_filesystem, redact
 from results.storage.reading import Sweep
 from results.storage.sealed_tensors import Array, seal, unseal
-from results.storage.store import NAME, check_name, put, sync
+from results.storage.store import NAME, check_name
 from results.text import plural, size_text
 from tasks.contract import StoreError
 
@@ -70,7 +71,7 @@ class WeightStore:
 
     def leftovers(self) -> set[str]:
         """Names of files that a killed writer left behind, or that are written right now."""
-        return {name for name in self._files() if name.endswith(".tmp")}
+        return {name for name in self._files() if name.endswith(TEMPORARY)}
 
     def _files(self) -> dict[str, int]:
         filesystem, folder = open_filesystem(self.uri)
@@ -136,7 +137,7 @@ class WeightStore:
         filesystem, path = self._path(trial_id)
         if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
             self._make_room(os.path.dirname(path), len(blob))
-        put(filesystem, path, blob, durable=False)
+        atomic_write(filesystem, path, blob, durable=False)
 
     def _make_room(self, folder: str, num_bytes: int) -> None:
         """Make the folder in the sweep's own, which a machine without shared storage lacks."""
@@ -160,7 +161,7 @@ class WeightStore:
             StoreError: if one is not there, or cannot be synchronized.
         """
         for trial_id in trial_ids:
-            sync(*self._path(trial_id))
+            make_durable(*self._path(trial_id))
 
     def delete(self, trial_id: str) -> None:
         """Delete the trial's file, if there is one.

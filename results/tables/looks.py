@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from results.statistics import Estimate
+from results.storage.atomic_write import atomic_write
 from results.storage.reading import Sweep
-from results.storage.store import put
 from results.tables.cell_text import format_interval, format_value
 from results.tables.details import DetailTable
 from results.text import plural, plural_of
@@ -77,7 +77,7 @@ def read_looks(sweep: Sweep) -> list[Look]:
 def write_looks(sweep: Sweep, looks: Sequence[Look]) -> None:
     """Replace the file whole."""
     text = json.dumps({"looks": [asdict(look) for look in looks]}, indent=1)
-    put(sweep.filesystem, f"{sweep.path}/{FILE}", text.encode())
+    atomic_write(sweep.filesystem, f"{sweep.path}/{FILE}", text.encode())
 
 
 def when(look: Look) -> str:
