@@ -261,7 +261,8 @@ class Inventory:
         if header is None:
             return ""  # damaged: its trial starts again in any case
         for sweep in possible:  # no row mentions it: the run was killed, or it runs
-            same_task = set(sweep.manifest.get("params") or ()) == set(header.params)
+            params = sweep.manifest.params if sweep.manifest else {}
+            same_task = set(params) == set(header.params)
             if same_task and (sweep.is_unfinished or sweep.activity != "no"):
                 return sweep.full
         return ""

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def export_model(
     else:
         selection = select_trial(sweep, find_trial(sweep, trial_prefix, listing))
     target = check_directory(directory, overwrite)
-    task = load_task(sweep.manifest["task"])
+    task = load_task(sweep.manifest.task)
     trial = recorded_trial(task, selection.trial)
     found = _read_weights(sweep, selection, task)
     check_model(task, trial)
@@ -110,7 +110,7 @@ def _read_weights(sweep: Sweep, selection: Selection, task: Task) -> Weights | N
     store = find_weights(sweep, row)
     found = None if store is None else store.read(row["trial_id"])
     if found is None:
-        again = keeping_command(sweep.manifest["command"], "best" if selection.is_best else "all")
+        again = keeping_command(sweep.manifest.command, "best" if selection.is_best else "all")
         raise StoreError(
             f"the weights of trial {row['trial_id']} are not kept; this command runs what is "
             f"needed again and keeps them: {again}"
@@ -118,7 +118,7 @@ def _read_weights(sweep: Sweep, selection: Selection, task: Task) -> Weights | N
     return found
 
 
-def keeping_command(command: list[str], keep: str) -> str:
+def keeping_command(command: Sequence[str], keep: str) -> str:
     """A sweep's command with another ``--keep``."""
     words: list[str] = []
     skip = False

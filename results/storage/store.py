@@ -12,7 +12,6 @@ cannot hurt each other.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import time
@@ -28,6 +27,7 @@ import pyarrow.parquet as pq
 
 from results.storage.atomic_write import atomic_write
 from results.storage.filesystem import open_filesystem
+from results.storage.manifest import Manifest
 from results.storage.schema import (
     STATUSES,
     TABLES,
@@ -89,10 +89,9 @@ class SweepStore:
         except OSError as error:
             raise StoreError(f"cannot write to {self.path}: {error}") from None
 
-    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+    def write_manifest(self, manifest: Manifest) -> None:
         """Replace ``sweep.json`` whole."""
-        text = json.dumps({"schema": VERSION, **manifest}, indent=1)
-        atomic_write(self.filesystem, f"{self.path}/sweep.json", text.encode())
+        atomic_write(self.filesystem, f"{self.path}/sweep.json", manifest.to_text().encode())
 
     def add(self, results: Sequence[TrialResult]) -> None:
         """Make trials durable; when this returns they are counted."""

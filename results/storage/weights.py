@@ -20,7 +20,7 @@ import pyarrow.fs
 
 from results.storage.atomic_write import TEMPORARY, atomic_write, make_durable
 from results.storage.filesystem import absolute, open_filesystem, redact
-from results.storage.reading import Sweep
+from results.storage.reading import StoredTables, Sweep
 from results.storage.sealed_tensors import Array, seal, unseal
 from results.storage.store import NAME, check_name
 from results.text import plural, size_text
@@ -203,7 +203,7 @@ def find_weights(sweep: Sweep, row: Mapping[str, Any]) -> WeightStore | None:
     return None
 
 
-def stores_of(sweep: Sweep, row: Mapping[str, Any]) -> list[WeightStore]:
+def stores_of(sweep: StoredTables, row: Mapping[str, Any]) -> list[WeightStore]:
     """Where a trial's weights may be: in its sweep, then in the one that it was reused from."""
     task, name = sweep.path.rsplit("/", 2)[1:]
     places = [(task, name)]
@@ -214,7 +214,7 @@ def stores_of(sweep: Sweep, row: Mapping[str, Any]) -> list[WeightStore]:
 
 
 def weights_of(
-    sweep: Sweep, rows: Iterable[Mapping[str, Any]]
+    sweep: StoredTables, rows: Iterable[Mapping[str, Any]]
 ) -> dict[str, tuple[WeightStore, int]]:
     """The store and bytes of each of these trials' weights, by id; each folder is listed once."""
     listed: dict[str, dict[str, int]] = {}
@@ -234,7 +234,7 @@ def describe_weights(sweep: Sweep, row: Mapping[str, Any] | None) -> str:
     """What ``show`` says of the weights of a sweep, or of one of its trials; nothing if no trial
     of the task has any.
     """
-    if sweep.manifest.get("keep") is None:  # or an earlier version wrote it
+    if sweep.manifest.keep is None:  # or an earlier version wrote it
         return ""
     rows = [each for each in sweep.rows() if each["status"] == "finished"]
     if row is None:
