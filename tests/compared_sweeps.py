@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from toy_results import manifest
 
 from results.storage.reading import read_sweep
 from results.storage.store import SweepStore, TrialResult
@@ -48,12 +49,10 @@ def write(out: Path, name: str, trials: Sequence[Any], **more: Any) -> Any:
     task = more.get("task", "toy")
     store = SweepStore(str(out), task, name, PARAMS)
     store.add(trials)
-    manifest = {
+    changes = {
         "task": task,
         "name": name,
-        "model": {"name": "m", "fingerprint": "m"},
-        "data": {"name": "d", "fingerprint": "d"},
-        "metric": {"name": "r1", "label": "R@1", "direction": "maximize"},
+        "params": PARAMS,
         "columns": [
             {"key": "param.lr", "label": "lr", "format": "scientific", "pick": "last"},
             {"key": "param.epochs", "label": "epochs", "format": "integer", "pick": "last"},
@@ -62,9 +61,8 @@ def write(out: Path, name: str, trials: Sequence[Any], **more: Any) -> Any:
         "paired": [{"metric": "r1", "unit": "query", "value": "rank", "at_most": 1, "where": {}}],
         "seeds": sorted({trial.trial["seed"] for trial in trials} or {0}),
         "versions": {"torch": "2.13"},
-        "tables": [],
     }
-    store.write_manifest(manifest | more)
+    store.write_manifest(manifest(**(changes | more)))
     return read_sweep(str(out), task, name)
 
 

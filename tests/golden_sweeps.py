@@ -6,6 +6,7 @@ same on every machine. Ids and fingerprints are invented too: they would change 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import random
 from collections.abc import Mapping, Sequence
@@ -19,8 +20,11 @@ from orchestrator.request import Request
 from orchestrator.running.plan import Plan, make_plan
 from orchestrator.running.run import Run
 from results.statistics import estimate
+from results.storage.manifest import Manifest
+from results.storage.manifest_parts import GitState
 from results.storage.reading import Sweep, read_sweep
 from results.storage.store import TrialResult
+from tasks.contract import Source
 
 MODEL, DATA = "a1b2c3d4e5f60718", "0f1e2d3c4b5a6978"
 NUM_UNITS = 120
@@ -79,17 +83,18 @@ def make_sweep(out: Path, made: Made) -> Sweep:
     )
     plan = make_plan(request)
     run = Run(plan)
-    manifest = run.manifest(83.0) | {
-        "command": ["python", "-m", "orchestrator", "sweep", made.task, "--space", made.space],
-        "versions": {"python": "3.11.9", "ray": "2.60.0", "optuna": "5.0.0", "torch": "2.13.0"},
-        "git": {"commit": "0123456789abcdef", "dirty": True},
-        "environment": {},
-        "hardware": {"cpus": 2, "cpu": "an x86 processor", "memory_gib": 7.6, "gpus": []},
-        "started": "2026-01-02T03:04:05+00:00",
-        "version": "1",
-        "model": {"name": plan.factory.model.name.rsplit("/", 1)[-1], "fingerprint": MODEL},
-        "data": {"name": plan.factory.data.name, "fingerprint": DATA},
-    }
+    manifest = dataclasses.replace(
+        run.manifest(83.0),
+        command=("python", "-m", "orchestrator", "sweep", made.task, "--space", made.space),
+        versions={"python": "3.11.9", "ray": "2.60.0", "optuna": "5.0.0", "torch": "2.13.0"},
+        git=GitState(commit="0123456789abcdef", dirty=True),
+        environment=None,
+        hardware={"cpus": 2, "cpu": "an x86 processor", "memory_gib": 7.6, "gpus": []},
+        started="2026-01-02T03:04:05+00:00",
+        version="1",
+        model=Source(name=plan.factory.model.name.rsplit("/", 1)[-1], fingerprint=MODEL),
+        data=Source(name=plan.factory.data.name, fingerprint=DATA),
+    )
     run.store.write_manifest(manifest)
     run.store.add([_result(each, made, manifest) for each in _trials(plan, made)])
     return read_sweep(str(out), made.task, made.name)
@@ -118,7 +123,7 @@ def trial_id(made: Made, number: int, seed: int) -> str:
 
 
 def _result(
-    trial: tuple[int, int, Mapping[str, Any]], made: Made, manifest: dict[str, Any]
+    trial: tuple[int, int, Mapping[str, Any]], made: Made, manifest: Manifest
 ) -> TrialResult:
     number, seed, params = trial
     status = (made.status or {}).get((number, seed), "finished")
@@ -132,9 +137,9 @@ def _result(
         else None,
         "log": "Traceback (most recent call last):\n  RuntimeError" if status == "failed" else None,
         "reused_from": f"{made.task}/earlier" if number == 1 and made.space == "grid" else None,
-        "model": manifest["model"]["name"],
+        "model": manifest.model.name,
         "model_fingerprint": MODEL,
-        "data": manifest["data"]["name"],
+        "data": manifest.data.name,
         "data_fingerprint": DATA,
         "version": "1",
         "seconds": 2.0 + number + seed / 4,
@@ -162,24 +167,25 @@ def _result(
 
 
 def _metrics(
-    rng: np.random.Generator, score: float, samples: Any, manifest: Mapping[str, Any]
+    rng: np.random.Generator, score: float, samples: Any, manifest: Manifest
 ) -> dict[str, float]:
     """A value for every column, the main one from the samples."""
     values: dict[str, float] = {}
-    for column in manifest["columns"]:
-        kind, _, name = column["key"].partition(".")
+    for column in manifest.columns:
+        kind, _, name = column.key.partition(".")
         if kind == "metric":
             share = float(np.clip(score + rng.normal(0, 0.02), 0, 1)) if score else 0.0
-            scale = {"score": 40.0, "integer": 300.0, "number": 6.0}.get(column["format"], 1.0)
+            scale = {"score": 40.0, "integer": 300.0, "number": 6.0}.get(column.format, 1.0)
             low, high = name.endswith("_low"), name.endswith("_high")
-            values[column["key"]] = scale * (0.1 if low else 0.9 if high else share)
-    main = manifest["metric"]["name"]
-    spec = next(paired for paired in manifest["paired"] if paired["metric"] == main)
-    kept = np.ones(len(samples[spec["unit"]]), bool)
-    for column, wanted in spec["where"].items():
+            values[column.key] = scale * (0.1 if low else 0.9 if high else share)
+    main = manifest.metric.name
+    spec = manifest.paired_of(main)
+    assert spec is not None
+    kept = np.ones(len(samples[spec.unit]), bool)
+    for column, wanted in spec.where.items():
         kept &= np.asarray(samples[column]) == wanted
-    found = np.asarray(samples[spec["value"]], dtype=float)[kept]
-    values[f"metric.{main}"] = estimate(found[:, None], spec["aggregate"]).mean
+    found = np.asarray(samples[spec.value], dtype=float)[kept]
+    values[f"metric.{main}"] = estimate(found[:, None], spec.aggregate).mean
     return values
 
 

@@ -7,14 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from PIL import Image
+from toy_results import manifest
 
 from results.storage.store import SweepStore, TrialResult
 
 COLUMN = {"format": "percent", "pick": "last"}
 MANIFEST: dict[str, Any] = {
-    "task": "toy",
-    "name": "s",
-    "params": {"lr": "float"},
     "columns": [
         {**COLUMN, "key": "metric.score", "label": "score"},
         {**COLUMN, "key": "metric.a", "label": "of a", "chart": "parts"},
@@ -22,10 +20,6 @@ MANIFEST: dict[str, Any] = {
     ],
     "metric": {"name": "score", "label": "score", "direction": "maximize"},
     "paired": [],
-    "tables": [],
-    "seeds": [0],
-    "model": {"name": "m", "fingerprint": "m"},
-    "data": {"name": "d", "fingerprint": "d"},
     "shown_samples": ["kind", "picture"],
     "step_unit": "epoch",
 }
@@ -58,7 +52,7 @@ def result(name: str, score: float, num_steps: int = 2, pictures: bool = True) -
     return TrialResult(trial=trial, steps=steps, samples=samples if pictures else None)
 
 
-def make_store(root: str, **manifest: Any) -> SweepStore:
+def make_store(root: str, **changes: Any) -> SweepStore:
     store = SweepStore(root, "toy", "s", {"lr": "float"})
-    store.write_manifest(MANIFEST | manifest)
+    store.write_manifest(manifest(**(MANIFEST | changes)))
     return store

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from results.storage.manifest import Manifest
 from results.storage.store import TrialResult
 
 PARAMS = {"lr": "float"}
@@ -28,10 +29,20 @@ def result(number: int, lr: float = 0.1, seed: int = 0, hits: int = 5) -> TrialR
     return TrialResult(trial=row, steps=steps, samples=samples)
 
 
-def manifest(**more: Any) -> dict[str, Any]:
-    return {
+def manifest(**changes: Any) -> Manifest:
+    """The manifest of a sweep of one parameter and one metric, with these keys changed."""
+    content = {
         "task": "toy",
         "name": "s",
+        "space": "grid",
+        "command": ["sweep"],
+        "versions": {},
+        "git": None,
+        "hardware": {},
+        "started": "2026-01-01T00:00:00",
+        "seconds": 0.0,
+        "engine": "local",
+        "params": {"lr": "float"},
         "model": {"name": "m", "fingerprint": "m"},
         "data": {"name": "d", "fingerprint": "d"},
         "metric": {"name": "r1", "label": "R@1", "direction": "maximize"},
@@ -50,4 +61,5 @@ def manifest(**more: Any) -> dict[str, Any]:
         ],
         "seeds": [0],
         "tables": [],
-    } | more
+    }
+    return Manifest.from_json(content | changes)

@@ -46,7 +46,7 @@ def check(
     if against is None:
         return check_sweep(sweep, strict=strict, format_=format_, to=to, table=table)
     other = find_sweep_or_archive(against, task, out)
-    names = (str(sweep.manifest["name"]), str(other.manifest["name"]))
+    names = (sweep.manifest.name, other.manifest.name)
     shown = (name, against) if names[0] == names[1] else names
     return check_against(
         sweep, other, shown, tolerance=tolerance, format_=format_, to=to, table=table

@@ -28,7 +28,7 @@ def compare(
 
     format_ = check_options(format_, to, table)
     sweeps = [find_sweep(name, task, out) for name in (first, second)]
-    names = [str(sweep.manifest["name"]) for sweep in sweeps]
+    names = [sweep.manifest.name for sweep in sweeps]
     shown = (first, second) if names[0] == names[1] else (names[0], names[1])
     tables = compare_sweeps(sweeps[0], sweeps[1], shown)
     if format_ == "terminal":
@@ -36,6 +36,6 @@ def compare(
     else:
         named = zip(("sweeps", "configurations"), tables, strict=True)
         both = "-and-".join(names)
-        document = make_document(sweeps[0].manifest["task"], both, list(named))
+        document = make_document(sweeps[0].manifest.task, both, list(named))
         export([document], format_, to=to, table=table)
     return 0

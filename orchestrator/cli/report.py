@@ -59,7 +59,7 @@ def report(
         # All of them first: where one is damaged, the error is all that is printed.
         rendered = [render(one, most, published=not hide_published) for one in sweeps]
         for one, tables in zip(sweeps, rendered, strict=True):
-            console.rule(f"{one.manifest['task']}: {one.manifest['name']}", style="dim")
+            console.rule(f"{one.manifest.task}: {one.manifest.name}", style="dim")
             console.print(tables)
     else:
         documents = [sweep_document(one, most, published=not hide_published) for one in sweeps]

@@ -12,7 +12,7 @@ import pyarrow.fs
 
 from orchestrator.doctor.node_probe import new_folders
 from orchestrator.request import Request
-from results.storage.filesystem import open_root
+from results.storage.filesystem import open_filesystem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Wanted:
 @contextlib.contextmanager
 def driver_marker(out: str) -> Iterator[str | None]:
     """A file of a new name under ``out`` that other nodes should see; None if it cannot be."""
-    filesystem, path = open_root(out)
+    filesystem, path = open_filesystem(out)
     local = isinstance(filesystem, pyarrow.fs.LocalFileSystem)
     made = new_folders(path) if local else []
     name = f".doctor-{uuid.uuid4().hex}"

@@ -13,10 +13,11 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.planning.discovery import load_space
 from results.storage.filesystem import redact
+from results.storage.manifest_parts import Environment, SpaceText
 from tasks.contract import RequestError
 
 if TYPE_CHECKING:
@@ -36,20 +37,17 @@ _SECRET = re.compile(
 _TOKEN = re.compile(r"\b(hf_|ghp_|github_pat_|glpat-|sk-|AKIA|ASIA|xox[abp]-)[A-Za-z0-9_-]{12,}")
 
 
-def describe_environment(task: str, space: Space) -> dict[str, Any]:
-    """What ``sweep.json`` holds under ``environment``.
-
-    Its keys: ``distributions`` (``name==version`` lines), ``local`` (names of those that came from
-    a folder or a repository, not from a package index), ``diff`` (of a checkout with changes),
-    ``untracked`` (Python files that git does not know) and ``space`` (its name and text).
-    """
+def describe_environment(task: str, space: Space) -> Environment:
+    """What ``sweep.json`` holds under ``environment``."""
     frozen, local = distributions()
-    return {
-        "distributions": list(frozen),
-        "local": list(local),
-        **changes(),
-        "space": {"name": space.name, **_space_text(task, space)},
-    }
+    diff, untracked = changes()
+    return Environment(
+        distributions=frozen,
+        local=local,
+        diff=diff,
+        untracked=untracked,
+        space=_space_text(task, space),
+    )
 
 
 @cache
@@ -95,21 +93,18 @@ def _is_local(path: Path) -> bool:
 
 
 @cache
-def changes(root: Path = CHECKOUT) -> dict[str, Any]:
-    """``diff`` and ``untracked`` of a checkout, by default of this code; empty outside one."""
+def changes(root: Path = CHECKOUT) -> tuple[str, tuple[str, ...]]:
+    """The diff and the untracked Python files of a checkout; empty outside one."""
     if not (root / ".git").exists():
-        return {}
+        return "", ()
     git = ["git", "--no-optional-locks", "-C", str(root)]
     try:
         diff = _output([*git, "diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv"])
         new = _output([*git, "ls-files", "--others", "--exclude-standard", "--", "*.py"])
     except OSError:
-        return {}
+        return "", ()
     untracked = new.decode(errors="replace").splitlines()
-    return {
-        **({"diff": shorten(diff, "changes")} if diff else {}),
-        **({"untracked": untracked[:MAX_UNTRACKED]} if untracked else {}),
-    }
+    return shorten(diff, "changes") if diff else "", tuple(untracked[:MAX_UNTRACKED])
 
 
 def _output(command: list[str]) -> bytes:
@@ -121,15 +116,15 @@ def _output(command: list[str]) -> bytes:
     return found
 
 
-def _space_text(task: str, space: Space) -> dict[str, str]:
-    """The text of the space's file, and where it is from; empty if it cannot be read."""
+def _space_text(task: str, space: Space) -> SpaceText:
+    """The text of the space's file, if it can be read."""
     try:
         file = Path(space.file or str(load_space(task).__file__))
         with file.open("rb") as opened:
             text = opened.read(MAX_BYTES + 1)
     except (OSError, RequestError):
-        return {}
-    return {"file": file.name, "text": shorten(text, "text")}
+        return SpaceText(name=space.name)
+    return SpaceText(name=space.name, file=file.name, text=shorten(text, "text"))
 
 
 # --- what others may read -------------------------------------------------------------------------

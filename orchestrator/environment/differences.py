@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from orchestrator.environment import provenance
 from orchestrator.environment.describe import changes, distributions
+from results.storage.manifest import Manifest
+from results.storage.manifest_parts import GitState
 from results.text import plural
 
 #: Distributions that can move a number; others are only counted.
 NUMERIC = ("torch", "transformers", "tokenizers", "numpy", "scipy", "pillow", "safetensors")
 
 
-def environment_differences(manifest: Mapping[str, Any]) -> list[str]:
+def environment_differences(manifest: Manifest) -> list[str]:
     """Lines on what differs here from the environment that a sweep ran in."""
     recorded = _recorded_versions(manifest)
     here = {"python": provenance.versions()["python"], **_split(distributions()[0])}
@@ -28,13 +29,11 @@ def environment_differences(manifest: Mapping[str, Any]) -> list[str]:
     lines = []
     if changed:
         more = (
-            f"; {plural(others, 'other package')} differ"
-            if others and "environment" in manifest
-            else ""
+            f"; {plural(others, 'other package')} differ" if others and manifest.environment else ""
         )
         lines.append(f"Recorded with {', '.join(changed)}{more}: numbers may differ.")
-    diff = (manifest.get("environment") or {}).get("diff", "")
-    before, now = _checkout(manifest.get("git"), diff), _checkout(provenance.git(), _diff_here())
+    diff = manifest.environment.diff if manifest.environment else ""
+    before, now = _checkout(manifest.git, diff), _checkout(provenance.git(), _diff_here())
     if before and now and before != now:
         where = " (changes.diff in the archive)" if diff else ""
         lines.append(f"Recorded at {before[0]}{where}, here {now[0]}.")
@@ -42,23 +41,23 @@ def environment_differences(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def _diff_here() -> str:
-    return str(changes().get("diff", ""))
+    return changes()[0]
 
 
-def _checkout(git: Mapping[str, Any] | None, diff: str) -> tuple[str, str] | None:
+def _checkout(git: GitState | None, diff: str) -> tuple[str, str] | None:
     """A checkout in words, and its changes; None outside of one."""
-    if not git:
+    if git is None:
         return None
-    dirty = " with changes" if git.get("dirty") else ""
-    return f"commit {str(git.get('commit'))[:12]}{dirty}", diff
+    dirty = " with changes" if git.dirty else ""
+    return f"commit {git.commit[:12]}{dirty}", diff
 
 
-def _recorded_versions(manifest: Mapping[str, Any]) -> dict[str, str]:
-    environment = manifest.get("environment") or {}
-    versions = {str(k): str(v) for k, v in (manifest.get("versions") or {}).items()}
-    return {**versions, **_split(environment.get("distributions") or ())}
+def _recorded_versions(manifest: Manifest) -> dict[str, str]:
+    versions = {name: str(version) for name, version in manifest.versions.items()}
+    environment = manifest.environment
+    return {**versions, **(_split(environment.distributions) if environment else {})}
 
 
 def _split(lines: Sequence[str]) -> dict[str, str]:
-    pairs = (str(line).partition("==") for line in lines)
+    pairs = (line.partition("==") for line in lines)
     return {name.replace("_", "-").lower(): version for name, _, version in pairs}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.hardware import gpu_names, main_memory
+from results.storage.manifest_parts import GitState
 
 PACKAGES = ("torch", "transformers", "ray", "optuna", "pyarrow", "numpy", "pillow")
 
@@ -25,7 +26,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def git() -> dict[str, Any] | None:
+def git() -> GitState | None:
     """Commit and dirty flag of the checkout this code runs from; None outside one."""
     root = Path(__file__).resolve().parents[2]
 
@@ -39,7 +40,7 @@ def git() -> dict[str, Any] | None:
         if Path(run("rev-parse", "--show-toplevel")).resolve() != root:
             return None
         changed = run("status", "--porcelain", "--untracked-files=no")
-        return {"commit": run("rev-parse", "HEAD"), "dirty": bool(changed)}
+        return GitState(commit=run("rev-parse", "HEAD"), dirty=bool(changed))
     except (OSError, subprocess.SubprocessError):
         return None
 

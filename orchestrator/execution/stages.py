@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.fs
 
 from orchestrator.execution.deadline import limit
-from results.storage.filesystem import open_root, redact
-from results.storage.store import put
+from results.storage.atomic_write import atomic_write
+from results.storage.filesystem import open_filesystem, redact
 from tasks.contract import Stage, StoreError, Task, Trial, Value
 
 MAX_DISK_SHARE = 0.25  # of the free disk that one kept value may take
@@ -63,7 +63,7 @@ class StageFolder:
 
     def load(self, stage: Stage) -> Value | None:
         """The value; None if there is none, or none that can be read."""
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         for suffix, decode in ((".safetensors", _decode_arrays), (".arrow", _decode_table)):
             try:
                 with filesystem.open_input_file(f"{folder}/{stage.key}{suffix}") as file:
@@ -84,10 +84,10 @@ class StageFolder:
         if encoded is None:
             return False
         suffix, blob = encoded
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
             self._make_room(folder, len(blob))
-        put(filesystem, f"{folder}/{stage.key}{suffix}", blob)
+        atomic_write(filesystem, f"{folder}/{stage.key}{suffix}", blob)
         return True
 
     def _make_room(self, folder: str, num_bytes: int) -> None:
@@ -105,14 +105,14 @@ class StageFolder:
 
     def keys(self) -> set[str]:
         """The stages that have a value here, by key."""
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
         names = (info.base_name for info in filesystem.get_file_info(selector))
         return {n.partition(".")[0] for n in names if n.endswith((".safetensors", ".arrow"))}
 
     def delete(self) -> None:
         """Delete the folder. Whoever still wants a value computes it again."""
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         with contextlib.suppress(OSError):  # another run of this sweep writes or deletes as well
             filesystem.delete_dir(folder)
         if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
@@ -142,7 +142,7 @@ class StageCache:
         """
         if self.uri is None:
             return
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         try:
             filesystem.create_dir(folder, recursive=True)
         except OSError as error:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 from orchestrator.planning.claim_checks import find_row
 from orchestrator.planning.planned_claims import Published
+from results.storage.manifest_parts import RecordedClaim, RecordedErratum
 from search_spaces.space import Erratum, Row
 
 _ROUNDING = 1e-4  # published percentages have two decimals, rounded or cut off
 
 
-def plan_errata(published: Published, claims: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def plan_errata(published: Published, claims: Sequence[RecordedClaim]) -> list[RecordedErratum]:
     """Text, evidence and whether the published numbers show it: declared, then detected ones."""
     found = [_declared(published, erratum) for erratum in published.space.errata]
     declared = {
@@ -21,11 +22,11 @@ def plan_errata(published: Published, claims: list[dict[str, Any]]) -> list[dict
         if erratum.repeated is not None
     }
     found += [
-        {"text": text, "evidence": evidence, "shown": True}
+        RecordedErratum(text=text, evidence=evidence, shown=True)
         for key, text, evidence in _repeated(published)
         if key not in declared
     ]
-    return found + [_against_itself(published, claim) for claim in claims if _is_wrong(claim)]
+    return found + [_against_itself(claim) for claim in claims if _is_wrong(claim)]
 
 
 def _row(published: Published, side: Row | str) -> Row:
@@ -33,7 +34,7 @@ def _row(published: Published, side: Row | str) -> Row:
     return published.planned[table][position].row
 
 
-def _declared(published: Published, erratum: Erratum) -> dict[str, Any]:
+def _declared(published: Published, erratum: Erratum) -> RecordedErratum:
     checks = []
     if erratum.best is not None:
         checks.append(_named_best(published, _row(published, erratum.best)))
@@ -41,11 +42,11 @@ def _declared(published: Published, erratum: Erratum) -> dict[str, Any]:
         checks.append(_has_repeats(published, _row(published, erratum.repeated)))
     if erratum.shares_of is not None:
         checks.append(_are_shares(published, erratum.shares_of))
-    return {
-        "text": erratum.text,
-        "evidence": "; ".join(evidence for _, evidence in checks),
-        "shown": all(shown for shown, _ in checks) if checks else None,
-    }
+    return RecordedErratum(
+        text=erratum.text,
+        evidence="; ".join(evidence for _, evidence in checks),
+        shown=all(shown for shown, _ in checks) if checks else None,
+    )
 
 
 def _named_best(published: Published, named: Row) -> tuple[bool, str]:
@@ -117,12 +118,12 @@ def _repeated(published: Published) -> list[tuple[str, str, str]]:
     return found
 
 
-def _is_wrong(claim: dict[str, Any]) -> bool:
+def _is_wrong(claim: RecordedClaim) -> bool:
     """Whether a stated claim does not hold for its own published numbers."""
-    left, right = (claim[s].get("published", claim[s].get("number")) for s in ("left", "right"))
-    if claim["kind"] != "stated" or left is None or right is None:
+    left, right = claim.left.published, claim.right.published
+    if claim.kind != "stated" or left is None or right is None:
         return False
-    difference, margin = left - right, claim["margin"]
+    difference, margin = left - right, claim.margin
     holds = {
         ">": difference > 0,
         "<": difference < 0,
@@ -130,13 +131,12 @@ def _is_wrong(claim: dict[str, Any]) -> bool:
         "<=": difference <= margin,
         "==": abs(difference) <= margin,
     }
-    return not holds[claim["relation"]]
+    return not holds[claim.relation]
 
 
-def _against_itself(published: Published, claim: dict[str, Any]) -> dict[str, Any]:
-    left, right = (claim[s].get("published", claim[s].get("number")) for s in ("left", "right"))
-    return {
-        "text": f"The paper's own numbers do not support this claim: {claim['text']}",
-        "evidence": f"{left:.4g} and {right:.4g}",
-        "shown": True,
-    }
+def _against_itself(claim: RecordedClaim) -> RecordedErratum:
+    return RecordedErratum(
+        text=f"The paper's own numbers do not support this claim: {claim.text}",
+        evidence=f"{claim.left.published:.4g} and {claim.right.published:.4g}",
+        shown=True,
+    )

@@ -15,13 +15,13 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from orchestrator.planning.claim_checks import find_row
 from orchestrator.planning.plan import PlannedRow, Space, make_params
+from results.storage.manifest_parts import NumberSide, PublishedSource, RecordedClaim, RowSide
 from results.tables.summary import format_plain, format_value
 from search_spaces.space import Claim, Row, Scalar, Side, Value
 from tasks.contract import Task
@@ -115,7 +115,7 @@ class Published:
         return format_value(number, form)
 
 
-def plan_claims(published: Published) -> list[dict[str, Any]]:
+def plan_claims(published: Published) -> list[RecordedClaim]:
     """All claims of a space, stated ones first, as ``sweep.json`` holds them."""
     stated = [_stated(published, claim) for claim in published.space.claims]
     known = {_identity(claim) for claim in stated}
@@ -128,28 +128,27 @@ def plan_claims(published: Published) -> list[dict[str, Any]]:
     return [*stated, *derived]
 
 
-def _identity(claim: Mapping[str, Any]) -> str:
+def _identity(claim: RecordedClaim) -> str:
     """Equal for claims that say the same of the same rows, in whichever order."""
-    sides = [claim["left"], claim["right"]]
-    relation = claim["relation"]
+    sides, relation = claim.sides, str(claim.relation)
     if relation.startswith("<"):
         sides, relation = sides[::-1], relation.replace("<", ">")
-    named = [(s.get("metric"), s.get("params"), s.get("number")) for s in sides]
-    return json.dumps([relation, claim["margin"], named], sort_keys=True)
+    named = [s.number if isinstance(s, NumberSide) else (s.metric, s.params) for s in sides]
+    return json.dumps([relation, claim.margin, named], sort_keys=True)
 
 
-def _stated(published: Published, claim: Claim) -> dict[str, Any]:
+def _stated(published: Published, claim: Claim) -> RecordedClaim:
     blocked = _blocked(published, claim.left, claim.right)
     names = " and ".join(f"--set {name}" for name in blocked)
-    return {
-        "text": claim.text,
-        "kind": "stated",
-        "relation": claim.relation,
-        "margin": float(claim.margin),
-        "left": _side(published, claim.left),
-        "right": _side(published, claim.right),
-        "untested": f"{names} replaces what the claim is about" if blocked else "",
-    }
+    return RecordedClaim(
+        text=claim.text,
+        kind="stated",
+        relation=claim.relation,
+        margin=float(claim.margin),
+        left=_side(published, claim.left),
+        right=_side(published, claim.right),
+        untested=f"{names} replaces what the claim is about" if blocked else "",
+    )
 
 
 def _blocked(published: Published, left: Side, right: Side) -> list[str]:
@@ -173,22 +172,22 @@ def _blocked(published: Published, left: Side, right: Side) -> list[str]:
     return [name for name in published.varying() if name in about & changed]
 
 
-def _side(published: Published, side: Side, label: str | None = None) -> dict[str, Any]:
+def _side(published: Published, side: Side, label: str | None = None) -> RowSide | NumberSide:
     if isinstance(side, (int, float)):
-        return {"number": float(side)}
+        return NumberSide(number=float(side))
     metric = side.metric if isinstance(side, Value) else published.task.metric.name
     row = side.row if isinstance(side, Value) else side
     table, position = find_row(row, published.space.tables, "a claim")
     planned = published.planned[table][position]
-    return {
-        "label": label or published.label(planned.row),
-        "metric": metric,
-        "params": planned.trials[0].param_values(),
-        "published": None if planned.changed else published.number(planned.row, metric),
-    }
+    return RowSide(
+        label=label or published.label(planned.row),
+        metric=metric,
+        params=planned.trials[0].param_values(),
+        published=None if planned.changed else published.number(planned.row, metric),
+    )
 
 
-def _derived(published: Published, table: int) -> list[dict[str, Any]]:
+def _derived(published: Published, table: int) -> list[RecordedClaim]:
     """The pairs of a table's rows whose published main metric differs by more than the noise."""
     metric = published.task.metric
     names = published.varying(table)
@@ -209,24 +208,24 @@ def _derived(published: Published, table: int) -> list[dict[str, Any]]:
     return found
 
 
-def _pair(published: Published, better: Row, worse: Row, names: Sequence[str]) -> dict[str, Any]:
+def _pair(published: Published, better: Row, worse: Row, names: Sequence[str]) -> RecordedClaim:
     """ "A beats B (what both share)", with the parameters that the table shows."""
     values = published.values(better), published.values(worse)
     shared = [name for name in names if values[0][name] == values[1][name]]
     differing = [name for name in names if name not in shared]
     labels = [row.label or published.describe(row, differing) for row in (better, worse)]
     common = published.describe(better, shared)
-    return {
-        "text": f"{labels[0]} beats {labels[1]}" + (f" ({common})" if common else ""),
-        "kind": "published",
-        "relation": ">" if published.task.metric.direction == "maximize" else "<",
-        "margin": 0.0,
-        "left": _side(published, better, labels[0]),
-        "right": _side(published, worse, labels[1]),
-    }
+    return RecordedClaim(
+        text=f"{labels[0]} beats {labels[1]}" + (f" ({common})" if common else ""),
+        kind="published",
+        relation=">" if published.task.metric.direction == "maximize" else "<",
+        margin=0.0,
+        left=_side(published, better, labels[0]),
+        right=_side(published, worse, labels[1]),
+    )
 
 
-def plan_published(published: Published) -> dict[str, str] | None:
+def plan_published(published: Published) -> PublishedSource | None:
     """Where the published numbers come from, and in one line what counts as their noise."""
     source = published.space.published
     if source is None:
@@ -244,4 +243,4 @@ def plan_published(published: Published) -> dict[str, str] | None:
     if not parts:
         noise = "not stated"
     ground = f" ({source.noise})" if source.noise else ""
-    return {"model": source.model, "data": source.data, "noise": noise + ground}
+    return PublishedSource(model=source.model, data=source.data, noise=noise + ground)

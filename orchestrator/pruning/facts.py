@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -12,9 +12,10 @@ from typing import Any
 
 import pyarrow.fs
 
-from results.storage.filesystem import open_root
+from results.storage.filesystem import open_filesystem
 from results.storage.folder_files import last_write, list_files
-from results.storage.reading import Sweep, read_sweep
+from results.storage.manifest import Manifest
+from results.storage.reading import StoredTables, read_sweep
 from results.storage.run_lock import LOCK, Activity, activity
 from results.storage.schema import TABLES
 from results.storage.store import NAME
@@ -40,7 +41,7 @@ class SweepFacts:
     path: str
     task: str
     name: str
-    manifest: Mapping[str, Any]  # empty if it is missing or damaged
+    manifest: Manifest | None  # None if it is missing or damaged
     files: Sequence[pyarrow.fs.FileInfo]
 
     @property
@@ -51,7 +52,7 @@ class SweepFacts:
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
         """Its trials."""
-        return Sweep(self.filesystem, self.path, dict(self.manifest)).rows()
+        return StoredTables(self.filesystem, self.path).rows()
 
     @cached_property
     def last_write(self) -> datetime | None:
@@ -61,8 +62,8 @@ class SweepFacts:
     @cached_property
     def activity(self) -> Activity:
         """Whether it runs."""
-        manifest = self.manifest if self.has_manifest_file else {"seconds": True}
-        return activity(self.filesystem, self.path, manifest, self.last_write)
+        has_ended = bool(self.manifest and self.manifest.seconds) or not self.has_manifest_file
+        return activity(self.filesystem, self.path, has_ended, self.last_write)
 
     @property
     def has_manifest_file(self) -> bool:
@@ -72,7 +73,7 @@ class SweepFacts:
     @cached_property
     def is_unfinished(self) -> bool:
         """Whether trials of it are still to run, as far as that is known."""
-        if not self.manifest:
+        if self.manifest is None:
             return False
         counts = Counter(row["status"] for row in self.rows)
         total = num_planned(self.manifest, counts)
@@ -97,7 +98,7 @@ def read_facts(out: str) -> list[SweepFacts]:
     Raises:
         StoreError: if the folder cannot be read.
     """
-    filesystem, base = open_root(out)
+    filesystem, base = open_filesystem(out)
     found = []
     for task in _folders(filesystem, base):
         for name in _folders(filesystem, f"{base}/{task}"):
@@ -105,7 +106,7 @@ def read_facts(out: str) -> list[SweepFacts]:
             inside = filesystem.get_file_info(pyarrow.fs.FileSelector(path))
             names = {info.base_name for info in inside}
             if "sweep.json" in names or REMOVED in names:
-                manifest: Mapping[str, Any] = {}
+                manifest: Manifest | None = None
                 with contextlib.suppress(StoreError):  # without it, it can be removed as well
                     manifest = read_sweep(out, task, name).manifest
                 files = list_files(filesystem, path)

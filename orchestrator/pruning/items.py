@@ -13,13 +13,14 @@ import pyarrow.fs
 
 from orchestrator.pruning.facts import SweepFacts
 from orchestrator.saving.checkpoints import Checkpoints, Interrupted
-from results.storage.filesystem import open_root, redact
+from results.storage.atomic_write import TEMPORARY_PATTERN
+from results.storage.filesystem import open_filesystem, redact
 from results.storage.folder_files import last_write, list_files, num_bytes
 from results.text import plural
 
 Kind = Literal["sweep", "weights", "checkpoints", "stages", "cached stage"]
-_STAGE = re.compile(r"[0-9a-f]{16}\.(safetensors|arrow)(\.[0-9a-f]+\.tmp)?")
-_CHECKPOINT = re.compile(r"[0-9a-f]{16}\.safetensors(\.\d+\.tmp)?")
+_STAGE = re.compile(rf"[0-9a-f]{{16}}\.(safetensors|arrow)({TEMPORARY_PATTERN})?")
+_CHECKPOINT = re.compile(rf"[0-9a-f]{{16}}\.safetensors({TEMPORARY_PATTERN})?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ class Inventory:
 
     def __init__(self, out: str, sweeps: Sequence[SweepFacts]) -> None:
         self._out, self.sweeps = out, sweeps
-        self._filesystem, self._base = open_root(out)
+        self._filesystem, self._base = open_filesystem(out)
         self._active = [sweep for sweep in sweeps if sweep.activity != "no"]
 
     # --- what must stay ---------------------------------------------------------------------------
@@ -153,7 +154,7 @@ class Inventory:
 
     def cached_stages(self, cache: str) -> list[Item]:
         """Every stage value in a ``--cache`` folder, an item each."""
-        filesystem, folder = open_root(cache)
+        filesystem, folder = open_filesystem(cache)
         in_use = f"{self._active[0].full} may be running, and may read it" if self._active else ""
         return [
             Item(
@@ -260,7 +261,8 @@ class Inventory:
         if header is None:
             return ""  # damaged: its trial starts again in any case
         for sweep in possible:  # no row mentions it: the run was killed, or it runs
-            same_task = set(sweep.manifest.get("params") or ()) == set(header.params)
+            params = sweep.manifest.params if sweep.manifest else {}
+            same_task = set(params) == set(header.params)
             if same_task and (sweep.is_unfinished or sweep.activity != "no"):
                 return sweep.full
         return ""

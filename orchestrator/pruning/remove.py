@@ -9,9 +9,9 @@ import pyarrow.fs
 
 from orchestrator.pruning.facts import PARTS, REMOVED, SweepFacts
 from orchestrator.pruning.items import Item
+from results.storage.atomic_write import atomic_write
 from results.storage.filesystem import redact
 from results.storage.run_lock import prune_lock
-from results.storage.store import put
 from tasks.contract import StoreError
 
 
@@ -36,7 +36,7 @@ def remove(item: Item) -> str:
 def _remove_sweep(item: Item, sweep: SweepFacts) -> str:
     """``sweep.json`` first: half a sweep must never look like a whole one."""
     filesystem, path = item.filesystem, sweep.path
-    put(filesystem, f"{path}/{REMOVED}", b"")  # by this the rest is found after a crash
+    atomic_write(filesystem, f"{path}/{REMOVED}", b"")  # by this the rest is found after a crash
     for part in PARTS[:-1]:
         _delete(filesystem, f"{path}/{part}")
     _delete_files(item, leave=f"{path}/")

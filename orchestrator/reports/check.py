@@ -34,7 +34,7 @@ def check_sweep(
     claims = claims_table(sweep)
     if claims is None:
         raise RequestError(
-            f"the sweep {sweep.manifest['name']!r} holds no claims: state CLAIMS beside the REPORT "
+            f"the sweep {sweep.manifest.name!r} holds no claims: state CLAIMS beside the REPORT "
             "of its space, and run the same sweep command again (finished trials are reused)"
         )
     errata = errata_table(sweep)
@@ -45,7 +45,7 @@ def check_sweep(
     else:
         tables: list[tuple[str, DetailTable]] = [("claims", claims)]
         tables += [("mistakes", errata)] if errata else []
-        document = make_document(sweep.manifest["task"], sweep.manifest["name"], tables)
+        document = make_document(sweep.manifest.task, sweep.manifest.name, tables)
         export([document], format_, to=to, table=table)
     counts = Counter(claim.verdict for claim in claims.claims)
     failing = ["contradicted", *(["undecided", "not tested"] if strict else [])]
@@ -75,7 +75,7 @@ def check_against(
     if format_ == "terminal":
         Console().print(DetailView(found.table))
     else:
-        task, sweep = first.manifest["task"], f"{first.manifest['name']}-differences"
+        task, sweep = first.manifest.task, f"{first.manifest.name}-differences"
         document = make_document(task, sweep, [("differences", found.table)])
         export([document], format_, to=to, table=table)
     return int(found.num_differences > 0)

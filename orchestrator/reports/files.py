@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import uuid
 from pathlib import Path
 
+from results.storage.atomic_write import replaced_file
 from tasks.contract import RequestError
 
 
@@ -26,17 +26,13 @@ def check_target(path: str) -> None:
 
 
 def save_file(path: str, blob: bytes) -> None:
-    """Write a file beside its name and rename it, so that it is whole or not there.
+    """Write a file whole; an earlier one stays as it is if this fails.
 
     Raises:
         RequestError: if it cannot be written.
     """
-    beside = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
     try:
-        try:
-            Path(beside).write_bytes(blob)
-            os.replace(beside, path)
-        finally:
-            Path(beside).unlink(missing_ok=True)
+        with replaced_file(path) as temporary:
+            temporary.write_bytes(blob)
     except OSError as error:
         raise RequestError(f"{path} cannot be written: {error.strerror}") from error

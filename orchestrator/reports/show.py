@@ -72,13 +72,13 @@ def _curves(sweep: Sweep, row: Row | None, path: str) -> Callable[[], bytes]:
         raise RequestError(
             f"--save: trial {row['trial_id']} has fewer than two steps, so it has no "
             "curve; leave --save out, or draw the curves of all trials: show "
-            f"{sweep.manifest['name']}"
+            f"{sweep.manifest.name}"
         )
 
     def draw_curves() -> bytes:
         from results.figures.drawing import draw
 
-        return draw(charts, sweep.manifest.get("step_unit", "step"), path.lower()[-3:])
+        return draw(charts, sweep.manifest.step_unit, path.lower()[-3:])
 
     return draw_curves
 

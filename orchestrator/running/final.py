@@ -247,8 +247,8 @@ def _final_row(
     gap = None
     if val is not None and test is not None:
         gap = difference(val, test, same_units=False, aggregate=ours.aggregate).estimate
-    params = [column["key"].removeprefix("param.") for column in table.params]
-    values = {column["key"]: column["label"] for column in table.params}
+    params = [column.key.removeprefix("param.") for column in table.params]
+    values = {column.key: column.label for column in table.params}
     shown = [f"{values[f'param.{p}']} {format_plain(row.params.get(p))}" for p in params]
     return FinalRow(
         table=table.title,

@@ -6,7 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.environment import provenance
 from orchestrator.environment.describe import describe_environment
@@ -15,6 +15,14 @@ from orchestrator.planning.plan import PlannedRow
 from orchestrator.planning.planned_claims import Published, plan_claims, plan_published
 from orchestrator.running.recorded import RecordedSweep
 from results.storage.filesystem import redact
+from results.storage.manifest import Manifest
+from results.storage.manifest_parts import (
+    Environment,
+    ReplaySource,
+    ReportRow,
+    ReportTable,
+    SpaceText,
+)
 from search_spaces.space import Table
 
 if TYPE_CHECKING:
@@ -32,77 +40,85 @@ TABLE = (
 
 def make_manifest(
     plan: Plan, types: Mapping[str, str], started: datetime, seconds: float
-) -> dict[str, Any]:
+) -> Manifest:
     """The content of ``sweep.json``; ``types`` are those of the task's parameters."""
     task = plan.task
     published = Published(space=plan.space, planned=plan.planned, task=task)
     claims = plan_claims(published) if plan.space.is_report else []
-    sources = {"model": plan.factory.model, "data": plan.factory.data}
-    return {
-        "task": task.name,
-        "version": task.version,
-        "name": plan.name,
-        "space": plan.space.name,
-        "request": plan.identity.record(),
-        "command": ["python", "-m", "orchestrator", *map(redact, sys.argv[1:])],
-        "versions": provenance.versions(),
-        "git": provenance.git(),
-        "hardware": provenance.hardware(),
-        "environment": describe_environment(task.name, plan.space),
-        "started": started.isoformat(),
-        "seconds": round(seconds, 3),
-        "engine": plan.request.engine,
-        "search": plan.search() if plan.space.search else None,
-        "keep": plan.keep if task.has_weights else None,
-        "params": dict(types),
-        "columns": [dataclasses.asdict(column) for column in task.columns],
-        "metric": dataclasses.asdict(task.metric),
-        "paired": [dataclasses.asdict(each) for each in task.per_sample],
-        "front": task.pareto_front,
-        "scoring_params": list(task.scoring_params),
-        "shown_samples": list(task.shown_samples) or None,
-        "step_unit": task.step_unit,
-        "tolerance": task.tolerance,
-        "signatures": dict(task.signatures()),
-        "tables": plan_tables(plan) if plan.space.is_report else [],
-        "claims": claims,
-        "published": plan_published(published),
-        "errata": plan_errata(published, claims) if plan.space.is_report else [],
-        "seeds": sorted({*plan.seeds_before, *plan.seeds}),
-        "num_trials": len(plan.trials) or plan.request.trials * len(plan.seeds),
-        **{name: dataclasses.asdict(source) for name, source in sources.items()},
-    }
+    return Manifest(
+        task=task.name,
+        version=task.version,
+        name=plan.name,
+        space=plan.space.name,
+        request=plan.identity.record(),
+        command=("python", "-m", "orchestrator", *map(redact, sys.argv[1:])),
+        versions=provenance.versions(),
+        git=provenance.git(),
+        hardware=provenance.hardware(),
+        environment=describe_environment(task.name, plan.space),
+        started=started.isoformat(),
+        seconds=round(seconds, 3),
+        engine=plan.request.engine,
+        search=plan.search() if plan.space.search else None,
+        keep=plan.keep if task.has_weights else None,
+        params=dict(types),
+        columns=tuple(task.columns),
+        metric=task.metric,
+        paired=tuple(task.per_sample),
+        front=task.pareto_front,
+        scoring_params=tuple(task.scoring_params),
+        shown_samples=tuple(task.shown_samples) or None,
+        step_unit=task.step_unit,
+        tolerance=task.tolerance,
+        signatures=dict(task.signatures()),
+        tables=tuple(plan_tables(plan)) if plan.space.is_report else (),
+        claims=tuple(claims),
+        published=plan_published(published),
+        errata=tuple(plan_errata(published, claims)) if plan.space.is_report else (),
+        seeds=tuple(sorted({*plan.seeds_before, *plan.seeds})),
+        num_trials=len(plan.trials) or plan.request.trials * len(plan.seeds),
+        model=plan.factory.model,
+        data=plan.factory.data,
+    )
 
 
-def replay_manifest(made: Mapping[str, Any], recorded: RecordedSweep) -> dict[str, Any]:
+def replay_manifest(made: Manifest, recorded: RecordedSweep) -> Manifest:
     """``sweep.json`` of a replay: its own origin, the recorded sweep's tables and claims."""
     before = recorded.manifest
-    space = (before.get("environment") or {}).get("space") or {"name": before.get("space")}
-    return {
-        **made,
-        **{key: before[key] for key in TABLE if key in before},
-        "environment": {**made["environment"], "space": space},
-        "replay_of": {"name": before["name"], "digest": recorded.digest},
-    }
+    space = before.environment.space if before.environment else None
+    environment = made.environment or Environment()
+    return dataclasses.replace(
+        made,
+        **{key: getattr(before, key) for key in TABLE if key in before.as_read},
+        environment=dataclasses.replace(environment, space=space or SpaceText(name=before.space)),
+        replay_of=ReplaySource(name=before.name, digest=recorded.digest),
+    )
 
 
-def plan_tables(plan: Plan) -> list[dict[str, Any]]:
+def with_origin_of(made: Manifest, before: Manifest) -> Manifest:
+    """The manifest with the origin of an earlier run's results, as far as that recorded it."""
+    return dataclasses.replace(
+        made, **{key: getattr(before, key) for key in ORIGIN if key in before.as_read}
+    )
+
+
+def plan_tables(plan: Plan) -> list[ReportTable]:
     """The tables of a REPORT; a row has published numbers if it runs as published."""
     return [
-        {
-            "title": table.title,
-            "note": _note(table, rows),
-            "source": table.source,
-            "rows": [
-                {
-                    "label": None if row.changed else row.row.label,
-                    "params": row.trials[0].param_values(),
-                    "report": {} if row.changed else dict(row.row.report),
-                    "published": {} if row.changed else dict(row.row.published),
-                }
+        ReportTable(
+            title=table.title,
+            note=_note(table, rows),
+            source=table.source,
+            rows=tuple(
+                ReportRow(
+                    label=None if row.changed else row.row.label,
+                    params=row.trials[0].param_values(),
+                    report={} if row.changed else dict(row.row.report),
+                    published={} if row.changed else dict(row.row.published),
+                )
                 for row in rows
-            ],
-        }
+            ),
+        )
         for table, rows in zip(plan.space.tables, plan.planned, strict=True)
     ]
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.planning.plan import ALIASES
+from results.storage.manifest import Manifest
+from results.storage.manifest_parts import RecordedRequest
 from results.storage.reading import read_sweep
 from results.tables.summary import format_plain
 from search_spaces.space import Scalar
@@ -32,46 +34,43 @@ class Identity:
     model: Source
     data: Source
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> RecordedRequest:
         """As ``sweep.json`` holds it, beside the model and data that it names anyway."""
-        return {
-            "space": self.space,
-            "file": self.file,
-            "file_hash": self.file_hash,
-            "settings": dict(self.settings),
-            "search": dict(self.search),
-        }
+        return RecordedRequest(
+            space=self.space,
+            file=self.file,
+            file_hash=self.file_hash,
+            settings=self.settings,
+            search=self.search,
+        )
 
-    def differences(self, manifest: Mapping[str, Any]) -> list[str]:
+    def differences(self, manifest: Manifest) -> list[str]:
         """How the request of a ``sweep.json`` differs from this one, as far as it is recorded."""
         found = []
-        then = manifest.get("request") or {"space": manifest.get("space", self.space)}
-        space = ALIASES.get(then["space"], then["space"])
+        then = manifest.request
+        space = then.space if then else manifest.space
+        space = ALIASES.get(space, space)
         if space != self.space:
             found.append(f"with the space {space}, not {self.space}")
-        file = then.get("file", self.file)
-        same_text = then.get("file_hash") == self.file_hash
-        if file != self.file and not (same_text and self.file_hash):
-            built_in = "the task's own space"
-            found.append(f"with {file or built_in}, not {self.file or built_in}")
-        found += _changed(then.get("settings"), self.settings, "--set {name}=")
-        found += _changed(then.get("search"), self.search, "--{name} ")
-        for what, now in (("model", self.model), ("data", self.data)):
-            before = manifest[what]
-            if before["fingerprint"] == now.fingerprint:
+        if then is not None:  # older versions did not record more than the space
+            same_text = then.file_hash == self.file_hash
+            if then.file != self.file and not (same_text and self.file_hash):
+                built_in = "the task's own space"
+                found.append(f"with {then.file or built_in}, not {self.file or built_in}")
+            found += _changed(then.settings, self.settings, "--set {name}=")
+            found += _changed(then.search, self.search, "--{name} ")
+        sources = (("model", manifest.model, self.model), ("data", manifest.data, self.data))
+        for what, before, now in sources:
+            if before.fingerprint == now.fingerprint:
                 continue
-            if before["name"] == now.name:
+            if before.name == now.name:
                 found.append(f"with other content in the {what} {now.name}")
             else:
-                found.append(f"with the {what} {before['name']}, not {now.name}")
+                found.append(f"with the {what} {before.name}, not {now.name}")
         return found
 
 
-def _changed(
-    before: Mapping[str, Scalar] | None, now: Mapping[str, Scalar], option: str
-) -> list[str]:
-    if before is None:  # an older version did not record it
-        return []
+def _changed(before: Mapping[str, Scalar], now: Mapping[str, Scalar], option: str) -> list[str]:
     found = []
     for name in sorted({*before, *now}):
         words = option.format(name=name)
@@ -94,7 +93,7 @@ class Name:
 
     name: str
     notice: str = ""
-    manifest: Mapping[str, Any] | None = None
+    manifest: Manifest | None = None
 
 
 def choose_name(
@@ -140,7 +139,7 @@ def default_name(identity: Identity, defaults: Mapping[str, Any]) -> str:
     return f"{name[:MAX_LENGTH].rstrip('-.')}-{content_id(identity)[:6]}"
 
 
-def read_manifest(out: str, task: str, name: str) -> Mapping[str, Any] | None:
+def read_manifest(out: str, task: str, name: str) -> Manifest | None:
     """The ``sweep.json`` of a name; None if there is none that can be read."""
     try:
         return read_sweep(out, task, name).manifest

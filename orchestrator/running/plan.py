@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from orchestrator.planning import task_calls
 from orchestrator.planning.claim_checks import check_claims
@@ -27,6 +25,8 @@ from orchestrator.running.recorded import RecordedSweep
 from orchestrator.running.request_checks import check_effect, check_options
 from orchestrator.saving.keeping import Keep, choose_keep
 from orchestrator.search.options import DEFAULT_PRUNER, DEFAULT_SAMPLER, describe
+from results.storage.manifest import Manifest
+from results.storage.manifest_parts import Search
 from results.storage.store import check_name
 from tasks.contract import RequestError, Task, Trial
 
@@ -45,15 +45,15 @@ class Plan:
     identity: Identity
     keep: Keep
     notice: str = ""  # a line on the name, where the user might expect another
-    manifest_before: Mapping[str, Any] = field(default_factory=dict)  # of the runs it continues
+    manifest_before: Manifest | None = None  # of the runs it continues
     recorded: RecordedSweep | None = None  # the sweep whose trials this one runs again
 
     @property
     def seeds_before(self) -> tuple[int, ...]:
         """The seeds of the runs that this one continues."""
-        return tuple(self.manifest_before.get("seeds", ()))
+        return self.manifest_before.seeds if self.manifest_before else ()
 
-    def search(self) -> dict[str, Any]:
+    def search(self) -> Search:
         """How a search chooses, as ``sweep.json`` records it."""
         request = self.request
         return describe(request.trials, request.sampler, request.pruner)
@@ -129,7 +129,7 @@ def make_plan(request: Request) -> Plan:
         identity=identity,
         keep=choose_keep(request.keep, task, chosen.manifest),
         notice=chosen.notice,
-        manifest_before=chosen.manifest or {},
+        manifest_before=chosen.manifest,
     )
 
 

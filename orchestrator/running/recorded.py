@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.planning import task_calls
+from results.storage.manifest import Manifest
 from tasks.contract import DataError, RequestError, Source, StoreError, Task, Trial, content_id
 
 
@@ -19,7 +20,7 @@ from tasks.contract import DataError, RequestError, Source, StoreError, Task, Tr
 class RecordedSweep:
     """A finished sweep whose trials run again, under another name."""
 
-    manifest: Mapping[str, Any]  # its ``sweep.json``
+    manifest: Manifest  # its ``sweep.json``
     digest: str  # of its archive: only a replay of the same one continues a replay
     stops: Mapping[str, int] = field(default_factory=dict)  # trial id -> step it was stopped after
 

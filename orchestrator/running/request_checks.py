@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.engines.ray.address import check_address, check_reachable
 from orchestrator.execution.placement import whole
 from orchestrator.search.options import PRUNERS, SAMPLERS, check_name
-from results.storage.filesystem import check_root
+from results.storage.filesystem import check_output_folder
 from tasks.contract import RequestError
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ def check_options(request: Request) -> None:
         value = getattr(request, option)
         if value is not None and not value.strip():
             raise RequestError(f"--{option} must not be empty; remove it to use the default")
-    check_root("--out", request.out)
+    check_output_folder("--out", request.out)
     if request.cache is not None:
-        check_root("--cache", request.cache)
+        check_output_folder("--cache", request.cache)
     check_name("sampler", request.sampler, SAMPLERS)
     check_name("pruner", request.pruner, PRUNERS)
     if request.rerun and request.retry_failed:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.halting import Budget
 from orchestrator.execution.stages import StageCache
 from orchestrator.planning.plan import param_types
 from orchestrator.running.earlier_results import EarlierResults
-from orchestrator.running.manifest import ORIGIN, make_manifest, replay_manifest
+from orchestrator.running.manifest import make_manifest, replay_manifest, with_origin_of
 from orchestrator.running.plan import Plan
 from orchestrator.running.sweep_weights import SweepWeights
 from orchestrator.saving.checkpoints import Checkpoints
 from orchestrator.search.history import PastConfiguration, open_history, read_history
 from orchestrator.search.invalid import invalid_row
 from orchestrator.search.proposers import Listed, Proposer, Recorded
+from results.storage.manifest import Manifest
 from results.storage.reading import read_sweep
 from results.storage.store import SweepStore, TrialResult
 from tasks.contract import Trial
@@ -75,14 +76,14 @@ class Run:
         sweep = read_sweep(self.request.out, self.plan.task.name, self.plan.name)
         return self.weights.to_run_again(sweep)
 
-    def manifest(self, seconds: float) -> dict[str, Any]:
+    def manifest(self, seconds: float) -> Manifest:
         """``sweep.json`` after so many seconds."""
         made = make_manifest(self.plan, self._types, self.started, seconds)
         if self.plan.recorded is not None:
             made = replay_manifest(made, self.plan.recorded)
-        if self.is_complete and not self.coordinators:  # no trial ran in this environment
-            before = self.plan.manifest_before
-            made |= {key: before[key] for key in ORIGIN if key in before}
+        before = self.plan.manifest_before
+        if before and self.is_complete and not self.coordinators:
+            made = with_origin_of(made, before)  # no trial ran in this environment
         return made
 
     # --- what proposes trials ---------------------------------------------------------------------

@@ -12,6 +12,7 @@ from orchestrator.saving.keeping import NOTHING, Choice, choose_kept
 from orchestrator.saving.weight_keeper import EndedTrial, WeightKeeper, params_key
 from orchestrator.search.history import open_history
 from results.storage.filesystem import redact
+from results.storage.manifest import Manifest
 from results.storage.reading import Sweep, is_current
 from results.storage.weights import WeightStore, weights_of
 from results.tables.summary import summarise
@@ -43,7 +44,7 @@ class SweepWeights:
             tables=_tables(plan) if plan.space.is_report else {},
         )
 
-    def see_earlier(self, manifest: Mapping[str, Any]) -> None:
+    def see_earlier(self, manifest: Manifest) -> None:
         """Show the keeper the trials of earlier runs, and those of other sweeps."""
         history = open_history(self._out, self._plan.task.name, self._plan.name)
         rows = [

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import pyarrow.fs
 
-from results.storage.filesystem import absolute, open_root
+from results.storage.atomic_write import atomic_write
+from results.storage.filesystem import absolute, open_filesystem
 from results.storage.weights import WeightStore
 from tasks.contract import Scalar, State, Step, StoreError, Trial
 
@@ -123,26 +124,24 @@ class Checkpoints:
         steps: Sequence[TimedStep],
         trial: Trial | None = None,
     ) -> None:
-        """Replace the trial's checkpoint whole: written beside, then renamed (or one put)."""
-        filesystem, folder = open_root(self.uri)
+        """Replace the trial's checkpoint whole.
+
+        Raises:
+            StoreError: if it cannot be written.
+        """
+        filesystem, folder = open_filesystem(self.uri)
         path = f"{folder}/{trial_id}.safetensors"
-        blob = encode(state, steps, trial)
-        try:
-            if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
+        if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
+            try:
                 os.makedirs(folder, exist_ok=True)
-                beside = f"{path}.{os.getpid()}.tmp"
-                with open(beside, "wb") as file:
-                    file.write(blob)
-                os.replace(beside, path)
-            else:
-                with filesystem.open_output_stream(path) as stream:
-                    stream.write(blob)
-        except OSError as error:
-            raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+            except OSError as error:
+                raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+        # Not durable: after a power cut the trial runs some steps again, which costs only time.
+        atomic_write(filesystem, path, encode(state, steps, trial), durable=False)
 
     def load(self, trial_id: str, device: str) -> tuple[State, list[TimedStep]] | None:
         """The trial's last checkpoint; None if there is none, or none that can be read."""
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         try:
             with filesystem.open_input_stream(f"{folder}/{trial_id}.safetensors") as stream:
                 blob = stream.read()
@@ -154,14 +153,14 @@ class Checkpoints:
 
     def trial_ids(self) -> set[str]:
         """The trials that have a checkpoint here, which may be those of several sweeps."""
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
         names = (info.base_name for info in filesystem.get_file_info(selector))
         return {n.removesuffix(".safetensors") for n in names if n.endswith(".safetensors")}
 
     def interrupted(self) -> list[Interrupted]:
         """The trials that have a checkpoint here; of each file the header alone is read."""
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
         found = []
         for info in sorted(filesystem.get_file_info(selector), key=lambda info: info.path):
@@ -184,7 +183,7 @@ class Checkpoints:
 
     def drop(self, trial_id: str) -> None:
         """Delete the trial's checkpoint, if there is one."""
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         try:
             filesystem.delete_file(f"{folder}/{trial_id}.safetensors")
         except (FileNotFoundError, OSError):

@@ -7,10 +7,11 @@ the sweep is complete, the marks of its tables choose.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from results.storage.manifest import Manifest
 from results.tables.rows import SummaryRow, SummaryTable
 from tasks.contract import RequestError, Task
 
@@ -37,7 +38,7 @@ def parse_keep(text: str) -> Keep:
     )
 
 
-def choose_keep(given: str | None, task: Task, manifest: Mapping[str, Any] | None) -> Keep:
+def choose_keep(given: str | None, task: Task, manifest: Manifest | None) -> Keep:
     """What to keep: as ``--keep`` says, else as in the sweep's earlier runs, else the default.
 
     Raises:
@@ -54,10 +55,12 @@ def choose_keep(given: str | None, task: Task, manifest: Mapping[str, Any] | Non
     return recorded_keep(manifest)
 
 
-def recorded_keep(manifest: Mapping[str, Any] | None) -> Keep:
+def recorded_keep(manifest: Manifest | None) -> Keep:
     """What a ``sweep.json`` says is kept; the default if there is none, or it does not say."""
+    if manifest is None or manifest.keep is None:
+        return DEFAULT_KEEP
     try:
-        return parse_keep(str((manifest or {}).get("keep", DEFAULT_KEEP)))
+        return parse_keep(str(manifest.keep))
     except RequestError:
         return DEFAULT_KEEP
 
@@ -171,7 +174,7 @@ def best_rows(table: SummaryTable, *, maximize: bool) -> list[SummaryRow]:
 
 def _ranked(table: SummaryTable, maximize: bool) -> list[SummaryRow]:
     """The rows that finished every seed, the best first."""
-    key = str(table.main["key"])
+    key = table.main.key
     rows = [row for row in table.rows if row.trial_ids and not row.status and key in row.metrics]
     return sorted(rows, key=lambda row: row.metrics[key], reverse=maximize)
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.saving.checkpoints import Interrupted, TimedStep
-from results.storage.filesystem import open_root
-from results.storage.reading import Sweep
+from results.storage.filesystem import open_filesystem
+from results.storage.reading import StoredTables
 from results.storage.schema import NO_MORE_SEEDS
 from search_spaces.space import Scalar
 
@@ -40,13 +40,13 @@ class PastConfiguration:
     trials: Mapping[int, PastTrial]
 
 
-def open_history(root: str, task: str, name: str) -> Sweep:
-    """A sweep's tables, whatever the state of its manifest."""
-    filesystem, base = open_root(root)
-    return Sweep(filesystem, f"{base}/{task}/{name}", {}, root=root)
+def open_history(root: str, task: str, name: str) -> StoredTables:
+    """A sweep's tables, whatever the state of its ``sweep.json``."""
+    filesystem, base = open_filesystem(root)
+    return StoredTables(filesystem, f"{base}/{task}/{name}", root=root)
 
 
-def read_curves(sweep: Sweep, metric: str) -> dict[str, dict[int, float]]:
+def read_curves(sweep: StoredTables, metric: str) -> dict[str, dict[int, float]]:
     """Trial id -> {at: value} of the steps that measured the metric, in order."""
     steps, column = sweep.steps, f"metric.{metric}"
     curves: dict[str, dict[int, float]] = defaultdict(dict)
@@ -62,7 +62,7 @@ def read_curves(sweep: Sweep, metric: str) -> dict[str, dict[int, float]]:
 
 
 def read_history(
-    sweep: Sweep, metric: str, interrupted: Sequence[Interrupted], *, retry_failed: bool
+    sweep: StoredTables, metric: str, interrupted: Sequence[Interrupted], *, retry_failed: bool
 ) -> list[PastConfiguration]:
     """The configurations of a search that ran before, in the order they were started."""
     curves = read_curves(sweep, metric)

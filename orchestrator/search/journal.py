@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from typing import Literal
 
 import optuna
 from optuna.trial import FrozenTrial
+
+from results.storage.atomic_write import replaced_file
 
 Direction = Literal["maximize", "minimize"]
 
@@ -20,10 +21,8 @@ def export_journal(
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    beside = f"{path}.{os.getpid()}.tmp"
-    with warnings.catch_warnings():
+    with replaced_file(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        storage = JournalStorage(JournalFileBackend(beside))
+        storage = JournalStorage(JournalFileBackend(str(temporary)))
         study = optuna.create_study(storage=storage, study_name=name, direction=direction)
         study.add_trials([t for t in trials if t.state.is_finished()])
-    os.replace(beside, path)

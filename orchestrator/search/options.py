@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from results.storage.manifest_parts import Search
 from tasks.contract import RequestError
 
 TRIALS = 50  # configurations of a search, where --trials is not given
@@ -46,10 +47,10 @@ def check_name(option: str, value: str, known: Mapping[str, object]) -> None:
         raise RequestError(f"--{option} takes {', '.join(known)}, but got {value!r}")
 
 
-def describe(trials: int, sampler: str, pruner: str) -> dict[str, Any]:
+def describe(trials: int, sampler: str, pruner: str) -> Search:
     """A search as ``sweep.json`` records it."""
-    return {
-        "trials": trials,
-        "sampler": {"name": sampler, **SAMPLERS[sampler]},
-        "pruner": {"name": pruner, **PRUNERS[pruner]},
-    }
+    return Search(
+        trials=trials,
+        sampler={"name": sampler, **SAMPLERS[sampler]},
+        pruner={"name": pruner, **PRUNERS[pruner]},
+    )

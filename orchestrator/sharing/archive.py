@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +14,9 @@ from rich.console import Console
 
 from orchestrator.reports.files import check_target
 from results.archive.files import Entry, write_archive
-from results.storage.filesystem import open_root
+from results.storage.filesystem import open_filesystem
+from results.storage.manifest import Manifest
+from results.storage.manifest_parts import Environment
 from results.storage.reading import read_sweep
 from results.storage.schema import TABLES
 from results.storage.store import encode_part
@@ -81,28 +82,27 @@ def archive_sweep(
         print_line(Console(stderr=True), line)
 
 
-def texts(manifest: Mapping[str, Any]) -> dict[str, str]:
+def texts(manifest: Manifest) -> dict[str, str]:
     """The text files of an archive: ``sweep.json``, and what it records as files of their own."""
-    environment = manifest.get("environment") or {}
-    space = environment.get("space") or {}
+    environment = manifest.environment or Environment()
+    space = environment.space
     return {
-        "sweep.json": json.dumps(manifest, indent=1),
+        "sweep.json": manifest.to_text(),
         "requirements.lock": lock_text(manifest),
-        **({"space.py": str(space["text"])} if space.get("text") else {}),
-        **({"changes.diff": str(environment["diff"])} if environment.get("diff") else {}),
+        **({"space.py": space.text} if space and space.text else {}),
+        **({"changes.diff": environment.diff} if environment.diff else {}),
     }
 
 
-def lock_text(manifest: Mapping[str, Any]) -> str:
+def lock_text(manifest: Manifest) -> str:
     """``name==version`` lines as pip installs them; what came from a folder is a remark."""
-    environment, versions = manifest.get("environment"), manifest.get("versions") or {}
+    environment, versions = manifest.environment, manifest.versions
     lines = [f"# Python {versions.get('python', '?')}; the environment of the sweep's last run"]
     if environment is None:
         lines.append("# an earlier version recorded only these")
         return "\n".join([*lines, *(f"{n}=={v}" for n, v in versions.items() if n != "python"), ""])
-    local = set(environment.get("local", ()))
-    for line in environment.get("distributions", ()):
-        is_local = line.partition("==")[0] in local
+    for line in environment.distributions:
+        is_local = line.partition("==")[0] in environment.local
         lines.append(f"# {line} was installed from a folder or repository" if is_local else line)
     return "\n".join([*lines, ""])
 
@@ -124,7 +124,7 @@ def _bytes(name: str, blob: bytes) -> Entry:
 
 def _weights(trial_id: str, store: WeightStore) -> Entry:
     def opened() -> IO[bytes]:
-        filesystem, folder = open_root(store.uri)
+        filesystem, folder = open_filesystem(store.uri)
         stream: IO[bytes] = filesystem.open_input_stream(f"{folder}/{trial_id}{SUFFIX}")
         return stream
 
@@ -142,9 +142,7 @@ def _describe(path: str, size: int, counts: Mapping[str, int], kept: Mapping[str
     return f"{line}."
 
 
-def _unfinished(
-    manifest: Mapping[str, Any], counts: Mapping[str, int], is_running: bool
-) -> list[str]:
+def _unfinished(manifest: Manifest, counts: Mapping[str, int], is_running: bool) -> list[str]:
     """What the archive lacks, because the sweep is not complete."""
     total = num_planned(manifest, counts)
     done = counts["finished"] + counts["stopped"]

@@ -6,9 +6,7 @@ import contextlib
 import json
 import os
 import shlex
-import shutil
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from orchestrator.planning.space_checks import shown
 from orchestrator.running.recorded import check_model, recorded_trial
 from results.export.model_card import render_card, trial_record
 from results.render.show import find_trial
+from results.storage.atomic_write import replaced_folder
 from results.storage.reading import Sweep
 from results.storage.weights import Weights, find_weights
 from results.tables.selection import Selection, select_best, select_trial
@@ -67,7 +66,7 @@ def export_model(
     else:
         selection = select_trial(sweep, find_trial(sweep, trial_prefix, listing))
     target = check_directory(directory, overwrite)
-    task = load_task(sweep.manifest["task"])
+    task = load_task(sweep.manifest.task)
     trial = recorded_trial(task, selection.trial)
     found = _read_weights(sweep, selection, task)
     check_model(task, trial)
@@ -111,7 +110,7 @@ def _read_weights(sweep: Sweep, selection: Selection, task: Task) -> Weights | N
     store = find_weights(sweep, row)
     found = None if store is None else store.read(row["trial_id"])
     if found is None:
-        again = keeping_command(sweep.manifest["command"], "best" if selection.is_best else "all")
+        again = keeping_command(sweep.manifest.command, "best" if selection.is_best else "all")
         raise StoreError(
             f"the weights of trial {row['trial_id']} are not kept; this command runs what is "
             f"needed again and keeps them: {again}"
@@ -119,7 +118,7 @@ def _read_weights(sweep: Sweep, selection: Selection, task: Task) -> Weights | N
     return found
 
 
-def keeping_command(command: list[str], keep: str) -> str:
+def keeping_command(command: Sequence[str], keep: str) -> str:
     """A sweep's command with another ``--keep``."""
     words: list[str] = []
     skip = False
@@ -184,20 +183,13 @@ def check_directory(directory: str, overwrite: bool) -> Path:
 
 @contextlib.contextmanager
 def _new_folder(target: Path, directory: str) -> Iterator[Path]:
-    """A folder beside the target that takes its place at the end, unless something fails."""
-    mark = uuid.uuid4().hex[:8]
-    beside = target.parent / f".{target.name}.{mark}.tmp"
-    earlier = target.parent / f".{target.name}.{mark}.old"
+    """A new folder that takes the target's place at the end, with errors as the user's.
+
+    Raises:
+        RequestError: if it cannot be written.
+    """
     try:
-        beside.mkdir(parents=True)
-        yield beside
-        if target.is_dir():
-            target.rename(earlier)
-        beside.rename(target)
+        with replaced_folder(target) as folder:
+            yield folder
     except OSError as error:
-        if earlier.is_dir() and not target.exists():
-            earlier.rename(target)
         raise RequestError(f"{directory} cannot be written: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(earlier, ignore_errors=True)

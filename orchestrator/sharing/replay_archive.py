@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 from rich.console import Console
 
@@ -23,6 +21,7 @@ from orchestrator.saving.keeping import choose_keep
 from results.archive.sweep import ArchivedSweep, read_archive
 from results.compare.cells import compare_cells, stated_tolerance
 from results.render.sweep_tables import DetailView
+from results.storage.manifest import Manifest
 from results.storage.reading import read_sweep
 from results.storage.store import check_name
 from results.text import plural, print_line
@@ -111,13 +110,12 @@ def _last_steps(archived: ArchivedSweep) -> dict[str, int]:
     return dict(zip(found["trial_id"].to_pylist(), found["at_max"].to_pylist(), strict=True))
 
 
-def _check_free(archived: ArchivedSweep, request: Request, name: str) -> Mapping[str, Any]:
+def _check_free(archived: ArchivedSweep, request: Request, name: str) -> Manifest | None:
     """What an earlier run of this replay recorded; RequestError if the name is another sweep's."""
     before = read_manifest(request.out, archived.archive.task, name)
     if before is None:
-        return {}
-    replayed = before.get("replay_of")
-    if not isinstance(replayed, dict) or replayed.get("digest") != archived.archive.digest:
+        return None
+    if before.replay_of is None or before.replay_of.digest != archived.archive.digest:
         raise RequestError(
             f"the sweep {archived.archive.task}/{name} is no replay of {archived.archive.path}; "
             "give another --name"
@@ -128,14 +126,12 @@ def _check_free(archived: ArchivedSweep, request: Request, name: str) -> Mapping
 # --- the same model, data and versions ------------------------------------------------------------
 
 
-def _resolve_sources(
-    task: Task, manifest: Mapping[str, Any], request: Request
-) -> tuple[Source, Source]:
+def _resolve_sources(task: Task, manifest: Manifest, request: Request) -> tuple[Source, Source]:
     """Model and data on this machine, with the content that the archive names."""
-    recorded = {"model": manifest["model"], "data": manifest["data"]}
+    recorded = {"model": manifest.model, "data": manifest.data}
     given = {"model": request.model, "data": request.data}
-    _refuse_code(str(recorded["model"]["name"]), given["model"])
-    names = {what: given[what] or str(recorded[what]["name"]) for what in recorded}
+    _refuse_code(manifest.model.name, given["model"])
+    names = {what: given[what] or source.name for what, source in recorded.items()}
     try:
         found = task_calls.resolve(task, names["model"], names["data"])
     except RequestError as error:
@@ -146,12 +142,12 @@ def _resolve_sources(
             f"{error} (recorded in the archive; {' and '.join(unnamed)} "
             f"{'give' if len(unnamed) > 1 else 'gives'} the place on this machine)"
         ) from None
-    for what, here in zip(recorded, found, strict=True):
-        wanted = recorded[what]["fingerprint"]
-        if here.fingerprint != wanted:
+    for (what, wanted), here in zip(recorded.items(), found, strict=True):
+        if here.fingerprint != wanted.fingerprint:
             raise RequestError(
                 f"the {what} {here.name} has the content hash {here.fingerprint}, but the sweep "
-                f"ran on {recorded[what]['name']} with {wanted}; give the same {what} with --{what}"
+                f"ran on {wanted.name} with {wanted.fingerprint}; give the same {what} with "
+                f"--{what}"
             )
     return found
 

@@ -46,7 +46,7 @@ def verify(sweep: Sweep, *, share: float, seed: int, tolerance: float | None, en
         RequestError: if nothing finished, or the model or data is not here as it was.
         StoreError: if this version of the task cannot make the trials.
     """
-    task = load_task(sweep.manifest["task"])
+    task = load_task(sweep.manifest.task)
     rows = sample_rows(sweep, share, seed)
     trials = [recorded_trial(task, row) for row in rows]
     check_sources(task, trials[0])
@@ -54,12 +54,12 @@ def verify(sweep: Sweep, *, share: float, seed: int, tolerance: float | None, en
         tolerance = max(TOLERANCE, task.tolerance)
     finished = sum(row["status"] == "finished" for row in sweep.current_rows())
     console = Console()
-    line = f"Running {plural(len(trials), 'trial')} of {sweep.manifest['name']} again"
+    line = f"Running {plural(len(trials), 'trial')} of {sweep.manifest.name} again"
     print_line(console, f"{line}, of {finished:,} finished.")
     with tempfile.TemporaryDirectory(prefix="orchestrator-verify-") as folder:
-        name = str(sweep.manifest["name"])
+        name = sweep.manifest.name
         request = Request(task=task.name, name=name, out=folder, engine=engine, address="local")
-        again = run_trials(recorded_plan(task, trials, request, str(sweep.manifest["space"])))
+        again = run_trials(recorded_plan(task, trials, request, sweep.manifest.space))
         if again is None:
             print_line(Console(stderr=True), "Interrupted: nothing was compared, nothing is left.")
             return INTERRUPTED
@@ -83,7 +83,7 @@ def sample_rows(sweep: Sweep, share: float, seed: int) -> list[Mapping[str, Any]
     rows = [row for row in sweep.current_rows() if row["status"] == "finished"]
     if not rows:
         raise RequestError(
-            f"no trial of {sweep.manifest['name']} finished, so there is nothing to run again"
+            f"no trial of {sweep.manifest.name} finished, so there is nothing to run again"
         )
     rows.sort(key=lambda row: str(row["trial_id"]))  # the same choice, however they were written
     number = max(1, math.ceil(round(share * len(rows), 9)))

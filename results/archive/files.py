@@ -20,13 +20,13 @@ import json
 import os
 import re
 import stat
-import uuid
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
+from results.storage.atomic_write import replaced_file
 from results.storage.store import NAME
 from tasks.contract import RequestError, StoreError
 
@@ -59,24 +59,15 @@ def write_archive(path: str, task: str, name: str, entries: Sequence[Entry]) -> 
     Raises:
         StoreError: if it cannot be written, such as on a full disk.
     """
-    beside = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
     try:
-        try:
-            with open(beside, "xb") as file:
-                with zipfile.ZipFile(file, "w") as zipped:
-                    files = {}
-                    for entry in entries:
-                        with entry.open() as source:
-                            member = f"{task}/{name}/{entry.name}"
-                            files[member] = _add(zipped, member, source)
-                    facts = {"format": FORMAT, "task": task, "name": name, "files": files}
-                    zipped.writestr(_info(MANIFEST), json.dumps(facts, indent=1))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        finally:
-            if os.path.exists(beside):
-                os.unlink(beside)
+        with replaced_file(path) as temporary, zipfile.ZipFile(temporary, "w") as zipped:
+            files = {}
+            for entry in entries:
+                with entry.open() as source:
+                    member = f"{task}/{name}/{entry.name}"
+                    files[member] = _add(zipped, member, source)
+            facts = {"format": FORMAT, "task": task, "name": name, "files": files}
+            zipped.writestr(_info(MANIFEST), json.dumps(facts, indent=1))
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
     return os.path.getsize(path)

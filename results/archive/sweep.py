@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs
@@ -15,7 +12,8 @@ from rich.console import Console
 
 from results.archive.files import MAX_TEXT, Archive, open_archive
 from results.render.sweep_tables import render
-from results.storage.reading import Sweep, check_manifest
+from results.storage.manifest import Manifest
+from results.storage.reading import Sweep
 from results.storage.schema import TABLES, fill_sweep
 from results.storage.store import concat, decode_part, union
 from tasks.contract import StoreError, SweepError
@@ -87,36 +85,14 @@ def read_archive(path: str) -> ArchivedSweep:
     inside = f"{path}/{archive.task}/{archive.name}"
     if archive.files[f"{archive.task}/{archive.name}/sweep.json"]["bytes"] > MAX_TEXT:
         raise StoreError(f"{path} is refused: its sweep.json is longer than {MAX_TEXT:,} bytes")
-    try:
-        manifest = json.loads(archive.read("sweep.json"))
-    except (ValueError, RecursionError) as error:
-        raise StoreError(f"sweep.json in {path} is damaged ({error})") from None
-    check_manifest(inside, manifest)
-    _check_origin(path, manifest)
-    if (manifest["task"], manifest["name"]) != (archive.task, archive.name):
+    manifest = Manifest.from_json(
+        archive.read("sweep.json"), f"sweep.json in {path}", "copy the archive again"
+    )
+    if (manifest.task, manifest.name) != (archive.task, archive.name):
         raise StoreError(f"{path} is refused: its sweep.json is of another sweep")
     sweep = ArchivedSweep(pyarrow.fs.LocalFileSystem(), inside, manifest, archive=archive)
     _check_shown(sweep)
     return sweep
-
-
-def _check_origin(path: str, manifest: Mapping[str, Any]) -> None:
-    """Refuse a ``sweep.json`` whose record of the environment has other types than ours."""
-    try:
-        environment = manifest.get("environment") or {}
-        lists = [environment.get(key) or [] for key in ("distributions", "local", "untracked")]
-        texts = [environment.get("diff") or "", *(environment.get("space") or {}).values()]
-        dicts = [environment, manifest.get("git") or {}, manifest.get("versions") or {}]
-        sound = (
-            all(isinstance(each, list) for each in lists)
-            and all(isinstance(line, str) for each in lists for line in each)
-            and all(isinstance(text, str) for text in texts)
-            and all(isinstance(each, dict) for each in dicts)
-        )
-    except AttributeError:
-        sound = False
-    if not sound:
-        raise StoreError(f"sweep.json in {path} is damaged (its environment is of the wrong type)")
 
 
 def _check_shown(sweep: ArchivedSweep) -> None:

@@ -16,8 +16,12 @@ import numpy as np
 from results.statistics import MEAN, Difference, average_over_seeds, difference, estimate
 from results.statistics.regions import locate, region_of, shifted, t_over_seeds
 from results.statistics.variance import Part
+from results.storage.manifest_parts import NumberSide, RecordedClaim, RowSide
 from results.storage.reading import Sweep
 from results.tables.summary import Scores
+
+_Trials = Sequence[Mapping[str, Any]]  # rows, one a seed
+_Side = tuple[RowSide, _Trials] | NumberSide
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +45,11 @@ class ClaimTests:
 
     def __init__(self, sweep: Sweep) -> None:
         manifest = sweep.manifest
-        self._sweep, self._seeds = sweep, manifest["seeds"]
-        self._columns = {column["key"]: column for column in manifest["columns"]}
-        self._paired = {paired["metric"]: paired for paired in manifest["paired"]}
+        self._sweep, self._seeds = sweep, manifest.seeds
+        self._columns = manifest.columns_by_key
+        self._paired = {paired.metric: paired for paired in manifest.paired}
         self._scores: dict[str, Scores] = {}
-        self._tables = [
-            {_key(row["params"]) for row in table["rows"]} for table in manifest["tables"]
-        ]
+        self._tables = [{_key(row.params) for row in table.rows} for table in manifest.tables]
         self._averages: dict[Any, Part | None] = {}
         self._trials: dict[str, dict[int, Mapping[str, Any]]] = {}
         for row in sweep.current_rows():
@@ -55,48 +57,46 @@ class ClaimTests:
                 params = {k[6:]: v for k, v in row.items() if k.startswith("param.")}
                 self._trials.setdefault(_key(params), {})[row["seed"]] = row
 
-    def test(self, claim: Mapping[str, Any]) -> ClaimTest | str:
+    def test(self, claim: RecordedClaim) -> ClaimTest | str:
         """The test of a claim, or why there is none."""
-        if claim.get("untested"):
-            return str(claim["untested"])
-        rows = [side for side in (claim["left"], claim["right"]) if "params" in side]
-        found = [self._trials.get(_key(side["params"]), {}) for side in rows]
+        if claim.untested:
+            return claim.untested
+        rows = [side for side in claim.sides if isinstance(side, RowSide)]
+        found = [self._trials.get(_key(side.params), {}) for side in rows]
         finished = [{s: r for s, r in f.items() if r["status"] == "finished"} for f in found]
         for side, every, done in zip(rows, found, finished, strict=True):
             if not done:
-                return f"{side['label']}: {_missing(every)}"
-        if len({(_key(side["params"]), side["metric"]) for side in rows}) < len(rows):
+                return f"{side.label}: {_missing(every)}"
+        if len({(_key(side.params), side.metric) for side in rows}) < len(rows):
             return "both sides are one configuration in this sweep"
         seeds = sorted(set.intersection(*(set(done) for done in finished)))
         if not seeds:
             return "the two rows have no finished seed in common"
         values = iter([[done[seed] for seed in seeds] for done in finished])
-        sides = [
-            next(values) if "params" in side else None for side in (claim["left"], claim["right"])
-        ]
-        return self._compare(claim, sides)
+        return self._compare(
+            claim,
+            [(side, next(values)) if isinstance(side, RowSide) else side for side in claim.sides],
+        )
 
-    def _compare(
-        self, claim: Mapping[str, Any], sides: Sequence[list[Mapping[str, Any]] | None]
-    ) -> ClaimTest | str:
+    def _compare(self, claim: RecordedClaim, sides: Sequence[_Side]) -> ClaimTest | str:
         """Hold two rows, or a row and a number, against each other over their common seeds."""
-        specs = (claim["left"], claim["right"])
         numbers = [
-            np.array([float(spec["number"])]) if trials is None else self._values(spec, trials)
-            for spec, trials in zip(specs, sides, strict=True)
+            np.array([side.number]) if isinstance(side, NumberSide) else self._values(*side)
+            for side in sides
         ]
+        rows = _rows(sides)
         if any(number is None for number in numbers):
             return "a finished trial lacks the metric"
-        if any(self._is_fixed(spec, trials) for spec, trials in zip(specs, sides, strict=True)):
+        if any(self._is_fixed(*row) for row in rows):
             return "no resample changes one of the scores: there are too few samples"
         seeds = max(len(number) for number in numbers)
         per_seed = np.broadcast_to(numbers[0], seeds) - np.broadcast_to(numbers[1], seeds)
-        found = self._over_units(specs, sides) or t_over_seeds(per_seed)
+        found = self._over_units(sides) or t_over_seeds(per_seed)
         if found is None:
             return "no scores per sample, and one seed"
         test, num_units, hits = found
-        units = self._units(specs) if num_units else ""
-        region = region_of(claim["relation"], claim["margin"])
+        units = self._units(rows[0][0].metric) if num_units else ""
+        region = region_of(claim.relation, claim.margin)
         inside, p_value, distance = locate(test, region, num_units if hits else None)
         if math.isnan(p_value):
             return "too few samples and seeds for a test"
@@ -114,74 +114,70 @@ class ClaimTests:
             unit=units,
         )
 
-    def _is_fixed(
-        self, spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]] | None
-    ) -> bool:
+    def _is_fixed(self, side: RowSide, trials: _Trials) -> bool:
         """Whether resamples leave an aggregate as it is: BLEU is 0 if no 4-gram ever matches."""
-        scores = None if trials is None else self._score(spec["metric"])
-        if scores is None or trials is None or scores.aggregate == MEAN:
+        scores = self._score(side.metric)
+        if scores.aggregate == MEAN:
             return False
         matrix = scores.matrix([str(trial["trial_id"]) for trial in trials])
         if matrix is None:
             return False
         return math.isnan(estimate(matrix, scores.aggregate).low)
 
-    def _values(self, side: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> Any:
+    def _values(self, side: RowSide, trials: _Trials) -> Any:
         """The metric [S] of the trials as tables show it, or None where one lacks it."""
-        column = self._columns.get(f"metric.{side['metric']}", {})
-        stored = f"{'best' if column.get('pick') == 'best' else 'metric'}.{side['metric']}"
+        stored = f"{'best' if self._is_best(side.metric) else 'metric'}.{side.metric}"
         values = [trial.get(stored) for trial in trials]
         if any(value is None or not math.isfinite(value) for value in values):
             return None
         return np.array(values, dtype=np.float64)
 
-    def _over_units(
-        self, specs: Sequence[Mapping[str, Any]], sides: Sequence[list[Mapping[str, Any]] | None]
-    ) -> tuple[Difference, int, bool] | None:
+    def _is_best(self, metric: str) -> bool:
+        """Whether tables show the best step of a metric, and not the last."""
+        column = self._columns.get(f"metric.{metric}")
+        return column is not None and column.pick == "best"
+
+    def _over_units(self, sides: Sequence[_Side]) -> tuple[Difference, int, bool] | None:
         """The difference by samples: test, number of units, whether scores are hits and misses."""
         matrices: list[Any] = []
-        for spec, trials in zip(specs, sides, strict=True):
-            if trials is None:
-                continue
-            column = self._columns.get(f"metric.{spec['metric']}", {})
-            scores = self._score(spec["metric"])
+        rows = _rows(sides)
+        for side, trials in rows:
+            scores = self._score(side.metric)
             matrix = scores.matrix([str(trial["trial_id"]) for trial in trials])
-            if matrix is None or column.get("pick") == "best":  # samples are of the last step
+            if matrix is None or self._is_best(side.metric):  # samples are of the last step
                 return None
-            matrices.append((matrix, scores.units(str(trials[0]["trial_id"])), spec["metric"]))
+            matrices.append((matrix, scores.units(str(trials[0]["trial_id"])), side.metric))
         matrix, units, metric = matrices[0]
         aggregate = self._score(metric).aggregate
         hits = bool(np.isin(matrix, (0.0, 1.0)).all())
         if len(matrices) == 1:
-            number = next(float(spec["number"]) for spec in specs if "number" in spec)
+            number = next(side.number for side in sides if isinstance(side, NumberSide))
             test = difference(matrix, np.zeros_like(matrix), aggregate=aggregate)
-            sign = 1.0 if sides[0] is not None else -1.0
+            sign = -1.0 if isinstance(sides[0], NumberSide) else 1.0
             return shifted(test, number, sign), len(matrix), hits
         other, other_units, other_metric = matrices[1]
         if self._score(other_metric).aggregate != aggregate:
             return None
         same = self._is_same_sample(metric, other_metric) and np.array_equal(units, other_units)
-        average = self._average_over_seeds(specs, sides) if same else None
+        average = self._average_over_seeds(rows) if same else None
         test = difference(matrix, other, same_units=same, aggregate=aggregate, average=average)
         return test, min(len(matrix), len(other)), hits
 
-    def _average_over_seeds(
-        self, specs: Sequence[Mapping[str, Any]], sides: Sequence[list[Mapping[str, Any]] | None]
-    ) -> Part | None:
+    def _average_over_seeds(self, rows: Sequence[tuple[RowSide, _Trials]]) -> Part | None:
         """The variance over seeds of a difference, as the marks of the rows' table have it.
 
         It is the average over the pairs of a table that has both rows, otherwise of all rows. None
         for one seed, and for two metrics.
         """
-        seeds = tuple(row["seed"] for row in sides[0] or ())
-        if specs[0]["metric"] != specs[1]["metric"] or len(seeds) < 2:
+        metric, seeds = rows[0][0].metric, tuple(trial["seed"] for trial in rows[0][1])
+        if metric != rows[1][0].metric or len(seeds) < 2:
             return None
-        pair = {_key(spec["params"]) for spec in specs}
+        pair = {_key(side.params) for side, _ in rows}
         number = next((i for i, keys in enumerate(self._tables) if pair <= keys), None)
-        which = (specs[0]["metric"], seeds, number)
+        which = (metric, seeds, number)
         if which not in self._averages:
             keys = self._trials if number is None else self._tables[number]
-            self._averages[which] = self._average_of(keys, specs[0]["metric"], seeds)
+            self._averages[which] = self._average_of(keys, metric, seeds)
         return self._averages[which]
 
     def _average_of(self, keys: Iterable[str], metric: str, seeds: Sequence[int]) -> Part | None:
@@ -203,13 +199,16 @@ class ClaimTests:
     def _is_same_sample(self, one: str, other: str) -> bool:
         """Whether unit u of both metrics is one query or image."""
         specs = [self._paired[name] for name in (one, other)]
-        return all(specs[0][key] == specs[1][key] for key in ("unit", "where"))
+        return (specs[0].unit, specs[0].where) == (specs[1].unit, specs[1].where)
 
-    def _units(self, specs: Sequence[Mapping[str, Any]]) -> str:
+    def _units(self, metric: str) -> str:
         """The units' name in the plural: queries, images."""
-        metric = next(spec["metric"] for spec in specs if "metric" in spec)
-        unit = str(self._paired[metric]["unit"])
+        unit = self._paired[metric].unit
         return f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
+
+
+def _rows(sides: Sequence[_Side]) -> list[tuple[RowSide, _Trials]]:
+    return [side for side in sides if not isinstance(side, NumberSide)]
 
 
 def _key(params: Mapping[str, Any]) -> str:

@@ -8,13 +8,13 @@ Holm over all tested claims of the sweep, so the chance of one wrong verdict or 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from results.claims.tests import ClaimTest, ClaimTests
 from results.statistics import ALPHA, Estimate, holm
 from results.statistics.power import what_decides
+from results.storage.manifest_parts import RecordedClaim, RowSide
 from results.storage.reading import Sweep
 
 Verdict = Literal["reproduced", "contradicted", "undecided", "not tested"]
@@ -44,7 +44,7 @@ class CheckedClaim:
 
 def check_claims(sweep: Sweep) -> list[CheckedClaim]:
     """Every claim that a sweep's ``sweep.json`` holds, tested on its results."""
-    claims = sweep.manifest.get("claims") or []
+    claims = sweep.manifest.claims
     data = ClaimTests(sweep)
     tests = [data.test(claim) for claim in claims]
     tested = [test for test in tests if isinstance(test, ClaimTest)]
@@ -68,16 +68,15 @@ def check_claims(sweep: Sweep) -> list[CheckedClaim]:
     return checked
 
 
-def _judge(claim: Mapping[str, Any], test: ClaimTest | str, p_value: float) -> CheckedClaim:
-    sides = (claim["left"], claim["right"])
+def _judge(claim: RecordedClaim, test: ClaimTest | str, p_value: float) -> CheckedClaim:
     checked = CheckedClaim(
-        text=claim["text"],
-        kind=claim["kind"],
+        text=claim.text,
+        kind=claim.kind,
         verdict="not tested",
-        relation=claim["relation"],
-        margin=claim["margin"],
-        metric=next(str(side["metric"]) for side in sides if "metric" in side),
-        published=(_published(sides[0]), _published(sides[1])),
+        relation=claim.relation,
+        margin=claim.margin,
+        metric=next(side.metric for side in claim.sides if isinstance(side, RowSide)),
+        published=(claim.left.published, claim.right.published),
     )
     if isinstance(test, str):
         checked.reason = test
@@ -88,8 +87,3 @@ def _judge(claim: Mapping[str, Any], test: ClaimTest | str, p_value: float) -> C
     if p_value <= ALPHA:
         checked.verdict = "reproduced" if test.inside else "contradicted"
     return checked
-
-
-def _published(side: Mapping[str, Any]) -> float | None:
-    number = side.get("number", side.get("published"))
-    return None if number is None else float(number)

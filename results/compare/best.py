@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import median
-from typing import Any
 
 from results.compare.rows import Scorer, describe_difference, explain_scoring
+from results.storage.manifest import Manifest
 from results.tables.cell_text import heading
 from results.tables.details import DetailTable
 from results.tables.summary import SummaryRow, format_interval, format_plain, format_value
 from results.text import plural
-from tasks.contract import RequestError
+from tasks.contract import Column, RequestError
 
 Rows = Sequence[SummaryRow]
 
 
 def compare_best(
-    manifest: Mapping[str, Any], names: tuple[str, str], rows: tuple[Rows, Rows], scorer: Scorer
+    manifest: Manifest, names: tuple[str, str], rows: tuple[Rows, Rows], scorer: Scorer
 ) -> DetailTable:
     """The best, median and worst configuration of two sweeps, and the difference of the bests.
 
     Raises:
         RequestError: if a sweep has no finished configuration.
     """
-    main = next(
-        column
-        for column in manifest["columns"]
-        if column["key"] == f"metric.{manifest['metric']['name']}"
-    )
-    maximize = manifest["metric"]["direction"] == "maximize"
-    ranked = [_rank(each, main["key"], maximize) for each in rows]
+    main = manifest.main_column
+    maximize = manifest.maximize
+    ranked = [_rank(each, main.key, maximize) for each in rows]
     for name, each in zip(names, ranked, strict=True):
         if not each:
             raise RequestError(f"{name} has no finished trial yet; run its sweep first")
@@ -44,8 +40,8 @@ def compare_best(
     lines += _spread(ranked, main)
     lines += _params(bests, ranked)
     sign = "+" if compared.difference >= 0 else ""
-    shown = f"{sign}{format_value(compared.difference, main['format'])}"
-    interval = format_interval(compared.interval, main["format"])
+    shown = f"{sign}{format_value(compared.difference, main.format)}"
+    interval = format_interval(compared.interval, main.format)
     how = describe_difference(manifest, scorer, scorer.over_seeds) if compared.interval else ""
     caption = [
         f"The sweeps have no configuration in common, so this compares the best of "
@@ -72,15 +68,15 @@ def _rank(rows: Rows, key: str, maximize: bool) -> list[SummaryRow]:
     return sorted(done, key=lambda row: row.metrics[key], reverse=maximize)
 
 
-def _spread(ranked: Sequence[Rows], main: Mapping[str, Any]) -> list[list[str]]:
+def _spread(ranked: Sequence[Rows], main: Column) -> list[list[str]]:
     def cell(row: SummaryRow) -> str:
-        value = format_value(row.metrics[main["key"]], main["format"])
-        return f"{value} {format_interval(row.estimate, main['format'])}".rstrip()
+        value = format_value(row.metrics[main.key], main.format)
+        return f"{value} {format_interval(row.estimate, main.format)}".rstrip()
 
-    middle = [median(row.metrics[main["key"]] for row in rows) for rows in ranked]
+    middle = [median(row.metrics[main.key] for row in rows) for rows in ranked]
     return [
         ["best", *(cell(rows[0]) for rows in ranked)],
-        ["median", *(format_value(value, main["format"]) for value in middle)],
+        ["median", *(format_value(value, main.format) for value in middle)],
         ["worst", *(cell(rows[-1]) for rows in ranked)],
     ]
 

@@ -36,10 +36,8 @@ class CellComparison:
 
 def stated_tolerance(*sweeps: Sweep) -> float:
     """How far the numbers of a trial that runs again may be apart, as its task states it."""
-    stated = [sweep.manifest.get("tolerance") for sweep in sweeps]
-    return max(
-        [TOLERANCE, *(float(each) for each in stated if isinstance(each, float) and 0 < each < 1)]
-    )
+    stated = [sweep.manifest.tolerance for sweep in sweeps]
+    return max([TOLERANCE, *(each for each in stated if 0 < each < 1)])
 
 
 def compare_cells(
@@ -53,7 +51,7 @@ def compare_cells(
     Raises:
         RequestError: if the sweeps are of two tasks, or have no trial in common.
     """
-    tasks = [sweep.manifest["task"] for sweep in (first, second)]
+    tasks = [sweep.manifest.task for sweep in (first, second)]
     if tasks[0] != tasks[1]:
         raise RequestError(
             f"{names[0]} is a sweep of {tasks[0]}, {names[1]} of {tasks[1]}; "
@@ -109,9 +107,9 @@ def _table(
 def _compare_origins(found: Differences, pairs: TrialPairs) -> None:
     """Model and data whose content differs, though configurations are equal."""
     for what in ("model", "data"):
-        sources = [sweep.manifest[what] for sweep in (pairs.first, pairs.second)]
-        if sources[0]["fingerprint"] != sources[1]["fingerprint"]:
-            shown = [f"{source['name']} ({source['fingerprint'][:8]})" for source in sources]
+        one, other = (getattr(sweep.manifest, what) for sweep in (pairs.first, pairs.second))
+        if one.fingerprint != other.fingerprint:
+            shown = [f"{each.name} ({each.fingerprint[:8]})" for each in (one, other)]
             found.add("all", what, shown[0], shown[1])
 
 
@@ -181,7 +179,7 @@ def _compare_samples(found: Differences, pairs: TrialPairs) -> None:
 
 def samples_by_trial(sweep: Sweep) -> dict[str, pa.Table]:
     """The samples of each trial that has some, in the order of their units."""
-    keys = (key for each in sweep.manifest["paired"] for key in (*each["where"], each["unit"]))
+    keys = (key for each in sweep.manifest.paired for key in (*each.where, each.unit))
     return _by_trial(sweep.samples, list(dict.fromkeys(keys)))
 
 

@@ -24,7 +24,7 @@ def whole(
             lines.append([what, ours.get(what, "-"), theirs.get(what, "-")])
     lines.append(["finished trials", *map(_work, sweeps)])
     return DetailTable(
-        title=f"{sweeps[0].manifest['task']}: {names[0]} and {names[1]}",
+        title=f"{sweeps[0].manifest.task}: {names[0]} and {names[1]}",
         headings=["what", *names],
         rows=lines,
         caption=[],
@@ -40,18 +40,17 @@ def _values(values: Iterable[Any]) -> str:
 def origin(sweep: Sweep) -> dict[str, str]:
     """What can move a number besides the parameters, and where it was computed."""
     manifest = sweep.manifest
-    git = manifest.get("git") or {}
+    git = manifest.git
     facts = {
-        "model": f"{manifest['model']['name']} ({manifest['model']['fingerprint'][:8]})",
-        "data": f"{manifest['data']['name']} ({manifest['data']['fingerprint'][:8]})",
-        "seeds": ", ".join(map(str, manifest["seeds"])),
+        "model": f"{manifest.model.name} ({manifest.model.fingerprint[:8]})",
+        "data": f"{manifest.data.name} ({manifest.data.fingerprint[:8]})",
+        "seeds": ", ".join(map(str, manifest.seeds)),
         "task version": ", ".join(sorted({str(row.get("version")) for row in sweep.rows()})),
-        **{name: str(version) for name, version in manifest.get("versions", {}).items()},
-        "commit": f"{git.get('commit', '-')[:12]}{' with changes' if git.get('dirty') else ''}",
-        "engine": str(manifest.get("engine", "-")),
+        **{name: str(version) for name, version in manifest.versions.items()},
+        "commit": f"{git.commit[:12]}{' with changes' if git.dirty else ''}" if git else "-",
+        "engine": manifest.engine,
     }
-    hardware = manifest.get("hardware", {})
-    for name, value in hardware.items():
+    for name, value in manifest.hardware.items():
         facts[name.replace("_gib", " (GiB)")] = (
             _values(value) if isinstance(value, list) else str(value)
         )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from results.statistics import ALPHA, Estimate, difference, holm
+from results.storage.manifest import Manifest
 from results.storage.reading import Sweep
 from results.tables.summary import Scores, SummaryRow, format_plain
 from results.text import plural_of
@@ -33,15 +33,14 @@ class Scorer:
     """Puts numbers beside each other, paired by unit and seed as far as the samples allow."""
 
     def __init__(self, first: Sweep, second: Sweep) -> None:
-        name = first.manifest["metric"]["name"]
-        self._main = f"metric.{name}"
-        column = next(c for c in first.manifest["columns"] if c["key"] == self._main)
-        self._is_last = column["pick"] == "last"  # samples are of the last step
-        self._sign = 1.0 if first.manifest["metric"]["direction"] == "maximize" else -1.0
-        fingerprints = [sweep.manifest["data"]["fingerprint"] for sweep in (first, second)]
+        name = first.manifest.metric.name
+        self._main = first.manifest.main_key
+        self._is_last = first.manifest.main_column.pick == "last"  # samples are of the last step
+        self._sign = 1.0 if first.manifest.maximize else -1.0
+        fingerprints = [sweep.manifest.data.fingerprint for sweep in (first, second)]
         self.same_data = fingerprints[0] == fingerprints[1]
         self.scored_differently: dict[str, list[str]] = {}  # parameter -> both values
-        self._scoring_params = first.manifest.get("scoring_params") or ()
+        self._scoring_params = first.manifest.scoring_params
         self._scores = Scores(first, name), Scores(second, name)
         self._trials = tuple({r["trial_id"]: r for r in s.rows()} for s in (first, second))
         self.pairing: set[str] = set()  # how rows were paired, for the caption
@@ -136,10 +135,9 @@ def explain_scoring(scorer: Scorer) -> list[str]:
     ]
 
 
-def describe_difference(manifest: Mapping[str, Any], scorer: Scorer, over_seeds: bool) -> str:
+def describe_difference(manifest: Manifest, scorer: Scorer, over_seeds: bool) -> str:
     """How differences were paired, and what their intervals cover."""
-    main = manifest["metric"]["name"]
-    unit = next((p["unit"] for p in manifest["paired"] if p["metric"] == main), "unit")
+    unit = manifest.unit
     by = " and ".join(
         word.replace("unit", unit) for word in ("unit", "seed") if word in scorer.pairing
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from results.compare.best import compare_best
 from results.compare.differing import whole
@@ -12,6 +11,7 @@ from results.compare.matching import Match, match
 from results.compare.rows import ComparedRow as ComparedRow
 from results.compare.rows import Scorer, describe_difference, explain_scoring
 from results.statistics import Estimate
+from results.storage.manifest import Manifest
 from results.storage.reading import Sweep
 from results.tables.cell_text import heading
 from results.tables.details import DetailTable
@@ -23,7 +23,7 @@ from results.tables.summary import (
     summarise,
 )
 from results.text import plural
-from tasks.contract import RequestError
+from tasks.contract import Column, RequestError
 
 MARKS = {"better": "▲ ", "worse": "▼ ", "tie": "≈ ", "same": "= "}
 
@@ -33,8 +33,8 @@ class Comparison(DetailTable):
     """The rows as text for every export, and behind them the numbers."""
 
     names: tuple[str, str]
-    main: Mapping[str, Any]
-    params: list[Mapping[str, Any]]  # the columns shown of parameters
+    main: Column
+    params: list[Column]  # the columns shown of parameters
     compared: list[ComparedRow]  # those of both sweeps, of the first alone, of the second alone
 
 
@@ -47,7 +47,7 @@ def compare(first: Sweep, second: Sweep, names: tuple[str, str]) -> tuple[Detail
     Raises:
         RequestError: if they are of two tasks, or one has no trials.
     """
-    tasks = (first.manifest["task"], second.manifest["task"])
+    tasks = (first.manifest.task, second.manifest.task)
     if tasks[0] != tasks[1]:
         raise RequestError(
             f"{names[0]} is a sweep of {tasks[0]}, {names[1]} of {tasks[1]}: "
@@ -90,13 +90,13 @@ def _comparison(
     compared: list[ComparedRow],
     scorer: Scorer,
 ) -> Comparison:
-    known = {column["key"]: column for column in first.manifest["columns"]}
+    known = first.manifest.columns_by_key
     order = [key.removeprefix("param.") for key in known]
     shown = [*found.matched, *(n for n in found.apart if _varies(n, compared))]
     shown.sort(key=lambda name: order.index(name) if name in order else len(order))
-    main = known[f"metric.{first.manifest['metric']['name']}"]
-    params = [known.get(f"param.{n}", {"key": f"param.{n}", "label": n}) for n in shown]
-    headings = [column["label"] for column in params]
+    main = first.manifest.main_column
+    params = [known.get(f"param.{n}", Column(key=f"param.{n}", label=n)) for n in shown]
+    headings = [column.label for column in params]
     for name in names:
         headings += [name, f"{name} 95 %"]
     headings += ["difference", "difference 95 %", *(f"{name} s" for name in names), "status"]
@@ -119,34 +119,32 @@ def _varies(name: str, compared: Sequence[ComparedRow]) -> bool:
     return any(len({repr(row.params.get(name)) for row in rows if row}) > 1 for rows in sides)
 
 
-def param_cell(row: ComparedRow, column: Mapping[str, Any]) -> str:
+def param_cell(row: ComparedRow, column: Column) -> str:
     """A parameter's value, or both where they differ."""
-    name = column["key"].removeprefix("param.")
+    name = column.key.removeprefix("param.")
     values = [format_plain(r.params.get(name)) for r in (row.first, row.second) if r]
     return " → ".join(dict.fromkeys(values))
 
 
-def value_cell(row: SummaryRow | None, main: Mapping[str, Any]) -> str:
+def value_cell(row: SummaryRow | None, main: Column) -> str:
     """The main metric, its mean and deviation; ``-`` where there is none."""
-    if row is None or main["key"] not in row.metrics:
+    if row is None or main.key not in row.metrics:
         return "-"
-    text = format_value(row.metrics[main["key"]], main["format"])
-    return (
-        text if row.deviation is None else f"{text} ±{format_value(row.deviation, main['format'])}"
-    )
+    text = format_value(row.metrics[main.key], main.format)
+    return text if row.deviation is None else f"{text} ±{format_value(row.deviation, main.format)}"
 
 
-def difference_cell(row: ComparedRow, main: Mapping[str, Any]) -> str:
+def difference_cell(row: ComparedRow, main: Column) -> str:
     """The mark and the difference with its sign."""
     if row.difference is None:
         return ""
     sign = "+" if row.difference >= 0 else ""
-    return f"{MARKS.get(row.mark, '')}{sign}{format_value(row.difference, main['format'])}"
+    return f"{MARKS.get(row.mark, '')}{sign}{format_value(row.difference, main.format)}"
 
 
-def interval_text(found: Estimate | None, main: Mapping[str, Any]) -> str:
+def interval_text(found: Estimate | None, main: Column) -> str:
     """``[low, high]``, or nothing."""
-    return format_interval(found, main["format"])
+    return format_interval(found, main.format)
 
 
 def _cells(row: ComparedRow, table: Comparison) -> list[str]:
@@ -168,7 +166,7 @@ def _cells(row: ComparedRow, table: Comparison) -> list[str]:
 
 
 def _explain(
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     names: tuple[str, str],
     found: Match,
     compared: Sequence[ComparedRow],

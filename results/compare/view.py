@@ -78,12 +78,12 @@ class ComparisonView:
 def _param(table: Comparison, number: int, rows: Sequence[ComparedRow]) -> Column:
     column = table.params[number]
     cells = [param_cell(row, column) for row in rows]
-    name = str(column["key"]).removeprefix("param.")
+    name = column.key.removeprefix("param.")
     sides = [side for row in rows for side in (row.first, row.second) if side]
     texts = [side.params.get(name) for side in sides]
     is_text = any(isinstance(text, str) for text in texts)
     return Column(
-        heading=str(column["label"]),
+        heading=column.label,
         cells=cells,
         right=not is_text,
         wraps=any(isinstance(text, str) and " " in text for text in texts),

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from results.storage.manifest import Manifest
 from results.storage.reading import Sweep
 from results.tables.details import DetailTable
 from results.tables.selection import Selection
 from results.tables.source_names import short_name
 from results.tables.summary import format_interval, format_value
 from results.text import plural
+from tasks.contract import Column
 
 
 def scores_table(sweep: Sweep, selection: Selection) -> DetailTable:
     """The trial's scores beside its row's mean, interval and published numbers."""
     manifest, trial, row = sweep.manifest, selection.trial, selection.row
-    main = f"metric.{manifest['metric']['name']}"
+    main = manifest.main_key
     several = row is not None and row.num_seeds > 1
     headings = ["metric", f"this trial (seed {trial['seed']})"]
     headings += [f"mean of {row.num_seeds} seeds"] if several and row else []
@@ -26,8 +28,8 @@ def scores_table(sweep: Sweep, selection: Selection) -> DetailTable:
     headings += ["published"] if has_published else []
     rows = []
     for column in _metric_columns(manifest, main):
-        key, form = column["key"], column["format"]
-        stored = key if column["pick"] == "last" else f"best.{key.removeprefix('metric.')}"
+        key, form = column.key, column.format
+        stored = key if column.pick == "last" else f"best.{key.removeprefix('metric.')}"
         if trial.get(stored) is None:
             continue
         cells = [_heading(column), format_value(trial[stored], form)]
@@ -45,15 +47,15 @@ def scores_table(sweep: Sweep, selection: Selection) -> DetailTable:
     return DetailTable(title="Scores", headings=headings, rows=rows, caption=caption)
 
 
-def _metric_columns(manifest: Mapping[str, Any], main: str) -> list[Mapping[str, Any]]:
+def _metric_columns(manifest: Manifest, main: str) -> list[Column]:
     """The table's columns of metrics, the main one first."""
-    columns = [c for c in manifest["columns"] if c["key"].startswith("metric.")]
-    shown = [c for c in columns if not c.get("detail")]
-    return sorted(shown, key=lambda column: column["key"] != main)
+    columns = [c for c in manifest.columns if c.key.startswith("metric.")]
+    shown = [c for c in columns if not c.detail]
+    return sorted(shown, key=lambda column: column.key != main)
 
 
-def _heading(column: Mapping[str, Any]) -> str:
-    return f"{column['label']}{' %' if column['format'] == 'percent' else ''}"
+def _heading(column: Column) -> str:
+    return f"{column.label}{' %' if column.format == 'percent' else ''}"
 
 
 def _results_caption(
@@ -62,19 +64,16 @@ def _results_caption(
     manifest, trial, row = sweep.manifest, selection.trial, selection.row
     lines = [_where_scored(trial)]
     if has_interval and row is not None:
-        main = manifest["metric"]["name"]
-        unit = next((p["unit"] for p in manifest["paired"] if p["metric"] == main), "unit")
+        unit = manifest.unit
         seeds = " and other seeds" if row.num_seeds > 1 else ""
         only = "" if seeds else "; one seed says nothing about other seeds"
         lines.append(
-            f"95 %: interval of {manifest['metric']['label']} over {plural(row.num_units, unit)}"
+            f"95 %: interval of {manifest.metric.label} over {plural(row.num_units, unit)}"
             f"{seeds}{only}."
         )
-    if has_published and manifest.get("published"):
-        source = manifest["published"]
-        lines.append(
-            f"Published: {source['model']} on {source['data']}, another model and other data."
-        )
+    if has_published and manifest.published:
+        source = manifest.published
+        lines.append(f"Published: {source.model} on {source.data}, another model and other data.")
     return lines
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from results.tables.cell_text import heading
 from results.tables.details import DetailTable
@@ -19,6 +17,7 @@ from results.tables.summary import (
     metric_cell,
     report_cell,
 )
+from tasks import contract
 
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
 _LOOSE = re.compile(r"[-+\d.,\s\[\]%†★≈◆±→▲▼=<]*(e-?\d+)?")
@@ -61,7 +60,7 @@ def columns_of(table: SummaryTable | DetailTable, *, apart: bool = False) -> lis
         ]
     columns = [
         Column(
-            heading=column["label"],
+            heading=column.label,
             cells=[format_plain(row.params.get(_param(column))) for row in table.rows],
         )
         for column in table.params
@@ -94,7 +93,7 @@ def _main(table: SummaryTable) -> Column:
 
 
 def _main_apart(table: SummaryTable) -> list[Column]:
-    form, key = table.main["format"], table.main["key"]
+    form, key = table.main.format, table.main.key
     main = Column(
         heading=heading(table.main),
         cells=[format_value(row.metrics.get(key), form) for row in table.rows],
@@ -115,5 +114,5 @@ def _marks(row: SummaryRow) -> str:
     )
 
 
-def _param(column: Mapping[str, Any]) -> str:
-    return str(column["key"]).removeprefix("param.")
+def _param(column: contract.Column) -> str:
+    return column.key.removeprefix("param.")

@@ -71,7 +71,7 @@ def sweep_document(
     """Everything that ``report`` shows of a sweep, with or without published numbers and claims."""
     manifest = sweep.manifest
     summaries = summarise(sweep, max_rows, published=published)
-    is_planned = bool(manifest["tables"])  # otherwise one table over all configurations
+    is_planned = bool(manifest.tables)  # otherwise one table over all configurations
     tables: list[tuple[str, Tables]] = [
         (slug(table.title) if is_planned else "configurations", table) for table in summaries
     ]
@@ -80,9 +80,7 @@ def sweep_document(
     tables += [("final", final)] if final else []
     claims = claims_table(sweep) if published else None
     tables += [("claims", claims)] if claims else []
-    return make_document(
-        manifest["task"], manifest["name"], tables, lambda: draw_pictures_of(sweep)
-    )
+    return make_document(manifest.task, manifest.name, tables, lambda: draw_pictures_of(sweep))
 
 
 def slug(title: str) -> str:
@@ -102,7 +100,7 @@ def draw_pictures_of(sweep: Sweep) -> list[Picture]:
         title = f"Best trial, {short_id(row)}"
         own = [chart for chart in trial_charts(sweep, row) if len(chart.lines) > 1]
         if own:
-            drawn = draw(own, sweep.manifest.get("step_unit", "step"), "svg")
+            drawn = draw(own, sweep.manifest.step_unit, "svg")
             pictures.append(Picture(title=title, media_type="image/svg+xml", blob=drawn))
         try:
             sheet = draw_pictures(sweep, row)
@@ -122,7 +120,7 @@ def _curves(sweep: Sweep) -> list[Picture]:
         return []
     from results.figures.drawing import draw
 
-    x_label = sweep.manifest.get("step_unit", "step")
+    x_label = sweep.manifest.step_unit
     return [
         Picture(
             title=f"{chart.label} by {x_label}",

@@ -34,8 +34,8 @@ def render_card(sweep: Sweep, selection: Selection, export: Export) -> str:
     parts = [
         _front_matter(sweep, export),
         f"# {escape(_title(sweep, trial))}",
-        f"Trial `{trial['trial_id']}` of the {sweep.manifest['task']} sweep "
-        f"`{sweep.manifest['name']}`: model {escape(model)}, data {escape(data)}, seed "
+        f"Trial `{trial['trial_id']}` of the {sweep.manifest.task} sweep "
+        f"`{sweep.manifest.name}`: model {escape(model)}, data {escape(data)}, seed "
         f"{trial['seed']}.",
         *(["\n".join(f"- {note}" for note in export.notes)] if export.notes else []),
         "## Usage",
@@ -57,7 +57,7 @@ def render_card(sweep: Sweep, selection: Selection, export: Export) -> str:
 
 
 def _title(sweep: Sweep, trial: Mapping[str, Any]) -> str:
-    return f"{sweep.manifest['task']}: {short_name(trial['model'])}, trial {trial['trial_id'][:8]}"
+    return f"{sweep.manifest.task}: {short_name(trial['model'])}, trial {trial['trial_id'][:8]}"
 
 
 def _front_matter(sweep: Sweep, export: Export) -> str:
@@ -69,13 +69,13 @@ def _front_matter(sweep: Sweep, export: Export) -> str:
         lines.append(f"pipeline_tag: {json.dumps(export.pipeline)}")
     if export.base_models:
         lines += ["base_model:", *(f"- {json.dumps(name)}" for name in export.base_models)]
-    lines += ["tags:", f"- {PROJECT}", f"- {json.dumps(sweep.manifest['task'])}"]
+    lines += ["tags:", f"- {PROJECT}", f"- {json.dumps(sweep.manifest.task)}"]
     return "\n".join(["---", *lines, "---"])
 
 
 def _choice(sweep: Sweep, selection: Selection) -> list[str]:
     """How the trial was chosen, and why its scores may be too good."""
-    metric = sweep.manifest["metric"]["label"]
+    metric = sweep.manifest.metric.label
     number, row = selection.num_configurations, selection.row
     if row is None:
         return [
@@ -108,8 +108,7 @@ def _choice(sweep: Sweep, selection: Selection) -> list[str]:
 
 def _looks(sweep: Sweep, selection: Selection) -> list[str]:
     """The score of the trial's configuration on the split that was kept for the end."""
-    metric = sweep.manifest["metric"]
-    column = next(c for c in sweep.manifest["columns"] if c["key"] == f"metric.{metric['name']}")
+    column = sweep.manifest.main_column
     trial_id, looks = selection.trial["trial_id"], read_looks(sweep)
     found = [
         (number, look, row)
@@ -123,8 +122,8 @@ def _looks(sweep: Sweep, selection: Selection) -> list[str]:
     seeds = f", the mean of {len(row.trial_ids)} seeds" if len(row.trial_ids) > 1 else ""
     line = (
         f"On the split {look.split}, which was not used to choose, its {heading(column)} is "
-        f"{format_value(row.test, column['format'])}{seeds}, beside "
-        f"{format_value(row.val, column['format'])} on {row.chosen_on}."
+        f"{format_value(row.test, column.format)}{seeds}, beside "
+        f"{format_value(row.val, column.format)} on {row.chosen_on}."
     )
     return [" ".join([line, describe_number(looks, number)]).strip()]
 
@@ -162,7 +161,7 @@ def _claims(sweep: Sweep) -> list[str]:
 
 
 def _markdown(sweep: Sweep, table: DetailTable) -> str:
-    document = make_document(sweep.manifest["task"], sweep.manifest["name"], [("", table)])
+    document = make_document(sweep.manifest.task, sweep.manifest.name, [("", table)])
     return to_markdown([document]).strip()
 
 
@@ -177,19 +176,19 @@ def _parameters(trial: Mapping[str, Any]) -> str:
 
 def _origin(sweep: Sweep, trial: Mapping[str, Any], model: str, data: str) -> str:
     manifest = sweep.manifest
-    versions = ", ".join(f"{name} {v}" for name, v in (manifest.get("versions") or {}).items())
-    git = manifest.get("git") or {}
+    versions = ", ".join(f"{name} {v}" for name, v in manifest.versions.items())
+    git = manifest.git
     lines = [
         f"- model: {escape(model)}, content hash `{trial['model_fingerprint']}`",
         f"- data: {escape(data)}, content hash `{trial['data_fingerprint']}`",
         f"- seed: {trial['seed']}",
-        f"- task: {manifest['task']}, version {trial['version']}",
+        f"- task: {manifest.task}, version {trial['version']}",
         f"- trial: `{trial['trial_id']}`",
         *([f"- versions: {escape(versions)}"] if versions else []),
     ]
-    if git.get("commit"):
-        changed = " with changes" if git.get("dirty") else ""
-        lines.append(f"- code: {PROJECT}, commit `{git['commit'][:12]}`{changed}")
+    if git:
+        changed = " with changes" if git.dirty else ""
+        lines.append(f"- code: {PROJECT}, commit `{git.commit[:12]}`{changed}")
     return "\n".join(lines)
 
 
@@ -218,9 +217,9 @@ def trial_record(sweep: Sweep, trial: Mapping[str, Any]) -> dict[str, Any]:
 
     params = {n.removeprefix("param."): v for n, v in trial.items() if n.startswith("param.")}
     return {
-        "task": manifest["task"],
+        "task": manifest.task,
         "version": trial["version"],
-        "sweep": manifest["name"],
+        "sweep": manifest.name,
         "trial_id": trial["trial_id"],
         "seed": trial["seed"],
         "params": params,
@@ -229,5 +228,5 @@ def trial_record(sweep: Sweep, trial: Mapping[str, Any]) -> dict[str, Any]:
             kind: {"name": short_name(trial[kind]), "fingerprint": trial[f"{kind}_fingerprint"]}
             for kind in ("model", "data")
         },
-        "versions": manifest.get("versions") or {},
+        "versions": dict(manifest.versions),
     }

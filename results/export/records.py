@@ -66,7 +66,7 @@ def _bounds(name: str, found: Estimate | None) -> Record:
 
 
 def _summary(row: SummaryRow, table: SummaryTable) -> Record:
-    main = str(table.main["key"])
+    main = table.main.key
     names = ["published", *(f"published_{n}" for n in range(2, len(row.reported) + 1))]
     published = dict.fromkeys(names) | dict(zip(names, row.reported, strict=False))
     return {
@@ -116,13 +116,13 @@ def _compared(row: ComparedRow, table: Comparison) -> Record:
     record: Record = {}
     sides: list[tuple[str, SummaryRow | None]] = [("first", row.first), ("second", row.second)]
     for column in table.params:
-        name = str(column["key"]).removeprefix("param.")
+        name = column.key.removeprefix("param.")
         values = [side.params.get(name) if side else None for _, side in sides]
-        if column["key"] in _apart(table):
-            record |= {f"{column['key']}.{s}": v for (s, _), v in zip(sides, values, strict=True)}
+        if column.key in _apart(table):
+            record |= {f"{column.key}.{s}": v for (s, _), v in zip(sides, values, strict=True)}
         else:
-            record[column["key"]] = values[0] if row.first else values[1]
-    key = str(table.main["key"])
+            record[column.key] = values[0] if row.first else values[1]
+    key = table.main.key
     for (name, side), shown, seconds in zip(sides, table.names, row.seconds, strict=True):
         record |= {
             f"{name}_sweep": shown,
@@ -146,8 +146,8 @@ def _apart(table: Comparison) -> set[str]:
     """The parameters of which matched configurations have two values."""
     found: set[str] = set()
     for column in table.params:
-        name = str(column["key"]).removeprefix("param.")
+        name = column.key.removeprefix("param.")
         pairs: Any = [(r.first, r.second) for r in table.compared if r.first and r.second]
         if any(repr(a.params.get(name)) != repr(b.params.get(name)) for a, b in pairs):
-            found.add(column["key"])
+            found.add(column.key)
     return found

@@ -11,6 +11,7 @@ from typing import Any
 from results.storage.reading import Sweep
 from results.storage.schema import STATUSES
 from results.tables.summary import format_plain
+from tasks.contract import Column
 
 Points = Sequence[tuple[float, float]]  # (at, value), in order of ``at``
 Band = Sequence[tuple[float, float, float]]  # (at, low, high), in order of ``at``
@@ -45,25 +46,25 @@ def trial_charts(sweep: Sweep, trial: Mapping[str, Any]) -> list[Chart]:
 def charts_of(sweep: Sweep, trial: Mapping[str, Any]) -> list[Chart]:
     """The charts of a trial, also those of one point."""
     steps = sweep.steps_of(trial["trial_id"])
-    main = f"metric.{sweep.manifest['metric']['name']}"
+    main = sweep.manifest.main_key
     charts: dict[str, Chart] = {}
-    for column in sorted(sweep.manifest["columns"], key=lambda column: column["key"] != main):
-        name = column.get("chart") or (column["label"] if column["key"] == main else "")
+    for column in sorted(sweep.manifest.columns, key=lambda column: column.key != main):
+        name = column.chart or (column.label if column.key == main else "")
         points = _points(steps, column)
         if name and points:
-            unit = " (%)" if column["format"] == "percent" else ""
-            chart = Chart(label=f"{name}{unit}", log=column.get("log", False))
-            charts.setdefault(name, chart).lines[column["label"]] = points
+            unit = " (%)" if column.format == "percent" else ""
+            chart = Chart(label=f"{name}{unit}", log=column.log)
+            charts.setdefault(name, chart).lines[column.label] = points
     return list(charts.values())
 
 
 def rank(sweep: Sweep, trials: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The best trials first: those that finished, then stopped ones, then failed ones."""
-    metric = sweep.manifest["metric"]
-    sign = -1 if metric["direction"] == "maximize" else 1
+    manifest = sweep.manifest
+    sign = -1 if manifest.maximize else 1
 
     def order(row: Mapping[str, Any]) -> tuple[int, float, str]:
-        value = row.get(f"metric.{metric['name']}")
+        value = row.get(manifest.main_key)
         place = math.inf if value is None or math.isnan(value) else sign * value
         return STATUSES.index(row["status"]), place, row["trial_id"]
 
@@ -75,7 +76,7 @@ def rank(sweep: Sweep, trials: Sequence[Mapping[str, Any]]) -> list[Mapping[str,
 
 def param_names(sweep: Sweep) -> list[str]:
     """The parameters, those that differ in the sweep first."""
-    names = list(sweep.manifest.get("params", ()))
+    names = list(sweep.manifest.params)
     values = {name: {repr(row[f"param.{name}"]) for row in sweep.rows()} for name in names}
     return sorted(names, key=lambda name: len(values[name]) < 2)
 
@@ -93,7 +94,7 @@ def _value(value: Any) -> str:
 
 def sweep_title(sweep: Sweep) -> str:
     """``task/name``."""
-    return f"{sweep.manifest['task']}/{sweep.manifest['name']}"
+    return sweep.manifest.full_name
 
 
 def short_id(trial: Mapping[str, Any]) -> str:
@@ -109,7 +110,7 @@ def wrap(text: str, width: int, most: int = 100) -> list[str]:
     return lines
 
 
-def _points(steps: Sequence[Mapping[str, Any]], column: Mapping[str, Any]) -> Points:
-    scale = 100 if column["format"] == "percent" else 1
-    values = [(row["at"], row.get(column["key"])) for row in steps]
+def _points(steps: Sequence[Mapping[str, Any]], column: Column) -> Points:
+    scale = 100 if column.format == "percent" else 1
+    values = [(row["at"], row.get(column.key)) for row in steps]
     return [(at, scale * v) for at, v in values if v is not None and math.isfinite(v)]

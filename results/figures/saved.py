@@ -22,8 +22,8 @@ import pyarrow.fs
 
 from results.figures.charts import Chart, rank, trial_charts
 from results.figures.sweep_charts import sweep_charts
+from results.storage.atomic_write import atomic_write
 from results.storage.reading import Sweep
-from results.storage.store import put
 from tasks.contract import RequestError, content_id
 
 VERSION = 2  # raise it when a figure would look different
@@ -46,12 +46,12 @@ def save_figures(sweep: Sweep) -> str:
             if drawn:
                 sweep.filesystem.create_dir(folder, recursive=True)
             for file, blob in drawn.items():
-                put(sweep.filesystem, f"{folder}/{file}", blob)
+                atomic_write(sweep.filesystem, f"{folder}/{file}", blob)
             entry = {"key": key, "files": sorted(drawn)}
         kept[name] = entry
     files = {file for entry in kept.values() for file in entry["files"]}
     if kept != index and (files or index):
-        put(sweep.filesystem, f"{folder}/index.json", json.dumps(kept, indent=1).encode())
+        atomic_write(sweep.filesystem, f"{folder}/index.json", json.dumps(kept, indent=1).encode())
         _delete(sweep.filesystem, folder, {f for e in index.values() for f in e["files"]} - files)
     if not files:
         return ""
@@ -66,7 +66,7 @@ def _wanted(
     """(name, key, how to draw it) of each group of figures."""
     manifest = sweep.manifest
     names = ("task", "name", "columns", "metric", "params", "step_unit")
-    drawn_as = [VERSION, *(manifest.get(name) for name in names)]
+    drawn_as = [VERSION, *(getattr(manifest, name) for name in names)]
     states = {
         row["trial_id"]: [row["trial_id"], row["status"], str(row["ended"]), row["num_steps"]]
         for row in sweep.current_rows()
@@ -75,7 +75,7 @@ def _wanted(
     yield "curves", together, partial(_sweep_curves, sweep)
     for row in rows:
         trial = row["trial_id"]
-        key = content_id([drawn_as, manifest.get("shown_samples"), states[trial]])
+        key = content_id([drawn_as, manifest.shown_samples, states[trial]])
         yield trial, key, partial(_of_trial, sweep, row)
 
 
@@ -106,7 +106,7 @@ def _pictures(sweep: Sweep, row: Mapping[str, Any]) -> Files:
 def _draw(sweep: Sweep, name: str, charts: Sequence[Chart]) -> Files:
     from results.figures.drawing import FORMS, draw
 
-    x_label = sweep.manifest.get("step_unit", "step")
+    x_label = sweep.manifest.step_unit
     return {f"{name}.{form}": draw(charts, x_label, form) for form in FORMS}
 
 

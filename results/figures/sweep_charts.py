@@ -17,7 +17,7 @@ from results.figures.charts import (
     rank,
     sweep_title,
 )
-from results.storage.reading import Sweep, check_keys
+from results.storage.reading import Sweep
 from results.tables.cell_text import short_ids
 from tasks.contract import RequestError
 
@@ -50,11 +50,10 @@ def sweep_charts(sweep: Sweep, trials: Sequence[Row]) -> list[Chart]:
     Raises:
         RequestError: if none of the trials has made two steps.
     """
-    check_keys(sweep.path, sweep.manifest, {"params": dict})
     ranked = _rank_configurations(sweep, [row for row in trials if row["num_steps"] != 0])
     curves, levels, rest = _choose(sweep, ranked)
     if not curves:
-        raise RequestError(f"no trial of {sweep.manifest['name']} has two steps to draw a curve of")
+        raise RequestError(f"no trial of {sweep.manifest.name} has two steps to draw a curve of")
     drawn = [*curves, *levels]
     labels, shared = _labels(sweep, drawn)
     charts: dict[str, Chart] = {}
@@ -81,7 +80,7 @@ def _rank_configurations(sweep: Sweep, trials: Sequence[Row]) -> list[list[Row]]
         params = [row[f"param.{name}"] for name in param_names(sweep)]
         key = (row["model_fingerprint"], row["data_fingerprint"], *map(repr, params))
         groups.setdefault(key, []).append(row)
-    main = f"metric.{sweep.manifest['metric']['name']}"
+    main = sweep.manifest.main_key
     means = []
     for group in groups.values():
         best = rank(sweep, group)[0]["status"]

@@ -15,7 +15,7 @@ from results.storage.reading import Sweep
 
 def pictures_of(sweep: Sweep, trial: Mapping[str, Any]) -> dict[str, list[bytes]]:
     """A trial's pictures (PNG) by the first column that ``show`` prints; none for other tasks."""
-    shown = list(sweep.manifest.get("shown_samples") or [])
+    shown = list(sweep.manifest.shown_samples or ())
     if "picture" not in shown or not sweep.samples.num_rows:
         return {}
     found = sweep.samples.filter(pc.equal(sweep.samples["trial_id"], trial["trial_id"]))

@@ -6,13 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from results.claims.verdicts import VERDICTS, CheckedClaim, Pair, check_claims
 from results.render.wrapping import GLUE, Prose, beside
+from results.storage.manifest import Manifest
 from results.storage.reading import Sweep
 from results.tables.details import DetailTable
 from results.tables.summary import format_interval, format_value, published_source
@@ -42,9 +42,7 @@ def claims_table(sweep: Sweep, *, with_source: bool = True) -> ClaimsTable | Non
     if not claims:
         return None
     manifest = sweep.manifest
-    formats = {
-        column["key"].removeprefix("metric."): column["format"] for column in manifest["columns"]
-    }
+    formats = {column.key.removeprefix("metric."): column.format for column in manifest.columns}
     table = ClaimsTable(
         title=f"Claims of the paper: {summary(claims)}",
         headings=_HEADINGS,
@@ -104,10 +102,8 @@ def one_scope(claims: list[CheckedClaim]) -> str:
     return scopes.pop() if len(scopes) == 1 else ""
 
 
-def _caption(
-    manifest: Mapping[str, Any], claims: list[CheckedClaim], with_source: bool
-) -> list[str]:
-    published = manifest.get("published")
+def _caption(manifest: Manifest, claims: list[CheckedClaim], with_source: bool) -> list[str]:
+    published = manifest.published
     lines = []
     if published:
         if with_source:
@@ -137,16 +133,16 @@ def _caption(
     if published and any(claim.kind == "published" for claim in claims):
         lines.append(
             "'A beats B' is derived from two published numbers of one table that differ by more "
-            f"than their noise: {published['noise']}."
+            f"than their noise: {published.noise}."
         )
     return lines
 
 
-def _has_repeats(manifest: Mapping[str, Any]) -> bool:
+def _has_repeats(manifest: Manifest) -> bool:
     """Whether a configuration has several published numbers of the main metric."""
-    main = f"metric.{manifest['metric']['name']}"
-    rows = [row for table in manifest["tables"] for row in table["rows"]]
-    keys = [json.dumps(row["params"], sort_keys=True) for row in rows if main in row["report"]]
+    main = manifest.main_key
+    rows = [row for table in manifest.tables for row in table.rows]
+    keys = [json.dumps(row.params, sort_keys=True) for row in rows if main in row.report]
     return len(set(keys)) < len(keys)
 
 
@@ -198,14 +194,14 @@ def _lines(claim: CheckedClaim, row: list[str]) -> list[str]:
 
 def errata_table(sweep: Sweep) -> DetailTable | None:
     """The known mistakes of the paper that a sweep reproduces; None where none is known."""
-    errata = sweep.manifest.get("errata") or []
+    errata = sweep.manifest.errata
     if not errata:
         return None
     shown = {True: "shown by the published numbers", False: "not shown", None: "declared"}
     return DetailTable(
         title="Known mistakes of the paper",
         headings=["mistake", "how it is known", "evidence"],
-        rows=[[e["text"], shown[e["shown"]], e["evidence"]] for e in errata],
+        rows=[[e.text, shown[e.shown], e.evidence] for e in errata],
         caption=[],
     )
 

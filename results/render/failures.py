@@ -32,7 +32,7 @@ class Failures:
         ]
         yield Prose(["Failed trials"], "bold")
         yield text_grid(["trial", "seed", "reason"], rows, options.max_width)
-        name = self._sweep.manifest["name"]
+        name = self._sweep.manifest.name
         hidden = len(reasons) - len(rows)
         lines = (
             [f"{hidden} further reasons; `show {name}` lists every trial."] if hidden > 0 else []

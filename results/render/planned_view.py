@@ -34,10 +34,7 @@ class PlannedTrials:
         yield arrange(
             options.max_width,
             first=Column(heading="trial", cells=ids, right=False),
-            params=[
-                param_column({"label": name}, [each[name] for each in values])
-                for name in self._varying
-            ],
+            params=[param_column(name, [each[name] for each in values]) for name in self._varying],
             variants=[Variant(columns=results)],
         ).grid
         yield Prose([""])

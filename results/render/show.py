@@ -23,21 +23,13 @@ from results.render.grid import Column
 from results.render.summary_view import param_text
 from results.render.trials_view import TrialsView, trial_status
 from results.render.wrapping import Prose, join_items
-from results.storage.reading import Sweep, check_keys
+from results.storage.manifest import Manifest
+from results.storage.reading import Sweep
 from results.storage.schema import SWEEP_COLUMNS
 from results.tables.cell_text import format_value, heading, id_digits
 from results.text import plural
 from tasks.contract import RequestError
 
-ORIGIN: dict[str, Any] = {  # what ``sweep.json`` says of where a sweep comes from
-    "params": dict,
-    "command": list,
-    "started": str,
-    "seconds": (int, float),
-    "engine": str,
-    "versions": dict,
-    "hardware": dict,
-}
 MAX_SAMPLES = 8
 MAX_TRIALS = 200
 PICTURE_SIDE = 14  # columns
@@ -57,7 +49,7 @@ def find_trial(sweep: Sweep, prefix: str, listing: str = "`show`") -> Mapping[st
     found = [row for row in sweep.rows() if row["trial_id"].startswith(prefix)]
     if len(found) == 1:
         return found[0]
-    name = sweep.manifest["name"]
+    name = sweep.manifest.name
     if found:
         ids = ", ".join(row["trial_id"] for row in found[:5])
         raise RequestError(f"{prefix!r} begins several trials of {name}: {ids}; type more of it")
@@ -67,19 +59,18 @@ def find_trial(sweep: Sweep, prefix: str, listing: str = "`show`") -> Mapping[st
 def render_sweep(sweep: Sweep, weights: str = "") -> RenderableType:
     """Where a sweep comes from, and every trial of it; ``weights`` are described so."""
     manifest = sweep.manifest
-    check_keys(sweep.path, manifest, ORIGIN)
-    git = manifest.get("git") or {}
-    commit = f"{git['commit'][:12]}{' with changes' if git.get('dirty') else ''}" if git else "-"
-    diff = (manifest.get("environment") or {}).get("diff")
+    git = manifest.git
+    commit = f"{git.commit[:12]}{' with changes' if git.dirty else ''}" if git else "-"
+    diff = manifest.environment.diff if manifest.environment else ""
     commit += f" ({plural(diff.count(chr(10)) + 1, 'line')} of diff recorded)" if diff else ""
-    versions = ", ".join(f"{name} {v}" for name, v in manifest["versions"].items() if v)
-    hardware = ", ".join(f"{name} {v}" for name, v in manifest["hardware"].items() if v)
+    versions = ", ".join(f"{name} {v}" for name, v in manifest.versions.items() if v)
+    hardware = ", ".join(f"{name} {v}" for name, v in manifest.hardware.items() if v)
     facts = {
-        "command": " ".join(manifest["command"]),
-        "started": f"{manifest['started'][:19].replace('T', ' ')} UTC, "
-        f"{manifest['seconds']:.0f} s on {manifest['engine']}",
-        "model": f"{manifest['model']['name']} ({manifest['model']['fingerprint']})",
-        "data": f"{manifest['data']['name']} ({manifest['data']['fingerprint']})",
+        "command": " ".join(manifest.command),
+        "started": f"{manifest.started[:19].replace('T', ' ')} UTC, "
+        f"{manifest.seconds:.0f} s on {manifest.engine}",
+        "model": f"{manifest.model.name} ({manifest.model.fingerprint})",
+        "data": f"{manifest.data.name} ({manifest.data.fingerprint})",
         "commit": commit,
         "versions": versions,
         "hardware": hardware,
@@ -108,14 +99,14 @@ def render_trial(sweep: Sweep, trial: Mapping[str, Any], weights: str = "") -> R
     facts = {
         "trial": trial["trial_id"],
         "status": f"{trial_status(trial)} ({took})",
-        "computed in": trial["reused_from"] or f"{sweep.manifest['task']}/{sweep.manifest['name']}",
+        "computed in": trial["reused_from"] or sweep.manifest.full_name,
         "model": f"{trial['model']} ({trial['model_fingerprint']})",
         "data": f"{trial['data']} ({trial['data_fingerprint']})",
         "seed": str(trial["seed"]),
         **({"weights": weights} if weights else {}),
         **({"log": log} if (log := _log_of(sweep, trial)) else {}),
     }
-    parameters = [f"{n} {param_text(trial[f'param.{n}'])}" for n in sweep.manifest["params"]]
+    parameters = [f"{n} {param_text(trial[f'param.{n}'])}" for n in sweep.manifest.params]
     parts: list[RenderableType] = [Facts({**facts, "parameters": parameters})]
     if trial["status"] == "failed":
         parts += [Text(), Prose([trial["reason"] or ""], "bold red"), Text(trial["log"] or "")]
@@ -123,7 +114,7 @@ def render_trial(sweep: Sweep, trial: Mapping[str, Any], weights: str = "") -> R
     if steps:
         parts += [Text(), _Steps(steps, sweep.manifest)]
     for chart in trial_charts(sweep, trial):
-        parts += [Text(), _Chart(chart, sweep.manifest.get("step_unit", "step"))]
+        parts += [Text(), _Chart(chart, sweep.manifest.step_unit)]
     samples = _samples(sweep, trial)
     if samples is not None:
         parts += [Text(), samples]
@@ -157,15 +148,15 @@ class _Chart:
 class _Steps:
     """The steps of a trial with as many metrics as fit; what the last step alone has, below."""
 
-    def __init__(self, steps: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any]) -> None:
-        self._columns = {column["key"]: column for column in manifest["columns"]}
+    def __init__(self, steps: Sequence[Mapping[str, Any]], manifest: Manifest) -> None:
+        self._columns = manifest.columns_by_key
         self._steps = steps
         told = {
             name: sum(row[name] is not None for row in steps)
             for name in steps[0]
             if name.startswith("metric.")
         }
-        main = f"metric.{manifest['metric']['name']}"
+        main = manifest.main_key
         often = [n for n, number in told.items() if number > 1 or (number and len(steps) == 1)]
         self._often = sorted(often, key=lambda name: name != main)
         self._last = [name for name, number in told.items() if number and name not in often]
@@ -190,7 +181,8 @@ class _Steps:
         return heading(column) if column else name.removeprefix("metric.")
 
     def _cell(self, row: Mapping[str, Any], name: str) -> str:
-        return format_value(row[name], self._columns.get(name, {}).get("format", "number"))
+        column = self._columns.get(name)
+        return format_value(row[name], column.format if column else "number")
 
     def _column(self, name: str, rows: Sequence[Mapping[str, Any]]) -> Column:
         return Column(heading=self._label(name), cells=[self._cell(row, name) for row in rows])
@@ -217,7 +209,7 @@ def _samples(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType | None:
     groups = pictures_of(sweep, trial)
     if groups:
         return _Pictures(groups)
-    names = sweep.manifest.get("shown_samples") or found.column_names
+    names = sweep.manifest.shown_samples or found.column_names
     names = [n for n in names if n not in (*SWEEP_COLUMNS, "trial_id", "seed")]
     names = [n for n in names if found[n].null_count < found.num_rows]
     number = found.num_rows

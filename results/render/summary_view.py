@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console, ConsoleOptions, RenderResult
 
@@ -21,6 +20,7 @@ from results.tables.cell_text import (
     short_ids,
 )
 from results.tables.rows import SummaryTable
+from tasks import contract
 from tasks.contract import Scalar
 
 
@@ -64,7 +64,7 @@ def arrange_summary(table: SummaryTable, width: int) -> Arranged:
         width,
         first=trial if any(trial.cells) else None,
         params=[
-            param_column(column, [row.params.get(param_name(column)) for row in table.rows])
+            param_column(column.label, [row.params.get(param_name(column)) for row in table.rows])
             for column in table.params
         ],
         variants=_variants(table),
@@ -130,16 +130,16 @@ def _stack(*columns: Sequence[str]) -> list[str]:
     return ["\n".join(part for part in parts if part) for parts in rows]
 
 
-def param_name(column: Mapping[str, Any]) -> str:
+def param_name(column: contract.Column) -> str:
     """The parameter of a column."""
-    return str(column["key"]).removeprefix("param.")
+    return column.key.removeprefix("param.")
 
 
-def param_column(column: Mapping[str, Any], values: Sequence[Scalar]) -> Column:
+def param_column(heading: str, values: Sequence[Scalar]) -> Column:
     """A parameter's values; text is quoted where it has several words, and may be wrapped."""
     texts = [value for value in values if isinstance(value, str)]
     return Column(
-        heading=str(column["label"]),
+        heading=heading,
         cells=[param_text(value) for value in values],
         right=not texts,
         wraps=any(" " in text for text in texts),

@@ -12,6 +12,7 @@ from results.render.arrange import Variant, arrange
 from results.render.grid import Column
 from results.render.summary_view import param_column, wider
 from results.render.wrapping import Prose
+from results.storage.manifest import Manifest
 from results.tables.cell_text import format_value, heading
 
 _NOT_OVER = {"stopped": "pruned", "interrupted": "interrupted"}
@@ -20,9 +21,7 @@ _NOT_OVER = {"stopped": "pruned", "interrupted": "interrupted"}
 class TrialsView:
     """The trials of a sweep: parameters that differ, seed, status and main metric."""
 
-    def __init__(
-        self, rows: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any], digits: int
-    ) -> None:
+    def __init__(self, rows: Sequence[Mapping[str, Any]], manifest: Manifest, digits: int) -> None:
         self._rows, self._manifest, self._digits = rows, manifest, digits
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -58,31 +57,31 @@ class TrialsView:
         )
 
     def _params(self) -> list[Column]:
-        known = {column["key"]: column for column in self._manifest["columns"]}
-        names = list(self._manifest["params"])
+        known = self._manifest.columns_by_key
+        names = list(self._manifest.params)
         keys = [key for key in known if key.startswith("param.")]
         keys += [f"param.{name}" for name in names if f"param.{name}" not in known]
         columns = []
         for source in ("model", "data"):
             if len({row[f"{source}_fingerprint"] for row in self._rows}) > 1:
                 values = [row[source] for row in self._rows]
-                columns.append(param_column({"label": source}, values))
+                columns.append(param_column(source, values))
         for key in keys:
             values = [row.get(key) for row in self._rows]
             if len({repr(value) for value in values}) > 1:
-                label = known[key]["label"] if key in known else key.removeprefix("param.")
-                columns.append(param_column({"label": label}, values))
+                label = known[key].label if key in known else key.removeprefix("param.")
+                columns.append(param_column(label, values))
         return columns
 
     def _results(self) -> list[Column]:
-        main = main_column(self._manifest)
+        main = self._manifest.main_column
         seeds = [str(row["seed"]) for row in self._rows]
         return [
             *([Column(heading="seed", cells=seeds)] if len(set(seeds)) > 1 else []),
             Column(heading="status", cells=[trial_status(row) for row in self._rows], right=False),
             Column(
                 heading=heading(main),
-                cells=[format_value(row.get(main["key"]), main["format"]) for row in self._rows],
+                cells=[format_value(row.get(main.key), main.format) for row in self._rows],
             ),
         ]
 
@@ -97,12 +96,6 @@ def trial_status(row: Mapping[str, Any]) -> str:
     if status in _NOT_OVER:
         return f"{_NOT_OVER[status]}@{row['num_steps'] or 0}"
     return "reused" if status == "finished" and row["reused_from"] else status
-
-
-def main_column(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The column of the main metric."""
-    key = f"metric.{manifest['metric']['name']}"
-    return next(column for column in manifest["columns"] if column["key"] == key)
 
 
 def _seconds(row: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ def redact(text: str) -> str:
     return _IN_QUERY.sub(r"\1***", _BEFORE_AT.sub("***@", text))
 
 
-def open_root(root: str) -> tuple[pyarrow.fs.FileSystem, str]:
+def open_filesystem(root: str) -> tuple[pyarrow.fs.FileSystem, str]:
     """The filesystem and path of a local folder or an ``s3://`` or ``gs://`` URI.
 
     Raises:
@@ -52,13 +52,13 @@ def absolute(root: str) -> str:
     return root if "://" in root else os.path.abspath(os.path.expanduser(root))
 
 
-def check_root(option: str, root: str) -> None:
+def check_output_folder(option: str, root: str) -> None:
     """Refuse what cannot be a folder, before anything is written.
 
     Raises:
         StoreError: naming what is in the way.
     """
-    filesystem, path = open_root(root)
+    filesystem, path = open_filesystem(root)
     if not isinstance(filesystem, pyarrow.fs.LocalFileSystem):
         return  # a bucket says so itself, at the first write
     try:

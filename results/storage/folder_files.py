@@ -7,14 +7,14 @@ from datetime import datetime
 
 import pyarrow.fs
 
-from results.storage.filesystem import open_root, redact
+from results.storage.filesystem import open_filesystem, redact
 from results.storage.store import check_name
 from tasks.contract import StoreError
 
 
 def sweep_files(root: str, task: str, name: str) -> list[pyarrow.fs.FileInfo]:
     """Every file in a sweep's folder, the kept weights and figures among them."""
-    filesystem, base = open_root(root)
+    filesystem, base = open_filesystem(root)
     return list_files(filesystem, f"{base}/{check_name(task)}/{check_name(name)}")
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,41 +11,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs
 
-from results.statistics.aggregation import MEAN, aggregation
-from results.storage.filesystem import open_root, redact
-from results.storage.schema import FIXED, VERSION, fill_sweep
+from results.storage.filesystem import open_filesystem, redact
+from results.storage.manifest import Manifest
+from results.storage.schema import FIXED, fill_sweep
 from results.storage.store import NAME, check_name, concat, list_parts, read_part, union
 from tasks.contract import StoreError
 
-#: What every ``sweep.json`` holds that a table needs.
-MANIFEST: dict[str, type] = {
-    "task": str,
-    "name": str,
-    "columns": list,
-    "metric": dict,
-    "paired": list,
-    "tables": list,
-    "seeds": list,
-    "model": dict,
-    "data": dict,
-}
-_ITEMS = {
-    "columns": {"key", "label", "format", "pick"},
-    "paired": {"metric", "unit", "value", "where", "at_most"},
-    "tables": {"title", "note", "rows"},
-    "claims": {"text", "kind", "relation", "margin", "left", "right"},
-    "errata": {"text", "evidence", "shown"},
-}
 _ATTEMPTS = 10  # a reader is overtaken by a compaction once, hardly ever twice
 
 
 @dataclass
-class Sweep:
-    """One sweep; a table is read when it is first asked for."""
+class StoredTables:
+    """The Parquet tables in a sweep's folder; each is read when it is first asked for."""
 
     filesystem: pyarrow.fs.FileSystem
     path: str
-    manifest: dict[str, Any]
+    _: KW_ONLY
     damaged: list[str] = field(default_factory=list)  # parts that could not be read so far
     root: str = ""  # the folder or URI that the sweep is under
 
@@ -70,18 +50,6 @@ class Sweep:
         """The shared work, one row a run and stage."""
         return self._read("stages")
 
-    def read_file(self, name: str) -> bytes | None:
-        """A file beside ``sweep.json``; None if there is none.
-
-        Raises:
-            OSError: if it cannot be read.
-        """
-        try:
-            with self.filesystem.open_input_stream(f"{self.path}/{name}") as stream:
-                return bytes(stream.read())
-        except FileNotFoundError:
-            return None
-
     def steps_of(self, trial_id: str) -> list[dict[str, Any]]:
         """A trial's steps, in order."""
         if not self.steps.num_rows:
@@ -89,27 +57,18 @@ class Sweep:
         rows = self.steps.filter(pc.equal(self.steps["trial_id"], trial_id))
         return sorted(rows.to_pylist(), key=lambda row: row["at"])
 
-    @cached_property
-    def _rows(self) -> list[dict[str, Any]]:
-        # A parameter that is newer than every trial is null, as it is where only some lack it.
-        blank = dict.fromkeys(FIXED["trials"])
-        blank |= {f"param.{name}": None for name in self.manifest.get("params", ())}
-        return [{**blank, **row} for row in self.trials.to_pylist()]
-
     def rows(self) -> list[dict[str, Any]]:
         """The trials as plain rows."""
         return list(self._rows)
 
-    def current_rows(self) -> list[dict[str, Any]]:
-        """The trials of the model, data and task version that ``sweep.json`` names.
+    @cached_property
+    def _rows(self) -> list[dict[str, Any]]:
+        blank = dict.fromkeys([*FIXED["trials"], *self._param_columns()])
+        return [{**blank, **row} for row in self.trials.to_pylist()]
 
-        Versions before 0.2 had the paths of model and data in the ids. Of a trial that was run
-        again since, under its id of today, only the later row counts.
-        """
-        current = [row for row in self._rows if is_current(row, self.manifest)]
-        params = [name for name in (current[0] if current else ()) if name.startswith("param.")]
-        later = {_same_trial(row, params): row for row in current}
-        return current if len(later) == len(current) else list(later.values())
+    def _param_columns(self) -> list[str]:
+        """Columns of parameters that every row has, though no part may hold them."""
+        return []
 
     def _read(self, table: str) -> pa.Table:
         for _ in range(_ATTEMPTS):
@@ -133,18 +92,52 @@ class Sweep:
         raise StoreError(f"{self.path}/{table} changes faster than it can be read; try again")
 
 
+@dataclass
+class Sweep(StoredTables):
+    """One sweep: its tables, and what its ``sweep.json`` says of them."""
+
+    manifest: Manifest
+
+    def read_file(self, name: str) -> bytes | None:
+        """A file beside ``sweep.json``; None if there is none.
+
+        Raises:
+            OSError: if it cannot be read.
+        """
+        try:
+            with self.filesystem.open_input_stream(f"{self.path}/{name}") as stream:
+                return bytes(stream.read())
+        except FileNotFoundError:
+            return None
+
+    def current_rows(self) -> list[dict[str, Any]]:
+        """The trials of the model, data and task version that ``sweep.json`` names.
+
+        Versions before 0.2 had the paths of model and data in the ids. Of a trial that was run
+        again since, under its id of today, only the later row counts.
+        """
+        current = [row for row in self._rows if is_current(row, self.manifest)]
+        params = [name for name in (current[0] if current else ()) if name.startswith("param.")]
+        later = {_same_trial(row, params): row for row in current}
+        return current if len(later) == len(current) else list(later.values())
+
+    def _param_columns(self) -> list[str]:
+        # A parameter that is newer than every trial is null, as it is where only some lack it.
+        return [f"param.{name}" for name in self.manifest.params]
+
+
 def _same_trial(row: Mapping[str, Any], params: Sequence[str]) -> tuple[Any, ...]:
     if row["status"] == "failed":  # it may be a configuration that has no parameters
         return (row["trial_id"],)
     return (row["seed"], *(row[name] for name in params))
 
 
-def is_current(row: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
+def is_current(row: Mapping[str, Any], manifest: Manifest) -> bool:
     """Whether a trial ran on the model, data and task version that ``sweep.json`` names."""
     return bool(
-        row["model_fingerprint"] == manifest["model"]["fingerprint"]
-        and row["data_fingerprint"] == manifest["data"]["fingerprint"]
-        and manifest.get("version") in (None, row["version"])  # None: written before it was there
+        row["model_fingerprint"] == manifest.model.fingerprint
+        and row["data_fingerprint"] == manifest.data.fingerprint
+        and manifest.version in (None, row["version"])
     )
 
 
@@ -171,81 +164,25 @@ def read_sweep(root: str, task: str, name: str) -> Sweep:
     """A sweep by its name.
 
     Raises:
-        StoreError: if there is none, or its manifest is damaged.
+        StoreError: if there is none, or its ``sweep.json`` is damaged.
     """
-    filesystem, base = open_root(root)
+    filesystem, base = open_filesystem(root)
     path = f"{base}/{check_name(task)}/{check_name(name)}"
     try:
         with filesystem.open_input_stream(f"{path}/sweep.json") as stream:
-            manifest = json.loads(stream.read())
+            text = bytes(stream.read())
     except FileNotFoundError:
         raise StoreError(f"no sweep {name!r} of {task} under {redact(root)}") from None
     except OSError as error:
         raise StoreError(f"{path}/sweep.json cannot be read: {error}") from None
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, str(error)) from None
-    check_manifest(path, manifest)
-    return Sweep(filesystem, path, manifest, root=root)
-
-
-def _damaged(path: str, why: str) -> StoreError:
-    return StoreError(
-        f"{path}/sweep.json is damaged ({why}); run the sweep again, or move its folder away"
-    )
-
-
-def check_manifest(path: str, manifest: Any) -> None:
-    """Refuse a ``sweep.json`` that a table cannot be made from."""
-    if not isinstance(manifest, dict):
-        raise _damaged(path, "it holds no mapping")
-    version = manifest.get("schema", 0)
-    if not isinstance(version, int):
-        raise _damaged(path, f"its schema is {version!r}")
-    if version > VERSION:
-        raise StoreError(
-            f"{path}/sweep.json has schema {version}, this version reads up to {VERSION}: "
-            "update the project"
-        )
-    check_keys(path, manifest, MANIFEST)
-    metric, columns = manifest["metric"], manifest["columns"]
-    for key, needed in _ITEMS.items():
-        items = manifest.get(key) or []  # what an older version did not write
-        if not all(isinstance(item, dict) and needed <= item.keys() for item in items):
-            raise _damaged(path, f"its {key!r} are of the wrong type")
-    for paired in manifest["paired"]:
-        aggregate = aggregate_of(paired)
-        if not isinstance(aggregate, str):
-            raise _damaged(path, "its 'paired' are of the wrong type")
-        if aggregate != MEAN:
-            aggregation(aggregate)  # a clear error now, not in the middle of a table
-    if f"metric.{metric.get('name')}" not in {column["key"] for column in columns}:
-        raise _damaged(path, "none of its columns is its metric")
-    if not all("name" in manifest[k] and "fingerprint" in manifest[k] for k in ("model", "data")):
-        raise _damaged(path, "its model or data has no name or fingerprint")
-
-
-def aggregate_of(paired: Mapping[str, Any]) -> Any:
-    """How samples form a metric; older sweeps call it ``formula``."""
-    return paired.get("aggregate", paired.get("formula", MEAN))
-
-
-def check_keys(path: str, manifest: Mapping[str, Any], kinds: Mapping[str, Any]) -> None:
-    """Refuse a ``sweep.json`` without these keys.
-
-    Raises:
-        StoreError: naming the first that is missing, or of another type.
-    """
-    for key, kind in kinds.items():
-        if not isinstance(manifest.get(key), kind):
-            what = "of the wrong type" if key in manifest else "missing"
-            raise _damaged(path, f"its {key!r} is {what}")
+    return Sweep(filesystem, path, Manifest.from_json(text, f"{path}/sweep.json"), root=root)
 
 
 def find_sweeps(
     root: str, task: str | None = None, names: Sequence[str] = ()
 ) -> list[tuple[str, str]]:
     """(task, name) of the sweeps under a root, filtered."""
-    filesystem, base = open_root(root)
+    filesystem, base = open_filesystem(root)
     found = []
     try:
         for folder in _folders(filesystem, base):
@@ -274,10 +211,10 @@ def known_trials(
     ``names`` are the sweeps to look in; all, if there are none.
     """
     known: dict[str, tuple[str, dict[str, Any]]] = {}
-    filesystem, base = open_root(root)
+    filesystem, base = open_filesystem(root)
     for _, name in find_sweeps(root, task, names):
-        # Not by its manifest: where that is damaged, running the sweep again mends it.
-        for row in Sweep(filesystem, f"{base}/{task}/{name}", {}).rows():
+        # Without its ``sweep.json``: if that is damaged, running the sweep again replaces it.
+        for row in StoredTables(filesystem, f"{base}/{task}/{name}").rows():
             if row["status"] == "interrupted":
                 continue  # it is still to run
             held = known.get(row["trial_id"])
@@ -288,8 +225,8 @@ def known_trials(
 
 def copy_trials(root: str, task: str, name: str, trial_ids: Sequence[str]) -> dict[str, pa.Table]:
     """The rows of some trials out of another sweep, marked with where they are from."""
-    filesystem, base = open_root(root)
-    sweep = Sweep(filesystem, f"{base}/{check_name(task)}/{check_name(name)}", {})
+    filesystem, base = open_filesystem(root)
+    sweep = StoredTables(filesystem, f"{base}/{check_name(task)}/{check_name(name)}")
     wanted = pa.array(list(trial_ids))
     tables = {"trials": sweep.trials, "steps": sweep.steps, "samples": sweep.samples}
     kept = {

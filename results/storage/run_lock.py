@@ -12,10 +12,10 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow.fs
 
@@ -67,7 +67,7 @@ def prune_lock(filesystem: pyarrow.fs.FileSystem, path: str) -> Iterator[bool]:
 def activity(
     filesystem: pyarrow.fs.FileSystem,
     path: str,
-    manifest: Mapping[str, Any],
+    has_ended: bool,
     last_write: datetime | None,
     now: datetime | None = None,
 ) -> Activity:
@@ -75,7 +75,7 @@ def activity(
 
     Args:
         filesystem, path: where the sweep is.
-        manifest: its ``sweep.json``; empty if that is missing or damaged.
+        has_ended: whether its ``sweep.json`` records the end of the last run.
         last_write: when one of its files was last written.
         now: the time to compare with.
     """
@@ -88,7 +88,6 @@ def activity(
                 return "no"  # it ran on this machine, where the lock would show it
         finally:
             os.close(opened)
-    has_ended = bool(manifest.get("seconds"))  # written when a run ends
     is_recent = last_write is not None and (now or datetime.now(UTC)) - last_write < RECENT
     return "perhaps" if is_recent and not has_ended else "no"
 

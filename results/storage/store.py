@@ -4,15 +4,14 @@
     <root>/<task>/<name>/{trials,steps,samples}/<time>-<what>-<draw>.parquet
     <root>/<task>/<name>/stages/<time>-run-<draw>.parquet    the shared work of each run
 
-A part is written beside its name and renamed (one put on an object store), the trials table last:
-a trial is there when its row is, and its steps and samples are there before. Readers take the union
-of the parts, so two writers cannot hurt each other.
+A part is written whole (``atomic_write.py``), the trials table last: a trial is there when its row
+is, and its steps and samples are there before. Readers take the union of the parts, so two writers
+cannot hurt each other.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import time
@@ -26,7 +25,9 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
 
-from results.storage.filesystem import open_root as open_root
+from results.storage.atomic_write import atomic_write
+from results.storage.filesystem import open_filesystem
+from results.storage.manifest import Manifest
 from results.storage.schema import (
     STATUSES,
     TABLES,
@@ -78,7 +79,7 @@ class SweepStore:
         metrics: Sequence[str] = (),
     ) -> None:
         """``metrics`` are columns that every part has: some readers know the first part's alone."""
-        self.filesystem, base = open_root(root)
+        self.filesystem, base = open_filesystem(root)
         self.path = f"{base}/{check_name(task)}/{check_name(name)}"
         self._task, self._name = task, name
         self._params, self._metrics = params, metrics
@@ -88,10 +89,9 @@ class SweepStore:
         except OSError as error:
             raise StoreError(f"cannot write to {self.path}: {error}") from None
 
-    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+    def write_manifest(self, manifest: Manifest) -> None:
         """Replace ``sweep.json`` whole."""
-        text = json.dumps({"schema": VERSION, **manifest}, indent=1)
-        put(self.filesystem, f"{self.path}/sweep.json", text.encode())
+        atomic_write(self.filesystem, f"{self.path}/sweep.json", manifest.to_text().encode())
 
     def add(self, results: Sequence[TrialResult]) -> None:
         """Make trials durable; when this returns they are counted."""
@@ -116,7 +116,7 @@ class SweepStore:
             StoreError: if it cannot be written.
         """
         self.filesystem.create_dir(f"{self.path}/logs", recursive=True)
-        put(self.filesystem, f"{self.path}/logs/{name}", text, durable=False)
+        atomic_write(self.filesystem, f"{self.path}/logs/{name}", text, durable=False)
 
     def add_tables(self, tables: Mapping[str, pa.Table]) -> None:
         """The same for tables read from another sweep."""
@@ -157,7 +157,7 @@ class SweepStore:
 
     def _write(self, table: str, name: str, rows: pa.Table) -> None:
         blob = encode_part(rows, self._task, self._name)
-        put(self.filesystem, f"{self.path}/{table}/{name}.parquet", blob)
+        atomic_write(self.filesystem, f"{self.path}/{table}/{name}.parquet", blob)
 
 
 def encode_part(rows: pa.Table, task: str, sweep: str) -> bytes:
@@ -172,61 +172,6 @@ def encode_part(rows: pa.Table, task: str, sweep: str) -> bytes:
 def _part_name(what: str) -> str:
     """Names sort in the order of time: of two parts with one trial the later one is right."""
     return f"{time.time_ns():020d}-{what}-{uuid.uuid4().hex[:8]}"
-
-
-def put(filesystem: pyarrow.fs.FileSystem, path: str, blob: bytes, *, durable: bool = True) -> None:
-    """A file whole: written beside and renamed, or one put on an object store.
-
-    Args:
-        filesystem: where the path is.
-        path: the file; an earlier one is replaced, or left as it is if this fails.
-        blob: its content.
-        durable: whether it must survive a power cut when this returns; ``sync`` can follow later.
-
-    Raises:
-        StoreError: if it cannot be written.
-    """
-    beside = f"{path}.{uuid.uuid4().hex[:8]}.tmp"
-    try:
-        if not isinstance(filesystem, pyarrow.fs.LocalFileSystem):
-            with filesystem.open_output_stream(path) as stream:
-                stream.write(blob)
-            return
-        with open(beside, "wb") as file:
-            file.write(blob)
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
-        os.replace(beside, path)
-        if durable:
-            _sync_path(os.path.dirname(path))  # the new name, too, survives a power cut
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(beside)  # on a full disk what was written of it is in the way
-        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def sync(filesystem: pyarrow.fs.FileSystem, path: str) -> None:
-    """See that a file that was ``put`` survives a power cut; an object store's do.
-
-    Raises:
-        StoreError: if there is none, or it cannot be synchronized.
-    """
-    if not isinstance(filesystem, pyarrow.fs.LocalFileSystem):
-        return
-    try:
-        _sync_path(path)
-        _sync_path(os.path.dirname(path))
-    except OSError as error:
-        raise StoreError(f"cannot synchronize {path}: {error.strerror or error}") from error
-
-
-def _sync_path(path: str) -> None:
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def _join(results: Sequence[TrialResult]) -> dict[str, list[Any]]:

@@ -18,10 +18,11 @@ from typing import Any
 
 import pyarrow.fs
 
-from results.storage.filesystem import absolute, open_root, redact
-from results.storage.reading import Sweep
+from results.storage.atomic_write import TEMPORARY, atomic_write, make_durable
+from results.storage.filesystem import absolute, open_filesystem, redact
+from results.storage.reading import StoredTables, Sweep
 from results.storage.sealed_tensors import Array, seal, unseal
-from results.storage.store import NAME, check_name, put, sync
+from results.storage.store import NAME, check_name
 from results.text import plural, size_text
 from tasks.contract import StoreError
 
@@ -60,7 +61,7 @@ class WeightStore:
         self.uri = f"{absolute(out).rstrip('/')}/{self.sweep}/weights"
 
     def _path(self, trial_id: str) -> tuple[pyarrow.fs.FileSystem, str]:
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         return filesystem, f"{folder}/{check_name(trial_id)}{SUFFIX}"
 
     def sizes(self) -> dict[str, int]:
@@ -70,10 +71,10 @@ class WeightStore:
 
     def leftovers(self) -> set[str]:
         """Names of files that a killed writer left behind, or that are written right now."""
-        return {name for name in self._files() if name.endswith(".tmp")}
+        return {name for name in self._files() if name.endswith(TEMPORARY)}
 
     def _files(self) -> dict[str, int]:
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
         try:
             found = filesystem.get_file_info(selector)
@@ -136,7 +137,7 @@ class WeightStore:
         filesystem, path = self._path(trial_id)
         if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
             self._make_room(os.path.dirname(path), len(blob))
-        put(filesystem, path, blob, durable=False)
+        atomic_write(filesystem, path, blob, durable=False)
 
     def _make_room(self, folder: str, num_bytes: int) -> None:
         """Make the folder in the sweep's own, which a machine without shared storage lacks."""
@@ -160,7 +161,7 @@ class WeightStore:
             StoreError: if one is not there, or cannot be synchronized.
         """
         for trial_id in trial_ids:
-            sync(*self._path(trial_id))
+            make_durable(*self._path(trial_id))
 
     def delete(self, trial_id: str) -> None:
         """Delete the trial's file, if there is one.
@@ -172,7 +173,7 @@ class WeightStore:
 
     def delete_file(self, name: str) -> None:
         """Delete a file by its name, such as one of ``leftovers``; see ``delete``."""
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         try:
             filesystem.delete_file(f"{folder}/{name}")
         except FileNotFoundError:
@@ -184,7 +185,7 @@ class WeightStore:
 
     def delete_folder(self) -> None:
         """Delete the folder itself if it is empty."""
-        filesystem, folder = open_root(self.uri)
+        filesystem, folder = open_filesystem(self.uri)
         if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
@@ -202,7 +203,7 @@ def find_weights(sweep: Sweep, row: Mapping[str, Any]) -> WeightStore | None:
     return None
 
 
-def stores_of(sweep: Sweep, row: Mapping[str, Any]) -> list[WeightStore]:
+def stores_of(sweep: StoredTables, row: Mapping[str, Any]) -> list[WeightStore]:
     """Where a trial's weights may be: in its sweep, then in the one that it was reused from."""
     task, name = sweep.path.rsplit("/", 2)[1:]
     places = [(task, name)]
@@ -213,7 +214,7 @@ def stores_of(sweep: Sweep, row: Mapping[str, Any]) -> list[WeightStore]:
 
 
 def weights_of(
-    sweep: Sweep, rows: Iterable[Mapping[str, Any]]
+    sweep: StoredTables, rows: Iterable[Mapping[str, Any]]
 ) -> dict[str, tuple[WeightStore, int]]:
     """The store and bytes of each of these trials' weights, by id; each folder is listed once."""
     listed: dict[str, dict[str, int]] = {}
@@ -233,7 +234,7 @@ def describe_weights(sweep: Sweep, row: Mapping[str, Any] | None) -> str:
     """What ``show`` says of the weights of a sweep, or of one of its trials; nothing if no trial
     of the task has any.
     """
-    if sweep.manifest.get("keep") is None:  # or an earlier version wrote it
+    if sweep.manifest.keep is None:  # or an earlier version wrote it
         return ""
     rows = [each for each in sweep.rows() if each["status"] == "finished"]
     if row is None:

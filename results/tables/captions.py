@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from results.statistics import BestComparison
+from results.storage.manifest import Manifest
 from results.tables.cell_text import label_signs
 from results.tables.marks import scored_differently
 from results.tables.rows import SummaryRow
@@ -35,19 +35,18 @@ def explain_hidden(number: int) -> list[str]:
 
 
 def explain(
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     rows: Sequence[SummaryRow],
     tested: BestComparison | None,
     hidden: Sequence[SummaryRow] = (),
 ) -> list[str]:
     """Model and data, then the numbers, marks, words and signs of the rows that are shown."""
-    seeds = len(manifest["seeds"])
+    seeds = len(manifest.seeds)
     lines = [
-        f"Model {manifest['model']['name']}, data {manifest['data']['name']}, "
+        f"Model {manifest.model.name}, data {manifest.data.name}, "
         f"{seeds} seed{'s' if seeds > 1 else ''}."
     ]
-    main = manifest["metric"]["name"]
-    unit = next((p["unit"] for p in manifest["paired"] if p["metric"] == main), "unit")
+    unit = manifest.unit
     units = f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
     if any(row.estimate for row in rows):
         spread = (
@@ -63,8 +62,8 @@ def explain(
     lines += [meaning for word, meaning in statuses.items() if word in words]
     lines += [f"{sign} {label}." for label, sign in label_signs(rows).items()]
     if any(row.on_front for row in rows):
-        labels = {column["key"]: column["label"] for column in manifest["columns"]}
-        names = " and ".join(labels[f"metric.{name}"] for name in manifest["front"])
+        labels = {column.key: column.label for column in manifest.columns}
+        names = " and ".join(labels[f"metric.{name}"] for name in manifest.front or ())
         lines.append(f"◆ on the front of {names}: no other row is better in both.")
     return lines
 
@@ -76,7 +75,7 @@ def explain_ids(rows: Sequence[SummaryRow]) -> list[str]:
 
 
 def _explain_marks(
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     rows: Sequence[SummaryRow],
     tested: BestComparison | None,
     hidden: Sequence[SummaryRow],

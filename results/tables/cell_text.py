@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from results.statistics import Estimate
 from results.tables.rows import ID_DIGITS, SummaryRow, SummaryTable
-from tasks.contract import Scalar
+from tasks.contract import Column, Scalar
 
 
 def format_value(value: float | None, kind: str) -> str:
@@ -22,9 +21,9 @@ def format_value(value: float | None, kind: str) -> str:
     return f"{value:.4g}"
 
 
-def heading(column: Mapping[str, Any]) -> str:
+def heading(column: Column) -> str:
     """The heading of a column: its label, with a percent sign where its cells are percentages."""
-    return f"{column['label']}{' %' if column['format'] == 'percent' else ''}"
+    return f"{column.label}{' %' if column.format == 'percent' else ''}"
 
 
 def format_plain(value: Scalar) -> str:
@@ -60,28 +59,28 @@ def short_ids(ids: Sequence[str], digits: int) -> str:
 
 def main_cell(row: SummaryRow, table: SummaryTable) -> str:
     """The main metric: mark, mean, deviation, front; what is missing where there is none."""
-    value = row.metrics.get(table.main["key"])
+    value = row.metrics.get(table.main.key)
     if value is None:
         return "-"
-    text = format_value(value, table.main["format"])
+    text = format_value(value, table.main.format)
     if row.deviation is not None:
-        text += f" ±{format_value(row.deviation, table.main['format'])}"
+        text += f" ±{format_value(row.deviation, table.main.format)}"
     sign = {"best": "★ ", "tie": "≈ ", "untested": "? "}.get(row.mark, "")
     return sign + text + (" ◆" if row.on_front else "")
 
 
-def metric_cell(row: SummaryRow, column: Mapping[str, Any]) -> str:
+def metric_cell(row: SummaryRow, column: Column) -> str:
     """A further metric, with its interval where the metrics ``_low`` and ``_high`` give one."""
-    text = format_value(row.metrics.get(column["key"]), column["format"])
-    low, high = (row.metrics.get(f"{column['key']}_{end}") for end in ("low", "high"))
+    text = format_value(row.metrics.get(column.key), column.format)
+    low, high = (row.metrics.get(f"{column.key}_{end}") for end in ("low", "high"))
     if low is None or high is None:
         return text
-    return f"{text} [{_bound(low, column['format'])}, {_bound(high, column['format'])}]"
+    return f"{text} [{_bound(low, column.format)}, {_bound(high, column.format)}]"
 
 
 def interval_cell(row: SummaryRow, table: SummaryTable) -> str:
     """The 95 % interval of the main metric."""
-    return format_interval(row.estimate, table.main["format"])
+    return format_interval(row.estimate, table.main.format)
 
 
 def format_interval(found: Estimate | None, kind: str) -> str:
@@ -98,7 +97,7 @@ def _bound(value: float, kind: str) -> str:
 
 def report_cell(row: SummaryRow, table: SummaryTable) -> str:
     """The paper's own numbers for this configuration, and the sign of its label."""
-    text = ", ".join(format_value(value, table.main["format"]) for value in row.reported) or "-"
+    text = ", ".join(format_value(value, table.main.format) for value in row.reported) or "-"
     return f"{text} {label_signs(table.rows)[row.label]}" if row.label else text
 
 

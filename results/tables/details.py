@@ -25,7 +25,7 @@ from results.tables.summary import (
     format_plain,
     format_value,
 )
-from tasks.contract import Scalar
+from tasks.contract import Column, Scalar
 
 
 @dataclass(kw_only=True)
@@ -52,12 +52,12 @@ class _Number:
 def details(sweep: Sweep, tables: Sequence[SummaryTable]) -> list[DetailTable]:
     """For each of a sweep's tables the paper's further numbers, then published ones."""
     found: list[DetailTable] = []
-    planned = sweep.manifest["tables"]  # none of a grid or a search
+    planned = sweep.manifest.tables  # none of a grid or a search
     for table, plan in zip(tables, planned, strict=False):
         report = [row.other_reported for row in table.rows]
         found += _detail(sweep, table, report, "published", "further numbers", "")
         published = [row.other_published for row in table.rows]
-        source = plan.get("source", "")
+        source = plan.source
         found += _detail(
             sweep, table, published, "published there", "beside another publication", source
         )
@@ -76,7 +76,7 @@ def _detail(
     records: list[dict[str, Scalar]] = []
     for row, wanted in zip(table.rows, theirs, strict=True):
         params = [
-            f"{c['label']} {format_plain(row.params[c['key'].removeprefix('param.')])}"
+            f"{c.label} {format_plain(row.params[c.key.removeprefix('param.')])}"
             for c in table.params
         ]
         numbers = [_ours(sweep, row, key, value) for key, value in wanted.items()]
@@ -123,11 +123,13 @@ def _record(row: SummaryRow, key: str, number: _Number, theirs: float) -> dict[s
 
 
 def _ours(sweep: Sweep, row: SummaryRow, key: str, theirs: float) -> _Number:
-    columns = {column["key"]: column for column in sweep.manifest["columns"]}
+    columns = sweep.manifest.columns_by_key
     kind, _, rest = key.partition(".")
     where, _, name = rest.rpartition(".") if kind != "metric" else ("", "", rest)
-    column = columns.get(f"metric.{name}", {"label": name, "format": "number"})
-    title, form = heading(column), column["format"]
+    column = columns.get(
+        f"metric.{name}", Column(key=f"metric.{name}", label=name, format="number")
+    )
+    title, form = heading(column), column.format
     if kind == "metric":
         scores = Scores(sweep, name)
         matrix = scores.matrix(row.trial_ids)
@@ -161,7 +163,7 @@ def _ours(sweep: Sweep, row: SummaryRow, key: str, theirs: float) -> _Number:
         ours = f"{value:.4g}"
     unit = " %" if form == "percent" else ""
     return _Number(
-        label=f"{column['label']}: first step at {format_value(level, form)}{unit}",
+        label=f"{column.label}: first step at {format_value(level, form)}{unit}",
         ours=ours,
         theirs=f"{theirs:.4g}",
         value=value,

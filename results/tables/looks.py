@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from results.statistics import Estimate
+from results.storage.atomic_write import atomic_write
 from results.storage.reading import Sweep
-from results.storage.store import put
 from results.tables.cell_text import format_interval, format_value
 from results.tables.details import DetailTable
 from results.text import plural, plural_of
@@ -77,7 +77,7 @@ def read_looks(sweep: Sweep) -> list[Look]:
 def write_looks(sweep: Sweep, looks: Sequence[Look]) -> None:
     """Replace the file whole."""
     text = json.dumps({"looks": [asdict(look) for look in looks]}, indent=1)
-    put(sweep.filesystem, f"{sweep.path}/{FILE}", text.encode())
+    atomic_write(sweep.filesystem, f"{sweep.path}/{FILE}", text.encode())
 
 
 def when(look: Look) -> str:
@@ -109,14 +109,14 @@ def final_table(sweep: Sweep, looks: Sequence[Look]) -> DetailTable | None:
     number = max((i for i, look in enumerate(looks) if look.rows), default=None)
     if number is None:
         return None
-    look, metric = looks[number], sweep.manifest["metric"]
-    column = next(c for c in sweep.manifest["columns"] if c["key"] == f"metric.{metric['name']}")
-    kind = column["format"]
+    look, manifest = looks[number], sweep.manifest
+    column = manifest.main_column
+    kind = column.format
     chosen_on = " or ".join(dict.fromkeys(row.chosen_on for row in look.rows))
     unit = " %" if kind == "percent" else ""
     caption = [_optimism(row, look.split, kind) for row in look.rows if row.mark == "best"]
-    units = [p["unit"] for p in sweep.manifest["paired"] if p["metric"] == metric["name"]]
-    units = [f"The {plural_of(units[0])} of the two splits are not paired. "] if units else []
+    is_paired = manifest.paired_of(manifest.metric.name) is not None
+    units = [f"The {plural_of(manifest.unit)} of the two splits are not paired. "] * is_paired
     caption.append(
         f"Chosen on {chosen_on}, scored on {look.split} on {when(look)}. {''.join(units)}The 95 % "
         "intervals do not correct for choosing the best of several rows."
@@ -130,7 +130,7 @@ def final_table(sweep: Sweep, looks: Sequence[Look]) -> DetailTable | None:
         *(f"{chosen_on} - {look.split}", "95 %"),
     ]
     return DetailTable(
-        title=f"The best on {look.split}: {metric['label']}{unit}",
+        title=f"The best on {look.split}: {manifest.metric.label}{unit}",
         headings=headings,
         rows=[_cells(row, kind) for row in look.rows],
         caption=caption,

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from results.statistics import BestComparison, compare_with_best
+from results.storage.manifest import Manifest
 from results.tables.cell_text import format_value
 from results.tables.rows import SummaryRow
 from results.tables.scores import Scores
+from tasks.contract import Column
 
 
 def mark_best(
     rows: Sequence[SummaryRow],
     found: Sequence[Mapping[int, Mapping[str, Any]]],
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     scores: Scores,
 ) -> BestComparison | None:
     """Mark the best row, and those that a test over all rows cannot tell from it.
@@ -26,13 +28,13 @@ def mark_best(
     unit there is a best row and no test. Until a row has finished every seed, the best is the best
     so far. Rows that were scored in different ways are not compared.
     """
-    main = f"metric.{manifest['metric']['name']}"
-    maximize = manifest["metric"]["direction"] == "maximize"
+    main = manifest.main_key
+    maximize = manifest.maximize
     complete = [i for i, row in enumerate(rows) if row.num_seeds and main in row.metrics]
     if scored_differently([rows[i] for i in complete], manifest):
         return None
     values = [rows[i].metrics[main] for i in complete]
-    if len(set(values)) < 2 or (maximize and _prints_zero(max(values), main, manifest)):
+    if len(set(values)) < 2 or (maximize and _prints_zero(max(values), manifest.main_column)):
         return None  # nothing to choose between
     tested = [i for i in complete if not rows[i].status]
     matrices = _matrices([found[i] for i in tested], manifest, scores)
@@ -52,26 +54,23 @@ def mark_best(
     return result
 
 
-def scored_differently(rows: Sequence[SummaryRow], manifest: Mapping[str, Any]) -> list[str]:
+def scored_differently(rows: Sequence[SummaryRow], manifest: Manifest) -> list[str]:
     """The parameters in which rows differ that change what the main metric measures."""
-    names = manifest.get("scoring_params") or ()
+    names = manifest.scoring_params
     return [name for name in names if len({repr(row.params.get(name)) for row in rows}) > 1]
 
 
-def _prints_zero(value: float, key: str, manifest: Mapping[str, Any]) -> bool:
+def _prints_zero(value: float, column: Column) -> bool:
     """Whether a value of an accuracy or a score is printed as 0.00: nothing was learned."""
-    column = next(column for column in manifest["columns"] if column["key"] == key)
-    is_share = column["format"] in ("percent", "score")
-    return is_share and format_value(value, column["format"]) == format_value(0, column["format"])
+    is_share = column.format in ("percent", "score")
+    return is_share and format_value(value, column.format) == format_value(0, column.format)
 
 
 def _matrices(
-    found: Sequence[Mapping[int, Mapping[str, Any]]], manifest: Mapping[str, Any], scores: Scores
+    found: Sequence[Mapping[int, Mapping[str, Any]]], manifest: Manifest, scores: Scores
 ) -> list[np.ndarray[Any, Any]] | None:
     """The scores of each row on the seeds and units that all share; None if there are none."""
-    main = f"metric.{manifest['metric']['name']}"
-    column = next(column for column in manifest["columns"] if column["key"] == main)
-    if len(found) < 2 or column["pick"] != "last":  # samples are of the last step
+    if len(found) < 2 or manifest.main_column.pick != "last":  # samples are of the last step
         return None
     finished = [
         {seed: row["trial_id"] for seed, row in trials.items() if row["status"] == "finished"}
@@ -87,12 +86,12 @@ def _matrices(
     return matrices
 
 
-def mark_front(rows: Sequence[SummaryRow], manifest: Mapping[str, Any]) -> None:
+def mark_front(rows: Sequence[SummaryRow], manifest: Manifest) -> None:
     """Mark what no other row beats in both of two metrics, where a task names such a pair.
 
     Without a difference in one of them there is no trade-off, and no front.
     """
-    keys = [f"metric.{name}" for name in manifest.get("front") or ()]
+    keys = [f"metric.{name}" for name in manifest.front or ()]
     complete = [
         row for row in rows if keys and row.num_seeds and all(k in row.metrics for k in keys)
     ]

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow.fs
 
 from results.storage.folder_files import last_write, num_bytes, sweep_files
+from results.storage.manifest import Manifest
 from results.storage.reading import Sweep, read_sweep
 from results.storage.run_lock import Activity, activity
 from results.tables.details import DetailTable
@@ -67,25 +68,21 @@ def overview(root: str, task: str, name: str, now: datetime | None = None) -> Ov
         trials=f"{done}/{total}" if known else str(done),
         best=best_value(sweep.manifest, rows),
         size=size,
-        started=_time(sweep.manifest.get("started")),
-        sources=", ".join(_short(sweep.manifest[key]["name"]) for key in ("model", "data")),
+        started=_time(sweep.manifest.started),
+        sources=f"{_short(sweep.manifest.model.name)}, {_short(sweep.manifest.data.name)}",
     )
 
 
-def num_planned(manifest: Mapping[str, Any], counts: Mapping[str, int]) -> int | None:
+def num_planned(manifest: Manifest, counts: Mapping[str, int]) -> int | None:
     """The number of trials when all have run; None where the manifest does not say."""
-    if isinstance(manifest.get("num_trials"), int):
-        return int(manifest["num_trials"])
-    if manifest["tables"]:  # of an earlier version
-        keys = {
-            json.dumps(row.get("params"), sort_keys=True)
-            for table in manifest["tables"]
-            for row in table["rows"]
-        }
-        return len(keys) * len(manifest["seeds"])
-    search = manifest.get("search") or {}
-    one_seed = len(manifest["seeds"]) == 1  # otherwise a pruned trial's further seeds never run
-    return search["trials"] if one_seed and isinstance(search.get("trials"), int) else None
+    if manifest.num_trials is not None:
+        return manifest.num_trials
+    if manifest.tables:  # of an earlier version
+        rows = [row for table in manifest.tables for row in table.rows]
+        keys = {json.dumps(row.params, sort_keys=True) for row in rows}
+        return len(keys) * len(manifest.seeds)
+    one_seed = len(manifest.seeds) == 1  # otherwise a pruned trial's further seeds never run
+    return manifest.search.trials if manifest.search and one_seed else None
 
 
 def _state(counts: Mapping[str, int], total: int | None, sweep: Sweep, activity: Activity) -> str:
@@ -94,7 +91,7 @@ def _state(counts: Mapping[str, int], total: int | None, sweep: Sweep, activity:
     is_over = total is not None and done + failed >= total
     if activity == "running":
         return "running"
-    if not is_over and not sweep.manifest.get("seconds"):  # written when a run ends
+    if not is_over and not sweep.manifest.seconds:  # written when a run ends
         return "running?" if activity == "perhaps" else "interrupted"
     if failed:
         return f"{failed} failed"
@@ -107,14 +104,14 @@ def _activity(sweep: Sweep, files: Sequence[pyarrow.fs.FileInfo], now: datetime)
     """Whether the sweep runs, by its lock or by the last write to its trials or ``sweep.json``."""
     own = (f"{sweep.path}/trials/", f"{sweep.path}/sweep.json")
     latest = last_write(info for info in files if info.path.startswith(own))
-    return activity(sweep.filesystem, sweep.path, sweep.manifest, latest, now)
+    return activity(sweep.filesystem, sweep.path, bool(sweep.manifest.seconds), latest, now)
 
 
-def best_value(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+def best_value(manifest: Manifest, rows: Sequence[Mapping[str, Any]]) -> str:
     """``i2t_r1 56.80``: the mean over seeds of the best configuration that finished."""
-    main = f"metric.{manifest['metric']['name']}"
-    column = next(each for each in manifest["columns"] if each["key"] == main)
-    stored = main.replace("metric.", "best.", 1) if column["pick"] == "best" else main
+    main = manifest.main_key
+    column = manifest.main_column
+    stored = main.replace("metric.", "best.", 1) if column.pick == "best" else main
     values: dict[str, list[float]] = {}
     for row in rows:
         value = row.get(stored)
@@ -123,20 +120,20 @@ def best_value(manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -
             values.setdefault(json.dumps(params, sort_keys=True), []).append(value)
     if not values:
         return "-"
-    choose = max if manifest["metric"]["direction"] == "maximize" else min
+    choose = max if manifest.maximize else min
     best = choose(float(np.mean(each)) for each in values.values())
-    return f"{manifest['metric']['name']} {format_value(best, column['format'])}"
+    return f"{manifest.metric.name} {format_value(best, column.format)}"
 
 
 def _short(name: str) -> str:
     """The last part of each path in a name: ``folder:/a/photos`` as ``photos``."""
-    parts = (part.rstrip("/").rsplit("/", 1)[-1] for part in str(name).split("+"))
+    parts = (part.rstrip("/").rsplit("/", 1)[-1] for part in name.split("+"))
     return "+".join(parts)
 
 
-def _time(text: Any) -> datetime | None:
+def _time(text: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(str(text)).astimezone()
+        return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
         return None
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from results.statistics import Estimate
-from tasks.contract import Scalar
+from tasks.contract import Column, Scalar
 
 ID_DIGITS = 8  # of a trial's id, in a table
 
@@ -40,9 +39,9 @@ class SummaryTable:
     """One table: headings by column key, rows in order, lines of explanation."""
 
     title: str
-    params: list[Mapping[str, Any]]  # the columns shown of parameters
-    metrics: list[Mapping[str, Any]]  # the columns of other metrics, after the main one
-    main: Mapping[str, Any]
+    params: list[Column]  # the columns shown of parameters
+    metrics: list[Column]  # the columns of other metrics, after the main one
+    main: Column
     has_report: bool
     rows: list[SummaryRow]
     caption: list[str]

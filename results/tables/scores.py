@@ -10,37 +10,35 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from results.statistics import MEAN
-from results.storage.reading import Sweep, aggregate_of
+from results.storage.reading import Sweep
 
 
 class Scores:
     """What backs a metric per unit, from ``samples``: trial id -> [U], or [U, 10]."""
 
     def __init__(self, sweep: Sweep, name: str) -> None:
-        self._spec = next((p for p in sweep.manifest["paired"] if p["metric"] == name), None)
+        self._spec = sweep.manifest.paired_of(name)
         self._by_trial: dict[str, np.ndarray[Any, Any]] = {}
         self._units: dict[str, np.ndarray[Any, Any]] = {}
         if self._spec is None or not sweep.samples.num_rows:
             return
         samples = sweep.samples
-        if not {*self._spec["where"], self._spec["unit"], self._spec["value"]} <= {
-            *samples.column_names
-        }:
+        if not {*self._spec.where, self._spec.unit, self._spec.value} <= {*samples.column_names}:
             return
-        for column, wanted in self._spec["where"].items():
+        for column, wanted in self._spec.where.items():
             samples = samples.filter(pc.equal(samples[column], wanted))
-        samples = samples.filter(pc.is_valid(samples[self._spec["value"]]))  # of another version
+        samples = samples.filter(pc.is_valid(samples[self._spec.value]))  # of another version
         if not samples.num_rows:
             return
-        samples = samples.sort_by([("trial_id", "ascending"), (self._spec["unit"], "ascending")])
-        values = _to_numpy(samples[self._spec["value"]])
+        samples = samples.sort_by([("trial_id", "ascending"), (self._spec.unit, "ascending")])
+        values = _to_numpy(samples[self._spec.value])
         if (values.ndim == 2) != (self.aggregate != MEAN):
             return
-        if self._spec["at_most"] is not None:
-            values = (values <= self._spec["at_most"]).astype(np.float64)
+        if self._spec.at_most is not None:
+            values = (values <= self._spec.at_most).astype(np.float64)
         ids = np.asarray(samples["trial_id"].to_pylist())
         starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]])
-        units = samples[self._spec["unit"]].combine_chunks().to_numpy(zero_copy_only=False)
+        units = samples[self._spec.unit].combine_chunks().to_numpy(zero_copy_only=False)
         parts = zip(starts, np.split(values, starts[1:]), np.split(units, starts[1:]), strict=True)
         for first, part, of_units in parts:
             self._by_trial[str(ids[first])] = part
@@ -49,7 +47,7 @@ class Scores:
     @property
     def aggregate(self) -> str:
         """How the scores form the metric: ``mean``, or a formula."""
-        return MEAN if self._spec is None else str(aggregate_of(self._spec))
+        return MEAN if self._spec is None else self._spec.aggregate
 
     def units(self, trial_id: str) -> Any:
         """The units [U] that a trial's scores are of, in order; None if there are no scores."""

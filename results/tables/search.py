@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from results.storage.manifest_parts import Search
 
 _NAMES = {
     "tpe": "TPE",
@@ -16,11 +15,11 @@ _NAMES = {
 }
 
 
-def describe_lines(search: Mapping[str, Any] | None) -> list[str]:
+def describe_lines(search: Search | None) -> list[str]:
     """The sampler and the pruner; nothing for a fixed list, or in a sweep of an earlier version."""
     if not search:
         return []
-    sampler, pruner = search["sampler"]["name"], search["pruner"]["name"]
+    sampler, pruner = search.sampler["name"], search.pruner["name"]
     stops = (
         "no pruner: every trial runs to its end"
         if pruner == "none"

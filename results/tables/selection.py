@@ -35,8 +35,10 @@ def select_best(sweep: Sweep) -> Selection:
     """
     ranked = _ranked(sweep)
     if not ranked:
-        name = f"{sweep.manifest['task']}/{sweep.manifest['name']}"
-        raise StoreError(f"{name} has no finished trial yet; run the sweep's command to resume")
+        raise StoreError(
+            f"{sweep.manifest.full_name} has no finished trial yet; run the sweep's command to "
+            "resume"
+        )
     best = next((i for i, (_, row) in enumerate(ranked) if not row.status), 0)
     return _selection(sweep, ranked, best, ranked[best][1].trial_ids[0], is_best=True)
 
@@ -79,13 +81,13 @@ def _ranked(sweep: Sweep) -> list[tuple[SummaryTable, SummaryRow]]:
     found: dict[str, tuple[SummaryTable, SummaryRow]] = {}
     for table in summarise(sweep, None):
         for row in table.rows:
-            if not row.trial_ids or table.main["key"] not in row.metrics:
+            if not row.trial_ids or table.main.key not in row.metrics:
                 continue
             key = json.dumps(row.params, sort_keys=True)
             if key not in found or _weight(table, row) > _weight(*found[key]):
                 found[key] = (table, row)
-    sign = -1.0 if sweep.manifest["metric"]["direction"] == "maximize" else 1.0
-    return sorted(found.values(), key=lambda pair: sign * pair[1].metrics[pair[0].main["key"]])
+    sign = -1.0 if sweep.manifest.maximize else 1.0
+    return sorted(found.values(), key=lambda pair: sign * pair[1].metrics[pair[0].main.key])
 
 
 def _weight(table: SummaryTable, row: SummaryRow) -> tuple[bool, int]:

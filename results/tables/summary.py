@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from results.statistics import BestComparison, estimate
+from results.storage.manifest import Manifest
+from results.storage.manifest_parts import ReportTable
 from results.storage.reading import Sweep
 from results.tables.captions import explain, explain_hidden
 from results.tables.cell_text import format_interval as format_interval
@@ -27,7 +30,7 @@ from results.tables.rows import SummaryTable as SummaryTable
 from results.tables.scores import Scores as Scores
 from results.tables.search import describe_lines
 from results.text import plural
-from tasks.contract import Scalar
+from tasks.contract import Column, Scalar
 
 MAX_ROWS = 25  # of a grid or a search, unless all are asked for
 NOT_RUN = "not run"
@@ -42,12 +45,12 @@ def summarise(
     """
     manifest = sweep.manifest
     trials = sweep.current_rows()
-    scores = Scores(sweep, manifest["metric"]["name"])
-    if manifest["tables"]:
-        planned = manifest["tables"] if published else map(_without_numbers, manifest["tables"])
+    scores = Scores(sweep, manifest.metric.name)
+    if manifest.tables:
+        planned = manifest.tables if published else map(_without_numbers, manifest.tables)
         tables = [_report_table(manifest, each, trials, scores) for each in planned]
         first = next((t for t in tables if any(row.reported for row in t.rows)), None)
-        if first and manifest.get("published"):
+        if first and manifest.published:
             first.caption.insert(0, published_source(manifest))
     else:
         tables = [_open_table(manifest, trials, scores, max_rows)]
@@ -57,17 +60,18 @@ def summarise(
     return tables
 
 
-def _without_numbers(table: Mapping[str, Any]) -> Mapping[str, Any]:
-    rows = [{**row, "report": {}, "published": {}, "label": None} for row in table["rows"]]
-    return {**table, "rows": rows}
+def _without_numbers(table: ReportTable) -> ReportTable:
+    rows = (replace(row, report={}, published={}, label=None) for row in table.rows)
+    return replace(table, rows=tuple(rows))
 
 
-def published_source(manifest: Mapping[str, Any]) -> str:
+def published_source(manifest: Manifest) -> str:
     """Whose numbers are in the column ``published``, and whose are beside them."""
-    source, model, data = manifest["published"], manifest["model"]["name"], manifest["data"]["name"]
+    source = manifest.published
+    assert source is not None
     return (
-        f"Published numbers: {source['model']} on {source['data']}. "
-        f"Ours: {model} on {data}, another model and other data."
+        f"Published numbers: {source.model} on {source.data}. "
+        f"Ours: {manifest.model.name} on {manifest.data.name}, another model and other data."
     )
 
 
@@ -86,46 +90,46 @@ def _by_configuration(
 
 
 def _report_table(
-    manifest: Mapping[str, Any],
-    table: Mapping[str, Any],
+    manifest: Manifest,
+    table: ReportTable,
     trials: Sequence[Mapping[str, Any]],
     scores: Scores,
 ) -> SummaryTable:
     grouped = _by_configuration(trials)
-    main_key = f"metric.{manifest['metric']['name']}"
+    main_key = manifest.main_key
     rows: dict[str, SummaryRow] = {}
     found: dict[str, dict[int, Mapping[str, Any]]] = {}
-    for planned in table["rows"]:
-        key = _key(planned["params"])
+    for planned in table.rows:
+        key = _key(planned.params)
         if key not in rows:  # equal configurations are one row
-            found[key] = {s: r for s, r in grouped.get(key, {}).items() if s in manifest["seeds"]}
-            rows[key] = _row(planned["params"], found[key], manifest, scores)
-        rows[key].label = rows[key].label or planned.get("label") or ""
-        report = planned["report"]
+            found[key] = {s: r for s, r in grouped.get(key, {}).items() if s in manifest.seeds}
+            rows[key] = _row(planned.params, found[key], manifest, scores)
+        rows[key].label = rows[key].label or planned.label or ""
+        report = planned.report
         if main_key in report:
             rows[key].reported.append(report[main_key])
         rows[key].other_reported |= {k: v for k, v in report.items() if k != main_key}
-        rows[key].other_published |= planned.get("published", {})
+        rows[key].other_published |= planned.published
     tested = mark_best(list(rows.values()), list(found.values()), manifest, scores)
     mark_front(list(rows.values()), manifest)
-    note = [table["note"]] if table.get("note") else []
+    note = [table.note] if table.note else []
     has_report = any(row.reported or row.label for row in rows.values())
-    return _table(manifest, table["title"], list(rows.values()), has_report, note, tested)
+    return _table(manifest, table.title, list(rows.values()), has_report, note, tested)
 
 
 def _open_table(
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     trials: Sequence[Mapping[str, Any]],
     scores: Scores,
     max_rows: int | None,
 ) -> SummaryTable:
-    sign = -1.0 if manifest["metric"]["direction"] == "maximize" else 1.0
+    sign = -1.0 if manifest.maximize else 1.0
     pairs = []
     for found in _by_configuration(trials).values():
         first = next(iter(found.values()))
         params = {k.removeprefix("param."): v for k, v in first.items() if k.startswith("param.")}
         pairs.append((_row(params, found, manifest, scores), found))
-    main_key = f"metric.{manifest['metric']['name']}"
+    main_key = manifest.main_key
 
     def order(pair: tuple[SummaryRow, Any]) -> tuple[bool, float]:
         value = pair[0].metrics.get(main_key, math.nan)
@@ -136,15 +140,15 @@ def _open_table(
     tested = mark_best(rows, [found for _, found in pairs], manifest, scores)
     mark_front(rows, manifest)
     hidden = rows[len(rows[:max_rows]) :]
-    note = [*explain_hidden(len(hidden)), *describe_lines(manifest.get("search"))]
+    note = [*explain_hidden(len(hidden)), *describe_lines(manifest.search)]
     number = _count(len(rows), manifest)
-    title = f"{manifest['task']}: {manifest['name']}, {number}, best first"
+    title = f"{manifest.task}: {manifest.name}, {number}, best first"
     return _table(manifest, title, rows[:max_rows], False, note, tested, hidden)
 
 
-def _count(number: int, manifest: Mapping[str, Any]) -> str:
+def _count(number: int, manifest: Manifest) -> str:
     """``3 configurations``, or ``3 of 27 configurations`` while some have no trial yet."""
-    planned = (manifest.get("num_trials") or 0) // max(1, len(manifest["seeds"]))
+    planned = (manifest.num_trials or 0) // max(1, len(manifest.seeds))
     text = plural(max(number, planned), "configuration")
     return f"{number} of {text}" if number < planned else text
 
@@ -152,23 +156,23 @@ def _count(number: int, manifest: Mapping[str, Any]) -> str:
 def _row(
     params: Mapping[str, Scalar],
     found: Mapping[int, Mapping[str, Any]],
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     scores: Scores,
 ) -> SummaryRow:
     done = {seed: row for seed, row in sorted(found.items()) if row["status"] == "finished"}
     ids = [str(each["trial_id"]) for each in done.values()]
     row = SummaryRow(params=params, metrics={}, num_seeds=len(done), trial_ids=ids)
     row.all_ids = [str(each["trial_id"]) for _, each in sorted(found.items())]
-    row.status, row.reason = _status(found, len(done), len(manifest["seeds"]))
+    row.status, row.reason = _status(found, len(done), len(manifest.seeds))
     shown = done or _first_unfinished(found)
-    for column in manifest["columns"]:
-        if column["key"].startswith("metric."):
-            prefix = "best." if column["pick"] == "best" else "metric."
-            stored = prefix + column["key"].removeprefix("metric.")
+    for column in manifest.columns:
+        if column.key.startswith("metric."):
+            prefix = "best." if column.pick == "best" else "metric."
+            stored = prefix + column.key.removeprefix("metric.")
             values = [r[stored] for r in shown.values() if r.get(stored) is not None]
             if values:
-                row.metrics[column["key"]] = float(np.mean(values))
-    main = f"metric.{manifest['metric']['name']}"
+                row.metrics[column.key] = float(np.mean(values))
+    main = manifest.main_key
     values = [r[main] for r in done.values() if r.get(main) is not None]
     if len(values) > 1:
         row.deviation = float(np.std(values, ddof=1))
@@ -209,7 +213,7 @@ def _status(
 
 
 def _table(
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     title: str,
     rows: list[SummaryRow],
     has_report: bool,
@@ -219,14 +223,13 @@ def _table(
 ) -> SummaryTable:
     names = list(dict.fromkeys(name for row in rows for name in row.params))
     varying = [n for n in names if len({_key({n: r.params.get(n)}) for r in rows}) > 1]
-    known = {c["key"]: c for c in manifest["columns"]}
+    known = manifest.columns_by_key
     order = [k.removeprefix("param.") for k in known if k.startswith("param.")]
     varying.sort(key=lambda n: order.index(n) if n in order else len(order))
-    blank = {"format": "text", "pick": "last"}
-    params = [known.get(f"param.{n}", {"key": f"param.{n}", "label": n, **blank}) for n in varying]
-    main_key = f"metric.{manifest['metric']['name']}"
+    params = [known.get(f"param.{n}", Column(key=f"param.{n}", label=n)) for n in varying]
+    main_key = manifest.main_key
     metrics = [c for k, c in known.items() if k.startswith("metric.") and k != main_key]
-    metrics = [column for column in metrics if not column.get("detail")]
+    metrics = [column for column in metrics if not column.detail]
     fixed = ", ".join(
         f"{n} {format_plain(rows[0].params[n])}" for n in names if rows and n not in varying
     )
@@ -234,7 +237,7 @@ def _table(
         title=title,
         params=params,
         metrics=metrics,
-        main=known[main_key],
+        main=manifest.main_column,
         has_report=has_report,
         rows=rows,
         caption=[

@@ -26,10 +26,7 @@ def sweep(tmp: Path) -> Path:
     for one in (result(1), result(2, lr=0.2)):
         steps = [{**step, "seconds": 1.0} for step in one.steps]
         store.add([dataclasses.replace(one, trial={**one.trial, **MORE}, steps=steps)])
-    store.write_manifest(
-        manifest(params=PARAMS, command=["x"], started="2026-01-01T00:00:00", seconds=1.0)
-        | {"engine": "local", "versions": {}, "hardware": {}}
-    )
+    store.write_manifest(manifest(seconds=1.0))
     return tmp / "runs" / "toy" / "s"
 
 
@@ -88,7 +85,11 @@ CASES = [
     broken("show s", told("[]"), "sweep.json is damaged (it holds no mapping)"),
     broken("show s", told("{}"), "sweep.json is damaged (its 'task' is missing)"),
     broken("report", changed(schema=9), "sweep.json has schema 9, this version reads up to 2"),
-    broken("report", changed(schema="new"), "sweep.json is damaged (its schema is 'new')"),
+    broken(
+        "report",
+        changed(schema="new"),
+        "sweep.json is damaged (its 'schema' must be an integer, but is 'new')",
+    ),
     *(
         broken("report", without(key), f"sweep.json is damaged (its '{key}' is missing); run the")
         for key in ("name", "columns", "metric", "paired", "tables", "seeds", "model", "data")
@@ -97,11 +98,11 @@ CASES = [
         broken("show s", without(key), f"sweep.json is damaged (its '{key}' is missing); run the")
         for key in ("command", "started", "seconds", "engine", "versions", "hardware", "params")
     ),
-    broken("report", changed(columns={}), "(its 'columns' is of the wrong type)"),
-    broken("report", changed(columns=[3]), "(its 'columns' are of the wrong type)"),
-    broken("report", changed(columns=[]), "(none of its columns is its metric)"),
-    broken("report", changed(metric={}), "(none of its columns is its metric)"),
-    broken("report", changed(paired=[{}]), "(its 'paired' are of the wrong type)"),
+    broken("report", changed(columns={}), "(its 'columns' must be a list, but is {})"),
+    broken("report", changed(columns=[3]), "(its 'columns[0]' must be a mapping, but is 3)"),
+    broken("report", changed(columns=[]), "(none of its 'columns' is the metric 'r1')"),
+    broken("report", changed(metric={}), "(its 'metric.name' is missing)"),
+    broken("report", changed(paired=[{}]), "(its 'paired[0].metric' is missing)"),
     broken(
         "report",
         changed(paired=[PAIRED | {"aggregate": "__import__('os').system('true')"}]),
@@ -110,11 +111,11 @@ CASES = [
     broken(
         "report",
         changed(paired=[PAIRED | {"aggregate": 3}]),
-        "(its 'paired' are of the wrong type)",
+        "(its 'paired[0].aggregate' must be a text, but is 3)",
     ),
-    broken("report", changed(tables=[3]), "(its 'tables' are of the wrong type)"),
-    broken("report", changed(model={}), "(its model or data has no name or fingerprint)"),
-    broken("show s", changed(seconds="long"), "(its 'seconds' is of the wrong type)"),
+    broken("report", changed(tables=[3]), "(its 'tables[0]' must be a mapping, but is 3)"),
+    broken("report", changed(model={}), "(its 'model.name' is missing)"),
+    broken("show s", changed(seconds="long"), "(its 'seconds' must be a number, but is 'long')"),
     broken("report --format csv", told("{"), "sweep.json is damaged"),
     broken("show s t1", told("nonsense"), "sweep.json is damaged"),
     # check.
@@ -124,7 +125,7 @@ CASES = [
     broken("check s --strict --against s", nothing, "--strict is about claims, --against compares"),
     broken("check s --against t", nothing, "no sweep named 't' under TMP/runs; available: toy/s"),
     broken("check s --format yaml", nothing, "--format takes terminal, markdown"),
-    broken("check s", changed(claims=[{}]), "sweep.json is damaged (its 'claims' are of the wrong"),
+    broken("check s", changed(claims=[{}]), "damaged (its 'claims[0].text' is missing)"),
     broken("check s --against TMP/no.zip", nothing, "no such file: TMP/no.zip; give an archive"),
     # archive and replay.
     broken("replay TMP/no.zip", nothing, "no such file: TMP/no.zip; give an archive, as `archive"),

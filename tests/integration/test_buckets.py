@@ -18,7 +18,7 @@ from sweeps_with_figures import make_store, result
 from orchestrator.pruning.command import PruneRequest, prune
 from orchestrator.sharing.archive import archive_sweep
 from results.figures.saved import save_figures
-from results.storage.filesystem import open_root
+from results.storage.filesystem import open_filesystem
 from results.storage.folder_files import list_files
 from results.storage.reading import read_sweep
 
@@ -63,7 +63,7 @@ def test_a_bucket_is_pruned_as_a_folder_is(bucket: Bucket, monkeypatch: pytest.M
     for name in ("a", "b"):
         simulate("toy", out, name=name)  # type: ignore[arg-type]
         keep_weights(out, name)
-    filesystem, base = open_root(out)
+    filesystem, base = open_filesystem(out)
 
     def left() -> list[str]:
         return [info.path.removeprefix(f"{base}/") for info in list_files(filesystem, base)]

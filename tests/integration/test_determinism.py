@@ -81,7 +81,7 @@ def assert_seconds_are_shares(sweep: Sweep, num_workers: int) -> None:
         seconds[step["trial_id"]] += step["seconds"]
     for row in sweep.rows():
         assert row["seconds"] == pytest.approx(seconds[row["trial_id"]])
-    assert 0 < sum(seconds.values()) <= num_workers * sweep.manifest["seconds"]
+    assert 0 < sum(seconds.values()) <= num_workers * sweep.manifest.seconds
 
 
 def numbers(row: dict[str, Any]) -> dict[str, float]:

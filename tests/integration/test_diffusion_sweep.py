@@ -128,8 +128,9 @@ def test_the_kid_has_its_interval_in_the_table(sweep: Sweep) -> None:
 
 
 def test_the_main_metrics_chart_comes_first_wherever_its_column_stands(sweep: Sweep) -> None:
-    columns = list(reversed(sweep.manifest["columns"]))
-    turned = dataclasses.replace(sweep, manifest={**sweep.manifest, "columns": columns})
+    columns = sweep.manifest.columns[::-1]
+    manifest = dataclasses.replace(sweep.manifest, columns=columns)
+    turned = dataclasses.replace(sweep, manifest=manifest)
     charts = trial_charts(turned, sweep.rows()[0])
     assert charts[0].label == "unseen accuracy (%)"
 

@@ -24,8 +24,8 @@ def checkout(folder: Path) -> Path:
 
 
 def test_a_clean_checkout_has_no_changes_and_a_folder_none_either(tmp_path: Path) -> None:
-    assert changes(tmp_path) == {}
-    assert changes.__wrapped__(checkout(tmp_path)) == {}
+    assert changes(tmp_path) == ("", ())
+    assert changes.__wrapped__(checkout(tmp_path)) == ("", ())
 
 
 def test_changes_are_recorded_without_secrets_and_home(
@@ -42,19 +42,19 @@ def test_changes_are_recorded_without_secrets_and_home(
         'sort(key=lambda x: x.token, tokens="short")\n'
     )
     (folder / "new.py").write_text("")
-    found = changes.__wrapped__(folder)
-    assert "-value = 1\n+value = 2\n" in found["diff"]
-    assert found["untracked"] == ["new.py"]
+    diff, untracked = changes.__wrapped__(folder)
+    assert "-value = 1\n+value = 2\n" in diff
+    assert untracked == ("new.py",)
     for secret in ("0123456789abcdef", "abcdefghij", "/home/someone", "s3cr3t"):
-        assert secret not in found["diff"], secret
-    assert '+data = "~/photos"' in found["diff"]
-    assert '+sort(key=lambda x: x.token, tokens="short")' in found["diff"]
+        assert secret not in diff, secret
+    assert '+data = "~/photos"' in diff
+    assert '+sort(key=lambda x: x.token, tokens="short")' in diff
 
 
 def test_long_changes_are_cut_and_say_so(tmp_path: Path) -> None:
     folder = checkout(tmp_path)
     (folder / "a.py").write_text("".join(f"value = {i}\n" for i in range(60_000)))
-    diff = changes.__wrapped__(folder)["diff"]
+    diff, _ = changes.__wrapped__(folder)
     assert len(diff) < MAX_BYTES + 200
     assert diff.endswith("# cut: the changes are longer than 256 KiB\n")
     assert "a line of 5001 characters was left out" in shorten(b"+" + b"x" * 5000, "changes")

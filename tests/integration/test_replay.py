@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -107,8 +108,9 @@ def test_tables_claims_and_published_numbers_are_the_original_ones(
     assert "Claims of the paper" in parts[0]
     assert parts[0] == parts[1]
     manifest = read_sweep(str(tmp_path / "out"), "toy", "stored-replay").manifest
-    assert manifest["replay_of"]["name"] == "stored"
-    assert manifest["command"][3:] != read_sweep(str(STORED), "toy", "stored").manifest["command"]
+    assert manifest.replay_of is not None
+    assert manifest.replay_of.name == "stored"
+    assert manifest.command[3:] != read_sweep(str(STORED), "toy", "stored").manifest.command
 
 
 def test_a_search_is_replayed_trial_by_trial_with_its_pruned_ones(tmp_path: Path) -> None:
@@ -279,8 +281,8 @@ def test_versions_that_differ_are_one_line(
         differences, "distributions", lambda: (tuple(f"{k}=={v}" for k, v in here.items()), ())
     )
     manifest = read_sweep(str(STORED), "toy", "stored").manifest
-    (line,) = differences.environment_differences({**manifest, "git": None})
-    then = manifest["versions"]
+    (line,) = differences.environment_differences(dataclasses.replace(manifest, git=None))
+    then = manifest.versions
     assert line.startswith("Recorded with ")
     assert f"torch {then['torch']}, here 2.0, transformers" in line
     assert f"numpy {then['numpy']}, here 1.0" in line

@@ -28,7 +28,7 @@ def test_no_secret_of_command_or_environment_is_written(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     manifest = read_sweep(str(tmp_path / "runs"), "toy", "paper").manifest
-    assert "mock://***@bucket/kept" in manifest["command"]
+    assert "mock://***@bucket/kept" in manifest.command
     assert "s3cr3t" not in done.stdout + done.stderr
     written = [file for file in (tmp_path / "runs").rglob("*") if file.is_file()]
     assert len(written) >= 4

@@ -22,7 +22,7 @@ from orchestrator.planning import discovery
 from orchestrator.planning.suggestions import SYNONYMS, plain, similar_parameters
 from orchestrator.planning.task_help import TaskView, parameters, split_range
 from results.render.overview_view import OverviewView
-from results.storage.filesystem import open_root
+from results.storage.filesystem import open_filesystem
 from results.storage.run_lock import run_lock
 from results.storage.weights import WeightStore
 from results.tables.overview import overview, overview_table
@@ -261,7 +261,7 @@ def test_the_size_of_a_sweep_counts_its_weights(tmp_path: Path) -> None:
 def test_the_lock_says_whether_a_sweep_runs(tmp_path: Path) -> None:
     sweep(tmp_path, "s", [one(hits(0.5))], num_trials=5, seconds=0.0)
     assert states(tmp_path, "s")[0] == "running?"
-    filesystem, path = open_root(str(tmp_path / "toy" / "s"))
+    filesystem, path = open_filesystem(str(tmp_path / "toy" / "s"))
     with run_lock(filesystem, path), run_lock(filesystem, path):  # two runs at once
         assert states(tmp_path, "s")[0] == "running"
     assert states(tmp_path, "s")[0] == "interrupted"  # a moment after it was killed

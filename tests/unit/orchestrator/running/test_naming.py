@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import toy_results
 from harness import run_command
 
 from orchestrator.request import Request
@@ -14,6 +15,7 @@ from orchestrator.running.manifest import plan_tables
 from orchestrator.running.naming import MAX_LENGTH, Identity, choose_name, default_name
 from orchestrator.running.plan import make_plan
 from results.claims.verdicts import check_claims
+from results.storage.manifest import Manifest
 from results.storage.reading import read_sweep
 from results.storage.store import SweepStore
 from results.tables.summary import summarise
@@ -35,12 +37,11 @@ def changed(**values: Any) -> Identity:
     return dataclasses.replace(PLAIN, **values)
 
 
-def manifest(identity: Identity) -> dict[str, Any]:
-    return {
-        "request": identity.record(),
-        "model": dataclasses.asdict(identity.model),
-        "data": dataclasses.asdict(identity.data),
-    }
+def manifest(identity: Identity, **changes: Any) -> Manifest:
+    made = toy_results.manifest(**changes)
+    return dataclasses.replace(
+        made, request=identity.record(), model=identity.model, data=identity.data
+    )
 
 
 OTHER_MODEL = changed(model=Source(name="/b/clip", fingerprint="other"))
@@ -107,7 +108,7 @@ def test_a_space_file_may_move_but_not_change_and_move() -> None:
 
 
 def test_an_older_sweep_is_continued_as_far_as_it_says_what_it_is() -> None:
-    old = {"space": "report", **{k: v for k, v in manifest(PLAIN).items() if k != "request"}}
+    old = dataclasses.replace(manifest(PLAIN), space="report", request=None)
     assert PLAIN.differences(old) == []
     assert OTHERS["setting"].differences(old) == []
     assert OTHERS["data"].differences(old) == ["with the data scenes, not folder:/photos"]
@@ -116,14 +117,7 @@ def test_an_older_sweep_is_continued_as_far_as_it_says_what_it_is() -> None:
 def test_two_models_of_one_last_name_do_not_collide(tmp_path: Path) -> None:
     first = changed(model=Source(name="/a/clip", fingerprint="first"))
     store = SweepStore(str(tmp_path), "toy", "paper-clip", {})
-    store.write_manifest(
-        {
-            **manifest(first),
-            **{"task": "toy", "name": "paper-clip", "tables": [], "seeds": [0], "paired": []},
-            "columns": [{"key": "metric.a", "label": "a", "format": "number", "pick": "last"}],
-            "metric": {"name": "a"},
-        }
-    )
+    store.write_manifest(manifest(first, name="paper-clip"))
     place = {"defaults": DEFAULTS, "out": str(tmp_path), "task": "toy"}
     assert choose_name(first, given=None, **place).name == "paper-clip"
     chosen = choose_name(OTHER_MODEL, given=None, **place)
@@ -161,9 +155,9 @@ def test_a_changed_setting_leaves_the_first_table_as_it_is(tmp_path: Path) -> No
     assert "done already" in sweep(tmp_path, "--set", "epochs=2")
 
     sweep(tmp_path, "--seeds", "2")  # the same request, and more of it
-    assert read_sweep(str(tmp_path / "runs"), "toy", "paper").manifest["seeds"] == [0, 1]
+    assert read_sweep(str(tmp_path / "runs"), "toy", "paper").manifest.seeds == (0, 1)
     assert "done already" in sweep(tmp_path)
-    assert read_sweep(str(tmp_path / "runs"), "toy", "paper").manifest["seeds"] == [0, 1]
+    assert read_sweep(str(tmp_path / "runs"), "toy", "paper").manifest.seeds == (0, 1)
 
 
 def test_trials_of_an_earlier_task_version_are_not_mixed_in(tmp_path: Path) -> None:
@@ -171,7 +165,7 @@ def test_trials_of_an_earlier_task_version_are_not_mixed_in(tmp_path: Path) -> N
     store = SweepStore(str(tmp_path / "runs"), "toy", "paper", {})
     found = read_sweep(str(tmp_path / "runs"), "toy", "paper")
     rows = found.trials.to_pylist()
-    store.write_manifest({**found.manifest, "version": "0"})
+    store.write_manifest(dataclasses.replace(found.manifest, version="0"))
     assert not any(r.num_seeds for t in summarise(_read(tmp_path)) for r in t.rows)
     store.write_manifest(found.manifest)
     assert sum(r.num_seeds for t in summarise(_read(tmp_path)) for r in t.rows) == len(rows)
@@ -202,12 +196,12 @@ def test_a_number_is_beside_its_own_configuration_alone(
 ) -> None:
     request = Request(task=task, settings=settings, engine="local", out=str(tmp_path))
     tables = plan_tables(make_plan(request))
-    rows = [row for table in tables for row in table["rows"]]
-    assert sum(bool(row["report"]) for row in rows) == kept
-    notes = " ".join(table["note"] for table in tables)
+    rows = [row for table in tables for row in table.rows]
+    assert sum(bool(row.report) for row in rows) == kept
+    notes = " ".join(table.note for table in tables)
     assert ("No published numbers beside" in notes) == bool(num_changed)
     if num_changed == len(rows):
-        assert not any(row["label"] for row in rows)
+        assert not any(row.label for row in rows)
 
 
 def test_a_claim_about_a_replaced_value_is_not_tested(tmp_path: Path) -> None:

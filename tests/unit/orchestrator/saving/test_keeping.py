@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from toy_results import manifest
 
 from orchestrator.saving import keeping
 from orchestrator.saving.final_weights import Written
@@ -24,7 +25,7 @@ from orchestrator.saving.keeping import (
 from orchestrator.saving.weight_keeper import EndedTrial, WeightKeeper
 from results.storage.weights import WeightStore
 from results.tables.rows import SummaryRow, SummaryTable
-from tasks.contract import RequestError
+from tasks.contract import Column, RequestError
 
 # --- while a sweep runs ---------------------------------------------------------------------------
 
@@ -197,7 +198,7 @@ def row(lr: float, value: float | None, *, mark: str = "", status: str = "") -> 
 
 
 def table(*rows: SummaryRow) -> SummaryTable:
-    main = {"key": "metric.r1", "label": "R@1", "format": "percent", "pick": "last"}
+    main = Column(key="metric.r1", label="R@1", format="percent")
     return SummaryTable(
         title="", params=[], metrics=[], main=main, has_report=False, rows=list(rows), caption=[]
     )
@@ -268,14 +269,8 @@ def test_the_values_of_the_option() -> None:
 
 
 @pytest.mark.parametrize(
-    ("manifest", "keep"),
-    [
-        (None, "best"),
-        ({}, "best"),
-        ({"keep": 3}, 3),
-        ({"keep": None}, "best"),
-        ({"keep": []}, "best"),
-    ],
+    ("recorded", "keep"), [(3, 3), ("all", "all"), (None, "best"), ("most", "best")]
 )
-def test_what_earlier_runs_kept_goes_on(manifest: dict[str, Any] | None, keep: Keep) -> None:
-    assert recorded_keep(manifest) == keep
+def test_what_earlier_runs_kept_goes_on(recorded: str | int | None, keep: Keep) -> None:
+    assert recorded_keep(manifest(keep=recorded)) == keep
+    assert recorded_keep(None) == "best"

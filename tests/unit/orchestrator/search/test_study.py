@@ -25,6 +25,7 @@ from orchestrator.search.history import PastConfiguration, PastTrial
 from orchestrator.search.options import PRUNERS, SAMPLERS
 from orchestrator.search.pruners import HalvingPruner, bracket_sizes
 from orchestrator.search.study import AdaptiveStudy, make_sampler
+from results.storage.manifest_parts import Search
 from results.storage.reading import Sweep, read_sweep
 from tasks.contract import RequestError, Trial
 
@@ -390,12 +391,12 @@ def test_a_search_that_is_cut_off_goes_on_with_the_trial_in_flight(
 
 
 def test_a_search_records_how_it_chose(run: Callable[..., Sweep]) -> None:
-    found = run(trials=2, sampler="tpe", pruner="hyperband").manifest["search"]
-    assert found == {
-        "trials": 2,
-        "sampler": {"name": "tpe", **SAMPLERS["tpe"]},
-        "pruner": {"name": "hyperband", "reduction_factor": 3},
-    }
+    found = run(trials=2, sampler="tpe", pruner="hyperband").manifest.search
+    assert found == Search(
+        trials=2,
+        sampler={"name": "tpe", **SAMPLERS["tpe"]},
+        pruner={"name": "hyperband", "reduction_factor": 3},
+    )
 
 
 @pytest.mark.parametrize("pruner", ["halving", "none"])

@@ -11,6 +11,7 @@ import stat
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -183,6 +184,11 @@ def newer(path: Path) -> None:
     write(path, files | {archives.MANIFEST: json.dumps(facts).encode()})
 
 
+def table(report: dict[str, float]) -> dict[str, Any]:
+    """A planned table of one row."""
+    return {"title": "t", "note": "", "rows": [{"params": {"degree": 1}, "report": report}]}
+
+
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "no zip": (lambda path: path.write_bytes(b"no zip"), "is no archive of a sweep, or was cut"),
     "half of it": (
@@ -220,12 +226,16 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a sweep.json of another": (json_change(name="x"), "its sweep.json is of another sweep"),
     "an environment": (
         json_change(environment={"diff": 3}),
-        "its environment is of the wrong type",
+        "sweep.json in STORED is damaged (its 'environment.diff' must be a text, but is 3); copy",
     ),
-    "a list": (json_change(environment=[1]), "its environment is of the wrong type"),
+    "a list": (json_change(environment=[1]), "its 'environment' must be a mapping, but is [1]"),
     "a table": (
         json_change(tables=[{"title": "t", "note": "", "rows": [{"params": 3}]}]),
-        "is refused: no table can be made from it (",
+        "its 'tables[0].rows[0].params' must be a mapping, but is 3",
+    ),
+    "a number of no level": (
+        json_change(tables=[table({"first.x.error": 0.5})]),
+        "is refused: no table can be made from it (ValueError: ",
     ),
     "a formula": (
         json_change(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import shutil
@@ -32,6 +33,8 @@ from results.statistics import Difference, Estimate
 from results.statistics.comparisons import _tukey as tukey
 from results.statistics.power import what_decides
 from results.statistics.regions import locate, region_of
+from results.storage.manifest import Manifest
+from results.storage.manifest_parts import NumberSide, RecordedErratum, RowSide
 from results.storage.reading import Sweep, read_sweep
 from results.storage.store import SweepStore, TrialResult
 from results.tables.summary import summarise
@@ -53,50 +56,52 @@ def run(*args: str) -> tuple[int, str]:
 
 def test_retrieval_claims_are_the_pairs_beyond_the_published_noise() -> None:
     claims = plan_claims(published("retrieval"))
-    assert [claim["kind"] for claim in claims[:4]] == ["stated"] * 4
-    pairs = [(c["left"]["published"], c["right"]["published"]) for c in claims]
+    assert [claim.kind for claim in claims[:4]] == ["stated"] * 4
+    pairs = [(c.left.published, c.right.published) for c in claims]
     # 58.38 and 59.35 are one configuration: its number is their mean, also in the table of each.
     mean = pytest.approx((0.5838 + 0.5935) / 2)
     assert (mean, 0.4513) in pairs
     assert not any(abs(left - right) < 0.036 for left, right in pairs), "1.96 errors at n = 1449"
     assert (0.5948, 0.5541) in pairs, "4.07 points are more than 3.6"
     assert not any(right == 0.5541 and left == mean for left, right in pairs), "3.46 are not"
-    assert len({json.dumps([c["left"], c["right"]]) for c in claims}) == len(claims)
+    assert len({repr(c.sides) for c in claims}) == len(claims)
 
 
 def test_captioning_claims_leave_out_what_bleu_cannot_tell_apart() -> None:
     claims = plan_claims(published("captioning"))
-    pairs = {(c["left"]["published"], c["right"]["published"]) for c in claims}
+    pairs = {(c.left.published, c.right.published) for c in claims}
     assert {(27.95, 12.90), (27.95, 6.31), (12.59, 6.56)} <= pairs
     assert not pairs & {(12.90, 12.59), (9.69, 9.09), (6.56, 6.31)}
-    assert any(c["text"].startswith("decoding greedy beats decoding sample, top-k") for c in claims)
+    assert any(c.text.startswith("decoding greedy beats decoding sample, top-k") for c in claims)
 
 
 def test_diffusion_claims_compare_metrics_of_its_one_row() -> None:
     claims = plan_claims(published("diffusion"))
-    assert {c["relation"] for c in claims} == {">="}
-    assert {"number": 1.0} in [c["right"] for c in claims]
-    assert claims[-1]["right"]["metric"] == "seen_attributes"
+    assert {c.relation for c in claims} == {">="}
+    assert NumberSide(number=1.0) in [c.right for c in claims]
+    right = claims[-1].right
+    assert isinstance(right, RowSide)
+    assert right.metric == "seen_attributes"
 
 
 def test_known_mistakes_are_found_in_the_published_numbers() -> None:
-    def errata(task: str) -> dict[str, dict[str, Any]]:
+    def errata(task: str) -> dict[str, RecordedErratum]:
         made = published(task)
-        return {e["text"]: e for e in plan_errata(made, plan_claims(made))}
+        return {e.text: e for e in plan_errata(made, plan_claims(made))}
 
     retrieval = errata("retrieval")
     recall = retrieval["The column called BLEU holds image-to-text recall at 1"]
-    assert recall["shown"] is True
-    assert recall["evidence"].startswith("8 of 8 published numbers are k/1449")
+    assert recall.shown is True
+    assert recall.evidence.startswith("8 of 8 published numbers are k/1449")
     (twice,) = [e for text, e in retrieval.items() if "run twice" in text]
-    assert "58.38, 59.35" in twice["evidence"]
+    assert "58.38, 59.35" in twice.evidence
     captioning = errata("captioning")
     best = captioning["The text names top-k 50 the best row"]
-    assert best["shown"] is True
-    assert "12.90, but decoding greedy" in best["evidence"]
-    assert "27.95" in best["evidence"]
+    assert best.shown is True
+    assert "12.90, but decoding greedy" in best.evidence
+    assert "27.95" in best.evidence
     (three,) = [e for text, e in captioning.items() if "run three times" in text]
-    assert "12.90, 12.90" in three["evidence"]
+    assert "12.90, 12.90" in three.evidence
 
 
 def test_an_erratum_that_the_numbers_do_not_show_says_so(tmp_path: Path) -> None:
@@ -112,11 +117,11 @@ def test_an_erratum_that_the_numbers_do_not_show_says_so(tmp_path: Path) -> None
     plan = make_plan(Request(task="retrieval", space=str(space)))
     made = Published(space=plan.space, planned=plan.planned, task=plan.task)
     claims = plan_claims(made)
-    assert [c["text"] for c in claims] == ["b wins"], "nothing is derived without known noise"
+    assert [c.text for c in claims] == ["b wins"], "nothing is derived without known noise"
     named, several, wrong = plan_errata(made, claims)
-    assert (named["shown"], several["shown"], wrong["shown"]) == (False, True, True)
-    assert several["text"].startswith("One configuration has several published numbers: lr 0.2")
-    assert wrong["text"].endswith("do not support this claim: b wins")
+    assert (named.shown, several.shown, wrong.shown) == (False, True, True)
+    assert several.text.startswith("One configuration has several published numbers: lr 0.2")
+    assert wrong.text.endswith("do not support this claim: b wins")
 
 
 # --- verdicts -------------------------------------------------------------------------------------
@@ -158,8 +163,9 @@ def test_a_claim_about_a_row_and_the_best_agrees_with_the_mark_of_the_row(tmp_pa
     best = next(row for row in table.rows if row.mark == "best")
     rows = {json.dumps(row.params, sort_keys=True): row for row in table.rows}
     compared = 0
-    for claim in sweep.manifest["claims"]:
-        keys = [json.dumps(claim[s].get("params"), sort_keys=True) for s in ("left", "right")]
+    for claim in sweep.manifest.claims:
+        rows_of_it = [side for side in claim.sides if isinstance(side, RowSide)]
+        keys = [json.dumps(side.params, sort_keys=True) for side in rows_of_it]
         if not set(keys) <= rows.keys() or best not in [rows[key] for key in keys]:
             continue
         found = tests.test(claim)
@@ -174,7 +180,7 @@ def test_a_claim_about_a_row_and_the_best_agrees_with_the_mark_of_the_row(tmp_pa
 
 def test_p_values_are_adjusted_over_all_claims(tmp_path: Path) -> None:
     sweep = simulate_retrieval(tmp_path, published_order, num_units=300)
-    tests = [ClaimTests(sweep).test(claim) for claim in sweep.manifest["claims"]]
+    tests = [ClaimTests(sweep).test(claim) for claim in sweep.manifest.claims]
     raw = [test.p_value for test in tests if isinstance(test, ClaimTest)]
     assert len(raw) == len(tests)
     # Holm, slowly: the largest of (number of p values at least as large) * p, up to each rank.
@@ -190,7 +196,7 @@ def without(sweep: Sweep, **changes: Mapping[str, Any]) -> Sweep:
         row | (changes["trial"] if row["param.temperature"] == 0.7 else {}) for row in sweep.rows()
     ]
     root = tempfile.mkdtemp(dir=Path(sweep.path).parent)
-    store = SweepStore(root, "retrieval", "paper", sweep.manifest["params"])
+    store = SweepStore(root, "retrieval", "paper", sweep.manifest.params)
     samples = sweep.samples.to_pylist()
     for row in rows:
         of_it = [s for s in samples if s["trial_id"] == row["trial_id"]]
@@ -390,8 +396,10 @@ def test_every_export_holds_the_verdicts(name: str) -> None:
 
 def test_a_sweep_from_before_claims_prints_as_before(tmp_path: Path) -> None:
     sweep = simulate_retrieval(tmp_path, published_order)
+    content = sweep.manifest.to_json()
     for key in ("claims", "errata", "published"):
-        del sweep.manifest[key]
+        del content[key]
+    sweep = dataclasses.replace(sweep, manifest=Manifest.from_json(content))
     assert claims_table(sweep) is None
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(render(sweep))
@@ -432,7 +440,7 @@ def test_check_against_a_copy_and_a_changed_copy(tmp_path: Path) -> None:
     assert "no difference" in " ".join(out.split())
     sweep = read_sweep(str(tmp_path / "other"), "toy", "stored")
     first, second, *_ = sweep.rows()
-    types = sweep.manifest["params"]
+    types = sweep.manifest.params
     store = SweepStore(str(tmp_path / "other"), "toy", "stored", types)
     samples = [s for s in sweep.samples.to_pylist() if s["trial_id"] == first["trial_id"]]
     columns = {k: [s[k] for s in samples] for k in ("point", "squared_error")}

@@ -91,7 +91,7 @@ def assert_reads_back(frame: pd.DataFrame, records: list[dict[str, Any]]) -> Non
 def test_pandas_reads_every_table_with_its_types(sweep: Sweep, tmp_path: Path) -> None:
     document = sweep_document(sweep)
     export([document], "csv", to=str(tmp_path / "tables"))
-    task, name = sweep.manifest["task"], sweep.manifest["name"]
+    task, name = sweep.manifest.task, sweep.manifest.name
     files = {f"{task}-{name}-{table.name}.csv": table for table in document.tables}
     assert {file.name for file in (tmp_path / "tables").iterdir()} == set(files)
     for file, table in files.items():

@@ -29,8 +29,8 @@ from tasks.contract import RequestError
 LONG = "decoding sample, " * 20
 
 
-def sweep_of(root: Path, *results: Any, **manifest: Any) -> Sweep:
-    make_store(str(root), **manifest).add(results)
+def sweep_of(root: Path, *results: Any, **changes: Any) -> Sweep:
+    make_store(str(root), **changes).add(results)
     return read_sweep(str(root), "toy", "s")
 
 
@@ -304,24 +304,10 @@ def asked(tmp_path: Path, capsys: pytest.CaptureFixture[str], **options: Any) ->
     return capsys.readouterr().out
 
 
-@pytest.fixture
-def manifest_of_show() -> dict[str, Any]:
-    return {
-        "command": ["sweep"],
-        "started": "2026-01-01T00:00:00",
-        "seconds": 1.0,
-        "engine": "local",
-        "versions": {},
-        "hardware": {},
-    }
-
-
-def test_show_says_what_it_saved(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], manifest_of_show: dict[str, Any]
-) -> None:
+def test_show_says_what_it_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trial = result("one", 0.5)
     trial.trial.update(seconds=1.0)  # type: ignore[attr-defined]
-    sweep_of(tmp_path, trial, **manifest_of_show)
+    sweep_of(tmp_path, trial)
     curve, sheet = tmp_path / "c.png", tmp_path / "p.png"
     told = asked(tmp_path, capsys, trial="one", save=str(curve), pictures=str(sheet))
     assert told.splitlines()[-2:] == [f"Saved {curve}.", f"Saved {sheet}."]

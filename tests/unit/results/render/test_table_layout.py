@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-from typing import Any
 
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -24,6 +23,7 @@ from results.tables.cell_text import (
     short_ids,
 )
 from results.tables.rows import SummaryRow, SummaryTable
+from tasks.contract import Column
 
 WORD = st.text("abcdefghijklmnop", min_size=1, max_size=14)
 LABEL = st.lists(WORD, min_size=1, max_size=3).map(" ".join)
@@ -39,8 +39,8 @@ STATUS = st.sampled_from(
 )
 
 
-def metric(key: str, label: str, form: str) -> dict[str, Any]:
-    return {"key": key, "label": label, "format": form, "pick": "last"}
+def metric(key: str, label: str, form: str) -> Column:
+    return Column(key=key, label=label, format=form)
 
 
 @st.composite
@@ -112,8 +112,8 @@ def test_every_result_is_whole_at_any_width(table: SummaryTable, width: int) -> 
                 assert is_there(word, shown), word
     named = shown.partition("A wider terminal also shows ")[2]
     for column in table.metrics:
-        heading = all(word in text for word in column["label"].split())
-        assert heading or column["label"] in named
+        heading = all(word in text for word in column.label.split())
+        assert heading or column.label in named
 
 
 @settings(max_examples=200, deadline=None)

@@ -20,7 +20,7 @@ from toy_results import PARAMS, manifest, result
 
 from orchestrator.planning.discovery import load_task
 from orchestrator.planning.plan import make_params, parse_settings
-from results.storage.filesystem import check_root, open_root, redact
+from results.storage.filesystem import check_output_folder, open_filesystem, redact
 from results.storage.reading import read_sweep
 from results.storage.store import SweepStore, check_name, read_part
 from tasks.contract import RequestError, StoreError, content_id
@@ -211,8 +211,8 @@ uris = st.tuples(st.sampled_from(["", "file://", "file:///", "s3", "x://", "//",
 @given(uri=uris.map("".join))
 def test_any_place_for_results_is_opened_or_refused_in_one_line(uri: str) -> None:
     try:
-        check_root("--out", uri)
-        filesystem, path = open_root(uri)
+        check_output_folder("--out", uri)
+        filesystem, path = open_filesystem(uri)
     except StoreError as error:
         check_line(error)
         return

@@ -354,7 +354,10 @@ def test_rows_that_were_scored_in_different_ways_are_not_compared(tmp_path: Path
 
 
 def test_without_a_trade_off_there_is_no_front(tmp_path: Path) -> None:
-    columns = [*manifest()["columns"], {"key": "metric.b", "label": "B", "format": "number"}]
+    columns = [
+        *manifest().to_json()["columns"],
+        {"key": "metric.b", "label": "B", "format": "number"},
+    ]
     columns[-1]["pick"] = "last"
     trials = [result(number, lr=number / 10, hits=5) for number in range(3)]
     for number, each in enumerate(trials):

@@ -1,0 +1,151 @@
+"""The parts of a ``Manifest`` that are objects of their own in ``sweep.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tasks.contract import Scalar
+
+# --- the paper's rows and claims ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportRow:
+    """A planned row of a table, with the numbers that publications give for it."""
+
+    params: Mapping[str, Scalar]  # all parameters of the task
+    report: Mapping[str, float]  # the paper's numbers, by the keys that tables/details.py lists
+    published: Mapping[str, float] = field(default_factory=dict)  # another publication's
+    label: str | None = None  # a remark, such as that the row is not the paper's
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportTable:
+    """A table that the space plans."""
+
+    title: str
+    note: str  # a line below it; may be empty
+    rows: tuple[ReportRow, ...]
+    source: str = ""  # the other publication
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowSide:
+    """One side of a claim that is a row of a table."""
+
+    label: str
+    metric: str
+    params: Mapping[str, Scalar]
+    published: float | None = None  # None if it is not published for what this sweep runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberSide:
+    """One side of a claim that is a number."""
+
+    number: float
+
+    @property
+    def published(self) -> float:
+        """The number itself."""
+        return self.number
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedClaim:
+    """A claim of the paper, about the difference left minus right."""
+
+    text: str
+    kind: str  # stated by the space, or published: derived from two published numbers
+    relation: Literal["<", "<=", "==", ">=", ">"]
+    margin: float  # >= 0, in units of the metric
+    left: RowSide | NumberSide
+    right: RowSide | NumberSide
+    untested: str = ""  # why it cannot be tested in this sweep; empty if it can
+
+    @property
+    def sides(self) -> tuple[RowSide | NumberSide, RowSide | NumberSide]:
+        """Left and right."""
+        return self.left, self.right
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedErratum:
+    """A known mistake of the paper."""
+
+    text: str
+    evidence: str
+    shown: bool | None  # whether the published numbers show it; None if that is not checked
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedSource:
+    """Where the published numbers come from."""
+
+    model: str
+    data: str
+    noise: str  # what counts as chance between two of them, in words
+
+
+# --- the request ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedRequest:
+    """What makes two requests one sweep, beside the model and the data."""
+
+    space: str
+    file: str | None = None  # the path of a space file
+    file_hash: str | None = None  # of its text
+    settings: Mapping[str, Scalar] = field(default_factory=dict)  # of ``--set``
+    search: Mapping[str, str] = field(default_factory=dict)  # sampler and pruner of a search
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """How a search chooses its configurations."""
+
+    trials: int  # configurations to try, > 0
+    sampler: Mapping[str, Any]  # its name under ``name``, and its arguments
+    pruner: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplaySource:
+    """The archived sweep that a replay runs again."""
+
+    name: str
+    digest: str  # of its archive: SHA-256
+
+
+# --- the origin -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitState:
+    """The checkout that the code ran from."""
+
+    commit: str
+    dirty: bool = False  # whether tracked files had changes
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceText:
+    """The search space's source."""
+
+    name: str
+    file: str | None = None  # the file's name without its folder; None if it could not be read
+    text: str | None = None  # without secrets and home folders
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """The exact software of a run."""
+
+    distributions: tuple[str, ...] = ()  # ``name==version``, sorted
+    local: tuple[str, ...] = ()  # names of those that came from a folder or repository
+    diff: str = ""  # changes of the checkout against its commit
+    untracked: tuple[str, ...] = ()  # Python files that git does not know
+    space: SpaceText | None = None

@@ -1,0 +1,129 @@
+"""A file or folder is replaced whole, or stays as it was."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.fs
+import pytest
+
+from results.storage.atomic_write import (
+    TEMPORARY_PATTERN,
+    atomic_write,
+    make_durable,
+    replaced_file,
+    replaced_folder,
+)
+from tasks.contract import StoreError
+
+DISK = pyarrow.fs.LocalFileSystem()
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path, durable: bool) -> None:
+    path = tmp_path / "file"
+    for blob in (b"one", b"two", b""):
+        atomic_write(DISK, str(path), blob, durable=durable)
+        assert path.read_bytes() == blob
+        assert os.listdir(tmp_path) == ["file"]
+    make_durable(DISK, str(path))
+
+
+def test_an_object_store_gets_the_path_itself() -> None:
+    memory = pyarrow.fs._MockFileSystem()
+    memory.create_dir("bucket")
+    atomic_write(memory, "bucket/file", b"one")
+    atomic_write(memory, "bucket/file", b"two")
+    make_durable(memory, "bucket/file")
+    found = memory.get_file_info(pyarrow.fs.FileSelector("bucket"))
+    assert [info.path for info in found] == ["bucket/file"]
+    with memory.open_input_stream("bucket/file") as stream:
+        assert stream.read() == b"two"
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    for action in (
+        lambda path: atomic_write(DISK, path, b""),
+        lambda path: make_durable(DISK, path),
+    ):
+        with pytest.raises(StoreError, match=r"cannot \w+ .*none/file: No such file or directory"):
+            action(str(tmp_path / "none" / "file"))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StoreError, match=r"cannot write .*folder: Is a directory"):
+        atomic_write(DISK, str(tmp_path / "folder"), b"one")
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt])
+def test_an_interrupted_block_leaves_the_earlier_file(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    path = tmp_path / "file"
+    path.write_text("before")
+
+    def write_half() -> None:
+        with replaced_file(path) as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_killed_writer_leaves_the_earlier_file_and_a_temporary_one(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("before")
+    program = (
+        "import os, sys; from results.storage.atomic_write import replaced_file\n"
+        "with replaced_file(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+    assert done.returncode == -9
+    assert path.read_text() == "before"
+    (left,) = {*os.listdir(tmp_path)} - {"file"}
+    assert re.fullmatch(rf"file{TEMPORARY_PATTERN}", left)
+
+
+def test_a_folder_takes_the_place_of_the_earlier_one(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "folder"
+    for text in ("one", "two"):
+        with replaced_folder(target) as folder:
+            (folder / text).write_text(text)
+        assert os.listdir(target) == [text]
+        assert os.listdir(target.parent) == ["folder"]
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, KeyboardInterrupt])
+def test_an_interrupted_block_leaves_the_earlier_folder(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    target = tmp_path / "folder"
+    target.mkdir()
+    (target / "one").write_text("one")
+
+    def write_half() -> None:
+        with replaced_folder(target) as folder:
+            (folder / "two").write_text("two")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
+    assert os.listdir(target) == ["one"]
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_a_folder_that_cannot_be_renamed_leaves_the_earlier_one(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    target.mkdir()
+    (target / "one").write_text("one")
+    with pytest.raises(FileNotFoundError), replaced_folder(target) as folder:
+        folder.rmdir()  # so that the last rename fails, after the earlier folder was moved away
+    assert os.listdir(target) == ["one"]
+    assert os.listdir(tmp_path) == ["folder"]
