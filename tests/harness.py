@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import sys
@@ -12,11 +13,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import typer.main
 from forked_commands import ForkedCommand
 from paths import PLUGIN, ROOT
 
 from orchestrator.cli import main
 from results.storage.reading import read_sweep
+
+# Typer builds its commands anew at each call, half of the time of a command that is refused.
+typer.main.get_command = functools.cache(typer.main.get_command)
 
 GRID = "GRID = {'level': list(range(6)), 'stage': [0, 1]}\n"
 
