@@ -138,6 +138,14 @@ def run_command(*words: object, cwd: Path | None = None, **environment: str) -> 
     return Done(returncode=status, stdout=out.getvalue(), stderr=err.getvalue())
 
 
+def run_process(*words: object, cwd: Path = ROOT, **environment: str) -> Done:
+    """Run a command in a process of its own, as one that starts a Ray cluster needs it."""
+    process = ForkedCommand(*map(str, words), cwd=cwd, environment=environment)
+    out, err = process.communicate()
+    assert process.returncode is not None
+    return Done(returncode=process.returncode, stdout=out, stderr=err)
+
+
 def command(*words: object, status: int = 0) -> str:
     """What a command, called in this process, prints on its streams, on one line."""
     done = run_command(*words)

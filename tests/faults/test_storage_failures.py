@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import pytest
 from buckets import BUCKET, Bucket, serve
 from disks import fill_up, small_disk
 from harness import Run, run_command, small_cluster
-from paths import ROOT, STORED
+from paths import STORED
 
 from orchestrator.sharing.archive import archive_sweep
 from results.storage.reading import read_sweep
@@ -94,12 +93,7 @@ def test_killed_and_gone_on_with_on_another_machine(
     filesystem, path = pyarrow.fs.FileSystem.from_uri(out)
     assert len(list_parts(filesystem, f"{path}/fragile/s/trials")) == 1  # compacted there
     for command in (["report", "s"], ["show", "s"], ["report", "s", "--format=csv"]):
-        told = subprocess.run(
-            [sys.executable, "-m", "orchestrator", *command, f"--out={out}"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-        )
+        told = run_command(*command, f"--out={out}")
         assert told.returncode == 0, told.stderr
         assert "total" in told.stdout
 

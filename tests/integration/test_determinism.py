@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from captioned_folder import draw_folder
-from harness import small_cluster
-from paths import ROOT
+from harness import run_process, small_cluster
 
 from results.storage.reading import Sweep, read_sweep
 
@@ -54,7 +50,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, d
     def run(task: str, rows: list[dict[str, Any]] | None, *args: str) -> dict[str, Any]:
         """Metrics by trial, of a sweep over these rows, or of what the arguments say."""
         folder = tmp_path_factory.mktemp("run")
-        command = [sys.executable, "-m", "orchestrator", "sweep", task, "--name=s"]
+        command = ["sweep", task, "--name=s"]
         command += [f"--out={folder / 'out'}", *args]
         command += [f"--set={setting}" for setting in TASKS[task][1]]
         if rows is not None:
@@ -63,8 +59,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, d
             command += [f"--space={folder / 'space.py'}"]
         if task != "diffusion":
             command += [f"--data=folder:{data}"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        done = run_process(*command)  # with one thread, as set by conftest.py
         assert done.returncode == 0, done.stdout + done.stderr
         whole = read_sweep(str(folder / "out"), task, "s")
         assert_seconds_are_shares(whole, num_workers=2)
