@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from archives import json_change, reseal, run
+from archives import json_change, read, reseal, run, write
 from captioned_folder import draw_folder
 from forked_commands import ForkedCommand
 from harness import Done, Run, run_process
@@ -234,8 +234,6 @@ def test_a_task_that_is_not_installed_is_named(stored: Path, tmp_path: Path) -> 
         files["toys/stored/sweep.json"] = json.dumps(manifest).encode()
 
     import hashlib
-
-    from test_archive import read, write
 
     from results.archive.files import MANIFEST
 
