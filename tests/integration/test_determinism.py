@@ -46,9 +46,15 @@ def cluster() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, dict[str, float]]]:
     data = draw_folder(tmp_path_factory.mktemp("photos"), train=32, val=24)
+    stages = tmp_path_factory.mktemp("stages")
 
-    def run(task: str, rows: list[dict[str, Any]] | None, *args: str) -> dict[str, Any]:
-        """Metrics by trial, of a sweep over these rows, or of what the arguments say."""
+    def run(
+        task: str, rows: list[dict[str, Any]] | None, *args: str, cached: bool = False
+    ) -> dict[str, Any]:
+        """Metrics by trial, of a sweep over these rows, or of what the arguments say.
+
+        ``cached`` takes the values of stages from an earlier run, where they are not the point.
+        """
         folder = tmp_path_factory.mktemp("run")
         command = ["sweep", task, "--name=s"]
         command += [f"--out={folder / 'out'}", *args]
@@ -57,6 +63,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, d
             grid = [{name: [value] for name, value in row.items()} for row in rows]
             (folder / "space.py").write_text(f"GRID = {grid!r}\n")
             command += [f"--space={folder / 'space.py'}"]
+        command += [f"--cache={stages}"] * cached
         if task != "diffusion":
             command += [f"--data=folder:{data}"]
         done = run_process(*command)  # with one thread, as set by conftest.py
@@ -118,12 +125,13 @@ def test_on_a_cluster_by_one_worker_or_two(
     task, first = once
     share = ("--cpus-per-trial=1", f"--gpus-per-trial={1 / workers}")  # of the cluster's one GPU
     rows = TASKS[task][0][:: 1 if workers == 1 else -1]
-    assert_same(sweep(task, rows, "--address", cluster, *share), first)
+    ours = sweep(task, rows, "--address", cluster, *share, cached=workers == 2)
+    assert_same(ours, first)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_what_a_search_picked_gives_the_same_alone(task: str, sweep: Any) -> None:
-    picked = sweep(task, None, "--engine=local", "--space=search", "--trials=3")
+    picked = sweep(task, None, "--engine=local", "--space=search", "--trials=3", cached=True)
     assert picked
     fixed = {setting.partition("=")[0] for setting in TASKS[task][1]}
     rows = [
@@ -134,5 +142,5 @@ def test_what_a_search_picked_gives_the_same_alone(task: str, sweep: Any) -> Non
         }
         for row in picked.values()
     ]
-    alone = sweep(task, rows, "--engine=local")
+    alone = sweep(task, rows, "--engine=local", cached=True)
     assert_same({i: alone[i] for i in picked}, picked)

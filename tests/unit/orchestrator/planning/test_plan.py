@@ -30,16 +30,3 @@ def test_grids_are_products_and_unions() -> None:
     for bad in ({"a": []}, {"a": "xy"}, {"a": 3}, []):
         with pytest.raises(RequestError):
             expand_grid(bad, "g")  # type: ignore[arg-type]
-
-
-def test_ids_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks import contract
-    from tasks.contract import Source, Trial
-
-    hashed = []
-    real = contract.content_id
-    monkeypatch.setattr(contract, "content_id", lambda value: hashed.append(1) or real(value))
-    source = Source(name="x", fingerprint="x")
-    trial = Trial(task="t", version="1", params=source, seed=0, model=source, data=source)
-    assert len({trial.id for _ in range(3)}) == 1
-    assert len(hashed) == 1
