@@ -107,8 +107,8 @@ def test_a_killed_run_leaves_its_stages_too(tmp_path: Path) -> None:
 
 
 def test_with_a_cache_nothing_is_kept_under_out(tmp_path: Path) -> None:
-    args = ("--engine=local", f"--cache={tmp_path / 'cache'}", "--set=stages=4")
-    args += ("--set=stage_seconds=0.5",)
+    args = ["--engine=local", f"--cache={tmp_path / 'cache'}", "--set=stages=4"]
+    args += ["--set=stage_seconds=0.5"]
     one = Run(tmp_path, *args, space=THREE)
     one.wait_for(lambda: len(one.find("stage")) == 3)
     _, wrong, _ = interrupt(one)

@@ -163,7 +163,7 @@ def cluster(request: Any, tmp_path: Path) -> Iterator[Cluster]:
         made.stop()
 
 
-def sweep(environment: dict[str, str], folder: Path, *args: str) -> Done:
+def sweep(environment: dict[str, Any], folder: Path, *args: str) -> Done:
     """Six trials of the fragile task, two steps a second."""
     (folder / "notes").mkdir()
     (folder / "space.py").write_text("GRID = {'level': list(range(6))}\n")

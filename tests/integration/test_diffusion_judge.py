@@ -207,7 +207,7 @@ def test_too_few_pictures_have_no_kid(fitted: Any, real: concepts.Concepts) -> N
     assert not [name for name in metrics if "kid" in name]
 
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "features": 8,
     "epochs": 2,
     "draws": 128,
@@ -287,7 +287,7 @@ def test_settings_of_sampling_share_each_epoch(
     )
     members = [Member(trial=t, state=TASK.start(t, inputs, "cpu")) for t in trials]
     for _ in range(2):
-        results = TASK.advance(members, inputs, "cpu")
+        results: Any = TASK.advance(members, inputs, "cpu")
         members = [Member(trial=m.trial, state=r[0]) for m, r in zip(members, results, strict=True)]
     assert epochs == [trials[0].id, trials[3].id] * 2
 

@@ -201,7 +201,7 @@ def test_a_contact_sheet_has_a_line_a_group() -> None:
         return out.getvalue()
 
     sheet = contact_sheet({"one": [plain("red")] * 3, "two": [plain("blue")] * 20}, scale=2)
-    colours = {colour: number for number, colour in sheet.getcolors(1 << 20)}
+    colours = {colour: number for number, colour in sheet.getcolors(1 << 20) or ()}
     assert colours[(255, 0, 0)] == 3 * 16 * 16
     assert colours[(0, 0, 255)] == 12 * 16 * 16
 

@@ -76,8 +76,8 @@ def test_what_one_engine_made_the_other_reproduces(tmp_path: Path) -> None:
     done = process("replay", "one.zip", *ray, data, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "archived one against one-replay: no difference" in done.stdout
-    archive = ("archive", "one-replay", "two.zip", "--out=second")
-    assert process(*archive, cwd=tmp_path).returncode == 0
+    again = ("archive", "one-replay", "two.zip", "--out=second")
+    assert process(*again, cwd=tmp_path).returncode == 0
     done = process("replay", "two.zip", "--engine=local", "--out=third", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     against = ("check", "one-replay-replay", "--against", "one.zip", "--out=third")

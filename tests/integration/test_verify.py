@@ -43,7 +43,8 @@ def change(sweep: Sweep, table: str, edit: Callable[[list[dict[str, Any]]], None
     rows: pa.Table = getattr(sweep, table)
     edited = rows.to_pylist()
     edit(edited)
-    store = SweepStore(str(Path(sweep.path).parents[1]), *sweep.path.split("/")[-2:], {})
+    task, name = sweep.path.split("/")[-2:]
+    store = SweepStore(str(Path(sweep.path).parents[1]), task, name, {})
     store.add_tables({table: pa.Table.from_pylist(edited, schema=rows.schema)})
 
 

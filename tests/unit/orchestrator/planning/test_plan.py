@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,7 @@ def test_seeds_are_a_number_or_a_list(given: str, seeds: tuple[int, ...], tmp_pa
 def test_grids_are_products_and_unions() -> None:
     assert expand_grid({"a": [1, 2], "b": [3]}, "g") == [{"a": 1, "b": 3}, {"a": 2, "b": 3}]
     assert expand_grid([{"a": [1]}, {"b": [2]}], "g") == [{"a": 1}, {"b": 2}]
-    for bad in ({"a": []}, {"a": "xy"}, {"a": 3}, []):
+    grids: tuple[Any, ...] = ({"a": []}, {"a": "xy"}, {"a": 3}, [])
+    for bad in grids:
         with pytest.raises(RequestError):
-            expand_grid(bad, "g")  # type: ignore[arg-type]
+            expand_grid(bad, "g")

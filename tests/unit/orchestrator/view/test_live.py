@@ -21,7 +21,6 @@ from orchestrator.planning.labels import (
 )
 from orchestrator.planning.plan import TrialFactory, distinct_stages
 from orchestrator.saving.checkpoints import TimedStep
-from orchestrator.view import live
 from orchestrator.view.live import SweepView
 from tasks.contract import Step, Task, Trial
 
@@ -32,7 +31,7 @@ WIDTHS = (60, 80, 120, 160)
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The view's clock, which a test moves."""
     clock = [0.0]
-    monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("orchestrator.view.live.time.monotonic", lambda: clock[0])
     return clock
 
 

@@ -187,7 +187,8 @@ def test_p_values_are_adjusted_over_all_claims(tmp_path: Path) -> None:
 def without(sweep: Sweep, **changes: Mapping[str, Any]) -> Sweep:
     """The sweep with other values in the columns of trials whose temperature is 0.7."""
     rows = [
-        row | (changes["trial"] if row["param.temperature"] == 0.7 else {}) for row in sweep.rows()
+        {**row, **(changes["trial"] if row["param.temperature"] == 0.7 else {})}
+        for row in sweep.rows()
     ]
     root = tempfile.mkdtemp(dir=Path(sweep.path).parent)
     store = SweepStore(root, "retrieval", "paper", sweep.manifest["params"])

@@ -239,7 +239,7 @@ def test_other_models_and_data_are_refused(model: str, data: str, message: str) 
 
 # --- trials ---------------------------------------------------------------------------------------
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "features": 8,
     "epochs": 2,
     "draws": 128,
@@ -301,6 +301,6 @@ def test_the_learning_rate_follows_the_width() -> None:
         ({"eta": 1.5}, "0 <= eta <= 1"),
     ],
 )
-def test_params_refuse_what_makes_no_sense(values: dict, rule: str) -> None:
+def test_params_refuse_what_makes_no_sense(values: dict[str, Any], rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         Params(**values)

@@ -104,7 +104,8 @@ def test_an_encoder_of_ones_own(tiny: Callable[[str], str]) -> None:
     assert source.name == name
     assert source.fingerprint == families.resolve(name).fingerprint
     features = dual(name).image.encode(IMAGES)
-    np.testing.assert_allclose(features, [[1, 0, 0], [0, 0, 128 / 255], [1, 1, 1]], atol=1e-6)
+    expected = np.array([[1, 0, 0], [0, 0, 128 / 255], [1, 1, 1]])
+    np.testing.assert_allclose(features, expected, atol=1e-6)
     assert dual(name).widths() == (3, 32)
 
 
@@ -131,7 +132,7 @@ def make_trial(name: str, **params: Any) -> Trial:
     ],
 )
 def test_heads_that_do_not_fit_the_model_are_refused(
-    tiny: Callable[[str], str], kind: str, params: dict, message: str
+    tiny: Callable[[str], str], kind: str, params: dict[str, object], message: str
 ) -> None:
     name = f"{tiny('vit')}+{tiny('bert')}" if kind == "pair" else tiny(kind)
     with pytest.raises(RequestError, match=message):
