@@ -35,11 +35,12 @@ GRID = {
 
 def make_trials(folder: str, model: str) -> list[Trial]:
     """The grid as the project plans it."""
+    from orchestrator.planning.discovery import load_task
     from orchestrator.planning.plan import TrialFactory, distinct_trials, plan_rows, resolve_space
-    from tasks.retrieval.task import TASK
 
-    source, data = TASK.resolve(model, f"karpathy:{folder}")
-    factory = TrialFactory(task=TASK, model=source, data=data, fixed={})
+    task = load_task("retrieval")
+    source, data = task.resolve(model, f"karpathy:{folder}")
+    factory = TrialFactory(task=task, model=source, data=data, fixed={})
     return distinct_trials(plan_rows(resolve_space("retrieval", __file__), factory, [0]))
 
 

@@ -11,6 +11,7 @@ import re
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 
 def main() -> None:
@@ -31,10 +32,12 @@ def main() -> None:
         print(json.dumps(reply), file=replies, flush=True)
 
 
-def run(folder: Path, given: dict) -> object:
+def run(folder: Path, given: dict[str, Any]) -> object:
     text = (folder / "README.md").read_text(encoding="utf-8")
-    program = re.search(r"^```python\n(.*?)^```", text, re.S | re.M)[1]
-    scope: dict = {"GIVEN": given}
+    found = re.search(r"^```python\n(.*?)^```", text, re.S | re.M)
+    assert found, "the README has no program"
+    program = found[1]
+    scope: dict[str, Any] = {"GIVEN": given}
     if "images" in given:
         from PIL import Image
 
@@ -51,7 +54,7 @@ def run(folder: Path, given: dict) -> object:
     return measure(given, scope)
 
 
-def measure(given: dict, scope: dict) -> object:
+def measure(given: dict[str, Any], scope: dict[str, Any]) -> object:
     if "owner" in given:
         return recalls(given, scope["scores"])
     if "references" in given:
@@ -67,7 +70,7 @@ def measure(given: dict, scope: dict) -> object:
     return {}
 
 
-def recalls(given: dict, scores) -> dict:
+def recalls(given: dict[str, Any], scores: Any) -> dict[str, float]:
     """R@1 both ways; of candidates that score the same, the share that is right."""
     import numpy as np
 
@@ -76,7 +79,7 @@ def recalls(given: dict, scores) -> dict:
     told = scores[:, row]  # [images, captions]
     right = owner[None] == np.arange(len(scores))[:, None]
 
-    def top(values, correct):
+    def top(values: Any, correct: Any) -> float:
         best = values == values.max(axis=1, keepdims=True)
         return float(((best & correct).sum(1) / best.sum(1)).mean())
 

@@ -65,7 +65,7 @@ class ForkedCommand:
             self.returncode = int(file.read_text())
         return self.returncode
 
-    def wait(self, timeout: float = 300) -> int:
+    def wait(self, timeout: float = 500) -> int:
         """Wait for its end; the exit status."""
         deadline = time.monotonic() + timeout
         while (status := self.poll()) is None:
@@ -74,7 +74,7 @@ class ForkedCommand:
             time.sleep(0.002)
         return status
 
-    def communicate(self, timeout: float = 300) -> tuple[str, str]:
+    def communicate(self, timeout: float = 500) -> tuple[str, str]:
         """Wait for its end; what it printed on stdout and on stderr."""
         self.wait(timeout)
         return (self._output / "stdout").read_text(), (self._output / "stderr").read_text()

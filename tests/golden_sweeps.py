@@ -102,16 +102,15 @@ def make_sweep(out: Path, made: Made) -> Sweep:
 
 def _trials(plan: Plan, made: Made) -> list[tuple[int, int, Mapping[str, Any]]]:
     """(configuration, seed, parameters), in the order of the space."""
+    found: list[tuple[int, int, Mapping[str, Any]]] = []
     if plan.space.search is None:
         keys: dict[str, int] = {}
-        found = []
         for trial in plan.trials:
             params = trial.param_values()
             found.append((keys.setdefault(repr(params), len(keys)), trial.seed, params))
         return found
-    found = []
     for number in range(made.trials):
-        values = plan.space.search(_Draw(number))  # type: ignore[arg-type]
+        values = plan.space.search(_Draw(number))
         for seed in plan.seeds:
             found.append((number, seed, plan.factory.trial(values, seed).param_values()))
     return found
@@ -182,8 +181,8 @@ def _metrics(
     spec = manifest.paired_of(main)
     assert spec is not None
     kept = np.ones(len(samples[spec.unit]), bool)
-    for column, wanted in spec.where.items():
-        kept &= np.asarray(samples[column]) == wanted
+    for name, wanted in spec.where.items():
+        kept &= np.asarray(samples[name]) == wanted
     found = np.asarray(samples[spec.value], dtype=float)[kept]
     values[f"metric.{main}"] = estimate(found[:, None], spec.aggregate).mean
     return values

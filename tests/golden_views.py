@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from golden_sweeps import Made, make_sweep, trial_id
@@ -58,18 +58,18 @@ def views() -> Iterator[tuple[str, Callable[[], RenderableType]]]:
         grid = Made(task, "grid", space="grid")
         search = Made(task, "search", space="search", status=_Plan(_SEARCHED))
         many = Made(task, "many", space="search", trials=30, seeds=2)
-        yield f"{task}-paper", lambda a=paper: render(sweep(a))
-        yield f"{task}-seeds", lambda a=seeds: render(sweep(a))
-        yield f"{task}-grid", lambda a=grid: render(sweep(a))
-        yield f"{task}-search", lambda a=search: render(sweep(a))
-        yield f"{task}-many", lambda a=many: render(sweep(a))
-        yield f"{task}-show-search", lambda a=search: render_sweep(sweep(a))
-        yield f"{task}-trial", lambda a=search: _trial(a, 0)
-        yield f"{task}-compare", lambda a=paper, b=seeds: _compare(a, b)
+        yield f"{task}-paper", partial(lambda a: render(sweep(a)), paper)
+        yield f"{task}-seeds", partial(lambda a: render(sweep(a)), seeds)
+        yield f"{task}-grid", partial(lambda a: render(sweep(a)), grid)
+        yield f"{task}-search", partial(lambda a: render(sweep(a)), search)
+        yield f"{task}-many", partial(lambda a: render(sweep(a)), many)
+        yield f"{task}-show-search", partial(lambda a: render_sweep(sweep(a)), search)
+        yield f"{task}-trial", partial(lambda a: _trial(a, 0), search)
+        yield f"{task}-compare", partial(_compare, paper, seeds)
         other = Made(task, "search-again", space="search", better=0.1, status=_Plan(_SEARCHED))
-        yield f"{task}-compare-search", lambda a=search, b=other: _compare(a, b)
-        yield f"{task}-check", lambda a=seeds: _check(sweep(a))
-        yield f"{task}-against", lambda a=search, b=other: _against(a, b)
+        yield f"{task}-compare-search", partial(_compare, search, other)
+        yield f"{task}-check", partial(lambda a: _check(sweep(a)), seeds)
+        yield f"{task}-against", partial(_against, search, other)
     yield "list", _list
     yield "retrieval-final", lambda: _final(sweep(Made("retrieval", "paper")))
     retrieval = Made("retrieval", "grid", space="grid")
@@ -90,11 +90,15 @@ def _list() -> RenderableType:
     )
     found = [
         Overview(
-            **dict(zip(("name", "state", "trials", "best", "size"), line, strict=True)),
+            name=name,
+            state=state,
+            trials=trials,
+            best=best,
+            size=size,
             started=started,
             sources="blip-scenes, scenes",
         )
-        for line in lines
+        for name, state, trials, best, size in lines
     ]
     return OverviewView(overview_table(found, started))
 
@@ -145,7 +149,7 @@ def _compare(first: Made, second: Made) -> RenderableType:
 def _check(found: Sweep) -> RenderableType:
     claims, errata = claims_table(found), errata_table(found)
     assert claims is not None
-    more = [Text(), ErrataView(errata)] if errata else []
+    more: list[RenderableType] = [Text(), ErrataView(errata)] if errata else []
     return Group(ClaimsView(claims), *more)
 
 

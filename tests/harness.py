@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import signal
@@ -13,11 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import typer.main
 from forked_commands import ForkedCommand
 from paths import PLUGIN, ROOT
 
 from orchestrator.cli import main
 from results.storage.reading import read_sweep
+
+# Typer builds its commands anew at each call, half of the time of a command that is refused.
+typer.main.get_command = functools.cache(typer.main.get_command)
 
 GRID = "GRID = {'level': list(range(6)), 'stage': [0, 1]}\n"
 
@@ -146,6 +151,14 @@ def run_command(*words: object, cwd: Path | None = None, **environment: str) -> 
         os.environ.update(before)
         os.chdir(folder)
     return Done(returncode=status, stdout=out.getvalue(), stderr=err.getvalue())
+
+
+def run_process(*words: object, cwd: Path = ROOT, **environment: str) -> Done:
+    """Run a command in a process of its own, as one that starts a Ray cluster needs it."""
+    process = ForkedCommand(*map(str, words), cwd=cwd, environment=environment)
+    out, err = process.communicate()
+    assert process.returncode is not None
+    return Done(returncode=process.returncode, stdout=out, stderr=err)
 
 
 def command(*words: object, status: int = 0) -> str:

@@ -48,7 +48,7 @@ def result(name: str, score: float, num_steps: int = 2, pictures: bool = True) -
     of = {"trial_id": name, "seed": 0}
     values = {"metric.score": score, "metric.a": 0.1, "metric.b": 0.2}
     steps = [{**of, "at": at + 1, "seconds": 0.1, **values} for at in range(num_steps)]
-    samples = {"kind": ["x", "x"], "picture": [picture("red"), picture("blue")]}
+    samples: dict[str, Any] = {"kind": ["x", "x"], "picture": [picture("red"), picture("blue")]}
     return TrialResult(trial=trial, steps=steps, samples=samples if pictures else None)
 
 

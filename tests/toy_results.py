@@ -25,7 +25,7 @@ def result(number: int, lr: float = 0.1, seed: int = 0, hits: int = 5) -> TrialR
     }
     steps = [{"trial_id": f"t{number}", "seed": seed, "at": 1, "metric.r1": hits / 10}]
     ranks = [1] * hits + [2] * (10 - hits)
-    samples = {"direction": ["i2t"] * 10, "query": list(range(10)), "rank": ranks}
+    samples: dict[str, Any] = {"direction": ["i2t"] * 10, "query": list(range(10)), "rank": ranks}
     return TrialResult(trial=row, steps=steps, samples=samples)
 
 

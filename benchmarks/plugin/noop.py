@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tasks.contract import (
     Advanced,
@@ -65,7 +66,7 @@ class NoopTask(Task):
         time.sleep(max(member.trial.params.seconds for member in pack))
         return [self._advance(member.trial.params, member.state) for member in pack]
 
-    def _advance(self, params: Params, state: State) -> Advanced:
+    def _advance(self, params: Any, state: State) -> Advanced:
         at = state.values["at"] + 1
         metrics = {"value": params.a}
         if params.seconds:

@@ -75,7 +75,13 @@ def nothing(folder: Path) -> None:
     """A good sweep."""
 
 
-PAIRED = {"metric": "error", "unit": "point", "value": "x", "where": {}, "at_most": None}
+PAIRED: dict[str, Any] = {
+    "metric": "error",
+    "unit": "point",
+    "value": "x",
+    "where": {},
+    "at_most": None,
+}
 CASES = [
     # sweep.json.
     broken("report", told(""), "sweep.json is damaged (Expecting value"),

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Run, interrupt, small_cluster
-from paths import ROOT
+from forked_commands import ForkedCommand
+from harness import Run, interrupt, run_command, small_cluster
 
 from results.storage.reading import read_sweep
 
@@ -98,8 +95,8 @@ def test_a_killed_run_leaves_its_stages_too(tmp_path: Path) -> None:
 
 
 def test_with_a_cache_nothing_is_kept_under_out(tmp_path: Path) -> None:
-    args = ("--engine=local", f"--cache={tmp_path / 'cache'}", "--set=stages=4")
-    args += ("--set=stage_seconds=0.5",)
+    args = ["--engine=local", f"--cache={tmp_path / 'cache'}", "--set=stages=4"]
+    args += ["--set=stage_seconds=0.5"]
     one = Run(tmp_path, *args, space=THREE)
     one.wait_for(lambda: len(one.find("stage")) == 3)
     _, wrong, _ = interrupt(one)
@@ -159,23 +156,15 @@ def test_sigterm_acts_like_the_first_ctrl_c(tmp_path: Path, cluster: str, engine
 
 
 def test_workers_of_ray_write_checkpoints_under_a_relative_out(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "orchestrator", "sweep", "toy", "--set", "epochs=20000"]
-    run = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    run = ForkedCommand("sweep", "toy", "--set", "epochs=20000", cwd=tmp_path)
     deadline = time.monotonic() + 120
     while not list((tmp_path / "runs" / ".checkpoints").glob("*.safetensors")):
         assert run.poll() is None
         assert time.monotonic() < deadline, "each worker wrote them to a folder of its own"
         time.sleep(0.1)
     run.send_signal(signal.SIGINT)
-    out, _ = run.communicate(timeout=60)
-    assert run.returncode == 130, out
+    told = run.communicate(timeout=60)
+    assert run.returncode == 130, told
 
 
 def test_show_and_figures_have_an_interrupted_trials_curve(tmp_path: Path) -> None:
@@ -186,12 +175,7 @@ def test_show_and_figures_have_an_interrupted_trials_curve(tmp_path: Path) -> No
     (row,) = read_sweep(one.out, "fragile", "s").rows()
     figure = tmp_path / "curve.svg"
     command = ["show", "s", row["trial_id"], f"--out={one.out}", f"--save={figure}"]
-    shown = subprocess.run(
-        [sys.executable, "-m", "orchestrator", *command],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    shown = run_command(*command)
     assert shown.returncode == 0, shown.stderr
     assert "interrupted" in shown.stdout
     assert figure.exists()

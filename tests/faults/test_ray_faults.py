@@ -266,8 +266,8 @@ def test_killed_at_random_moments_the_totals_are_the_undisturbed_ones(
     try:
         nodes = [made.add_node(num_cpus=1) for _ in range(2)]
         # Long enough that the sweep does not end before the last kill.
-        args = ("--address", made.address, "--set=steps=24", "--set=seconds=0.3")
-        args += ("--set=stage_seconds=2",)
+        args = ["--address", made.address, "--set=steps=24", "--set=seconds=0.3"]
+        args += ["--set=stage_seconds=2"]
         one = Run(tmp_path, *args)
         one.wait_for(lambda: bool(one.find("stage")))
         os.kill(one.find("stage")[-1][1], signal.SIGKILL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import pytest
 from buckets import BUCKET, Bucket, serve
 from disks import fill_up, small_disk
 from harness import Run, run_command, small_cluster
-from paths import ROOT, STORED
+from paths import STORED
 
 from orchestrator.sharing.archive import archive_sweep
 from results.storage.reading import read_sweep
@@ -29,6 +28,13 @@ SLOW = ("--set=steps=8", "--set=seconds=0.15")
 def bucket() -> Iterator[Bucket]:
     with serve() as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def cluster(bucket: Bucket) -> Iterator[str]:
+    """Its workers have the bucket's environment too."""
+    with small_cluster() as address:
+        yield address
 
 
 @pytest.fixture
@@ -71,7 +77,11 @@ def assert_resumed(run: Run, num_steps: int, at_most_again: int) -> None:
 
 @pytest.mark.parametrize("engine", ["local", "ray"])
 def test_killed_and_gone_on_with_on_another_machine(
-    tmp_path: Path, sound: Bucket, undisturbed: dict[tuple[int, int, int], float], engine: str
+    tmp_path: Path,
+    sound: Bucket,
+    cluster: str,
+    undisturbed: dict[tuple[int, int, int], float],
+    engine: str,
 ) -> None:
     out = f"s3://{BUCKET}/{engine}"
 
@@ -86,20 +96,11 @@ def test_killed_and_gone_on_with_on_another_machine(
         assert second.totals() == undisturbed
         assert_resumed(second, 6 * 8, at_most_again=6)
 
-    if engine == "local":
-        go_on(("--engine=local",))
-    else:
-        with small_cluster() as address:  # its workers have the bucket's environment too
-            go_on(("--address", address))
+    go_on(("--engine=local",) if engine == "local" else ("--address", cluster))
     filesystem, path = pyarrow.fs.FileSystem.from_uri(out)
     assert len(list_parts(filesystem, f"{path}/fragile/s/trials")) == 1  # compacted there
     for command in (["report", "s"], ["show", "s"], ["report", "s", "--format=csv"]):
-        told = subprocess.run(
-            [sys.executable, "-m", "orchestrator", *command, f"--out={out}"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-        )
+        told = run_command(*command, f"--out={out}")
         assert told.returncode == 0, told.stderr
         assert "total" in told.stdout
 
@@ -218,13 +219,12 @@ def test_two_drivers_write_one_out_at_once(
 
 
 def test_two_drivers_share_a_cluster_and_a_sweep(
-    tmp_path: Path, undisturbed: dict[tuple[int, int, int], float]
+    tmp_path: Path, cluster: str, undisturbed: dict[tuple[int, int, int], float]
 ) -> None:
-    with small_cluster() as address:
-        args = ("--address", address, "--gpus-per-trial=0.5", "--cpus-per-trial=1", *SLOW)
-        runs = [Run(tmp_path, *args, space=SIX) for _ in range(2)]
-        for run in runs:
-            run.end(seconds=200)
+    args = ("--address", cluster, "--gpus-per-trial=0.5", "--cpus-per-trial=1", *SLOW)
+    runs = [Run(tmp_path, *args, space=SIX) for _ in range(2)]
+    for run in runs:
+        run.end(seconds=200)
     assert runs[0].totals() == undisturbed
 
 

@@ -207,7 +207,10 @@ def test_a_budget_in_time_ends_with_what_there_is(tmp_path: Path) -> None:
 
 def test_a_failure_within_the_budget_is_still_said(tmp_path: Path) -> None:
     one = Run(tmp_path, "--engine=local", "--set=fail=raise", "--budget=2trials", space=SIX)
-    one.end(status=1)
+    told, wrong = one.process.communicate()
+    assert one.process.returncode == 1, wrong
+    assert "ValueError: it was told to break" in " ".join(told.split())
+    assert "Budget reached. Run the same command to resume." in wrong
 
 
 def test_ctrl_c_lets_long_steps_come_to_their_checkpoint(tmp_path: Path, cluster: str) -> None:

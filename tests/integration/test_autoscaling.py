@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness import Done, run_command, run_process
 from paths import PLUGIN, ROOT
 
 
@@ -162,18 +163,13 @@ def cluster(request: Any, tmp_path: Path) -> Iterator[Cluster]:
         made.stop()
 
 
-def sweep(
-    environment: dict[str, str], folder: Path, *args: str
-) -> subprocess.CompletedProcess[str]:
+def sweep(environment: dict[str, Any], folder: Path, *args: str) -> Done:
     """Six trials of the fragile task, two steps a second."""
     (folder / "notes").mkdir()
     (folder / "space.py").write_text("GRID = {'level': list(range(6))}\n")
-    command = [sys.executable, "-m", "orchestrator", "sweep", "fragile", "--name", "s"]
-    command += ["--space", str(folder / "space.py"), "--out", str(folder / "out")]
-    command += [f"--set=notes={folder / 'notes'}", "--set=seconds=0.5", *args]
-    return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400
-    )
+    words = ["sweep", "fragile", "--name", "s", "--out", str(folder / "out")]
+    words += ["--space", str(folder / "space.py"), f"--set=notes={folder / 'notes'}"]
+    return run_process(*words, "--set=seconds=0.5", *args, **environment)
 
 
 def test_a_sweep_has_the_autoscaler_start_workers_which_go_when_idle(
@@ -239,15 +235,8 @@ def test_a_ray_of_this_machine_alone_counts_on_no_others(tmp_path: Path) -> None
 
 
 def test_a_ray_clients_address_is_refused_with_what_to_do_instead(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "orchestrator", "sweep", "retrieval", "--out", str(tmp_path)]
-    done = subprocess.run(
-        [*command, "--address", "ray://10.0.0.1:10001"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
+    address = "ray://10.0.0.1:10001"
+    done = run_command("sweep", "retrieval", "--out", tmp_path, "--address", address)
     assert done.returncode == 2
     assert done.stderr.startswith("error: --address ray://10.0.0.1:10001 is a Ray Client's")
     assert "ray job submit" in done.stderr

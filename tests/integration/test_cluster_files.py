@@ -78,10 +78,11 @@ def test_workers_are_on_the_spot_market_and_no_trial_lands_on_the_head(kind: str
     types = prepared(read(kind))["available_node_types"]
     assert types["head"]["resources"] == {"CPU": 0}
     assert types["head"]["max_workers"] == 0
-    spot = {
+    spots: dict[str, dict[str, Any]] = {
         "aws": {"InstanceMarketOptions": {"MarketType": "spot"}},
         "gcp": {"provisioningModel": "SPOT"},
-    }[kind]
+    }
+    spot = spots[kind]
     name, wanted = next(iter(spot.items()))
     where = types["gpu_worker"]["node_config"]
     where = where if kind == "aws" else where["scheduling"]
@@ -129,7 +130,7 @@ def test_a_misspelling_at_any_depth_is_caught(kind: str, path: list[Any], value:
 
 @every_cloud
 def test_the_lines_offered_as_comments_are_right_too(kind: str) -> None:
-    extra: dict[str, Any] = {
+    extras: dict[str, dict[str, Any]] = {
         "aws": {
             "InstanceMarketOptions": {"MarketType": "spot", "SpotOptions": {"MaxPrice": "0.60"}},
             "IamInstanceProfile": {"Name": "multimodal-sweep-worker"},
@@ -142,7 +143,8 @@ def test_the_lines_offered_as_comments_are_right_too(kind: str) -> None:
                 }
             ]
         },
-    }[kind]
+    }
+    extra = extras[kind]
     node_config = read(kind)["available_node_types"]["gpu_worker"]["node_config"]
     assert faults(kind, {**node_config, **extra}) == []
 

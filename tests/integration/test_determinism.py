@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from captioned_folder import draw_folder
-from harness import small_cluster
-from paths import ROOT
+from harness import run_process, small_cluster
 
 from results.storage.reading import Sweep, read_sweep
 
@@ -50,21 +46,27 @@ def cluster() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, dict[str, float]]]:
     data = draw_folder(tmp_path_factory.mktemp("photos"), train=32, val=24)
+    stages = tmp_path_factory.mktemp("stages")
 
-    def run(task: str, rows: list[dict[str, Any]] | None, *args: str) -> dict[str, Any]:
-        """Metrics by trial, of a sweep over these rows, or of what the arguments say."""
+    def run(
+        task: str, rows: list[dict[str, Any]] | None, *args: str, cached: bool = False
+    ) -> dict[str, Any]:
+        """Metrics by trial, of a sweep over these rows, or of what the arguments say.
+
+        ``cached`` takes the values of stages from an earlier run, where they are not the point.
+        """
         folder = tmp_path_factory.mktemp("run")
-        command = [sys.executable, "-m", "orchestrator", "sweep", task, "--name=s"]
+        command = ["sweep", task, "--name=s"]
         command += [f"--out={folder / 'out'}", *args]
         command += [f"--set={setting}" for setting in TASKS[task][1]]
         if rows is not None:
             grid = [{name: [value] for name, value in row.items()} for row in rows]
             (folder / "space.py").write_text(f"GRID = {grid!r}\n")
             command += [f"--space={folder / 'space.py'}"]
+        command += [f"--cache={stages}"] * cached
         if task != "diffusion":
             command += [f"--data=folder:{data}"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        done = run_process(*command)  # with one thread, as set by conftest.py
         assert done.returncode == 0, done.stdout + done.stderr
         whole = read_sweep(str(folder / "out"), task, "s")
         assert_seconds_are_shares(whole, num_workers=2)
@@ -123,12 +125,13 @@ def test_on_a_cluster_by_one_worker_or_two(
     task, first = once
     share = ("--cpus-per-trial=1", f"--gpus-per-trial={1 / workers}")  # of the cluster's one GPU
     rows = TASKS[task][0][:: 1 if workers == 1 else -1]
-    assert_same(sweep(task, rows, "--address", cluster, *share), first)
+    ours = sweep(task, rows, "--address", cluster, *share, cached=workers == 2)
+    assert_same(ours, first)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_what_a_search_picked_gives_the_same_alone(task: str, sweep: Any) -> None:
-    picked = sweep(task, None, "--engine=local", "--space=search", "--trials=3")
+    picked = sweep(task, None, "--engine=local", "--space=search", "--trials=3", cached=True)
     assert picked
     fixed = {setting.partition("=")[0] for setting in TASKS[task][1]}
     rows = [
@@ -139,5 +142,5 @@ def test_what_a_search_picked_gives_the_same_alone(task: str, sweep: Any) -> Non
         }
         for row in picked.values()
     ]
-    alone = sweep(task, rows, "--engine=local")
+    alone = sweep(task, rows, "--engine=local", cached=True)
     assert_same({i: alone[i] for i in picked}, picked)

@@ -5,17 +5,14 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from paths import ROOT
+from forked_commands import ForkedCommand
+from harness import Done, run_command
 from PIL import Image
 from rich.console import Console
 
@@ -35,20 +32,19 @@ SMALL = ("features=8", "epochs=4", "draws=128", "sampling_steps=4")
 SETTINGS = [f"--set={text}" for text in (*SMALL, "num_samples=4", "precision=float32")]
 
 
-def command(out: Path, *args: str) -> list[str]:
-    program = [sys.executable, "-m", "orchestrator", "sweep", "diffusion", "--engine", "local"]
-    return [*program, "--name", "paper", "--out", str(out), *SETTINGS, *args]
+def words(out: Path, *args: str) -> list[str]:
+    sweep = ["sweep", "diffusion", "--engine", "local", "--name", "paper", "--out", str(out)]
+    return [*sweep, *SETTINGS, *args]
 
 
-def run(*args: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "160"}
-    return subprocess.run(args, cwd=ROOT, capture_output=True, text=True, env=environment)
+def run(*args: str) -> Done:
+    return run_command(*args, COLUMNS="160")
 
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("out")
-    done = run(*command(folder, "--set=evaluate_every=2"))
+    done = run(*words(folder, "--set=evaluate_every=2"))
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -89,9 +85,8 @@ def test_the_reports_numbers_stand_beside_ours(sweep: Sweep) -> None:
 def test_report_prints_them_in_every_format(out: Path, sweep: Sweep) -> None:
     loss = min(sweep.steps.to_pylist(), key=lambda s: s["at"])["metric.loss"]
     for form in ("terminal", "markdown", "latex", "csv", "json", "html"):
-        program = [sys.executable, "-m", "orchestrator", "report", "--out", str(out)]
         table = ["--table", "2"] if form == "csv" else []  # unrounded
-        told = run(*program, "--format", form, *table)
+        told = run("report", "--out", str(out), "--format", form, *table)
         assert told.returncode == 0, told.stderr
         assert (repr(loss) if form == "csv" else f"{loss:.4g}") in told.stdout
         assert "0.173" in told.stdout
@@ -142,7 +137,7 @@ def test_ticks_do_not_stand_on_each_other() -> None:
 
 def test_show_writes_curves_and_a_contact_sheet(out: Path, tmp_path: Path, sweep: Sweep) -> None:
     trial = sweep.rows()[0]["trial_id"]
-    show = [sys.executable, "-m", "orchestrator", "show", "paper", trial, "--out", str(out)]
+    show = ["show", "paper", trial, "--out", str(out)]
     sheet, curve = tmp_path / "sheet.png", tmp_path / "curve.svg"
     told = run(*show, "--pictures", str(sheet), "--save", str(curve))
     assert told.returncode == 0, told.stderr
@@ -168,7 +163,7 @@ def test_the_sweep_leaves_its_figures_next_to_its_results(out: Path, sweep: Swee
     assert {"loss.png", "unseen-accuracy.svg", f"{trial}-curves.png"} <= files.keys()
     with Image.open(folder / f"{trial}-pictures.png") as sheet:
         assert sheet.height > 8 * 28
-    again = run(*command(out, "--set=evaluate_every=2"))
+    again = run(*words(out, "--set=evaluate_every=2"))
     assert again.returncode == 0, again.stderr
     assert f"Figures: {folder}\n" in again.stdout
     assert {file.name: file.stat().st_mtime_ns for file in folder.iterdir()} == files
@@ -207,22 +202,15 @@ def test_a_contact_sheet_has_a_line_a_group() -> None:
         return out.getvalue()
 
     sheet = contact_sheet({"one": [plain("red")] * 3, "two": [plain("blue")] * 20}, scale=2)
-    colours = {colour: number for number, colour in sheet.getcolors(1 << 20)}
+    colours = {colour: number for number, colour in sheet.getcolors(1 << 20) or ()}
     assert colours[(255, 0, 0)] == 3 * 16 * 16
     assert colours[(0, 0, 255)] == 12 * 16 * 16
 
 
 def test_killed_between_epochs_it_goes_on_to_the_same_curve(tmp_path: Path, sweep: Sweep) -> None:
-    args = command(tmp_path, "--set=evaluate_every=2")
-    process = subprocess.Popen(args, cwd=ROOT, stdout=subprocess.DEVNULL)
-    checkpoints = tmp_path / ".checkpoints"
-    deadline = time.monotonic() + 120
-    while not list(checkpoints.glob("*.safetensors")):
-        assert process.poll() is None, "it ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    args = words(tmp_path, "--set=evaluate_every=2")
+    kill = {"event": "os.rename", "match": r"/\.checkpoints/", "count": 2, "then": 0}
+    assert ForkedCommand(*args, kill=kill).wait() == -signal.SIGKILL
     assert not list(tmp_path.glob("diffusion/paper/trials/*.parquet"))
     assert run(*args).returncode == 0
     again = read_sweep(str(tmp_path), "diffusion", "paper")

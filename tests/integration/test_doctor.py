@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from harness import run_process
 from paths import ROOT
 
 SECRET = "hf_not_to_be_told"
@@ -21,11 +22,7 @@ def doctor(
     *args: str, cwd: Path, status: int, env: Mapping[str, str] | None = None
 ) -> tuple[dict[str, str], str]:
     """(verdict and text by subject, everything printed)."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "400", **(env or {})}
-    command = [sys.executable, "-m", "orchestrator", "doctor", *args]
-    done = subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240
-    )
+    done = run_process("doctor", *args, cwd=cwd, COLUMNS="400", **(env or {}))
     assert done.returncode == status, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return parse(done.stdout), done.stdout + done.stderr

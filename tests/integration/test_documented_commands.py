@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import importlib.util
-import io
 import json
 import os
 import re
@@ -30,10 +28,10 @@ from documented import (
     commands_of,
     split_commands,
 )
+from harness import run_command
 from paths import ROOT, SHARED
 from tutorial import install_first_task
 
-from orchestrator.cli import main
 from results.storage.reading import find_sweeps, read_sweep
 from results.storage.weights import WeightStore
 
@@ -142,24 +140,12 @@ class Place:
 
     def run(self, *words: str, statuses: Sequence[int] = (0,)) -> str:
         """What ``python -m orchestrator WORDS`` prints, run in this process and this folder."""
-        out, err, status = io.StringIO(), io.StringIO(), 0
-        argv, environ, folder = sys.argv, dict(os.environ), os.getcwd()
-        try:
-            os.chdir(self.root)
-            os.environ |= {"HOME": str(self.root), "COLUMNS": "160"}
-            sys.argv = ["orchestrator", *words]
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                main()
-        except SystemExit as end:
-            status = end.code if isinstance(end.code, int) else -1
-        finally:
-            sys.argv = argv
-            os.environ.clear()
-            os.environ.update(environ)
-            os.chdir(folder)
-        assert status in statuses, out.getvalue() + err.getvalue()
-        assert "error: " not in err.getvalue()
-        return out.getvalue()
+        # One cache for all: what a page's sweeps share, such as a judge of pictures, is made once.
+        environment = {"HOME": str(self.root), "ORCHESTRATOR_CACHE": str(self.root / "cache")}
+        done = run_command(*words, cwd=self.root, COLUMNS="160", **environment)
+        assert done.returncode in statuses, done.stdout + done.stderr
+        assert "error: " not in done.stderr
+        return done.stdout
 
     def sweep(self, words: Sequence[str]) -> None:
         """A documented sweep, reduced: tiny data, two trials of each task, in this process."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from harness import Run, small_cluster
+from weights_of_runs import totals_of
 
 from results.storage.reading import read_sweep
 
@@ -42,18 +43,18 @@ def slots(told: str) -> tuple[int, float]:
 
 
 def test_slots_are_as_many_as_memory_admits(tmp_path: Path, cluster: str) -> None:
-    args = ("--address", cluster, "--gpus-per-trial=auto", "--set=seconds=0.3", "--set=steps=6")
+    args = ("--address", cluster, "--gpus-per-trial=auto", "--set=seconds=0.6", "--set=steps=3")
     one = Run(tmp_path, *args, f"--set=used={int(1.2 * GIB)}", space=ALONE)
     assert slots(one.end()) == (2, 0.5)
     assert len(one.totals()) == 6
     steps = Counter(what for what, _ in one.find("step"))
-    assert len(steps) == 6 * 6
+    assert len(steps) == 6 * 3
     assert set(steps.values()) == {1}  # the measured step too
     assert len({pid for _, pid in one.find("step")}) == 3  # it was measured in a process of its own
 
 
 def test_a_trial_that_fills_the_gpu_has_it_alone(tmp_path: Path, cluster: str) -> None:
-    args = ("--address", cluster, "--gpus-per-trial=auto")
+    args = ("--address", cluster, "--gpus-per-trial=auto", "--set=steps=2")
     one = Run(tmp_path, *args, f"--set=used={int(2.5 * GIB)}", space=ALONE)
     assert slots(one.end()) == (1, 1.0)
     assert len(one.totals()) == 6
@@ -86,18 +87,24 @@ def test_a_worker_that_dies_while_it_is_measured(tmp_path: Path, cluster: str) -
 
 def test_a_search_is_measured_too(tmp_path: Path, cluster: str) -> None:
     args = ("--address", cluster, "--gpus-per-trial=auto", "--space", "search", "--trials=6")
-    one = Run(tmp_path, *args, f"--set=used={GIB}")
+    one = Run(tmp_path, *args, f"--set=used={GIB}", "--set=steps=2")
     assert slots(one.end())[0] == 2
     rows = read_sweep(one.out, "fragile", "s").rows()
     assert len(rows) == 6
     assert {row["status"] for row in rows} <= {"finished", "stopped"}
 
 
-def test_who_runs_out_of_memory_beside_others_is_tried_alone(tmp_path: Path) -> None:
+def test_who_runs_out_of_memory_beside_others_is_tried_alone(tmp_path: Path, cluster: str) -> None:
     args = ("--gpus-per-trial=0.5", "--set=fail=crowd", "--set=seconds=0.4")
-    with small_cluster() as address:
-        one = Run(tmp_path, "--address", address, *args)
-        one.end()
+    one = Run(tmp_path, "--address", cluster, *args)
+    one.end()
     assert len(one.totals()) == 12
     steps = Counter(what for what, _ in one.find("step"))
     assert sum(steps.values()) == 12 * 3 + 2  # one of each stage came to its second step twice
+
+
+def test_a_trial_that_is_measured_keeps_its_weights_too(tmp_path: Path, cluster: str) -> None:
+    options = ("--address", cluster, "--gpus-per-trial=auto", "--set=steps=1", "--keep=all")
+    one = Run(tmp_path, *options, space="GRID = {'level': list(range(6))}\n")
+    one.end()
+    assert len(totals_of(one)) == 6

@@ -5,53 +5,51 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 
+import pytest
 from paths import ROOT, STORED
 
 
-def test_compare_loads_no_torch_and_no_ray(sweeps: Path) -> None:
+def loaded_by(words: Sequence[str], heavy: set[str]) -> str:
+    """Which of these packages a command loads; it must end well."""
     code = (
-        "import sys; from orchestrator.cli import app;"
-        "app(['compare', 'report', 'elsewhere/toy/long'], standalone_mode=False);"
-        "assert not {'torch', 'transformers', 'ray', 'optuna'} & sys.modules.keys()"
+        "import sys; from orchestrator.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        f"print(sorted({heavy!r} & set(sys.modules)), file=sys.stderr)"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run(
-        [sys.executable, "-c", code], cwd=sweeps, env=environment, check=True, timeout=60
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, timeout=120
     )
+    assert done.returncode == 0, done.stderr
+    return done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["report", "--out", str(STORED)],
+        ["compare", "stored", f"{STORED}/toy/stored", "--out", str(STORED)],
+        ["sweep", "retrieval", "--dry-run"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_tables_and_plans_load_no_torch_ray_or_optuna(words: list[str]) -> None:
+    assert loaded_by(words, {"torch", "transformers", "ray", "optuna"}) == "[]"
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--version"], ["sweep", "--help"], ["tasks"], ["tasks", "retrieval"]]
+)
+def test_help_versions_and_tasks_load_next_to_nothing(words: list[str]) -> None:
+    heavy = {"torch", "ray", "optuna", "pyarrow", "scipy", "matplotlib"}
+    assert loaded_by(words, heavy) == "[]"
 
 
 def test_tables_are_read_without_scipy_until_there_is_a_number() -> None:
     code = "import sys, orchestrator.cli, results.tables.summary; assert 'scipy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-
-
-def test_help_versions_and_tasks_start_fast() -> None:
-    code = (
-        "import sys; from orchestrator.cli import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "heavy = {'torch', 'ray', 'optuna', 'pyarrow', 'scipy', 'matplotlib'} & set(sys.modules)\n"
-        "sys.exit(str(heavy) if heavy else 0)"
-    )
-    for words in ((), ("--version",), ("sweep", "--help"), ("tasks",), ("tasks", "retrieval")):
-        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-
-
-def test_help_report_and_dry_run_load_no_torch_ray_or_optuna(local: Path) -> None:
-    code = (
-        "import sys; from orchestrator.cli import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "heavy = {'torch', 'transformers', 'ray', 'optuna'} & set(sys.modules)\n"
-        "sys.exit(str(heavy) if heavy else 0)"
-    )
-    for args in (["--help"], ["report", "--out", str(local)], ["sweep", "retrieval", "--dry-run"]):
-        command = [sys.executable, "-c", code, *args]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
 
 
 def test_a_task_loads_neither_engine_nor_torch() -> None:

@@ -6,27 +6,15 @@ from pathlib import Path
 
 from buckets import BUCKET, serve
 from disks import fill_up, small_disk
-from harness import Run, small_cluster
+from harness import Run
+from weights_of_runs import totals_of
 
 from results.storage.reading import read_sweep
 from results.storage.weights import (
     WeightStore,
-    find_weights,
 )
 
 SIX = "GRID = {'level': list(range(6))}\n"
-
-
-def totals_of(run: Run) -> dict[int, float]:
-    """level -> what its weights hold, which is its result."""
-    sweep, found = read_sweep(run.out, "fragile", "s"), {}
-    for row in sweep.rows():
-        store = find_weights(sweep, row)
-        weights = store and store.read(row["trial_id"])
-        if weights:
-            assert weights.arrays["total"][0] == row["metric.total"]
-            found[row["param.level"]] = float(weights.arrays["total"][0])
-    return found
 
 
 def test_both_engines_keep_the_same(tmp_path: Path) -> None:
@@ -41,14 +29,6 @@ def test_both_engines_keep_the_same(tmp_path: Path) -> None:
     run = Run(tmp_path / "ray", "--engine=ray", "--keep=best", space=SIX)
     assert "Kept the weights of 1 trial" in run.end()
     assert totals_of(run) == dict([max(found[0].items(), key=lambda item: item[1])])
-
-
-def test_a_trial_that_is_measured_keeps_its_weights_too(tmp_path: Path) -> None:
-    with small_cluster() as address:
-        options = ("--address", address, "--gpus-per-trial=auto", "--set=steps=1", "--keep=all")
-        run = Run(tmp_path, *options, space=SIX)
-        run.end()
-    assert len(totals_of(run)) == 6
 
 
 def test_a_bucket_keeps_weights(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 from captioned_folder import draw_folder
+from harness import small_cluster
 from paths import ROOT
 from PIL import Image
 from tiny_models import save_tiny
@@ -331,9 +332,15 @@ def test_an_unknown_description_is_refused_with_the_known_ones(tmp_path: Path, p
 # --- the other engine -----------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    with small_cluster() as address:
+        yield address
+
+
 @pytest.mark.parametrize("task", ["retrieval", "captioning", "diffusion"])
 def test_weights_kept_under_ray_are_exported(
-    task: str, tmp_path: Path, photos: Path, stranger: Stranger, probe: str
+    task: str, tmp_path: Path, photos: Path, stranger: Stranger, probe: str, cluster: str
 ) -> None:
     settings = {
         "retrieval": ("epochs=2", "batch_size=8", "precision=float32", "lr=1e-3"),
@@ -341,7 +348,7 @@ def test_weights_kept_under_ray_are_exported(
         "diffusion": DIFFUSION,
     }
     more = {"cache": probe} if task == "diffusion" else {"data": f"folder:{photos}"}
-    sweep = run(tmp_path, task, *settings[task], engine="ray", **more)
+    sweep = run(tmp_path, task, *settings[task], engine="ray", address=cluster, **more)
     folder = export_model(sweep, None, str(tmp_path / "export")).folder
     if task == "retrieval":
         check_recalls(stranger, folder, sweep, photos)

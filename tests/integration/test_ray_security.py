@@ -37,7 +37,7 @@ def test_a_local_ray_has_no_dashboard_and_admits_nobody_without_its_token(tmp_pa
     stranger = {**env, "HOME": str(tmp_path / "stranger"), "RAY_AUTH_MODE": "disabled"}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", OPEN], env=env, **pipes) as ours:  # type: ignore[call-overload]
-        told = []
+        told: list[str] = []
         while not (told and told[-1].startswith("address")):
             told.append(ours.stdout.readline())
             assert told[-1], "Ray did not start"

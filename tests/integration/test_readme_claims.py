@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import readme_claims
-from paths import ROOT
-
-
-def run(*args: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "orchestrator", *args]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500)
+from harness import run_command
 
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("default")
-    done = run("sweep", "retrieval", "captioning", "--engine", "local", "--out", str(folder))
+    done = run_command(
+        "sweep", "retrieval", "captioning", "--engine", "local", "--out", str(folder)
+    )
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -37,10 +32,10 @@ def test_the_readme_shows_the_verdicts_of_the_default_sweep(out: Path, task: str
 
 @pytest.mark.parametrize("task", ["retrieval", "captioning"])
 def test_no_claim_of_the_default_sweeps_is_contradicted(out: Path, task: str) -> None:
-    done = run("check", f"{task}/report", "--out", str(out))
+    done = run_command("check", f"{task}/report", "--out", str(out))
     assert done.returncode == 0, done.stdout
     assert "reproduced" in done.stdout
-    strict = run("check", f"{task}/report", "--strict", "--out", str(out))
+    strict = run_command("check", f"{task}/report", "--strict", "--out", str(out))
     assert strict.returncode == 1  # one claim is undecided
 
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,10 +13,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from archives import json_change, reseal, run
+from archives import json_change, read, reseal, run, write
 from captioned_folder import draw_folder
-from harness import Run
-from paths import PLUGIN, ROOT, STORED
+from forked_commands import ForkedCommand
+from harness import Done, Run, run_process
+from paths import STORED
 
 from orchestrator.environment import differences
 from orchestrator.sharing.archive import archive_sweep
@@ -36,17 +34,9 @@ def stored(tmp_path: Path) -> Path:
     return path
 
 
-def process(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """A command as a process of its own, which sees the fragile task too."""
-    path = f"{PLUGIN}{os.pathsep}{ROOT}"
-    return subprocess.run(
-        [sys.executable, "-m", "orchestrator", *map(str, words)],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+def process(*words: object, cwd: Path) -> Done:
+    """A command in a process of its own, which sees the fragile task too."""
+    return run_process(*words, cwd=cwd, COLUMNS="200")
 
 
 def change_rows(**values: Any) -> Callable[[Path], object]:
@@ -87,8 +77,8 @@ def test_what_one_engine_made_the_other_reproduces(tmp_path: Path) -> None:
     done = process("replay", "one.zip", *ray, data, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "archived one against one-replay: no difference" in done.stdout
-    archive = ("archive", "one-replay", "two.zip", "--out=second")
-    assert process(*archive, cwd=tmp_path).returncode == 0
+    again = ("archive", "one-replay", "two.zip", "--out=second")
+    assert process(*again, cwd=tmp_path).returncode == 0
     done = process("replay", "two.zip", "--engine=local", "--out=third", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     against = ("check", "one-replay-replay", "--against", "one.zip", "--out=third")
@@ -151,28 +141,19 @@ def test_a_killed_replay_goes_on_and_takes_nothing_from_elsewhere(tmp_path: Path
     totals = first.totals()
     done = process("archive", "fragile/s", "s.zip", "--out=out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    words = [sys.executable, "-m", "orchestrator", "replay", "s.zip", "--engine=local", "--out=out"]
-    environment = {**os.environ, "PYTHONPATH": f"{PLUGIN}{os.pathsep}{ROOT}"}
-    killed = subprocess.Popen(
-        words,
-        cwd=tmp_path,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    first.process = killed
+    words = ("replay", "s.zip", "--engine=local", "--out=out")
+    first.process = killed = ForkedCommand(*words, cwd=tmp_path)
     first.wait_for(lambda: len(first.find("step")) >= 48 + 20)
     killed.kill()
-    killed.communicate()
-    done = process(*words[3:], cwd=tmp_path)
+    killed.wait()
+    done = process(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "archived s against s-replay: no difference" in done.stdout
     num_steps = len(first.find("step")) - 48
     assert 48 <= num_steps <= 48 + 6, "each step once more, and at most one of each trial twice"
     again = read_sweep(first.out, "fragile", "s-replay").rows()
     assert {(r["param.level"], 0, 0): r["metric.total"] for r in again} == totals
-    done = process(*words[3:], cwd=tmp_path)
+    done = process(*words, cwd=tmp_path)
     assert done.returncode == 0
     assert "Every trial of this sweep is done already" in done.stdout
 
@@ -255,8 +236,6 @@ def test_a_task_that_is_not_installed_is_named(stored: Path, tmp_path: Path) -> 
         files["toys/stored/sweep.json"] = json.dumps(manifest).encode()
 
     import hashlib
-
-    from test_archive import read, write
 
     from results.archive.files import MANIFEST
 

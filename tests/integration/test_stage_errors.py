@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from captioned_folder import draw_folder
+from harness import Done, run_command
 from paths import ROOT
 
 from results.storage.reading import read_sweep
@@ -20,12 +19,8 @@ from results.storage.reading import read_sweep
 SHIPPED = ROOT / "tasks" / "assets" / "blip-scenes"
 
 
-def run(*args: str, out: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "orchestrator", *args, "--out", str(out)]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(out.parent), **more}
-    return subprocess.run(
-        command, cwd=out.parent, env=env, capture_output=True, text=True, timeout=300
-    )
+def run(*args: str, out: Path) -> Done:
+    return run_command(*args, "--out", out, cwd=out.parent, XDG_CACHE_HOME=str(out.parent))
 
 
 def cut_photo(tmp: Path) -> list[str]:

@@ -6,15 +6,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from captioned_folder import draw_folder
+from forked_commands import ForkedCommand
+from harness import Done, run_command, run_process
 from paths import ROOT
 
 from results.storage.reading import read_sweep
 
+#: The moment before a checkpoint has its name (``plugin/zygote.py``).
+CHECKPOINT = {"event": "os.rename", "match": r"/\.checkpoints/", "then": 0}
 SPACE = """
 GRID = {"start": ["pretrained", "random"], "lr": [1e-3, 1e-2], "epochs": [2]}
 """
@@ -27,9 +30,9 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(*args: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "orchestrator", *args]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
+def run(*args: str) -> Done:
+    """Run a command: in this process, or in one of its own where it starts Ray."""
+    return run_process(*args) if "ray" in args else run_command(*args)
 
 
 def sweep_args(photos: Path, out: Path, engine: str) -> list[str]:
@@ -90,16 +93,12 @@ def test_another_sweep_in_the_same_out_reuses_the_trials(photos: Path, local: Pa
 def test_killed_and_run_again_gives_the_undisturbed_table(
     photos: Path, local: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "orchestrator", *sweep_args(photos, tmp_path, "local")]
-    for _ in range(2):
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-            deadline = time.monotonic() + 120
-            checkpoints = tmp_path / ".checkpoints"
-            while not any(checkpoints.glob("*.safetensors")) and process.poll() is None:
-                assert time.monotonic() < deadline
-                time.sleep(0.005)
-            os.kill(process.pid, signal.SIGKILL)
-    assert run(*command[3:]).returncode == 0
+    args = sweep_args(photos, tmp_path, "local")
+    for number in (2, 1):
+        process = ForkedCommand(*args, kill=CHECKPOINT | {"count": number})
+        assert process.wait() == -signal.SIGKILL
+    assert list((tmp_path / ".checkpoints").glob("*.safetensors"))
+    assert run(*args).returncode == 0
     resumed, undisturbed = metrics(tmp_path), metrics(local)
     assert resumed.keys() == undisturbed.keys()
     for trial_id, expected in undisturbed.items():
@@ -110,23 +109,14 @@ def test_killed_and_run_again_gives_the_undisturbed_table(
 def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
     photos: Path, local: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "orchestrator", *sweep_args(photos, tmp_path, "local")]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]
-        checkpoints = tmp_path / ".checkpoints"
-        deadline = time.monotonic() + 120
-        while not any(checkpoints.glob("*.safetensors")) and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=120)
-    if process.returncode == 0:
-        pytest.skip("this machine was faster than the signal")
+    args = sweep_args(photos, tmp_path, "local")
+    process = ForkedCommand(*args, kill=CHECKPOINT | {"count": 2, "signal": signal.SIGINT})
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in out + err
     assert "best first" in out
     assert "Interrupted. Run the same command to resume." in err
-    assert run(*command[3:]).returncode == 0
+    assert run(*args).returncode == 0
     for trial_id, expected in metrics(local).items():
         assert metrics(tmp_path)[trial_id] == pytest.approx(expected, rel=1e-4)
 

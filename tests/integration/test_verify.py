@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from harness import Run
+from forked_commands import ForkedCommand
+from harness import Run, run_process
 from harness import command as run
-from paths import PLUGIN, ROOT
 from simulated import simulate, simulate_retrieval
 
 from orchestrator.request import Request
@@ -46,7 +43,8 @@ def change(sweep: Sweep, table: str, edit: Callable[[list[dict[str, Any]]], None
     rows: pa.Table = getattr(sweep, table)
     edited = rows.to_pylist()
     edit(edited)
-    store = SweepStore(str(Path(sweep.path).parents[1]), *sweep.path.split("/")[-2:], {})
+    task, name = sweep.path.split("/")[-2:]
+    store = SweepStore(str(Path(sweep.path).parents[1]), task, name, {})
     store.add_tables({table: pa.Table.from_pylist(edited, schema=rows.schema)})
 
 
@@ -99,14 +97,7 @@ def test_a_changed_number_is_found_with_what_differs_in_the_environment(tmp_path
 def test_ray_reruns_what_ran_in_one_process(tmp_path: Path) -> None:
     toy(tmp_path)
     words = ["verify", "s", "--share", "0.5", "--engine", "ray", "--out", str(tmp_path)]
-    done = subprocess.run(
-        [sys.executable, "-m", "orchestrator", *words],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = run_process(*words)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "all agree" in done.stdout
 
@@ -120,16 +111,8 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, number: int) -> None:
     assert path.exists()
     scratch = tmp_path / "tmp"
     scratch.mkdir()
-    environment = {"PYTHONPATH": f"{PLUGIN}{os.pathsep}{ROOT}", "TMPDIR": str(scratch)}
-    words = ("-m", "orchestrator", "verify", "s", "--engine", "local", "--out", sweep.out)
-    process = subprocess.Popen(
-        [sys.executable, *words],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    words = ("verify", "s", "--engine", "local", "--out", sweep.out)
+    process = ForkedCommand(*words, environment={"TMPDIR": str(scratch)})
     deadline = time.monotonic() + 90
     while not list(scratch.glob("orchestrator-verify-*/.checkpoints/*.safetensors")):
         assert time.monotonic() < deadline

@@ -26,7 +26,6 @@ import re
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +49,13 @@ PRELOADED = (
 
 
 def arm(kill: dict[str, Any]) -> None:
-    """Die of SIGKILL ``then`` seconds after the count-th audit event that matches.
+    """Send itself a signal, SIGKILL by default, ``then`` seconds after the count-th audit event.
 
-    The events are Python's own (``open``, ``os.rename``).
+    The events are Python's own (``open``, ``os.rename``); those whose arguments match are counted.
     """
     left = [int(kill["count"])]
     pattern, event = re.compile(kill["match"]), kill["event"]
+    number = kill.get("signal", signal.SIGKILL)
 
     def hook(name: str, args: tuple[Any, ...]) -> None:
         if name != event or not pattern.search(" ".join(str(arg) for arg in args)):
@@ -63,17 +63,11 @@ def arm(kill: dict[str, Any]) -> None:
         left[0] -= 1
         if left[0] == 0:
             if kill["then"]:
-                threading.Thread(target=die_after, args=(kill["then"],), daemon=True).start()
+                threading.Timer(kill["then"], os.kill, (os.getpid(), number)).start()
             else:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), number)
 
     sys.addaudithook(hook)
-
-
-def die_after(seconds: float) -> None:
-    """Wait, then die of SIGKILL."""
-    time.sleep(seconds)
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def fork(request: dict[str, Any]) -> int | None:

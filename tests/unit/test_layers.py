@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,8 +51,13 @@ def module_of(file: Path) -> str:
 FILES = {module_of(file): file for top in TOP for file in (ROOT / top).rglob("*.py")}
 
 
-def imports(file: Path) -> Iterator[str]:
+@functools.cache
+def imports(file: Path) -> tuple[str, ...]:
     """Every module a file imports, those for type checking alone left out."""
+    return tuple(_imports(file))
+
+
+def _imports(file: Path) -> Iterator[str]:
     tree = ast.parse(file.read_text())
     typing_only = {
         id(inner)

@@ -183,7 +183,7 @@ def test_code_that_a_model_brings_is_not_run(tmp_path: Path, known: bool) -> Non
     model, mark = tmp_path / "m", tmp_path / "mark"
     shutil.copytree(SHIPPED, model)
     (model / "own.py").write_text(CODE.format(mark=str(mark)))
-    own = {"AutoConfig": "own.Config", "AutoModel": "own.Model"}
+    own: dict[str, object] = {"AutoConfig": "own.Config", "AutoModel": "own.Model"}
     own |= {"AutoTokenizer": ["own.Tokenizer", None], "AutoImageProcessor": "own.Processor"}
     for name in ("config.json", "tokenizer_config.json", "processor_config.json"):
         told = json.loads((model / name).read_text()) | {"auto_map": own}

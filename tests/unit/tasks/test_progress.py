@@ -49,7 +49,7 @@ def test_at_most_four_a_second_pass_from_one_step_to_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 100.0
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    monkeypatch.setattr("tasks.progress.time.monotonic", lambda: now)
     throttle, passed = Throttle(), []
 
     def act() -> None:

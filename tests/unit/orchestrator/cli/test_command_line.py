@@ -217,7 +217,7 @@ def test_a_sweep_of_an_earlier_version_counts_its_rows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_a_list_is_one_line_a_sweep_at_any_width(tmp_path: Path, width: int) -> None:
-    sources = {"model": {"name": "/long/path/blip-scenes", "fingerprint": "m"}}
+    sources: dict[str, Any] = {"model": {"name": "/long/path/blip-scenes", "fingerprint": "m"}}
     for name in ("paper", "search"):
         sweep(tmp_path, name, [one(hits(0.5))], num_trials=12, **sources)
     (tmp_path / "toy" / "bad").mkdir()
@@ -238,7 +238,7 @@ def test_a_list_is_one_line_a_sweep_at_any_width(tmp_path: Path, width: int) -> 
 
 def test_a_narrow_list_shows_the_best_of_sweeps_with_long_names(tmp_path: Path) -> None:
     name = "search-random-a-model-of-a-long-name-learning_rate-0.001"
-    sources = {"model": {"name": "/long/path/blip-scenes", "fingerprint": "m"}}
+    sources: dict[str, Any] = {"model": {"name": "/long/path/blip-scenes", "fingerprint": "m"}}
     sweep(tmp_path, name, [one(hits(0.5))], num_trials=12, **sources)
     console = Console(width=80, record=True, file=io.StringIO(), color_system=None)
     console.print(OverviewView(overview_table([overview(str(tmp_path), "toy", name, NOW)], NOW)))

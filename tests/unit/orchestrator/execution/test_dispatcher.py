@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from orchestrator.execution import dispatcher as module
 from orchestrator.execution.deadline import patience
 from orchestrator.execution.dispatcher import Contents, Dispatcher, Snapshot
 from orchestrator.execution.events import Event, Failure, Pack, StepProgress
@@ -226,7 +225,7 @@ def test_a_worker_that_is_silent_for_too_long_is_killed_and_its_trial_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr(module.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr("orchestrator.execution.dispatcher.time.monotonic", lambda: clock.now)
     case = Case([trial(0)], deadline=5.0)
     case.dispatcher.next_pack()
     case.ready()

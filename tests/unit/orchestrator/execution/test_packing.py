@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 
 def test_as_many_slots_as_there_can_be_packs() -> None:
     from orchestrator.execution.packing import most_packs
     from orchestrator.planning.discovery import load_task
     from orchestrator.planning.plan import TrialFactory
 
-    def trials(task: str, rows: list[dict[str, float]]) -> int:
+    def trials(task: str, rows: Sequence[Mapping[str, float]]) -> int:
         loaded = load_task(task)
         model, data = loaded.resolve(loaded.default_model, loaded.default_data)
         factory = TrialFactory(task=loaded, model=model, data=data, fixed={})

@@ -71,7 +71,7 @@ def measured(
         full_packs=full,
         cpus_per_trial=cpus,
     )
-    return found.num_slots, found.cpus, pytest.approx(found.gpus)
+    return found.num_slots, found.cpus, pytest.approx(found.gpus)  # type: ignore[return-value]
 
 
 def test_a_gpu_has_as_many_slots_as_memory_admits() -> None:

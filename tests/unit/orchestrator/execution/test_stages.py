@@ -45,6 +45,8 @@ def test_a_kept_value_comes_back_bit_by_bit(tmp_path: Path) -> None:
         assert folder.load(stage(number)) is None
         assert folder.save(stage(number), draw(number=number))
     table, arrays = folder.load(stage(0)), folder.load(stage(1))
+    assert table is not None
+    assert arrays is not None
     assert table.equals(draw(number=0))
     assert arrays.keys() == draw(number=1).keys()
     for name, value in draw(number=1).items():

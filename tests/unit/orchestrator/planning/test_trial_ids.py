@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from captioned_folder import draw_folder
@@ -120,6 +121,6 @@ def test_of_an_untrained_start_what_its_evaluation_reads_makes_another_trial() -
     task = load_task("retrieval")
     model, data = task.resolve(task.default_model, task.default_data)
     factory = TrialFactory(task=task, model=model, data=data, fixed={"epochs": 0})
-    rows = [{}, {"num_captions": 1}, {"ties": "strict"}]
+    rows: list[dict[str, Any]] = [{}, {"num_captions": 1}, {"ties": "strict"}]
     assert len({factory.trial(row, 0).id for row in rows}) == 3
     assert factory.trial({"lr": 1e-2, "augment": False}, 0).id == factory.trial({}, 0).id

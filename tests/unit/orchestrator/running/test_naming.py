@@ -118,7 +118,7 @@ def test_two_models_of_one_last_name_do_not_collide(tmp_path: Path) -> None:
     first = changed(model=Source(name="/a/clip", fingerprint="first"))
     store = SweepStore(str(tmp_path), "toy", "paper-clip", {})
     store.write_manifest(manifest(first, name="paper-clip"))
-    place = {"defaults": DEFAULTS, "out": str(tmp_path), "task": "toy"}
+    place: dict[str, Any] = {"defaults": DEFAULTS, "out": str(tmp_path), "task": "toy"}
     assert choose_name(first, given=None, **place).name == "paper-clip"
     chosen = choose_name(OTHER_MODEL, given=None, **place)
     assert chosen.name.startswith("paper-clip-")

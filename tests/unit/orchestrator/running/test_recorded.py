@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import pytest
 from paths import STORED
 
 from orchestrator.planning.discovery import load_task
-from orchestrator.request import Request
-from orchestrator.running.plan import make_plan
 from orchestrator.running.recorded import check_sources, recorded_trial
-from orchestrator.running.sweep import run_sweep
 from results.storage.reading import read_sweep
 from tasks.contract import RequestError, Source, StoreError, content_id
 
@@ -21,23 +17,6 @@ from tasks.contract import RequestError, Source, StoreError, content_id
 @pytest.fixture
 def toy_row() -> dict[str, Any]:
     return read_sweep(str(STORED), "toy", "stored").rows()[0]
-
-
-@pytest.mark.parametrize(
-    ("task", "settings"),
-    [("captioning", ("num_images=20",)), ("retrieval", ("epochs=0",))],
-)
-def test_every_row_rebuilds_its_trial(task: str, settings: tuple[str, ...], tmp_path: Path) -> None:
-    plan = make_plan(
-        Request(task=task, settings=settings, engine="local", out=str(tmp_path), name="s")
-    )
-    assert run_sweep(plan) == 0
-    rows = read_sweep(str(tmp_path), task, "s").rows()
-    assert len(rows) == len(plan.trials)
-    for row in rows:
-        trial = recorded_trial(plan.task, row)
-        assert trial == next(each for each in plan.trials if each.id == row["trial_id"])
-        check_sources(plan.task, trial)
 
 
 def test_a_row_of_another_task_version_is_refused(toy_row: dict[str, Any]) -> None:

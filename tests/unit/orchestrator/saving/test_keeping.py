@@ -99,7 +99,12 @@ class Sweep:
     def __init__(self, folder: Path, keep: Keep = "best", **more: Any) -> None:
         (folder / "toy" / "s").mkdir(parents=True)
         self.store = WeightStore(str(folder), "toy", "s")
-        options = {"seeds": {0}, "value": "metric.r1", "maximize": True, "tables": {}} | more
+        options: dict[str, Any] = {
+            "seeds": {0},
+            "value": "metric.r1",
+            "maximize": True,
+            "tables": {},
+        } | more
         self.keeper = WeightKeeper(self.store, keep, **options)
         self.lines: list[str] = []
         self.keeper.say = self.lines.append
@@ -165,7 +170,7 @@ def test_what_cannot_be_whole_goes_first(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("room_for_two")
 def test_all_and_a_large_number_have_no_limit(tmp_path: Path) -> None:
     for keep in ("all", 4):
-        sweep = Sweep(tmp_path / str(keep), keep)  # type: ignore[arg-type]
+        sweep = Sweep(tmp_path / str(keep), keep)
         for lr in range(1, 5):
             sweep.end(lr, lr / 10)
         assert len(sweep.left()) == 4

@@ -60,7 +60,8 @@ def tried(
 ) -> tuple[list[TrialState], list[int]]:
     """Run every configuration in turn; Optuna's states, and how many steps each trial made."""
     study = make_study(factory, seeds, num_configurations=len(VALUES), sampler="tpe")
-    made, values = [], {}
+    made: list[int] = []
+    values: dict[int, Any] = {}
     while not study.is_over():
         (trial,) = study.propose(1)
         value = values.setdefault(trial.params.lr, VALUES[len(values) % len(VALUES)])
@@ -278,7 +279,9 @@ def test_halving_decides_as_optunas_where_that_keeps_all_it_needs(direction: str
     decided = []
     studies = [
         optuna.create_study(
-            direction=direction, pruner=pruner, sampler=optuna.samplers.RandomSampler(seed=0)
+            direction=direction,  # type: ignore[arg-type]
+            pruner=pruner,
+            sampler=optuna.samplers.RandomSampler(seed=0),
         )
         for pruner in pruners
     ]
@@ -371,7 +374,7 @@ def test_a_search_that_is_cut_off_goes_on_with_the_trial_in_flight(
         seen: ClassVar[set[str]] = set()
 
         def __call__(self) -> bool:
-            self.seen |= {path.name for path in folder.glob("*.safetensors")}
+            self.seen.update(path.name for path in folder.glob("*.safetensors"))
             return len(self.seen) >= 3
 
     with monkeypatch.context() as patch:

@@ -21,7 +21,6 @@ from orchestrator.planning.labels import (
 )
 from orchestrator.planning.plan import TrialFactory, distinct_stages
 from orchestrator.saving.checkpoints import TimedStep
-from orchestrator.view import live
 from orchestrator.view.live import SweepView
 from tasks.contract import Step, Task, Trial
 
@@ -32,7 +31,7 @@ WIDTHS = (60, 80, 120, 160)
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The view's clock, which a test moves."""
     clock = [0.0]
-    monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("orchestrator.view.live.time.monotonic", lambda: clock[0])
     return clock
 
 
@@ -116,7 +115,7 @@ def test_values_that_differ_are_never_cut(now: list[float], width: int) -> None:
         view.progressed(trial, 0.5, 80)
         view.stepped(trial, step(task, 80, 12.3))
     text = "".join(line.strip() + " " for line in shown(view, console))
-    total = task.num_steps(trials[0])  # type: ignore[attr-defined]
+    total = task.num_steps(trials[0])
     assert text.count(f"80/{total} images") == 8  # never a bare "step 80"
     assert "step" not in text
     words = " ".join(text.split())

@@ -7,6 +7,8 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,12 +144,16 @@ def test_the_estimate_is_close_to_the_truth_and_never_grows(sweep: Sweep) -> Non
     assert grown <= 0.1 * total  # the old one, elapsed / ended, tripled within one sweep
 
 
+def _first_step_of(stopped: np.ndarray[Any, Any], trial: int) -> int | None:
+    return 1 if stopped[trial] else None
+
+
 def test_a_search_that_prunes_expects_what_trials_took_so_far() -> None:
     late = []
     for seed in range(6):
         drawn = np.random.default_rng(seed).random(60) < 0.6
         errors = simulate(
-            Sweep(packs=[[9]] * 60, is_search=True, pruned=lambda t, d=drawn: 1 if d[t] else None)
+            Sweep(packs=[[9]] * 60, is_search=True, pruned=partial(_first_step_of, drawn))
         )
         total = errors[-1][0]
         late += [abs(error) / total for time, error in errors if time > total / 4]

@@ -57,9 +57,9 @@ def run(*args: str) -> tuple[int, str]:
 def test_retrieval_claims_are_the_pairs_beyond_the_published_noise() -> None:
     claims = plan_claims(published("retrieval"))
     assert [claim.kind for claim in claims[:4]] == ["stated"] * 4
-    pairs = [(c.left.published, c.right.published) for c in claims]
+    pairs: list[Any] = [(c.left.published, c.right.published) for c in claims]
     # 58.38 and 59.35 are one configuration: its number is their mean, also in the table of each.
-    mean = pytest.approx((0.5838 + 0.5935) / 2)
+    mean: Any = pytest.approx((0.5838 + 0.5935) / 2)
     assert (mean, 0.4513) in pairs
     assert not any(abs(left - right) < 0.036 for left, right in pairs), "1.96 errors at n = 1449"
     assert (0.5948, 0.5541) in pairs, "4.07 points are more than 3.6"
@@ -193,7 +193,8 @@ def test_p_values_are_adjusted_over_all_claims(tmp_path: Path) -> None:
 def without(sweep: Sweep, **changes: Mapping[str, Any]) -> Sweep:
     """The sweep with other values in the columns of trials whose temperature is 0.7."""
     rows = [
-        row | (changes["trial"] if row["param.temperature"] == 0.7 else {}) for row in sweep.rows()
+        {**row, **(changes["trial"] if row["param.temperature"] == 0.7 else {})}
+        for row in sweep.rows()
     ]
     root = tempfile.mkdtemp(dir=Path(sweep.path).parent)
     store = SweepStore(root, "retrieval", "paper", sweep.manifest.params)

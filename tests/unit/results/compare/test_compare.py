@@ -14,14 +14,20 @@ from compared_sweeps import hits, one, write
 from harness import run_command
 from rich.console import Console
 
+from results.compare import sweeps as compared
 from results.compare.matching import match
-from results.compare.sweeps import Comparison, compare
+from results.compare.sweeps import Comparison
 from results.compare.view import render_comparison
 from results.export import FORMATS, make_document
 from results.statistics import difference
 from results.tables.details import DetailTable
 from results.tables.summary import SummaryRow
 from tasks.contract import RequestError
+
+
+def compare(first: Any, second: Any, names: tuple[str, str]) -> tuple[DetailTable, Any]:
+    """The two tables; the second is of either kind."""
+    return compared.compare(first, second, names)
 
 
 def text(tables: tuple[DetailTable, DetailTable], width: int) -> str:
@@ -90,7 +96,7 @@ def test_two_grids_over_a_parameter_are_matched_by_it() -> None:
 # --- tables ---------------------------------------------------------------------------------------
 
 
-def two(tmp_path: Path) -> tuple[DetailTable, Comparison]:
+def two(tmp_path: Path) -> tuple[DetailTable, Any]:
     first = write(
         tmp_path,
         "short",

@@ -61,7 +61,7 @@ def section(card: str, title: str) -> str:
 
 
 def test_the_hub_reads_the_front_matter(grid: Sweep) -> None:
-    data = ModelCard(render_card(grid, select_best(grid), EXPORT)).data
+    data: Any = ModelCard(render_card(grid, select_best(grid), EXPORT)).data
     assert data.license == "apache-2.0"
     assert data.library_name == "transformers"
     assert data.pipeline_tag == "image-to-text"
@@ -142,7 +142,11 @@ def test_the_score_on_the_test_split_is_in_the_card(tmp_path: Path) -> None:
     sweep = sweep_of(tmp_path, "GRID = {'degree': [1, 3]}\n")
     selection = select_best(sweep)
     assert "nothing about any other split" in render_card(sweep, selection, EXPORT)
-    intervals = {"val_interval": None, "test_interval": None, "difference_interval": None}
+    intervals: dict[str, Any] = {
+        "val_interval": None,
+        "test_interval": None,
+        "difference_interval": None,
+    }
     row = FinalRow(
         table="t",
         configuration="degree 3",

@@ -75,7 +75,7 @@ def assert_reads_back(frame: pd.DataFrame, records: list[dict[str, Any]]) -> Non
     assert list(frame.columns) == list(records[0])
     assert len(frame) == len(records)
     for name, column in frame.items():
-        values = [record[name] for record in records]
+        values = [record[str(name)] for record in records]
         known = [value for value in values if value not in (None, "")]
         kinds = {type(value) for value in known}
         assert len(kinds) <= 1 or kinds == {int, float}
@@ -124,11 +124,11 @@ def test_a_row_of_csv_is_what_the_parquet_table_holds(tmp_path: Path) -> None:
 
 
 def test_a_comparison_has_both_sides_in_columns(tmp_path: Path) -> None:
-    sweeps = [
+    one, two = (
         simulate_retrieval(tmp_path, published_order, name=name, num_units=50)
         for name in ("one", "two")
-    ]
-    tables = compare(*sweeps, ("one", "two"))
+    )
+    tables = compare(one, two, ("one", "two"))
     document = make_document("retrieval", "both", [("sweeps", tables[0]), ("rows", tables[1])])
     export([document], "csv", to=str(tmp_path / "csv"))
     frame = pd.read_csv(tmp_path / "csv" / "retrieval-both-rows.csv")

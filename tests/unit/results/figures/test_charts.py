@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -82,7 +83,7 @@ def test_a_trial_of_one_value_is_a_dashed_level(tmp_path: Path) -> None:
     assert chart.notes[0] == "Dashed: a trial's only value."
     lines = {line.get_label(): line for line in drawn(chart).axes[0].lines}
     assert lines["level  lr 0.2"].get_linestyle() == "--"
-    assert [*lines["level  lr 0.2"].get_ydata()] == [20.0, 20.0]
+    assert np.array(lines["level  lr 0.2"].get_ydata()).tolist() == [20.0, 20.0]
     assert lines["curve  lr 0.3"].get_linestyle() == "-"
 
 

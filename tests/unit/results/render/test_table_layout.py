@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from typing import Any
 
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -39,7 +40,7 @@ STATUS = st.sampled_from(
 )
 
 
-def metric(key: str, label: str, form: str) -> Column:
+def metric(key: str, label: str, form: Any) -> Column:
     return Column(key=key, label=label, format=form)
 
 

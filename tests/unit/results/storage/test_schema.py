@@ -108,8 +108,8 @@ def test_a_reused_trial_belongs_to_the_sweep_that_reuses_it(tmp_path: Path) -> N
 def test_sweeps_of_two_names_with_equal_cells_do_not_differ(tmp_path: Path) -> None:
     for name in ("one", "two"):
         make_store(tmp_path, name).add([result(1)])
-    sweeps = [read_sweep(str(tmp_path), "toy", name) for name in ("one", "two")]
-    assert compare_cells(*sweeps, ("one", "two")).num_differences == 0
+    one, two = (read_sweep(str(tmp_path), "toy", name) for name in ("one", "two"))
+    assert compare_cells(one, two, ("one", "two")).num_differences == 0
 
 
 class Clocked:

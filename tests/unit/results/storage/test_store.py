@@ -281,7 +281,7 @@ def test_without_scores_there_is_a_best_row_and_no_verdict(tmp_path: Path) -> No
 def test_a_sweep_of_before_formulas_reads_as_it_did(tmp_path: Path) -> None:
     values = [[4, 3, 2, 1, 5, 4, 3, 2, 5, 5]] * 8 + [[1, 0, 0, 0, 5, 4, 3, 2, 5, 6]] * 2
     trial = result(1)
-    samples = {"image": list(range(10)), "bleu_statistics": values}
+    samples: dict[str, Any] = {"image": list(range(10)), "bleu_statistics": values}
     trial = TrialResult(trial=trial.trial, steps=[], samples=samples)
     old = {"metric": "r1", "unit": "image", "value": "bleu_statistics", "at_most": None}
     store = SweepStore(str(tmp_path), "toy", "s", PARAMS)

@@ -268,6 +268,8 @@ def test_faithful_repeats_both_defects() -> None:
     (right, wrong) = run([make_trial(**common), make_trial(**common, faithful=True)])
     clean, faulty = right[-1], wrong[-1]
     assert faulty.metrics["length"] > clean.metrics["length"]
+    assert clean.samples is not None
+    assert faulty.samples is not None
     pairs = list(zip(clean.samples["caption"], faulty.samples["caption"], strict=True))
     # Two spaces in the prompt are one when it is decoded: cutting twenty characters eats a letter.
     assert all(told.startswith(good[1:4]) for good, told in pairs if len(good) > 4)
@@ -301,7 +303,7 @@ def test_a_prompt_as_long_as_the_sentence_fails_its_trial_alone() -> None:
         ({"num_references": 0}, "num_references >= 1"),
     ],
 )
-def test_params_refuse_what_makes_no_sense(values: dict, rule: str) -> None:
+def test_params_refuse_what_makes_no_sense(values: dict[str, Any], rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         Params(**values)
 
@@ -361,7 +363,7 @@ def test_bleu_is_sacrebleus(uneven: bool) -> None:
     references = [told[: 1 + (i % 4 if uneven else 3)] for i, told in enumerate(split.captions)]
     references = references[:200]
     metric = sacrebleu.BLEU(tokenize="none", smooth_method="none", lowercase=True)
-    expected = metric.corpus_score(said, scores.transpose(references))
+    expected = metric.corpus_score(said, scores.transpose(references))  # type: ignore[arg-type]
     statistics = scores.BleuStatistics(references)(said)
     later = scores.BleuStatistics(references)(said[120:], first=120)
     assert (statistics[120:] == later).all()

@@ -93,8 +93,8 @@ def test_doctor_looks_for_the_folder_without_the_share(photos: Path) -> None:
 def test_the_shipped_model_on_photos_is_warned_of(task: str, photos: Path) -> None:
     loaded = load_task(task)
     model, data = loaded.resolve(loaded.default_model, f"folder:{photos},val=0.1")
-    (line,) = loaded.warnings(model, data)  # type: ignore[attr-defined]
+    (line,) = loaded.warnings(model, data)
     assert "knows only the drawn scenes" in line
     assert "--model" in line
     _, scenes = loaded.resolve(loaded.default_model, loaded.default_data)
-    assert not loaded.warnings(model, scenes)  # type: ignore[attr-defined]
+    assert not loaded.warnings(model, scenes)

@@ -109,7 +109,7 @@ def cut(file: Path, number: int) -> None:
     file.write_bytes(file.read_bytes()[:number])
 
 
-Break = Callable[[Path], None]
+Break = Callable[[Path], object]
 KARPATHY: list[tuple[Break, str]] = [
     (lambda r: (r / "dataset_coco.json").unlink(), r"must hold one dataset_\*.json, but holds 0"),
     (lambda r: (r / "dataset_b.json").write_text("{}"), "but holds 2"),

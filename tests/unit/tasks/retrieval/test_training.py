@@ -77,7 +77,7 @@ def test_the_loss_is_the_mean_of_both_cross_entropies(shape: tuple[int, ...]) ->
     for one, other in zip(image.reshape(-1, 6, 4), text.reshape(-1, 6, 4), strict=True):
         logits, target = one @ other.T / 0.3, torch.arange(6)
         ways = [torch.nn.functional.cross_entropy(each, target) for each in (logits, logits.T)]
-        expected.append(sum(ways) / 2)
+        expected.append(torch.stack(ways).mean())
     torch.testing.assert_close(found.reshape(-1), torch.stack(expected))
 
 
@@ -93,7 +93,7 @@ def make_trial(**params: object) -> Trial:
     )
 
 
-def make_inputs(trial: Trial, num_images: int = 40) -> dict:
+def make_inputs(trial: Trial, num_images: int = 40) -> dict[Any, Any]:
     rng = np.random.default_rng(0)
     hidden = rng.normal(size=(num_images, 6))
     images = (hidden @ rng.normal(size=(6, 12))).astype(np.float32)
@@ -114,13 +114,15 @@ def make_inputs(trial: Trial, num_images: int = 40) -> dict:
     return {s: values.get(s.function.__name__, heads) for s in stages.needed(trial)}
 
 
-def advance_one(trial: Trial, state: State, inputs: dict) -> tuple[State, Step]:
+def advance_one(trial: Trial, state: State, inputs: dict[Any, Any]) -> tuple[State, Step]:
     (result,) = training.advance([Member(trial=trial, state=state)], inputs, "cpu")
     assert not isinstance(result, Exception), result
     return result
 
 
-def run(trials: list[Trial], inputs: dict, device: str = "cpu") -> list[list[Step] | Exception]:
+def run(
+    trials: list[Trial], inputs: dict[Any, Any], device: str = "cpu"
+) -> list[list[Step] | Exception]:
     """Every member's steps, all in one pack; an exception in place of a member that failed."""
     told: dict[str, list[Step] | Exception] = {trial.id: [] for trial in trials}
     going = [Member(trial=t, state=training.start(t, inputs, device)) for t in trials]
@@ -303,7 +305,7 @@ def test_samples_hold_what_the_metrics_are_means_of(ties: str) -> None:
         ({"ties": "best"}, "one of expected, strict, same_text"),
     ],
 )
-def test_params_refuse_what_makes_no_sense(values: dict, rule: str) -> None:
+def test_params_refuse_what_makes_no_sense(values: dict[str, Any], rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         Params(**values)
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
+from tasks.contract import Member, TrialError
 from tasks.datasets import concepts
-from tasks.diffusion import diffusion, judge, kid, probe, realness
+from tasks.diffusion import diffusion, judge, kid, probe, realness, training
+from tasks.diffusion.params import Params
+from tasks.diffusion.stages import probe_stage
+from tasks.diffusion.task import TASK
 
 NUMBER = 120
 
@@ -176,56 +183,6 @@ def test_three_counts_from_loose_to_strict(fitted: Any, real: concepts.Concepts)
 # --- KID ------------------------------------------------------------------------------------------
 
 
-def slow_kid(drawn: Any, real: Any) -> float:
-    """Binkowski et al. 2018, equation 4, pair by pair."""
-
-    def kernel(x: Any, y: Any) -> float:
-        return float((sum(a * b for a, b in zip(x, y, strict=True)) / len(x) + 1) ** 3)
-
-    ours = [kernel(x, y) for x, y in itertools.permutations(drawn, 2)]
-    theirs = [kernel(x, y) for x, y in itertools.permutations(real, 2)]
-    across = [kernel(x, y) for x in drawn for y in real]
-    return sum(map(np.mean, (ours, theirs))) - 2 * np.mean(across)
-
-
-@pytest.mark.parametrize(("n", "m"), [(3, 3), (5, 8)])
-def test_the_kid_and_its_variance_are_those_of_the_definition(n: int, m: int) -> None:
-    rng = np.random.default_rng(0)
-    drawn, real = rng.normal(0.5, 1, (n, 4)), rng.normal(0, 1, (m, 4))
-    real[1] = real[0]  # a tie
-    value, variance = kid.distance(drawn, real)
-    assert value == pytest.approx(slow_kid(drawn, real))
-    expected = 0.0
-    for which, number in ((0, n), (1, m)):
-        parts = []
-        for left_out in range(number):
-            both = [drawn, real]
-            both[which] = np.delete(both[which], left_out, axis=0)
-            parts.append(slow_kid(*both))
-        expected += (number - 1) / number * sum((part - np.mean(parts)) ** 2 for part in parts)
-    assert variance == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(("shift", "most"), [(0.0, 1.0), (0.3, 0.99), (1.0, 0.99)])
-def test_the_estimate_is_unbiased_and_its_interval_covers(shift: float, most: float) -> None:
-    """Against two Gaussians, whose distance is a sum over the means of x, x x and x x x.
-
-    Where both are one distribution the jackknife's variance is too large rather than too small.
-    """
-    rng, size = np.random.default_rng(0), 4
-    square = size * shift**2
-    third = square**3 + 6 * square**2 + (3 * size + 6) * square
-    truth = 3 * square / size + 3 * square**2 / size**2 + third / size**3
-    found = []
-    for _ in range(200):  # a group's value is the mean of its conditions', here four alike
-        pairs = [(rng.normal(shift, 1, (64, size)), rng.normal(0, 1, (150, size))) for _ in "1234"]
-        found.append(kid.summarize("", [kid.distance(*pair) for pair in pairs]))
-    values = np.array([one["kid"] for one in found])
-    assert abs(values.mean() - truth) < 4 * values.std() / len(values) ** 0.5
-    covered = np.mean([one["kid_low"] <= truth <= one["kid_high"] for one in found])
-    assert 0.91 <= covered <= most
-
-
 def test_the_kid_grows_with_the_damage(fitted: Any, real: concepts.Concepts) -> None:
     whole = [kid.of_condition(fitted, c, real.of(c)) for c in concepts.CONDITIONS]
     perfect = kid.summarize("", whole)
@@ -248,3 +205,102 @@ def test_too_few_pictures_have_no_kid(fitted: Any, real: concepts.Concepts) -> N
     images = np.stack([real.of(condition)[:2] for condition in concepts.CONDITIONS])
     metrics, _ = diffusion.evaluate(images, fitted)
     assert not [name for name in metrics if "kid" in name]
+
+
+SMALL: dict[str, Any] = {
+    "features": 8,
+    "epochs": 2,
+    "draws": 128,
+    "num_steps": 20,
+    "sampling_steps": 4,
+    "num_samples": 4,
+    "precision": "float32",
+}
+
+
+def make_trial(**params: Any) -> Any:
+    from tasks.contract import Trial
+
+    model, data = TASK.resolve("unet", "concepts")
+    made = Params(**(SMALL | params))
+    return TASK.normalize(
+        Trial(task="diffusion", version="1", params=made, seed=0, model=model, data=data)
+    )
+
+
+def test_the_probe_reads_real_held_out_images(fitted: Any) -> None:
+    assert fitted["accuracy"] >= probe.MIN_ACCURACY
+
+
+def test_real_images_score_as_the_probe_does(fitted: Any) -> None:
+    found = concepts.load_split("concepts", "probe-test")
+    images = np.stack(
+        [
+            found.images[(found.digits == [int(d) for d in condition]).all(1)][:40]
+            for condition in concepts.CONDITIONS
+        ]
+    )
+    metrics, samples = diffusion.evaluate(images, fitted)
+    assert metrics["seen_accuracy"] >= 0.97
+    assert metrics["unseen_accuracy"] >= 0.97
+    swapped, _ = diffusion.evaluate(images[::-1], fitted)
+    assert swapped["seen_accuracy"] <= 0.03  # 000 is asked for and 111 shown, and so on
+    assert 0 < swapped["seen_attributes"] < 0.6
+    assert samples["group"].count("mean") == 8
+    place = samples["sample"].index("010-mean")
+    mean = np.asarray(Image.open(io.BytesIO(samples["picture"][place])))
+    np.testing.assert_array_equal(mean, np.round(images[3].mean(0)).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("accuracy", r"reads 90.0 % of real .* mean nothing"),
+        ("real_accuracy", r"only 90.0 % of real .* too few images"),
+    ],
+)
+def test_a_judge_that_fails_on_real_images_ends_the_trial_before_it_trains(
+    fitted: Any, key: str, message: str
+) -> None:
+    trial = make_trial()
+    inputs = {probe_stage(trial): {**fitted, key: np.array(0.9)}}
+    with pytest.raises(TrialError, match=message):
+        TASK.start(trial, inputs, "cpu")
+
+
+def test_settings_of_sampling_share_each_epoch(
+    fitted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = [
+        make_trial(),
+        make_trial(sampler="dpm"),
+        make_trial(num_samples=2),
+        make_trial(ema=0.5),
+        make_trial(eta=0.0),
+    ]
+    assert len({TASK.pack_key(trial) for trial in trials}) == 2
+    inputs = {probe_stage(trials[0]): fitted}
+    epochs = []
+    real = training.train_epoch
+    monkeypatch.setattr(
+        training, "train_epoch", lambda *args: epochs.append(args[0].id) or real(*args)
+    )
+    members = [Member(trial=t, state=TASK.start(t, inputs, "cpu")) for t in trials]
+    for _ in range(2):
+        results: Any = TASK.advance(members, inputs, "cpu")
+        members = [Member(trial=m.trial, state=r[0]) for m, r in zip(members, results, strict=True)]
+    assert epochs == [trials[0].id, trials[3].id] * 2
+
+
+def test_training_learns_and_the_average_lags_behind() -> None:
+    trial = make_trial(epochs=6, draws=640, ema=0.9)
+    state = training.start(trial, "cpu")
+    losses = []
+    for _ in range(6):
+        state, loss = training.train_epoch(trial, state, "cpu")
+        losses.append(loss)
+    assert losses[-1] < losses[0] / 2
+    weight, averaged = state.arrays["weight.outward.3.bias"], state.arrays["ema.outward.3.bias"]
+    assert not torch.equal(weight, averaged)
+    assert torch.allclose(weight, averaged, atol=0.05)
+    assert state.values == {"epoch": 6, "steps": 60}

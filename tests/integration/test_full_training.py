@@ -1,0 +1,74 @@
+"""Training of whole models beside training of their heads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from tiny_models import save_tiny
+
+from tasks.contract import Member, Source, Trial
+from tasks.models import families
+from tasks.retrieval import training
+from tasks.retrieval.params import Params
+from tasks.retrieval.task import TASK
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    root = tmp_path_factory.mktemp("models")
+    made: dict[str, str] = {}
+
+    def get(kind: str) -> str:
+        if kind not in made:
+            made[kind] = str(save_tiny(kind, root / kind))
+        return made[kind]
+
+    return get
+
+
+def make_trial(name: str, **params: Any) -> Trial:
+    return TASK.normalize(
+        Trial(
+            task="retrieval",
+            version="1",
+            params=Params(**({"augment": False} | params)),
+            seed=0,
+            model=families.resolve(name),
+            data=Source(name="scenes", fingerprint="x"),
+        )
+    )
+
+
+@pytest.mark.parametrize("kind", ["blip", "clip", "siglip", "pair"])
+def test_a_full_trial_starts_where_a_head_trial_does_and_learns_more(
+    tiny: Callable[[str], str], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.datasets import scenes
+
+    monkeypatch.setattr(scenes, "SPLITS", {"train": 32, "val": 16, "test": 16})
+    name = f"{tiny('vit')}+{tiny('bert')}" if kind == "pair" else tiny(kind)
+    scores = {}
+    for trainable in ("head", "full"):
+        common = {"start": "random", "trainable": trainable, "lr": 1e-3, "epochs": 8}
+        trial = make_trial(name, **common)
+        inputs = {
+            s: s.function(**s.args, **({"device": "cpu"} if s.on_device else {}))
+            for s in TASK.stages(trial)
+        }
+        assert len(inputs) == {"head": 5, "full": 1}[trainable]
+        state = training.start(trial, inputs, "cpu")
+        losses = []
+        for epoch in range(1, 9):
+            before = {k: v.clone() for k, v in state.arrays.items() if k.startswith("weight.")}
+            (result,) = training.advance([Member(trial=trial, state=state)], inputs, "cpu")
+            assert not isinstance(result, Exception), result
+            state, step = result
+            losses.append(step.metrics["loss"])
+            assert step.at == epoch
+        moved = {k.split(".")[1] for k, v in before.items() if not torch.equal(v, state.arrays[k])}
+        assert moved == {"image", "text"} | ({"backbone"} if trainable == "full" else set())
+        scores[trainable] = losses
+    assert scores["full"][-1] < scores["head"][-1]
