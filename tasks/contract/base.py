@@ -87,8 +87,7 @@ class Task:
         for option, given in (("model", model), ("data", data)):
             if given != known[option]:
                 raise RequestError(
-                    f"{self.name} takes no other {option} than {known[option]!r}, but got "
-                    f"{given!r}; remove --{option}"
+                    f"the only {option} of {self.name} is {known[option]!r}, but got {given!r}"
                 )
         return Source(name=model, fingerprint="1"), Source(name=data, fingerprint="1")
 

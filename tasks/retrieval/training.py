@@ -174,6 +174,7 @@ def train_epoch(
     for value in weights.values():
         value.requires_grad_(True)
     fixed = torch.tensor([m.trial.params.temperature for m in stack], device=device)
+    schedules = _schedules(stack, epochs)
     losses = []
     for number, batch in enumerate(pairs):
         check_interrupt()
@@ -184,12 +185,10 @@ def train_epoch(
         # Members do not meet in the sum, so a NaN of one stays its own.
         gradients = torch.autograd.grad(loss.sum(), list(weights.values()), allow_unused=True)
         losses.append(loss.detach())
-        for place, (member, epoch) in enumerate(zip(stack, epochs, strict=True)):
-            params = member.trial.params
+        for (peak, decay, last, epoch), places in schedules.items():
             step = (epoch - 1) * len(pairs) + number
-            lr = params.lr * (1 - step / (params.epochs * len(pairs)))
-            moments = (means, squares)
-            adamw_step(place, weights, gradients, moments, lr, params.weight_decay, step + 1)
+            lr = peak * (1 - step / (last * len(pairs)))
+            adamw_step(places, weights, gradients, (means, squares), lr, decay, step + 1)
         clamp_temperature(weights)
     parts = {"weight": weights, "mean": means, "square": squares}
     curve = torch.stack(losses).cpu()  # [steps, K]
@@ -197,6 +196,18 @@ def train_epoch(
         _trained(place, epoch, curve[:, place], parts, constants)
         for place, epoch in enumerate(epochs)
     ]
+
+
+def _schedules(
+    stack: Sequence[Member], epochs: Sequence[int]
+) -> dict[tuple[float, float, int, int], list[int]]:
+    """(first learning rate, weight decay, epochs, this epoch) -> places of its members."""
+    found: dict[tuple[float, float, int, int], list[int]] = {}
+    for place, (member, epoch) in enumerate(zip(stack, epochs, strict=True)):
+        params = member.trial.params
+        key = (params.lr, params.weight_decay, params.epochs, epoch)
+        found.setdefault(key, []).append(place)
+    return found
 
 
 def _trained(

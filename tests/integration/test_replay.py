@@ -181,7 +181,10 @@ def test_a_name_of_another_sweep_is_refused(stored: Path, tmp_path: Path) -> Non
         (change_rows(seed=77), "makes another trial"),
         (change_rows(**{"param.degree": 40}), "do not fit this toy: `0 <= degree <= 12` must hold"),
         (json_change(version="0"), "holds no finished trial"),
-        (json_change(model={"name": "cubic", "fingerprint": "1"}), "toy has the model polynomial"),
+        (
+            json_change(model={"name": "cubic", "fingerprint": "1"}),
+            "the only model of toy is 'polynomial'",
+        ),
         (
             json_change(data={"name": "sine", "fingerprint": "2"}),
             "but the sweep ran on sine with 2",

@@ -289,7 +289,7 @@ def test_the_first_task_of_the_documentation_passes_every_check(
         assert len(read_sweep(str(tmp_path / "runs"), "descent", "grid").rows()) == 3
         status, out, err = main("sweep", "descent", "--data", "photos", "--dry-run", capsys=capsys)
         assert (status, out) == (2, "")
-        assert "descent takes no other data than 'none', but got 'photos'; remove --data" in err
+        assert "the only data of descent is 'none', but got 'photos'" in err
         status, out, err = main("sweep", "descent", "--final", "test", "--dry-run", capsys=capsys)
         assert (status, out) == (2, "")
         assert "--final test: descent cannot score another split" in err

@@ -32,7 +32,7 @@ def test_adamw_is_torchs() -> None:
             parameter.grad = gradient.clone()
         optimiser.step()
         stacked = [torch.stack([g, g], dim=-1).movedim(-1, 0) for g in gradients]  # as they come
-        adamw_step(1, ours, stacked, (means, squares), 0.1, 0.3, step)
+        adamw_step([1], ours, stacked, (means, squares), 0.1, 0.3, step)
     for mine, expected in zip(ours.values(), theirs, strict=True):
         assert (mine[0] == 0).all()
         torch.testing.assert_close(mine[1], expected.detach(), rtol=1e-5, atol=1e-6)
@@ -64,7 +64,7 @@ def test_decay_leaves_a_learnable_temperature_alone(decay: float) -> None:
     moments = tuple({k: torch.zeros_like(v) for k, v in weights.items()} for _ in range(2))
     no_gradient = [torch.zeros_like(v) for v in weights.values()]
     for step in range(1, 4):
-        adamw_step(0, weights, no_gradient, moments, 0.1, decay, step)  # type: ignore[arg-type]
+        adamw_step([0], weights, no_gradient, moments, 0.1, decay, step)  # type: ignore[arg-type]
     assert weights["log_temperature"].item() == -2.0
     torch.testing.assert_close(weights["head"], torch.full((1, 3), (1 - 0.1 * decay) ** 3))
 
