@@ -1,4 +1,4 @@
-"""The task that breaks, run as a process of its own, and a small Ray cluster to run it on."""
+"""Commands in this process and in others, sweeps that can be killed, and a small Ray cluster."""
 
 from __future__ import annotations
 
