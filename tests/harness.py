@@ -15,7 +15,7 @@ from pathlib import Path
 
 import typer.main
 from forked_commands import ForkedCommand
-from paths import PLUGIN, ROOT
+from paths import PYTHONPATH, ROOT
 
 from orchestrator.cli import main
 from results.storage.reading import read_sweep
@@ -91,7 +91,7 @@ def small_cluster(**more: str) -> Iterator[str]:
     """
     import orchestrator.engines.ray.settings  # noqa: F401
 
-    environment = {"PYTHONPATH": f"{PLUGIN}{os.pathsep}{ROOT}", **more}
+    environment = {"PYTHONPATH": PYTHONPATH, **more}
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     from ray.cluster_utils import Cluster
