@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from paths import PLUGIN, ROOT
+from paths import PLUGIN, PYTHONPATH, ROOT
 
 
 class ForkedCommand:
@@ -40,11 +40,10 @@ class ForkedCommand:
         gathers: bool = True,
     ) -> None:
         self._output = Path(tempfile.mkdtemp(prefix="command-", dir=_scratch()))
-        path = f"{PLUGIN}{os.pathsep}{ROOT}"
         request = {
             "args": args,
             "cwd": str(cwd),
-            "environment": {**os.environ, "PYTHONPATH": path, **(environment or {})},
+            "environment": {**os.environ, "PYTHONPATH": PYTHONPATH, **(environment or {})},
             "output": str(self._output),
             "kill": kill,
             "most_configurations": most_configurations,
@@ -101,7 +100,7 @@ def _zygote() -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, str(PLUGIN / "zygote.py")],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{PLUGIN}{os.pathsep}{ROOT}"},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

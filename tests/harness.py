@@ -1,4 +1,4 @@
-"""The task that breaks, run as a process of its own, and a small Ray cluster to run it on."""
+"""Commands in this process and in others, sweeps that can be killed, and a small Ray cluster."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import typer.main
 from forked_commands import ForkedCommand
-from paths import PLUGIN, ROOT
+from paths import PYTHONPATH, ROOT
 
 from orchestrator.cli import main
 from results.storage.reading import read_sweep
@@ -106,7 +106,7 @@ def small_cluster(**more: str) -> Iterator[str]:
     """
     import orchestrator.engines.ray.settings  # noqa: F401
 
-    environment = {"PYTHONPATH": f"{PLUGIN}{os.pathsep}{ROOT}", **more}
+    environment = {"PYTHONPATH": PYTHONPATH, **more}
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     from ray.cluster_utils import Cluster

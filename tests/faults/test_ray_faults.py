@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from harness import Run, small_cluster
-from paths import PLUGIN, ROOT
+from paths import PYTHONPATH
 
 from results.storage.reading import read_sweep
 from tasks.contract import StoreError
@@ -191,7 +191,7 @@ def test_a_node_lost_with_the_values_it_holds(
 ) -> None:
     from ray.cluster_utils import Cluster
 
-    monkeypatch.setenv("PYTHONPATH", f"{PLUGIN}{os.pathsep}{ROOT}")
+    monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     try:
         nodes = [made.add_node(num_cpus=1) for _ in range(2)]
@@ -259,7 +259,7 @@ def test_killed_at_random_moments_the_totals_are_the_undisturbed_ones(
     (tmp_path / "calm").mkdir()
     calm = Run(tmp_path / "calm", "--engine=local", "--set=steps=24")
     calm.end()
-    monkeypatch.setenv("PYTHONPATH", f"{PLUGIN}{os.pathsep}{ROOT}")
+    monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
     draw = random.Random(0)
     killed: Counter[str] = Counter()
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})

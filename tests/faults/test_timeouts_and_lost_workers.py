@@ -14,7 +14,7 @@ from typing import Any
 import pandas
 import pytest
 from harness import Run, small_cluster
-from paths import PLUGIN, ROOT
+from paths import PYTHONPATH
 
 from results.storage.reading import read_sweep
 
@@ -104,7 +104,7 @@ def test_a_worker_that_rays_memory_monitor_kills_takes_no_other_along(
     most = (get_used_memory() + 4 * 2**30) / get_system_memory()
     if most > 0.95:
         pytest.skip("this machine has less than 4 GiB to spare")
-    monkeypatch.setenv("PYTHONPATH", f"{PLUGIN}{os.pathsep}{ROOT}")
+    monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
     monkeypatch.setenv("RAY_memory_usage_threshold", f"{most:.4f}")
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
     try:

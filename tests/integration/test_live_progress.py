@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import Run, small_cluster
-from paths import PLUGIN, ROOT
+from paths import PYTHONPATH
 
 #: Writes each event that the view gets to a file, of a sweep whose arguments follow.
 WATCH = """
@@ -47,8 +47,7 @@ def watch(tmp_path: Path, *args: str) -> list[list[str]]:
     command = [sys.executable, str(tmp_path / "watch.py"), "sweep", "fragile", "--space"]
     command += [str(space), "--out", str(tmp_path / "out"), *args]
     notes = tmp_path / "events"
-    path = f"{PLUGIN}{os.pathsep}{ROOT}"
-    environment = {**os.environ, "PYTHONPATH": path, "EVENTS": str(notes)}
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH, "EVENTS": str(notes)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stdout + done.stderr
     return [line.split() for line in notes.read_text().splitlines()]

@@ -63,7 +63,9 @@ def arm(kill: dict[str, Any]) -> None:
         left[0] -= 1
         if left[0] == 0:
             if kill["then"]:
-                threading.Timer(kill["then"], os.kill, (os.getpid(), number)).start()
+                timer = threading.Timer(kill["then"], os.kill, (os.getpid(), number))
+                timer.daemon = True
+                timer.start()
             else:
                 os.kill(os.getpid(), number)
 
