@@ -2,7 +2,7 @@
 
     python -m benchmarks.error_rates
 
-prints the four tables of ``docs/statistics.md`` (4000 repetitions: about 8 minutes on one core).
+prints the five tables of ``docs/statistics.md`` (4000 repetitions: about 25 minutes on one core).
 ``tests/integration/test_error_rates.py`` runs the same simulations at a smaller number.
 """
 
@@ -13,7 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from results.statistics import compare_with_best, estimate
+from results.statistics import (
+    average_of_differences,
+    average_over_seeds,
+    compare_with_best,
+    difference,
+    estimate,
+    holm,
+)
 
 Array = np.ndarray[Any, Any]
 SEEDS = (1, 2, 3, 5, 10)
@@ -70,6 +77,78 @@ def family_error(
     return wrong / repetitions
 
 
+#: Shares of the variance of a difference, as ``SHARES`` has them, where many rows are tested.
+DIFFERENCES = ((0.3, 0.0, 0.7), (0.5, 0.0, 0.5), (0.3, 0.1, 0.6), (0.2, 0.8, 0.0))
+
+
+def error_of_many(
+    what: str,
+    rows: int,
+    seeds: int,
+    shares: tuple[float, float, float],
+    repetitions: int,
+    *,
+    shared_seeds: bool = False,
+    units: int = 300,
+) -> float:
+    """How often any of ``rows`` differences is called significant, though none is there.
+
+    Args:
+        what: ``compare``, where each row is a difference of its own; ``marks`` of a table of rows;
+            ``claims`` that its first row is better than each other one.
+        rows: how many there are.
+        seeds: seeds of each.
+        shares: the shares of the variance that units, seeds and their interaction have.
+        repetitions: simulated sweeps.
+        shared_seeds: whether a seed helps or hurts all rows of a sweep alike.
+        units: queries.
+    """
+    rng = np.random.default_rng([rows, seeds, *(int(100 * share) for share in shares)])
+    of_units, of_seeds, of_both = shares
+    nothing, wrong = np.zeros((units, seeds)), 0
+    for _ in range(repetitions):
+        scores = rng.normal(0, (of_units * units) ** 0.5, (rows, units, 1))
+        of_seed = rng.normal(0, (of_seeds * seeds) ** 0.5, (1 if shared_seeds else rows, 1, seeds))
+        scores = (
+            scores + of_seed + rng.normal(0, (of_both * units * seeds) ** 0.5, (rows, units, seeds))
+        )
+        if what == "marks":
+            wrong += any(compare_with_best(list(scores)).beaten)
+            continue
+        if what == "compare":
+            pairs = [(row, nothing) for row in scores]
+            average = average_of_differences(pairs)
+        else:
+            pairs = [(scores[0], row) for row in scores[1:]]
+            average = average_over_seeds(list(scores))
+        found = [difference(*pair, average=average).p_value for pair in pairs]
+        wrong += min(holm(found)) < 0.05
+    return wrong / repetitions
+
+
+def _print_many(repetitions: int) -> None:
+    """The table of ``error_of_many``."""
+    columns = [(what, rows) for what in ("compare", "marks", "claims") for rows in (1, 6, 20)]
+    columns = [each for each in columns if each[0] == "compare" or each[1] > 1]
+    columns = [*columns, ("shared", 6), ("shared", 20)]
+    print("| queries / seeds / both | seeds |", *(f"{what}, {rows} |" for what, rows in columns))
+    print("|---" * (len(columns) + 2) + "|")
+    for shares in DIFFERENCES:
+        for seeds in (2, 3, 5):
+            cells = []
+            for what, rows in columns:
+                if what == "shared" and not shares[1]:
+                    cells.append("-")
+                    continue
+                kind = "compare" if what == "shared" else what
+                error = error_of_many(
+                    kind, rows, seeds, shares, repetitions, shared_seeds=what == "shared"
+                )
+                cells.append(f"{100 * error:.1f}")
+            name = " / ".join(f"{share:g}" for share in shares)
+            print(f"| {name} | {seeds} |", *(f"{c} |" for c in cells), flush=True)
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -100,6 +179,8 @@ def main() -> None:
     for rows in ROWS:
         cells = [f"{100 * family_error(rows, s, n, repetitions):.1f}" for s, n in NOISES]
         print(f"| {rows} |", *(f"{cell} |" for cell in cells), flush=True)
+    print()
+    _print_many(repetitions // 4)
 
 
 #: Seeds and seed noise of the columns of the second table.

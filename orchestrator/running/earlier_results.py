@@ -28,7 +28,7 @@ class EarlierResults:
     def read(self) -> None:
         """See what has ended by now; for a replay, only its own trials."""
         names = () if self._plan.recorded is None else (self._plan.name,)
-        self._known = known_trials(self._out, self._task, names)
+        self._known = known_trials(self._out, self._task, names, prefer=self._plan.name)
 
     def take_over(
         self, trials: Sequence[Trial], store: SweepStore, checkpoints: Checkpoints
@@ -51,7 +51,7 @@ class EarlierResults:
             if sweep != self._plan.name:
                 elsewhere.setdefault(sweep, []).append(trial.id)
         for sweep, ids in elsewhere.items():
-            store.add_tables(copy_trials(self._out, self._task, sweep, ids))
+            store.add_tables(copy_trials(self._out, self._task, sweep, ids, into=self._plan.name))
         return to_run
 
     def _runs_again(self, trial: Trial, status: str | None) -> bool:

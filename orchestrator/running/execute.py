@@ -53,6 +53,7 @@ def execute(run: Run, to_run: Sequence[Trial], *, again: bool = False) -> None:
             whole = None if run.plan.space.search is not None and not again else to_run
             coordinator = _run_engine(run, engine, view, proposer, whole)
     run.is_complete = coordinator.is_complete() and study.is_over()
+    run.num_left_out = getattr(study, "num_left_out", lambda: run.num_left_out)()
     run.budget.trials_spent = isinstance(proposer, Capped) and proposer.cut()
     run.store.add_stages([{"run": run.started, **stage} for stage in coordinator.stages.rows()])
     if not again:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -37,6 +38,8 @@ class Run:
         self.num_invalid = 0  # configurations of a search that this run found cannot run
         self.coordinators: list[Coordinator] = []
         self.is_complete = False  # whether no trial is left to run
+        before = plan.manifest_before
+        self.num_left_out = before.num_left_out if before else 0  # of a search, that never run
         self.earlier = EarlierResults(plan)  # refused, if it is damaged, before we write
         self._types = {
             name: {str: "str", float: "float", int: "int", bool: "bool"}[kind]
@@ -81,6 +84,7 @@ class Run:
         made = make_manifest(self.plan, self._types, self.started, seconds)
         if self.plan.recorded is not None:
             made = replay_manifest(made, self.plan.recorded)
+        made = dataclasses.replace(made, num_left_out=self.num_left_out)
         before = self.plan.manifest_before
         if before and self.is_complete and not self.coordinators:
             made = with_origin_of(made, before)  # no trial ran in this environment

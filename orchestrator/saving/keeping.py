@@ -102,14 +102,15 @@ def choose_deletions(
     def goodness(each: Candidate) -> float:
         return each.value if maximize else -each.value
 
-    whole = sorted((c for c in candidates if c.state == "whole"), key=goodness, reverse=True)
+    # Ties by the key, as in the tables that choose when the sweep is complete.
+    whole = sorted((c for c in candidates if c.state == "whole"), key=lambda each: each.key)
+    whole.sort(key=goodness, reverse=True)
     tables = frozenset[int]().union(*(each.tables for each in candidates))
     stay = {c.key for t in tables for c in [c for c in whole if t in c.tables][:num_best]}
     ranks = {"broken": 0, "whole": 1, "unfinished": 2}
-    rest = sorted(
-        (each for each in held if each.key not in stay),
-        key=lambda each: (ranks[each.state], goodness(each)),
-    )
+    rest = [each for each in held if each.key not in stay]
+    rest.sort(key=lambda each: each.key, reverse=True)
+    rest.sort(key=lambda each: (ranks[each.state], goodness(each)))
     deletions = []
     for each in rest if stay else rest[:-1]:
         if room >= 0 and number <= max_configurations:

@@ -86,6 +86,7 @@ class AdaptiveStudy:
         self._num_dropped = 0  # trials of pruned configurations, at seeds that do not run
         self.earlier: list[EarlierTrial] = []  # trials that ended before this run
         self._num_without_run = 0  # of those asked for: invalid, or asked for before
+        self._num_invalid = 0
         self._known, self._on_invalid = known, on_invalid
         self._by_trial: dict[str, _Configuration] = {}
         self._told: dict[str, tuple[TrialState, float | None]] = {}  # by the first seed's trial
@@ -112,6 +113,7 @@ class AdaptiveStudy:
                 self.study.add_trial(rebuilt.trial)
                 self._num_asked += 1
                 self._num_without_run += not rebuilt.is_valid
+                self._num_invalid += not rebuilt.is_valid
                 self._told[rebuilt.first_id] = (rebuilt.trial.state, rebuilt.trial.value)
                 if rebuilt.is_valid:
                     self._add_earlier(configuration)
@@ -155,6 +157,7 @@ class AdaptiveStudy:
             trials = [make_trial(self._factory, values, seed) for seed in self._seeds]
         except InvalidConfigurationError as error:
             self._num_without_run += 1
+            self._num_invalid += 1
             self.study.tell(asked, state=TrialState.FAIL)
             self._on_invalid(error)
             return
@@ -195,6 +198,14 @@ class AdaptiveStudy:
         """The trials of all configurations, seeds counted."""
         num_trials = (self._num_configurations - self._num_without_run) * len(self._seeds)
         return num_trials - self._num_dropped
+
+    def num_left_out(self) -> int:
+        """The planned trials that get no row: of pruned, refused and repeated configurations.
+
+        A refused configuration has one row, whatever the number of seeds.
+        """
+        planned = self._num_configurations * len(self._seeds)
+        return planned - self.total() - self._num_invalid
 
     # --- results ----------------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ def compare_best(
         if not each:
             raise RequestError(f"{name} has no finished trial yet; run its sweep first")
     bests = (ranked[0][0], ranked[1][0])
-    compared = scorer.compare(*bests)
+    [compared] = scorer.compare([bests])
     assert compared.difference is not None
     lines = [
         ["configurations tried", *(str(len(each)) for each in rows)],

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from results.statistics import ALPHA, Estimate, difference, holm
+from results.statistics import ALPHA, Estimate, average_of_differences, difference, holm
 from results.storage.manifest import Manifest
 from results.storage.reading import Sweep
 from results.tables.summary import Scores, SummaryRow, format_plain
@@ -29,6 +30,21 @@ class ComparedRow:
     mark: str = ""  # of the second beside the first: a key of MARKS, or nothing
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Matched:
+    """A row with the scores of the second sweep and of the first, and what they share."""
+
+    row: ComparedRow
+    scores: tuple[Any, Any]  # [U, S] each, or [U, S, K]
+    same_units: bool
+    seeds: tuple[tuple[int, ...], tuple[int, ...]]  # of the first sweep and of the second
+
+    @property
+    def group(self) -> Any:
+        """Equal for rows whose variance over seeds is averaged."""
+        return self.same_units, self.seeds
+
+
 class Scorer:
     """Puts numbers beside each other, paired by unit and seed as far as the samples allow."""
 
@@ -47,8 +63,21 @@ class Scorer:
         self.num_untested = 0  # rows of which no resample changes a score
         self.over_seeds = True  # whether every row's statement covers other seeds
 
-    def compare(self, first: SummaryRow | None, second: SummaryRow | None) -> ComparedRow:
-        """One row of a comparison; a side that is None is missing."""
+    def compare(self, pairs: Sequence[tuple[SummaryRow, SummaryRow]]) -> list[ComparedRow]:
+        """The rows of both sweeps: their differences are tested, and p values adjusted for all."""
+        rows = [self.describe(*pair) for pair in pairs]
+        groups: dict[Any, list[_Matched]] = {}
+        for row in rows:
+            matched = self._match(row)
+            if matched is not None:
+                groups.setdefault(matched.group, []).append(matched)
+        for group in groups.values():
+            self._test(group)
+        self._mark([row for row in rows if row.p_value is not None])
+        return rows
+
+    def describe(self, first: SummaryRow | None, second: SummaryRow | None) -> ComparedRow:
+        """One row before it is tested; a side that is None is missing."""
         row = ComparedRow(
             first=first,
             second=second,
@@ -62,41 +91,55 @@ class Scorer:
         row.same_scoring = self._is_scored_alike(first, second)
         if first.trial_ids == second.trial_ids:
             row.mark = "same"
-        elif self._is_last:
-            self._test(row, first, second)
         return row
 
-    def _test(self, row: ComparedRow, first: SummaryRow, second: SummaryRow) -> None:
-        ours, theirs = (
-            scores.matrix(each.trial_ids)
-            for scores, each in zip(self._scores, (first, second), strict=True)
-        )
+    def _match(self, row: ComparedRow) -> _Matched | None:
+        """The scores of both sides, and what of them is paired; None if nothing can be tested."""
+        first, second = row.first, row.second
+        if row.difference is None or row.mark == "same" or not self._is_last:
+            return None
+        assert first is not None
+        assert second is not None
+        sides = list(zip(self._scores, (first, second), strict=True))
+        ours, theirs = (scores.matrix(each.trial_ids) for scores, each in sides)
         if ours is None or theirs is None or ours.shape[:2] == (1, 1) == theirs.shape[:2]:
-            return
-        units = [
-            scores.units(each.trial_ids[0])
-            for scores, each in zip(self._scores, (first, second), strict=True)
-        ]
-        same_units = self.same_data and np.array_equal(units[0], units[1])
-        same_seeds = self._seeds(0, first) == self._seeds(1, second)
-        found = difference(
-            theirs,
-            ours,
+            return None
+        units = [scores.units(each.trial_ids[0]) for scores, each in sides]
+        return _Matched(
+            row=row,
+            scores=(theirs, ours),
+            same_units=self.same_data and np.array_equal(units[0], units[1]),
+            seeds=(tuple(self._seeds(0, first)), tuple(self._seeds(1, second))),
+        )
+
+    def _test(self, group: Sequence[_Matched]) -> None:
+        """Test rows of the same seeds, with the variance over seeds averaged over them."""
+        same_units, seeds = group[0].same_units, group[0].seeds
+        same_seeds, aggregate = seeds[0] == seeds[1], self._scores[0].aggregate
+        average = average_of_differences(
+            [each.scores for each in group],
             same_units=same_units,
             same_seeds=same_seeds,
-            aggregate=self._scores[0].aggregate,
+            aggregate=aggregate,
         )
-        if math.isnan(found.p_value):
-            self.num_untested += 1
-            return
-        row.interval, row.p_value = found.estimate, found.p_value
-        self.over_seeds &= found.over_seeds
-        self.pairing.add("unit" if same_units else "")
-        self.pairing.add("seed" if same_seeds and len(first.trial_ids) > 1 else "")
+        for each in group:
+            found = difference(
+                *each.scores,
+                same_units=same_units,
+                same_seeds=same_seeds,
+                aggregate=aggregate,
+                average=average,
+            )
+            if math.isnan(found.p_value):
+                self.num_untested += 1
+                continue
+            each.row.interval, each.row.p_value = found.estimate, found.p_value
+            self.over_seeds &= found.over_seeds
+            self.pairing.add("unit" if same_units else "")
+            self.pairing.add("seed" if same_seeds and len(seeds[0]) > 1 else "")
 
-    def mark(self, rows: Sequence[ComparedRow]) -> None:
+    def _mark(self, tested: Sequence[ComparedRow]) -> None:
         """Adjust the p values for all rows, and mark the differences that remain."""
-        tested = [row for row in rows if row.p_value is not None]
         adjusted = holm([row.p_value for row in tested if row.p_value is not None])
         for row, p_value in zip(tested, adjusted, strict=True):
             row.p_value = p_value

@@ -62,10 +62,9 @@ def compare(first: Sweep, second: Sweep, names: tuple[str, str]) -> tuple[Detail
     if not found.pairs:
         above = whole((first, second), names, rows, found.apart)
         return above, compare_best(first.manifest, names, rows, scorer)
-    compared = [scorer.compare(one, other) for one, other in found.pairs]
-    scorer.mark(compared)
-    compared += [scorer.compare(row, None) for row in found.only_first]
-    compared += [scorer.compare(None, row) for row in found.only_second]
+    compared = scorer.compare(found.pairs)
+    compared += [scorer.describe(row, None) for row in found.only_first]
+    compared += [scorer.describe(None, row) for row in found.only_second]
     above = whole((first, second), names, rows, found.apart)
     return above, _comparison(first, second, names, found, compared, scorer)
 

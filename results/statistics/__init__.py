@@ -5,12 +5,12 @@ from results.statistics.comparisons import (
     ALPHA,
     BestComparison,
     Difference,
-    average_over_seeds,
     compare_with_best,
     difference,
     holm,
 )
 from results.statistics.estimates import Estimate, estimate
+from results.statistics.seed_variance import average_of_differences, average_over_seeds
 
 __all__ = [
     "ALPHA",
@@ -19,6 +19,7 @@ __all__ = [
     "Difference",
     "Estimate",
     "aggregation",
+    "average_of_differences",
     "average_over_seeds",
     "compare_with_best",
     "difference",

@@ -13,15 +13,8 @@ import numpy as np
 from results.statistics.aggregation import MEAN
 from results.statistics.estimates import Estimate, interval
 from results.statistics.exact import mcnemar, sign_flips
-from results.statistics.variance import (
-    Part,
-    Sample,
-    Uncertainty,
-    combine,
-    seeds_part,
-    uncertainty,
-    units_part,
-)
+from results.statistics.seed_variance import against, average_of_pairs
+from results.statistics.variance import Part, Sample, Uncertainty, uncertainty
 
 Array = np.ndarray[Any, Any]
 ALPHA = 0.05
@@ -62,14 +55,14 @@ def difference(
         same_units: whether row u of both is the same unit, so that units are paired.
         same_seeds: whether column s of both is the same seed, so that seeds are paired.
         aggregate: ``mean``, or a formula over sums of K values.
-        average: the variance over seeds of such differences (``average_over_seeds``), used unless
-            the pair's own is larger; for the same units and the same, several seeds.
+        average: the variance over seeds of such differences (``average_over_seeds`` of the rows of
+            a table, ``average_of_differences``), used unless the pair's own is larger.
     """
     ours, theirs = Sample.of(one, aggregate), Sample.of(other, aggregate)
     if average is None:
         found = uncertainty(ours, theirs, same_units=same_units, same_seeds=same_seeds)
     else:
-        found = _against(ours, theirs, average)
+        found = against(ours, theirs, average, same_units=same_units, same_seeds=same_seeds)
     mean = float(ours.points.mean() - theirs.points.mean())
     if one.ndim == 3 and (ours.is_fixed or theirs.is_fixed):
         found = dataclasses.replace(found, df=math.nan)  # it is not known how much it would vary
@@ -160,7 +153,7 @@ def compare_with_best(
     scores = np.array([sample.points.mean() for sample in samples])
     best = int(np.argmax(scores if maximize else -scores))
     over_seeds = rows[0].shape[1] > 1
-    average = _average(samples) if over_seeds and len(rows) > 1 else Part()
+    average = average_of_pairs(samples) if over_seeds and len(rows) > 1 else Part()
     p_values = []
     for index, row in enumerate(rows):
         if index == best:
@@ -170,41 +163,10 @@ def compare_with_best(
         elif not over_seeds:
             p_values.append(difference(rows[best], row, aggregate=aggregate).p_value)
         else:
-            found = _against(samples[best], samples[index], average)
+            found = against(samples[best], samples[index], average)
             p_values.append(_t_test(float(scores[best] - scores[index]), found))
     adjusted = tuple(_tukey(p, len(rows)) for p in p_values)
     return BestComparison(best=best, p_values=adjusted, over_seeds=over_seeds)
-
-
-def average_over_seeds(rows: Sequence[Array], aggregate: str = MEAN) -> Part | None:
-    """The variance over seeds of a difference between two rows, averaged over all pairs.
-
-    Args:
-        rows: the scores of each row, over the same seeds.
-        aggregate: ``mean``, or a formula over sums of K values.
-
-    None for a single row or seed.
-    """
-    if len(rows) < 2 or rows[0].shape[1] < 2:
-        return None
-    return _average([Sample.of(row, aggregate) for row in rows])
-
-
-def _average(samples: Sequence[Sample]) -> Part:
-    points = np.stack([sample.points for sample in samples])  # [K, S]
-    rows, seeds = points.shape
-    rest = points - points.mean(1, keepdims=True) - points.mean(0) + points.mean()
-    df = (rows - 1) * (seeds - 1)
-    value = 2 * float((rest**2).sum()) / df / seeds
-    return Part(value, value**2 / df)
-
-
-def _against(one: Sample, other: Sample, average: Part) -> Uncertainty:
-    units = units_part(one, other, True, True, True)
-    own = seeds_part(one, other, True)
-    excess = max(0.0, own.value - average.value)
-    seeds = average + Part(excess, excess**2 / (len(one.points) - 1))
-    return combine(units, seeds, one.df, over_seeds=True)
 
 
 def _tukey(p_value: float, rows: int) -> float:

@@ -58,6 +58,7 @@ class Manifest:
     keep: str | int | None = None  # whose weights stay, as for ``--keep``; None if none are made
     seeds: tuple[int, ...]
     num_trials: int | None = None  # to run in all, reused ones included
+    num_left_out: int = 0  # of these: those of a search that never run, such as pruned seeds
     model: Source
     data: Source
 

@@ -204,15 +204,17 @@ def _folders(filesystem: pyarrow.fs.FileSystem, path: str) -> list[str]:
 
 
 def known_trials(
-    root: str, task: str, names: Sequence[str] = ()
+    root: str, task: str, names: Sequence[str] = (), prefer: str = ""
 ) -> dict[str, tuple[str, dict[str, Any]]]:
     """Every ended trial of a task under the root: id -> (sweep, row), finished ones first.
 
-    ``names`` are the sweeps to look in; all, if there are none.
+    ``names`` are the sweeps to look in; all, if there are none. Of equal trials the one in the
+    sweep ``prefer`` is taken, then the first by the sweeps' names.
     """
     known: dict[str, tuple[str, dict[str, Any]]] = {}
     filesystem, base = open_filesystem(root)
-    for _, name in find_sweeps(root, task, names):
+    found = [name for _, name in find_sweeps(root, task, names)]
+    for name in sorted(found, key=lambda name: name != prefer):
         # Without its ``sweep.json``: if that is damaged, running the sweep again replaces it.
         for row in StoredTables(filesystem, f"{base}/{task}/{name}").rows():
             if row["status"] == "interrupted":
@@ -223,8 +225,13 @@ def known_trials(
     return known
 
 
-def copy_trials(root: str, task: str, name: str, trial_ids: Sequence[str]) -> dict[str, pa.Table]:
-    """The rows of some trials out of another sweep, marked with where they are from."""
+def copy_trials(
+    root: str, task: str, name: str, trial_ids: Sequence[str], *, into: str
+) -> dict[str, pa.Table]:
+    """The rows of some trials out of another sweep, marked with the sweep that computed them.
+
+    There is no mark where that is ``into``, the sweep that takes them over.
+    """
     filesystem, base = open_filesystem(root)
     sweep = StoredTables(filesystem, f"{base}/{check_name(task)}/{check_name(name)}")
     wanted = pa.array(list(trial_ids))
@@ -235,7 +242,8 @@ def copy_trials(root: str, task: str, name: str, trial_ids: Sequence[str]) -> di
         if rows.num_rows
     }
     trials = kept["trials"]
-    origin = [source or f"{task}/{name}" for source in trials["reused_from"].to_pylist()]
+    sources = [source or f"{task}/{name}" for source in trials["reused_from"].to_pylist()]
+    origin = [None if source == f"{task}/{into}" else source for source in sources]
     column = trials.schema.get_field_index("reused_from")
     kept["trials"] = trials.set_column(column, "reused_from", pa.array(origin, pa.string()))
     return kept

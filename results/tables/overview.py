@@ -76,7 +76,7 @@ def overview(root: str, task: str, name: str, now: datetime | None = None) -> Ov
 def num_planned(manifest: Manifest, counts: Mapping[str, int]) -> int | None:
     """The number of trials when all have run; None where the manifest does not say."""
     if manifest.num_trials is not None:
-        return manifest.num_trials
+        return manifest.num_trials - manifest.num_left_out
     if manifest.tables:  # of an earlier version
         rows = [row for table in manifest.tables for row in table.rows]
         keys = {json.dumps(row.params, sort_keys=True) for row in rows}

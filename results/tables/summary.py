@@ -131,9 +131,11 @@ def _open_table(
         pairs.append((_row(params, found, manifest, scores), found))
     main_key = manifest.main_key
 
-    def order(pair: tuple[SummaryRow, Any]) -> tuple[bool, float]:
+    def order(pair: tuple[SummaryRow, Any]) -> tuple[bool, float, str]:
         value = pair[0].metrics.get(main_key, math.nan)
-        return (bool(pair[0].status) or math.isnan(value), sign * value if value == value else 0.0)
+        known = sign * value if value == value else 0.0
+        # Ties by the parameters: the order of the trials' parts changes when trials run again.
+        return (bool(pair[0].status) or math.isnan(value), known, _key(pair[0].params))
 
     pairs.sort(key=order)
     rows = [row for row, _ in pairs]

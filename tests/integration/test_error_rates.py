@@ -8,8 +8,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.error_rates import SEEDS, SHARES, coverage, family_error
-from results.statistics import compare_with_best, difference
+from benchmarks.error_rates import (
+    DIFFERENCES,
+    SEEDS,
+    SHARES,
+    coverage,
+    error_of_many,
+    family_error,
+)
+from results.statistics import compare_with_best, difference, holm
 
 REPETITIONS = 700
 
@@ -86,3 +93,23 @@ def test_a_row_that_is_worse_is_found_among_36(seeds: int) -> None:
     worst = compare_with_best(list(scores.astype(float)), maximize=False)
     assert worst.best == 7
     assert sum(worst.beaten) == 35
+
+
+@pytest.mark.parametrize("what", ["compare", "marks", "claims"])
+@pytest.mark.parametrize("seeds", [2, 3])
+@pytest.mark.parametrize("rows", [6, 20])
+def test_of_many_tests_without_a_difference_5_of_100_err(rows: int, seeds: int, what: str) -> None:
+    number = 1200 // rows
+    wrong = sum(error_of_many(what, rows, seeds, shares, number) * number for shares in DIFFERENCES)
+    number *= len(DIFFERENCES)
+    assert wrong <= stats.binom.ppf(0.999, number, 0.05), wrong / number
+
+
+def test_own_variances_over_seeds_fail_that_simulation() -> None:
+    """What ``compare`` did: of many pairs of seeds some agree by luck."""
+    rng, wrong, number = np.random.default_rng(1), 0, 100
+    nothing = np.zeros((300, 2))
+    for _ in range(number):
+        scores = rng.normal(0, 0.3**0.5, (20, 300, 1)) + rng.normal(0, 1.4**0.5, (20, 300, 2))
+        wrong += min(holm([difference(row, nothing).p_value for row in scores])) < 0.05
+    assert wrong > stats.binom.ppf(0.95, number, 0.05)

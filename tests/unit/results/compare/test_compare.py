@@ -19,7 +19,7 @@ from results.compare.matching import match
 from results.compare.sweeps import Comparison
 from results.compare.view import render_comparison
 from results.export import FORMATS, make_document
-from results.statistics import difference
+from results.statistics import average_of_differences, difference
 from results.tables.details import DetailTable
 from results.tables.summary import SummaryRow
 from tasks.contract import RequestError
@@ -209,7 +209,8 @@ def test_seeds_are_pooled_and_paired_where_both_have_the_same(tmp_path: Path) ->
     _, table = compare(sweeps[0], sweeps[1], ("a", "b"))
     (found,) = table.compared
     ours, theirs = scores.astype(float)
-    expected = difference(theirs, ours, same_units=True, same_seeds=True)
+    average = average_of_differences([(theirs, ours)])
+    expected = difference(theirs, ours, average=average)
     assert found.interval == expected.estimate
     assert found.p_value == expected.p_value  # one row: nothing to adjust for
     assert found.difference == pytest.approx(expected.estimate.mean)
@@ -217,8 +218,28 @@ def test_seeds_are_pooled_and_paired_where_both_have_the_same(tmp_path: Path) ->
 
     fewer = write(tmp_path, "c", [one(theirs[:, s].astype(int), seed=s) for s in range(2)])
     _, table = compare(sweeps[0], fewer, ("a", "c"))
-    expected = difference(theirs[:, :2], ours, same_units=True, same_seeds=False)
+    average = average_of_differences([(theirs[:, :2], ours)], same_seeds=False)
+    expected = difference(theirs[:, :2], ours, same_seeds=False, average=average)
     assert table.compared[0].interval == expected.estimate
+
+
+def test_seeds_that_agree_by_luck_are_not_believed(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    shift = {0.1: (0.1, 0.1), 0.2: (0.2, 0.0), 0.3: (0.0, 0.2)}  # of each seed in the second sweep
+    trials: dict[str, list[Any]] = {"a": [], "b": []}
+    for lr, shifts in shift.items():
+        for seed, more in enumerate(shifts):
+            ability = rng.random(200)
+            for name, share in (("a", 0.4), ("b", 0.4 + more)):
+                found = (np.argsort(np.argsort(ability)) < 200 * share).astype(int)
+                trials[name].append(one(found.tolist(), seed=seed, lr=lr))
+    sweeps = [write(tmp_path, name, each) for name, each in trials.items()]
+    _, table = compare(sweeps[0], sweeps[1], ("a", "b"))
+    assert isinstance(table, Comparison)
+    assert [row.mark for row in table.compared] == ["tie"] * 3
+    for row in table.compared:
+        assert row.interval is not None
+        assert row.interval.low < 0  # also where both seeds gave 0.1
 
 
 def test_samples_of_other_data_are_not_paired(tmp_path: Path) -> None:

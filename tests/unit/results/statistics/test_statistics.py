@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from results.statistics import aggregation, compare_with_best, difference, estimate, holm
+from results.statistics import (
+    aggregation,
+    average_of_differences,
+    compare_with_best,
+    difference,
+    estimate,
+    holm,
+)
 from results.statistics.exact import mcnemar, sign_flips
 from results.statistics.variance import Part, combine
 from tasks.captioning.task import BLEU4
@@ -243,6 +250,50 @@ def test_an_aggregate_that_is_a_mean_has_the_means_uncertainty() -> None:
     plain = difference(scores, 0.9 * scores)
     assert by_formula.standard_error == pytest.approx(plain.standard_error, rel=0.1)
     assert by_formula.df == pytest.approx(plain.df, rel=0.2)
+
+
+# --- many differences -----------------------------------------------------------------------------
+
+
+def test_seeds_that_agree_make_no_interval_narrower_than_over_queries_alone() -> None:
+    rng = np.random.default_rng(0)
+    rest = rng.normal(0, 1, (400, 2))
+    scores = rest - rest.mean(0) + [0.050, 0.051]  # queries are lucky or not by seed; seeds agree
+    nothing = np.zeros_like(scores)
+    own = difference(scores, nothing)
+    found = difference(scores, nothing, average=average_of_differences([(scores, nothing)]))
+    over_queries = stats.sem(scores.mean(1))
+    assert own.standard_error < 0.8 * over_queries
+    assert found.standard_error >= over_queries * (1 - 1e-9)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(2, 2), (3, 2), (1, 3)])
+def test_the_variance_over_seeds_is_the_mean_of_those_of_all_pairs(ours: int, theirs: int) -> None:
+    rng = np.random.default_rng(2)
+    pairs = [(rng.normal(0, 1, (5, ours)), rng.normal(0, 1, (5, theirs))) for _ in range(7)]
+    same = ours == theirs
+    found = average_of_differences(pairs, same_seeds=same)
+    assert found is not None
+    own = [difference(*pair, same_seeds=same).seeds_variance for pair in pairs]
+    assert found.value >= np.mean(own) - 1e-12
+    means = [(one.mean(0), other.mean(0)) for one, other in pairs]
+    alone = average_of_differences([(a[None], b[None]) for a, b in means], same_seeds=same)
+    assert alone is not None
+    assert alone.value == pytest.approx(np.mean(own))  # of one unit no interaction is known
+    assert average_of_differences([(p[:, :1], q[:, :1]) for p, q in pairs]) is None
+
+
+def test_a_seed_that_moves_all_rows_alike_counts_once() -> None:
+    shift = np.array([[0.1, -0.1, 0.3]])
+    pairs = [(shift, np.zeros((1, 3)))] * 10
+    found = average_of_differences(pairs)
+    assert found is not None
+    assert found.df == pytest.approx(2)
+    rng = np.random.default_rng(3)
+    apart = [(rng.normal(0, 1, (1, 3)), np.zeros((1, 3))) for _ in range(400)]
+    found = average_of_differences(apart)
+    assert found is not None
+    assert 600 < found.df <= 800
 
 
 # --- many rows ------------------------------------------------------------------------------------

@@ -93,14 +93,14 @@ def test_an_empty_table_stays_empty(tmp_path: Path) -> None:
 def test_a_reused_trial_belongs_to_the_sweep_that_reuses_it(tmp_path: Path) -> None:
     make_store(tmp_path, "first").add([result(1)])
     second = make_store(tmp_path, "second")
-    second.add_tables(copy_trials(str(tmp_path), "toy", "first", ["t1"]))
+    second.add_tables(copy_trials(str(tmp_path), "toy", "first", ["t1"], into="second"))
     sweep = read_sweep(str(tmp_path), "toy", "second")
     assert all(origins(sweep, table) == {("toy", "second")} for table in TABLES[:3])
     assert sweep.rows()[0]["reused_from"] == "toy/first"
     both = pd.concat(pd.read_parquet(tmp_path / "toy" / n / "trials") for n in ("first", "second"))
     assert both.set_index(["task", "sweep", "trial_id"]).index.is_unique
     third = make_store(tmp_path, "third")
-    third.add_tables(copy_trials(str(tmp_path), "toy", "second", ["t1"]))
+    third.add_tables(copy_trials(str(tmp_path), "toy", "second", ["t1"], into="third"))
     (row,) = read_sweep(str(tmp_path), "toy", "third").rows()
     assert (row["sweep"], row["reused_from"]) == ("third", "toy/first")
 

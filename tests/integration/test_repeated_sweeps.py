@@ -1,0 +1,111 @@
+"""The same trials asked for again: by another name, with more seeds, of a search, with --keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from harness import command
+
+from results.storage.reading import read_sweep
+from results.storage.weights import weights_of
+from results.tables.overview import overview
+
+Toy = Callable[..., str]
+
+
+@pytest.fixture
+def sweep_toy(tmp_path: Path) -> Toy:
+    """``sweep toy`` with a space file of this text, in this process."""
+
+    def run(*options: str, space: str, status: int = 0) -> str:
+        (tmp_path / "space.py").write_text(space)
+        where = (f"--space={tmp_path / 'space.py'}", f"--out={tmp_path}")
+        return command("sweep", "toy", "--engine=local", *where, *options, status=status)
+
+    return run
+
+
+def test_a_sweep_that_another_one_copied_is_not_reused_from_itself(
+    tmp_path: Path, sweep_toy: Toy
+) -> None:
+    grid = "GRID = {'degree': [1, 3], 'epochs': [1]}\n"
+    sweep_toy("--name=first", space=grid)
+    sweep_toy("--name=again", space=grid)  # sorts before first
+    sweep_toy("--name=first", "--seeds=2", space=grid)
+    assert "reused" not in command("show", "first", f"--out={tmp_path}")
+    origins = {
+        name: {row["reused_from"] for row in read_sweep(str(tmp_path), "toy", name).rows()}
+        for name in ("first", "again")
+    }
+    assert origins == {"first": {None}, "again": {"toy/first"}}
+
+
+SEARCH = """
+def search(trial):
+    degree = trial.suggest_categorical("degree", [0, 1, 3, 5])
+    if degree == 0:
+        raise ValueError("too flat")
+    return {"degree": degree, "lr": trial.suggest_float("lr", 1e-3, 1, log=True), "epochs": 4}
+"""
+
+
+@pytest.mark.parametrize("pruner", ["halving", "none"])
+def test_a_search_is_complete_though_some_seeds_never_run(
+    tmp_path: Path, sweep_toy: Toy, pruner: str
+) -> None:
+    options = ("--name=found", "--trials=12", "--seeds=2", f"--pruner={pruner}")
+    sweep_toy(*options, space=SEARCH, status=1)  # refused configurations are failed trials
+
+    def shown() -> tuple[str, str]:
+        found = overview(str(tmp_path), "toy", "found")
+        return found.state, found.trials
+
+    rows = read_sweep(str(tmp_path), "toy", "found").rows()
+    failed = sum(row["status"] == "failed" for row in rows)
+    assert 0 < failed < 12
+    if pruner == "halving":
+        assert any(row["status"] == "stopped" for row in rows)
+    assert shown() == (f"{failed} failed", f"{len(rows) - failed}/{len(rows)}")
+    sweep_toy(*options, space=SEARCH, status=1)
+    assert shown() == (f"{failed} failed", f"{len(rows) - failed}/{len(rows)}")
+
+
+def test_a_search_of_repeated_configurations_is_complete(tmp_path: Path, sweep_toy: Toy) -> None:
+    few = "def search(trial):\n    degree = trial.suggest_int('degree', 1, 3)\n"
+    few += "    return {'degree': degree, 'epochs': 1}\n"
+    sweep_toy("--name=few", "--trials=6", "--seeds=2", "--pruner=none", space=few)
+    found = overview(str(tmp_path), "toy", "few")
+    assert found.state == "complete"
+    assert found.trials in ("2/2", "4/4", "6/6")
+
+
+def test_of_equal_rows_the_same_one_is_kept_in_every_run(tmp_path: Path, sweep_toy: Toy) -> None:
+    # A step so small that every trial stays at its start.
+    grid = "GRID = {'momentum': [0.0, 0.1, 0.2, 0.3], 'lr': [1e-300], 'epochs': [1]}\n"
+    sweep_toy("--keep=none", "--seeds=2", space=grid)
+    sweep = read_sweep(str(tmp_path), "toy", "space")
+    assert len({row["metric.error"] for row in sweep.rows() if row["seed"] == 0}) == 1
+    ended = {row["trial_id"]: row["ended"] for row in sweep.rows()}
+    told = sweep_toy("--keep=best", "--seeds=2", space=grid)
+    assert num_run_since(tmp_path, ended) == 2
+    kept = kept_momenta(tmp_path)
+    assert len(kept) == 1
+    for _ in range(2):
+        assert "no weights" not in told
+        assert kept_momenta(tmp_path) == kept
+        told = sweep_toy("--keep=best", "--seeds=2", space=grid)
+        assert num_run_since(tmp_path, ended) == 2
+    command("export", "space", str(tmp_path / "model"), f"--out={tmp_path}")
+
+
+def num_run_since(folder: Path, ended: dict[str, object]) -> int:
+    rows = read_sweep(str(folder), "toy", "space").rows()
+    return sum(row["ended"] != ended[row["trial_id"]] for row in rows)
+
+
+def kept_momenta(folder: Path) -> set[float]:
+    sweep = read_sweep(str(folder), "toy", "space")
+    found = weights_of(sweep, sweep.rows())
+    return {row["param.momentum"] for row in sweep.rows() if row["trial_id"] in found}
