@@ -86,7 +86,7 @@ def make_trial(**params: Any) -> Trial:
     trial = Trial(
         task="captioning", version="1", params=Params(**params), seed=0, model=model, data=data
     )
-    return TASK.check(trial)
+    return TASK.normalize(trial)
 
 
 def make_inputs(trial: Trial) -> Inputs:
