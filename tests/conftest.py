@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.pop("RAY_ADDRESS", None)
 
+import forked_commands
 import pytest
 from paths import SHARED
 
@@ -30,6 +32,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return nodeid.partition("::")[0]
 
     return FileScheduling(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_forked_command_is_left() -> Iterator[None]:
+    yield
+    forked_commands.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,14 +90,12 @@ class ForkedCommand:
 
 @functools.cache
 def _scratch() -> str:
-    folder = tempfile.TemporaryDirectory(prefix="commands-")
-    atexit.register(folder.cleanup)
-    return folder.name
+    return tempfile.mkdtemp(prefix="commands-")
 
 
 @functools.cache
 def _zygote() -> subprocess.Popen[str]:
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, str(PLUGIN / "zygote.py")],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": PYTHONPATH},
@@ -106,8 +104,13 @@ def _zygote() -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
-    atexit.register(process.kill)
-    return process
+
+
+def close() -> None:
+    """Leave no process and no file behind."""
+    if _zygote.cache_info().currsize:
+        _zygote().communicate()  # at the end of its input it kills what it forked, and itself
+        shutil.rmtree(_scratch())
 
 
 def run_killed(

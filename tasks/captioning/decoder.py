@@ -2,7 +2,7 @@
 
 The library's own forward keeps the keys and values of an image once per row; here rows of one image
 share them, and self-attention's cache is written in place. Held against the library's ``generate``
-in ``tests/unit/tasks/captioning/test_captioning.py``.
+in ``tests/integration/test_decoding.py``.
 
 N images, R rows (sentences), K rows of an image at most, S image tokens, T steps, D width, H heads
 """

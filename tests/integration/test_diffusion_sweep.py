@@ -34,7 +34,7 @@ SETTINGS = [f"--set={text}" for text in (*SMALL, "num_samples=4", "precision=flo
 
 def words(out: Path, *args: str) -> list[str]:
     sweep = ["sweep", "diffusion", "--engine", "local", "--name", "paper", "--out", str(out)]
-    return [*sweep, *SETTINGS, *args]
+    return [*sweep, "--checkpoint-interval=0s", *SETTINGS, *args]
 
 
 def run(*args: str) -> Done:

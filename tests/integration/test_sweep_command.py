@@ -39,6 +39,7 @@ def sweep_args(photos: Path, out: Path, engine: str) -> list[str]:
     return [
         *("sweep", "retrieval", "--data", f"folder:{photos}", "--out", str(out)),
         *("--space", str(photos / "space.py"), "--name", "s", "--engine", engine, "--seeds", "2"),
+        "--checkpoint-interval=0s",
     ]
 
 
