@@ -367,12 +367,13 @@ def test_as_many_slots_as_there_can_be_packs() -> None:
 
 
 def test_ids_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks import contract
-    from tasks.contract import Source, Trial
+    from tasks.contract import Source, Trial, content_id
 
     hashed = []
-    real = contract.content_id
-    monkeypatch.setattr(contract, "content_id", lambda value: hashed.append(1) or real(value))
+    real = content_id
+    monkeypatch.setattr(
+        "tasks.contract.trial.content_id", lambda value: hashed.append(1) or real(value)
+    )
     source = Source(name="x", fingerprint="x")
     trial = Trial(task="t", version="1", params=source, seed=0, model=source, data=source)
     assert len({trial.id for _ in range(3)}) == 1
