@@ -21,7 +21,7 @@ from results.compare.cells import compare_cells
 from results.storage.reading import Sweep, copy_trials, read_sweep
 from results.storage.schema import SWEEP_COLUMNS, VERSION, VERSION_KEY, fill_sweep
 from results.storage.store import SweepStore, list_parts, read_part
-from tasks.contract import State, Step
+from tasks.contract import Metric, State, Step, Task
 
 TABLES = ("trials", "steps", "samples", "stages")
 STAGE = {"run": pd.Timestamp("2026-01-01", tz="UTC"), "key": "k", "label": "l", "uses": 1}
@@ -112,10 +112,10 @@ def test_sweeps_of_two_names_with_equal_cells_do_not_differ(tmp_path: Path) -> N
     assert compare_cells(one, two, ("one", "two")).num_differences == 0
 
 
-class Clocked:
+class Clocked(Task):
     """A task whose pack takes six seconds a step on a clock of its own; one member breaks it."""
 
-    name, metric = "clocked", SimpleNamespace(name="score")
+    name, metric = "clocked", Metric(name="score", label="score", direction="maximize")
 
     def __init__(self) -> None:
         self.now = 0.0
