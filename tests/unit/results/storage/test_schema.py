@@ -150,7 +150,7 @@ def test_a_member_of_a_pack_is_charged_its_share(
     monkeypatch.setattr(module, "time", clock)
     trials: Any = [SimpleNamespace(id=name) for name in names]
     kept: Any = SimpleNamespace(load=lambda *_: None, save=lambda *_: None, weights=None)
-    steps: Any = run_pack(task, trials, {}, "cpu", CheckpointWriter(checkpoints=kept))  # type: ignore[arg-type]
+    steps: Any = run_pack(task, trials, {}, "cpu", CheckpointWriter(checkpoints=kept))
     told: dict[str, list[float]] = {name: [] for name in names}
     for event in events_of(steps):
         told[event.trial_id].append(event.outcome.seconds)
