@@ -28,7 +28,7 @@ PAGES = [
 ]
 
 #: The first word of a command; a folder before it does not matter.
-PROGRAMS = ("python", "python3.11", "pip", "orchestrator", "ray", "ruff", "mypy", "pytest")
+PROGRAMS = ("python", "python3", "pip", "orchestrator", "ray", "ruff", "mypy", "pytest")
 
 #: Set up an environment or run the checks: ``.ci/run`` does it with these very commands.
 RUN_BY_CI = ("ruff", "mypy", "pytest", "pip", "python -m venv", "python -m pip", "python -m pytest")

@@ -24,7 +24,7 @@ from results.tables.summary import summarise
 from tasks.contract import Stage, Trial
 
 FILE = Path(__file__).with_name("retrieval.svg")
-WIDTH = 92
+WIDTH = 104
 COMMAND = "python -m orchestrator sweep retrieval"
 
 panels: list[RenderableType] = []
