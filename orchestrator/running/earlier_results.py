@@ -92,6 +92,10 @@ class EarlierResults:
             steps=self._curves[sweep].get(trial.id, {}),
         )
 
+    def finished(self) -> set[str]:
+        """The trials that have finished, in any sweep."""
+        return {i for i, (_, row) in self._known.items() if row["status"] == "finished"}
+
     def statuses(self) -> dict[str, str]:
         """The statuses of trials that have a result here, which a ``--rerun`` must not spoil."""
         trials = open_history(self._out, self._task, self._plan.name).trials

@@ -69,7 +69,16 @@ class Run:
 
     def take_over(self) -> list[Trial]:
         """Take over what other sweeps hold; the listed trials that are still to run."""
-        return self.earlier.take_over(self.plan.trials, self.store, self.checkpoints)
+        to_run = self.earlier.take_over(self.plan.trials, self.store, self.checkpoints)
+        self._drop_stale_checkpoints({trial.id for trial in to_run})
+        return to_run
+
+    def _drop_stale_checkpoints(self, to_run: set[str]) -> None:
+        """Drop those of trials that have ended: a driver was killed between result and drop."""
+        left = self.checkpoints.trial_ids()
+        done = {trial.id for trial in self.plan.trials} - to_run
+        for trial_id in left & (done if self.plan.trials else self.earlier.finished()):
+            self.checkpoints.drop(trial_id)
 
     def to_run_again(self) -> list[Trial]:
         """Of a complete sweep: the trials whose weights are asked for, and were not kept."""

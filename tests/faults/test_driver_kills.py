@@ -44,6 +44,9 @@ PHASES: dict[str, tuple[str, str, int, float]] = {
 SPACE = f"GRID = {{'level': list(range({TRIALS})), 'stage': [0]}}\n"
 MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 OPTIONS = (f"--set=steps={STEPS}", f"--set=scratch={MEMORY // 4}")
+EVERY_STEP = "--checkpoint-interval=0s"
+#: Phases in which a trial's first step alone has a checkpoint: its steps take milliseconds.
+FIRST_STEP = {"between steps", "at any moment"}
 
 
 def rows_of(folder: Path) -> dict[str, dict[str, Any]]:
@@ -105,6 +108,7 @@ def test_nothing_is_lost_and_nothing_computed_twice(
 ) -> None:
     event, match, last, then = PHASES[phase]
     draw = random.Random(phase)
+    options = OPTIONS if phase in FIRST_STEP else (*OPTIONS, EVERY_STEP)
     kills = tries = 0
     while kills < KILLS:
         tries += 1
@@ -118,7 +122,7 @@ def test_nothing_is_lost_and_nothing_computed_twice(
             kept = kept_stages(folder)
             count = draw.randint(1, last)
             kill = {"event": event, "match": match, "count": count, "then": then * draw.random()}
-            killed = run_killed(folder, SPACE, OPTIONS, kill if here < 8 else None)
+            killed = run_killed(folder, SPACE, options, kill if here < 8 else None)
             kills, here = kills + killed, here + killed
             rows = rows_of(folder)
             assert finished.items() <= rows.items()  # what was finished is so still
