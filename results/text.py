@@ -6,8 +6,12 @@ import shutil
 import textwrap
 from typing import IO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
+
+GLUE = "\u00a0"  # a space where no line ends; printed as a space
+_JOINTS = "/-_.,=:"  # a word that is wider than a line is broken after one of these
 
 
 def plural(number: int, noun: str) -> str:
@@ -42,5 +46,44 @@ def wrap_for(stream: IO[str], text: str) -> str:
 
 
 def print_line(console: Console, text: str, style: str = "") -> None:
-    """Print a line, broken at spaces on a terminal; a file or a pipe gets it in one piece."""
-    console.print(Text(text, style=style), soft_wrap=not console.is_terminal)
+    """Print a line, on a terminal broken at spaces, and a word that is wider after a slash or dash.
+
+    A file or a pipe gets it in one piece.
+    """
+    lines = wrap(text, console.width) if console.is_terminal else [text]
+    console.print(Text("\n".join(lines), style=style), soft_wrap=True)
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Lines of at most ``width`` columns, broken between words.
+
+    A word that is wider than a line is broken after a slash, a dash or the like, if it has one.
+    """
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        line, used = "", 0
+        for index, word in enumerate(paragraph.split(" ")):
+            size = cell_len(word)
+            if index and used + 1 + size <= width:
+                line, used = f"{line} {word}", used + 1 + size
+                continue
+            if index:
+                lines.append(line.rstrip(" "))
+            *whole, line = _pieces(word, width)
+            lines += whole
+            used = cell_len(line)
+        lines.append(line)
+    return lines
+
+
+def _pieces(word: str, width: int) -> list[str]:
+    pieces = []
+    while cell_len(word) > width:
+        end = width
+        while end > 1 and cell_len(word[:end]) > width:
+            end -= 1
+        joints = [at for at in range(2, end + 1) if word[at - 1] in f"{_JOINTS}{GLUE}"]
+        end = joints[-1] if joints else end
+        pieces.append(word[:end])
+        word = word[end:]
+    return [*pieces, word]

@@ -62,6 +62,8 @@ def export(
         f"{directory}: {plural(exported.num_files, 'file')}, {size_text(exported.num_bytes)}. "
         "README.md says how to use it.",
     )
+    if exported.untrained:
+        print_line(console, exported.untrained)
     if push_to_hub is not None:
         address = hub.push_to_hub(exported.folder, push_to_hub, private=private)
         print_line(console, f"Uploaded to {address}.")

@@ -39,6 +39,12 @@ Data = Annotated[
     str | None,
     typer.Option(help="Data set, such as folder:DIR (default and forms: `tasks TASK`)."),
 ]
+RecordedModel = Annotated[
+    str | None, typer.Option("--model", help="Hugging Face id or folder (default: as recorded).")
+]
+RecordedData = Annotated[
+    str | None, typer.Option("--data", help="Data set, such as folder:DIR (default: as recorded).")
+]
 Engine = Annotated[str, typer.Option(help="Engine: ray, or local (this process, without Ray).")]
 Address = Annotated[
     str | None,

@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import Address, CpusPerTrial, Data, Engine, GpusPerTrial, Model, Out
+from orchestrator.cli.options import (
+    Address,
+    CpusPerTrial,
+    Engine,
+    GpusPerTrial,
+    Out,
+    RecordedData,
+    RecordedModel,
+)
 from orchestrator.cli.parsing import check_tolerance, parse_gpus
 
 
@@ -14,8 +22,8 @@ def replay(
     file: Annotated[str, typer.Argument(help="Archive to run again.")],
     engine: Engine = "ray",
     address: Address = None,
-    model: Model = None,
-    data: Data = None,
+    model: RecordedModel = None,
+    data: RecordedData = None,
     cpus_per_trial: CpusPerTrial = None,
     gpus_per_trial: GpusPerTrial = "1",
     name: Annotated[

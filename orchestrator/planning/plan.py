@@ -202,7 +202,13 @@ def parse_settings(task: Task, settings: Sequence[str]) -> dict[str, Scalar]:
         if name not in kinds:
             raise _unknown(task, name)
         check_one_value(task.Params, name, text)
-        parsed[name] = parse_value(name, text, *kinds[name])
+        value = parse_value(name, text, *kinds[name])
+        if name in parsed and parsed[name] != value:
+            raise RequestError(
+                f"--set {name} is given twice, as {shown(parsed[name])} and {shown(value)}; remove "
+                "one of them"
+            )
+        parsed[name] = value
     return parsed
 
 

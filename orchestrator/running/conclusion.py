@@ -14,7 +14,7 @@ from results.render.sweep_tables import render
 from results.storage.filesystem import redact
 from results.storage.reading import Sweep, read_sweep
 from results.tables.summary import MAX_ROWS
-from results.text import plural
+from results.text import plural, print_line
 from tasks.contract import Trial
 
 INTERRUPTED = 130  # the exit status of what Ctrl-C ended
@@ -42,23 +42,21 @@ def print_results(run: Run, to_run: Sequence[Trial]) -> int:
     if again:
         line = f"{plural(len(again), 'trial')} failed when run again; the tables show the earlier "
         line += f"results. The first reason: {next(iter(again.values()))}."
-        Console().print(Text(line, style="bold red"), soft_wrap=not errors.is_terminal)
+        print_line(Console(), line, "bold red")
     if run.earlier.failed and any_step:
-        Console().print(Text(_failed_earlier(run)), soft_wrap=True)
+        print_line(Console(), _failed_earlier(run))
     wanted = {trial.id for trial in plan.trials}
     failed = [
         row
         for row in rows
         if row["status"] == "failed" and (not wanted or row["trial_id"] in wanted)
     ]
-    Console().print(Text(f"Results: {sweep.path}", style="dim"), soft_wrap=True)
+    print_line(Console(), f"Results: {sweep.path}", "dim")
     if any(each.tally.failed for each in run.coordinators):
-        Console().print(
-            Text(f"Logs of failed trials: {sweep.path}/logs", style="dim"), soft_wrap=True
-        )
+        print_line(Console(), f"Logs of failed trials: {sweep.path}/logs", "dim")
     _save_figures(sweep, errors)
     for line in run.weights.finish(sweep, run.is_complete):
-        Console().print(Text(line, style="dim"), soft_wrap=True)
+        print_line(Console(), line, "dim")
     failed_now = run.num_invalid + sum(each.tally.failed for each in run.coordinators)
     return 1 if failed or failed_now else 0
 
@@ -90,4 +88,4 @@ def _save_figures(sweep: Sweep, errors: Console) -> None:
         errors.print(Text(f"The figures could not be drawn ({why})."), soft_wrap=True)
         return
     if line:
-        Console().print(Text(line, style="dim"), soft_wrap=True)
+        print_line(Console(), line, "dim")

@@ -28,9 +28,10 @@ NUM_SAMPLES = 24  # random configurations that a search is asked for before a sw
 class InvalidConfigurationError(RequestError):
     """One configuration of a search cannot run; others may."""
 
-    def __init__(self, reason: str, values: Mapping[str, Scalar]) -> None:
+    def __init__(self, reason: str, values: Mapping[str, Scalar], *, is_whole: bool = True) -> None:
+        """``is_whole``: parameters without a value have their defaults; else they are not known."""
         super().__init__(reason)
-        self.values = values
+        self.values, self.is_whole = values, is_whole
 
 
 def ask(search: Search, asked: Any) -> Mapping[str, Scalar]:
@@ -54,7 +55,8 @@ def ask(search: Search, asked: Any) -> Mapping[str, Scalar]:
         )
         if isinstance(error, ValueError) and not _raised_by_optuna(error):
             refused = f"the search refuses this configuration: {error}"
-            raise InvalidConfigurationError(refused, dict(asked.params)) from error
+            suggested = dict(asked.params)  # the function would have set others, too
+            raise InvalidConfigurationError(refused, suggested, is_whole=False) from error
         raise RequestError(message) from error
     if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
         raise RequestError(

@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 def invalid_row(
     error: InvalidConfigurationError, factory: TrialFactory, seed: int
 ) -> dict[str, Any]:
-    """A failed row with its values where their types allow it, else the parameters' defaults."""
+    """A failed row with its values where their types allow it, else the parameters' defaults.
+
+    What the search had not suggested yet when it refused is null.
+    """
     task, now = factory.task, datetime.now(UTC)
-    params: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(task.Params)}
+    fields = dataclasses.fields(task.Params)
+    params: dict[str, Any] = {f.name: f.default if error.is_whole else None for f in fields}
     for name, (kind, _) in param_types(task.Params).items():
         value = {**error.values, **factory.fixed}.get(name)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and kind is float:

@@ -35,6 +35,7 @@ class Exported:
     selection: Selection
     num_files: int
     num_bytes: int
+    untrained: str  # that it was not trained, as a sentence; empty for one that was
 
 
 def export_model(
@@ -75,13 +76,20 @@ def export_model(
         record = trial_record(sweep, selection.trial)
         record |= {"values": found.values if found else {}}
         (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        card = render_card(sweep, selection, description)
+        untrained = _describe_untrained(task, trial)
+        card = render_card(sweep, selection, description, untrained)
         (folder / CARD).write_text(card, encoding="utf-8")
         mode = (folder / CARD).stat().st_mode  # safetensors gives its files to their owner alone
         for file in folder.rglob("*.safetensors"):
             file.chmod(mode)
         sizes = [file.stat().st_size for file in folder.rglob("*") if file.is_file()]
-    return Exported(folder=target, selection=selection, num_files=len(sizes), num_bytes=sum(sizes))
+    return Exported(
+        folder=target,
+        selection=selection,
+        num_files=len(sizes),
+        num_bytes=sum(sizes),
+        untrained=untrained,
+    )
 
 
 def _check_is_folder(sweep: Sweep, directory: str) -> None:
@@ -92,6 +100,14 @@ def _check_is_folder(sweep: Sweep, directory: str) -> None:
             f"{directory} is a trial; name a folder as well: export NAME {directory} DIR (for a "
             f"folder of this name, ./{directory})"
         )
+
+
+def _describe_untrained(task: Task, trial: Trial) -> str:
+    """That a trial whose schedule has no length is the start of the others, not their result."""
+    name = task.schedule_length
+    if name is None or getattr(trial.params, name) != 0:
+        return ""
+    return f"It was not trained in this sweep ({name} 0): the model is as it started."
 
 
 # --- weights --------------------------------------------------------------------------------------
@@ -119,13 +135,13 @@ def _read_weights(sweep: Sweep, selection: Selection, task: Task) -> Weights | N
 
 
 def keeping_command(command: Sequence[str], keep: str) -> str:
-    """A sweep's command with another ``--keep``."""
+    """A sweep's command with another ``--keep``, and without a look at another split."""
     words: list[str] = []
     skip = False
     for word in command:
-        if skip or word == "--keep":
+        if skip or word in ("--keep", "--final"):
             skip = not skip
-        elif not word.startswith("--keep="):
+        elif not word.startswith(("--keep=", "--final=")):
             words.append(word)
     return shlex.join([*words, "--keep", keep])
 

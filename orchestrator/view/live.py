@@ -59,7 +59,15 @@ class SweepView:
         for one in earlier:
             self.add_earlier(one)
         self._live = (
-            Live(self, console=console, refresh_per_second=4, transient=True)
+            # What others print belongs to the log, where descriptors 1 and 2 lead.
+            Live(
+                self,
+                console=console,
+                refresh_per_second=4,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
             if console.is_terminal
             else None
         )

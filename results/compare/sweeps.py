@@ -164,6 +164,17 @@ def _cells(row: ComparedRow, table: Comparison) -> list[str]:
     return [*cells, "; ".join(told)]
 
 
+def _count_matched(names: tuple[str, str], found: Match) -> str:
+    """``3 configurations in both``; a row that stands beside several is counted once."""
+    numbers = [len({id(pair[side]) for pair in found.pairs}) for side in (0, 1)]
+    if numbers[0] == numbers[1]:
+        return f"{plural(numbers[0], 'configuration')} in both"
+    return (
+        f"{plural(numbers[0], 'configuration')} of {names[0]} beside {numbers[1]} of {names[1]}, "
+        f"which differ in {' and '.join(found.apart)}"
+    )
+
+
 def _explain(
     manifest: Manifest,
     names: tuple[str, str],
@@ -173,8 +184,7 @@ def _explain(
 ) -> list[str]:
     marks = {row.mark for row in compared}
     lines = [
-        f"{plural(len(found.pairs), 'configuration')} in both, "
-        f"{len(found.only_first)} in {names[0]} alone, "
+        f"{_count_matched(names, found)}, {len(found.only_first)} in {names[0]} alone, "
         f"{len(found.only_second)} in {names[1]} alone."
     ]
     if marks & {"better", "worse", "tie"}:

@@ -24,10 +24,11 @@ PROJECT = "multimodal-sweep-orchestrator"
 _CLAIM_COLUMNS = ("verdict", "claim", "published", "ours", "difference", "95 %")
 
 
-def render_card(sweep: Sweep, selection: Selection, export: Export) -> str:
+def render_card(sweep: Sweep, selection: Selection, export: Export, untrained: str = "") -> str:
     """The card's text: where the model comes from, how to use it, and how good it is.
 
-    Names of local folders are cut to their last part: a card may be published.
+    Names of local folders are cut to their last part: a card may be published. ``untrained`` says
+    that the model was not trained, if that is so.
     """
     trial = selection.trial
     model, data = (short_name(trial[kind]) for kind in ("model", "data"))
@@ -36,7 +37,7 @@ def render_card(sweep: Sweep, selection: Selection, export: Export) -> str:
         f"# {escape(_title(sweep, trial))}",
         f"Trial `{trial['trial_id']}` of the {sweep.manifest.task} sweep "
         f"`{sweep.manifest.name}`: model {escape(model)}, data {escape(data)}, seed "
-        f"{trial['seed']}.",
+        f"{trial['seed']}." + (f" {untrained}" if untrained else ""),
         *(["\n".join(f"- {note}" for note in export.notes)] if export.notes else []),
         "## Usage",
         "Run this in the exported folder.",

@@ -26,8 +26,9 @@ WIDTH, PLOT_HEIGHT = 7.0, 3.2  # inches
 _LEFT, _RIGHT, _EDGE = 0.85, 0.2, 0.12
 _BELOW = 0.5  # the ticks and label of an x axis
 _TITLE, _NOTE, _ENTRY = 0.24, 0.15, 0.16  # a line of each
-_TITLE_CHARS, _CHARS, _COLUMN_CHARS = 72, 112, 50  # that fit into a line; of a legend's half
-_NOTE_LINES = 2
+_TITLE_CHARS, _CHARS, _COLUMN_CHARS = 72, 98, 50  # that fit into a line; of a legend's half
+_NOTE_LINES = 4
+_THIN = 1.5  # points; a curve is wider by as much for each later one that would hide it
 _LEVELS = ("0.15", "0.55")  # grays of the dashed lines
 
 
@@ -114,8 +115,11 @@ def _draw(axes: Axes, chart: Chart, x_label: str) -> list[Line2D]:
             levels += 1
             continue
         marker = "o" if len(xs) <= 20 else None
+        width = _THIN * (1 + _num_above(chart, name))
         # Points at the very edge are drawn whole.
-        handles += axes.plot(xs, ys, marker=marker, markersize=3, label=name, clip_on=False)
+        handles += axes.plot(
+            xs, ys, marker=marker, markersize=2 * width, lw=width, label=name, clip_on=False
+        )
         band = [(x, low, high) for x, low, high in chart.bands.get(name, ()) if low > 0 or not log]
         if band:
             at, lows, highs = zip(*band, strict=True)
@@ -127,6 +131,21 @@ def _draw(axes: Axes, chart: Chart, x_label: str) -> list[Line2D]:
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     return handles
+
+
+def _num_above(chart: Chart, name: str) -> int:
+    """How many later curves lie on a curve, so that it could not be seen below them."""
+    names = list(chart.lines)
+    points = chart.lines[name]
+    values = [y for points in chart.lines.values() for _, y in points]
+    close = (max(values) - min(values)) / 200  # of the axis: about the width of a line
+    return sum(
+        len(other) == len(points)
+        and all(
+            x == u and abs(y - v) <= close for (x, y), (u, v) in zip(points, other, strict=True)
+        )
+        for other in (chart.lines[later] for later in names[names.index(name) + 1 :])
+    )
 
 
 def _scale(axes: Axes, chart: Chart, log: bool) -> None:

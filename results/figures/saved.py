@@ -26,7 +26,7 @@ from results.storage.atomic_write import atomic_write
 from results.storage.reading import Sweep
 from tasks.contract import RequestError, content_id
 
-VERSION = 2  # raise it when a figure would look different
+VERSION = 3  # raise it when a figure would look different
 MAX_TRIALS = 20  # that have figures of their own, the best ones
 
 Files = dict[str, bytes]
@@ -35,7 +35,8 @@ Files = dict[str, bytes]
 def save_figures(sweep: Sweep) -> str:
     """Draw what has changed; one line that says where the figures are, empty if there are none."""
     folder = f"{sweep.path}/figures"
-    ranked = rank(sweep, [row for row in sweep.current_rows() if row["status"] != "failed"])
+    drawable = [r for r in sweep.current_rows() if r["status"] != "failed" and r["num_steps"]]
+    ranked = rank(sweep, drawable)
     rows = ranked[:MAX_TRIALS]
     index = _read_index(sweep.filesystem, folder)
     kept: dict[str, Any] = {}
@@ -55,9 +56,9 @@ def save_figures(sweep: Sweep) -> str:
         _delete(sweep.filesystem, folder, {f for e in index.values() for f in e["files"]} - files)
     if not files:
         return ""
-    hidden = len(ranked) > len(rows)
-    limit = f" of the best {len(rows)} of {len(ranked)} trials" if hidden else ""
-    return f"Figures{limit}: {folder}"
+    own = [row for row in rows if kept[row["trial_id"]]["files"]]
+    limit = f" (of single trials, the best {len(rows)} of {len(ranked)})" if own else ""
+    return f"Figures{limit if len(ranked) > len(rows) else ''}: {folder}"
 
 
 def _wanted(

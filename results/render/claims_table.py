@@ -120,9 +120,14 @@ def _caption(manifest: Manifest, claims: list[CheckedClaim], with_source: bool) 
             f"5 % over all {len(tested)} tested claims (Holm's adjusted p). "
             "Difference: left minus right [unadjusted 95 % interval]."
         )
+    if any(claim.verdict in ("reproduced", "contradicted") for claim in tested):
+        lines.append(
+            "The marks of a table are adjusted for all pairs of its rows, verdicts for the claims "
+            "alone: a difference may be ≈ in the table and significant here."
+        )
     if any(claim.margin for claim in claims):
         margins = sorted({f"{claim.margin:g}" for claim in claims if claim.margin})
-        lines.append(f"Margin of the claims that a value is reached: {', '.join(margins)}.")
+        lines.append(f"A value counts as reached within a margin of {' or '.join(margins)}.")
     if any(claim.decided_by for claim in claims):
         lines.append(
             "What would decide a claim: with 80 % probability, if the true difference is the "

@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from results.render.detail_view import text_grid
 from results.render.wrapping import Prose
 from results.storage.reading import Sweep
-from results.tables.cell_text import id_digits, short_ids
+from results.tables.cell_text import id_digits
 
 _MAX_REASONS = 10
 
@@ -27,7 +27,7 @@ class Failures:
         for row in self._failed:
             reasons.setdefault(row["reason"] or "", []).append(row)
         rows = [
-            [short_ids([row["trial_id"] for row in same], digits), _seeds(same), reason]
+            [_ids(same, digits), _seeds(same), reason]
             for reason, same in list(reasons.items())[:_MAX_REASONS]
         ]
         yield Prose(["Failed trials"], "bold")
@@ -38,6 +38,12 @@ class Failures:
             [f"{hidden} further reasons; `show {name}` lists every trial."] if hidden > 0 else []
         )
         yield Prose([*lines, f"`show {name} TRIAL` prints a trial's log."], gap=True)
+
+
+def _ids(rows: Sequence[Mapping[str, Any]], digits: int) -> str:
+    """``3f2a9c01``, or ``3f2a9c01 and 2 more``: other configurations, or other seeds."""
+    more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+    return f"{rows[0]['trial_id'][:digits]}{more}"
 
 
 def _seeds(rows: Sequence[Mapping[str, Any]]) -> str:

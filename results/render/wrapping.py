@@ -9,9 +9,10 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-GLUE = "\u00a0"  # a space where no line ends; printed as a space
+from results.text import GLUE as GLUE
+from results.text import wrap as wrap
+
 _INTERVAL = re.compile(r"\[[^\[\]\n]{1,40}\]")
-_JOINTS = "/-_.,=:"  # a word that is wider than a line is broken after one of these
 
 
 def glue(text: str) -> str:
@@ -27,41 +28,6 @@ def glue_intervals(text: str) -> str:
 def unglue(text: str) -> str:
     """The text as it is printed."""
     return text.replace(GLUE, " ")
-
-
-def wrap(text: str, width: int) -> list[str]:
-    """Lines of at most ``width`` columns, broken between words.
-
-    A word that is wider than a line is broken after a slash, a dash or the like, if it has one.
-    """
-    lines: list[str] = []
-    for paragraph in text.split("\n"):
-        line, used = "", 0
-        for index, word in enumerate(paragraph.split(" ")):
-            size = cell_len(word)
-            if index and used + 1 + size <= width:
-                line, used = f"{line} {word}", used + 1 + size
-                continue
-            if index:
-                lines.append(line.rstrip(" "))
-            *whole, line = _pieces(word, width)
-            lines += whole
-            used = cell_len(line)
-        lines.append(line)
-    return lines
-
-
-def _pieces(word: str, width: int) -> list[str]:
-    pieces = []
-    while cell_len(word) > width:
-        end = width
-        while end > 1 and cell_len(word[:end]) > width:
-            end -= 1
-        joints = [at for at in range(2, end + 1) if word[at - 1] in f"{_JOINTS}{GLUE}"]
-        end = joints[-1] if joints else end
-        pieces.append(word[:end])
-        word = word[end:]
-    return [*pieces, word]
 
 
 def join_items(items: Iterable[str], width: int) -> str:

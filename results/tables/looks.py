@@ -121,6 +121,7 @@ def final_table(sweep: Sweep, looks: Sequence[Look]) -> DetailTable | None:
         f"Chosen on {chosen_on}, scored on {look.split} on {when(look)}. {''.join(units)}The 95 % "
         "intervals do not correct for choosing the best of several rows."
     )
+    caption += _fewer_seeds(look, len(sweep.manifest.seeds))
     count = describe_number(looks, number)
     later = [each for each in looks[number + 1 :] if each.split == look.split]
     caption += [count] if count else []
@@ -136,6 +137,17 @@ def final_table(sweep: Sweep, looks: Sequence[Look]) -> DetailTable | None:
         caption=caption,
         records=[_record(row, look) for row in look.rows],
     )
+
+
+def _fewer_seeds(look: Look, num_seeds: int) -> list[str]:
+    """That rows were scored before further seeds ran."""
+    scored = max(len(row.trial_ids) for row in look.rows)
+    if scored >= num_seeds:
+        return []
+    return [
+        f"These are scores of {plural(scored, 'seed')}; the sweep has {num_seeds} now. Give "
+        f"--final {look.split} again to score all of them."
+    ]
 
 
 def _cells(row: FinalRow, kind: str) -> list[str]:

@@ -53,7 +53,7 @@ class RetrievalTask(Task):
         Column(key="param.epochs", label="epochs", format="integer"),
         Column(key="param.temperature", label="temperature", format="number"),
         *_RECALLS,
-        Column(key="metric.rsum", label="rsum", format="number"),
+        Column(key="metric.rsum", label="rsum", format="score"),
     )
     per_sample = tuple(
         PerSampleMetric(metric=f"{d}_r{k}", unit="query", value=f"hit{k}", where={"direction": d})

@@ -237,6 +237,10 @@ CASES = [
         )
     ),
     Case(args="sweep captioning --set top_k=few", message="takes an integer or none, but got 'few"),
+    Case(
+        args="sweep retrieval --set lr=1e-3 --set lr=1e-2",
+        message="--set lr is given twice, as 0.001 and 0.01; remove one of them",
+    ),
     Case(args="sweep retrieval --set lr", message="but got 'lr'; write --set lr=VALUE"),
     *(
         Case(

@@ -437,6 +437,11 @@ def test_a_trial_without_weights_names_the_command_that_keeps_them(
         ),
         ("orchestrator sweep toy --keep=none", "orchestrator sweep toy --keep best"),
         (
+            "orchestrator sweep toy --final test --seeds 2 --keep 2",
+            "orchestrator sweep toy --seeds 2 --keep best",
+        ),
+        ("orchestrator sweep toy --final=test", "orchestrator sweep toy --keep best"),
+        (
             "orchestrator sweep toy --set 'a=b c'",
             "orchestrator sweep toy --set 'a=b c' --keep best",
         ),

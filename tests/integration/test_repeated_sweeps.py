@@ -72,6 +72,21 @@ def test_a_search_is_complete_though_some_seeds_never_run(
     assert shown() == (f"{failed} failed", f"{len(rows) - failed}/{len(rows)}")
 
 
+def test_what_a_refused_configuration_would_have_set_is_not_made_up(
+    tmp_path: Path, sweep_toy: Toy
+) -> None:
+    sweep_toy("--name=found", "--trials=12", "--pruner=none", space=SEARCH, status=1)
+    rows = read_sweep(str(tmp_path), "toy", "found").rows()
+    refused = [row for row in rows if row["status"] == "failed"]
+    assert {row["param.degree"] for row in refused} == {0}
+    assert {row["param.epochs"] for row in refused} == {None}  # 4 where it is set, 20 by default
+    assert {row["param.lr"] for row in refused} == {None}
+    told = command("report", "found", f"--out={tmp_path}", "--all")
+    assert "too flat" in told
+    for name in ("show", "report"):
+        assert "too flat" in command(name, "found", f"--out={tmp_path}") or name == "show"
+
+
 def test_a_search_of_repeated_configurations_is_complete(tmp_path: Path, sweep_toy: Toy) -> None:
     few = "def search(trial):\n    degree = trial.suggest_int('degree', 1, 3)\n"
     few += "    return {'degree': degree, 'epochs': 1}\n"

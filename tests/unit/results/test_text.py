@@ -49,6 +49,18 @@ def test_a_terminal_gets_lines_broken_at_spaces_and_a_pipe_one_line(
     assert all(len(line) <= 80 or " " not in line for line in lines)
 
 
+def test_a_path_moves_to_the_next_line_whole_and_breaks_after_a_slash() -> None:
+    terminal = io.StringIO()
+    console = Console(file=terminal, width=40, force_terminal=True, color_system=None)
+    print_line(
+        console, "Kept the weights of 2 trials in runs/toy/space/weights and in /a/" + "b/" * 30
+    )
+    lines = [line.rstrip() for line in terminal.getvalue().splitlines()]
+    assert "runs/toy/space/weights and in" in lines
+    assert all(len(line) <= 40 for line in lines)
+    assert all(line.endswith("/") for line in lines[2:])
+
+
 def test_a_printed_line_is_broken_at_spaces_on_a_terminal_alone() -> None:
     text = LONG.partition(" /a/")[0]
     pipe, terminal = io.StringIO(), io.StringIO()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -71,6 +72,21 @@ GRID = [{"epochs": 3, "lr": lr, "weight_decay": wd} for lr in (1e-5, 1e-2) for w
 def retrieval() -> tuple[Task, list[Trial]]:
     task = load_task("retrieval")
     return task, make_trials(task, GRID)
+
+
+def test_what_others_print_stays_out_of_the_view(
+    retrieval: tuple[Task, list[Trial]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    view, console = make_view(*retrieval, terminal=True)
+    with view:
+        print("Trial PackTrainable_5edab62c completed. Last result:")
+        print("a warning", file=sys.stderr)
+    assert isinstance(console.file, io.StringIO)
+    assert "PackTrainable" not in console.file.getvalue()
+    assert "a warning" not in console.file.getvalue()
+    found = capsys.readouterr()
+    assert "PackTrainable" in found.out  # where the engine sends it to its log
+    assert "a warning" in found.err
 
 
 @pytest.mark.parametrize("width", WIDTHS)

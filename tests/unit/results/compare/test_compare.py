@@ -93,6 +93,20 @@ def test_two_grids_over_a_parameter_are_matched_by_it() -> None:
     assert len(found.only_second) == 4
 
 
+def test_a_row_beside_several_is_counted_once(tmp_path: Path) -> None:
+    first = write(
+        tmp_path, "a", [one(hits(0.4), lr=0.1, epochs=e) for e in (0, 3)] + [one(hits(0.5), lr=0.2)]
+    )
+    second = write(
+        tmp_path,
+        "b",
+        [one(hits(share), lr=lr, epochs=10) for lr, share in ((0.1, 0.5), (0.2, 0.6))],
+    )
+    _, table = compare(first, second, ("a", "b"))
+    counted = "3 configurations of a beside 2 of b, which differ in epochs, 0 in a alone"
+    assert any(line.startswith(counted) for line in table.caption)
+
+
 # --- tables ---------------------------------------------------------------------------------------
 
 

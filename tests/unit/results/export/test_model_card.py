@@ -14,7 +14,7 @@ from orchestrator.running.plan import make_plan
 from orchestrator.running.sweep import run_sweep
 from results.export.model_card import render_card, trial_record
 from results.storage.reading import Sweep, read_sweep
-from results.tables.looks import FinalRow, Look, write_looks
+from results.tables.looks import FinalRow, Look, final_table, write_looks
 from results.tables.selection import select_best, select_trial
 from results.tables.source_names import short_name
 from results.tables.summary import summarise
@@ -164,6 +164,39 @@ def test_the_score_on_the_test_split_is_in_the_card(tmp_path: Path) -> None:
     assert "nothing about any other split" not in card
     assert "On the split test, which was not used to choose, its" in card
     assert "is 0.5, beside 0.25 on val." in card
+
+
+def test_a_look_with_fewer_seeds_than_the_sweep_says_so(tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path, "GRID = {'degree': [3], 'epochs': [1]}\n", seeds=2)
+    ids = [row["trial_id"] for row in sweep.rows()]
+    intervals: dict[str, Any] = dict.fromkeys(
+        ("val_interval", "test_interval", "difference_interval")
+    )
+    told = []
+    for number in (1, 2):
+        row = FinalRow(
+            table="t",
+            configuration="degree 3",
+            mark="best",
+            trial_ids=ids[:number],
+            chosen_on="val",
+            val=0.25,
+            test=0.5,
+            **intervals,
+        )
+        look = Look(split="test", began="2026-11-26T15:04", command=[], trials=ids, rows=[row])
+        table = final_table(sweep, [look])
+        assert table is not None
+        told.append(" ".join(table.caption))
+    assert "scores of 1 seed; the sweep has 2 now. Give --final test again" in told[0]
+    assert "again" not in told[1]
+
+
+def test_an_untrained_model_says_so_first(grid: Sweep) -> None:
+    text = "It was not trained in this sweep (epochs 0): the model is as it started."
+    card = render_card(grid, select_best(grid), EXPORT, text)
+    first = next(part for part in card.split("\n\n") if part.startswith("Trial `"))
+    assert first.endswith(text)
 
 
 def test_a_row_that_is_tied_with_the_best_says_so(grid: Sweep) -> None:

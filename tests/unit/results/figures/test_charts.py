@@ -194,6 +194,22 @@ def test_the_plot_keeps_its_size_whatever_the_legend(number: int, length: int) -
     assert len(figure.legends) == (number > 1)
 
 
+def test_a_long_note_is_whole_and_inside_the_page() -> None:
+    note = ", ".join(f"some_parameter_{number} bfloat16" for number in range(12))
+    figure = drawn(chart_of(["a"], title="toy/s", notes=[note]))
+    texts = [text.get_text() for text in figure.texts]
+    assert " ".join(texts[1:]) == note
+    assert all(text.get_window_extent().x1 <= figure.bbox.x1 - 10 for text in figure.texts)
+
+
+def test_equal_curves_do_not_hide_each_other() -> None:
+    chart = chart_of(["a", "b", "c"])
+    chart.lines["other"] = [(1, 3.0), (2, 1.0)]
+    (axes,) = drawn(chart).axes
+    assert [line.get_linewidth() for line in axes.get_lines()] == [4.5, 3.0, 1.5, 1.5]
+    assert [line.get_markersize() for line in axes.get_lines()] == [9, 6, 3, 3]
+
+
 @pytest.mark.parametrize("value", [0.5, 12345.678, 9_999_999.0, 1e-9, -12345.5])
 def test_labels_of_an_axis_stay_on_the_page(value: float) -> None:
     figure = drawn(chart_of(["a"], (value, value * 1.5)))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from rich.console import Console
-from sweeps_with_figures import make_store, result
+from sweeps_with_figures import MANIFEST, make_store, result
 
 from orchestrator.running.conclusion import _save_figures
 from results.figures import drawing as figures
@@ -71,7 +71,7 @@ def test_many_trials_have_figures_of_the_best(
     store = make_store(str(tmp_path))
     store.add([result(f"t{number}", number / 10) for number in range(4)])
     folder = tmp_path / "toy" / "s" / "figures"
-    assert save(str(tmp_path)) == f"Figures of the best 2 of 4 trials: {folder}"
+    assert save(str(tmp_path)) == f"Figures (of single trials, the best 2 of 4): {folder}"
     sheets = {file.name for file in folder.glob("*-pictures.png")}
     assert sheets == {"t2-pictures.png", "t3-pictures.png"}
     store.add([result("t9", 0.9)])
@@ -79,6 +79,15 @@ def test_many_trials_have_figures_of_the_best(
     sheets = {file.name for file in folder.glob("*-pictures.png")}
     assert sheets == {"t3-pictures.png", "t9-pictures.png"}
     assert not list(folder.glob("t2*"))
+
+
+def test_a_figure_of_all_trials_is_not_said_to_be_of_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saved_figures, "MAX_TRIALS", 2)
+    store = make_store(str(tmp_path), columns=MANIFEST["columns"][:1])
+    store.add([result(f"t{number}", number / 10, pictures=False) for number in range(4)])
+    assert save(str(tmp_path)) == f"Figures: {tmp_path / 'toy' / 's' / 'figures'}"
 
 
 def test_a_sweep_without_curves_or_pictures_has_no_figures(tmp_path: Path) -> None:
