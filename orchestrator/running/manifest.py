@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 #: Where results come from: kept from the earlier run if a run finds every trial done.
 ORIGIN = ("versions", "git", "hardware", "environment")
+RUNS = ("started", "seconds", "engine", "first_started", "earlier_seconds", "num_runs")
 
 #: What a table needs: a replay has it from the sweep that it runs again.
 TABLE = (
@@ -42,7 +43,7 @@ def make_manifest(
     plan: Plan, types: Mapping[str, str], started: datetime, seconds: float
 ) -> Manifest:
     """The content of ``sweep.json``; ``types`` are those of the task's parameters."""
-    task = plan.task
+    task, before = plan.task, plan.manifest_before
     published = Published(space=plan.space, planned=plan.planned, task=task)
     claims = plan_claims(published) if plan.space.is_report else []
     return Manifest(
@@ -59,6 +60,9 @@ def make_manifest(
         started=started.isoformat(),
         seconds=round(seconds, 3),
         engine=plan.request.engine,
+        first_started=None if before is None else before.first_started or before.started,
+        earlier_seconds=0.0 if before is None else before.earlier_seconds + before.seconds,
+        num_runs=1 if before is None else before.num_runs + 1,
         search=plan.search() if plan.space.search else None,
         keep=plan.keep if task.has_weights else None,
         params=dict(types),
@@ -97,9 +101,8 @@ def replay_manifest(made: Manifest, recorded: RecordedSweep) -> Manifest:
 
 def with_origin_of(made: Manifest, before: Manifest) -> Manifest:
     """The manifest with the origin of an earlier run's results, as far as that recorded it."""
-    return dataclasses.replace(
-        made, **{key: getattr(before, key) for key in ORIGIN if key in before.as_read}
-    )
+    recorded = [key for key in ORIGIN if key in before.as_read]
+    return dataclasses.replace(made, **{key: getattr(before, key) for key in (*recorded, *RUNS)})
 
 
 def plan_tables(plan: Plan) -> list[ReportTable]:

@@ -67,8 +67,7 @@ def render_sweep(sweep: Sweep, weights: str = "") -> RenderableType:
     hardware = ", ".join(f"{name} {v}" for name, v in manifest.hardware.items() if v)
     facts = {
         "command": " ".join(manifest.command),
-        "started": f"{manifest.started[:19].replace('T', ' ')} UTC, "
-        f"{manifest.seconds:.0f} s on {manifest.engine}",
+        **_runs(manifest),
         "model": f"{manifest.model.name} ({manifest.model.fingerprint})",
         "data": f"{manifest.data.name} ({manifest.data.fingerprint})",
         "commit": commit,
@@ -119,6 +118,20 @@ def render_trial(sweep: Sweep, trial: Mapping[str, Any], weights: str = "") -> R
     if samples is not None:
         parts += [Text(), samples]
     return Group(*parts)
+
+
+def _runs(manifest: Manifest) -> dict[str, str]:
+    """When the sweep started and how long it took; of several runs also the last one's."""
+    last = f"{_time(manifest.started)}, {manifest.seconds:.0f} s on {manifest.engine}"
+    if manifest.first_started is None:
+        return {"started": last}
+    seconds = manifest.earlier_seconds + manifest.seconds
+    first = f"{_time(manifest.first_started)}, {manifest.num_runs} runs, {seconds:.0f} s in all"
+    return {"started": first, "last run": last}
+
+
+def _time(text: str) -> str:
+    return f"{text[:19].replace('T', ' ')} UTC"
 
 
 def _logs(sweep: Sweep) -> str:

@@ -52,6 +52,9 @@ class Manifest:
     started: str  # of the last run: ISO 8601, in UTC
     seconds: float  # the last run took; 0 until it ends
     engine: str  # ray or local
+    first_started: str | None = None  # of the first run; None if there was only one
+    earlier_seconds: float = 0.0  # that the runs before the last took, as far as they ended
+    num_runs: int = 1
 
     # What it runs.
     search: Search | None = None  # None for a grid or a report

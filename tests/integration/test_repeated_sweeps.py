@@ -42,6 +42,22 @@ def test_a_sweep_that_another_one_copied_is_not_reused_from_itself(
     assert origins == {"first": {None}, "again": {"toy/first"}}
 
 
+def test_show_has_the_first_start_and_the_time_of_all_runs(tmp_path: Path, sweep_toy: Toy) -> None:
+    grid = "GRID = {'degree': [1, 3], 'epochs': [1]}\n"
+    sweep_toy("--name=s", space=grid)
+    one = read_sweep(str(tmp_path), "toy", "s").manifest
+    assert "last run" not in command("show", "s", f"--out={tmp_path}")
+    sweep_toy("--name=s", "--seeds=2", space=grid)
+    two = read_sweep(str(tmp_path), "toy", "s").manifest
+    assert (two.first_started, two.earlier_seconds, two.num_runs) == (one.started, one.seconds, 2)
+    shown = command("show", "s", f"--out={tmp_path}")
+    assert f"{one.started[:19].replace('T', ' ')} UTC, 2 runs, " in shown
+    assert f"last run {two.started[:19].replace('T', ' ')} UTC, " in shown
+    sweep_toy("--name=s", "--seeds=2", space=grid)  # all is done: that is no run
+    three = read_sweep(str(tmp_path), "toy", "s").manifest
+    assert (three.started, three.num_runs) == (two.started, 2)
+
+
 SEARCH = """
 def search(trial):
     degree = trial.suggest_categorical("degree", [0, 1, 3, 5])
