@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from orchestrator.planning import discovery
-from orchestrator.saving.checkpoint_writer import INTERVAL
 from tasks.contract import RequestError
 
 if TYPE_CHECKING:
@@ -63,6 +62,8 @@ def parse_duration(option: str, text: str | None, others: str = "") -> float | N
 
 def parse_checkpoint_interval(text: str | None) -> float:
     """``--checkpoint-interval`` in seconds; 0 saves every step."""
+    from orchestrator.saving.checkpoint_writer import INTERVAL
+
     if text is not None and re.fullmatch(r"0+s?", text.strip()):
         return 0.0
     seconds = parse_duration("--checkpoint-interval", text)

@@ -29,7 +29,7 @@ REMOVED = ".removed"
 #: ``sweep.json`` there is no sweep, and a trial's row goes before its steps and samples.
 PARTS = (
     *("sweep.json", *reversed(TABLES), "stages", "weights"),
-    *("figures", "optuna-journal.log", "looks.json", ".final", LOCK, REMOVED),
+    *("figures", "logs", "optuna-journal.log", "looks.json", ".final", LOCK, REMOVED),
 )
 
 

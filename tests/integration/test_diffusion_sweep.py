@@ -147,7 +147,7 @@ def test_show_writes_curves_and_a_contact_sheet(out: Path, tmp_path: Path, sweep
     for condition in concepts.CONDITIONS:
         assert condition in curve.read_text()
     for args, message in (
-        ([*show[:5], "--out", str(out), "--pictures", "a.png"], "show NAME TRIAL"),
+        ([*show[:2], "--out", str(out), "--pictures", "a.png"], "show NAME TRIAL"),
         ([*show, "--pictures", "a.jpg"], "--pictures takes FILE.png"),
         ([*show, "--pictures", "/nowhere/a.png"], "cannot be written"),
     ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import itertools
 import json
 import os
 import re
@@ -161,7 +162,7 @@ class Place:
             if "--data" in kept and "--data" in reduced:
                 reduced[:2] = []
             reduced += ["--engine", "local", "--budget", "2trials"]
-            self.run("sweep", task, *kept, *self.fill(reduced))
+            self.run("sweep", task, *without_set(kept, reduced), *self.fill(reduced))
 
     def prepare(self, task: str, name: str) -> str:
         """The folder with the finished sweep that a page's ``report`` or ``show`` reads."""
@@ -215,6 +216,19 @@ def test_a_documented_sweep_runs(place: Place, command: Command, tmp_path: Path)
         rows = read_sweep(str(tmp_path), task, name).rows()
         assert rows
         assert {row["status"] for row in rows} <= {"finished", "stopped"}
+
+
+def without_set(words: Sequence[str], reduced: Sequence[str]) -> list[str]:
+    """The words without those ``--set`` for which ``reduced`` has another value."""
+    pairs = itertools.pairwise(reduced)
+    replaced = {value.partition("=")[0] for option, value in pairs if option == "--set"}
+    kept: list[str] = []
+    for word in words:
+        if kept and kept[-1] == "--set" and word.partition("=")[0] in replaced:
+            kept.pop()
+        else:
+            kept.append(word)
+    return kept
 
 
 @by_name(READERS)
