@@ -31,7 +31,10 @@ def run_log(run: Run) -> Iterator[str]:
     with contextlib.ExitStack() as stack:
         folder = f"{run.store.path}/logs"
         if is_local:
-            os.makedirs(folder, exist_ok=True)
+            try:
+                os.makedirs(folder, exist_ok=True)
+            except OSError as error:
+                raise StoreError(f"cannot write to {folder}: {error.strerror or error}") from None
         path = f"{folder if is_local else stack.enter_context(_scratch())}/{name}"
         try:
             yield path

@@ -115,7 +115,10 @@ class SweepStore:
         Raises:
             StoreError: if it cannot be written.
         """
-        self.filesystem.create_dir(f"{self.path}/logs", recursive=True)
+        try:
+            self.filesystem.create_dir(f"{self.path}/logs", recursive=True)
+        except OSError as error:
+            raise StoreError(f"cannot write to {self.path}: {error}") from None
         atomic_write(self.filesystem, f"{self.path}/logs/{name}", text, durable=False)
 
     def add_tables(self, tables: Mapping[str, pa.Table]) -> None:
