@@ -11,6 +11,9 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.pop("RAY_ADDRESS", None)
+# Ray reads this once in a process, and sets it itself when a test starts one: without it, a cluster
+# of one test would ask for a token that the client of another does not send.
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 
 import forked_commands
 import pytest
