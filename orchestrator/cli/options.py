@@ -57,3 +57,11 @@ GpusPerTrial = Annotated[
     str,
     typer.Option(help="GPUs per worker: 1, a fraction, or auto (choose from measured memory)."),
 ]
+CheckpointInterval = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Time between two checkpoints of a trial (default: 5s; 0s for every step). A killed "
+        "process loses what came after the last; Ctrl-C loses nothing.",
+    ),
+]

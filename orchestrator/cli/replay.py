@@ -8,6 +8,7 @@ import typer
 
 from orchestrator.cli.options import (
     Address,
+    CheckpointInterval,
     CpusPerTrial,
     Engine,
     GpusPerTrial,
@@ -15,7 +16,7 @@ from orchestrator.cli.options import (
     RecordedData,
     RecordedModel,
 )
-from orchestrator.cli.parsing import check_tolerance, parse_gpus
+from orchestrator.cli.parsing import check_tolerance, parse_checkpoint_interval, parse_gpus
 
 
 def replay(
@@ -30,6 +31,7 @@ def replay(
         str | None, typer.Option(help="Name of the new sweep (default: the old one and -replay).")
     ] = None,
     out: Out = "runs",
+    checkpoint_interval: CheckpointInterval = None,
     tolerance: Annotated[
         float | None,
         typer.Option(help="Tolerance, absolute and relative (default: what the task states)."),
@@ -48,6 +50,7 @@ def replay(
         data=data,
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=parse_gpus(gpus_per_trial),
+        checkpoint_interval=parse_checkpoint_interval(checkpoint_interval),
         name=name,
         out=out,
     )

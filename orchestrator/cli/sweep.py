@@ -11,6 +11,7 @@ from orchestrator.cli.entry import INTERRUPTED, fail
 from orchestrator.cli.options import (
     Address,
     AllRows,
+    CheckpointInterval,
     CpusPerTrial,
     Data,
     Engine,
@@ -80,14 +81,6 @@ StepTimeout = Annotated[
     str | None,
     typer.Option(
         metavar="TIME", help="Fail any step or shared stage that takes longer, such as 90s or 10m."
-    ),
-]
-CheckpointInterval = Annotated[
-    str | None,
-    typer.Option(
-        metavar="TIME",
-        help="Time between two checkpoints of a trial (default: 5s; 0s for every step). A killed "
-        "process loses what came after the last; Ctrl-C loses nothing.",
     ),
 ]
 Deadline = Annotated[str | None, typer.Option(hidden=True, help="Earlier name of --step-timeout.")]

@@ -141,7 +141,7 @@ def test_a_killed_replay_goes_on_and_takes_nothing_from_elsewhere(tmp_path: Path
     totals = first.totals()
     done = process("archive", "fragile/s", "s.zip", "--out=out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    words = ("replay", "s.zip", "--engine=local", "--out=out")
+    words = ("replay", "s.zip", "--engine=local", "--out=out", "--checkpoint-interval=0s")
     first.process = killed = ForkedCommand(*words, cwd=tmp_path)
     first.wait_for(lambda: len(first.find("step")) >= 48 + 20)
     killed.kill()
