@@ -35,6 +35,7 @@ def manifest_of(out: Path, *, task: str = "toy", **options: Any) -> Manifest:
 
 
 def test_every_installed_distribution_is_named_with_its_version() -> None:
+    distributions.cache_clear()  # another test may have had a package of its own installed
     lines, local = distributions()
     found = {normal(line.partition("==")[0]): line.partition("==")[2] for line in lines}
     for each in importlib.metadata.distributions():
