@@ -18,11 +18,11 @@ check:
 fix:
     .venv/bin/ruff check --fix . && .venv/bin/ruff format .
 
-# The unit tests, a minute.
+# The unit tests, two minutes.
 test *args:
     {{python}} -m pytest {{args}}
 
-# Every test, half an hour.
+# Every test, about 40 minutes.
 test-all *args:
     {{python}} -m pytest tests {{args}}
 
