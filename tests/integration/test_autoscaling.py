@@ -21,23 +21,7 @@ from typing import Any
 import pytest
 from harness import Done, run_command, run_process
 from paths import PLUGIN, ROOT
-
-
-def bootstrap(home: Path, **changes: Any) -> dict[str, Any]:
-    """What `ray up` leaves on the head."""
-    worker = {"node_config": {}, "resources": {"CPU": 2}, "min_workers": 0, "max_workers": 2}
-    config = {
-        "cluster_name": "test",
-        "max_workers": 2,
-        "head_node_type": "ray.head.default",
-        "available_node_types": {
-            "ray.head.default": {"node_config": {}, "resources": {"CPU": 0}, "max_workers": 0},
-            "worker": worker,
-        },
-        **changes,
-    }
-    (home / "ray_bootstrap_config.yaml").write_text(json.dumps(config))
-    return config
+from ray_bootstrap import bootstrap
 
 
 class Cluster:

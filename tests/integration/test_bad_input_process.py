@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from bad_input import Case
+from bad_input.running import arguments, tree
 from paths import ROOT
-
-TAKE_OUT = ("sweep", "report", "show", "check", "list", "ls")
-
-
-def arguments(case: Case, tmp: Path) -> list[str]:
-    args = shlex.split(case.args.replace("TMP", str(tmp)))
-    takes_out = args and args[0] in TAKE_OUT and "--out" not in args
-    return [*args, *(("--out", str(tmp / "runs")) if takes_out and args[-1] != "--seeds" else ())]
-
-
-def tree(folder: Path) -> dict[str, bytes | str | None]:
-    """Every file with its bytes, every link with its target; what Python caches left out."""
-    found: dict[str, bytes | str | None] = {}
-    for path in sorted(folder.rglob("*")):
-        if "__pycache__" not in path.parts:
-            content = os.readlink(path) if path.is_symlink() else None
-            found[str(path)] = path.read_bytes() if path.is_file() else content
-    return found
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from captioning_packs import make_trial, run_steps
 
-from tasks.captioning import captioning, stages
+from tasks.captioning import captioning
 from tasks.captioning.decoding import Setting, Vocabulary, decode
-from tasks.captioning.params import Params
-from tasks.captioning.task import TASK
-from tasks.contract import Inputs, Member, Step, Trial
 from tasks.datasets import scenes
 from tasks.models.captioner import Captioner, load_captioner
 
@@ -78,34 +76,6 @@ SETTINGS = [
     Setting(temperature=1.0, repetition_penalty=1.3),
     Setting(temperature=1.3, runs_on=True),
 ]
-
-
-def make_trial(**params: Any) -> Trial:
-    model, data = TASK.resolve("blip-scenes", "scenes:pretrain")
-    params = {"num_images": 100} | params
-    trial = Trial(
-        task="captioning", version="1", params=Params(**params), seed=0, model=model, data=data
-    )
-    return TASK.normalize(trial)
-
-
-def make_inputs(trial: Trial) -> Inputs:
-    return {stage: stage.function(**stage.args, device="cpu") for stage in stages.needed(trial)}
-
-
-def run(pack: list[Trial]) -> list[list[Step]]:
-    inputs = make_inputs(pack[0])
-    members = [Member(trial=t, state=TASK.start(t, inputs, "cpu")) for t in pack]
-    told: dict[str, list[Step]] = {t.id: [] for t in pack}
-    while members:
-        going = []
-        for member, result in zip(members, TASK.advance(members, inputs, "cpu"), strict=True):
-            assert not isinstance(result, Exception), result
-            told[member.trial.id].append(result[1])
-            if not result[1].done:
-                going.append(Member(trial=member.trial, state=result[0]))
-        members = going
-    return [told[t.id] for t in pack]
 
 
 @pytest.mark.parametrize("prompt", [PROMPT, "", "this is a"])
@@ -197,7 +167,7 @@ def test_sampling_follows_the_models_own_distribution(
 
 def test_faithful_repeats_both_defects() -> None:
     common = {"temperature": 1.2, "top_k": 50, "prompt": "This image depicts  "}
-    (right, wrong) = run([make_trial(**common), make_trial(**common, faithful=True)])
+    (right, wrong) = run_steps([make_trial(**common), make_trial(**common, faithful=True)])
     clean, faulty = right[-1], wrong[-1]
     assert faulty.metrics["length"] > clean.metrics["length"]
     assert clean.samples is not None

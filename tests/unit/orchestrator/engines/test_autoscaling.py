@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 from typing import Any
 
+from ray_bootstrap import bootstrap
 from rich.console import Console
 
 from orchestrator.engines.ray.autoscaling import at_its_largest
 from orchestrator.view.live import SweepView
-
-
-def bootstrap(home: Path, **changes: Any) -> dict[str, Any]:
-    """What `ray up` leaves on the head."""
-    worker = {"node_config": {}, "resources": {"CPU": 2}, "min_workers": 0, "max_workers": 2}
-    config = {
-        "cluster_name": "test",
-        "max_workers": 2,
-        "head_node_type": "ray.head.default",
-        "available_node_types": {
-            "ray.head.default": {"node_config": {}, "resources": {"CPU": 0}, "max_workers": 0},
-            "worker": worker,
-        },
-        **changes,
-    }
-    (home / "ray_bootstrap_config.yaml").write_text(json.dumps(config))
-    return config
-
 
 HEAD = {"NodeManagerAddress": "10.0.0.1", "Resources": {"node:__internal_head__": 1.0}}
 WORKER = {"NodeManagerAddress": "10.0.0.2", "Resources": {"CPU": 2.0}}

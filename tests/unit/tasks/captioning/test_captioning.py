@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from captioning_packs import make_inputs, make_trial
 from paths import SHARED
 
 from tasks.assets.recipe import SHIPPED
-from tasks.captioning import captioning, scores, stages
+from tasks.captioning import captioning, scores
 from tasks.captioning.decoding import LAB_BATCH, Setting, Vocabulary, decode, uniform_noise
 from tasks.captioning.params import Params
 from tasks.captioning.task import TASK
-from tasks.contract import Inputs, Member, RequestError, Step, Trial
+from tasks.contract import Member, RequestError
 from tasks.datasets import scenes
 from tasks.models.captioner import Captioner, load_captioner
 
@@ -89,34 +90,6 @@ def test_junk_goes_on_until_the_labs_batch_has_ended(
 
 
 # --- trials ---------------------------------------------------------------------------------------
-
-
-def make_trial(**params: Any) -> Trial:
-    model, data = TASK.resolve("blip-scenes", "scenes:pretrain")
-    params = {"num_images": 100} | params
-    trial = Trial(
-        task="captioning", version="1", params=Params(**params), seed=0, model=model, data=data
-    )
-    return TASK.normalize(trial)
-
-
-def make_inputs(trial: Trial) -> Inputs:
-    return {stage: stage.function(**stage.args, device="cpu") for stage in stages.needed(trial)}
-
-
-def run(pack: list[Trial]) -> list[list[Step]]:
-    inputs = make_inputs(pack[0])
-    members = [Member(trial=t, state=TASK.start(t, inputs, "cpu")) for t in pack]
-    told: dict[str, list[Step]] = {t.id: [] for t in pack}
-    while members:
-        going = []
-        for member, result in zip(members, TASK.advance(members, inputs, "cpu"), strict=True):
-            assert not isinstance(result, Exception), result
-            told[member.trial.id].append(result[1])
-            if not result[1].done:
-                going.append(Member(trial=member.trial, state=result[0]))
-        members = going
-    return [told[t.id] for t in pack]
 
 
 def test_rungs_grow_in_whole_batches_of_the_lab() -> None:
