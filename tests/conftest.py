@@ -1,9 +1,9 @@
-"""Shared by all tests: where the optional data lies, a clean environment, and who runs what."""
+"""Fixtures of all tests, a clean environment, and which worker runs which file."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +49,19 @@ def flickr() -> Path:
     if not folder.is_dir():
         pytest.skip("the photos of ../shared/data are not on this machine")
     return folder
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """The folder of a tiny model of a kind."""
+    from tiny_models import save_tiny
+
+    root = tmp_path_factory.mktemp("models")
+    made: dict[str, str] = {}
+
+    def get(kind: str) -> str:
+        if kind not in made:
+            made[kind] = str(save_tiny(kind, root / kind))
+        return made[kind]
+
+    return get

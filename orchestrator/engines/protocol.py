@@ -20,7 +20,7 @@ class Engine(Protocol):
         """Bring up what the engine runs on; at most so many packs can run side by side.
 
         ``wait_for_nodes`` takes a line for the user if machines have yet to be started; ``halt``
-        tells whether to give up waiting for them.
+        returns whether to give up waiting for them.
         """
         ...
 

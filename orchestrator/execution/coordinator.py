@@ -193,7 +193,7 @@ class Coordinator:
             self.record(self._start((trial,)), events)
 
     def resize(self, num_slots: int, slot_bytes: int | None, line: str) -> None:
-        """From now on there are so many workers of so much memory; a line that tells the user."""
+        """Set the number of workers and the memory of each; ``line`` informs the user."""
         self._packing.resize(num_slots, slot_bytes)
         self._view.say(line)
 

@@ -65,7 +65,7 @@ ProgressListener = Callable[[StepProgress], None]
 
 
 def failure(error: BaseException) -> Failure:
-    """An exception as the row will tell it."""
+    """An exception as a row records it."""
     lines = traceback.format_exception(type(error), error, error.__traceback__)
     text = str(error).strip().splitlines()
     first = text[0] if text else type(error).__name__

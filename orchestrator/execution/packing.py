@@ -27,7 +27,7 @@ class Packing:
         return MAX_PACK * self._num_workers
 
     def resize(self, num_workers: int, worker_bytes: int | None) -> None:
-        """From now on there are so many workers of so much memory."""
+        """Set the number of workers and the memory of each, in bytes."""
         self._num_workers, self._worker_bytes = num_workers, worker_bytes
 
     def measured(self, trial: Trial, usage: Usage) -> None:

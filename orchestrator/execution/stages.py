@@ -189,7 +189,7 @@ class StageCache:
 
 
 def size_of(value: Value) -> int:
-    """Bytes of a value's arrays or table; 0 for anything else."""
+    """The size of a value's arrays or table in bytes; 0 for anything else."""
     if isinstance(value, Mapping):
         return sum(int(getattr(each, "nbytes", 0)) for each in value.values())
     return int(getattr(value, "nbytes", 0))

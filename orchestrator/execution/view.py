@@ -1,4 +1,4 @@
-"""What the coordinator tells whoever watches a sweep run."""
+"""The events that the coordinator reports to a view of the running sweep."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class View(Protocol):
         ...
 
     def ended(self, trial: Trial, status: str, value: float | None, reason: str) -> None:
-        """A trial ended, and is durable. The thread that wrote it tells."""
+        """A trial has ended and is durable. Called by the thread that wrote it."""
         ...
 
     def stage_progressed(self, stage: Stage, share: float) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from orchestrator.saving.checkpoints import Checkpoints, TimedStep
 from tasks.contract import Member
 
-#: Seconds between two checkpoints of a trial. A killed process loses at most the steps of so long,
-#: and the step that runs; a checkpoint of a large model may take a second itself.
+#: Seconds between two checkpoints of a trial: what a killed process loses at most, besides the step
+#: that is running. Writing the checkpoint of a large model may take a second.
 INTERVAL = 5.0
 
 logger = logging.getLogger(__name__)

@@ -7,26 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_models import save_tiny
 
 from tasks.contract import Member, Source, Trial
 from tasks.models import families
 from tasks.retrieval import training
 from tasks.retrieval.params import Params
 from tasks.retrieval.task import TASK
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    root = tmp_path_factory.mktemp("models")
-    made: dict[str, str] = {}
-
-    def get(kind: str) -> str:
-        if kind not in made:
-            made[kind] = str(save_tiny(kind, root / kind))
-        return made[kind]
-
-    return get
 
 
 def make_trial(name: str, **params: Any) -> Trial:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from tiny_models import CAPTIONS, IMAGES, save_tiny
+from tiny_models import CAPTIONS, IMAGES
 from torch import nn
 
 from tasks.contract import ModelError, RequestError, Source, Trial
@@ -20,19 +20,6 @@ from tasks.models.dual import load_dual
 from tasks.retrieval import stages, training
 from tasks.retrieval.params import Params
 from tasks.retrieval.task import TASK
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    root = tmp_path_factory.mktemp("models")
-    made: dict[str, str] = {}
-
-    def get(kind: str) -> str:
-        if kind not in made:
-            made[kind] = str(save_tiny(kind, root / kind))
-        return made[kind]
-
-    return get
 
 
 def dual(name: str) -> Any:
