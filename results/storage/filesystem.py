@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from pathlib import Path
@@ -34,7 +35,7 @@ def open_filesystem(root: str) -> tuple[pyarrow.fs.FileSystem, str]:
     if "://" not in root:
         return pyarrow.fs.LocalFileSystem(), os.path.abspath(os.path.expanduser(root))
     try:
-        filesystem, path = pyarrow.fs.FileSystem.from_uri(root)
+        filesystem, path = _opened(root, os.getpid(), _cloud_settings())
     except (pa.ArrowException, OSError, ValueError) as error:
         why = redact(str(error)).split(". Detail")[0].rstrip(".")
         raise StoreError(
@@ -45,6 +46,26 @@ def open_filesystem(root: str) -> tuple[pyarrow.fs.FileSystem, str]:
     if not path:
         raise StoreError(f"{redact(root)} names no folder or bucket: add one")
     return filesystem, path
+
+
+@functools.lru_cache(maxsize=16)
+def _opened(
+    uri: str, pid: int, settings: frozenset[tuple[str, str]]
+) -> tuple[pyarrow.fs.FileSystem, str]:
+    """Opened once in each process and with each setting: a client keeps its connections.
+
+    A checkpoint each few seconds from each member of a pack would otherwise connect anew each time.
+    """
+    return pyarrow.fs.FileSystem.from_uri(uri)
+
+
+def _cloud_settings() -> frozenset[tuple[str, str]]:
+    """The variables that a client reads when it is opened: keys, regions, endpoints, proxies."""
+    return frozenset(
+        (name, value)
+        for name, value in os.environ.items()
+        if name.startswith(("AWS_", "GOOGLE_", "CLOUDSDK_")) or name.lower().endswith("_proxy")
+    )
 
 
 def absolute(root: str) -> str:
