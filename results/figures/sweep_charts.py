@@ -76,8 +76,9 @@ def _rank_configurations(sweep: Sweep, trials: Sequence[Row]) -> list[list[Row]]
     Of a configuration only the trials count that came furthest: those that finished, if any did.
     """
     groups: dict[tuple[Any, ...], list[Row]] = {}
+    names = param_names(sweep)  # reads every trial
     for row in trials:
-        params = [row[f"param.{name}"] for name in param_names(sweep)]
+        params = [row[f"param.{name}"] for name in names]
         key = (row["model_fingerprint"], row["data_fingerprint"], *map(repr, params))
         groups.setdefault(key, []).append(row)
     main = sweep.manifest.main_key

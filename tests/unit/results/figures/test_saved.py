@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -13,7 +14,8 @@ from orchestrator.running.conclusion import _save_figures
 from results.figures import drawing as figures
 from results.figures import saved as saved_figures
 from results.figures.saved import save_figures
-from results.storage.reading import read_sweep
+from results.figures.sweep_charts import sweep_charts
+from results.storage.reading import Sweep, read_sweep
 
 FORMS = ("png", "svg")
 
@@ -109,3 +111,25 @@ def test_a_figure_that_cannot_be_drawn_is_one_line(
     found = capsys.readouterr()
     assert found.out == ""
     assert found.err == "The figures could not be drawn (RuntimeError: no font).\n"
+
+
+def test_ranking_reads_the_trials_a_fixed_number_of_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def count(number: int) -> int:
+        root = str(tmp_path / str(number))
+        make_store(root).add([result(f"t{i}", i / number) for i in range(number)])
+        calls = [0]
+        rows = Sweep.rows
+
+        def counted(sweep: Sweep) -> list[dict[str, Any]]:
+            calls[0] += 1
+            return rows(sweep)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Sweep, "rows", counted)
+            sweep = read_sweep(root, "toy", "s")
+            sweep_charts(sweep, sweep.rows())
+        return calls[0]
+
+    assert count(12) == count(3)
