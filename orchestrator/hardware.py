@@ -7,7 +7,7 @@ import subprocess
 
 
 def pick_device() -> str:
-    """The torch device of this process: its first GPU where there is one."""
+    """Return the torch device of this process: its first GPU (CUDA or MPS), otherwise CPU."""
     try:
         import torch
     except ImportError:
@@ -19,14 +19,17 @@ def pick_device() -> str:
     return "cpu"
 
 
-def device_bytes() -> int | None:
-    """Memory of this machine's smallest GPU, or its main memory where it has none."""
-    gpus = [line for line in _ask_nvidia("memory.total", "nounits") if line.isdigit()]
+def device_memory() -> int | None:
+    """Return the bytes of memory of the smallest GPU, or of main memory without GPUs.
+
+    None if unknown.
+    """
+    gpus = [line for line in _query_gpus("memory.total", "nounits") if line.isdigit()]
     return min(map(int, gpus)) * 2**20 if gpus else main_memory()
 
 
 def main_memory() -> int | None:
-    """This machine's memory in bytes; None where the system does not say, as on Windows."""
+    """Return the bytes of main memory, None if unknown, as on Windows."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
@@ -34,16 +37,16 @@ def main_memory() -> int | None:
 
 
 def gpu_names() -> list[str]:
-    """The GPUs that nvidia-smi lists."""
-    return _ask_nvidia("name")
+    """Return the names of the GPUs that nvidia-smi lists."""
+    return _query_gpus("name")
 
 
-def _ask_nvidia(field: str, *flags: str) -> list[str]:
-    """One line per GPU; none where there is no nvidia-smi."""
-    style = ",".join(("csv", "noheader", *flags))
-    command = ["nvidia-smi", f"--query-gpu={field}", f"--format={style}"]
+def _query_gpus(field: str, *flags: str) -> list[str]:
+    """Return one value per GPU, none without nvidia-smi."""
+    output_format = ",".join(("csv", "noheader", *flags))
+    command = ["nvidia-smi", f"--query-gpu={field}", f"--format={output_format}"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return []
-    return [line.strip() for line in done.stdout.splitlines() if line.strip()]
+    return [line.strip() for line in result.stdout.splitlines() if line.strip()]

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.execution.placement import Gpus
-from orchestrator.saving.checkpoint_writer import INTERVAL
-from orchestrator.search.options import DEFAULT_PRUNER, DEFAULT_SAMPLER, TRIALS
+from orchestrator.saving.checkpoint_writer import DEFAULT_INTERVAL
+from orchestrator.search.options import DEFAULT_NUM_TRIALS, DEFAULT_PRUNER, DEFAULT_SAMPLER
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,7 +16,7 @@ class Request:
 
     task: str
     space: str | None = None  # the task's REPORT, or the only space it has
-    trials: int = TRIALS  # configurations of a search
+    trials: int = DEFAULT_NUM_TRIALS  # configurations of a search
     seeds: int | tuple[int, ...] = 1  # how many, from 0 on; or which
     sampler: str = DEFAULT_SAMPLER
     pruner: str = DEFAULT_PRUNER
@@ -33,7 +33,7 @@ class Request:
     budget: float | None = None  # seconds
     budget_trials: int | None = None  # trials that this run may start
     deadline: float | None = None  # seconds that a step or a shared stage may take
-    checkpoint_interval: float = INTERVAL  # seconds between two checkpoints of a trial
+    checkpoint_interval: float = DEFAULT_INTERVAL  # seconds between two checkpoints of a trial
     final: str | None = None  # the split to score the best rows on, once
     rerun: bool = False
     retry_failed: bool = False

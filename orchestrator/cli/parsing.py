@@ -62,12 +62,12 @@ def parse_duration(option: str, text: str | None, others: str = "") -> float | N
 
 def parse_checkpoint_interval(text: str | None) -> float:
     """``--checkpoint-interval`` in seconds; 0 saves every step."""
-    from orchestrator.saving.checkpoint_writer import INTERVAL
+    from orchestrator.saving.checkpoint_writer import DEFAULT_INTERVAL
 
     if text is not None and re.fullmatch(r"0+s?", text.strip()):
         return 0.0
     seconds = parse_duration("--checkpoint-interval", text)
-    return INTERVAL if seconds is None else seconds
+    return DEFAULT_INTERVAL if seconds is None else seconds
 
 
 def parse_size(option: str, text: str | None) -> int | None:

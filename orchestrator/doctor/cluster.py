@@ -18,7 +18,7 @@ from orchestrator.doctor import node_probe
 from orchestrator.doctor.findings import Finding
 from orchestrator.doctor.wanted import Wanted, driver_marker
 from orchestrator.engines.ray.engine import alive_nodes, connect
-from orchestrator.execution.placement import STAGE_SHARE, place, whole
+from orchestrator.execution.placement import STAGE_GPU_FRACTION, initial_gpus, place_workers
 from results.text import plural
 from tasks.contract import RequestError
 
@@ -204,17 +204,17 @@ def _placement(
     nodes: Sequence[Mapping[str, Any]], wanted: Wanted, packs: int | None
 ) -> list[Finding]:
     try:
-        found = place(
+        found = place_workers(
             [node["Resources"] for node in nodes],
             max_packs=packs,
             cpus_per_trial=wanted.request.cpus_per_trial,
-            gpus_per_trial=whole(wanted.request.gpus_per_trial),
+            gpus_per_trial=initial_gpus(wanted.request.gpus_per_trial),
         )
     except RequestError as error:
         reason, _, mend = str(error).partition("; ")
         return [Finding("wrong", "placement", reason, mend)]
-    slots = f"{found.num_slots} slot{'s' if found.num_slots > 1 else ''}"
-    gpus = f"{found.gpus:g} GPU ({STAGE_SHARE:.0%} of it left to shared stages)"
+    slots = f"{found.num_workers} slot{'s' if found.num_workers > 1 else ''}"
+    gpus = f"{found.gpus:g} GPU ({STAGE_GPU_FRACTION:.0%} of it left to shared stages)"
     each = f"{found.cpus} CPU{'s' if found.cpus > 1 else ''}, as many threads, "
     each += gpus if found.gpus else "no GPU"
     whose = f"{wanted.task}: " if wanted.task else ""

@@ -14,11 +14,11 @@ from orchestrator.doctor.findings import Finding
 from orchestrator.doctor.node_probe import is_cached, is_offline, probe, try_folder
 from orchestrator.doctor.requirements import check_requirements
 from orchestrator.doctor.wanted import Wanted
-from orchestrator.execution.packing import most_packs
+from orchestrator.execution.packing import max_num_packs
 from orchestrator.planning.discovery import load_task
 from orchestrator.request import Request
 from orchestrator.running.plan import Plan, make_plan
-from orchestrator.view.quiet import chatter_to
+from orchestrator.view.output import redirect_output
 from tasks.contract import RequestError
 
 
@@ -37,7 +37,7 @@ def examine(task: str | None, request: Request) -> list[Finding]:
     findings += _check_out(request.out)
     found, plan = _check_sources(wanted)
     findings += found
-    packs = None if plan is None else most_packs(plan.task, plan.trials) or None
+    packs = None if plan is None else max_num_packs(plan.task, plan.trials) or None
     own = probe(salt=uuid.uuid4().hex, out=request.out, marker=None, paths=paths, hub=hub)
     findings += _check_gpus(own)
     if importlib.util.find_spec("ray") is None:
@@ -137,7 +137,7 @@ def _ask_ray(wanted: Wanted, packs: int | None) -> list[Finding]:
     """Ray's part, its chatter kept off the terminal."""
     with (
         tempfile.NamedTemporaryFile(prefix="orchestrator-", suffix=".log") as log,
-        chatter_to(log.name),
+        redirect_output(log.name),
     ):
         from orchestrator.doctor.cluster import ask_ray
 

@@ -1,1 +1,1 @@
-"""Where packs run: in this process, or on a Ray cluster."""
+"""Engines, which run packs in this process or on a Ray cluster."""

@@ -1,6 +1,6 @@
-"""Everything in this process, one pack after the other: no Ray import.
+"""Runs one pack after the other in this process, without Ray.
 
-For one GPU, a debugger, or a machine without Ray.
+Use it with one GPU, with a debugger, or on a machine without Ray.
 """
 
 from __future__ import annotations
@@ -11,68 +11,71 @@ from collections.abc import Callable
 
 from orchestrator.engines.local_stages import LocalStages
 from orchestrator.execution.coordinator import Coordinator
-from orchestrator.execution.events import Pack, failure
+from orchestrator.execution.events import Pack, to_failure
 from orchestrator.execution.run_pack import run_pack
-from orchestrator.hardware import device_bytes, pick_device
+from orchestrator.hardware import device_memory, pick_device
 from orchestrator.saving.checkpoint_writer import CheckpointWriter
 from tasks.interrupt import Interrupted, interruptible
 from tasks.memory import keep_freed_memory
 from tasks.progress import Throttle
 
-GRACE_SECONDS = 10.0  # that a step has to come to its end after Ctrl-C; the step is then dropped
+GRACE_SECONDS = 10.0  # to finish a step after Ctrl-C, before it is interrupted
 
 
 class LocalEngine:
-    """Runs packs in the driver's own process."""
+    """Runs packs in the driver's process."""
 
-    num_slots = 1
-    slot_bytes: int | None = None
+    num_workers = 1
+    worker_memory: int | None = None
 
     def __init__(self) -> None:
         self._throttle = Throttle()
 
     def start(
-        self, max_packs: int | None, wait_for_nodes: Callable[[str], None], halt: Callable[[], bool]
+        self,
+        max_packs: int | None,
+        wait_for_nodes: Callable[[str], None],
+        should_halt: Callable[[], bool],
     ) -> None:
-        """Nothing to bring up but the allocator's habits."""
+        """Configure memory allocation."""
         keep_freed_memory()
-        self.slot_bytes = device_bytes()
+        self.worker_memory = device_memory()
 
-    def num_blind_nodes(self, path: str) -> int:
-        """There is one machine."""
+    def num_nodes_without_shared_storage(self, path: str) -> int:
+        """Return 0: the only machine is the driver's."""
         return 0
 
     def close(self) -> None:
-        """Nothing left running."""
+        """Do nothing: no other process was started."""
 
     def run(self, coordinator: Coordinator) -> None:
-        """Coordinator until nothing is left, or until halted."""
+        """Run packs until all have ended or the coordinator halts."""
         device = pick_device()
         stages = LocalStages(coordinator, device)
         with contextlib.suppress(Interrupted):
             while not coordinator.should_halt():
                 pack = coordinator.next_pack()
                 if pack is None:
-                    return  # nothing runs beside this process, so nothing can bring more
+                    return  # nothing else runs that could lead to more packs
                 with interruptible(coordinator.should_halt):
                     ready = self._compute_stages(pack, coordinator, stages)
-                with interruptible(_Grace(coordinator.should_halt)):
+                with interruptible(_GracePeriod(coordinator.should_halt)):
                     self._run(ready, coordinator, stages, device)
 
     def _compute_stages(self, pack: Pack, coordinator: Coordinator, stages: LocalStages) -> Pack:
-        """The members whose stages are there; the others have failed."""
+        """Compute a pack's stages; fail the members whose stages fail, and return the others."""
         trials = []
         for trial in pack.trials:
             try:
                 stages.inputs([trial])
-            except Exception as error:  # of those that need this stage alone
-                coordinator.fail_pack(Pack(id=pack.id, trials=(trial,)), failure(error))
+            except Exception as error:
+                coordinator.fail_pack(Pack(id=pack.id, trials=(trial,)), to_failure(error))
             else:
                 trials.append(trial)
         return Pack(id=pack.id, trials=tuple(trials))
 
     def _run(self, pack: Pack, coordinator: Coordinator, stages: LocalStages, device: str) -> None:
-        coordinator.pack_runs(pack)
+        coordinator.mark_running(pack)
         inputs = stages.inputs(pack.trials)
         writer = CheckpointWriter(
             checkpoints=coordinator.checkpoints, interval=coordinator.checkpoint_interval
@@ -83,7 +86,7 @@ class LocalEngine:
             inputs,
             device,
             writer,
-            coordinator.deadline,
+            coordinator.step_timeout,
             coordinator.progressed,
             self._throttle,
         )
@@ -92,27 +95,27 @@ class LocalEngine:
             while not coordinator.should_halt():
                 events = steps.send(coordinator.record(pack, events))
             for trial_id in coordinator.record(pack, events):
-                writer.forget(trial_id)
+                writer.discard(trial_id)
             writer.flush()
         except StopIteration:
             pass
-        except Interrupted:  # within a step, which the next run computes again
+        except Interrupted:  # the next run computes the interrupted step again
             writer.flush()
             raise
         finally:
             steps.close()
 
 
-class _Grace:
-    """Asks to interrupt a step that goes on for long after the sweep was told to halt."""
+class _GracePeriod:
+    """Returns True ``GRACE_SECONDS`` after ``should_halt`` first does."""
 
     def __init__(self, should_halt: Callable[[], bool]) -> None:
         self._should_halt = should_halt
-        self._halted: float | None = None
+        self._halted_at: float | None = None
 
     def __call__(self) -> bool:
         if not self._should_halt():
             return False
         now = time.monotonic()
-        self._halted = self._halted or now
-        return now - self._halted > GRACE_SECONDS
+        self._halted_at = self._halted_at or now
+        return now - self._halted_at > GRACE_SECONDS

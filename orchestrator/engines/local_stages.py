@@ -1,4 +1,4 @@
-"""Shared stages computed in this process."""
+"""Computes shared stages in this process."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from tasks.contract import Inputs, Stage, Trial, Value
 from tasks.interrupt import check_interrupt
 from tasks.progress import Receiver, Throttle, reporting
 
-IDLE_SHARE = 0.25  # of main memory that a search may fill with values that no trial needs now
+IDLE_FRACTION = 0.25  # of main memory, for values that no running trial of a search needs
 
 
 class LocalStages:
-    """Computes each stage at its first use, and keeps its value while it is needed."""
+    """Computes stages on first use and keeps their values while they are needed."""
 
     def __init__(self, coordinator: Coordinator, device: str) -> None:
         self._coordinator, self._device = coordinator, device
-        idle_bytes = IDLE_SHARE * (main_memory() or 0)
+        idle_bytes = IDLE_FRACTION * (main_memory() or 0)
         self._values = StageValues(coordinator.demand, idle_bytes)
         self._throttle = Throttle()
 
     def get(self, stage: Stage) -> Value:
-        """The stage's value, computed at its first use.
+        """Return the value of a stage; compute or load it on first use.
 
         Raises:
-            Interrupted: if the sweep is to stop; the values so far are kept.
+            Interrupted: if the sweep halts before the stage starts.
         """
         if stage.key not in self._values:
             self._values.release()
             check_interrupt()
-            found = self._coordinator.cache.load(stage)
-            if found is None:
+            cached = self._coordinator.cache.load(stage)
+            if cached is None:
                 needs = [self.get(need) for need in stage.needs]
-                began = time.perf_counter()
+                start = time.perf_counter()
                 with reporting(self._receiver(stage), self._throttle):
-                    value = compute(stage, needs, self._device, self._coordinator.deadline)
-                origin = self._coordinator.cache.save(stage, value, time.perf_counter() - began)
+                    value = compute(stage, needs, self._device, self._coordinator.step_timeout)
+                origin = self._coordinator.cache.save(stage, value, time.perf_counter() - start)
             else:
-                value, origin = found
+                value, origin = cached
             self._coordinator.stage_done(stage, origin)
             self._values.put(stage.key, value, origin.num_bytes)
         return self._values.get(stage.key)
@@ -52,5 +52,5 @@ class LocalStages:
         return lambda share, next_at: self._coordinator.stage_progressed(stage, share)
 
     def inputs(self, trials: Sequence[Trial]) -> Inputs:
-        """What a pack reads."""
+        """Return the values of the stages that these trials need."""
         return {stage: self.get(stage) for stage in needed_stages(self._coordinator.task, trials)}

@@ -1,4 +1,4 @@
-"""What a sweep needs of an engine."""
+"""The interface of an engine."""
 
 from __future__ import annotations
 
@@ -9,29 +9,37 @@ from orchestrator.execution.coordinator import Coordinator
 
 
 class Engine(Protocol):
-    """Runs all the work there is."""
+    """Runs the packs of a sweep.
 
-    num_slots: int  # packs that run at a time; known after ``start``
-    slot_bytes: int | None  # memory of a slot's device, if that is known; likewise
+    Call ``start``, then ``run``, and ``close`` in any case.
+    """
+
+    num_workers: int  # packs that run at the same time; set by ``start``
+    worker_memory: int | None  # bytes of memory per worker, None if unknown; set by ``start``
 
     def start(
-        self, max_packs: int | None, wait_for_nodes: Callable[[str], None], halt: Callable[[], bool]
+        self,
+        max_packs: int | None,
+        wait_for_nodes: Callable[[str], None],
+        should_halt: Callable[[], bool],
     ) -> None:
-        """Bring up what the engine runs on; at most so many packs can run side by side.
+        """Start or connect to the workers' machines.
 
-        ``wait_for_nodes`` takes a line for the user if machines have yet to be started; ``halt``
-        returns whether to give up waiting for them.
+        Args:
+            max_packs: the maximum number of packs that can run at the same time, None if unknown.
+            wait_for_nodes: is called with a line for the user if machines must be started first.
+            should_halt: returns whether to stop waiting for machines.
         """
         ...
 
-    def num_blind_nodes(self, path: str) -> int:
-        """How many machines do not see this file of the driver's: their checkpoints are theirs."""
+    def num_nodes_without_shared_storage(self, path: str) -> int:
+        """Return the number of machines that cannot read ``path``, a file of the driver."""
         ...
 
     def close(self) -> None:
-        """Leave nothing running."""
+        """Stop everything that the engine started."""
         ...
 
     def run(self, coordinator: Coordinator) -> None:
-        """Return when the work is over or halted."""
+        """Run packs until all have ended or the coordinator halts."""
         ...

@@ -1,1 +1,1 @@
-"""How trials run on either engine: packs, steps, stages, and what happens when a worker is lost."""
+"""Runs trials on either engine: packs, steps, shared stages, and recovery of lost workers."""

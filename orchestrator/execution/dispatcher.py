@@ -1,7 +1,8 @@
-"""The driver's side of a cluster: hands packs to workers and takes events in. Knows no Ray.
+"""Hands packs to remote workers and records their events. Does not import Ray.
 
-A pack is handed out at once, so that its worker starts while its stages are computed; the worker
-waits for what they give. ``recovery`` decides about workers that are lost.
+A pack is assigned to a worker before its shared stages are computed, so that the worker's process
+starts in the meantime. The worker then waits for the pack's contents. ``recovery`` decides what
+happens when a worker is lost.
 """
 
 from __future__ import annotations
@@ -15,81 +16,81 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from orchestrator.execution.coordinator import Coordinator
-from orchestrator.execution.deadline import patience
 from orchestrator.execution.events import Event, Failure, Pack, StepProgress
 from orchestrator.execution.recovery import Cause, Fail, Recovery, Restart
-from orchestrator.execution.stage_queue import Stages
+from orchestrator.execution.stage_queue import StageQueue
 from orchestrator.execution.stages import needed_stages
+from orchestrator.execution.timeout import grace_period
 from orchestrator.saving.checkpoints import TimedStep
 from tasks.contract import Stage
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.5  # between two looks at what workers do
+CHECK_SECONDS = 0.5  # between two checks of the workers
 
-Worker = Any  # however the engine names one
-Contents = tuple[tuple[Any, ...], Mapping[Stage, Any]]  # a pack's members, its stages' values
+Worker = Any  # the engine's handle of a worker
+Contents = tuple[tuple[Any, ...], Mapping[Stage, Any]]  # a pack's trials and its stages' values
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
-    """What happened on the workers since the last look."""
+    """What happened on the workers since the last snapshot."""
 
-    taken: dict[int, Worker]  # who took which pack
-    steps: list[StepProgress]  # the last of each pack
-    stages: dict[str, float]  # by the stage's key, the share of it that is done
+    workers: dict[int, Worker]  # pack id -> the worker that took the pack
+    steps: list[StepProgress]  # the latest report of each pack
+    stages: dict[str, float]  # stage key -> progress, 0 to 1
 
 
 class Workers(Protocol):
     """The workers of an engine."""
 
-    def put(self, pack_id: int, contents: Contents, over: Sequence[int]) -> None:
-        """Leave a pack for the worker that waits for it, and forget packs that are over."""
+    def put(self, pack_id: int, contents: Contents, finished_packs: Sequence[int]) -> None:
+        """Make a pack available to its worker, and discard finished packs."""
 
-    def look(self, wait: bool) -> Iterable[Snapshot]:
-        """What is new; nothing if that is not known at once, unless it may ``wait``."""
+    def snapshots(self, wait: bool) -> Iterable[Snapshot]:
+        """Return the snapshots that have arrived; request a new one and ``wait`` for it if set."""
 
     def halt(self) -> None:
-        """Have all workers save what they have computed."""
+        """Make all workers save their checkpoints."""
 
     def kill(self, worker: Worker) -> None:
-        """End its process."""
+        """Kill a worker's process."""
 
     def ran_out_of_memory(self, worker: Worker) -> bool:
-        """Whether that is what it died of."""
+        """Return whether a dead worker was killed because its node ran out of memory."""
 
     def tail_log(self, worker: Worker) -> str:
-        """The last lines that it wrote."""
+        """Return the last lines of a worker's output."""
 
 
 @dataclass(kw_only=True, slots=True)
-class _Handed:
-    """A pack that was handed out and is not over."""
+class _ActivePack:
+    """A pack that was handed to the engine and has not finished."""
 
     stages: list[Stage]
-    values: Mapping[Stage, Any] | None = None  # once all stages are computed
-    worker: Worker | None = None  # that has taken it, as far as is known
-    heard: float = math.inf  # when it was taken, or its worker last reported
-    timed_out: bool = False  # its worker was killed for it
+    values: Mapping[Stage, Any] | None = None  # of the stages, once all are computed
+    worker: Worker | None = None  # None until a worker has taken the pack
+    last_report: float = math.inf  # when the worker took the pack or last reported a step
+    timed_out: bool = False  # whether its worker was killed for a timeout
 
 
 class Dispatcher:
-    """Hands packs out and takes their events in."""
+    """Hands packs to workers and passes their events to the coordinator."""
 
     def __init__(
-        self, coordinator: Coordinator, workers: Workers, stages: Stages, num_workers: int
+        self, coordinator: Coordinator, workers: Workers, stages: StageQueue, num_workers: int
     ) -> None:
         self._coordinator, self._workers, self._stages = coordinator, workers, stages
-        self._recovery = Recovery(coordinator.split, num_workers, coordinator.deadline)
-        self._handed: dict[int, _Handed] = {}
-        self._over: list[int] = []
-        self._looked = time.monotonic()
+        self._recovery = Recovery(coordinator.split, num_workers, coordinator.step_timeout)
+        self._active: dict[int, _ActivePack] = {}
+        self._finished: list[int] = []  # packs whose contents the mailbox still holds
+        self._last_check = time.monotonic()
         self._cancelled = False
-        self.error: Exception | None = None  # ends the sweep, and is raised after it
+        self.error: Exception | None = None  # halts the sweep; the engine raises it at the end
 
     @contextmanager
-    def guard(self) -> Iterator[None]:
-        """Keep an error of the driver's own until every worker has come to rest."""
+    def capture_errors(self) -> Iterator[None]:
+        """Store an error of the driver in ``error``, so that all workers can stop first."""
         try:
             yield
         except Exception as error:
@@ -98,7 +99,7 @@ class Dispatcher:
     # --- packs ------------------------------------------------------------------------------------
 
     def next_pack(self) -> int | None:
-        """A pack to run now, if there is one."""
+        """Return the id of a pack to run now, None if there is none."""
         if self.is_halted():
             return None
         pack = self._recovery.next_pack(self._coordinator.next_pack)
@@ -106,27 +107,30 @@ class Dispatcher:
             return None
         stages = needed_stages(self._coordinator.task, pack.trials)
         for stage in stages:
-            self._stages.want(stage)
-        self._handed[pack.id] = _Handed(stages=stages)
+            self._stages.request(stage)
+        self._active[pack.id] = _ActivePack(stages=stages)
         self.poll()
         return pack.id
 
-    def is_over(self) -> bool:
-        """Whether there will be no more packs."""
-        return self.is_halted() or (self._recovery.is_idle() and self._coordinator.is_over())
+    def is_exhausted(self) -> bool:
+        """Return whether there will be no more packs."""
+        return self.is_halted() or (self._recovery.is_idle() and self._coordinator.is_exhausted())
 
     def is_halted(self) -> bool:
-        """Whether all packs are to stop at their next result."""
+        """Return whether all packs must stop at their next result."""
         return self.error is not None or self._coordinator.should_halt()
 
-    def wants(self, pack_id: int, *, saved: bool = True) -> bool:
-        """Whether this pack is to go on; on a halt, until its worker has ``saved`` its steps."""
-        return pack_id in self._handed and not (self.is_halted() and saved)
+    def should_continue(self, pack_id: int, *, saved: bool = True) -> bool:
+        """Return whether a pack continues. On a halt, it stops once its steps are ``saved``."""
+        return pack_id in self._active and not (self.is_halted() and saved)
 
-    # --- what happens meanwhile -------------------------------------------------------------------
+    # --- stages and progress ----------------------------------------------------------------------
 
     def poll(self) -> None:
-        """Pass on stages and progress; called again and again."""
+        """Start stages, send packs whose stages are computed, and check the workers.
+
+        The engine must call this regularly.
+        """
         if self.is_halted():
             if not self._cancelled:
                 self._cancelled = True
@@ -135,120 +139,120 @@ class Dispatcher:
             return
         self._stages.poll()
         self._stages.release()
-        for pack_id, handed in list(self._handed.items()):
-            if handed.values is None:
-                self._put_if_ready(pack_id, handed)
-        if time.monotonic() - self._looked > LOOK_SECONDS:
-            self._look()
+        for pack_id, active in list(self._active.items()):
+            if active.values is None:
+                self._put_if_ready(pack_id, active)
+        if time.monotonic() - self._last_check > CHECK_SECONDS:
+            self._check_workers()
 
-    def _put_if_ready(self, pack_id: int, handed: _Handed) -> None:
-        """Members whose stages failed have failed too; the others wait for theirs."""
-        if self._stages.failed(handed.stages) is not None:
-            broken = set()
+    def _put_if_ready(self, pack_id: int, active: _ActivePack) -> None:
+        """Fail members whose stages failed, and send the others if their stages are computed."""
+        if self._stages.failed(active.stages) is not None:
+            failed = set()
             for trial in self._recovery.remaining(pack_id).trials:
                 error = self._stages.failed(self._coordinator.task.stages(trial))
                 if error is not None:
-                    broken.add(trial.id)
+                    failed.add(trial.id)
                     self._coordinator.fail_pack(Pack(id=pack_id, trials=(trial,)), error)
-            if self._recovery.on_ended(pack_id, broken):
-                self._drop(pack_id)
+            if self._recovery.on_ended(pack_id, failed):
+                self._remove(pack_id)
                 return
-            going = self._recovery.remaining(pack_id).trials
-            handed.stages = needed_stages(self._coordinator.task, going)
-        handed.values = self._stages.values(handed.stages)
-        self._put(pack_id, handed)
+            remaining = self._recovery.remaining(pack_id).trials
+            active.stages = needed_stages(self._coordinator.task, remaining)
+        active.values = self._stages.values(active.stages)
+        self._put(pack_id, active)
 
-    def _put(self, pack_id: int, handed: _Handed) -> None:
-        if handed.values is not None:
-            contents = (self._recovery.remaining(pack_id).trials, handed.values)
-            self._workers.put(pack_id, contents, self._over)
-            self._over = []
+    def _put(self, pack_id: int, active: _ActivePack) -> None:
+        if active.values is not None:
+            contents = (self._recovery.remaining(pack_id).trials, active.values)
+            self._workers.put(pack_id, contents, self._finished)
+            self._finished = []
 
-    def _look(self, wait: bool = False) -> None:
-        """See which workers run what, how far they are, and kill those that hang."""
-        now = self._looked = time.monotonic()
-        for found in self._workers.look(wait):
-            self._take_in(found, now)
-        if self._coordinator.deadline is None:
+    def _check_workers(self, wait: bool = False) -> None:
+        """Process the workers' reports, and kill workers that exceed the step timeout."""
+        now = self._last_check = time.monotonic()
+        for snapshot in self._workers.snapshots(wait):
+            self._process(snapshot, now)
+        if self._coordinator.step_timeout is None:
             return
-        for handed in self._handed.values():
-            hangs = now - handed.heard > patience(self._coordinator.deadline)
-            if hangs and handed.worker is not None and not handed.timed_out:
-                handed.timed_out = True
-                self._workers.kill(handed.worker)
+        for active in self._active.values():
+            is_late = now - active.last_report > grace_period(self._coordinator.step_timeout)
+            if is_late and active.worker is not None and not active.timed_out:
+                active.timed_out = True
+                self._workers.kill(active.worker)
 
-    def _take_in(self, found: Snapshot, now: float) -> None:
-        for step in found.steps:
+    def _process(self, snapshot: Snapshot, now: float) -> None:
+        for step in snapshot.steps:
             self._coordinator.progressed(step)
-        for key, share in found.stages.items():
+        for key, share in snapshot.stages.items():
             stage = self._stages.running(key)
             if stage is not None:
                 self._coordinator.stage_progressed(stage, share)
-        for pack_id, worker in found.taken.items():
-            if pack_id in self._handed:
-                handed = self._handed[pack_id]
-                handed.worker, handed.heard = worker, min(now, handed.heard)
-                self._coordinator.pack_runs(self._recovery.remaining(pack_id))
+        for pack_id, worker in snapshot.workers.items():
+            if pack_id in self._active:
+                active = self._active[pack_id]
+                active.worker, active.last_report = worker, min(now, active.last_report)
+                self._coordinator.mark_running(self._recovery.remaining(pack_id))
 
-    # --- what workers report ----------------------------------------------------------------------
+    # --- reports of workers -----------------------------------------------------------------------
 
     def on_result(self, pack_id: int, events: Sequence[Event]) -> None:
-        """A pack's worker reported; with no events it waits for its pack."""
+        """Record a worker's report. A worker that waits for its pack reports no events."""
         self._recovery.on_report()
-        handed = self._handed.get(pack_id)
-        if handed is None:
+        active = self._active.get(pack_id)
+        if active is None:
             return  # its stages failed while its worker waited
         if not events:
-            self._put(pack_id, handed)  # what was left for it may have been lost
+            self._put(pack_id, active)  # the mailbox may have been lost, and the pack with it
             return
-        handed.heard = time.monotonic()
+        active.last_report = time.monotonic()
         if any(self._coordinator.is_new(event) for event in events):
             self._recovery.on_step(pack_id)
         pack = self._recovery.remaining(pack_id)
         failures = {e.trial_id: e.outcome for e in events if isinstance(e.outcome, Failure)}
-        short = {trial_id for trial_id, why in failures.items() if why.out_of_memory}
-        if short and not self._recovery.on_out_of_memory(pack_id, short):
-            events = [event for event in events if event.trial_id not in short]
+        oom = {trial_id for trial_id, failure in failures.items() if failure.out_of_memory}
+        if oom and not self._recovery.on_out_of_memory(pack_id, oom):
+            events = [event for event in events if event.trial_id not in oom]
         done = {
             e.trial_id for e in events if isinstance(e.outcome, TimedStep) and e.outcome.step.done
         }
         ended = self._coordinator.record(pack, events) | failures.keys() | done
         if self._recovery.on_ended(pack_id, ended):
-            self._drop(pack_id)
+            self._remove(pack_id)
 
     def on_worker_lost(self, pack_id: int) -> None:
-        """A pack's worker is gone; afterwards ``wants`` says whether it needs another."""
-        handed = self._handed.get(pack_id)
-        if handed is not None:
-            self._look(wait=True)
-            self._lost(pack_id, handed, "timed out" if handed.timed_out else "died")
+        """Handle a dead worker. ``should_continue`` then returns whether its pack restarts."""
+        active = self._active.get(pack_id)
+        if active is not None:
+            self._check_workers(wait=True)
+            self._recover(pack_id, active, "timed out" if active.timed_out else "died")
 
     def on_all_lost_to_memory(self) -> None:
-        """All workers were stopped because some had no memory."""
-        self._look(wait=True)
-        for pack_id, handed in list(self._handed.items()):
-            if handed.worker is not None and self._workers.ran_out_of_memory(handed.worker):
-                self._lost(pack_id, handed, "out of memory")
+        """Handle the loss of all workers after some of them ran out of memory."""
+        self._check_workers(wait=True)
+        for pack_id, active in list(self._active.items()):
+            if active.worker is not None and self._workers.ran_out_of_memory(active.worker):
+                self._recover(pack_id, active, "out of memory")
             else:
                 self._recovery.on_interrupted(pack_id)
-                self._drop(pack_id)
+                self._remove(pack_id)
 
-    def _lost(self, pack_id: int, handed: _Handed, cause: Cause) -> None:
-        pack, worker = self._recovery.remaining(pack_id), handed.worker
+    def _recover(self, pack_id: int, active: _ActivePack, cause: Cause) -> None:
+        pack, worker = self._recovery.remaining(pack_id), active.worker
         action = self._recovery.on_worker_lost(pack_id, cause, took_pack=worker is not None)
-        what = type(action).__name__.lower()
+        name = type(action).__name__.lower()
         logger.info(
-            "pack %d: its worker (%s) %s: %s", pack_id, worker or "not started", cause, what
+            "pack %d: its worker (%s) %s: %s", pack_id, worker or "not started", cause, name
         )
         if isinstance(action, Restart):
-            handed.worker, handed.heard = None, math.inf
-            self._put(pack_id, handed)  # without the members that have ended
+            active.worker, active.last_report = None, math.inf
+            self._put(pack_id, active)  # without the members that have ended
             return
         if isinstance(action, Fail):
             log = "" if worker is None else self._workers.tail_log(worker)
             self._coordinator.fail_pack(pack, Failure(reason=action.reason, log=log))
-        self._drop(pack_id)
+        self._remove(pack_id)
 
-    def _drop(self, pack_id: int) -> None:
-        del self._handed[pack_id]
-        self._over.append(pack_id)
+    def _remove(self, pack_id: int) -> None:
+        del self._active[pack_id]
+        self._finished.append(pack_id)

@@ -1,4 +1,4 @@
-"""When a sweep stops before its end: on Ctrl-C or SIGTERM, or when its budget is spent."""
+"""Stops a sweep early: on Ctrl-C, on SIGTERM, or when its budget is used up."""
 
 from __future__ import annotations
 
@@ -8,34 +8,43 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from results.text import plural
+
 
 class Budget:
-    """Asks to halt after some seconds, or once interrupted."""
+    """Requests a halt after a number of seconds, or after an interrupt."""
 
     def __init__(self, seconds: float | None) -> None:
+        """``seconds`` is the time limit, None for no limit."""
         self._deadline = None if seconds is None else time.monotonic() + seconds
         self.interrupted = False
-        self.trials_spent = False  # known at the end: those that were started run on to theirs
+        self.trials_spent = False  # whether the limit on trials was reached; set at the end
 
     def spent(self) -> bool:
-        """Whether the budget is used up."""
+        """Return whether the budget is used up."""
         return self.trials_spent or self._time_is_over()
 
     def _time_is_over(self) -> bool:
         return self._deadline is not None and time.monotonic() >= self._deadline
 
     def __call__(self) -> bool:
-        """Whether to halt."""
+        """Return whether to halt."""
         return self.interrupted or self._time_is_over()
 
 
 @contextmanager
 def handle_ctrl_c(
-    budget: Budget, num_running: Callable[[], int], say: Callable[[str], None]
+    budget: Budget, num_running: Callable[[], int], print_line: Callable[[str], None]
 ) -> Iterator[None]:
-    """First Ctrl-C: ask to halt, and say what is waited for. Second: stop at once.
+    """Halt the sweep on the first Ctrl-C or SIGTERM; raise KeyboardInterrupt on the second.
 
-    So does SIGTERM, by which batch systems and clouds announce that they take the machine back.
+    Batch systems and clouds send SIGTERM before they take back a machine. Has no effect outside
+    the main thread.
+
+    Args:
+        budget: requests the halt.
+        num_running: returns the number of running trials, for the message.
+        print_line: prints a line for the user.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -45,7 +54,7 @@ def handle_ctrl_c(
         if budget.interrupted:
             raise KeyboardInterrupt
         budget.interrupted = True
-        say(describe_wait(num_running()))
+        print_line(describe_wait(num_running()))
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -56,22 +65,25 @@ def handle_ctrl_c(
 
 
 def describe_wait(num_running: int) -> str:
-    """What the first Ctrl-C waits for."""
-    trials = f"{num_running} trial{'s' if num_running > 1 else ''}"
-    after = f" after the current step of {trials}" if num_running else ""
+    """Return the message after the first Ctrl-C."""
+    after = f" after the current step of {plural(num_running, 'trial')}" if num_running else ""
     return f"Stopping{after}; press Ctrl-C again to stop now."
 
 
 def describe_halt(interrupted: bool, any_step: bool, num_kept: int, num_stages: int) -> str:
-    """The last line of a sweep that stopped before its end: what is kept, and how to go on.
+    """Return the last line of a sweep that stopped early.
 
-    ``num_stages`` are all that the sweep needs, 0 if that is not known.
+    Args:
+        interrupted: whether the user interrupted it; otherwise its budget is used up.
+        any_step: whether any trial made a step.
+        num_kept: the number of shared stages that the next run can load.
+        num_stages: the number of shared stages that the sweep needs, 0 if unknown.
     """
-    what = "Interrupted" if interrupted else "Budget reached"
+    cause = "Interrupted" if interrupted else "Budget reached"
     if any_step:
-        return f"{what}. Run the same command to resume."
+        return f"{cause}. Run the same command to resume."
     number = f"{num_kept} of {num_stages}" if num_stages else str(num_kept)
     are = "is" if num_kept == 1 else "are"
-    plural = "" if num_kept == max(1, num_stages) == 1 else "s"
-    kept = f"; {number} shared stage{plural} {are} kept" if num_kept else ""
-    return f"{what} before any trial made a step{kept}. Run the same command to resume."
+    stages = "shared stage" if num_kept == max(1, num_stages) == 1 else "shared stages"
+    kept = f"; {number} {stages} {are} kept" if num_kept else ""
+    return f"{cause} before any trial made a step{kept}. Run the same command to resume."

@@ -1,4 +1,4 @@
-"""What the driver and the workers leave for each other. An actor under Ray; plain asyncio here."""
+"""The queue between driver and workers. Ray runs it as an actor; this module does not use Ray."""
 
 from __future__ import annotations
 
@@ -8,60 +8,62 @@ from collections.abc import Sequence
 from orchestrator.execution.dispatcher import Contents, Snapshot, Worker
 from orchestrator.execution.events import StepProgress
 
-PATIENCE = 1.0  # seconds that a worker waits for its pack before it reports to Tune without events
+GET_TIMEOUT = 1.0  # seconds to wait for a pack, after which a worker reports without events
 
 
 class Mailbox:
-    """Holds packs until their workers take them, and progress until the driver looks.
+    """Holds packs for the workers, and the workers' progress for the driver.
 
-    It may be lost: the driver puts a pack there again when its worker still waits for it.
+    The mailbox may be lost. The driver then adds the packs again for which workers still wait.
     """
 
     def __init__(self) -> None:
         self._packs: dict[int, Contents] = {}
-        self._news = asyncio.Condition()
-        self._taken: dict[int, Worker] = {}
+        self._pack_added = asyncio.Condition()
+        self._workers: dict[int, Worker] = {}
         self._halt = asyncio.Event()
         self._steps: dict[int, StepProgress] = {}
         self._stages: dict[str, float] = {}
 
-    async def put(self, pack: int, contents: Contents, over: Sequence[int]) -> None:
-        """A pack for the worker that waits for it; other packs are ``over``."""
-        for other in over:
+    async def put(self, pack: int, contents: Contents, finished_packs: Sequence[int]) -> None:
+        """Add a pack, and delete finished ones."""
+        for other in finished_packs:
             self._packs.pop(other, None)
-        async with self._news:
+        async with self._pack_added:
             self._packs[pack] = contents
-            self._news.notify_all()
+            self._pack_added.notify_all()
 
-    async def take(self, pack: int, worker: Worker) -> Contents | None:
-        """What the worker is to run; None if it is not there within ``PATIENCE``."""
-        async with self._news:
-            there = self._news.wait_for(lambda: pack in self._packs)
+    async def get(self, pack: int, worker: Worker) -> Contents | None:
+        """Return the contents of a pack, None if they do not arrive within ``GET_TIMEOUT``."""
+        async with self._pack_added:
+            added = self._pack_added.wait_for(lambda: pack in self._packs)
             try:
-                await asyncio.wait_for(there, PATIENCE)
+                await asyncio.wait_for(added, GET_TIMEOUT)
             except TimeoutError:
                 return None
-        self._taken[pack] = worker
+        self._workers[pack] = worker
         return self._packs[pack]
 
     async def halt(self) -> None:
-        """The sweep is to stop."""
+        """Tell all workers that the sweep stops."""
         self._halt.set()
 
     async def wait_for_halt(self) -> None:
-        """Return when the sweep is to stop."""
+        """Wait until the sweep stops."""
         await self._halt.wait()
 
     async def report_step(self, pack: int, progress: StepProgress) -> None:
-        """A pack is within a step."""
+        """Store the progress of a pack within its step."""
         self._steps[pack] = progress
 
     async def report_stage(self, key: str, share: float) -> None:
-        """So much of a stage is computed."""
+        """Store the progress of a stage, 0 to 1."""
         self._stages[key] = share
 
-    async def look(self) -> Snapshot:
-        """What is new; it is not kept."""
-        found = Snapshot(taken=self._taken, steps=list(self._steps.values()), stages=self._stages)
-        self._taken, self._steps, self._stages = {}, {}, {}
-        return found
+    async def snapshot(self) -> Snapshot:
+        """Return what was reported since the last snapshot, and clear it."""
+        snapshot = Snapshot(
+            workers=self._workers, steps=list(self._steps.values()), stages=self._stages
+        )
+        self._workers, self._steps, self._stages = {}, {}, {}
+        return snapshot

@@ -1,4 +1,4 @@
-"""What a trial really uses of its device's memory, measured over a step of it."""
+"""Measures the device memory that a trial uses during one step."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING
 
 from orchestrator.execution.events import Event
 from orchestrator.execution.run_pack import run_pack
-from orchestrator.hardware import device_bytes
+from orchestrator.hardware import device_memory
 from orchestrator.saving.checkpoint_writer import CheckpointWriter
 from orchestrator.saving.checkpoints import Checkpoints
 
 if TYPE_CHECKING:
     from tasks.contract import Inputs, Task, Trial
 
-#: What CUDA's context takes of a GPU beside the tensors, and torch cannot see. Between 300 and 600
-#: MiB by GPU and libraries; the larger, since too few slots are slower and too many fail.
+#: Memory of a CUDA context, which torch does not report: between 300 and 600 MiB, depending on GPU
+#: and libraries. This is the upper bound, because too many workers would run out of memory.
 CONTEXT_BYTES = 600 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Usage:
-    """Bytes of the device's memory."""
+    """Memory of a device in bytes."""
 
-    base: int  # that a process fills before it starts on a trial
-    peak: int  # that it filled at most during a trial's step
-    capacity: int  # that the device has
+    base: int  # used by the process before the trial
+    peak: int  # maximum during the trial's step
+    capacity: int  # of the device
 
 
 def measure_step(
@@ -38,24 +38,24 @@ def measure_step(
     inputs: Inputs,
     device: str,
     checkpoints: Checkpoints,
-    deadline: float | None,
+    step_timeout: float | None,
 ) -> tuple[Sequence[Event], Usage | None]:
-    """The trial's next step, saved, and what it took; None where that cannot be told."""
-    base = _start(device)
+    """Run and checkpoint a trial's next step; return its events and its memory usage if known."""
+    base = _reset_peak(device)
     writer = CheckpointWriter(checkpoints=checkpoints)
-    steps = run_pack(task, [trial], inputs, device, writer, deadline)
+    steps = run_pack(task, [trial], inputs, device, writer, step_timeout)
     events = next(steps)
-    while all(event.replayed for event in events):  # past steps of a trial that was cut off
+    while all(event.replayed for event in events):  # steps of a resumed trial
         events = steps.send(set())
     steps.close()
-    peak, capacity = _peak(device), device_bytes()
+    peak, capacity = _peak(device), device_memory()
     if base is None or peak is None or capacity is None:
         return events, None
     return events, Usage(base=base, peak=max(peak, 1), capacity=capacity)
 
 
-def _start(device: str) -> int | None:
-    """Forget earlier peaks; what is filled now."""
+def _reset_peak(device: str) -> int | None:
+    """Reset the peak memory and return the memory in use."""
     if device.startswith("cuda"):
         import torch
 
@@ -64,8 +64,8 @@ def _start(device: str) -> int | None:
         torch.cuda.reset_peak_memory_stats(device)
         return CONTEXT_BYTES + torch.cuda.memory_reserved(device)
     with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")  # proc(5): the peak begins anew
-    return _resident("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak, see proc(5)
+    return _process_memory("VmRSS")
 
 
 def _peak(device: str) -> int | None:
@@ -73,15 +73,15 @@ def _peak(device: str) -> int | None:
         import torch
 
         return CONTEXT_BYTES + torch.cuda.max_memory_reserved(device)
-    return _resident("VmHWM")
+    return _process_memory("VmHWM")
 
 
-def _resident(what: str) -> int | None:
-    """This process's memory by Linux; of other systems only the peak is known."""
+def _process_memory(field: str) -> int | None:
+    """Return a memory field of /proc/self/status; other systems report only the peak."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             name, _, value = line.partition(":")
-            if name == what:
+            if name == field:
                 return int(value.split()[0]) * 1024
     if sys.platform == "win32":
         return None

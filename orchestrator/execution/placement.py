@@ -1,4 +1,4 @@
-"""How many slots the nodes of a cluster give, and what each of them gets. Arithmetic, no Ray."""
+"""Computes the number of workers and the CPUs and GPUs of each. Does not import Ray."""
 
 from __future__ import annotations
 
@@ -9,101 +9,121 @@ from typing import Literal
 
 from tasks.contract import RequestError
 
-STAGE_SHARE = 0.1  # of a GPU, kept free of slots so that stages can always run
-MEMORY_SHARE = 0.8  # of a device's memory that trials may fill; the rest is a margin
-Gpus = float | Literal["auto"]  # of a slot; auto: by what the first trial uses
-Node = Mapping[str, float]  # what it has, by Ray's names: CPU, GPU
+STAGE_GPU_FRACTION = 0.1  # of each worker's GPU share, left to stages so that they can always run
+MAX_MEMORY_FRACTION = 0.8  # of a device's memory that trials may use
+Gpus = float | Literal["auto"]  # GPUs per worker; auto: from the measured memory of a trial
+Node = Mapping[str, float]  # a node's resources by Ray's names, such as CPU, GPU and memory
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Placement:
-    """Slots of one size."""
+    """The number of workers and the resources of each."""
 
-    num_slots: int
-    cpus: int  # of each slot, and the threads it computes with
-    gpus: float  # of each slot, the stages' share included; 0 where there is no GPU
+    num_workers: int
+    cpus: int  # per worker, also its number of threads
+    gpus: float  # per worker, including the part left to stages; 0 without GPUs
 
 
-def whole(gpus: Gpus) -> float:
-    """What a slot gets before anything has been measured."""
+def initial_gpus(gpus: Gpus) -> float:
+    """Return the GPUs per worker before the memory of a trial has been measured."""
     return 1.0 if gpus == "auto" else gpus
 
 
-def place(
+def place_workers(
     nodes: Sequence[Node],
     *,
     max_packs: int | None,
     cpus_per_trial: int | None,
     gpus_per_trial: float,
 ) -> Placement:
-    """Slots for at most so many packs; where CPUs are not asked for, as many as there is room for.
+    """Return as many workers as fit on the nodes, each with as many CPUs as possible.
+
+    Args:
+        nodes: the resources of each node.
+        max_packs: the maximum number of workers, None for no limit.
+        cpus_per_trial: CPUs per worker, None to split the CPUs evenly.
+        gpus_per_trial: GPUs per worker, ignored if no node has a GPU.
 
     Raises:
-        RequestError: if no node has room for one.
+        RequestError: if no worker fits on any node.
     """
     gpus = gpus_per_trial if any(node.get("GPU") for node in nodes) else 0.0
-    slots = room(nodes, cpus_per_trial or 1, gpus)
-    if slots < 1:
-        sizes = {f"{node.get('CPU', 0):g} and {node.get('GPU', 0):g}" for node in nodes}
+    num_workers = num_fitting_workers(nodes, cpus_per_trial or 1, gpus)
+    if num_workers < 1:
+        sizes = {f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes}
         raise RequestError(
-            f"no slot fits: a trial asks for {cpus_per_trial or 1} CPUs and {gpus:g} GPUs of one "
-            f"node, but a node has {' or '.join(sorted(sizes))}; lower --cpus-per-trial or "
-            "--gpus-per-trial"
+            f"no node can fit a trial, which needs {cpus_per_trial or 1} CPUs and {gpus:g} GPUs "
+            f"(nodes have {' or '.join(sorted(sizes))}); lower --cpus-per-trial or --gpus-per-trial"
         )
     if max_packs is not None:
-        slots = max(1, min(slots, max_packs))
+        num_workers = max(1, min(num_workers, max_packs))
     cpus = cpus_per_trial or 1
     if cpus_per_trial is None:
-        while room(nodes, cpus + 1, gpus) >= slots:
+        while num_fitting_workers(nodes, cpus + 1, gpus) >= num_workers:
             cpus += 1
-    return Placement(num_slots=slots, cpus=cpus, gpus=gpus)
+    return Placement(num_workers=num_workers, cpus=cpus, gpus=gpus)
 
 
-def place_measured(
+def place_measured_workers(
     nodes: Sequence[Node],
     before: Placement,
     *,
     peak: int,
     capacity: int,
     max_packs: int | None,
-    full_packs: int | None,
+    min_num_packs: int | None,
     cpus_per_trial: int | None,
 ) -> Placement:
-    """As many slots as memory has room for, by what a process with one trial fills (bytes).
+    """Return as many workers as the memory allows, given the measured memory of a trial.
 
-    With GPUs that are ``before`` one slot's each: a GPU has more slots only where there are more
-    packs of full size than GPUs, since members of one pack share what they read. Without GPUs: no
-    more slots than the nodes' main memory takes.
+    With GPUs, several workers share a GPU only if there are more packs of maximum size than GPUs,
+    because trials in one pack share inputs. Without GPUs, the main memory of the nodes limits the
+    number of workers.
+
+    Args:
+        nodes: the resources of each node.
+        before: the placement for the measurement.
+        peak: the bytes that a process with one trial uses.
+        capacity: the bytes of the device's memory.
+        max_packs: the maximum number of workers, None for no limit.
+        min_num_packs: the number of packs of maximum size, None if unknown.
+        cpus_per_trial: CPUs per worker, None to split the CPUs evenly.
     """
     if not before.gpus:
-        fit = sum(int(MEMORY_SHARE * node.get("memory", 0) / peak) for node in nodes)
-        fewer = max(1, min(before.num_slots, fit))
-        return place(nodes, max_packs=fewer, cpus_per_trial=cpus_per_trial, gpus_per_trial=1.0)
-    most: float = math.inf if full_packs is None else max(before.num_slots, full_packs)
+        fit = sum(int(MAX_MEMORY_FRACTION * node.get("memory", 0) / peak) for node in nodes)
+        return place_workers(
+            nodes,
+            max_packs=max(1, min(before.num_workers, fit)),
+            cpus_per_trial=cpus_per_trial,
+            gpus_per_trial=1.0,
+        )
+    limit: float = math.inf if min_num_packs is None else max(before.num_workers, min_num_packs)
     if max_packs is not None:
-        most = min(most, max_packs)
-    shares = range(1, max(1, int(MEMORY_SHARE * capacity / peak)) + 1)
-    slots = [min(room(nodes, cpus_per_trial or 1, 1 / share), most) for share in shares]
-    fewest = shares[slots.index(max(slots))]  # Ray fills a GPU before it turns to the next
-    return place(
+        limit = min(limit, max_packs)
+    cpus = cpus_per_trial or 1
+    per_gpu = range(1, max(1, int(MAX_MEMORY_FRACTION * capacity / peak)) + 1)
+    totals = [min(num_fitting_workers(nodes, cpus, 1 / number), limit) for number in per_gpu]
+    # The fewest workers per GPU that reach the maximum: Ray fills one GPU before the next.
+    chosen = per_gpu[totals.index(max(totals))]
+    return place_workers(
         nodes,
-        max_packs=None if math.isinf(most) else int(most),
+        max_packs=None if math.isinf(limit) else int(limit),
         cpus_per_trial=cpus_per_trial,
-        gpus_per_trial=1 / fewest,
+        gpus_per_trial=1 / chosen,
     )
 
 
-def main_memory(nodes: Sequence[Node], num_slots: int) -> int | None:
-    """Bytes of main memory that each of so many slots has, if nodes tell."""
-    return int(sum(n.get("memory", 0) for n in nodes if n.get("CPU")) / num_slots) or None
+def main_memory(nodes: Sequence[Node], num_workers: int) -> int | None:
+    """Return the bytes of main memory per worker, None if the nodes do not report it."""
+    return int(sum(n.get("memory", 0) for n in nodes if n.get("CPU")) / num_workers) or None
 
 
-def room(nodes: Sequence[Node], cpus: int, gpus: float) -> int:
-    """Slots of that size that find room: each lies on one node, its share on one GPU."""
+def num_fitting_workers(nodes: Sequence[Node], cpus: int, gpus: float) -> int:
+    """Return the number of workers that fit, each on one node and with its share of one GPU."""
     total = 0
     for node in nodes:
-        slots = int(node.get("CPU", 0) // cpus)
+        fit = int(node.get("CPU", 0) // cpus)
         if gpus:
-            slots = min(slots, int(node.get("GPU", 0)) * int(1 / gpus + 1e-9))
-        total += slots
+            fit = min(fit, int(node.get("GPU", 0)) * int(1 / gpus + 1e-9))
+        total += fit
     return total

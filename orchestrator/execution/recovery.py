@@ -1,14 +1,14 @@
-"""How packs continue after a worker died, ran out of memory or hung. Decisions only: no Ray.
+"""Decides how packs continue after a worker died, ran out of memory or hung.
 
-Events go in (``on_*``), and an action or the next pack comes out. Ray Tune restarts workers; what
-it cannot decide is here:
+A state machine that does not import Ray: the ``on_*`` methods take events and return actions. Ray
+Tune restarts workers. This module decides what Tune cannot:
 
-- A pack whose worker died twice without a new step continues as packs of one, so that a trial that
-  kills its workers takes no others along. A trial fails after ``MAX_DEATHS`` workers.
-- Trials that ran out of memory next to others may not be to blame. They wait until nothing else
-  is left to run, and then run one at a time. A trial that runs out of memory alone has failed.
-- A worker that was killed because a step took too long fails its trial; members of a larger pack
-  continue as packs of one, which shows whose step it was.
+- A pack whose worker died twice without a new step is split into packs of one, so that a trial that
+  kills its workers does not affect others. A trial fails after it lost ``MAX_DEATHS`` workers.
+- A trial that ran out of memory while others were running may not be the cause. Such trials run
+  again one at a time when nothing else is left to run. A trial that runs out of memory alone fails.
+- A trial fails if its worker was killed because a step took too long. A larger pack is first split
+  into packs of one, to find the trial that hangs.
 """
 
 from __future__ import annotations
@@ -18,44 +18,44 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.execution.deadline import overdue
 from orchestrator.execution.events import Pack
+from orchestrator.execution.timeout import timeout_message
 from tasks.contract import SweepError, Trial
 
-MAX_DEATHS = 4  # workers that a trial may cost without a new step before it has failed
-MAX_BROKEN_STARTS = 10  # workers in a row that may die before they take a pack
+MAX_DEATHS = 4  # worker deaths without a new step after which a trial fails
+MAX_BROKEN_STARTS = 10  # consecutive workers that may die before they take a pack
 
 Cause = Literal["died", "out of memory", "timed out"]
-#: Each of these members (all, for None) that has not ended, as a pack of its own.
+#: Returns a pack of one for each unfinished member with one of these ids (None for all members).
 Split = Callable[[Pack, Collection[str] | None], list[Pack]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Restart:
-    """The pack runs again on another worker; its members resume from their checkpoints."""
+    """Run the pack on another worker; its trials resume from their checkpoints."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Replace:
-    """The pack is over; its members come again in packs of their own."""
+class Requeue:
+    """The pack ends, and its unfinished trials were queued again as packs of one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fail:
-    """The members that are left have failed."""
+    """The unfinished trials of the pack fail."""
 
     reason: str
 
 
-Action = Restart | Replace | Fail
+Action = Restart | Requeue | Fail
 
 
 @dataclass(kw_only=True, slots=True)
 class _Running:
     pack_id: int
-    trials: dict[str, Trial]  # members that have not ended
-    exclusive: bool
-    deaths: int = 0  # of its workers since its last new step
+    trials: dict[str, Trial]  # trials that have not ended
+    exclusive: bool  # whether no other pack may run at the same time
+    deaths: int = 0  # worker deaths since the last new step
 
     @property
     def pack(self) -> Pack:
@@ -63,22 +63,22 @@ class _Running:
 
 
 class Recovery:
-    """Knows the packs that run, and which packs must run again."""
+    """Tracks the running packs and the packs that must run again."""
 
     def __init__(self, split: Split, num_workers: int, step_timeout: float | None) -> None:
         self._split, self._num_workers, self._step_timeout = split, num_workers, step_timeout
         self._running: dict[int, _Running] = {}
-        self._again: deque[Pack] = deque()  # before any new pack
-        self._exclusive: deque[Pack] = deque()  # after all others, with nothing beside them
+        self._retry: deque[Pack] = deque()  # run before new packs
+        self._exclusive: deque[Pack] = deque()  # run after all others, one at a time
         self._broken_starts = 0
 
     # --- packs to run -----------------------------------------------------------------------------
 
     def next_pack(self, new_pack: Callable[[], Pack | None]) -> Pack | None:
-        """The pack to run next, which counts as running; None if none may start now."""
+        """Return the next pack and mark it as running; None if none may start now."""
         if any(running.exclusive for running in self._running.values()):
             return None
-        pack = self._again.popleft() if self._again else new_pack()
+        pack = self._retry.popleft() if self._retry else new_pack()
         exclusive = pack is None and not self._running and bool(self._exclusive)
         if exclusive:
             pack = self._exclusive.popleft()
@@ -89,25 +89,25 @@ class Recovery:
         return pack
 
     def is_idle(self) -> bool:
-        """Whether no pack runs or must run again."""
-        return not (self._running or self._again or self._exclusive)
+        """Return whether no pack is running or waiting to run again."""
+        return not (self._running or self._retry or self._exclusive)
 
     def remaining(self, pack_id: int) -> Pack:
-        """The members of a running pack that have not ended."""
+        """Return the unfinished trials of a running pack."""
         return self._running[pack_id].pack
 
     # --- events -----------------------------------------------------------------------------------
 
     def on_step(self, pack_id: int) -> None:
-        """A pack's worker made a new step: the workers lost before it no longer count."""
+        """Reset the worker deaths of a pack that made a new step."""
         self._running[pack_id].deaths = 0
 
     def on_report(self) -> None:
-        """Some worker reported: workers can start."""
+        """Note that a worker reported, so workers can start."""
         self._broken_starts = 0
 
     def on_ended(self, pack_id: int, trial_ids: Collection[str]) -> bool:
-        """Members ended; whether the pack has with them."""
+        """Record that trials ended; return whether the pack has ended too."""
         running = self._running[pack_id]
         for trial_id in trial_ids:
             running.trials.pop(trial_id, None)
@@ -116,7 +116,7 @@ class Recovery:
         return not running.trials
 
     def on_out_of_memory(self, pack_id: int, trial_ids: Collection[str]) -> bool:
-        """Members had no memory for a step; whether they have failed, rather than run again."""
+        """Handle trials that ran out of memory; return whether they fail (or run again)."""
         running = self._running[pack_id]
         if running.exclusive or self._num_workers == 1:
             return True
@@ -124,23 +124,28 @@ class Recovery:
         return False
 
     def on_interrupted(self, pack_id: int) -> None:
-        """The pack's worker was stopped through no fault of its own."""
+        """Queue a pack again whose worker was stopped because of another one."""
         running = self._running.pop(pack_id)
-        queue = self._exclusive if running.exclusive else self._again
+        queue = self._exclusive if running.exclusive else self._retry
         queue.appendleft(running.pack)
 
     def on_worker_lost(self, pack_id: int, cause: Cause, *, took_pack: bool) -> Action:
-        """A pack's worker is gone, which may have been before it had the pack.
+        """Decide what happens to a pack whose worker was lost.
+
+        Args:
+            pack_id: the pack.
+            cause: why the worker was lost.
+            took_pack: whether the worker had taken the pack.
 
         Raises:
-            SweepError: if workers do not get so far, one after the other.
+            SweepError: if too many workers in a row died before they took a pack.
         """
         if not took_pack:
             self._broken_starts += 1
             if self._broken_starts > MAX_BROKEN_STARTS:
                 raise SweepError(
                     f"{self._broken_starts} workers in a row died before they took any work; "
-                    f"--engine local shows why"
+                    f"run with --engine local to see the error"
                 )
             return Restart()
         running = self._running[pack_id]
@@ -151,19 +156,20 @@ class Recovery:
         return action
 
     def _decide(self, running: _Running, cause: Cause) -> Action:
-        several = len(running.trials) > 1
+        is_several = len(running.trials) > 1
         if cause == "out of memory":
             if running.exclusive:
                 return Fail(
-                    reason="Ray killed its worker, though it ran alone: the node ran out of memory"
+                    reason="the node ran out of memory even with nothing else running, so Ray "
+                    "killed the worker"
                 )
             self._exclusive += self._split(running.pack, None)
-            return Replace()
-        if several and (running.deaths > 1 or cause == "timed out"):
-            self._again += self._split(running.pack, None)
-            return Replace()
+            return Requeue()
+        if is_several and (running.deaths > 1 or cause == "timed out"):
+            self._retry += self._split(running.pack, None)
+            return Requeue()
         if cause == "timed out" and self._step_timeout is not None:
-            return Fail(reason=overdue("a step", self._step_timeout))
+            return Fail(reason=timeout_message("a step", self._step_timeout))
         if running.deaths >= MAX_DEATHS:
             return Fail(reason=f"its worker died {MAX_DEATHS} times (out of memory?)")
         return Restart()

@@ -1,4 +1,4 @@
-"""The loop that both engines run on a pack: resume, pruning and separate failure, once."""
+"""Runs a pack step by step. Both engines use this loop."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 
-from orchestrator.execution.deadline import limit
 from orchestrator.execution.events import (
     NO_WEIGHTS,
     Event,
     Failure,
     ProgressListener,
     StepProgress,
-    failure,
+    to_failure,
 )
 from orchestrator.execution.step_checks import check_advanced, check_results, check_state
+from orchestrator.execution.timeout import timeout
 from orchestrator.saving.checkpoint_writer import CheckpointWriter
 from orchestrator.saving.checkpoints import TimedStep
 from orchestrator.saving.final_weights import write_weights
@@ -30,16 +30,24 @@ def run_pack(
     inputs: Inputs,
     device: str,
     writer: CheckpointWriter,
-    deadline: float | None = None,
+    step_timeout: float | None = None,
     on_progress: ProgressListener = lambda progress: None,
     throttle: Throttle | None = None,
 ) -> Generator[list[Event], set[str] | None, None]:
     """Advance a pack until every member is done, failed or stopped.
 
-    Yields the events of each step; takes back the ids of members to stop, if any. The ``writer``
-    saves each member's state every few seconds; whoever stops asking for events and wants to
-    continue later calls its ``flush``. Weights are written before the last step is yielded. Between
-    two events, ``on_progress`` gets what the task reports within a step, held back by ``throttle``.
+    Yields the events of each step. The caller may send the ids of members to stop. A caller that
+    stops early and wants to resume later must call ``writer.flush()``.
+
+    Args:
+        task: the task of the trials.
+        trials: the members of the pack.
+        inputs: the values of the shared stages that the trials need.
+        device: the torch device to run on.
+        writer: saves checkpoints, every few seconds.
+        step_timeout: the seconds that a step may take, None for no limit.
+        on_progress: receives the task's progress within a step.
+        throttle: limits how often ``on_progress`` is called.
     """
     throttle = throttle or Throttle()
     checkpoints = writer.checkpoints
@@ -50,10 +58,10 @@ def run_pack(
     for trial in trials:
         try:
             saved = checkpoints.load(trial.id, device)
-            with limit(deadline, "the start"):
+            with timeout(step_timeout, "the start"):
                 state, steps = saved or (check_state(task.start(trial, inputs, device)), [])
         except Exception as error:
-            events.append(Event(trial_id=trial.id, outcome=failure(error)))
+            events.append(Event(trial_id=trial.id, outcome=to_failure(error)))
             continue
         members.append(Member(trial=trial, state=state))
         history[trial.id] = steps
@@ -68,26 +76,26 @@ def run_pack(
         def receive(share: float, next_at: int | None) -> None:
             on_progress(StepProgress(num_steps=num_steps, share=share, next_at=next_at))
 
-        with limit(deadline, "a step"), reporting(receive, throttle):
+        with timeout(step_timeout, "a step"), reporting(receive, throttle):
             return check_results(task.advance(group, inputs, device), group)
 
     last_steps = {m.trial.id: task.num_steps(m.trial) for m in members}
     while members:
-        going: list[Member] = []
+        continuing: list[Member] = []
         stop = set()
         for group, results, seconds in _advance(members, advance):
             events = []
             for member, result in zip(group, results, strict=True):
                 trial_id = member.trial.id
-                writer.forget(trial_id)  # an earlier step: the trial has now come further, or ended
-                result = _checked(result, history[trial_id], last_steps[trial_id])
+                writer.discard(trial_id)  # of an earlier step
+                result = _check_step(result, history[trial_id], last_steps[trial_id])
                 if isinstance(result, Failure):
                     events.append(Event(trial_id=trial_id, outcome=result))
                     continue
                 state, step = result
                 timed = TimedStep(step=step, seconds=seconds / len(group))
                 history[trial_id].append(timed)
-                # What is not finite has failed: it must leave no checkpoint to go on from.
+                # A metric that is not finite fails the trial, so nothing is saved.
                 is_finite = all(math.isfinite(value) for value in step.metrics.values())
                 weights = NO_WEIGHTS
                 if step.done and is_finite:
@@ -97,55 +105,55 @@ def run_pack(
                     try:
                         writer.step(member, history[trial_id])
                     except (TypeError, ValueError, AttributeError) as error:
-                        events.append(Event(trial_id=trial_id, outcome=_cannot_save(error)))
+                        events.append(Event(trial_id=trial_id, outcome=_save_failure(error)))
                         continue
-                    going.append(member)
+                    continuing.append(member)
                 events.append(Event(trial_id=trial_id, outcome=timed, weights=weights))
             stop |= (yield events) or set()
         for trial_id in stop:
-            writer.forget(trial_id)
-        members = [m for m in going if m.trial.id not in stop]
+            writer.discard(trial_id)
+        members = [m for m in continuing if m.trial.id not in stop]
 
 
-def _cannot_save(error: Exception) -> Failure:
-    """Why a state that a task returned makes no checkpoint."""
+def _save_failure(error: Exception) -> Failure:
+    """Return the failure of a trial whose state cannot be saved."""
     reason = TrialError(
         f"the state cannot be saved ({error}); its arrays must be numpy arrays or torch tensors, "
-        "its values numbers, text, or lists and dicts of them"
+        "and its values numbers, strings, or lists and dicts of them"
     )
     reason.__cause__ = error
-    return failure(reason)
+    return to_failure(reason)
 
 
-def _checked(
+def _check_step(
     result: Advanced | Failure, history: Sequence[TimedStep], last: int | None
 ) -> Advanced | Failure:
-    """The result, or why a step like this one fails its trial."""
+    """Return the result, or a failure if it is invalid."""
     if isinstance(result, Failure):
         return result
     try:
         return check_advanced(result, history[-1].step.at if history else None, last)
     except TrialError as error:
-        return failure(error)
+        return to_failure(error)
 
 
 def _advance(
     members: Sequence[Member],
     advance: Callable[[Sequence[Member]], Sequence[Advanced | Exception]],
 ) -> Iterator[tuple[Sequence[Member], Sequence[Advanced | Failure], float]]:
-    """One step of all members at once; where that breaks, of each alone, which shows whose it was.
+    """Advance all members together; if that fails, each separately, to find the one that failed.
 
     Yields (members, results, seconds).
     """
     results: Sequence[Advanced | Failure] | None
-    began = time.perf_counter()
+    start = time.perf_counter()
     try:
-        results = [failure(r) if isinstance(r, Exception) else r for r in advance(members)]
+        results = [to_failure(r) if isinstance(r, Exception) else r for r in advance(members)]
     except Exception as error:
-        results = [failure(error)] if len(members) == 1 else None
+        results = [to_failure(error)] if len(members) == 1 else None
     if results is not None:
-        yield members, results, time.perf_counter() - began
+        yield members, results, time.perf_counter() - start
         return
-    give_back_memory()  # out here: the error's frames held what the pack had allocated
+    give_back_memory()  # outside of ``except``, whose traceback keeps the pack's memory alive
     for member in members:
         yield from _advance([member], advance)

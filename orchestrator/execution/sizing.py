@@ -1,4 +1,4 @@
-"""``--gpus-per-trial auto``: how much memory a trial uses, found before workers start. No Ray."""
+"""Measures the memory of a trial before workers start (``--gpus-per-trial auto``)."""
 
 from __future__ import annotations
 
@@ -9,38 +9,44 @@ from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.events import Event
 from orchestrator.execution.measure import Usage
 from orchestrator.execution.placement import Placement
-from orchestrator.execution.stage_queue import Stages
+from orchestrator.execution.stage_queue import StageQueue
+from results.text import plural
 from tasks.contract import Stage, Trial
 
-TRIES = 3  # trials that may fail before none is measured
+MAX_ATTEMPTS = 3  # trials to try before giving up
 POLL_SECONDS = 0.1
 
-Values = Mapping[Stage, Any]
-Measured = tuple[Sequence[Event], Usage | None]  # a step's events and what it used
-RunAlone = Callable[[Trial, Values], Measured | None]  # one step by itself; None if that failed
+StageValues = Mapping[Stage, Any]
+Measurement = tuple[Sequence[Event], Usage | None]  # a step's events and its memory usage
+#: Runs a trial's next step with nothing else in the process; returns None if that failed.
+MeasureTrial = Callable[[Trial, StageValues], Measurement | None]
 
 
-def measure_first(coordinator: Coordinator, stages: Stages, run_alone: RunAlone) -> Usage | None:
-    """What a trial uses; None if it could not be measured."""
-    for _ in range(TRIES):
+def measure_first_trial(
+    coordinator: Coordinator, stages: StageQueue, measure: MeasureTrial
+) -> Usage | None:
+    """Run the first step of a trial and return its memory usage, None if that failed."""
+    for _ in range(MAX_ATTEMPTS):
         trial = coordinator.trial_to_measure()
         values = None if trial is None else _wait_for_stages(coordinator, stages, trial)
         if trial is None or values is None:
             return None
-        found = run_alone(trial, values)
-        if found is None:
+        measurement = measure(trial, values)
+        if measurement is None:
             return None
-        events, usage = found
-        coordinator.measured(trial, events, usage)
+        events, usage = measurement
+        coordinator.on_measured(trial, events, usage)
         if usage is not None:
             return usage
     return None
 
 
-def _wait_for_stages(coordinator: Coordinator, stages: Stages, trial: Trial) -> Values | None:
+def _wait_for_stages(
+    coordinator: Coordinator, stages: StageQueue, trial: Trial
+) -> StageValues | None:
     needed = coordinator.task.stages(trial)
     for stage in needed:
-        stages.want(stage)
+        stages.request(stage)
     while not coordinator.should_halt():
         stages.poll(POLL_SECONDS)
         values = stages.values(needed)
@@ -50,9 +56,8 @@ def _wait_for_stages(coordinator: Coordinator, stages: Stages, trial: Trial) -> 
 
 
 def describe(placement: Placement, usage: Usage) -> str:
-    """One line on the number of workers, and the measurement behind it."""
-    each = f"{placement.cpus} CPU{'s' if placement.cpus > 1 else ''}"
-    each += f" and {placement.gpus:.3g} GPU" if placement.gpus else ""
-    workers = f"{placement.num_slots} slot{'s' if placement.num_slots > 1 else ''}"
-    filled = f"a trial fills {usage.peak / 1e9:.1f} of {usage.capacity / 1e9:.1f} GB"
-    return f"{filled}: {workers} of {each}"
+    """Return a line about the measurement and the resulting number of workers."""
+    resources = plural(placement.cpus, "CPU")
+    resources += f" and {placement.gpus:.3g} GPU" if placement.gpus else ""
+    peak = f"peak memory {usage.peak / 1e9:.1f} of {usage.capacity / 1e9:.1f} GB per trial"
+    return f"{peak}: using {plural(placement.num_workers, 'worker')} with {resources} each"

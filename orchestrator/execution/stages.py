@@ -1,8 +1,8 @@
-"""Shared work, each distinct stage once: in this process or as Ray tasks.
+"""Computes shared stages, and saves their values on disk.
 
-A value is kept under ``--out`` until its sweep is complete, or under ``--cache`` for later sweeps:
-safetensors or Arrow under its content id, never pickle, written beside and renamed, so that two
-processes may write one value at once.
+A value is kept under ``--out`` until its sweep is complete, or under ``--cache`` for later sweeps.
+Files are safetensors or Arrow, never pickle, and are named by the stage's key. Each is written to a
+temporary file and renamed, so that several processes can write the same value at the same time.
 """
 
 from __future__ import annotations
@@ -19,50 +19,50 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.fs
 
-from orchestrator.execution.deadline import limit
+from orchestrator.execution.timeout import timeout
 from results.storage.atomic_write import atomic_write
 from results.storage.filesystem import open_filesystem, redact
 from tasks.contract import Stage, StoreError, Task, Trial, Value
 
-MAX_DISK_SHARE = 0.25  # of the free disk that one kept value may take
+MAX_DISK_FRACTION = 0.25  # of the free disk space, for one value under ``--out``
 
 Source = Literal["computed", "kept", "cache"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Origin:
-    """Where a stage's value comes from."""
+    """Where the value of a stage came from."""
 
-    source: Source  # computed now, kept by an earlier run of the sweep, or read from ``--cache``
-    seconds: float | None = None  # of computing it now
-    is_kept: bool = False  # whether the next run can read it
-    not_kept: str = ""  # what kept it from that, if anything went wrong
-    num_bytes: int = 0  # of the value
+    source: Source  # computed by this run, kept by an earlier run, or loaded from ``--cache``
+    seconds: float | None = None  # to compute it, None if it was loaded
+    is_kept: bool = False  # whether the next run can load it
+    save_error: str = ""  # why the value could not be saved, empty if nothing went wrong
+    num_bytes: int = 0  # size of the value
 
 
 def compute(
-    stage: Stage, needs: Sequence[Value], device: str, deadline: float | None = None
+    stage: Stage, needs: Sequence[Value], device: str, step_timeout: float | None = None
 ) -> Value:
-    """The stage's value from the values of what it needs."""
-    place = {"device": device} if stage.on_device else {}
-    with limit(deadline, f"the shared stage {stage.label}"):
-        return stage.function(*needs, **stage.args, **place)
+    """Compute the value of a stage from the values of its dependencies."""
+    device_args = {"device": device} if stage.on_device else {}
+    with timeout(step_timeout, f"the shared stage {stage.label}"):
+        return stage.function(*needs, **stage.args, **device_args)
 
 
 def needed_stages(task: Task, trials: Sequence[Trial]) -> list[Stage]:
-    """The stages that a pack's trials name, each once."""
+    """Return the distinct stages that these trials need."""
     return list({stage.key: stage for t in trials for stage in task.stages(t)}.values())
 
 
 class StageFolder:
-    """Stage values in a folder or bucket, one file each."""
+    """Stage values in a folder or bucket, one file per value."""
 
-    def __init__(self, uri: str, max_share: float = 1.0) -> None:
-        """``max_share`` of what is free on a disk is what one value may take."""
-        self.uri, self._max_share = uri, max_share
+    def __init__(self, uri: str, max_disk_fraction: float = 1.0) -> None:
+        """A value is saved if it takes at most ``max_disk_fraction`` of the free disk space."""
+        self.uri, self._max_disk_fraction = uri, max_disk_fraction
 
     def load(self, stage: Stage) -> Value | None:
-        """The value; None if there is none, or none that can be read."""
+        """Return the value, None if it does not exist or cannot be read."""
         filesystem, folder = open_filesystem(self.uri)
         for suffix, decode in ((".safetensors", _decode_arrays), (".arrow", _decode_table)):
             try:
@@ -70,15 +70,15 @@ class StageFolder:
                     return decode(file.read_buffer())
             except FileNotFoundError:
                 continue
-            except Exception:  # damaged: it is computed again and replaced, which costs only time
+            except Exception:  # a damaged file: the value is computed again and replaced
                 return None
         return None
 
     def save(self, stage: Stage, value: Value) -> bool:
-        """Write a value whole or not at all; False for one that is neither arrays nor a table.
+        """Write a value atomically; return False if it is neither arrays nor a table.
 
         Raises:
-            StoreError: if it cannot be written, or would fill the disk.
+            StoreError: if it cannot be written or would fill the disk.
         """
         encoded = encode(value)
         if encoded is None:
@@ -86,59 +86,61 @@ class StageFolder:
         suffix, blob = encoded
         filesystem, folder = open_filesystem(self.uri)
         if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
-            self._make_room(folder, len(blob))
+            self._prepare_folder(folder, len(blob))
         atomic_write(filesystem, f"{folder}/{stage.key}{suffix}", blob)
         return True
 
-    def _make_room(self, folder: str, num_bytes: int) -> None:
-        """Make the folder, and see that the disk also has room for the sweep's results."""
+    def _prepare_folder(self, folder: str, num_bytes: int) -> None:
+        """Create the folder, and check that enough disk space is left for the sweep's results."""
         try:
             os.makedirs(folder, exist_ok=True)
             free = shutil.disk_usage(folder).free
         except OSError as error:
             raise StoreError(f"cannot write to {folder}: {error.strerror or error}") from None
-        if num_bytes > self._max_share * free:
+        if num_bytes > self._max_disk_fraction * free:
             raise StoreError(
-                f"it has {num_bytes / 1e9:.3g} GB, and the disk of {folder} has only "
-                f"{free / 1e9:.3g} GB left"
+                f"its value has {num_bytes / 1e9:.3g} GB, but the disk of {folder} has only "
+                f"{free / 1e9:.3g} GB free"
             )
 
     def keys(self) -> set[str]:
-        """The stages that have a value here, by key."""
+        """Return the keys of the stages that have a value here."""
         filesystem, folder = open_filesystem(self.uri)
         selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
         names = (info.base_name for info in filesystem.get_file_info(selector))
         return {n.partition(".")[0] for n in names if n.endswith((".safetensors", ".arrow"))}
 
     def delete(self) -> None:
-        """Delete the folder. Whoever still wants a value computes it again."""
+        """Delete the folder. Other runs compute its values again if they need them."""
         filesystem, folder = open_filesystem(self.uri)
-        with contextlib.suppress(OSError):  # another run of this sweep writes or deletes as well
+        with contextlib.suppress(OSError):  # another run of this sweep uses the folder too
             filesystem.delete_dir(folder)
         if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
             for parent in list(Path(folder).parents)[:2]:
-                with contextlib.suppress(OSError):  # other sweeps have values there
+                with contextlib.suppress(OSError):  # it contains values of other sweeps
                     parent.rmdir()
 
 
 class StageCache:
-    """Where stage values outlive the process that computed them.
-
-    ``uri`` is the folder of ``--cache``, for later sweeps; ``kept`` is the sweep's own, for its
-    next run, and is deleted when the sweep is complete. With ``uri``, nothing is written to
-    ``kept``.
-    """
+    """Loads and saves stage values."""
 
     def __init__(self, uri: str | None, kept: str | None = None) -> None:
+        """Create a cache in up to two folders.
+
+        Args:
+            uri: the folder of ``--cache``, which later sweeps can use.
+            kept: the sweep's own folder for its next run. It is deleted when the sweep is complete,
+                and is not written to if ``uri`` is given.
+        """
         self.uri = uri
         self._cache = None if uri is None else StageFolder(uri)
-        self._kept = None if kept is None else StageFolder(kept, MAX_DISK_SHARE)
+        self._kept = None if kept is None else StageFolder(kept, MAX_DISK_FRACTION)
 
     def prepare(self) -> None:
-        """Make the folder of ``--cache``.
+        """Create the folder of ``--cache``.
 
         Raises:
-            StoreError: if that cannot be.
+            StoreError: if it cannot be created.
         """
         if self.uri is None:
             return
@@ -147,16 +149,16 @@ class StageCache:
             filesystem.create_dir(folder, recursive=True)
         except OSError as error:
             raise StoreError(
-                f"--cache {redact(self.uri)} cannot be a folder: {redact(str(error))}"
+                f"cannot create the folder of --cache {redact(self.uri)}: {redact(str(error))}"
             ) from None
 
     def load(self, stage: Stage) -> tuple[Value, Origin] | None:
-        """The value and where it was; None if there is none, or none that can be read."""
-        found: tuple[tuple[Source, StageFolder | None], ...] = (
+        """Return the value and its origin, None if it does not exist or cannot be read."""
+        folders: tuple[tuple[Source, StageFolder | None], ...] = (
             ("cache", self._cache),
             ("kept", self._kept),
         )
-        for source, folder in found:
+        for source, folder in folders:
             value = None if folder is None else folder.load(stage)
             if value is not None:
                 if source == "kept" and self._cache is not None:
@@ -166,37 +168,37 @@ class StageCache:
         return None
 
     def save(self, stage: Stage, value: Value, seconds: float) -> Origin:
-        """Keep a value that took so many seconds to compute; the origin says if that failed."""
+        """Save a value that took ``seconds`` to compute. Errors are returned in the origin."""
         folder = self._cache or self._kept
         try:
             is_kept = folder is not None and folder.save(stage, value)
-        except StoreError as error:  # the value is there, though it cannot be kept
+        except StoreError as error:  # the trials can still use the value
             return Origin(
-                source="computed", seconds=seconds, not_kept=str(error), num_bytes=size_of(value)
+                source="computed", seconds=seconds, save_error=str(error), num_bytes=size_of(value)
             )
         return Origin(source="computed", seconds=seconds, is_kept=is_kept, num_bytes=size_of(value))
 
     def num_kept(self, stages: Sequence[Stage]) -> int:
-        """How many of these stages the next run can read."""
+        """Return how many of these stages the next run can load."""
         folder = self._cache or self._kept
         keys = set() if folder is None else folder.keys()
         return sum(stage.key in keys for stage in stages)
 
     def delete_kept(self) -> None:
-        """Delete the sweep's own values."""
+        """Delete the values in the sweep's own folder."""
         if self._kept is not None:
             self._kept.delete()
 
 
 def size_of(value: Value) -> int:
-    """The size of a value's arrays or table in bytes; 0 for anything else."""
+    """Return the size of arrays or a table in bytes, 0 for any other value."""
     if isinstance(value, Mapping):
         return sum(int(getattr(each, "nbytes", 0)) for each in value.values())
     return int(getattr(value, "nbytes", 0))
 
 
 def encode(value: Value) -> tuple[str, bytes] | None:
-    """A value as (file name suffix, bytes), if it has a safe form."""
+    """Return (file suffix, bytes), None for values other than numeric arrays or a table."""
     if isinstance(value, pa.Table):
         sink = pa.BufferOutputStream()
         with pa.ipc.new_file(sink, value.schema) as writer:

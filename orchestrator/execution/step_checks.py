@@ -1,4 +1,4 @@
-"""Whether what a task's ``advance`` returned can be recorded; tasks are written by users."""
+"""Checks the values that a task's ``start`` and ``advance`` return."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tasks.contract import Advanced, Column, Member, State, Step, TrialError
 
 
 def check_results(results: Any, members: Sequence[Member]) -> Sequence[Advanced | Exception]:
-    """One result for each member, in order.
+    """Check that ``advance`` returned one result per member.
 
     Raises:
-        TrialError: if that is not what ``advance`` returned.
+        TrialError: if it did not.
     """
     if not isinstance(results, (list, tuple)) or len(results) != len(members):
         got = f"{len(results)}" if isinstance(results, (list, tuple)) else shown(results)
@@ -30,10 +30,10 @@ def check_results(results: Any, members: Sequence[Member]) -> Sequence[Advanced 
 
 
 def check_state(state: object) -> State:
-    """The first state of a trial.
+    """Check that ``start`` returned a State.
 
     Raises:
-        TrialError: if ``start`` returned something else.
+        TrialError: if it did not.
     """
     if not isinstance(state, State):
         raise TrialError(f"start must return a State, but returned {shown(state)}")
@@ -41,12 +41,15 @@ def check_state(state: object) -> State:
 
 
 def check_advanced(result: object, last: int | None, end: int | None = None) -> Advanced:
-    """A state and a step that grows from the last one, its metrics as plain floats.
+    """Check one result of ``advance``, and convert its metrics to Python numbers.
 
-    ``end`` is where the trial's last step is, if the task says so.
+    Args:
+        result: the result.
+        last: ``Step.at`` of the previous step, None for the first step.
+        end: ``Step.at`` of the trial's last step, None if the task does not define it.
 
     Raises:
-        TrialError: naming what is wrong with it.
+        TrialError: if the result is invalid.
     """
     if not (
         isinstance(result, tuple)
@@ -59,16 +62,16 @@ def check_advanced(result: object, last: int | None, end: int | None = None) -> 
         )
     state, step = result
     if not isinstance(step.at, Integral) or isinstance(step.at, bool):
-        raise TrialError(f"at of a step must be an integer, but is {shown(step.at)}")
+        raise TrialError(f"Step.at must be an integer, but got {shown(step.at)}")
     if end is not None and int(step.at) > end:
         raise TrialError(
-            f"a step is at {step.at}, past the last one at {end} that num_steps gives; return "
+            f"Step.at is {step.at}, but num_steps says that the last step is {end}; return "
             "done=True with the last step"
         )
     if last is not None and step.at <= last:
         raise TrialError(
-            f"at must grow from step to step, but it is {step.at} after {last}; "
-            "keep a counter in the state's values and add to it in advance"
+            f"Step.at must increase from step to step, but it is {step.at} after {last}; "
+            "keep a counter in State.values and increase it in advance"
         )
     metrics = _plain_metrics(step)
     _check_samples(step.samples)
@@ -79,10 +82,10 @@ def check_advanced(result: object, last: int | None, end: int | None = None) -> 
 
 
 def _plain_metrics(step: Step) -> Mapping[str, float]:
-    """Every metric as a Python number: a tensor would reach the driver as one."""
+    """Return the metrics as Python numbers, so that workers send no tensors to the driver."""
     if not isinstance(step.metrics, Mapping):
         raise TrialError(
-            f"metrics of a step must be a dict of name to number, but are {shown(step.metrics)}"
+            f"Step.metrics must be a dict of name to number, but got {shown(step.metrics)}"
         )
     if all(type(value) in (float, int) for value in step.metrics.values()):
         return step.metrics
@@ -94,7 +97,7 @@ def _plain_metrics(step: Step) -> Mapping[str, float]:
             plain[name] = float(value)
         except (TypeError, ValueError, RuntimeError):
             raise TrialError(
-                f"the metric {name!r} must be a number, but at step {step.at} it is {shown(value)}"
+                f"the metric {name!r} must be a number, but is {shown(value)} at step {step.at}"
             ) from None
     return plain
 
@@ -103,22 +106,23 @@ def _check_samples(samples: Any) -> None:
     if samples is None:
         return
     if not isinstance(samples, Mapping):
-        raise TrialError(f"samples must be a dict of columns, but are {shown(samples)}")
+        raise TrialError(f"Step.samples must be a dict of columns, but got {shown(samples)}")
     try:
         lengths = {name: len(column) for name, column in samples.items()}
     except TypeError:
         raise TrialError(
-            f"each column of samples must be a list, but got {shown(samples)}"
+            f"each column of Step.samples must be a list, but got {shown(samples)}"
         ) from None
     if len(set(lengths.values())) > 1:
-        raise TrialError(f"columns of samples must have equal lengths, but have {shown(lengths)}")
+        raise TrialError(
+            f"columns of Step.samples must have equal lengths, but got {shown(lengths)}"
+        )
 
 
-def misspelled(columns: Sequence[Column], reported: set[str]) -> list[str]:
-    """A line for each column of a metric that was not reported, while one much like it was.
+def misspelled_columns(columns: Sequence[Column], reported: set[str]) -> list[str]:
+    """Return a warning for each column whose metric is missing while a similar one is reported.
 
-    A metric may be missing for good reason, such as a data set without a split; not if a metric
-    with a similar name is reported that no column shows.
+    A missing metric alone is no error: the data set may lack a split, for example.
     """
     named = {column.key[7:] for column in columns if column.key.startswith("metric.")}
     lines = []
@@ -126,23 +130,25 @@ def misspelled(columns: Sequence[Column], reported: set[str]) -> list[str]:
         near = difflib.get_close_matches(name, sorted(reported - named), n=1, cutoff=0.5)
         if near:
             lines.append(
-                f"warning: the column metric.{name} stays empty, because the task reports "
-                f"{near[0]!r} and no {name!r}; fix the key in its columns"
+                f"warning: the column metric.{name} is empty, because the task reports {near[0]!r} "
+                f"instead of {name!r}; fix the key in the task's columns"
             )
     return lines
 
 
-def unusable(step: Step, metric: str) -> str:
-    """Why a step fails its trial, although it has the right form; empty if it does not.
+def step_error(step: Step, metric: str) -> str:
+    """Return why a valid step fails its trial, empty if it does not.
 
-    ``metric`` is the task's own, which the last step must have.
+    Args:
+        step: the step.
+        metric: the task's main metric, which the last step must have.
     """
     for name, value in step.metrics.items():
         if not math.isfinite(value):
             return f"{name} is {value} at step {step.at}"
     if step.done and metric not in step.metrics:
-        return f"its last step, {step.at}, has no {metric}"
-    taken = sorted(FIXED["samples"].keys() & (step.samples or {}).keys())
-    if taken:
-        return f"its samples have a column {taken[0]!r}, which is reserved: rename the column"
+        return f"the final step {step.at} did not report {metric}"
+    reserved = sorted(FIXED["samples"].keys() & (step.samples or {}).keys())
+    if reserved:
+        return f"the samples have a column with the reserved name {reserved[0]!r}; rename it"
     return ""

@@ -1,4 +1,4 @@
-"""A trial that runs, and the rows of its result."""
+"""A running trial and the rows of its result."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from typing import Any
 
 from orchestrator.execution.events import NO_WEIGHTS, Failure
 from orchestrator.saving.checkpoints import TimedStep
-from orchestrator.saving.final_weights import Written
+from orchestrator.saving.final_weights import SavedWeights
 from results.storage.schema import NO_MORE_SEEDS
 from results.storage.store import TrialResult
 from tasks.contract import Metric, Trial
 
-LOG_LENGTH = 4000  # characters of a log that its row keeps; the file has more
+LOG_LENGTH = 4000  # last characters of the log in a trial's row; the log file has more
 
 
 @dataclass(kw_only=True, slots=True)
 class RunningTrial:
-    """A trial from the moment a worker may take it until its result is durable."""
+    """A trial from the time it is assigned to a pack until its result is durable."""
 
     trial: Trial
     started: datetime
     steps: dict[int, TimedStep] = field(default_factory=dict)  # by ``Step.at``
-    runs: bool = False  # on a worker, its stages there
-    is_last_seed: bool = False  # finished, but too far behind for its configuration's other seeds
-    weights: Written = NO_WEIGHTS
-    row: Mapping[str, Any] = field(default_factory=dict)  # of its result, once it has ended
+    is_on_worker: bool = False  # with its stages computed
+    is_last_seed: bool = False  # finished, but its configuration was pruned: no more seeds run
+    weights: SavedWeights = NO_WEIGHTS
+    row: Mapping[str, Any] = field(default_factory=dict)  # of ``trials``, set by ``result``
 
     def ordered_steps(self) -> list[TimedStep]:
-        """Its steps from the first to the last."""
+        """Return the steps in the order of ``Step.at``."""
         return [self.steps[at] for at in sorted(self.steps)]
 
     def value(self, metric: str) -> float | None:
-        """The metric as it was last measured."""
+        """Return the last measured value of a metric, None if it was never measured."""
         measured = [s for s in self.ordered_steps() if metric in s.step.metrics]
         return float(measured[-1].step.metrics[metric]) if measured else None
 
     def result(self, status: str, error: Failure | None, metric: Metric) -> TrialResult:
-        """The rows of its result; ``row`` is set to the one of the trial."""
+        """Return the rows of the result, and set ``row``."""
         trial, steps = self.trial, self.ordered_steps()
         row: dict[str, Any] = {
             "trial_id": trial.id,
@@ -86,7 +86,7 @@ def _metrics(timed: TimedStep) -> dict[str, float]:
 
 
 def best_values(steps: Sequence[TimedStep], metric: str, direction: str) -> dict[str, float]:
-    """All metrics of the step that is best by the task's metric, as ``best.<name>``."""
+    """Return all metrics of the step with the best main metric, as ``best.<name>``."""
     sign = 1.0 if direction == "maximize" else -1.0
     finite = [s for s in steps if math.isfinite(s.step.metrics.get(metric, math.nan))]
     if not finite:

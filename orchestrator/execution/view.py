@@ -1,4 +1,4 @@
-"""The events that the coordinator reports to a view of the running sweep."""
+"""The events that the coordinator sends to a view."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from tasks.contract import Stage, Trial
 
 
 class View(Protocol):
-    """What watches a sweep run."""
+    """Shows the progress of a sweep."""
 
     def pack_started(self, pack: Pack) -> None:
-        """A pack was handed to a slot."""
+        """A pack was handed to the engine."""
         ...
 
     def progressed(self, trial: Trial, share: float, next_at: int | None) -> None:
-        """A trial is within a step (``StepProgress``)."""
+        """A trial made progress within a step (see ``StepProgress``)."""
         ...
 
     def stepped(self, trial: Trial, timed: TimedStep, replayed: bool) -> None:
-        """A trial made a step, in this run or (replayed) in an earlier one."""
+        """A trial made a step; ``replayed`` if in an earlier run."""
         ...
 
     def ended(self, trial: Trial, status: str, value: float | None, reason: str) -> None:
-        """A trial has ended and is durable. Called by the thread that wrote it."""
+        """A trial ended and its result is durable. The thread that writes results calls this."""
         ...
 
     def stage_progressed(self, stage: Stage, share: float) -> None:
-        """So much of a stage is computed; 0 when that begins."""
+        """A stage made progress, from 0 to 1; 0 when its computation starts."""
         ...
 
     def stage_done(self, stage: Stage, seconds: float | None) -> None:
-        """A stage was computed, or read from the disk."""
+        """A stage was computed in ``seconds``, or loaded (None)."""
         ...
 
-    def say(self, line: str) -> None:
-        """A line for the user."""
+    def print_line(self, line: str) -> None:
+        """Print a line for the user."""
         ...

@@ -1,4 +1,4 @@
-"""What a worker's process does beside running packs. No Ray."""
+"""Functions that run in worker processes. Does not import Ray."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tasks.progress import Receiver, Throttle, reporting
 
 
 def configure_worker(threads: int) -> None:
-    """Set the process up before it computes."""
+    """Configure memory allocation and the number of threads of this process."""
     keep_freed_memory()
     try:
         import torch
@@ -33,37 +33,40 @@ def load_or_compute(
     needs: Sequence[Value],
     threads: int,
     cache: StageCache,
-    deadline: float | None,
+    step_timeout: float | None,
     receive: Receiver,
 ) -> tuple[Value, Origin]:
-    """A stage's value, read or computed; ``receive`` gets how much of it is computed."""
-    found = cache.load(stage)
-    if found is not None:
-        return found
+    """Load or compute the value of a stage; ``receive`` is called with the progress."""
+    cached = cache.load(stage)
+    if cached is not None:
+        return cached
     configure_worker(threads)
-    began = time.perf_counter()
+    start = time.perf_counter()
     with reporting(receive, Throttle()):
-        value = compute(stage, needs, pick_device() if stage.on_device else "cpu", deadline)
-    return value, cache.save(stage, value, time.perf_counter() - began)
+        value = compute(stage, needs, pick_device() if stage.on_device else "cpu", step_timeout)
+    return value, cache.save(stage, value, time.perf_counter() - start)
 
 
 def measure_alone(
     trial: Trial,
     checkpoints: Checkpoints,
     threads: int,
-    deadline: float | None,
+    step_timeout: float | None,
     stages: Sequence[Stage],
     *values: Any,
 ) -> tuple[Sequence[Event], Usage | None]:
-    """A trial's next step and its memory use, in a process that has computed nothing else."""
+    """Run a trial's next step and return its memory usage.
+
+    Must run in a new process, so that nothing else uses memory.
+    """
     configure_worker(threads)
     inputs = dict(zip(stages, values, strict=True))
     task, device = load_task(trial.task), pick_device()
-    return measure_step(task, trial, inputs, device, checkpoints, deadline)
+    return measure_step(task, trial, inputs, device, checkpoints, step_timeout)
 
 
 def read_file(path: str) -> bytes | None:
-    """A file as this machine sees it; None if it does not."""
+    """Return the content of a file, None if this machine cannot read it."""
     try:
         return Path(path).read_bytes()
     except OSError:

@@ -12,7 +12,7 @@ from typing import Literal
 import pyarrow.fs
 
 from orchestrator.pruning.facts import SweepFacts
-from orchestrator.saving.checkpoints import Checkpoints, Interrupted
+from orchestrator.saving.checkpoints import Checkpoints, InterruptedTrial
 from results.storage.atomic_write import TEMPORARY_PATTERN
 from results.storage.filesystem import open_filesystem, redact
 from results.storage.folder_files import last_write, list_files, num_bytes
@@ -219,10 +219,10 @@ class Inventory:
         return [info for info in every if _CHECKPOINT.fullmatch(info.base_name)]
 
     @cached_property
-    def _headers(self) -> dict[str, Interrupted]:
+    def _headers(self) -> dict[str, InterruptedTrial]:
         """What the checkpoints of grids and reports say of their trials."""
         at = self._out.rstrip("/")
-        return {one.trial_id: one for one in Checkpoints(f"{at}/.checkpoints").interrupted()}
+        return {one.trial_id: one for one in Checkpoints(f"{at}/.checkpoints").interrupted_trials()}
 
     def _owners(self, removed: str = "") -> list[tuple[pyarrow.fs.FileInfo, str]]:
         """Each checkpoint with the full name of the sweep that needs it; "" if none does.

@@ -52,12 +52,12 @@ def print_results(run: Run, to_run: Sequence[Trial]) -> int:
         if row["status"] == "failed" and (not wanted or row["trial_id"] in wanted)
     ]
     print_line(Console(), f"Results: {sweep.path}", "dim")
-    if any(each.tally.failed for each in run.coordinators):
+    if any(each.stats.failed for each in run.coordinators):
         print_line(Console(), f"Logs of failed trials: {sweep.path}/logs", "dim")
     _save_figures(sweep, errors)
     for line in run.weights.finish(sweep, run.is_complete):
         print_line(Console(), line, "dim")
-    failed_now = run.num_invalid + sum(each.tally.failed for each in run.coordinators)
+    failed_now = run.num_invalid + sum(each.stats.failed for each in run.coordinators)
     return 1 if failed or failed_now else 0
 
 

@@ -36,7 +36,7 @@ class EarlierResults:
         """Copy what other sweeps hold into the store; the trials that are still to run."""
         if self._plan.request.rerun:
             for trial in trials:
-                checkpoints.drop(trial.id)
+                checkpoints.delete(trial.id)
             return list(trials)
         to_run: list[Trial] = []
         self.failed = []

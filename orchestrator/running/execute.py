@@ -10,7 +10,7 @@ from rich.console import Console
 from orchestrator.engines.protocol import Engine
 from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.halting import handle_ctrl_c
-from orchestrator.execution.packing import most_packs
+from orchestrator.execution.packing import max_num_packs
 from orchestrator.execution.stages import StageCache
 from orchestrator.planning.plan import distinct_stages
 from orchestrator.request import Request
@@ -18,9 +18,9 @@ from orchestrator.running.logs import logging_to, run_log
 from orchestrator.running.plan import Plan
 from orchestrator.running.request_checks import check_can_start, find_address
 from orchestrator.running.run import Run
-from orchestrator.search.proposers import Capped, Listed, Proposer
+from orchestrator.search.searchers import FixedTrials, MaxTrials, Searcher
 from orchestrator.view.live import SweepView
-from orchestrator.view.quiet import chatter_to
+from orchestrator.view.output import redirect_output
 from results.storage.reading import Sweep, read_sweep
 from results.text import plural
 from tasks.contract import Trial
@@ -40,21 +40,25 @@ def run_trials(plan: Plan) -> Sweep | None:
 def execute(run: Run, to_run: Sequence[Trial], *, again: bool = False) -> None:
     """Run these trials, or a search; ``again`` if they have finished, but have no weights."""
     width = Console().size.width
-    with run_log(run) as log, chatter_to(log) as stdout:
+    with run_log(run) as log, redirect_output(log) as stdout:
         console = Console(file=stdout, width=width if stdout.isatty() else None)
-        study = Listed(to_run) if again else run.proposer(to_run)
+        study = FixedTrials(to_run) if again else run.searcher(to_run)
         most = run.num_left()
-        proposer = Capped(study, most) if most else study
+        searcher = MaxTrials(study, most) if most else study
         engine = _make_engine(run.request)
-        view = _make_view(run, to_run, console, engine, study, proposer)
-        say = view.say if run.request.verbose else None
-        with logging_to(log, say), view, handle_ctrl_c(run.budget, run.num_running, view.say):
+        view = _make_view(run, to_run, console, engine, study, searcher)
+        say = view.print_line if run.request.verbose else None
+        with (
+            logging_to(log, say),
+            view,
+            handle_ctrl_c(run.budget, run.num_running, view.print_line),
+        ):
             _announce(run, to_run, view, again)
             whole = None if run.plan.space.search is not None and not again else to_run
-            coordinator = _run_engine(run, engine, view, proposer, whole)
-    run.is_complete = coordinator.is_complete() and study.is_over()
+            coordinator = _run_engine(run, engine, view, searcher, whole)
+    run.is_complete = coordinator.is_complete() and study.is_exhausted()
     run.num_left_out = getattr(study, "num_left_out", lambda: run.num_left_out)()
-    run.budget.trials_spent = isinstance(proposer, Capped) and proposer.cut()
+    run.budget.trials_spent = isinstance(searcher, MaxTrials) and searcher.is_limit_reached()
     run.store.add_stages([{"run": run.started, **stage} for stage in coordinator.stages.rows()])
     if not again:
         _export_journal(run, study)
@@ -65,8 +69,8 @@ def _make_view(
     to_run: Sequence[Trial],
     console: Console,
     engine: Engine,
-    study: Proposer,
-    proposer: Proposer,
+    study: Searcher,
+    searcher: Searcher,
 ) -> SweepView:
     """The view, which also hears of trials that are taken over and of weights."""
     plan = run.plan
@@ -75,36 +79,36 @@ def _make_view(
     view = SweepView(
         console,
         plan.task,
-        total=lambda: proposer.total() + num_listed,
+        total=lambda: searcher.total() + num_listed,
         trials=plan.trials,
         to_run=to_run,
         stages=distinct_stages(plan.task, to_run),
         earlier=earlier,
-        num_workers=lambda: getattr(engine, "num_slots", 1),
+        num_workers=lambda: getattr(engine, "num_workers", 1),
         max_started=run.num_left(),
     )
-    run.earlier.on_taken_over, run.weights.keeper.say = view.add_earlier, view.say
+    run.earlier.on_taken_over, run.weights.keeper.print_line = view.add_earlier, view.print_line
     return view
 
 
 def _announce(run: Run, to_run: Sequence[Trial], view: SweepView, again: bool) -> None:
     """Say which of the listed trials do not run, or run again."""
     if again:
-        view.say(f"{plural(len(to_run), 'trial')} to run again, because of missing weights")
+        view.print_line(f"{plural(len(to_run), 'trial')} to run again, because of missing weights")
         return
     num_failed = len(run.earlier.failed)
     num_done = len(run.plan.trials) - len(to_run) - num_failed
     if run.plan.trials and num_done:
-        view.say(f"{plural(num_done, 'finished trial')} reused")
+        view.print_line(f"{plural(num_done, 'finished trial')} reused")
     if run.plan.trials and num_failed:
-        view.say(f"failed earlier, and not run again without --retry-failed: {num_failed}")
+        view.print_line(f"failed earlier, and not run again without --retry-failed: {num_failed}")
 
 
 def _run_engine(
     run: Run,
     engine: Engine,
     view: SweepView,
-    proposer: Proposer,
+    searcher: Searcher,
     trials: Sequence[Trial] | None,
 ) -> Coordinator:
     """Start the engine and let it run until all is done or halted.
@@ -112,27 +116,27 @@ def _run_engine(
     ``trials`` are all that can come, or None for a search.
     """
     task, is_ray = run.plan.task, run.request.engine == "ray"
-    view.phase("starting Ray" if is_ray else "starting")
+    view.set_phase("starting Ray" if is_ray else "starting")
     try:
-        max_packs = None if trials is None else most_packs(task, trials)
+        max_packs = None if trials is None else max_num_packs(task, trials)
         engine.start(max_packs, view.wait_for_nodes, run.budget)
         _warn_of_unshared_out(run, engine, view)
-        view.phase("starting the first worker" if is_ray else "")
+        view.set_phase("starting the first worker" if is_ray else "")
         coordinator = Coordinator(
             task=task,
-            proposer=proposer,
+            searcher=searcher,
             store=run.store,
             checkpoints=run.checkpoints,
             cache=run.cache,
             keeper=run.weights.keeper,
-            num_slots=engine.num_slots,
-            slot_bytes=engine.slot_bytes,
+            num_workers=engine.num_workers,
+            worker_memory=engine.worker_memory,
             view=view,
-            deadline=run.request.deadline,
+            step_timeout=run.request.deadline,
             checkpoint_interval=run.request.checkpoint_interval,
             trials=trials,
             results_before=run.earlier.statuses(),
-            halt=run.budget,
+            should_halt=run.budget,
         )
         run.coordinators.append(coordinator)
         with coordinator:
@@ -146,9 +150,9 @@ def _warn_of_unshared_out(run: Run, engine: Engine, view: SweepView) -> None:
     """Say what it means that results lie where not every machine sees them."""
     if "://" in run.request.out:
         return
-    blind = engine.num_blind_nodes(f"{run.store.path}/sweep.json")
+    blind = engine.num_nodes_without_shared_storage(f"{run.store.path}/sweep.json")
     if blind:
-        view.say(
+        view.print_line(
             f"{blind} of the cluster's machines do not see {run.request.out}: results come here, "
             "but checkpoints stay on each, and a lost machine's trials start again; weights of "
             "trials that run there are not kept. An --out that all see, such as s3://BUCKET/PATH, "
@@ -172,14 +176,14 @@ def _make_engine(request: Request) -> Engine:
     )
 
 
-def _export_journal(run: Run, proposer: Proposer) -> None:
+def _export_journal(run: Run, searcher: Searcher) -> None:
     """A journal that optuna-dashboard opens, beside the tables of a local search."""
     if run.plan.space.search is None or "://" in run.request.out:
         return
     from orchestrator.search.journal import export_journal
-    from orchestrator.search.study import AdaptiveStudy
+    from orchestrator.search.optuna_searcher import OptunaSearcher
 
-    assert isinstance(proposer, AdaptiveStudy)
+    assert isinstance(searcher, OptunaSearcher)
     path = os.path.join(run.store.path, "optuna-journal.log")
     direction = run.plan.task.metric.direction
-    export_journal(proposer.study.get_trials(deepcopy=False), direction, path, run.plan.name)
+    export_journal(searcher.study.get_trials(deepcopy=False), direction, path, run.plan.name)

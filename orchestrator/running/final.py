@@ -24,7 +24,7 @@ from orchestrator.running.plan import Plan
 from orchestrator.running.recorded import recorded_trial
 from orchestrator.running.recorded_plan import recorded_plan
 from orchestrator.saving.checkpoints import Checkpoints, TimedStep
-from orchestrator.saving.keeping import best_rows
+from orchestrator.saving.keep_policy import best_rows
 from results.render.sweep_tables import DetailView
 from results.statistics import Estimate, difference, estimate
 from results.storage.filesystem import redact

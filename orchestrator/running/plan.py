@@ -23,7 +23,7 @@ from orchestrator.running.final_check import check_final
 from orchestrator.running.naming import Identity, choose_name
 from orchestrator.running.recorded import RecordedSweep
 from orchestrator.running.request_checks import check_effect, check_options
-from orchestrator.saving.keeping import Keep, choose_keep
+from orchestrator.saving.keep_policy import Keep, choose_keep
 from orchestrator.search.options import DEFAULT_PRUNER, DEFAULT_SAMPLER, describe
 from results.storage.manifest import Manifest
 from results.storage.manifest_parts import Search

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from orchestrator.engines.ray.address import check_address, check_reachable
-from orchestrator.execution.placement import whole
+from orchestrator.execution.placement import initial_gpus
 from orchestrator.search.options import PRUNERS, SAMPLERS, check_name
 from results.storage.filesystem import check_output_folder
 from tasks.contract import RequestError
@@ -61,7 +61,7 @@ def check_options(request: Request) -> None:
         raise RequestError(f"--engine takes ray or local, but got {request.engine!r}")
     if request.cpus_per_trial is not None and request.cpus_per_trial < 1:
         raise RequestError(f"--cpus-per-trial must be at least 1, but is {request.cpus_per_trial}")
-    if not 0 < whole(request.gpus_per_trial) <= 1:
+    if not 0 < initial_gpus(request.gpus_per_trial) <= 1:
         raise RequestError(
             f"`0 < --gpus-per-trial <= 1` must hold, but got {request.gpus_per_trial:g}"
         )

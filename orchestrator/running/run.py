@@ -18,7 +18,7 @@ from orchestrator.running.sweep_weights import SweepWeights
 from orchestrator.saving.checkpoints import Checkpoints
 from orchestrator.search.history import PastConfiguration, open_history, read_history
 from orchestrator.search.invalid import invalid_row
-from orchestrator.search.proposers import Listed, Proposer, Recorded
+from orchestrator.search.searchers import FixedTrials, RecordedTrials, Searcher
 from results.storage.manifest import Manifest
 from results.storage.reading import read_sweep
 from results.storage.store import SweepStore, TrialResult
@@ -63,8 +63,8 @@ class Run:
     def num_left(self) -> int | None:
         """Trials that this run may still start, if ``--budget`` limits them."""
         most = self.request.budget_trials
-        tallies = [each.tally for each in self.coordinators]
-        started = sum(tally.finished + tally.stopped + tally.failed for tally in tallies)
+        runs = [each.stats for each in self.coordinators]
+        started = sum(stats.finished + stats.stopped + stats.failed for stats in runs)
         return None if most is None else most - started
 
     def take_over(self) -> list[Trial]:
@@ -78,7 +78,7 @@ class Run:
         left = self.checkpoints.trial_ids()
         done = {trial.id for trial in self.plan.trials} - to_run
         for trial_id in left & (done if self.plan.trials else self.earlier.finished()):
-            self.checkpoints.drop(trial_id)
+            self.checkpoints.delete(trial_id)
 
     def to_run_again(self) -> list[Trial]:
         """Of a complete sweep: the trials whose weights are asked for, and were not kept."""
@@ -101,15 +101,15 @@ class Run:
 
     # --- what proposes trials ---------------------------------------------------------------------
 
-    def proposer(self, to_run: Sequence[Trial]) -> Proposer:
+    def searcher(self, to_run: Sequence[Trial]) -> Searcher:
         """The list of a grid or of recorded trials, or the study of a search."""
         if self.plan.recorded is not None:
-            return Recorded(to_run, self.plan.recorded.stops)
+            return RecordedTrials(to_run, self.plan.recorded.stops)
         if self.plan.space.search is None:
-            return Listed(to_run)
-        from orchestrator.search.study import AdaptiveStudy
+            return FixedTrials(to_run)
+        from orchestrator.search.optuna_searcher import OptunaSearcher
 
-        study = AdaptiveStudy(
+        study = OptunaSearcher(
             search=self.plan.space.search,
             factory=self.plan.factory,
             seeds=self.plan.seeds,
@@ -120,15 +120,15 @@ class Run:
             known=lambda trial: self.earlier.find_finished(trial, self.store, self.checkpoints),
             on_invalid=self._add_invalid,
         )
-        study.replay(self._past())
+        study.restore(self._past())
         return study
 
     def _past(self) -> list[PastConfiguration]:
         """Configurations of this search that ran before; a ``--rerun`` forgets them."""
-        interrupted = self.checkpoints.interrupted()
+        interrupted = self.checkpoints.interrupted_trials()
         if self.request.rerun:
             for one in interrupted:
-                self.checkpoints.drop(one.trial_id)
+                self.checkpoints.delete(one.trial_id)
             return []
         return read_history(
             open_history(self.request.out, self.plan.task.name, self.plan.name),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.running.recorded import recorded_trial
-from orchestrator.saving.keeping import NOTHING, Choice, choose_kept
+from orchestrator.saving.keep_policy import NOTHING, Choice, choose_kept
 from orchestrator.saving.weight_keeper import EndedTrial, WeightKeeper, params_key
 from orchestrator.search.history import open_history
 from results.storage.filesystem import redact

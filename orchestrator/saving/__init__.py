@@ -1,1 +1,1 @@
-"""What a trial leaves on the disk: checkpoints while it runs, weights when it ends."""
+"""Checkpoints of running trials, and weights of finished ones."""

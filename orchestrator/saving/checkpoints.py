@@ -1,7 +1,7 @@
-"""Trials between two steps, on disk or in a bucket: safetensors, never pickle.
+"""Checkpoints of trials, on disk or in a bucket. Files are safetensors, never pickle.
 
-One file a trial, named by its content id, so that any engine, machine or later run goes on from it.
-It holds the state and the steps behind it: a resumed trial has its whole curve.
+There is one file per trial, named by its id, so that any engine, machine or later run can resume
+it. A checkpoint contains the state and all steps so far.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class TimedStep:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Interrupted:
-    """A trial that has a checkpoint: what it is, and its steps so far."""
+class InterruptedTrial:
+    """A trial that has a checkpoint."""
 
     trial_id: str
     seed: int
@@ -41,7 +41,7 @@ class Interrupted:
 
 
 def encode(state: State, steps: Sequence[TimedStep], trial: Trial | None = None) -> bytes:
-    """A checkpoint as one safetensors blob; numpy arrays and torch tensors both come back."""
+    """Serialize a checkpoint as safetensors, with the kind of each array (numpy or torch)."""
     history = [
         {"at": s.step.at, "metrics": dict(s.step.metrics), "seconds": s.seconds} for s in steps
     ]
@@ -54,7 +54,7 @@ def encode(state: State, steps: Sequence[TimedStep], trial: Trial | None = None)
 
 
 def serialize(arrays: Mapping[str, Any], metadata: dict[str, str] | None = None) -> bytes:
-    """Numpy arrays and torch tensors, also of both kinds together, as a safetensors file."""
+    """Serialize numpy arrays and torch tensors as safetensors."""
     if all(isinstance(value, np.ndarray) for value in arrays.values()):
         import safetensors.numpy
 
@@ -71,10 +71,10 @@ def serialize(arrays: Mapping[str, Any], metadata: dict[str, str] | None = None)
 
 
 def decode(blob: bytes, device: str) -> tuple[State, list[TimedStep]]:
-    """The inverse of ``encode``; torch tensors are placed on ``device``.
+    """Invert ``encode``. Torch tensors are moved to ``device``.
 
     Raises:
-        ValueError: if the blob is no checkpoint of ours.
+        ValueError: if the blob is not a checkpoint.
     """
     (length,) = struct.unpack("<Q", blob[:8])
     meta = _meta(blob[8 : 8 + length])
@@ -86,7 +86,7 @@ def decode(blob: bytes, device: str) -> tuple[State, list[TimedStep]]:
         loaded = safetensors.torch.load(blob)
         arrays = {
             key: loaded[key].to(device) if kind == "torch" else loaded[key].numpy()
-            for key, kind in kinds.items()  # in the order they were saved in
+            for key, kind in kinds.items()  # in the order in which they were saved
         }
     else:
         import safetensors.numpy
@@ -109,12 +109,10 @@ def _steps(meta: Mapping[str, Any]) -> list[TimedStep]:
 
 
 class Checkpoints:
-    """The checkpoints of one sweep, under ``<uri>/<trial id>.safetensors``.
-
-    Whoever saves checkpoints also writes the ``weights`` of trials that finish, if they are kept.
-    """
+    """The checkpoints of one sweep, in the files ``<uri>/<trial id>.safetensors``."""
 
     def __init__(self, uri: str, weights: WeightStore | None = None) -> None:
+        """``weights`` is where workers write the weights of finished trials, None to keep none."""
         self.uri, self.weights = absolute(uri), weights
 
     def save(
@@ -124,7 +122,7 @@ class Checkpoints:
         steps: Sequence[TimedStep],
         trial: Trial | None = None,
     ) -> None:
-        """Replace the trial's checkpoint whole.
+        """Replace the checkpoint of a trial atomically.
 
         Raises:
             StoreError: if it cannot be written.
@@ -136,11 +134,11 @@ class Checkpoints:
                 os.makedirs(folder, exist_ok=True)
             except OSError as error:
                 raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
-        # Not durable: after a power cut the trial runs some steps again, which costs only time.
+        # Not durable: after a power failure, the trial only runs some steps again.
         atomic_write(filesystem, path, encode(state, steps, trial), durable=False)
 
     def load(self, trial_id: str, device: str) -> tuple[State, list[TimedStep]] | None:
-        """The trial's last checkpoint; None if there is none, or none that can be read."""
+        """Return the checkpoint of a trial, None if it does not exist or cannot be read."""
         filesystem, folder = open_filesystem(self.uri)
         try:
             with filesystem.open_input_stream(f"{folder}/{trial_id}.safetensors") as stream:
@@ -148,18 +146,18 @@ class Checkpoints:
             return decode(blob, device)
         except FileNotFoundError:
             return None
-        except Exception:  # damaged: the trial starts again, which costs time but no truth
+        except Exception:  # a damaged file: the trial starts again
             return None
 
     def trial_ids(self) -> set[str]:
-        """The trials that have a checkpoint here, which may be those of several sweeps."""
+        """Return the ids of the trials that have a checkpoint, possibly of several sweeps."""
         filesystem, folder = open_filesystem(self.uri)
         selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
         names = (info.base_name for info in filesystem.get_file_info(selector))
         return {n.removesuffix(".safetensors") for n in names if n.endswith(".safetensors")}
 
-    def interrupted(self) -> list[Interrupted]:
-        """The trials that have a checkpoint here; of each file the header alone is read."""
+    def interrupted_trials(self) -> list[InterruptedTrial]:
+        """Return the trials that have a checkpoint. Reads only the header of each file."""
         filesystem, folder = open_filesystem(self.uri)
         selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
         found = []
@@ -170,19 +168,19 @@ class Checkpoints:
                 with filesystem.open_input_file(info.path) as file:
                     (length,) = struct.unpack("<Q", file.read(8))
                     meta = _meta(file.read(min(length, info.size)))
-                one = Interrupted(
+                one = InterruptedTrial(
                     trial_id=os.path.basename(info.path).removesuffix(".safetensors"),
                     seed=meta["trial"]["seed"],
                     params=meta["trial"]["params"],
                     steps=_steps(meta),
                 )
-            except Exception:  # damaged, or of an earlier version: the trial starts again
+            except Exception:  # damaged or written by an earlier version: the trial starts again
                 continue
             found.append(one)
         return found
 
-    def drop(self, trial_id: str) -> None:
-        """Delete the trial's checkpoint, if there is one."""
+    def delete(self, trial_id: str) -> None:
+        """Delete the checkpoint of a trial, if it exists."""
         filesystem, folder = open_filesystem(self.uri)
         try:
             filesystem.delete_file(f"{folder}/{trial_id}.safetensors")

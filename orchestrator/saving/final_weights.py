@@ -1,4 +1,4 @@
-"""Writes the weights of a trial that finished, on the worker that ran it."""
+"""Writes the weights of a finished trial, on the worker that ran it."""
 
 from __future__ import annotations
 
@@ -14,38 +14,40 @@ from tasks.contract import State, SweepError, Task, Trial, TrialError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Written:
-    """What became of a trial's weights."""
+class SavedWeights:
+    """The result of writing a trial's weights."""
 
-    num_bytes: int = 0  # of the file; 0 if there is none
-    problem: str = ""  # why there is none, if there should be one
+    num_bytes: int = 0  # size of the file, 0 if there is none
+    error: str = ""  # why the weights could not be written
 
 
-def write_weights(store: WeightStore | None, task: Task, trial: Trial, state: State) -> Written:
-    """Write what the task keeps of a finished trial.
+def write_weights(
+    store: WeightStore | None, task: Task, trial: Trial, state: State
+) -> SavedWeights:
+    """Write the weights that the task keeps of a finished trial.
 
-    A problem leaves the trial finished: its results do not depend on its weights.
+    An error is returned, not raised, because the trial's results do not depend on its weights.
     """
     if store is None:
-        return Written()
+        return SavedWeights()
     try:
         arrays = chosen_weights(task, trial, state)
         if not arrays:
-            return Written()
+            return SavedWeights()
         blob = encode_weights(trial, arrays, state.values)
         store.write(trial.id, blob)
     except SweepError as error:
-        return Written(problem=str(error))
-    except Exception as error:  # of a task's own method, or of arrays that no file can hold
-        return Written(problem=f"{type(error).__name__}: {error}")
-    return Written(num_bytes=len(blob))
+        return SavedWeights(error=str(error))
+    except Exception as error:  # from the task's method, or from serialization
+        return SavedWeights(error=f"{type(error).__name__}: {error}")
+    return SavedWeights(num_bytes=len(blob))
 
 
 def chosen_weights(task: Task, trial: Trial, state: State) -> Mapping[str, Any]:
-    """The arrays of a finished state that the task keeps; none if it has no weights.
+    """Return the arrays that the task keeps of a finished state, empty if it has no weights.
 
     Raises:
-        TrialError: if ``task.weights`` returned anything but arrays by name.
+        TrialError: if ``task.weights`` did not return a dict of arrays.
     """
     if not task.has_weights:
         return {}
@@ -62,7 +64,7 @@ def chosen_weights(task: Task, trial: Trial, state: State) -> Mapping[str, Any]:
 
 
 def encode_weights(trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any]) -> bytes:
-    """The file of a trial's weights."""
+    """Return the content of a trial's weight file."""
     metadata = {
         "task": trial.task,
         "version": trial.version,

@@ -1,1 +1,1 @@
-"""Which trials run next: a fixed list, or an Optuna study."""
+"""Searchers, which suggest trials: fixed lists and Optuna studies."""

@@ -1,8 +1,7 @@
-"""A space's ``search`` function: asking it for configurations, and checking it beforehand.
+"""Calls and checks the ``search`` function of a space. Imports Optuna.
 
-What is wrong with the function itself ends a sweep. What is wrong with one configuration, because
-the function raises ValueError or the task refuses the values, fails that configuration alone.
-Imports Optuna.
+An error of the function ends the sweep. If the function raises ValueError or the task rejects the
+values, only that configuration fails.
 """
 
 from __future__ import annotations
@@ -22,41 +21,51 @@ from orchestrator.planning.space_checks import shown
 from search_spaces.space import Scalar
 from tasks.contract import RequestError, Trial
 
-NUM_SAMPLES = 24  # random configurations that a search is asked for before a sweep begins
+NUM_SAMPLES = 24  # random configurations to check before a sweep starts
 
 
 class InvalidConfigurationError(RequestError):
-    """One configuration of a search cannot run; others may."""
+    """One configuration of a search cannot run. Others may."""
 
-    def __init__(self, reason: str, values: Mapping[str, Scalar], *, is_whole: bool = True) -> None:
-        """``is_whole``: parameters without a value have their defaults; else they are not known."""
+    def __init__(
+        self, reason: str, values: Mapping[str, Scalar], *, is_complete: bool = True
+    ) -> None:
+        """Create the error.
+
+        Args:
+            reason: why the configuration cannot run.
+            values: the known parameters.
+            is_complete: whether parameters without a value have their defaults; otherwise they are
+                unknown.
+        """
         super().__init__(reason)
-        self.values, self.is_whole = values, is_whole
+        self.values, self.is_complete = values, is_complete
 
 
-def ask(search: Search, asked: Any) -> Mapping[str, Scalar]:
-    """The configuration that a search gives for an Optuna trial.
+def call_search(search: Search, optuna_trial: Any) -> Mapping[str, Scalar]:
+    """Return the configuration that the search function suggests for an Optuna trial.
 
     Raises:
-        InvalidConfigurationError: if it raises ValueError for this one.
-        RequestError: if it raises anything else, or returns no configuration.
+        InvalidConfigurationError: if the function raises ValueError.
+        RequestError: if it raises any other error or does not return a dict of parameters.
     """
     try:
         with warnings.catch_warnings():
-            # Of one name asked for twice with two ranges, Optuna takes the first and warns.
+            # Optuna only warns if a parameter is suggested twice with different ranges.
             warnings.filterwarnings("error", "Inconsistent parameter values", RuntimeWarning)
-            values = search(asked)
+            values = search(optuna_trial)
     except optuna.TrialPruned:
-        raise RequestError("the search must not prune: --pruner does") from None
+        raise RequestError("the search function must not raise TrialPruned; use --pruner") from None
     except (Exception, SystemExit) as error:
         message = (
-            f"the search function failed{_place(search, error)}: "
+            f"the search function failed{_location(search, error)}: "
             f"{type(error).__name__}: {error}; fix it"
         )
         if isinstance(error, ValueError) and not _raised_by_optuna(error):
-            refused = f"the search refuses this configuration: {error}"
-            suggested = dict(asked.params)  # the function would have set others, too
-            raise InvalidConfigurationError(refused, suggested, is_whole=False) from error
+            # The id of the failed row is a hash of this text.
+            reason = f"the search refuses this configuration: {error}"
+            values = dict(optuna_trial.params)  # the function may set others later
+            raise InvalidConfigurationError(reason, values, is_complete=False) from error
         raise RequestError(message) from error
     if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
         raise RequestError(
@@ -65,7 +74,7 @@ def ask(search: Search, asked: Any) -> Mapping[str, Scalar]:
     return values
 
 
-def _place(search: Search, error: BaseException) -> str:
+def _location(search: Search, error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = getattr(getattr(search, "__code__", None), "co_filename", None)
     lines = [f" at line {frame.lineno} of {own}" for frame in frames if frame.filename == own]
@@ -73,17 +82,17 @@ def _place(search: Search, error: BaseException) -> str:
 
 
 def _raised_by_optuna(error: BaseException) -> bool:
-    """Whether a suggestion was refused, which is wrong in every configuration."""
+    """Return whether Optuna rejected a suggestion, which is an error of the function."""
     frames = traceback.extract_tb(error.__traceback__)
     package = os.path.dirname(optuna.__file__) + os.sep
     return bool(frames) and frames[-1].filename.startswith(package)
 
 
 def make_trial(factory: TrialFactory, values: Mapping[str, Scalar], seed: int) -> Trial:
-    """The trial of a configuration.
+    """Return the trial of a configuration and seed.
 
     Raises:
-        InvalidConfigurationError: if the task refuses the values.
+        InvalidConfigurationError: if the task rejects the values.
     """
     try:
         return factory.trial(values, seed)
@@ -93,18 +102,18 @@ def make_trial(factory: TrialFactory, values: Mapping[str, Scalar], seed: int) -
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class SearchSample:
-    """Random configurations of a search, as ``--dry-run`` shows them."""
+    """Random configurations of a search, for ``--dry-run``."""
 
     trials: list[Trial]
-    refused: list[str]  # why the others cannot run
+    refused: list[str]  # the reasons why other configurations cannot run
 
 
 def check_search(search: Search, factory: TrialFactory, pruner: str) -> SearchSample:
-    """Ask a search for some configurations of a throw-away study.
+    """Check a search function with random configurations of a temporary study.
 
     Raises:
-        RequestError: saying what it did wrong: no configuration can run, a suggestion is no
-            parameter, one name has two distributions, or the pruner cannot compare its trials.
+        RequestError: if no configuration can run, a suggested name is not a parameter, a parameter
+            has two distributions, or the pruner cannot compare the trials.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
@@ -112,15 +121,15 @@ def check_search(search: Search, factory: TrialFactory, pruner: str) -> SearchSa
     trials: list[Trial] = []
     refused: list[str] = []
     for _ in range(NUM_SAMPLES):
-        asked = study.ask()
+        optuna_trial = study.ask()
         try:
-            trials.append(make_trial(factory, ask(search, asked), 0))
+            trials.append(make_trial(factory, call_search(search, optuna_trial), 0))
         except InvalidConfigurationError as error:
             refused.append(str(error))
-        for name in asked.distributions:
+        for name in optuna_trial.distributions:
             if name not in names:
                 raise RequestError(
-                    f"the search suggests {name!r}, which is no parameter; "
+                    f"the search function suggests {name!r}, which is not a parameter; "
                     f"{suggest(name, sorted(names))}"
                 )
     if not trials:
@@ -130,9 +139,12 @@ def check_search(search: Search, factory: TrialFactory, pruner: str) -> SearchSa
 
 
 def _check_schedule(trials: list[Trial], factory: TrialFactory, pruner: str) -> None:
-    """Refuse to compare trials at different points of their schedules.
+    """Check that a pruner compares trials at the same point of their learning rate schedules.
 
-    A trial of 2 epochs ends its first with half of its learning rate, one of 10 with nine tenths.
+    After one epoch, a trial of 2 epochs has half of its learning rate, and one of 10 epochs 90 %.
+
+    Raises:
+        RequestError: if the search varies the length of the schedule and there is a pruner.
     """
     name = factory.task.schedule_length
     if name is None or pruner == "none":
@@ -142,6 +154,5 @@ def _check_schedule(trials: list[Trial], factory: TrialFactory, pruner: str) -> 
         raise RequestError(
             f"the search varies {name} ({lengths[0]} to {lengths[-1]}), the length of each trial's "
             f"learning rate schedule, so --pruner {pruner} would compare trials at different "
-            f"points of their schedules; fix it with --set {name}={lengths[-1]}, or give "
-            "--pruner none"
+            f"points of their schedules; fix it with --set {name}={lengths[-1]} or --pruner none"
         )

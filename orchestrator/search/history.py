@@ -1,4 +1,4 @@
-"""A search's earlier trials, read back from its results and checkpoints. Imports no Optuna."""
+"""Reads the earlier trials of a search from its results and checkpoints."""
 
 from __future__ import annotations
 
@@ -10,44 +10,42 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestrator.saving.checkpoints import Interrupted, TimedStep
+from orchestrator.saving.checkpoints import InterruptedTrial, TimedStep
 from results.storage.filesystem import open_filesystem
 from results.storage.reading import StoredTables
 from results.storage.schema import NO_MORE_SEEDS
 from search_spaces.space import Scalar
-
-#: The reason in the row of a finished trial whose configuration was pruned after it.
 
 Status = Literal["finished", "stopped", "failed", "interrupted"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PastTrial:
-    """One trial that ran before, by what the searcher needs of it."""
+    """An earlier trial of a search."""
 
     id: str
     status: Status
-    value: float | None = None  # the main metric as it was last measured
-    steps: Mapping[int, float] = field(default_factory=dict)  # at -> main metric, in order
-    is_last_seed: bool = False  # whether its configuration was pruned after it
+    value: float | None = None  # the last measured main metric
+    steps: Mapping[int, float] = field(default_factory=dict)  # ``Step.at`` -> main metric, in order
+    is_last_seed: bool = False  # whether its configuration was pruned, so no more seeds run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PastConfiguration:
-    """The trials of one configuration by seed."""
+    """An earlier configuration of a search."""
 
     params: Mapping[str, Scalar]
-    trials: Mapping[int, PastTrial]
+    trials: Mapping[int, PastTrial]  # by seed
 
 
 def open_history(root: str, task: str, name: str) -> StoredTables:
-    """A sweep's tables, whatever the state of its ``sweep.json``."""
+    """Open the tables of a sweep without reading its ``sweep.json``."""
     filesystem, base = open_filesystem(root)
     return StoredTables(filesystem, f"{base}/{task}/{name}", root=root)
 
 
 def read_curves(sweep: StoredTables, metric: str) -> dict[str, dict[int, float]]:
-    """Trial id -> {at: value} of the steps that measured the metric, in order."""
+    """Return trial id -> {at: value} for the steps that measured the metric, in order."""
     steps, column = sweep.steps, f"metric.{metric}"
     curves: dict[str, dict[int, float]] = defaultdict(dict)
     if column not in steps.column_names:
@@ -62,14 +60,17 @@ def read_curves(sweep: StoredTables, metric: str) -> dict[str, dict[int, float]]
 
 
 def read_history(
-    sweep: StoredTables, metric: str, interrupted: Sequence[Interrupted], *, retry_failed: bool
+    sweep: StoredTables, metric: str, interrupted: Sequence[InterruptedTrial], *, retry_failed: bool
 ) -> list[PastConfiguration]:
-    """The configurations of a search that ran before, in the order they were started."""
+    """Return the earlier configurations of a search in the order in which they started.
+
+    With ``retry_failed``, failed trials are left out.
+    """
     curves = read_curves(sweep, metric)
-    found: dict[str, tuple[dict[str, Scalar], dict[int, PastTrial]]] = {}
+    configurations: dict[str, tuple[dict[str, Scalar], dict[int, PastTrial]]] = {}
 
     def trials_of(params: dict[str, Scalar]) -> dict[int, PastTrial]:
-        return found.setdefault(repr(sorted(params.items())), (params, {}))[1]
+        return configurations.setdefault(repr(sorted(params.items())), (params, {}))[1]
 
     ended: set[str] = set()
     saved = {one.trial_id: one for one in interrupted}
@@ -79,7 +80,7 @@ def read_history(
         trials = trials_of(params)
         if row["status"] == "failed" and retry_failed:
             continue
-        if row["status"] == "interrupted":  # it goes on from its checkpoint, or starts again
+        if row["status"] == "interrupted":  # resumes from its checkpoint, if it has one
             steps = saved[row["trial_id"]].steps if row["trial_id"] in saved else ()
             trials[row["seed"]] = _interrupted(row["trial_id"], steps, metric)
             continue
@@ -94,7 +95,10 @@ def read_history(
         if one.trial_id not in ended:
             past = _interrupted(one.trial_id, one.steps, metric)
             trials_of(dict(one.params))[one.seed] = past
-    return [PastConfiguration(params=params, trials=trials) for params, trials in found.values()]
+    return [
+        PastConfiguration(params=params, trials=trials)
+        for params, trials in configurations.values()
+    ]
 
 
 def _interrupted(trial_id: str, steps: Sequence[TimedStep], metric: str) -> PastTrial:
@@ -103,7 +107,7 @@ def _interrupted(trial_id: str, steps: Sequence[TimedStep], metric: str) -> Past
 
 
 def _rows_by_start(trials: pa.Table) -> list[dict[str, Any]]:
-    """Without the long columns, which nobody reads here."""
+    """Return the rows by start time, without the long columns."""
     if not trials.num_rows:
         return []
     kept = [name for name in trials.column_names if name not in ("log", "model", "data")]

@@ -1,4 +1,4 @@
-"""The row of a configuration that cannot run: there is no trial that it could be the row of."""
+"""The results row of a configuration that cannot run, for which there is no trial."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 def invalid_row(
     error: InvalidConfigurationError, factory: TrialFactory, seed: int
 ) -> dict[str, Any]:
-    """A failed row with its values where their types allow it, else the parameters' defaults.
+    """Return a row with status "failed" for an invalid configuration.
 
-    What the search had not suggested yet when it refused is null.
+    A parameter whose value has a wrong type gets its default. Parameters that the search function
+    had not suggested before it raised an error are null.
     """
     task, now = factory.task, datetime.now(UTC)
     fields = dataclasses.fields(task.Params)
-    params: dict[str, Any] = {f.name: f.default if error.is_whole else None for f in fields}
+    params: dict[str, Any] = {f.name: f.default if error.is_complete else None for f in fields}
     for name, (kind, _) in param_types(task.Params).items():
         value = {**error.values, **factory.fixed}.get(name)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and kind is float:

@@ -1,4 +1,4 @@
-"""A search as a journal file that ``optuna-dashboard`` opens. Imports Optuna."""
+"""Exports an Optuna study to a journal file for ``optuna-dashboard``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Direction = Literal["maximize", "minimize"]
 def export_journal(
     trials: Sequence[FrozenTrial], direction: Direction, path: str, name: str
 ) -> None:
-    """Write a finished study to a journal file that ``optuna-dashboard PATH`` opens."""
+    """Write the finished trials of a study to a journal file for ``optuna-dashboard PATH``."""
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 

@@ -1,7 +1,7 @@
-"""What ``--sampler`` and ``--pruner`` take, with the arguments of each. Imports no Optuna.
+"""The samplers and pruners, and their arguments. Does not import Optuna.
 
-The arguments are spelled out, also where they are Optuna's defaults: they are recorded in
-``sweep.json``, and a later Optuna may have other defaults.
+All arguments are listed, even Optuna's defaults, because they are recorded in ``sweep.json`` and
+the defaults may change with Optuna's version.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 from results.storage.manifest_parts import Search
 from tasks.contract import RequestError
 
-TRIALS = 50  # configurations of a search, where --trials is not given
+DEFAULT_NUM_TRIALS = 50  # configurations of a search without --trials
 DEFAULT_SAMPLER, DEFAULT_PRUNER = "tpe", "halving"
 
 SAMPLERS: Mapping[str, Mapping[str, Any]] = {
-    # constant_liar counts running trials as bad ones, so that trials side by side differ.
+    # constant_liar assumes bad values for running trials, so that parallel trials differ.
     "tpe": {
         "n_startup_trials": 10,
         "n_ei_candidates": 24,
@@ -38,17 +38,17 @@ PRUNERS: Mapping[str, Mapping[str, Any]] = {
 
 
 def check_name(option: str, value: str, known: Mapping[str, object]) -> None:
-    """Refuse a value of ``--sampler`` or ``--pruner`` that does not exist.
+    """Check the value of ``--sampler`` or ``--pruner``.
 
     Raises:
-        RequestError: with the ones that do.
+        RequestError: if it does not exist.
     """
     if value not in known:
         raise RequestError(f"--{option} takes {', '.join(known)}, but got {value!r}")
 
 
 def describe(trials: int, sampler: str, pruner: str) -> Search:
-    """A search as ``sweep.json`` records it."""
+    """Return the record of a search in ``sweep.json``."""
     return Search(
         trials=trials,
         sampler={"name": sampler, **SAMPLERS[sampler]},

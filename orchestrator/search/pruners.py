@@ -1,10 +1,9 @@
-"""Which trials of a search stop early. Imports Optuna.
+"""Pruners, which stop trials of a search early. Imports Optuna.
 
-Successive halving and Hyperband are written here because their decisions must follow from the
-recorded values alone, so that a search that was killed and started again decides as it would
-have without the interruption. Optuna's versions keep what a trial had at a rung in the study's
-storage, and derive the first rung from the first complete trial and a bracket from a trial's
-number; none of these can be rebuilt from a table of results.
+Successive halving and Hyperband are implemented here so that their decisions depend only on the
+recorded values. A search that is killed and resumed then makes the same decisions as one that ran
+without interruption. Optuna's versions also depend on rung values in the study's storage, on which
+trial completed first, and on trial numbers. These cannot be restored from a table of results.
 """
 
 from __future__ import annotations
@@ -24,39 +23,39 @@ from orchestrator.search.options import PRUNERS
 
 
 class HalvingPruner(BasePruner):
-    """Asynchronous successive halving (Li et al. 2020, the variant that stops trials).
+    """Asynchronous successive halving (Li et al. 2020, the stopping variant).
 
-    The first rung is the smallest step at which any trial was measured; each further rung is
+    The first rung is the smallest step at which any trial was measured. Each further rung is
     ``reduction_factor`` times later. A trial that reaches a rung continues if it is among the best
-    ``1 / reduction_factor`` of all that have reached it so far. Nothing is stopped before one
-    trial is complete.
+    ``1 / reduction_factor`` of all trials that have reached it so far. No trial is stopped before
+    one has completed.
     """
 
     def __init__(self, reduction_factor: int) -> None:
         self._factor = reduction_factor
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Whether the trial is behind at the rung that its last step reached."""
+        """Return whether to prune the trial at the rung that it reached with its last step."""
         trials = study.get_trials(deepcopy=False)
         if not any(other.state is TrialState.COMPLETE for other in trials):
             return False
-        return self._is_behind(study.direction, trial, trials, _first_step(trials))
+        return self._should_prune(study.direction, trial, trials, _first_step(trials))
 
-    def _is_behind(
+    def _should_prune(
         self,
         direction: StudyDirection,
         trial: FrozenTrial,
         trials: Sequence[FrozenTrial],
         rung: int,
     ) -> bool:
-        """Whether it is behind at its current rung of the ladder that begins at step ``rung``."""
+        """Return whether to prune the trial at its current rung; ``rung`` is the first one."""
         before, last = ([0, 0, *sorted(trial.intermediate_values)])[-2:]
         if last < rung or rung == 0:
             return False
         while rung * self._factor <= last:
             rung *= self._factor
         if before >= rung:
-            return False  # it was judged at this rung already
+            return False  # already compared at this rung
         values = [value for other in trials for value in _value_at(other, rung)]
         values.sort(reverse=direction is StudyDirection.MAXIMIZE)
         worst_kept = values[max(len(values) // self._factor, 1) - 1]
@@ -65,10 +64,10 @@ class HalvingPruner(BasePruner):
 
 
 class HyperbandPruner(HalvingPruner):
-    """Hyperband (Li et al. 2018): brackets of successive halving whose first rungs differ.
+    """Hyperband (Li et al. 2018): brackets of successive halving with different first rungs.
 
-    A trial's bracket follows from a hash of its parameters, and it competes within its bracket.
-    Brackets are sized as in Optuna's version.
+    A hash of a trial's parameters selects its bracket. It competes only within its bracket. Bracket
+    sizes are the same as in Optuna's version.
     """
 
     def __init__(self, reduction_factor: int) -> None:
@@ -76,7 +75,7 @@ class HyperbandPruner(HalvingPruner):
         self._hashes: dict[int, int] = {}  # by trial number
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Whether the trial is behind at the rung of its bracket that its last step reached."""
+        """Return whether to prune the trial at its current rung within its bracket."""
         trials = study.get_trials(deepcopy=False)
         complete = [t for t in trials if t.state is TrialState.COMPLETE and t.intermediate_values]
         if not complete:
@@ -86,24 +85,24 @@ class HyperbandPruner(HalvingPruner):
         sizes = bracket_sizes(first, longest, self._factor)
         mine = self._bracket(trial, sizes)
         trials = [other for other in trials if self._bracket(other, sizes) == mine]
-        return self._is_behind(study.direction, trial, trials, first * self._factor**mine)
+        return self._should_prune(study.direction, trial, trials, first * self._factor**mine)
 
     def _bracket(self, trial: FrozenTrial, sizes: Sequence[int]) -> int:
         if trial.number not in self._hashes:
-            values = {  # 1 and 1.0 are one value: the results keep the type of the parameter
+            values = {  # 1 and 1.0 must be equal, because results convert to the parameter's type
                 name: float(value) if isinstance(value, int) else value
                 for name, value in trial.params.items()
             }
             text = json.dumps(values, sort_keys=True, default=str)
             self._hashes[trial.number] = zlib.crc32(text.encode())
-        place = self._hashes[trial.number] % sum(sizes)
-        return next(b for b, end in enumerate(itertools.accumulate(sizes)) if place < end)
+        position = self._hashes[trial.number] % sum(sizes)
+        return next(b for b, end in enumerate(itertools.accumulate(sizes)) if position < end)
 
 
 def bracket_sizes(first: int, longest: int, factor: int) -> list[int]:
-    """The share of trials of each bracket, by Algorithm 1 of Li et al. 2018.
+    """Return the relative number of trials per bracket (Li et al. 2018, Algorithm 1).
 
-    Bracket b begins at step ``first * factor**b``. At least one bracket.
+    There is at least one bracket. Bracket b starts at step ``first * factor**b``.
     """
     number = 1
     while first and first * factor**number <= longest:
@@ -112,13 +111,13 @@ def bracket_sizes(first: int, longest: int, factor: int) -> list[int]:
 
 
 def _first_step(trials: Sequence[FrozenTrial]) -> int:
-    """The smallest positive step at which any trial was measured; 0 if there is none."""
+    """Return the smallest positive step at which any trial was measured, 0 if there is none."""
     firsts = (next((s for s in t.intermediate_values if s > 0), None) for t in trials)
     return min((step for step in firsts if step is not None), default=0)
 
 
 def _value_at(trial: FrozenTrial, rung: int) -> list[float]:
-    """Its value at the first step that reached the rung; nothing if it has not."""
+    """Return a list with the value at the first step that reached the rung, empty if none did."""
     for step, value in trial.intermediate_values.items():  # in the order of steps
         if step >= rung:
             return [value]
@@ -126,7 +125,7 @@ def _value_at(trial: FrozenTrial, rung: int) -> list[float]:
 
 
 def make_pruner(name: str) -> BasePruner:
-    """The pruner of ``--pruner``."""
+    """Return the pruner for a value of ``--pruner``."""
     arguments = PRUNERS[name]
     if name == "halving":
         return HalvingPruner(**arguments)

@@ -17,7 +17,7 @@ from orchestrator.running.recorded import RecordedSweep, recorded_trial
 from orchestrator.running.recorded_plan import recorded_plan
 from orchestrator.running.request_checks import check_options
 from orchestrator.running.sweep import run_sweep
-from orchestrator.saving.keeping import choose_keep
+from orchestrator.saving.keep_policy import choose_keep
 from results.archive.sweep import ArchivedSweep, read_archive
 from results.compare.cells import compare_cells, stated_tolerance
 from results.render.sweep_tables import DetailView

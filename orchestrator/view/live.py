@@ -1,4 +1,4 @@
-"""The view while a sweep runs: a live panel on a terminal, plain lines elsewhere."""
+"""The view of a running sweep: a live panel in a terminal, plain lines otherwise."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from orchestrator.view.panel import render
 from orchestrator.view.sweep_state import SweepState
 from tasks.contract import Stage, Task, Trial
 
-QUIET_SECONDS = 30  # without a line, where there is no panel, before one says how far the sweep is
+QUIET_SECONDS = 30  # without a panel: after this time without output, print the progress
 
 
 class SweepView:
-    """Watches a sweep (``execution.view.View``) and shows it on a console.
+    """Shows the progress of a sweep on a console (see ``execution.view.View``).
 
-    Events come from several threads. The lock guards the state and is never held while something is
-    printed: the thread that draws the panel holds the console's own lock and waits for this one.
+    Events come from several threads. The lock guards the state. It must not be held while printing,
+    because the thread that draws the panel holds the console's lock and waits for this one.
     """
 
     def __init__(
@@ -39,10 +39,18 @@ class SweepView:
         num_workers: Callable[[], int] = lambda: 1,
         max_started: int | None = None,
     ) -> None:
-        """``trials`` of a grid are known beforehand, with those ``to_run`` and their ``stages``.
+        """Create a view.
 
-        ``total`` counts all trials of the sweep, ``earlier`` ones too; ``max_started`` is the
-        number of trials that this run may start.
+        Args:
+            console: where to print.
+            task: the task of the sweep.
+            total: returns the number of all trials, including earlier ones.
+            trials: all trials of a grid; empty for a search.
+            to_run: the trials of a grid that will run.
+            stages: the shared stages that ``to_run`` needs.
+            earlier: trials that ended in earlier runs.
+            num_workers: returns the number of workers.
+            max_started: the number of trials that this run may start, None for no limit.
         """
         self._console = console
         self._lock = threading.RLock()
@@ -59,7 +67,7 @@ class SweepView:
         for one in earlier:
             self.add_earlier(one)
         self._live = (
-            # What others print belongs to the log, where descriptors 1 and 2 lead.
+            # Other output goes to the log file, see ``redirect_output``.
             Live(
                 self,
                 console=console,
@@ -85,75 +93,75 @@ class SweepView:
         with self._lock:
             return render(self._state.panel(), self._console.size)
 
-    def say(self, line: str) -> None:
-        """A line that stays, above the panel."""
+    def print_line(self, line: str) -> None:
+        """Print a line above the panel."""
         self._last_line = time.monotonic()
         self._console.print(line, highlight=False, markup=False, soft_wrap=self._live is None)
 
-    def _say_timed(self, line: str) -> None:
-        self.say(f"[{self._state.clock()}] {line}")
+    def _print_timed_line(self, line: str) -> None:
+        self.print_line(f"[{self._state.clock()}] {line}")
 
     def _is_quiet(self) -> bool:
-        """Whether it is time for a line between the ends of trials and stages."""
+        """Return whether to print a progress line, because nothing was printed for a while."""
         return self._live is None and time.monotonic() - self._last_line > QUIET_SECONDS
 
-    def phase(self, text: str) -> None:
-        """What is being waited for before the first stage or step."""
+    def set_phase(self, text: str) -> None:
+        """Set the text to show before the first stage or step."""
         self._state.phase = text
 
     def wait_for_nodes(self, line: str) -> None:
-        """Machines have yet to be started: so it stays until a trial has made a step."""
+        """Show that machines are being started, until the first step."""
         self._state.waits_for_nodes = True
-        self.say(line)
+        self.print_line(line)
 
     def add_earlier(self, one: EarlierTrial) -> None:
-        """A trial that does not run again; it counts, and may be the best."""
+        """Add a trial that ended in an earlier run."""
         with self._lock:
             self._state.add_earlier(one)
 
-    # --- coordinator.View -------------------------------------------------------------------------
+    # --- execution.view.View ----------------------------------------------------------------------
 
     def pack_started(self, pack: Pack) -> None:
-        """A pack was given to the engine."""
+        """A pack was handed to the engine."""
         with self._lock:
             self._state.pack_started(pack)
 
     def progressed(self, trial: Trial, share: float, next_at: int | None) -> None:
-        """A trial is within a step."""
+        """A trial made progress within a step."""
         with self._lock:
             self._state.progressed(trial, share, next_at)
             line = self._state.step_line(trial) if self._is_quiet() else ""
         if line:
-            self._say_timed(line)
+            self._print_timed_line(line)
 
     def stepped(self, trial: Trial, timed: TimedStep, replayed: bool = False) -> None:
-        """A trial made a step, in this run or (replayed) in an earlier one."""
+        """A trial made a step; ``replayed`` if in an earlier run."""
         with self._lock:
             self._state.stepped(trial, timed, replayed)
             line = self._state.step_line(trial) if self._is_quiet() else ""
         if line:
-            self._say_timed(line)
+            self._print_timed_line(line)
 
     def stage_progressed(self, stage: Stage, share: float) -> None:
-        """So much of a stage is computed; 0 when that begins."""
+        """A stage made progress, from 0 to 1; 0 when its computation starts."""
         with self._lock:
             self._state.stage_progressed(stage, share)
             line = self._state.stage_line(stage, share) if self._is_quiet() else ""
         if line:
-            self._say_timed(line)
+            self._print_timed_line(line)
 
     def stage_done(self, stage: Stage, seconds: float | None) -> None:
-        """A stage was computed, or read from the disk."""
+        """A stage was computed in ``seconds``, or loaded (None)."""
         with self._lock:
             self._state.stage_done(stage, seconds)
             line = self._state.stage_done_line(stage, seconds)
         if self._live is None:
-            self._say_timed(line)
+            self._print_timed_line(line)
 
     def ended(self, trial: Trial, status: str, value: float | None, reason: str) -> None:
-        """A trial ended, and is durable."""
+        """A trial ended and its result is durable."""
         with self._lock:
             self._state.ended(trial, status, value)
             line = self._state.ended_line(trial, status, value, reason)
         if self._live is None or status == "failed":
-            self._say_timed(line)
+            self._print_timed_line(line)

@@ -1,4 +1,4 @@
-"""The panel of a running sweep as rich renders it, from a snapshot of what is known."""
+"""Renders the panel of a running sweep with rich."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from rich.text import Text
 
 from orchestrator.planning.labels import Configuration, Labels
 
-MAX_RUNNING = 8  # trials with a line each, where the terminal is high enough
-MIN_BAR, MAX_BAR = 10, 30  # columns
-MAX_STAGES = 3  # that are being computed, with a line each
-MIN_LABEL = 12  # columns that a trial's parameters get at least
+MAX_RUNNING = 8  # running trials to list, fewer in a small terminal
+MIN_BAR, MAX_BAR = 10, 30  # width of the progress bar in columns
+MAX_STAGES = 3  # running stages to list
+MIN_LABEL = 12  # minimum width of a trial's parameters in columns
 
 
 @dataclass(kw_only=True, slots=True)
 class Running:
-    """A trial that the engine has."""
+    """A trial that was handed to the engine."""
 
     configuration: Configuration
-    is_waiting: bool = True  # for its shared stages or for a worker
+    is_waiting: bool = True  # for shared stages or a worker
     step: str = ""
     metrics: str = ""  # of its last step
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Panel:
-    """What the panel shows."""
+    """The content of the panel."""
 
-    counts: Mapping[str, int]  # of trials that ended, by status
-    total: int
-    share: float  # of all work
+    counts: Mapping[str, int]  # status -> number of ended trials
+    total: int  # number of trials
+    share: float  # completed part of all work, 0 to 1
     clock: str
     left: str
     phase: str
-    stages: Sequence[tuple[str, float]]  # under way: label and the share that is done
+    stages: Sequence[tuple[str, float]]  # running stages: label and progress
     num_stages_done: int
-    num_stages: int | None  # None in a search, which learns of them on the way
+    num_stages: int | None  # None in a search, whose stages are not known beforehand
     stages_left: str
     metric: str
     best: tuple[str, Configuration] | None
@@ -51,7 +51,7 @@ class Panel:
 
 
 def render(panel: Panel, size: ConsoleDimensions) -> RenderableType:
-    """The panel for a terminal of this size."""
+    """Render a panel for a terminal of this size."""
     parts: list[RenderableType] = _head(panel, size.width)
     parts += _state(panel, size.width)
     shown = [running.configuration for running in panel.running]
@@ -67,14 +67,14 @@ def render(panel: Panel, size: ConsoleDimensions) -> RenderableType:
 
 
 def _head(panel: Panel, width: int) -> list[RenderableType]:
-    """Bar, counts and times, on one line if they fit."""
+    """Render bar, counts and times, on one line if they fit."""
     more = [f"{panel.counts.get(s, 0)} {word}" for s, word in _WORDS if panel.counts.get(s)]
     counts = ", ".join([f"{panel.counts.get('finished', 0)}/{panel.total} trials finished", *more])
     times = ", ".join(part for part in (panel.clock, panel.left) if part)
-    room = width - len(counts) - len(times) - 6  # two columns after each
+    bar_width = width - len(counts) - len(times) - 6  # two columns after each cell
     table = Table.grid(padding=(0, 2, 0, 0))
-    bar = ProgressBar(total=1.0, completed=panel.share, width=max(MIN_BAR, min(MAX_BAR, room)))
-    if room >= MIN_BAR:
+    bar = ProgressBar(total=1.0, completed=panel.share, width=max(MIN_BAR, min(MAX_BAR, bar_width)))
+    if bar_width >= MIN_BAR:
         table.add_row(bar, counts, Text(times, style="dim"))
         return [table]
     bar.width = max(MIN_BAR, min(MAX_BAR, width - len(times) - 4))
@@ -86,7 +86,7 @@ _WORDS = (("stopped", "pruned"), ("failed", "failed"))
 
 
 def _state(panel: Panel, width: int) -> list[RenderableType]:
-    """What is being computed or waited for."""
+    """Render what is being computed or waited for."""
     lines = []
     shown = panel.stages[:MAX_STAGES]
     for number, (label, share) in enumerate(shown, start=panel.num_stages_done + 1):
@@ -108,9 +108,9 @@ def _state(panel: Panel, width: int) -> list[RenderableType]:
 
 
 def _table(panel: Panel, size: ConsoleDimensions) -> RenderableType:
-    """The trials that run: how far each is, its last value, and what tells it from the others."""
-    room = max(1, min(MAX_RUNNING, size.height - 9))
-    rows = panel.running[:room]
+    """Render the running trials: step, last metric, and the parameters that differ."""
+    max_rows = max(1, min(MAX_RUNNING, size.height - 9))
+    rows = panel.running[:max_rows]
     has_metrics = any(running.metrics for running in rows)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("running", no_wrap=True)
@@ -125,11 +125,11 @@ def _table(panel: Panel, size: ConsoleDimensions) -> RenderableType:
     table.add_column("parameters", overflow="fold")
     shown = [running.configuration for running in rows]
     for running in rows:
-        room_left = max(MIN_LABEL, size.width - used)
-        label = panel.labels.describe_among(running.configuration, shown, room_left)
+        label_width = max(MIN_LABEL, size.width - used)
+        label = panel.labels.describe_among(running.configuration, shown, label_width)
         cells = [running.step, *([running.metrics] if has_metrics else []), label]
         table.add_row(*(Text(cell) for cell in cells))
-    if len(panel.running) > room:
-        more = Text(f"and {len(panel.running) - room} more", style="dim")
+    if len(panel.running) > max_rows:
+        more = Text(f"and {len(panel.running) - max_rows} more", style="dim")
         return Group(table, more)
     return table

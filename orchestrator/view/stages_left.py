@@ -1,4 +1,4 @@
-"""How long the shared stages of a sweep still take. Reads no clock, as ``time_left`` does not."""
+"""Estimates the remaining time of shared stages. Does not read the clock (see ``time_left``)."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from tasks.contract import Stage
 
 @dataclass(kw_only=True, slots=True)
 class RunningStage:
-    """A stage under way."""
+    """A running stage."""
 
     stage: Stage
-    began: float  # under Ray when it was submitted, before its worker has even started
-    share: float = 0.0
-    updated: float
+    start: float  # time of submission; with Ray, its process starts later
+    share: float = 0.0  # completed part, 0 to 1
+    updated: float  # time of the last report
     first: tuple[float, float] | None = None  # share and time of the first report above 0
 
     def seconds(self) -> float | None:
-        """What it takes in all, by how quickly its share grew from one report to the last."""
+        """Return the estimated total seconds from its progress, None if unknown."""
         if self.first is None or self.share <= self.first[0] or self.updated <= self.first[1]:
             return None
         return (self.updated - self.first[1]) / (self.share - self.first[0])
 
     def left(self, estimate: float, now: float) -> float:
-        """Seconds that are left of it if it takes ``estimate`` in all."""
-        since = self.updated if self.share > 0 else self.began
+        """Return the remaining seconds if the stage takes ``estimate`` seconds in total."""
+        since = self.updated if self.share > 0 else self.start
         return max(0.0, estimate * (1 - self.share) - (now - since))
 
 
 @dataclass(kw_only=True, slots=True)
 class StagesLeft:
-    """Takes in the events of stages and estimates the seconds that the others take.
+    """Receives the events of stages and estimates the remaining seconds.
 
-    A stage takes as long as others with the same function did, or as long as any other where none
-    of those has been measured.
+    The estimate for a stage is the mean of measured stages with the same function, otherwise of all
+    measured stages.
     """
 
     expected: dict[str, Stage] = field(default_factory=dict)  # by key
@@ -47,21 +47,21 @@ class StagesLeft:
     _measured: dict[str, list[float]] = field(default_factory=dict)  # by the function's name
 
     def expect(self, stages: Iterable[Stage]) -> None:
-        """These will be needed, if they are not there yet."""
+        """Add stages that will be needed, unless they are computed already."""
         new = {stage.key: stage for stage in stages if stage.key not in self.finished}
         self.expected |= new
 
     def progressed(self, stage: Stage, share: float, now: float) -> None:
-        """So much of a stage is computed; 0 when that begins."""
+        """Record the progress of a stage, from 0 to 1; 0 when its computation starts."""
         known = self.running.get(stage.key)
-        if known is None or share < known.share:  # or its worker was lost
-            known = self.running[stage.key] = RunningStage(stage=stage, began=now, updated=now)
+        if known is None or share < known.share:  # new, or restarted after a lost worker
+            known = self.running[stage.key] = RunningStage(stage=stage, start=now, updated=now)
         known.share, known.updated = share, now
         if share > 0 and known.first is None:
             known.first = (share, now)
 
     def done(self, stage: Stage, seconds: float | None, now: float) -> None:
-        """A stage was computed in so many seconds, or read from where it was kept."""
+        """Record that a stage was computed in ``seconds``, or loaded (None)."""
         self.running.pop(stage.key, None)
         self.expected.pop(stage.key, None)
         self.finished.add(stage.key)
@@ -70,15 +70,15 @@ class StagesLeft:
 
     @property
     def num_done(self) -> int:
-        """Stages that were computed or read."""
+        """The number of stages that were computed or loaded."""
         return len(self.finished)
 
     def num_left(self) -> int:
-        """Stages that are running or expected."""
+        """Return the number of stages that are running or expected."""
         return len(self.expected.keys() | self.running.keys())
 
     def seconds_left(self, num_workers: int, now: float) -> float | None:
-        """For all that are running or expected; None if nothing has been measured."""
+        """Return the seconds for all running and expected stages, None if nothing was measured."""
         left: list[float] = []
         for key in self.expected.keys() | self.running.keys():
             running = self.running.get(key)

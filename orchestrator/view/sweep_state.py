@@ -1,4 +1,4 @@
-"""What the view knows of a running sweep. Not safe for threads: the view holds a lock around it."""
+"""The state of a running sweep for the view. Not thread-safe: the view holds a lock."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from orchestrator.view.panel import Panel, Running
 from orchestrator.view.time_left import TimeLeft
 from tasks.contract import Stage, Task, Trial
 
-STATUS = {"stopped": "pruned"}  # as it is shown, where that is another word
+STATUS = {"stopped": "pruned"}  # status -> word to show, if different
 
 
 class SweepState:
-    """Takes the events in, and words what is known after them."""
+    """Receives events and formats the current state."""
 
     def __init__(
         self,
@@ -61,12 +61,12 @@ class SweepState:
     # --- events -----------------------------------------------------------------------------------
 
     def add_earlier(self, one: EarlierTrial) -> None:
-        """A trial that does not run again."""
+        """Add a trial that ended in an earlier run."""
         self._labels.see(one.configuration)
         self._count(one.configuration, one.status, one.value)
 
     def pack_started(self, pack: Pack) -> None:
-        """A pack was given to the engine."""
+        """A pack was handed to the engine."""
         totals = {trial.id: self._num_steps(trial) for trial in pack.trials}
         self._time.pack_started(totals, time.monotonic())
         self._num_started += sum(trial.id not in self._running for trial in pack.trials)
@@ -79,7 +79,7 @@ class SweepState:
         self._time.stages.expect(stages)
 
     def progressed(self, trial: Trial, share: float, next_at: int | None) -> None:
-        """A trial is within a step."""
+        """A trial made progress within a step."""
         self._time.progressed(trial.id, share, next_at, time.monotonic())
         if trial.id in self._running:
             self._running[trial.id].is_waiting = False
@@ -93,17 +93,17 @@ class SweepState:
         self.waits_for_nodes = False
 
     def stage_progressed(self, stage: Stage, share: float) -> None:
-        """So much of a stage is computed."""
+        """A stage made progress, from 0 to 1."""
         self._stages[stage.key] = stage
         self._time.stages.progressed(stage, share, time.monotonic())
 
     def stage_done(self, stage: Stage, seconds: float | None) -> None:
-        """A stage was computed, or read from the disk."""
+        """A stage was computed in ``seconds``, or loaded (None)."""
         self._stages[stage.key] = stage
         self._time.stages.done(stage, seconds, time.monotonic())
 
     def ended(self, trial: Trial, status: str, value: float | None) -> None:
-        """A trial ended, and is durable."""
+        """A trial ended and its result is durable."""
         self._time.ended(trial.id, time.monotonic())
         self._running.pop(trial.id, None)
         self._count(Configuration.of(trial), status, value)
@@ -123,11 +123,11 @@ class SweepState:
     # --- lines ------------------------------------------------------------------------------------
 
     def clock(self) -> str:
-        """The time since the start."""
+        """Return the time since the start."""
         return format_duration(time.monotonic() - self._began)
 
     def ended_line(self, trial: Trial, status: str, value: float | None, reason: str) -> str:
-        """How a trial ended: ``3/9 finished: lr=1e-5  image-to-text R@1 56.80 %``."""
+        """Describe an ended trial: ``3/9 finished: lr=1e-5  image-to-text R@1 56.80 %``."""
         metric = "" if value is None else format_value(value, self._task)
         result = reason or f"{self._task.metric.label} {metric}"
         label = self._labels.describe(Configuration.of(trial))
@@ -135,20 +135,20 @@ class SweepState:
         return f"{count} {STATUS.get(status, status)}: {label}  {result}"
 
     def step_line(self, trial: Trial) -> str:
-        """How far the sweep is, and one of the trials that run."""
+        """Describe the progress of the sweep and of one running trial."""
         label = self._labels.describe(Configuration.of(trial))
         parts = [f"{self._counts['finished']}/{self._shown_total()} finished"]
         parts += [f"{self.step(trial.id)} of {label}", self.time_left()]
         return "; ".join(part for part in parts if part)
 
     def stage_done_line(self, stage: Stage, seconds: float | None) -> str:
-        """A stage that is there."""
-        how = "read from the disk" if seconds is None else f"computed in {seconds:.1f} s"
+        """Describe a stage that was computed or loaded."""
+        how = "loaded from disk" if seconds is None else f"computed in {seconds:.1f} s"
         number = self._time.stages.num_done
         return f"shared stage {number}{self._of_stages()} {how}: {self._label(stage)}"
 
     def stage_line(self, stage: Stage, share: float) -> str:
-        """A stage under way."""
+        """Describe a running stage."""
         number, percent = self._time.stages.num_done + 1, math.floor(100 * share)
         left = self._stages_left() if self._knows_stages else ""
         rest = f"; {left} for the shared stages" if left else ""
@@ -156,14 +156,14 @@ class SweepState:
         return f"computing shared stage {count}, {percent} %: {self._label(stage)}{rest}"
 
     def step(self, trial_id: str) -> str:
-        """How far a trial is."""
+        """Describe the current step of a trial."""
         unit, work = self._task.step_unit, self._time.trial(trial_id)
         if work is None:
             return ""
         return format_step(unit, work.total, work.at, work.share, work.next_at)
 
     def time_left(self) -> str:
-        """Of the whole sweep; empty as long as nothing has been measured."""
+        """Format the remaining time of the sweep; empty if nothing was measured yet."""
         left = self._shown_total() - self._num_ended() - len(self._running)
         if self._max_started is not None:
             left = min(left, self._max_started - self._num_started)
@@ -181,7 +181,7 @@ class SweepState:
         return "" if number is None else f"/{number}"
 
     def _num_stages(self) -> int | None:
-        """None in a search, which learns of them on the way."""
+        """Return the number of stages; None in a search, where it is not known beforehand."""
         stages = self._time.stages
         return stages.num_done + stages.num_left() if self._knows_stages else None
 
@@ -197,7 +197,7 @@ class SweepState:
     # --- the panel --------------------------------------------------------------------------------
 
     def _share(self) -> float:
-        """Of all trials and of a grid's stages, how many are done, with those under way in part."""
+        """Return the completed part of all trials and of a grid's stages, 0 to 1."""
         works = [self._time.trial(trial_id) for trial_id in self._running]
         done = float(self._num_ended())
         done += sum(work.share_done() for work in works if work is not None)
@@ -208,7 +208,7 @@ class SweepState:
         return min(1.0, done / total)
 
     def panel(self) -> Panel:
-        """All that the panel shows."""
+        """Return the content of the panel."""
         for trial_id, running in self._running.items():
             running.step = self.step(trial_id)
         best, stages = self._best, self._time.stages

@@ -101,7 +101,10 @@ CASES = [
     Case(args="sweep retrieval --deadline 0s", message="--deadline takes a time such as 90s"),
     Case(args="sweep retrieval --deadline 5", message="--deadline takes a time such as 90s"),
     Case(args="sweep retrieval --deadline 3trials", message="but got '3trials'"),
-    Case(args="sweep retrieval --address ray://head:10001", message="is a Ray Client's"),
+    Case(
+        args="sweep retrieval --address ray://head:10001",
+        message="is the address of a Ray Client server",
+    ),
     # Words.
     Case(args="sweep retrieval --engine slurm", message="--engine takes ray or local, but got"),
     Case(args="sweep retrieval --sampler cma", message="--sampler takes tpe, random, qmc, nsga2"),

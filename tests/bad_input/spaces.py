@@ -180,7 +180,7 @@ CASES = [
     search("raise OSError('no')", "failed at line 4 of TMP/s.py: OSError: no; fix it"),
     search("raise SystemExit(2)", "TMP/s.py: SystemExit: 2; fix it"),
     search("return trial.sugest_float('lr', 0, 1)", "s.py: AttributeError"),
-    search("import optuna; raise optuna.TrialPruned()", "must not prune: --pruner does"),
+    search("import optuna; raise optuna.TrialPruned()", "must not raise TrialPruned; use --pruner"),
     search("return {'lr': trial.suggest_float('lr', 1.0, 0.1)}", "ValueError: "),
     search("return {'lr': trial.suggest_float('lr', -1.0, -0.1)}", "`lr > 0` must hold"),
     search("return {'lr': trial.suggest_float('rate', 1e-3, 0.1)}", "suggests 'rate', which is no"),

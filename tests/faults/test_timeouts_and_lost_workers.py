@@ -54,14 +54,14 @@ def test_a_trial_that_hangs_is_a_row_that_shows_where(
     where = engine_args(engine, cluster)
     one = Run(tmp_path, *where, "--set=fail=hang", "--deadline=1s", space=SIX)
     told = one.end(status=1)
-    assert "a step took longer than 1 s (--deadline)" in told
+    assert "a step took longer than 1 s (--step-timeout)" in told
     assert "time.sleep(1000)" in assert_only_one_failed(one)["log"]
 
 
 def test_a_worker_that_cannot_be_interrupted_is_killed(tmp_path: Path, cluster: str) -> None:
     one = Run(tmp_path, "--address", cluster, "--set=fail=stuck", "--deadline=1s", space=SIX)
     one.end(status=1)
-    assert "a step took longer than 1 s (--deadline)" in assert_only_one_failed(one)["reason"]
+    assert "a step took longer than 1 s (--step-timeout)" in assert_only_one_failed(one)["reason"]
 
 
 @pytest.mark.parametrize("engine", ["local", "ray"])

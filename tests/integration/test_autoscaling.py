@@ -190,7 +190,7 @@ def test_what_no_machine_offers_is_refused_and_what_never_comes_is_not_waited_fo
     (tmp_path / "first").mkdir()
     done = sweep(cluster.environment, tmp_path / "first", "--cpus-per-trial=64")
     assert done.returncode == 2, done.stdout + done.stderr
-    assert done.stderr.startswith("error: no slot fits")
+    assert done.stderr.startswith("error: no node can fit a trial")
     assert len(done.stderr.strip().splitlines()) == 1
     promise(tmp_path / "home", {"CPU": 2, "GPU": 1}, 2)
     (tmp_path / "second").mkdir()
@@ -222,6 +222,8 @@ def test_a_ray_clients_address_is_refused_with_what_to_do_instead(tmp_path: Path
     address = "ray://10.0.0.1:10001"
     done = run_command("sweep", "retrieval", "--out", tmp_path, "--address", address)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: --address ray://10.0.0.1:10001 is a Ray Client's")
+    assert done.stderr.startswith(
+        "error: --address ray://10.0.0.1:10001 is the address of a Ray Client"
+    )
     assert "ray job submit" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -257,7 +257,7 @@ def test_a_model_that_one_node_has_not_cached(cluster: tuple[str, Path]) -> None
     found, told = doctor(*args, cwd=hidden, status=1, env=env)
     assert "ok sources --model some/model" in found["sources"]
     assert "some/model is not in its cache and it is offline" in told
-    assert "asks for 3 CPUs and 0 GPUs of one node" in found["placement"]
+    assert "needs 3 CPUs and 0 GPUs" in found["placement"]
 
 
 # --- a cluster that asks for a token --------------------------------------------------------------
@@ -288,7 +288,7 @@ def test_a_wrong_token_is_a_line(tmp_path: Path) -> None:
             wrong = {**env, "RAY_AUTH_TOKEN": "b" * 64}
             found, told = doctor("--address", address, cwd=tmp_path, status=1, env=wrong)
             assert f"wrong ray cannot reach the Ray cluster at {address}" in found["ray"]
-            assert "is the token the head's" in found["ray"]
+            assert "check that the token equals the head node's" in found["ray"]
             assert "b" * 64 not in told
         finally:
             head.communicate("\n", timeout=60)

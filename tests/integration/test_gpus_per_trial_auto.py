@@ -36,7 +36,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def slots(told: str) -> tuple[int, float]:
     """(slots, GPU of each) as the sweep says them."""
     found = re.search(
-        r"a trial fills ([\d.]+) of 4\.3 GB: (\d+) slots? of .* and ([\d.]+) GPU", told
+        r"peak memory ([\d.]+) of 4\.3 GB per trial: using (\d+) workers? with .* and ([\d.]+) GPU",
+        told,
     )
     assert found, told
     return int(found[2]), float(found[3])

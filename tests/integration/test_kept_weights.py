@@ -52,8 +52,8 @@ def test_a_disk_too_small_for_weights_costs_no_trial_and_no_earlier_best(tmp_pat
         told, wrong = one.process.communicate(timeout=120)
         assert one.process.returncode == 0, told + wrong
         text = " ".join((told + wrong).split())
-        assert text.count("Weights are not kept: they have 0.3") == 1
-        assert "The trials go on, and their results are complete." in text
+        assert text.count("Weights were not saved: they have 0.3") == 1
+        assert "The trials continue, and their results are complete." in text
         assert len(one.totals()) == 6
         assert "has no weights; add --keep best to the command to run it again" in text
         first = totals_of(one)

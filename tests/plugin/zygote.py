@@ -42,7 +42,7 @@ PRELOADED = (
     "orchestrator.engines.ray.settings",  # before Ray itself
     "orchestrator.engines.ray.engine",
     "orchestrator.running.sweep",
-    "orchestrator.search.study",
+    "orchestrator.search.optuna_searcher",
     "results.figures.saved",
     "results.tables.summary",
 )
@@ -110,9 +110,9 @@ def become(request: dict[str, Any]) -> None:
     os.environ.update(request["environment"])
     sys.argv = ["orchestrator", *request["args"]]
     if request["most_configurations"]:
-        from orchestrator.saving import keeping
+        from orchestrator.saving import keep_policy
 
-        keeping.MAX_CONFIGURATIONS = request["most_configurations"]
+        keep_policy.MAX_CONFIGURATIONS = request["most_configurations"]
     if not request["gathers"]:
         from results.storage import group_commit
 

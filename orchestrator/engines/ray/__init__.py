@@ -1,1 +1,1 @@
-"""Packs on Ray Tune."""
+"""The Ray engine."""

@@ -1,4 +1,7 @@
-"""The address of a Ray cluster, checked before Ray is asked: it waits long and raises anything."""
+"""Checks the address of a Ray cluster before connecting.
+
+Ray itself waits long for a wrong address and raises errors of many types.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,20 @@ from results.storage.filesystem import redact
 from tasks.contract import RequestError
 
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\]):(?P<port>\d{1,5})")
-_SECONDS = 5.0  # to wait for a connection
+_CONNECT_SECONDS = 5.0
 
 
 def check_address(address: str) -> None:
-    """Refuse what cannot be a cluster's address.
+    """Check the format of a cluster address.
 
     Raises:
-        RequestError: saying how one is written.
+        RequestError: if it is invalid.
     """
     if address.startswith("ray://"):
         raise RequestError(
-            f"--address {redact(address)} is a Ray Client's, and no sweep can be driven through "
-            "one: run it on the head (`ray exec`) or as a job (`ray job submit`); see "
-            "docs/cluster.md"
+            f"--address {redact(address)} is the address of a Ray Client server, which sweeps "
+            "cannot use; run the sweep on the head node (`ray exec`) or as a job "
+            "(`ray job submit`), see docs/cluster.md"
         )
     found = _ADDRESS.fullmatch(address)
     if address not in ("auto", "local") and not (found and 0 < int(found["port"]) < 65536):
@@ -33,20 +36,20 @@ def check_address(address: str) -> None:
 
 
 def check_reachable(address: str) -> None:
-    """Refuse an address where nothing listens, before anything is written.
+    """Check that a server listens at the address.
 
     Raises:
-        RequestError: naming the address.
+        RequestError: if it cannot be reached.
     """
     found = _ADDRESS.fullmatch(address)
     if found is None:
         return
     try:
-        place = (found["host"].strip("[]"), int(found["port"]))
-        socket.create_connection(place, _SECONDS).close()
+        target = (found["host"].strip("[]"), int(found["port"]))
+        socket.create_connection(target, _CONNECT_SECONDS).close()
     except OSError as error:
-        why = error.strerror or str(error)
+        reason = error.strerror or str(error)
         raise RequestError(
-            f"cannot reach the Ray cluster at {address}: {why}; see `ray status` on its head, "
-            "or use --engine local"
+            f"cannot reach the Ray cluster at {address}: {reason}; see `ray status` on its head "
+            "node, or use --engine local"
         ) from None

@@ -1,7 +1,8 @@
-"""The machines that a cluster's autoscaler has yet to start: a sweep counts on them.
+"""Finds the nodes that a cluster's autoscaler can start.
 
-A slot that finds no room yet is what makes the autoscaler start a machine. So slots must be planned
-for the cluster at its largest, not for the head that is there before the first sweep.
+The autoscaler starts a machine when a worker does not fit on the running ones. The number of
+workers must therefore be computed for the cluster at its maximum size. Before the first sweep, only
+the head node is running.
 """
 
 from __future__ import annotations
@@ -13,36 +14,36 @@ from typing import Any
 
 from orchestrator.execution.placement import Node
 
-BOOTSTRAP = "~/ray_bootstrap_config.yaml"  # what `ray up` leaves on the head; JSON, in fact
-HEAD = "node:__internal_head__"  # a resource that Ray gives to the head alone
+BOOTSTRAP = "~/ray_bootstrap_config.yaml"  # `ray up` writes it on the head node, as JSON
+HEAD = "node:__internal_head__"  # a resource of the head node only
 
 
-def at_its_largest(alive: Sequence[Mapping[str, Any]], here: str) -> list[Node]:
-    """The resources of each node, and of those that the autoscaler may start.
+def max_cluster_nodes(alive: Sequence[Mapping[str, Any]], driver_ip: str) -> list[Node]:
+    """Return the resources of all nodes, including those that the autoscaler may start.
 
     Args:
-        alive: the nodes that live, as Ray tells of them.
-        here: this machine's address. Only a driver on the head knows the autoscaler's file.
+        alive: the running nodes, from ``ray.nodes()``.
+        driver_ip: the address of this machine. Only the head node has the autoscaler's file.
     """
-    have = [node["Resources"] for node in alive]
+    running = [node["Resources"] for node in alive]
     head = next((node for node in alive if HEAD in node["Resources"]), None)
-    if head is None or head["NodeManagerAddress"] != here:
-        return have
+    if head is None or head["NodeManagerAddress"] != driver_ip:
+        return running
     planned = _planned()
-    return have if len(planned) + 1 <= len(have) else [head["Resources"], *planned]
+    return running if len(planned) + 1 <= len(running) else [head["Resources"], *planned]
 
 
 def _planned() -> list[Node]:
-    """The autoscaler's workers when all are started; none without an autoscaler."""
+    """Return the worker nodes that the autoscaler can start, none without an autoscaler."""
     try:
         config = json.loads(Path(BOOTSTRAP).expanduser().read_text())
         types = config["available_node_types"]
-        found = [
+        nodes = [
             kind["resources"]
             for name, kind in types.items()
             if name != config["head_node_type"] and kind["resources"]
             for _ in range(kind["max_workers"])
         ]
-        return found[: config["max_workers"]]
+        return nodes[: config["max_workers"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []

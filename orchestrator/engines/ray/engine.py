@@ -1,13 +1,13 @@
-"""Packs on Ray Tune: a Tune trial is one pack, run on a warm worker that takes one after the other.
+"""Runs packs with Ray Tune. A Tune trial is one pack, and workers are reused for several packs.
 
-    driver    Tune asks the searcher for packs and gives results to the scheduler (``ray_tune``);
-              stages are Ray tasks whose results the driver owns (``ray_stages``)
-    mailbox   a small actor: packs wait there for their workers, and progress for the driver
-    worker    ``PackTrainable``: waits for its pack and advances it step by step (``ray_workers``)
+    driver    Tune asks the searcher for packs and passes results to the scheduler (``tune``);
+              stages are Ray tasks whose results the driver owns (``stages``)
+    mailbox   an actor that holds packs for the workers and progress reports for the driver
+    worker    a ``PackTrainable``, which waits for its pack and runs it step by step (``workers``)
 
-A worker starts while its pack's stages are computed, and then waits for them. It cannot wait for a
-device that it holds: a worker leaves a tenth of its GPU to the stages, and stages ask for no CPU
-(the driver limits how many run at once).
+A worker starts while its pack's stages are computed, and then waits for them. This cannot deadlock:
+each worker leaves a tenth of its GPU share to stages, and stages reserve no CPU (the driver limits
+the number of stages that run at once).
 """
 
 from __future__ import annotations
@@ -29,48 +29,48 @@ from ray.tune.error import TuneError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.engines.ray.address import check_address, check_reachable
-from orchestrator.engines.ray.autoscaling import at_its_largest
+from orchestrator.engines.ray.autoscaling import max_cluster_nodes
 from orchestrator.engines.ray.paths import job_config
 from orchestrator.engines.ray.stages import RayStages
 from orchestrator.engines.ray.tune import PackScheduler, PackSearcher
 from orchestrator.engines.ray.workers import PackTrainable, RayWorkers
 from orchestrator.execution.coordinator import Coordinator
-from orchestrator.execution.deadline import patience
 from orchestrator.execution.dispatcher import Dispatcher
 from orchestrator.execution.mailbox import Mailbox
 from orchestrator.execution.placement import (
-    STAGE_SHARE,
+    STAGE_GPU_FRACTION,
     Gpus,
     Node,
     Placement,
+    initial_gpus,
     main_memory,
-    place,
-    place_measured,
-    room,
-    whole,
+    num_fitting_workers,
+    place_measured_workers,
+    place_workers,
 )
-from orchestrator.execution.sizing import Measured, describe, measure_first
+from orchestrator.execution.sizing import Measurement, describe, measure_first_trial
+from orchestrator.execution.timeout import grace_period
 from orchestrator.execution.worker_process import measure_alone, read_file
-from orchestrator.hardware import device_bytes
+from orchestrator.hardware import device_memory
 from results.storage.filesystem import redact
 from tasks.contract import RequestError, Stage, Trial
 
 logger = logging.getLogger(__name__)
 
-HALT_SECONDS = 1.0  # between two looks at whether to go on waiting for a GPU
-BLIND_SECONDS = 30.0  # to wait for a node to say what it sees
+HALT_SECONDS = 1.0  # between two checks for a halt while waiting for a GPU
+READ_SECONDS = 30.0  # for nodes to read a file of the driver
 
 
 def alive_nodes() -> list[dict[str, Any]]:
-    """The nodes that live, as Ray tells of them."""
+    """Return the running nodes from ``ray.nodes()``."""
     return [node for node in ray.nodes() if node["Alive"]]
 
 
 def connect(address: str | None) -> None:
-    """Join the cluster there, or start a Ray of this machine alone.
+    """Connect to the cluster at ``address``, or start Ray on this machine if it is None.
 
     Raises:
-        RequestError: if it cannot be had.
+        RequestError: if that fails.
     """
     if address:
         check_address(address)
@@ -80,38 +80,39 @@ def connect(address: str | None) -> None:
         "configure_logging": False,
         "job_config": job_config(),
     }
-    on_sigterm = signal.getsignal(signal.SIGTERM)
-    logging.disable(logging.CRITICAL)  # a live view shows what logging writes to stderr
+    sigterm_handler = signal.getsignal(signal.SIGTERM)
+    logging.disable(logging.CRITICAL)  # log lines would disturb the live view
     try:
         if address:
             ray.init(address=address, **options)
         else:
-            # "local": a stale address of an earlier cluster must not be joined.
+            # "local", because Ray may otherwise use the address of an earlier cluster.
             ray.init(address="local", include_dashboard=False, **options)
     except (OSError, RuntimeError, ValueError, AuthenticationError) as error:
         first = redact(str(error).strip().splitlines()[0])
         where = f"the Ray cluster at {redact(address)}" if address else "Ray"
-        # Ray does not tell a wrong token from a head that is gone.
-        mend = "is the token the head's (RAY_AUTH_MODE, ~/.ray/auth_token)? " if address else ""
+        # Ray reports the same error for a wrong token as for a dead head node.
+        hint = "check that the token equals the head node's (RAY_AUTH_MODE, ~/.ray/auth_token), "
         raise RequestError(
-            f"cannot reach {where}: {first}; {mend}see `ray status`, or use --engine local"
+            f"cannot reach {where}: {first}; {hint if address else ''}see `ray status`, or use "
+            "--engine local"
         ) from error
     finally:
         logging.disable(logging.NOTSET)
-        if callable(on_sigterm):  # ray.init takes it over
-            signal.signal(signal.SIGTERM, on_sigterm)
-    logging.getLogger("ray").handlers[:] = [logging.NullHandler()]  # we tell what matters
+        if callable(sigterm_handler):  # ray.init replaces it
+            signal.signal(signal.SIGTERM, sigterm_handler)
+    logging.getLogger("ray").handlers[:] = [logging.NullHandler()]  # show only our own messages
 
 
 def _is_memory_kill(error: BaseException | None) -> bool:
-    """Whether an error comes from Ray's memory monitor, however it is wrapped."""
+    """Return whether Ray's memory monitor caused an error."""
     while error is not None and not isinstance(error, OutOfMemoryError):
         error = error.__cause__
     return error is not None
 
 
 class RayEngine:
-    """Runs packs on a Ray cluster, or on a Ray of this machine alone."""
+    """Runs packs on a Ray cluster, or on a Ray instance of this machine."""
 
     def __init__(
         self,
@@ -120,79 +121,94 @@ class RayEngine:
         cpus_per_trial: int | None = None,
         gpus_per_trial: Gpus = 1.0,
     ) -> None:
+        """Create an engine; ``start`` connects it.
+
+        Args:
+            address: the address of a Ray cluster, None to start Ray on this machine.
+            cpus_per_trial: CPUs per worker, None to split them evenly.
+            gpus_per_trial: GPUs per worker, at most 1; "auto" to measure the memory of a trial.
+        """
         self._address, self._cpus_per_trial = address, cpus_per_trial
         self._gpus_per_trial = gpus_per_trial
         self._nodes: Sequence[Node] = ()
         self._max_packs: int | None = None
 
     def start(
-        self, max_packs: int | None, wait_for_nodes: Callable[[str], None], halt: Callable[[], bool]
+        self,
+        max_packs: int | None,
+        wait_for_nodes: Callable[[str], None],
+        should_halt: Callable[[], bool],
     ) -> None:
-        """Connect, or start Ray here; then ``num_slots`` is known."""
+        """Connect to Ray, and compute the number of workers."""
         connect(self._address)
         alive = alive_nodes()
-        there: list[Node] = [node["Resources"] for node in alive]
-        nodes = there
-        if self._address:  # a Ray of this machine alone has no autoscaler
-            nodes = at_its_largest(alive, ray.util.get_node_ip_address())
-        found = place(
+        running: list[Node] = [node["Resources"] for node in alive]
+        nodes = running
+        if self._address:  # Ray on this machine has no autoscaler
+            nodes = max_cluster_nodes(alive, ray.util.get_node_ip_address())
+        placement = place_workers(
             nodes,
             max_packs=max_packs,
             cpus_per_trial=self._cpus_per_trial,
-            gpus_per_trial=whole(self._gpus_per_trial),
+            gpus_per_trial=initial_gpus(self._gpus_per_trial),
         )
         self._nodes, self._max_packs = nodes, max_packs
-        self._place(found)
-        if room(there, found.cpus, found.gpus) < found.num_slots:
+        self._set_placement(placement)
+        fitting = num_fitting_workers(running, placement.cpus, placement.gpus)
+        if fitting < placement.num_workers:
             wait_for_nodes(
-                f"The cluster has {len(alive)} of up to {len(nodes)} machines and starts what is "
-                "needed, which takes minutes; `ray status` tells how far it is."
+                f"{len(alive)} of up to {len(nodes)} machines of the cluster are running. Starting "
+                "more takes some minutes; see `ray status` for progress."
             )
-        self.slot_bytes = self._worker_bytes(halt)
+        self.worker_memory = self._worker_memory(should_halt)
 
-    def _place(self, placement: Placement) -> None:
+    def _set_placement(self, placement: Placement) -> None:
         logger.info("%s", placement)
-        self._placement, self.num_slots = placement, placement.num_slots
-        self._gpus = placement.gpus * (1 - STAGE_SHARE)  # of a worker itself
+        self._placement, self.num_workers = placement, placement.num_workers
+        # GPUs per worker, without the part that is left to stages.
+        self._gpus = placement.gpus * (1 - STAGE_GPU_FRACTION)
 
-    def _worker_bytes(self, halt: Callable[[], bool]) -> int | None:
-        """Memory of a worker: of its share of a GPU, or of main memory. Waits for the first GPU."""
+    def _worker_memory(self, should_halt: Callable[[], bool]) -> int | None:
+        """Return the memory per worker: its part of a GPU or of main memory. Waits for a GPU."""
         if not self._placement.gpus:
-            return main_memory(self._nodes, self.num_slots)
-        measuring = ray.remote(num_cpus=0, num_gpus=0.01)(device_bytes).remote()
+            return main_memory(self._nodes, self.num_workers)
+        measuring = ray.remote(num_cpus=0, num_gpus=0.01)(device_memory).remote()
         while not ray.wait([measuring], timeout=HALT_SECONDS)[0]:
-            if halt():
+            if should_halt():
                 return None
-        found: int | None = ray.get(measuring)
-        workers_a_gpu = self.num_slots / sum(node.get("GPU", 0) for node in self._nodes)
-        return None if found is None else int(found / max(1.0, workers_a_gpu))
+        gpu_memory: int | None = ray.get(measuring)
+        workers_per_gpu = self.num_workers / sum(node.get("GPU", 0) for node in self._nodes)
+        return None if gpu_memory is None else int(gpu_memory / max(1.0, workers_per_gpu))
 
-    def num_blind_nodes(self, path: str) -> int:
-        """Asked of each node itself: one path may lie on two disks."""
-        here, asked = read_file(path), list[Any]()
+    def num_nodes_without_shared_storage(self, path: str) -> int:
+        """Return the number of nodes that do not read the driver's content at ``path``.
+
+        Nodes compare the content, because the same path may be on different disks.
+        """
+        content, refs = read_file(path), list[Any]()
         for node in alive_nodes():
-            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            reading = ray.remote(num_cpus=0, scheduling_strategy=there)(read_file)
-            asked.append(reading.remote(path))
-        told, late = ray.wait(asked, num_returns=len(asked), timeout=BLIND_SECONDS)
-        blind = len(late)
-        for answer in told:
-            with contextlib.suppress(RayError):  # of a node that is gone since
-                blind += ray.get(answer) != here
-        return blind
+            on_node = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            reader = ray.remote(num_cpus=0, scheduling_strategy=on_node)(read_file)
+            refs.append(reader.remote(path))
+        done, late = ray.wait(refs, num_returns=len(refs), timeout=READ_SECONDS)
+        number = len(late)
+        for ref in done:
+            with contextlib.suppress(RayError):  # the node has been lost
+                number += ray.get(ref) != content
+        return number
 
     def run(self, coordinator: Coordinator) -> None:
-        """Coordinator until nothing is left, or until halted."""
-        lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
-        mailbox: Any = ray.remote(**lasting)(Mailbox).remote()
-        share = self._placement.gpus * STAGE_SHARE
-        stages = RayStages(coordinator, mailbox, self.num_slots, share, self._placement.cpus)
+        """Run packs until all have ended or the coordinator halts."""
+        restartable = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+        mailbox: Any = ray.remote(**restartable)(Mailbox).remote()
+        stage_gpus = self._placement.gpus * STAGE_GPU_FRACTION
+        stages = RayStages(coordinator, mailbox, self.num_workers, stage_gpus, self._placement.cpus)
         if self._gpus_per_trial == "auto":
             self._measure(coordinator, stages)
-        dispatcher = Dispatcher(coordinator, RayWorkers(mailbox), stages, self.num_slots)
+        dispatcher = Dispatcher(coordinator, RayWorkers(mailbox), stages, self.num_workers)
         with tempfile.TemporaryDirectory(prefix="tune-", ignore_cleanup_errors=True) as scratch:
             while not self._fit(coordinator, mailbox, dispatcher, scratch):
-                with dispatcher.guard():
+                with dispatcher.capture_errors():
                     dispatcher.on_all_lost_to_memory()
         if dispatcher.error is not None:
             raise dispatcher.error
@@ -200,9 +216,9 @@ class RayEngine:
     def _fit(
         self, coordinator: Coordinator, mailbox: Any, dispatcher: Dispatcher, scratch: str
     ) -> bool:
-        """Have Tune run packs until the end; False if a worker was killed for its memory.
+        """Let Tune run packs until the end; return False if a worker was killed to free memory.
 
-        Tune (2.60) takes that for an unknown error, stops all workers and raises it.
+        In that case Tune (2.60) stops all workers and raises an error.
         """
         trainable = tune.with_parameters(
             PackTrainable,
@@ -210,9 +226,9 @@ class RayEngine:
             task=coordinator.task.name,
             checkpoints=coordinator.checkpoints,
             checkpoint_interval=coordinator.checkpoint_interval,
-            prunes=coordinator.prunes,
+            is_adaptive=coordinator.is_adaptive,
             threads=self._placement.cpus,
-            deadline=coordinator.deadline,
+            step_timeout=coordinator.step_timeout,
         )
         resources = {"cpu": self._placement.cpus, "gpu": self._gpus}
         tuner = tune.Tuner(
@@ -221,13 +237,13 @@ class RayEngine:
                 search_alg=PackSearcher(dispatcher),
                 scheduler=PackScheduler(dispatcher),
                 num_samples=-1,
-                max_concurrent_trials=self.num_slots,
+                max_concurrent_trials=self.num_workers,
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
                 storage_path=scratch,
                 verbose=0,
-                failure_config=tune.FailureConfig(max_failures=-1),  # Recovery counts them
+                failure_config=tune.FailureConfig(max_failures=-1),  # see Recovery
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
@@ -240,48 +256,46 @@ class RayEngine:
         return True
 
     def _measure(self, coordinator: Coordinator, stages: RayStages) -> None:
-        """Have a trial measured, and size the workers to what it uses."""
-        usage = measure_first(
-            coordinator, stages, lambda *trial: self._run_alone(coordinator, *trial)
+        """Measure the memory of a trial, and compute the number of workers from it."""
+        usage = measure_first_trial(
+            coordinator, stages, lambda *args: self._measure_trial(coordinator, *args)
         )
         if usage is None:
             return
-        self._place(
-            place_measured(
+        self._set_placement(
+            place_measured_workers(
                 self._nodes,
                 self._placement,
                 peak=usage.peak,
                 capacity=usage.capacity,
                 max_packs=self._max_packs,
-                full_packs=coordinator.full_packs,
+                min_num_packs=coordinator.min_num_packs,
                 cpus_per_trial=self._cpus_per_trial,
             )
         )
         gpus = self._placement.gpus
-        self.slot_bytes = (
-            int(usage.capacity * gpus) if gpus else main_memory(self._nodes, self.num_slots)
+        self.worker_memory = (
+            int(usage.capacity * gpus) if gpus else main_memory(self._nodes, self.num_workers)
         )
-        coordinator.resize(self.num_slots, self.slot_bytes, describe(self._placement, usage))
+        coordinator.resize(self.num_workers, self.worker_memory, describe(self._placement, usage))
 
-    def _run_alone(
+    def _measure_trial(
         self, coordinator: Coordinator, trial: Trial, values: Mapping[Stage, Any]
-    ) -> Measured | None:
-        """A step that was begun is waited for, also on a halt: it ends with a checkpoint."""
-        cpus, timeout = (
-            self._placement.cpus,
-            coordinator.deadline and patience(coordinator.deadline),
-        )
-        own_process = {"max_retries": 0, "max_calls": 1}
-        measuring = ray.remote(num_cpus=cpus, num_gpus=self._gpus, **own_process)(measure_alone)
-        arguments = (trial, coordinator.checkpoints, cpus, coordinator.deadline, list(values))
+    ) -> Measurement | None:
+        """Run a trial's next step in a new process. Waits for it even on a halt."""
+        cpus, step_timeout = self._placement.cpus, coordinator.step_timeout
+        timeout = step_timeout and grace_period(step_timeout)
+        new_process = {"max_retries": 0, "max_calls": 1}
+        measuring = ray.remote(num_cpus=cpus, num_gpus=self._gpus, **new_process)(measure_alone)
+        arguments = (trial, coordinator.checkpoints, cpus, step_timeout, list(values))
         ref = measuring.remote(*arguments, *values.values())
         try:
-            found: Measured = ray.get(ref, timeout=timeout)
+            measurement: Measurement = ray.get(ref, timeout=timeout)
         except Exception:
             ray.cancel(ref, force=True)
             return None
-        return found
+        return measurement
 
     def close(self) -> None:
-        """Leave the cluster, or stop this machine's Ray."""
+        """Disconnect from the cluster, or stop Ray on this machine."""
         ray.shutdown()

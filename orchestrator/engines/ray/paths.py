@@ -1,8 +1,8 @@
-"""Where Ray's workers look for modules: where the driver does.
+"""Makes Ray's workers import modules from the same directories as the driver.
 
-Ray puts the driver's current directory first on its workers' import path, even where the driver
-itself does not look there, as under the installed command ``orchestrator``. A stray ``tasks.py``
-in that directory would then break every worker.
+Ray puts the driver's current directory first on the workers' import path, even if it is not on the
+driver's own, as with the installed command ``orchestrator``. A file ``tasks.py`` in that directory
+would then hide our package ``tasks`` and break every worker.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from ray.job_config import JobConfig
 
 
 class WithoutCurrentDirectory(JobConfig):  # type: ignore[misc]
-    """Adds no directory to the workers' import path (Ray 2.60, ``worker.connect``)."""
+    """Keeps the current directory off the workers' import path (Ray 2.60, ``worker.connect``)."""
 
     def _runtime_env_has_working_dir(self) -> bool:
         return True
 
 
 def job_config() -> JobConfig:
-    """Ray's own configuration where this process imports from its current directory."""
-    here = Path.cwd().resolve()
-    looked_at = {Path(entry or os.curdir).resolve() for entry in sys.path}
-    return JobConfig() if here in looked_at else WithoutCurrentDirectory()
+    """Return the job configuration that matches the import path of this process."""
+    import_path = {Path(entry or os.curdir).resolve() for entry in sys.path}
+    return JobConfig() if Path.cwd().resolve() in import_path else WithoutCurrentDirectory()

@@ -1,10 +1,10 @@
-"""How Ray is to behave: imported before Ray is, for its side effect on the environment."""
+"""Sets environment variables for Ray. Import this module before Ray."""
 
 from __future__ import annotations
 
 import os
 
-# Its loggers, progress bars and signal handlers are not for our users.
+# Turn off Ray's loggers, progress bars and signal handlers.
 os.environ.update(
     RAY_AIR_NEW_OUTPUT="0",
     TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",

@@ -1,4 +1,4 @@
-"""Stages on a Ray cluster: each distinct one a Ray task, retried and rebuilt by Ray."""
+"""Runs shared stages as Ray tasks. Ray retries them and rebuilds lost values."""
 
 from __future__ import annotations
 
@@ -12,61 +12,61 @@ import ray
 
 from orchestrator.engines.ray.workers import compute_stage
 from orchestrator.execution.coordinator import Coordinator
-from orchestrator.execution.deadline import overdue, patience
 from orchestrator.execution.events import MAX_LOG, Failure
-from orchestrator.execution.stage_queue import Stages
+from orchestrator.execution.stage_queue import StageQueue
+from orchestrator.execution.timeout import grace_period, timeout_message
 from tasks.contract import Stage, SweepError
 
-#: Of the object store that a search may fill with values that no trial needs now; Ray itself moves
-#: what does not fit to the disk.
-IDLE_SHARE = 0.5
-START_SECONDS = 60.0  # that Ray may take to start a task's process
+#: Part of the object store for values that no running trial of a search needs. Ray spills values
+#: that do not fit to disk.
+IDLE_FRACTION = 0.5
+START_SECONDS = 60.0  # for Ray to start the process of a task
 
 
-class RayStages(Stages):
-    """Each distinct stage as one Ray task; the driver owns the values, which are references."""
+class RayStages(StageQueue):
+    """A stage queue whose values are Ray object references that the driver owns."""
 
     def __init__(
         self, coordinator: Coordinator, mailbox: Any, limit: int, num_gpus: float, threads: int
     ) -> None:
-        """At most ``limit`` run at once, each on ``num_gpus`` where it needs a device."""
+        """Run at most ``limit`` stages at once, with ``num_gpus`` for each that needs a device."""
         store = ray.cluster_resources().get("object_store_memory", 0.0)
-        super().__init__(limit, coordinator.demand, IDLE_SHARE * store)
+        super().__init__(limit, coordinator.demand, IDLE_FRACTION * store)
         self._coordinator, self._mailbox, self._threads = coordinator, mailbox, threads
         self._num_gpus = num_gpus
-        # origin's reference -> stage, value's reference, when it was submitted
+        # Reference of the origin -> stage, reference of the value, time of submission.
         self._tasks: dict[Any, tuple[Stage, Any, float]] = {}
 
     def poll(self, timeout: float = 0.0) -> None:
-        """Take in what is done, and submit what can start."""
+        """Store the values of finished stages, and submit stages that can run."""
         self._submit()
-        if self._take_in(timeout):
+        if self._collect(timeout):
             self._submit()
 
     def cancel(self) -> None:
-        """Take in what is done, and stop what runs: a halted sweep waits for no stage."""
-        self._take_in(0.0)
+        """Store the values of finished stages, and cancel the others."""
+        self._collect(0.0)
         for ref in self._tasks:
             ray.cancel(ref, force=True)
         self._tasks.clear()
 
     def _submit(self) -> None:
-        while (found := self.start_next()) is not None:
-            stage, needs = found
+        while (started := self.start_next()) is not None:
+            stage, needs = started
             gpus = self._num_gpus if stage.on_device else 0
             value, origin = compute_stage.options(num_returns=2, num_gpus=gpus).remote(
                 stage,
                 self._threads,
                 self._coordinator.cache,
-                self._coordinator.deadline,
+                self._coordinator.step_timeout,
                 self._mailbox,
                 *needs,
             )
             self._coordinator.stage_progressed(stage, 0.0)
             self._tasks[origin] = (stage, value, time.monotonic())
 
-    def _take_in(self, timeout: float) -> bool:
-        """Whether a stage was done."""
+    def _collect(self, timeout: float) -> bool:
+        """Store the values of finished stages; return whether there were any."""
         if not self._tasks:
             return False
         done, _ = ray.wait(list(self._tasks), timeout=timeout)
@@ -79,17 +79,17 @@ class RayStages(Stages):
             else:
                 self.on_done(stage, value, origin.num_bytes)
                 self._coordinator.stage_done(stage, origin)
-        if self._coordinator.deadline is not None:
-            self._give_up_on_overdue(self._coordinator.deadline)
+        if self._coordinator.step_timeout is not None:
+            self._cancel_late(self._coordinator.step_timeout)
         return bool(done)
 
-    def _give_up_on_overdue(self, deadline: float) -> None:
-        """Kill what should have interrupted itself long ago."""
+    def _cancel_late(self, step_timeout: float) -> None:
+        """Cancel stages that exceeded the step timeout and did not interrupt themselves."""
         for ref, (stage, _, submitted) in list(self._tasks.items()):
-            if time.monotonic() - submitted > START_SECONDS + patience(deadline):
+            if time.monotonic() - submitted > START_SECONDS + grace_period(step_timeout):
                 del self._tasks[ref]
                 ray.cancel(ref, force=True)
-                reason = overdue(f"the shared stage {stage.label}", deadline)
+                reason = timeout_message(f"the shared stage {stage.label}", step_timeout)
                 self.on_failed(stage, Failure(reason=reason, log=""))
 
 

@@ -1,4 +1,4 @@
-"""What Ray Tune asks of us: the next pack, and whether a pack continues. A Tune trial is a pack."""
+"""The searcher and the scheduler for Ray Tune. A Tune trial is a pack."""
 
 from __future__ import annotations
 
@@ -15,64 +15,65 @@ from orchestrator.execution.dispatcher import Dispatcher
 
 
 class PackSearcher(Searcher):  # type: ignore[misc]
-    """Suggests the id of a pack, None while there is no pack to run, FINISHED at the end."""
+    """Suggests packs by id: None while there is no pack to run, FINISHED at the end."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         super().__init__()
         self._dispatcher = dispatcher
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles it, and never reads that again."""
+        """Return an empty state: Tune saves it but never restores it."""
         return {}
 
     def suggest(self, trial_id: str) -> dict[str, int] | str | None:
-        """The next Tune trial's ``config``."""
-        with self._dispatcher.guard():
+        """Return the ``config`` of the next Tune trial."""
+        with self._dispatcher.capture_errors():
             pack_id = self._dispatcher.next_pack()
             if pack_id is not None:
                 return {"pack": pack_id}
-            if self._dispatcher.is_over():
+            if self._dispatcher.is_exhausted():
                 return str(Searcher.FINISHED)
         return None
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """The scheduler knows it already."""
+        """Do nothing: the scheduler has recorded the events."""
 
 
 class PackScheduler(FIFOScheduler):  # type: ignore[misc]
-    """Takes events in, stops packs that have ended, and every pack on a halt."""
+    """Records events and stops packs: those that have ended, and all of them on a halt."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         super().__init__()
         self._dispatcher = dispatcher
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles it, and never reads that again."""
+        """Return an empty state: Tune saves it but never restores it."""
         return {}
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: Any) -> str:
-        """Record the events; whether the pack continues."""
+        """Record the events of a pack and decide whether it continues."""
         pack_id, saved, events = trial.config["pack"], result["saved"], list(result["events"])
-        result["events"].clear()  # in place: Tune keeps the last result, samples and all
-        with self._dispatcher.guard():
+        result["events"].clear()  # in place, because Tune keeps the last result in memory
+        with self._dispatcher.capture_errors():
             self._dispatcher.on_result(pack_id, events)
-        return str(self.CONTINUE if self._dispatcher.wants(pack_id, saved=saved) else self.STOP)
+        is_continuing = self._dispatcher.should_continue(pack_id, saved=saved)
+        return str(self.CONTINUE if is_continuing else self.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """A worker is lost, and Tune is about to start the pack again."""
-        with self._dispatcher.guard():
+        """Handle a lost worker. Tune restarts its pack afterwards."""
+        with self._dispatcher.capture_errors():
             self._dispatcher.on_worker_lost(trial.config["pack"])
 
     def choose_trial_to_run(self, tune_controller: Any) -> None:
-        """Leave the choice to Tune, but stop what waits for a worker in vain.
+        """Stop pending packs that must not run; Tune chooses among the others.
 
-        Tune calls this at each turn of its loop.
+        Tune calls this in every iteration of its loop.
         """
-        with self._dispatcher.guard():
+        with self._dispatcher.capture_errors():
             self._dispatcher.poll()
         for trial in list(tune_controller.get_live_trials()):
             pending = trial.status == TuneTrial.PENDING
-            if pending and not self._dispatcher.wants(trial.config["pack"]):
+            if pending and not self._dispatcher.should_continue(trial.config["pack"]):
                 tune_controller.stop_trial(trial)

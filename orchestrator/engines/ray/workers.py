@@ -1,4 +1,4 @@
-"""What runs on the workers of a Ray cluster: packs, the mailbox that brings them, and stages."""
+"""The code that runs in Ray workers, and the driver's access to them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ray.exceptions import OutOfMemoryError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.execution.dispatcher import Contents, Snapshot
-from orchestrator.execution.events import Event, StepProgress, failure
+from orchestrator.execution.events import Event, StepProgress, to_failure
 from orchestrator.execution.run_pack import run_pack
 from orchestrator.execution.stages import StageCache
 from orchestrator.execution.worker_process import configure_worker, load_or_compute
@@ -30,9 +30,9 @@ from tasks.contract import Stage
 from tasks.progress import Throttle
 
 TAIL_LINES = 30  # of a dead worker's log
-TAIL_SECONDS = 20.0  # to wait for it
-DEATH_SECONDS = 10.0  # to wait for Ray to say what a worker died of
-RESULT_SECONDS = 0.05  # quick steps are reported together, so that reporting costs little
+TAIL_SECONDS = 20.0  # to read them
+DEATH_SECONDS = 10.0  # for Ray to report why a worker died
+RESULT_SECONDS = 0.05  # quick steps within this time are reported together
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,50 +45,53 @@ class WorkerLocation:
 
 
 class RayWorkers:
-    """The workers, as the dispatcher sees them."""
+    """The driver's access to the workers (see ``dispatcher.Workers``)."""
 
     def __init__(self, mailbox: Any) -> None:
         self._mailbox = mailbox
-        self._looking: Any = None  # a look whose answer is not here yet
+        self._pending: Any = None  # a requested snapshot that has not arrived
 
-    def put(self, pack_id: int, contents: Contents, over: Sequence[int]) -> None:
-        """Leave a pack in the mailbox."""
-        self._mailbox.put.remote(pack_id, contents, over)
+    def put(self, pack_id: int, contents: Contents, finished_packs: Sequence[int]) -> None:
+        """Put a pack into the mailbox."""
+        self._mailbox.put.remote(pack_id, contents, finished_packs)
 
-    def look(self, wait: bool) -> Iterator[Snapshot]:
-        """Look into the mailbox. The driver has other things to do than to wait for it."""
-        looking, self._looking = self._looking, None
-        if looking is not None and (wait or ray.wait([looking], timeout=0)[0]):
-            yield ray.get(looking)
-            looking = None
+    def snapshots(self, wait: bool) -> Iterator[Snapshot]:
+        """Return the snapshots of the mailbox that have arrived, and request the next one.
+
+        The driver must not wait for the mailbox in its loop.
+        """
+        pending, self._pending = self._pending, None
+        if pending is not None and (wait or ray.wait([pending], timeout=0)[0]):
+            yield ray.get(pending)
+            pending = None
         if wait:
-            yield ray.get(self._mailbox.look.remote())
+            yield ray.get(self._mailbox.snapshot.remote())
         else:
-            self._looking = looking or self._mailbox.look.remote()
+            self._pending = pending or self._mailbox.snapshot.remote()
 
     def halt(self) -> None:
-        """Have all workers save what they have computed."""
+        """Make all workers save their checkpoints."""
         self._mailbox.halt.remote()
 
     def kill(self, worker: WorkerLocation) -> None:
-        """End its process; Tune starts another."""
+        """Kill a worker's process; Tune starts another."""
         ray.kill(worker.actor)
 
     def ran_out_of_memory(self, worker: WorkerLocation) -> bool:
-        """Whether Ray's memory monitor killed it."""
+        """Return whether Ray's memory monitor killed a worker."""
         try:
             ray.get(worker.actor.__ray_ready__.remote(), timeout=DEATH_SECONDS)
         except OutOfMemoryError:
             return True
-        except Exception:  # it died of something else, or Ray does not know yet
+        except Exception:  # another cause, or Ray does not know it yet
             return False
         return False
 
     def tail_log(self, worker: WorkerLocation) -> str:
-        """Its last lines; none, if its node is gone as well."""
-        there = NodeAffinitySchedulingStrategy(node_id=worker.node, soft=False)
+        """Return the last lines of a worker's output, empty if its node is lost too."""
+        on_node = NodeAffinitySchedulingStrategy(node_id=worker.node, soft=False)
         try:
-            lines = tail_worker_log.options(scheduling_strategy=there).remote(worker.pid)
+            lines = tail_worker_log.options(scheduling_strategy=on_node).remote(worker.pid)
             return str(ray.get(lines, timeout=TAIL_SECONDS))
         except Exception:
             return ""
@@ -96,28 +99,33 @@ class RayWorkers:
 
 @ray.remote(num_cpus=0, max_retries=0)  # type: ignore[untyped-decorator]
 def tail_worker_log(pid: int) -> str:
-    """The last lines that a worker of this node wrote to its standard streams."""
+    """Return the last lines of the standard output and error of a worker on this node."""
     logs = Path(ray._private.worker._global_node.get_logs_dir_path())
     files = sorted(logs.glob(f"worker-*-{pid}.*"))
     text = "".join(file.read_text(errors="replace") for file in files if file.is_file())
-    lines = [line for line in text.splitlines() if not line.startswith(":")]  # Ray's own marks
+    lines = [line for line in text.splitlines() if not line.startswith(":")]  # markers of Ray
     return "\n".join(lines[-TAIL_LINES:])
 
 
 @ray.remote(num_cpus=0, max_retries=3)  # type: ignore[untyped-decorator]
 def compute_stage(
-    stage: Stage, threads: int, cache: StageCache, deadline: float | None, mailbox: Any, *needs: Any
+    stage: Stage,
+    threads: int,
+    cache: StageCache,
+    step_timeout: float | None,
+    mailbox: Any,
+    *needs: Any,
 ) -> tuple[Any, Any]:
-    """The stage's value, read or computed, and its ``Origin``."""
+    """Return the value of a stage, loaded or computed, and its ``Origin``."""
 
     def receive(share: float, next_at: int | None) -> None:
         mailbox.report_stage.remote(stage.key, share)
 
-    return load_or_compute(stage, needs, threads, cache, deadline, receive)
+    return load_or_compute(stage, needs, threads, cache, step_timeout, receive)
 
 
 class PackTrainable(tune.Trainable):  # type: ignore[misc]
-    """Runs packs, one after the other; a Tune trial is one of them, ``config["pack"]`` its id."""
+    """Runs one pack per Tune trial; ``config["pack"]`` is the id of the pack."""
 
     def setup(
         self,
@@ -126,61 +134,62 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         task: str = "",
         checkpoints: Checkpoints | None = None,
         checkpoint_interval: float = 0.0,
-        prunes: bool = False,
+        is_adaptive: bool = False,
         threads: int = 1,
-        deadline: float | None = None,
+        step_timeout: float | None = None,
     ) -> None:
-        """Load the task and choose a device, while the first pack's stages may be computed."""
+        """Load the task and choose a device. The stages of the first pack may still be running."""
         configure_worker(threads)
-        self._mailbox, self._prunes, self._deadline = mailbox, prunes, deadline
+        self._mailbox, self._is_adaptive, self._step_timeout = mailbox, is_adaptive, step_timeout
         context = ray.get_runtime_context()
-        self._here = WorkerLocation(
+        self._location = WorkerLocation(
             actor=context.current_actor, node=context.get_node_id(), pid=os.getpid()
         )
         assert checkpoints is not None
         self._task = load_task(task)
         self._writer = CheckpointWriter(checkpoints=checkpoints, interval=checkpoint_interval)
-        self._halted = mailbox.wait_for_halt.remote()  # an answer means that the sweep is to stop
+        self._halted = mailbox.wait_for_halt.remote()  # done when the sweep halts
         self._device = pick_device()
         self._throttle = Throttle()
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Another pack; the process stays."""
+        """Switch to another pack in the same process."""
         self._pack: int = new_config["pack"]
-        self._contents = self._mailbox.take.remote(self._pack, self._here)
+        self._contents = self._mailbox.get.remote(self._pack, self._location)
         self._trial_ids: list[str] = []
         self._steps: Generator[list[Event], set[str] | None, None] | None = None
         return True
 
     def step(self) -> dict[str, Any]:
-        """The pack's next events, none while its stages are computed; whether all steps are saved.
+        """Return the next events of the pack, and whether all of its steps are saved.
 
-        It never says that it is done: the driver stops the Tune trial when all members have ended.
+        There are no events while the stages are computed. The trainable never reports that it is
+        done: the driver stops the Tune trial when all members have ended.
         """
-        if self._steps is None and not self._take():
+        if self._steps is None and not self._receive_pack():
             return {"events": [], "saved": True}
         assert self._steps is not None
         if not self._writer.is_flushed() and ray.wait([self._halted], timeout=0)[0]:
             self._writer.flush()
             return {"events": [], "saved": True}
-        began, events = time.perf_counter(), list[Event]()
+        start, events = time.perf_counter(), list[Event]()
         try:
             for new in self._steps:
                 events += new
-                if self._prunes or time.perf_counter() - began > RESULT_SECONDS:
-                    break  # what prunes hears of each step before the next
-        except Exception as error:  # outside of the task, such as a checkpoint's full disk
-            reason = failure(error)
-            events += [Event(trial_id=trial_id, outcome=reason) for trial_id in self._trial_ids]
-        assert events, "nothing is left to run, but the driver waits for more"
+                if self._is_adaptive or time.perf_counter() - start > RESULT_SECONDS:
+                    break  # an adaptive searcher needs each step before the next one
+        except Exception as error:  # not of the task, such as a full disk
+            failure = to_failure(error)
+            events += [Event(trial_id=trial_id, outcome=failure) for trial_id in self._trial_ids]
+        assert events, "the pack has ended, but the driver asks for more steps"
         return {"events": events, "saved": self._writer.is_flushed()}
 
-    def _take(self) -> bool:
-        """Wait for the pack and what its stages give."""
+    def _receive_pack(self) -> bool:
+        """Wait for the pack and the values of its stages; return False if it did not arrive."""
         contents = ray.get(self._contents)
         if contents is None:
-            self._contents = self._mailbox.take.remote(self._pack, self._here)
+            self._contents = self._mailbox.get.remote(self._pack, self._location)
             return False
         trials, refs = contents
         inputs = dict(zip(refs, ray.get(list(refs.values())), strict=True))
@@ -191,12 +200,12 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
             inputs,
             self._device,
             self._writer,
-            self._deadline,
+            self._step_timeout,
             self._report,
             self._throttle,
         )
         return True
 
     def _report(self, progress: StepProgress) -> None:
-        """For the driver's next look at the mailbox; nobody waits for it."""
+        """Send progress to the mailbox without waiting."""
         self._mailbox.report_step.remote(self._pack, progress)

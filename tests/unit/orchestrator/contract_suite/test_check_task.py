@@ -18,7 +18,7 @@ from tutorial import export_method, install_first_task
 from orchestrator.contract_suite import CHECKS, Subject, run_check, run_checks
 from orchestrator.execution.events import Event, Failure
 from orchestrator.execution.run_pack import run_pack
-from orchestrator.execution.step_checks import check_advanced, check_results, misspelled
+from orchestrator.execution.step_checks import check_advanced, check_results, misspelled_columns
 from orchestrator.planning import task_calls
 from orchestrator.planning.plan import KINDS, TrialFactory
 from orchestrator.planning.task_checks import check_task, problems
@@ -313,12 +313,12 @@ def test_an_export_that_keeps_the_contract_passes() -> None:
         (
             stepping(lambda m, s, step: (s, dataclasses.replace(step, at=1))),
             "ends",
-            "at must grow from step to step, but it is 1 after 1",
+            "Step.at must increase from step to step, but it is 1 after 1",
         ),
         (
             stepping(lambda m, s, step: (s, dataclasses.replace(step, at=step.at + 1))),
             "ends",
-            "past the last one at",
+            "but num_steps says that the last step is",
         ),
         (
             stepping(lambda m, s, step: (s, dataclasses.replace(step, metrics={"eror": 1.0}))),
@@ -447,18 +447,18 @@ def test_a_method_that_fails_while_planning_is_one_line(
     [
         (
             stepping(lambda m, s, step: (s, dataclasses.replace(step, at=2))),
-            "at must grow from step to step, but it is 2 after 2",
+            "Step.at must increase from step to step, but it is 2 after 2",
         ),
         (stepping(lambda m, s, step: s), "must return (State, Step) for each member, but returned"),
         (
             stepping(lambda m, s, step: (s, dataclasses.replace(step, metrics={"error": "low"}))),
-            "the metric 'error' must be a number, but at step 1 it is 'low'",
+            "the metric 'error' must be a number, but is 'low' at step 1",
         ),
         (
             stepping(
                 lambda m, s, step: (s, dataclasses.replace(step, samples={"a": [1], "b": []}))
             ),
-            "columns of samples must have equal lengths",
+            "columns of Step.samples must have equal lengths",
         ),
         (
             variant(advance=lambda *_: []),
@@ -498,7 +498,7 @@ def test_steps_are_plain_numbers_and_results_are_counted() -> None:
     _, plain = check_advanced((State(), step), 1)
     assert (plain.at, plain.metrics) == (2, {"a": 0.5, "b": 1.0})
     assert {type(value) for value in plain.metrics.values()} == {float}
-    with pytest.raises(TrialError, match="at of a step must be an integer"):
+    with pytest.raises(TrialError, match=r"Step\.at must be an integer"):
         check_advanced((State(), Step(at=1.5, metrics={})), None)  # type: ignore[arg-type]
     with pytest.raises(TrialError, match="but returned None"):
         check_results(None, [])
@@ -507,10 +507,10 @@ def test_steps_are_plain_numbers_and_results_are_counted() -> None:
 
 def test_a_column_that_looks_misspelled_is_named_and_a_missing_one_is_not() -> None:
     columns = (ERROR, Column(key="metric.acc", label=""), Column(key="metric.novel", label=""))
-    (line,) = misspelled(columns, {"error", "accuracy", "bleu1"})
-    assert "metric.acc stays empty" in line
+    (line,) = misspelled_columns(columns, {"error", "accuracy", "bleu1"})
+    assert "metric.acc is empty" in line
     assert "'accuracy'" in line
-    assert not misspelled(columns, {"error", "acc", "bleu1"})
+    assert not misspelled_columns(columns, {"error", "acc", "bleu1"})
 
 
 # --- packages on disk -----------------------------------------------------------------------------
@@ -620,7 +620,7 @@ def test_check_task_prints_a_line_a_check(
     status, out, err = main("check-task", "mine", "--set", "epochs=2", capsys=capsys)
     assert (status, err) == (1, "")
     assert "FAILED" in out
-    assert "at must grow" in out
+    assert "at must increase" in out
     assert "fix: each step needs a larger `at`" in out
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ray_bootstrap import bootstrap
 from rich.console import Console
 
-from orchestrator.engines.ray.autoscaling import at_its_largest
+from orchestrator.engines.ray.autoscaling import max_cluster_nodes
 from orchestrator.view.live import SweepView
 
 HEAD = {"NodeManagerAddress": "10.0.0.1", "Resources": {"node:__internal_head__": 1.0}}
@@ -20,24 +20,24 @@ def test_workers_that_may_be_started_count(monkeypatch: Any, tmp_path: Path) -> 
     monkeypatch.setenv("HOME", str(tmp_path))
     bootstrap(tmp_path)
     full = [HEAD["Resources"], {"CPU": 2}, {"CPU": 2}]
-    assert at_its_largest([HEAD], "10.0.0.1") == full
-    assert at_its_largest([HEAD, WORKER], "10.0.0.1") == full  # one of them is there already
+    assert max_cluster_nodes([HEAD], "10.0.0.1") == full
+    assert max_cluster_nodes([HEAD, WORKER], "10.0.0.1") == full  # one of them is there already
     bootstrap(tmp_path, max_workers=1)
-    assert at_its_largest([HEAD], "10.0.0.1") == full[:2]
+    assert max_cluster_nodes([HEAD], "10.0.0.1") == full[:2]
 
 
 def test_without_an_autoscaler_the_nodes_are_what_they_are(
     monkeypatch: Any, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert at_its_largest([HEAD, WORKER], "10.0.0.1") == [HEAD["Resources"], WORKER["Resources"]]
+    assert max_cluster_nodes([HEAD, WORKER], "10.0.0.1") == [HEAD["Resources"], WORKER["Resources"]]
     # Machines of one's own: Ray knows nothing of them before they are there.
     own = {"local": {"node_config": {}, "resources": {}, "max_workers": 2}}
     bootstrap(tmp_path, available_node_types=own, head_node_type="local")
-    assert at_its_largest([HEAD], "10.0.0.1") == [HEAD["Resources"]]
+    assert max_cluster_nodes([HEAD], "10.0.0.1") == [HEAD["Resources"]]
     # Another cluster's file, on a machine that is not this cluster's head.
     bootstrap(tmp_path)
-    assert at_its_largest([HEAD], "10.0.0.9") == [HEAD["Resources"]]
+    assert max_cluster_nodes([HEAD], "10.0.0.9") == [HEAD["Resources"]]
 
 
 def test_the_panel_says_that_nodes_are_waited_for_until_a_trial_has_made_a_step() -> None:

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from orchestrator.execution.deadline import patience
 from orchestrator.execution.dispatcher import Contents, Dispatcher, Snapshot
 from orchestrator.execution.events import Event, Failure, Pack, StepProgress
 from orchestrator.execution.mailbox import Mailbox
 from orchestrator.execution.recovery import MAX_DEATHS
 from orchestrator.execution.stage_demand import StageDemand
-from orchestrator.execution.stage_queue import Stages
+from orchestrator.execution.stage_queue import StageQueue
+from orchestrator.execution.timeout import grace_period
 from orchestrator.saving.checkpoints import TimedStep
 from tasks.contract import Source, Stage, Step, Trial
 
@@ -42,10 +42,10 @@ TASK: Any = SimpleNamespace(stages=lambda trial: [stage(trial.params.stage)])
 class Work:
     """A list of packs."""
 
-    def __init__(self, *packs: Sequence[Trial], deadline: float | None = None) -> None:
+    def __init__(self, *packs: Sequence[Trial], step_timeout: float | None = None) -> None:
         self.packs = [Pack(id=i, trials=tuple(trials)) for i, trials in enumerate(packs)]
         self.task = TASK
-        self.deadline, self.halted = deadline, False
+        self.step_timeout, self.halted = step_timeout, False
         self.recorded: list[Event] = []
         self.failed: dict[str, str] = {}
         self.runs: list[int] = []
@@ -69,10 +69,10 @@ class Work:
     def fail_pack(self, pack: Pack, error: Failure) -> None:
         self.failed |= {t.id: error.reason for t in pack.trials}
 
-    def pack_runs(self, pack: Pack) -> None:
+    def mark_running(self, pack: Pack) -> None:
         self.runs.append(pack.id)
 
-    def is_over(self) -> bool:
+    def is_exhausted(self) -> bool:
         return not self.packs
 
     def should_halt(self) -> bool:
@@ -90,13 +90,13 @@ class FakeWorkers:
         self.halted = False
         self.out_of_memory: set[str] = set()
 
-    def put(self, pack_id: int, contents: Contents, over: Sequence[int]) -> None:
-        for other in over:
+    def put(self, pack_id: int, contents: Contents, finished_packs: Sequence[int]) -> None:
+        for other in finished_packs:
             self.mail.pop(other, None)
         self.mail[pack_id] = contents
 
-    def look(self, wait: bool) -> Iterable[Snapshot]:
-        found, self.taken = Snapshot(taken=self.taken, steps=[], stages={}), {}
+    def snapshots(self, wait: bool) -> Iterable[Snapshot]:
+        found, self.taken = Snapshot(workers=self.taken, steps=[], stages={}), {}
         return [found]
 
     def halt(self) -> None:
@@ -112,7 +112,7 @@ class FakeWorkers:
         return f"the last lines of {worker}"
 
 
-class FakeStages(Stages):
+class FakeStages(StageQueue):
     def __init__(self, demand: StageDemand) -> None:
         super().__init__(2, demand, idle_bytes=0)
         self.cancelled = False
@@ -130,10 +130,10 @@ def stage(number: int, *needs: Stage) -> Stage:
 
 
 class Case:
-    def __init__(self, *packs: Sequence[Trial], deadline: float | None = None) -> None:
+    def __init__(self, *packs: Sequence[Trial], step_timeout: float | None = None) -> None:
         self.demand = demand = StageDemand(TASK, [t for pack in packs for t in pack])
         self.work, self.workers, self.stages = (
-            Work(*packs, deadline=deadline),
+            Work(*packs, step_timeout=step_timeout),
             FakeWorkers(),
             FakeStages(demand),
         )
@@ -156,10 +156,10 @@ def test_a_pack_is_handed_out_at_once_and_its_contents_follow_its_stages() -> No
     case.ready()
     assert case.workers.mail == {0: ((trial(0), trial(1)), {stage(0): "value"})}
     case.step(0, trial(0), done=True)
-    assert case.dispatcher.wants(0)
+    assert case.dispatcher.should_continue(0)
     case.step(0, trial(1), done=True)
-    assert not case.dispatcher.wants(0)
-    assert case.dispatcher.is_over()
+    assert not case.dispatcher.should_continue(0)
+    assert case.dispatcher.is_exhausted()
     assert len(case.work.recorded) == 2
 
 
@@ -194,7 +194,7 @@ def test_members_whose_stage_failed_have_failed_and_the_others_run() -> None:
     case.ready()
     assert case.work.failed == {trial(1, stage=1).id: "broken", trial(2, stage=1).id: "broken"}
     assert case.workers.mail[0][0] == (trial(0),)
-    assert not case.dispatcher.wants(1)
+    assert not case.dispatcher.should_continue(1)
 
 
 def test_a_trial_that_kills_its_workers_fails_though_it_computes_a_step_again_each_time() -> None:
@@ -207,7 +207,7 @@ def test_a_trial_that_kills_its_workers_fails_though_it_computes_a_step_again_ea
         case.step(0, trial(0))  # not saved, so each worker computes it
         case.dispatcher.on_worker_lost(0)
     assert case.work.failed[trial(0).id].startswith(f"its worker died {MAX_DEATHS} times")
-    assert case.dispatcher.is_over()
+    assert case.dispatcher.is_exhausted()
 
 
 def test_a_halted_pack_goes_on_until_its_worker_has_saved() -> None:
@@ -217,8 +217,8 @@ def test_a_halted_pack_goes_on_until_its_worker_has_saved() -> None:
     case.work.halted = True
     case.dispatcher.poll()
     assert case.workers.halted
-    assert case.dispatcher.wants(0, saved=False)
-    assert not case.dispatcher.wants(0, saved=True)
+    assert case.dispatcher.should_continue(0, saved=False)
+    assert not case.dispatcher.should_continue(0, saved=True)
 
 
 def test_a_worker_that_is_silent_for_too_long_is_killed_and_its_trial_fails(
@@ -226,20 +226,20 @@ def test_a_worker_that_is_silent_for_too_long_is_killed_and_its_trial_fails(
 ) -> None:
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr("orchestrator.execution.dispatcher.time.monotonic", lambda: clock.now)
-    case = Case([trial(0)], deadline=5.0)
+    case = Case([trial(0)], step_timeout=5.0)
     case.dispatcher.next_pack()
     case.ready()
     case.workers.taken = {0: "w"}
-    for clock.now in (1.0, patience(5.0) + 0.9):
+    for clock.now in (1.0, grace_period(5.0) + 0.9):
         case.dispatcher.poll()
         assert not case.workers.killed
     assert case.work.runs == [0]
-    for clock.now in (patience(5.0) + 2.0, patience(5.0) + 3.0):
+    for clock.now in (grace_period(5.0) + 2.0, grace_period(5.0) + 3.0):
         case.dispatcher.poll()
         assert case.workers.killed == ["w"]
     case.dispatcher.on_worker_lost(0)
     assert case.work.failed[trial(0).id].startswith("a step took longer than 5 s")
-    assert case.dispatcher.is_over()
+    assert case.dispatcher.is_exhausted()
 
 
 def test_a_memory_kill_suspects_the_worker_that_was_killed_and_no_other() -> None:
@@ -259,12 +259,12 @@ def test_a_memory_kill_suspects_the_worker_that_was_killed_and_no_other() -> Non
 def test_a_halt_stops_packs_and_stages_and_an_error_is_kept() -> None:
     case = Case([trial(0)], [trial(1)])
     case.dispatcher.next_pack()
-    with case.dispatcher.guard():
+    with case.dispatcher.capture_errors():
         raise OSError("the disk is full")
     assert isinstance(case.dispatcher.error, OSError)
-    assert not case.dispatcher.wants(0)
+    assert not case.dispatcher.should_continue(0)
     assert case.dispatcher.next_pack() is None
-    assert case.dispatcher.is_over()
+    assert case.dispatcher.is_exhausted()
     case.dispatcher.poll()
     assert case.stages.cancelled
 
@@ -273,14 +273,14 @@ def test_stages_start_after_what_they_need_and_fail_with_it() -> None:
     stages = FakeStages(StageDemand(TASK, None))
     below, beside = stage(0), stage(9)
     above = stage(1, below)
-    stages.want(above)
-    stages.want(beside)
+    stages.request(above)
+    stages.request(beside)
     assert stages.start_next() == (below, [])
     assert stages.start_next() == (beside, [])
     assert stages.start_next() is None
     stages.on_done(below, 7)
     assert stages.start_next() == (above, [7])
-    stages.want(stage(2, stage(3)))
+    stages.request(stage(2, stage(3)))
     stages.on_done(beside, 8)
     assert stages.start_next() == (stage(3), [])
     stages.on_failed(stage(3), Failure(reason="broken", log=""))
@@ -291,19 +291,19 @@ def test_stages_start_after_what_they_need_and_fail_with_it() -> None:
 
 
 def test_mail_is_waited_for_and_can_be_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.execution.mailbox.PATIENCE", 0.05)
+    monkeypatch.setattr("orchestrator.execution.mailbox.GET_TIMEOUT", 0.05)
 
     async def post() -> None:
         mailbox = Mailbox()
-        assert await mailbox.take(1, "w") is None
-        waiting = asyncio.create_task(mailbox.take(1, "w"))
+        assert await mailbox.get(1, "w") is None
+        waiting = asyncio.create_task(mailbox.get(1, "w"))
         await asyncio.sleep(0)
-        await mailbox.put(1, ((), {}), over=[])
+        await mailbox.put(1, ((), {}), finished_packs=[])
         assert await waiting == ((), {})
-        assert await mailbox.take(1, "x") == ((), {})  # another worker, after the first was lost
-        assert (await mailbox.look()).taken == {1: "x"}
-        assert not (await mailbox.look()).taken
-        await mailbox.put(2, ((), {}), over=[1])
-        assert await mailbox.take(1, "w") is None
+        assert await mailbox.get(1, "x") == ((), {})  # another worker, after the first was lost
+        assert (await mailbox.snapshot()).workers == {1: "x"}
+        assert not (await mailbox.snapshot()).workers
+        await mailbox.put(2, ((), {}), finished_packs=[1])
+        assert await mailbox.get(1, "w") is None
 
     asyncio.run(post())

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 
 def test_as_many_slots_as_there_can_be_packs() -> None:
-    from orchestrator.execution.packing import most_packs
+    from orchestrator.execution.packing import max_num_packs
     from orchestrator.planning.discovery import load_task
     from orchestrator.planning.plan import TrialFactory
 
@@ -14,7 +14,7 @@ def test_as_many_slots_as_there_can_be_packs() -> None:
         loaded = load_task(task)
         model, data = loaded.resolve(loaded.default_model, loaded.default_data)
         factory = TrialFactory(task=loaded, model=model, data=data, fixed={})
-        return most_packs(loaded, [factory.trial(row, 0) for row in rows])
+        return max_num_packs(loaded, [factory.trial(row, 0) for row in rows])
 
     assert trials("retrieval", [{"lr": 1e-3}, {"lr": 1e-2}, {"lr": 1e-4}]) == 3
     # Two trainings, one of them sampled twice.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.execution.placement import Placement, place, place_measured
+from orchestrator.execution.placement import Placement, place_measured_workers, place_workers
 from tasks.contract import RequestError
 
 
@@ -12,8 +12,10 @@ def placed(
     *nodes: tuple[float, float], packs: int | None = None, cpus: int | None = None, gpus: float = 1
 ) -> tuple[int, int, float]:
     made = [{"CPU": cpu, "GPU": gpu} for cpu, gpu in nodes]
-    found: Placement = place(made, max_packs=packs, cpus_per_trial=cpus, gpus_per_trial=gpus)
-    return found.num_slots, found.cpus, found.gpus
+    found: Placement = place_workers(
+        made, max_packs=packs, cpus_per_trial=cpus, gpus_per_trial=gpus
+    )
+    return found.num_workers, found.cpus, found.gpus
 
 
 def test_a_machine_without_a_gpu_runs_a_slot_a_processor() -> None:
@@ -43,9 +45,9 @@ def test_all_slots_find_room_on_unlike_nodes() -> None:
 
 def test_a_slot_that_no_node_has_room_for_is_refused() -> None:
     # The nodes together have four: Tune would wait for such a slot without end.
-    with pytest.raises(RequestError, match="asks for 3 CPUs and 0 GPUs of one node, but a node"):
+    with pytest.raises(RequestError, match=r"needs 3 CPUs and 0 GPUs \(nodes have 2 CPUs"):
         placed((2, 0), (2, 0), cpus=3)
-    with pytest.raises(RequestError, match="a node has 0 and 4 or 8 and 0"):
+    with pytest.raises(RequestError, match="nodes have 0 CPUs and 4 GPUs or 8 CPUs and 0 GPUs"):
         placed((8, 0), (0, 4))
 
 
@@ -61,17 +63,17 @@ def measured(
 ) -> tuple[int, int, float]:
     """Slots by what a trial fills of 80 GiB, of a GPU or of a node."""
     made = [{"CPU": cpu, "GPU": gpu, "memory": 80.0 * GIB} for cpu, gpu in nodes]
-    before = place(made, max_packs=packs, cpus_per_trial=cpus, gpus_per_trial=1.0)
-    found = place_measured(
+    before = place_workers(made, max_packs=packs, cpus_per_trial=cpus, gpus_per_trial=1.0)
+    found = place_measured_workers(
         made,
         before,
         peak=int(peak * GIB),
         capacity=80 * GIB,
         max_packs=packs,
-        full_packs=full,
+        min_num_packs=full,
         cpus_per_trial=cpus,
     )
-    return found.num_slots, found.cpus, pytest.approx(found.gpus)  # type: ignore[return-value]
+    return found.num_workers, found.cpus, pytest.approx(found.gpus)  # type: ignore[return-value]
 
 
 def test_a_gpu_has_as_many_slots_as_memory_admits() -> None:

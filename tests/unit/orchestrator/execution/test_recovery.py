@@ -17,7 +17,7 @@ from orchestrator.execution.recovery import (
     Cause,
     Fail,
     Recovery,
-    Replace,
+    Requeue,
     Restart,
 )
 from tasks.contract import Source, SweepError, Trial
@@ -71,7 +71,7 @@ def test_a_second_loss_separates_the_members_that_are_left() -> None:
     pack = driver.start()
     driver.lose(pack)
     driver.recovery.on_ended(pack.id, [pack.trials[0].id])
-    assert driver.lose(pack) == Replace()
+    assert driver.lose(pack) == Requeue()
     alone = [driver.start(), driver.start()]
     assert [p.trials for p in alone] == [pack.trials[1:2], pack.trials[2:3]]  # before new packs
     assert driver.start().trials[0].seed == 3
@@ -95,7 +95,7 @@ def test_workers_lost_on_the_way_of_a_trial_that_makes_steps_do_not_add_up() -> 
 
 def test_a_timeout_shows_whose_step_it_was_and_then_fails_it() -> None:
     driver = Driver(2)
-    assert driver.lose(driver.start(), "timed out") == Replace()
+    assert driver.lose(driver.start(), "timed out") == Requeue()
     first, second = driver.start(), driver.start()
     action = driver.lose(second, "timed out")
     assert isinstance(action, Fail)
@@ -109,7 +109,7 @@ def test_a_memory_kill_is_tried_again_once_nothing_else_is_left_and_with_nothing
 ):
     driver = Driver(2, 1, 1)
     pack, other = driver.start(), driver.start()
-    assert driver.lose(pack, "out of memory") == Replace()
+    assert driver.lose(pack, "out of memory") == Requeue()
     last = driver.start()
     assert driver.maybe_start() is None  # others run
     driver.end(other)

@@ -69,7 +69,7 @@ def test_a_value_that_would_fill_the_disk_is_not_kept_and_says_so(
     value = {"x": np.zeros(250)}  # 2000 bytes: more than a quarter of what is free
     origin = StageCache(None, str(tmp_path)).save(stage(1), value, 1.0)
     assert not origin.is_kept
-    assert "the disk of" in origin.not_kept
+    assert "the disk of" in origin.save_error
     assert StageCache(str(tmp_path)).save(stage(1), value, 1.0).is_kept  # asked for by name
 
 
@@ -130,7 +130,7 @@ def test_deleting_leaves_other_sweeps_values(tmp_path: Path) -> None:
 class Work:
     """What ``LocalStages`` needs of a coordinator."""
 
-    deadline = None
+    step_timeout = None
 
     def __init__(self) -> None:
         self.cache = StageCache(None)

@@ -64,7 +64,7 @@ def test_flush_saves_the_last_step_of_each_member_that_still_runs(
     for at in (1, 2, 3):
         for trial_id in "abc":
             writer.step(*member(trial_id, at))
-    writer.forget("b")  # it has ended
+    writer.discard("b")  # it has ended
     writer.flush()
     assert last_steps(checkpoints) == {"a": 3, "b": 1, "c": 3}
     writer.flush()

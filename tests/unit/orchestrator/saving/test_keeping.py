@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_results import manifest
 
-from orchestrator.saving import keeping
-from orchestrator.saving.final_weights import Written
-from orchestrator.saving.keeping import (
+from orchestrator.saving import keep_policy
+from orchestrator.saving.final_weights import SavedWeights
+from orchestrator.saving.keep_policy import (
     Candidate,
     Keep,
     choose_deletions,
@@ -35,7 +35,7 @@ CANDIDATES = st.lists(
         key=st.uuids().map(str),
         value=st.sampled_from([0.0, 1.0, 2.0, 3.0]),
         num_bytes=st.integers(0, 5),
-        state=st.sampled_from(["whole", "unfinished", "broken"]),
+        state=st.sampled_from(["complete", "unfinished", "broken"]),
         tables=st.sampled_from([frozenset({0}), frozenset({1}), frozenset({0, 1})]),
     ),
     max_size=12,
@@ -67,21 +67,21 @@ def test_the_best_stay_and_the_rest_fits(
         return one.value < two.value if maximize else one.value > two.value
 
     for table in (0, 1):  # the best whole ones of each stay
-        whole = [c for c in candidates if c.state == "whole" and table in c.tables]
+        whole = [c for c in candidates if c.state == "complete" and table in c.tables]
         for each in (c for c in whole if c.key in deleted):
             assert sum(not worse(c, each) for c in whole if c.key not in deleted) >= num_best
     fits = _fits(left, **limits)
-    has_whole = any(each.state == "whole" for each in candidates)
+    has_whole = any(each.state == "complete" for each in candidates)
     held = [each for each in left if each.num_bytes]
     if not fits:  # then nothing is left that may go
-        assert not has_whole or all(each.state == "whole" for each in held)
+        assert not has_whole or all(each.state == "complete" for each in held)
         assert has_whole or len(held) <= 1
     if _fits(candidates, **limits):
         assert not deleted
     elif deleted:  # and no more than need be
         last = next(each for each in candidates if each.key == deleted[-1])
         assert not _fits([*left, last], **limits)
-    rank = {"broken": 0, "whole": 1, "unfinished": 2}
+    rank = {"broken": 0, "complete": 1, "unfinished": 2}
     order = [next(c for c in candidates if c.key == key) for key in deleted]
     assert [rank[c.state] for c in order] == sorted(rank[c.state] for c in order)
     for one, two in itertools.pairwise(order):
@@ -107,7 +107,7 @@ class Sweep:
         } | more
         self.keeper = WeightKeeper(self.store, keep, **options)
         self.lines: list[str] = []
-        self.keeper.say = self.lines.append
+        self.keeper.print_line = self.lines.append
 
     def end(self, lr: float, value: float | None, seed: int = 0, **more: Any) -> None:
         """A trial of this configuration ended; None: it failed."""
@@ -124,7 +124,7 @@ class Sweep:
 
 @pytest.fixture
 def room_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeping, "MAX_CONFIGURATIONS", 2)
+    monkeypatch.setattr(keep_policy, "MAX_CONFIGURATIONS", 2)
 
 
 @pytest.mark.usefixtures("room_for_two")
@@ -136,7 +136,7 @@ def test_the_worst_goes_as_soon_as_there_are_too_many(tmp_path: Path) -> None:
 
 
 def test_too_many_bytes_are_as_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeping, "MAX_BYTES", 25)
+    monkeypatch.setattr(keep_policy, "MAX_BYTES", 25)
     sweep = Sweep(tmp_path, maximize=False)
     for lr, value in ((1, 0.5), (2, 0.3), (3, 0.4)):
         sweep.end(lr, value)
@@ -181,10 +181,10 @@ def test_all_and_a_large_number_have_no_limit(tmp_path: Path) -> None:
 def test_a_problem_is_told_once(tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
     for _ in range(3):
-        sweep.keeper.written(Written(problem="cannot write x: No space left on device"))
+        sweep.keeper.on_saved(SavedWeights(error="cannot write x: No space left on device"))
     (line,) = sweep.lines
     assert line == (
-        "Weights are not kept: cannot write x: No space left on device. The trials go on, and "
+        "Weights were not saved: cannot write x: No space left on device. The trials continue, and "
         "their results are complete."
     )
 

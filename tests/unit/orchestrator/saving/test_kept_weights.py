@@ -190,8 +190,8 @@ def test_a_method_that_breaks_is_said_and_the_trial_goes_on(
     store = WeightStore(str(tmp_path), "toy", "s")
     written = write_weights(store, variant(weights), toy_trial, State())
     assert written.num_bytes == 0
-    assert problem in written.problem
-    assert written.problem
+    assert problem in written.error
+    assert written.error
 
 
 def test_retrieval_keeps_what_is_trained_and_diffusion_what_is_sampled() -> None:

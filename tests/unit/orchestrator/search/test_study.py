@@ -23,8 +23,8 @@ from orchestrator.running.sweep import run_sweep
 from orchestrator.search.function import InvalidConfigurationError
 from orchestrator.search.history import PastConfiguration, PastTrial
 from orchestrator.search.options import PRUNERS, SAMPLERS
+from orchestrator.search.optuna_searcher import OptunaSearcher, make_sampler
 from orchestrator.search.pruners import HalvingPruner, bracket_sizes
-from orchestrator.search.study import AdaptiveStudy, make_sampler
 from results.storage.manifest_parts import Search
 from results.storage.reading import Sweep, read_sweep
 from tasks.contract import RequestError, Trial
@@ -43,7 +43,9 @@ def factory() -> TrialFactory:
     return TrialFactory(task=task, model=model, data=data, fixed={})
 
 
-def make_study(factory: TrialFactory, seeds: Sequence[int] = (0,), **changes: Any) -> AdaptiveStudy:
+def make_study(
+    factory: TrialFactory, seeds: Sequence[int] = (0,), **changes: Any
+) -> OptunaSearcher:
     defaults: dict[str, Any] = {
         "search": search,
         "factory": factory,
@@ -52,7 +54,7 @@ def make_study(factory: TrialFactory, seeds: Sequence[int] = (0,), **changes: An
         "direction": "maximize",
         "sampler": "random",
     }
-    return AdaptiveStudy(**(defaults | changes))
+    return OptunaSearcher(**(defaults | changes))
 
 
 def tried(
@@ -62,14 +64,14 @@ def tried(
     study = make_study(factory, seeds, num_configurations=len(VALUES), sampler="tpe")
     made: list[int] = []
     values: dict[int, Any] = {}
-    while not study.is_over():
-        (trial,) = study.propose(1)
+    while not study.is_exhausted():
+        (trial,) = study.suggest(1)
         value = values.setdefault(trial.params.lr, VALUES[len(values) % len(VALUES)])
         stop, at = False, 0
         while not stop and at < steps:
             at += 1
-            stop = study.observe(trial, at, value, at == steps)
-        study.finish(trial, value, stopped=stop and at < steps)
+            stop = study.on_trial_result(trial, at, value, at == steps)
+        study.on_trial_complete(trial, value, stopped=stop and at < steps)
         made.append(at)
     return [trial.state for trial in study.study.trials], made
 
@@ -100,10 +102,10 @@ def test_a_configuration_asked_for_again_does_not_run_again(factory: TrialFactor
 
     study = make_study(factory, num_configurations=20, search=two)
     ran = []
-    while not study.is_over():
-        for trial in study.propose(1):
+    while not study.is_exhausted():
+        for trial in study.suggest(1):
             ran.append(trial.id)
-            study.finish(trial, 0.5, stopped=False)
+            study.on_trial_complete(trial, 0.5, stopped=False)
     assert len(ran) == len(set(ran)) == study.total() == 2
     assert [t.value for t in study.study.trials] == [0.5] * 20
 
@@ -125,14 +127,14 @@ class Record:
 class Driver:
     """Drives a study as a coordinator does, trials side by side, until it is killed."""
 
-    def __init__(self, study: AdaptiveStudy, draw: random.Random, ats: Sequence[int]) -> None:
+    def __init__(self, study: OptunaSearcher, draw: random.Random, ats: Sequence[int]) -> None:
         self.study, self.draw, self.ats = study, draw, ats
         self.records: dict[str, Record] = {}
         self.running: list[Record] = []
 
     def run(self, num_events: int, slots: int) -> None:
         for _ in range(num_events):
-            for trial in self.study.propose(slots - len(self.running)):
+            for trial in self.study.suggest(slots - len(self.running)):
                 curve = [(at, self.draw.random()) for at in self.ats]
                 self.records[trial.id] = Record(trial=trial, curve=curve)
                 self.running.append(self.records[trial.id])
@@ -146,7 +148,7 @@ class Driver:
         at, value = record.curve[len(record.steps)]
         record.steps[at] = value
         last = at == self.ats[-1]
-        stop = self.study.observe(record.trial, at, value, last)
+        stop = self.study.on_trial_result(record.trial, at, value, last)
         record.is_last_seed = stop and last
         if stop or last:
             self.end(record, "finished" if last else "stopped")
@@ -155,7 +157,7 @@ class Driver:
         record.status = status
         self.running.remove(record)
         value = None if status == "failed" else list(record.steps.values())[-1]
-        self.study.finish(record.trial, value, stopped=status == "stopped")
+        self.study.on_trial_complete(record.trial, value, stopped=status == "stopped")
 
     def history(self) -> list[PastConfiguration]:
         """As ``read_history`` gives it. A trial without a step has left nothing."""
@@ -176,8 +178,10 @@ class Driver:
         return [PastConfiguration(params=params[key], trials=found[key]) for key in found]
 
 
-def decisions(study: AdaptiveStudy, trial: Trial, steps: Sequence[tuple[int, float]]) -> list[bool]:
-    return [study.observe(trial, at, value, False) for at, value in steps]
+def decisions(
+    study: OptunaSearcher, trial: Trial, steps: Sequence[tuple[int, float]]
+) -> list[bool]:
+    return [study.on_trial_result(trial, at, value, False) for at, value in steps]
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
@@ -195,8 +199,8 @@ def test_a_rebuilt_study_decides_as_the_live_one(
         driver.run(num_events=draw.randint(30, 120), slots=draw.randint(1, 6))
 
         rebuilt = make_study(factory, seeds, pruner=pruner, direction=direction)
-        rebuilt.replay(driver.history())
-        rebuilt.propose(len(rebuilt._queue))  # what was left unfinished
+        rebuilt.restore(driver.history())
+        rebuilt.suggest(len(rebuilt._queue))  # what was left unfinished
         for record in driver.running:  # trials in flight, of any age
             if not record.steps:
                 continue
@@ -214,7 +218,7 @@ def test_a_rebuilt_study_decides_as_the_live_one(
             decided_by = []
             for study in (live, rebuilt):
                 study.study.enqueue_trial({"lr": lr})
-                trial = study.propose(len(seeds))[0]
+                trial = study.suggest(len(seeds))[0]
                 assert trial.params.lr == pytest.approx(lr)
                 decided_by.append(decisions(study, trial, curve))
                 study._queue.clear()
@@ -228,10 +232,10 @@ def test_a_rebuilt_study_decides_as_the_live_one(
 
 def test_a_rebuilt_study_goes_on_with_what_was_in_flight(factory: TrialFactory) -> None:
     live = make_study(factory, (0, 1), num_configurations=3)
-    one, other, behind, _ = live.propose(4)
-    live.observe(one, 1, 0.5, True)
-    live.finish(one, 0.5, stopped=False)
-    live.observe(behind, 1, 0.4, False)
+    one, other, behind, _ = live.suggest(4)
+    live.on_trial_result(one, 1, 0.5, True)
+    live.on_trial_complete(one, 0.5, stopped=False)
+    live.on_trial_result(behind, 1, 0.4, False)
     past = [
         PastConfiguration(
             params=one.param_values(),
@@ -243,11 +247,11 @@ def test_a_rebuilt_study_goes_on_with_what_was_in_flight(factory: TrialFactory) 
         ),
     ]
     rebuilt = make_study(factory, (0, 1), num_configurations=3)
-    rebuilt.replay(past)
-    again = rebuilt.propose(4)
+    rebuilt.restore(past)
+    again = rebuilt.suggest(4)
     assert [t.id for t in again[:2]] == [other.id, behind.id]  # not the seed that is finished
     assert rebuilt.study.trials[1].intermediate_values == {1: 0.4}
-    rebuilt.finish(other, 0.7, stopped=False)
+    rebuilt.on_trial_complete(other, 0.7, stopped=False)
     assert rebuilt.study.trials[0].value == pytest.approx(0.6)
 
 
@@ -261,7 +265,7 @@ def test_configurations_of_another_search_are_left_out(factory: TrialFactory) ->
         return PastConfiguration(params=trial.param_values(), trials={0: done})
 
     study = make_study(factory, search=narrow)
-    study.replay([past(lr=5e-4), past(lr=5e-3), past(lr=5e-4, epochs=9)])
+    study.restore([past(lr=5e-4), past(lr=5e-3), past(lr=5e-4, epochs=9)])
     assert [t.params for t in study.study.trials] == [{"lr": 5e-4}]
 
 
@@ -425,7 +429,7 @@ def test_an_invalid_configuration_is_told_as_failed(factory: TrialFactory) -> No
 
     refused: list[InvalidConfigurationError] = []
     study = make_study(factory, search=half, num_configurations=20, on_invalid=refused.append)
-    ran = study.propose(20)
+    ran = study.suggest(20)
     assert len(ran) + len(refused) == 20 == len(study.study.trials)
     assert refused
     assert study.total() == len(ran)
@@ -441,7 +445,7 @@ def test_a_search_over_the_length_of_a_schedule_is_refused(
         "def search(trial):\n    return {'epochs': trial.suggest_int('epochs', 1, 10)}\n"
     )
     request = Request(task="toy", space=str(tmp_path / "s.py"), engine="local")
-    with pytest.raises(RequestError, match="--set epochs=10, or give --pruner none"):
+    with pytest.raises(RequestError, match="--set epochs=10 or --pruner none"):
         request_checks.sample_search(make_plan(request))
     for change in ({"pruner": "none"}, {"settings": ("epochs=10",)}):
         changed: Any = {"task": "toy", "space": request.space, "engine": "local", **change}

@@ -1,8 +1,8 @@
-"""Which trials' weights a sweep keeps: decisions only. (``weight_keeper`` carries them out.)
+"""Decides which weights a sweep keeps. ``weight_keeper`` deletes the others.
 
-While the sweep runs, the weights of all finished trials are candidates, because the table's marks
-need every trial; only where they take too much room, the worst configurations' are deleted. When
-the sweep is complete, the marks of its tables choose.
+While the sweep runs, it keeps the weights of all finished trials, because the best and tied rows
+are known only at the end. If they exceed a limit, those of the worst configurations are deleted.
+When the sweep is complete, the marks in its tables decide.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from results.storage.manifest import Manifest
 from results.tables.rows import SummaryRow, SummaryTable
 from tasks.contract import RequestError, Task
 
-Keep = Literal["best", "none", "all"] | int  # a number: so many of the best configurations
+Keep = Literal["best", "none", "all"] | int  # a number of best configurations
 
 DEFAULT_KEEP: Keep = "best"
-MAX_BYTES = 4 * 2**30  # of all candidates together
-MAX_CONFIGURATIONS = 256
+MAX_BYTES = 4 * 2**30  # of all weights while the sweep runs
+MAX_CONFIGURATIONS = 256  # with weights while the sweep runs
 
 
 def parse_keep(text: str) -> Keep:
-    """The value of ``--keep``.
+    """Parse a value of ``--keep``.
 
     Raises:
-        RequestError: if it is none.
+        RequestError: if it is invalid.
     """
     word = text.strip()
     if word in ("best", "none", "all"):
@@ -39,10 +39,10 @@ def parse_keep(text: str) -> Keep:
 
 
 def choose_keep(given: str | None, task: Task, manifest: Manifest | None) -> Keep:
-    """What to keep: as ``--keep`` says, else as in the sweep's earlier runs, else the default.
+    """Return what to keep: ``--keep`` if given, then the sweep's earlier setting, then the default.
 
     Raises:
-        RequestError: if ``given`` is no value of ``--keep``, or the task has no weights.
+        RequestError: if ``given`` is invalid, or if the task has no weights.
     """
     if given is not None:
         keep = parse_keep(given)
@@ -56,7 +56,7 @@ def choose_keep(given: str | None, task: Task, manifest: Manifest | None) -> Kee
 
 
 def recorded_keep(manifest: Manifest | None) -> Keep:
-    """What a ``sweep.json`` says is kept; the default if there is none, or it does not say."""
+    """Return the setting recorded in ``sweep.json``, the default if there is none."""
     if manifest is None or manifest.keep is None:
         return DEFAULT_KEEP
     try:
@@ -70,14 +70,14 @@ def recorded_keep(manifest: Manifest | None) -> Keep:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """A configuration some of whose trials finished."""
+    """A configuration with finished trials."""
 
     key: str
-    value: float  # the main metric, a mean over its finished seeds
+    value: float  # mean of the main metric over its finished seeds
     num_bytes: int  # of its weights in this sweep's folder
-    state: Literal["whole", "unfinished", "broken"]
-    # whole: all seeds finished, and have weights; broken: it can never be whole
-    tables: frozenset[int] = frozenset({0})  # that it has a row in
+    # complete: all seeds finished and have weights; broken: can never be complete
+    state: Literal["complete", "unfinished", "broken"]
+    tables: frozenset[int] = frozenset({0})  # the tables in which it has a row
 
 
 def choose_deletions(
@@ -88,47 +88,47 @@ def choose_deletions(
     max_bytes: int,
     max_configurations: int,
 ) -> list[str]:
-    """The keys of the configurations whose weights to delete so that the rest keeps both limits.
+    """Return the keys of the configurations whose weights to delete to satisfy both limits.
 
-    Broken ones go first, then whole ones, then unfinished ones, and of each the worst first. The
-    ``num_best`` best whole configurations of each table always stay, and so does the last one
-    there is.
+    Broken configurations are deleted first, then complete ones, then unfinished ones, the worst
+    first within each group. The ``num_best`` best complete configurations of each table are always
+    kept. If there are none, at least one configuration is kept.
     """
     held = [each for each in candidates if each.num_bytes]
-    room, number = max_bytes - sum(each.num_bytes for each in held), len(held)
-    if room >= 0 and number <= max_configurations:
+    free_bytes, number = max_bytes - sum(each.num_bytes for each in held), len(held)
+    if free_bytes >= 0 and number <= max_configurations:
         return []
 
     def goodness(each: Candidate) -> float:
         return each.value if maximize else -each.value
 
-    # Ties by the key, as in the tables that choose when the sweep is complete.
-    whole = sorted((c for c in candidates if c.state == "whole"), key=lambda each: each.key)
-    whole.sort(key=goodness, reverse=True)
+    # Ties are ordered by key, as in the tables that decide when the sweep is complete.
+    complete = sorted((c for c in candidates if c.state == "complete"), key=lambda each: each.key)
+    complete.sort(key=goodness, reverse=True)
     tables = frozenset[int]().union(*(each.tables for each in candidates))
-    stay = {c.key for t in tables for c in [c for c in whole if t in c.tables][:num_best]}
-    ranks = {"broken": 0, "whole": 1, "unfinished": 2}
-    rest = [each for each in held if each.key not in stay]
+    kept = {c.key for t in tables for c in [c for c in complete if t in c.tables][:num_best]}
+    ranks = {"broken": 0, "complete": 1, "unfinished": 2}
+    rest = [each for each in held if each.key not in kept]
     rest.sort(key=lambda each: each.key, reverse=True)
     rest.sort(key=lambda each: (ranks[each.state], goodness(each)))
     deletions = []
-    for each in rest if stay else rest[:-1]:
-        if room >= 0 and number <= max_configurations:
+    for each in rest if kept else rest[:-1]:
+        if free_bytes >= 0 and number <= max_configurations:
             break
         deletions.append(each.key)
-        room, number = room + each.num_bytes, number - 1
+        free_bytes, number = free_bytes + each.num_bytes, number - 1
     return deletions
 
 
-# --- when it is complete --------------------------------------------------------------------------
+# --- when the sweep is complete -------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
-    """What a complete sweep keeps, by trial id."""
+    """The ids of the trials whose weights a complete sweep keeps."""
 
-    wanted: frozenset[str]  # that ``--keep`` asks for
-    kept: frozenset[str]  # whose weights stay: the wanted ones, and the best that are whole
+    wanted: frozenset[str]  # according to ``--keep``
+    kept: frozenset[str]  # the wanted ones and possibly others, see ``choose_kept``
 
 
 NOTHING = Choice(wanted=frozenset(), kept=frozenset())
@@ -137,25 +137,25 @@ NOTHING = Choice(wanted=frozenset(), kept=frozenset())
 def choose_kept(
     tables: Sequence[SummaryTable], keep: Keep, *, maximize: bool, available: Collection[str]
 ) -> Choice:
-    """The trials whose weights stay.
+    """Choose the trials whose weights are kept, separately for each table.
+
+    If none of a table's chosen rows has the weights of all its seeds, the best row that has them is
+    kept too, so that a sweep never loses its last complete configuration.
 
     Args:
-        tables: the sweep's summary tables with all their rows; each gets its own choice.
+        tables: the sweep's summary tables with all their rows.
         keep: the value of ``--keep``.
         maximize: whether a larger main metric is better.
-        available: the trials that have weights.
-
-    If none of a table's chosen rows has the weights of all its seeds, its best row that has stays
-    too, so that a sweep never loses its last whole configuration.
+        available: the ids of the trials that have weights.
     """
     wanted: set[str] = set()
     kept: set[str] = set()
     for table in tables if keep != "none" else ():
         chosen = _chosen_rows(table, keep, maximize)
         wanted |= {trial_id for row in chosen for trial_id in row.trial_ids}
-        if not any(_is_whole(row, available) for row in chosen):
-            whole = [row for row in _ranked(table, maximize) if _is_whole(row, available)]
-            kept |= {trial_id for row in whole[:1] for trial_id in row.trial_ids}
+        if not any(_is_complete(row, available) for row in chosen):
+            complete = [row for row in _ranked(table, maximize) if _is_complete(row, available)]
+            kept |= {trial_id for row in complete[:1] for trial_id in row.trial_ids}
     return Choice(wanted=frozenset(wanted), kept=frozenset(kept | wanted))
 
 
@@ -168,17 +168,17 @@ def _chosen_rows(table: SummaryTable, keep: Keep, maximize: bool) -> list[Summar
 
 
 def best_rows(table: SummaryTable, *, maximize: bool) -> list[SummaryRow]:
-    """The best row that finished every seed, and what the table marks as best or tied."""
+    """Return the best row that finished all seeds, and the rows marked as best or tied."""
     best = _ranked(table, maximize)[:1]
     return best + [row for row in table.rows if row.mark in ("best", "tie") and row not in best]
 
 
 def _ranked(table: SummaryTable, maximize: bool) -> list[SummaryRow]:
-    """The rows that finished every seed, the best first."""
+    """Return the rows that finished all seeds, the best first."""
     key = table.main.key
     rows = [row for row in table.rows if row.trial_ids and not row.status and key in row.metrics]
     return sorted(rows, key=lambda row: row.metrics[key], reverse=maximize)
 
 
-def _is_whole(row: SummaryRow, available: Collection[str]) -> bool:
+def _is_complete(row: SummaryRow, available: Collection[str]) -> bool:
     return bool(row.trial_ids) and not row.status and set(row.trial_ids) <= set(available)

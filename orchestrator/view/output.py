@@ -1,7 +1,8 @@
-"""Keep other programs' chatter off the user's terminal.
+"""Keeps the output of other programs off the terminal.
 
-Ray's C++ processes and their children write straight to file descriptors 1 and 2, which no logging
-setting reaches. While a sweep runs both go to a file, and we write to a duplicate of the real ones.
+Ray's C++ processes and their children write directly to file descriptors 1 and 2, which logging
+settings do not affect. While a sweep runs, both descriptors write to a file, and we print to a
+duplicate of the original standard output.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import TextIO
 
 
 @contextlib.contextmanager
-def chatter_to(path: str) -> Iterator[TextIO]:
-    """Send descriptors 1 and 2 to ``path``; yields a text stream on the real standard output."""
+def redirect_output(path: str) -> Iterator[TextIO]:
+    """Redirect descriptors 1 and 2 to ``path``; yield the original standard output."""
     sys.stdout.flush()
     sys.stderr.flush()
     saved_out, saved_err = os.dup(1), os.dup(2)

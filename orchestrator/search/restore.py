@@ -1,4 +1,4 @@
-"""A configuration that ran before as the trial that a live study would hold. Imports Optuna."""
+"""Rebuilds the Optuna trials of an earlier run from its results. Imports Optuna."""
 
 from __future__ import annotations
 
@@ -11,36 +11,37 @@ from typing import Literal
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from orchestrator.planning.plan import Search, TrialFactory
-from orchestrator.search.function import InvalidConfigurationError, ask, make_trial
+from orchestrator.search.function import InvalidConfigurationError, call_search, make_trial
 from orchestrator.search.history import PastConfiguration, PastTrial
 from tasks.contract import RequestError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rebuilt:
-    """An ended configuration."""
+class RestoredConfiguration:
+    """A configuration whose trials have ended."""
 
     trial: FrozenTrial
-    first_id: str  # of its first seed's trial; empty where the task refuses the values
+    first_id: str  # id of the first seed's trial; empty if the configuration is invalid
     is_valid: bool = True
 
 
-def rebuild(
+def restore_configuration(
     past: PastConfiguration, search: Search, factory: TrialFactory, seeds: Sequence[int]
-) -> Rebuilt | Literal["unfinished", "foreign"]:
-    """The ended configuration; ``unfinished`` if seeds are left to run.
+) -> RestoredConfiguration | Literal["unfinished", "outdated"]:
+    """Rebuild the Optuna trial of an earlier configuration.
 
-    It is ``foreign`` if the search cannot give it any more, or if its trials would have other ids
-    now: of another version, model or data, or with another ``--set``.
+    Returns "unfinished" if some seeds have not ended. Returns "outdated" if the search function no
+    longer suggests the configuration, or if its trials would have different ids now, because of
+    another version, model, data set or ``--set``.
     """
     fixed = FixedTrial(dict(past.params))
     trials = {seed: past.trials[seed] for seed in seeds if seed in past.trials}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a value outside its range: create_trial refuses it
-            first_id = _first_id(ask(search, fixed), trials, factory, seeds)
+            warnings.simplefilter("ignore")  # values out of range: create_trial raises an error
+            first_id = _first_id(call_search(search, fixed), trials, factory, seeds)
             steps = trials[seeds[0]].steps if seeds[0] in trials else {}
-            state, value = _outcome(trials, steps, len(seeds))
+            state, value = _state_and_value(trials, steps, len(seeds))
             trial = create_trial(
                 params=fixed.params,
                 distributions=fixed.distributions,
@@ -49,10 +50,12 @@ def rebuild(
                 state=state or TrialState.FAIL,
             )
     except InvalidConfigurationError:
-        return _invalid(trials)
+        return _restore_invalid(trials)
     except (ValueError, RequestError):
-        return "foreign"
-    return "unfinished" if state is None else Rebuilt(trial=trial, first_id=first_id)
+        return "outdated"
+    if state is None:
+        return "unfinished"
+    return RestoredConfiguration(trial=trial, first_id=first_id)
 
 
 def _first_id(
@@ -61,31 +64,37 @@ def _first_id(
     factory: TrialFactory,
     seeds: Sequence[int],
 ) -> str:
-    """The id of the first seed's trial.
+    """Return the id of the first seed's trial.
 
     Raises:
-        ValueError: if the past trials were others.
+        ValueError: if the earlier trials have different ids.
     """
     trials = [make_trial(factory, values, seed) for seed in seeds]  # type: ignore[arg-type]
     if any(trial.seed in past and past[trial.seed].id != trial.id for trial in trials):
-        raise ValueError("these are other trials now")
+        raise ValueError("the ids of the trials have changed")
     return trials[0].id
 
 
-def _invalid(trials: Mapping[int, PastTrial]) -> Rebuilt | Literal["unfinished", "foreign"]:
-    """Asked for again, the configuration would fail again; if it failed, it was this search's."""
+def _restore_invalid(
+    trials: Mapping[int, PastTrial],
+) -> RestoredConfiguration | Literal["unfinished", "outdated"]:
+    """Restore a configuration that the search function or the task rejects.
+
+    If it has failed, it was invalid in the earlier run too.
+    """
     if not trials:
         return "unfinished"
     if any(trial.status != "failed" for trial in trials.values()):
-        return "foreign"
-    # Without parameters: the row has what the task refused, which need not be what was suggested.
-    return Rebuilt(trial=create_trial(state=TrialState.FAIL), first_id="", is_valid=False)
+        return "outdated"
+    # Without parameters, because the suggested ones may differ from those in the row.
+    trial = create_trial(state=TrialState.FAIL)
+    return RestoredConfiguration(trial=trial, first_id="", is_valid=False)
 
 
-def _outcome(
+def _state_and_value(
     trials: Mapping[int, PastTrial], steps: Mapping[int, float], num_seeds: int
 ) -> tuple[TrialState | None, float | None]:
-    """The values a live study would have reported to Optuna; (None, None) while it waits."""
+    """Return the state and value of an ended configuration, (None, None) if unfinished."""
     ended = [trial for trial in trials.values() if trial.status != "interrupted"]
     pruned = any(trial.status == "stopped" or trial.is_last_seed for trial in ended)
     if not pruned and len(ended) < num_seeds:

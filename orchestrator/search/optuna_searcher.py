@@ -1,8 +1,8 @@
-"""The adaptive proposer: an Optuna study asked, told, pruned and replayed. Imports Optuna.
+"""A searcher that suggests trials with an Optuna study. Imports Optuna.
 
-The live study is in memory; Parquet is the truth it is rebuilt from (``replay``), and a journal
-file beside the tables mirrors it for optuna-dashboard. A configuration is one Optuna trial, run at
-every seed: Optuna gets the mean over seeds, and pruning looks at the first seed.
+The study is in memory, and is restored from the Parquet tables when a search is resumed. One Optuna
+trial is one configuration, which runs with every seed. Optuna gets the mean over the seeds; the
+pruner compares first seeds.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from optuna.trial import TrialState
 
 from orchestrator.planning.labels import SEED, Configuration, EarlierTrial
 from orchestrator.planning.plan import Search, TrialFactory
-from orchestrator.search.function import InvalidConfigurationError, ask, make_trial
+from orchestrator.search.function import InvalidConfigurationError, call_search, make_trial
 from orchestrator.search.history import PastConfiguration, PastTrial
 from orchestrator.search.options import PRUNERS, SAMPLERS, check_name
 from orchestrator.search.pruners import make_pruner
-from orchestrator.search.replay import Rebuilt, rebuild
+from orchestrator.search.restore import RestoredConfiguration, restore_configuration
 from tasks.contract import Trial
 
 Direction = Literal["maximize", "minimize"]
 
 
 def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
-    """The sampler of ``--sampler``."""
+    """Return the sampler for a value of ``--sampler``."""
     classes: dict[str, Callable[..., optuna.samplers.BaseSampler]] = {
         "tpe": optuna.samplers.TPESampler,
         "random": optuna.samplers.RandomSampler,
@@ -44,19 +44,19 @@ def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
 
 @dataclass(kw_only=True, slots=True)
 class _Configuration:
-    """One configuration and its runs, one a seed."""
+    """A configuration and its trials, one per seed."""
 
-    asked: list[optuna.Trial]  # more than one where Optuna asks for it again while it runs
-    waiting: set[str]  # ids of trials still to end
-    values: list[float] = field(default_factory=list)
-    first_id: str
-    steps: list[int] = field(default_factory=list)
+    optuna_trials: list[optuna.Trial]  # more than one if Optuna suggests it again while it runs
+    unfinished: set[str]  # ids of trials that have not ended
+    values: list[float] = field(default_factory=list)  # of trials that have ended
+    first_id: str  # of the trial with the first seed
+    steps: list[int] = field(default_factory=list)  # reported to Optuna
     pruned: bool = False
     failed: bool = False
 
 
-class AdaptiveStudy:
-    """Asks Optuna for configurations until ``num_configurations`` are asked, past ones included."""
+class OptunaSearcher:
+    """Suggests ``num_configurations`` configurations, including those of earlier runs."""
 
     def __init__(
         self,
@@ -72,24 +72,35 @@ class AdaptiveStudy:
         known: Callable[[Trial], PastTrial | None] = lambda trial: None,
         on_invalid: Callable[[InvalidConfigurationError], None] = lambda error: None,
     ) -> None:
-        """``known`` gives a finished trial's result from another sweep.
+        """Create a searcher.
 
-        ``on_invalid`` receives each configuration that cannot run.
+        Args:
+            search: the search function of the space.
+            factory: creates trials.
+            seeds: the seeds of each configuration.
+            num_configurations: the number of configurations, including those of earlier runs.
+            direction: whether to maximize or minimize the main metric.
+            sampler: the name of the sampler.
+            pruner: the name of the pruner.
+            sampler_seed: the seed of the sampler.
+            known: returns the result of a trial that has finished in another sweep, if any.
+            on_invalid: is called for each configuration that cannot run.
         """
         check_name("sampler", sampler, SAMPLERS)
         check_name("pruner", pruner, PRUNERS)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.prunes = True
+        self.is_adaptive = True
         self._search, self._factory, self._seeds = search, factory, tuple(seeds)
         self._num_configurations = num_configurations
-        self._num_asked = 0
-        self._num_dropped = 0  # trials of pruned configurations, at seeds that do not run
-        self.earlier: list[EarlierTrial] = []  # trials that ended before this run
-        self._num_without_run = 0  # of those asked for: invalid, or asked for before
-        self._num_invalid = 0
+        self._num_asked = 0  # configurations
+        self._num_dropped = 0  # trials of pruned configurations that will not run
+        self.earlier: list[EarlierTrial] = []  # trials that ended in earlier runs
+        self._num_without_run = 0  # configurations that are invalid or were suggested before
+        self._num_invalid = 0  # configurations
         self._known, self._on_invalid = known, on_invalid
         self._by_trial: dict[str, _Configuration] = {}
-        self._told: dict[str, tuple[TrialState, float | None]] = {}  # by the first seed's trial
+        # Id of the first seed's trial -> state and value that Optuna got.
+        self._completed: dict[str, tuple[TrialState, float | None]] = {}
         self._queue: deque[Trial] = deque()
         self._sampler, self._sampler_seed = sampler, sampler_seed
         self.study = optuna.create_study(
@@ -98,30 +109,31 @@ class AdaptiveStudy:
             pruner=make_pruner(pruner),
         )
 
-    # --- replay -----------------------------------------------------------------------------------
+    # --- restoring --------------------------------------------------------------------------------
 
-    def replay(self, past: Sequence[PastConfiguration]) -> None:
-        """Rebuild the study from what ran before, and queue what was left unfinished.
+    def restore(self, past: Sequence[PastConfiguration]) -> None:
+        """Restore the study from earlier runs, and queue unfinished trials.
 
-        Configurations that the search cannot give any more, or that would be other trials now
-        (of another version, model or data), are left out.
+        Outdated configurations are ignored (see ``restore_configuration``).
         """
         unfinished = []
         for configuration in past:
-            rebuilt = rebuild(configuration, self._search, self._factory, self._seeds)
-            if isinstance(rebuilt, Rebuilt):
-                self.study.add_trial(rebuilt.trial)
+            restored = restore_configuration(
+                configuration, self._search, self._factory, self._seeds
+            )
+            if isinstance(restored, RestoredConfiguration):
+                self.study.add_trial(restored.trial)
                 self._num_asked += 1
-                self._num_without_run += not rebuilt.is_valid
-                self._num_invalid += not rebuilt.is_valid
-                self._told[rebuilt.first_id] = (rebuilt.trial.state, rebuilt.trial.value)
-                if rebuilt.is_valid:
+                self._num_without_run += not restored.is_valid
+                self._num_invalid += not restored.is_valid
+                self._completed[restored.first_id] = (restored.trial.state, restored.trial.value)
+                if restored.is_valid:
                     self._add_earlier(configuration)
                     self._num_dropped += sum(s not in configuration.trials for s in self._seeds)
-            elif rebuilt == "unfinished":
+            elif restored == "unfinished":
                 unfinished.append(configuration)
                 self._add_earlier(configuration)
-        # The same seed again would first ask for what the first run asked for.
+        # With the same seed, the sampler would repeat the suggestions of the first run.
         self.study.sampler = make_sampler(
             self._sampler, self._sampler_seed + self._num_asked + len(unfinished)
         )
@@ -140,69 +152,71 @@ class AdaptiveStudy:
             if trial.status != "interrupted" and seed in self._seeds
         ]
 
-    # --- asking -----------------------------------------------------------------------------------
+    # --- suggesting -------------------------------------------------------------------------------
 
-    def propose(self, limit: int) -> list[Trial]:
-        """The next trials: seeds of configurations asked for, then further configurations."""
+    def suggest(self, limit: int) -> list[Trial]:
+        """Return trials of the queued configurations, then of new ones."""
         while len(self._queue) < limit and self._num_asked < self._num_configurations:
             self._ask({})
         return [self._queue.popleft() for _ in range(min(limit, len(self._queue)))]
 
     def _ask(self, past: Mapping[int, PastTrial]) -> None:
-        """Ask for a configuration and queue its trials, less what is known of it."""
-        asked = self.study.ask()
+        """Ask Optuna for a configuration and queue its trials without a known result."""
+        optuna_trial = self.study.ask()
         self._num_asked += 1
         try:
-            values = ask(self._search, asked)
+            values = call_search(self._search, optuna_trial)
             trials = [make_trial(self._factory, values, seed) for seed in self._seeds]
         except InvalidConfigurationError as error:
             self._num_without_run += 1
             self._num_invalid += 1
-            self.study.tell(asked, state=TrialState.FAIL)
+            self.study.tell(optuna_trial, state=TrialState.FAIL)
             self._on_invalid(error)
             return
         first = trials[0].id
-        if first in self._told or first in self._by_trial:
-            self._ask_again(asked, first)
+        if first in self._completed or first in self._by_trial:
+            self._reuse(optuna_trial, first)
             return
         configuration = _Configuration(
-            asked=[asked], waiting={t.id for t in trials}, first_id=first
+            optuna_trials=[optuna_trial], unfinished={t.id for t in trials}, first_id=first
         )
-        self._by_trial |= dict.fromkeys(configuration.waiting, configuration)
+        self._by_trial |= dict.fromkeys(configuration.unfinished, configuration)
         for trial in trials:
             known = past.get(trial.seed) or self._known(trial)
             if known is not None and trial.id == first:
-                for at, value in known.steps.items():  # judged when they were made
+                for at, value in known.steps.items():  # the pruner has seen them already
                     self._report(configuration, at, value)
             if known is not None and known.status in ("finished", "failed"):
-                self.finish(
+                self.on_trial_complete(
                     trial, known.value if known.status == "finished" else None, stopped=False
                 )
             else:
                 self._queue.append(trial)
 
-    def _ask_again(self, asked: optuna.Trial, first: str) -> None:
-        """A configuration that has run or runs: it does not run twice."""
+    def _reuse(self, optuna_trial: optuna.Trial, first: str) -> None:
+        """Use the result of a configuration that was suggested before, instead of a new run."""
         self._num_without_run += 1
-        if first in self._told:
-            state, value = self._told[first]
-            self.study.tell(asked, value if state is TrialState.COMPLETE else None, state=state)
+        if first in self._completed:
+            state, value = self._completed[first]
+            value = value if state is TrialState.COMPLETE else None
+            self.study.tell(optuna_trial, value, state=state)
         else:
-            self._by_trial[first].asked.append(asked)
+            self._by_trial[first].optuna_trials.append(optuna_trial)
 
-    def is_over(self) -> bool:
-        """Whether every configuration was asked for and handed out."""
+    def is_exhausted(self) -> bool:
+        """Return whether all trials were suggested."""
         return not self._queue and self._num_asked >= self._num_configurations
 
     def total(self) -> int:
-        """The trials of all configurations, seeds counted."""
+        """Return the total number of trials, over all configurations and seeds."""
         num_trials = (self._num_configurations - self._num_without_run) * len(self._seeds)
         return num_trials - self._num_dropped
 
     def num_left_out(self) -> int:
-        """The planned trials that get no row: of pruned, refused and repeated configurations.
+        """Return the number of planned trials without a row in the results.
 
-        A refused configuration has one row, whatever the number of seeds.
+        These are trials of pruned, invalid and repeated configurations. An invalid configuration
+        has one row, regardless of the number of seeds.
         """
         planned = self._num_configurations * len(self._seeds)
         return planned - self.total() - self._num_invalid
@@ -212,12 +226,13 @@ class AdaptiveStudy:
     @staticmethod
     def _report(configuration: _Configuration, at: int, value: float) -> None:
         configuration.steps.append(at)
-        configuration.asked[0].report(value, at)
+        configuration.optuna_trials[0].report(value, at)
 
-    def observe(self, trial: Trial, at: int, value: float, last: bool) -> bool:
-        """Report a step of a configuration's first seed; whether the pruner stops it.
+    def on_trial_result(self, trial: Trial, at: int, value: float, last: bool) -> bool:
+        """Report a step to Optuna; return whether the configuration is pruned.
 
-        The last step of the only seed leaves nothing to stop: the configuration is complete.
+        Only steps of the first seed are reported. The last step of a single seed is never pruned,
+        because the configuration is complete.
         """
         configuration = self._by_trial.get(trial.id)
         if configuration is None:
@@ -226,33 +241,33 @@ class AdaptiveStudy:
         if not configuration.pruned and is_first and at not in configuration.steps:
             self._report(configuration, at, value)
             if not (last and len(self._seeds) == 1):
-                configuration.pruned = configuration.asked[0].should_prune()
+                configuration.pruned = configuration.optuna_trials[0].should_prune()
         if configuration.pruned:
             self._drop_queued(configuration)
         return configuration.pruned
 
     def _drop_queued(self, configuration: _Configuration) -> None:
-        dropped = {t.id for t in self._queue if t.id in configuration.waiting}
+        dropped = {t.id for t in self._queue if t.id in configuration.unfinished}
         self._queue = deque(t for t in self._queue if t.id not in dropped)
-        configuration.waiting -= dropped
+        configuration.unfinished -= dropped
         self._num_dropped += len(dropped)
         for trial_id in dropped:
             del self._by_trial[trial_id]
 
-    def finish(self, trial: Trial, value: float | None, stopped: bool) -> None:
-        """A run ended; once all seeds of its configuration have, Optuna is told."""
+    def on_trial_complete(self, trial: Trial, value: float | None, stopped: bool) -> None:
+        """Record the value of a trial, and tell Optuna when all seeds have ended."""
         configuration = self._by_trial.pop(trial.id, None)
         if configuration is None:
             return
-        configuration.waiting.discard(trial.id)
+        configuration.unfinished.discard(trial.id)
         if value is None:
             configuration.failed = True
         else:
             configuration.values.append(value)
-        if not configuration.waiting:
-            self._tell(configuration)
+        if not configuration.unfinished:
+            self._complete(configuration)
 
-    def _tell(self, configuration: _Configuration) -> None:
+    def _complete(self, configuration: _Configuration) -> None:
         state, value = TrialState.COMPLETE, None
         if configuration.failed or not configuration.values:
             state = TrialState.FAIL
@@ -260,6 +275,6 @@ class AdaptiveStudy:
             state = TrialState.PRUNED
         else:
             value = statistics.fmean(configuration.values)
-        self._told[configuration.first_id] = (state, value)
-        for asked in configuration.asked:
-            self.study.tell(asked, value, state=state)
+        self._completed[configuration.first_id] = (state, value)
+        for optuna_trial in configuration.optuna_trials:
+            self.study.tell(optuna_trial, value, state=state)
