@@ -1,24 +1,22 @@
-"""The code that docs/tasks.md shows: its first task as an installed package, and its ``export``."""
+"""The code of docs/tutorials/your-task.md: its task as an installed package, and its ``export``."""
 
 from __future__ import annotations
 
-import re
-import textwrap
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-PAGE = Path(__file__).parents[1] / "docs" / "tasks.md"
+from documented import code_blocks
+
+PAGE = Path(__file__).parents[1] / "docs" / "tutorials" / "your-task.md"
 
 
 def _block(first_line: str) -> str:
-    """The indented code block of the page that begins with this line."""
-    text = PAGE.read_text(encoding="utf-8")
-    blocks = re.findall(r"(?:^ {4}.*\n|^\n)+", text, re.M)
-    found = [code for code in map(textwrap.dedent, blocks) if code.strip().startswith(first_line)]
+    """The code block of the page that begins with this line."""
+    found = [code for code in code_blocks(PAGE) if code.startswith(first_line)]
     assert len(found) == 1, f"{PAGE} has {len(found)} blocks that begin with {first_line}"
-    return found[0].strip() + "\n"
+    return found[0]
 
 
 def install_first_task(folder: Path) -> None:

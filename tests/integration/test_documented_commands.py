@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from documented import (
     REDUCED_SWEEPS,
     RUN_BY_CI,
     Command,
+    code_blocks,
     commands_of,
     split_commands,
 )
@@ -130,7 +130,9 @@ class Place:
             "...": "retrieval",
         }
         (root / "space.py").write_text("GRID = {'lr': [1e-3, 1e-2]}\n")
-        (root / "my_space.py").write_text(_saved_file(ROOT / "docs" / "spaces.md"))
+        (root / "my_space.py").write_text(
+            _saved_file(ROOT / "docs" / "how-to" / "search-spaces.md")
+        )
         self._made: set[tuple[str, str]] = set()
 
     def fill(self, words: Sequence[str]) -> list[str]:
@@ -175,11 +177,8 @@ class Place:
 
 
 def _saved_file(page: Path) -> str:
-    """The file that a page tells its reader to save: the first indented block that imports."""
-    text = page.read_text(encoding="utf-8")
-    block = re.search(r"^(?: {4}.*\n|\n)*? {4}from (?: {4}.*\n|.*\n)(?: {4}.*\n|\n)*", text, re.M)
-    assert block, f"{page} shows no file"
-    return textwrap.dedent(block[0])
+    """The file that a page tells its reader to save: its first Python block."""
+    return code_blocks(page, "python")[0]
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ def check_address(address: str) -> None:
         raise RequestError(
             f"--address {redact(address)} is a Ray Client's, and no sweep can be driven through "
             "one: run it on the head (`ray exec`) or as a job (`ray job submit`); see "
-            "docs/cluster.md"
+            "docs/tutorials/your-cluster.md"
         )
     found = _ADDRESS.fullmatch(address)
     if address not in ("auto", "local") and not (found and 0 < int(found["port"]) < 65536):

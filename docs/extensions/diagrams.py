@@ -1,0 +1,39 @@
+"""Draw the Mermaid diagrams of a page as SVG while the site is built.
+
+GitHub draws them by itself. In the site they need no script, so a page works without a network.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from markdown import Markdown
+from markdown.extensions import Extension
+from markdown.preprocessors import Preprocessor
+
+_FENCE = re.compile(r"^```mermaid\n(.*?)^```$", re.M | re.S)
+
+
+class _Diagrams(Preprocessor):
+    def run(self, lines: list[str]) -> list[str]:
+        return _FENCE.sub(lambda match: self._figure(match[1]), "\n".join(lines)).split("\n")
+
+    def _figure(self, source: str) -> str:
+        import mmdr
+
+        html = f'<figure class="diagram">{mmdr.render(source).svg()}</figure>'
+        return str(self.md.htmlStash.store(html))
+
+
+class DiagramExtension(Extension):
+    """Replaces each fenced Mermaid diagram by its picture."""
+
+    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802  # Markdown calls it so
+        """Register it between the normalizing of white space (30) and the code blocks (25)."""
+        md.preprocessors.register(_Diagrams(md), "diagrams", 27)
+
+
+def makeExtension(**options: Any) -> DiagramExtension:  # noqa: N802  # Markdown looks for this name
+    """Return the extension."""
+    return DiagramExtension(**options)
