@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from zlib import crc32
 
 from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.preprocessors import Preprocessor
 
+_SCALE = 0.75  # of the diagram's own size, whose text is 14 pixels high; a narrow screen scrolls
 _FENCE = re.compile(r"^```mermaid\n(.*?)^```$", re.M | re.S)
 
 
@@ -22,8 +24,10 @@ class _Diagrams(Preprocessor):
     def _figure(self, source: str) -> str:
         import mmdr
 
-        html = f'<figure class="diagram">{mmdr.render(source).svg()}</figure>'
-        return str(self.md.htmlStash.store(html))
+        svg = mmdr.render(source).svg().replace("merman", f"diagram-{crc32(source.encode())}")
+        width = float(svg.split('viewBox="')[1].split()[2])
+        svg = svg.replace('width="100%"', f'width="{_SCALE * width:.0f}"', 1)
+        return str(self.md.htmlStash.store(f'<figure class="diagram">{svg}</figure>'))
 
 
 class DiagramExtension(Extension):
