@@ -47,6 +47,7 @@ REDUCED_SWEEPS = {
     ),
     "toy": (),
     "descent": (),
+    "spiral": ("--set", "epochs=2"),
 }
 
 #: What a benchmark adds to run in seconds; None: only its options are parsed, for a reason.

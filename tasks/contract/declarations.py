@@ -15,7 +15,7 @@ class Column:
     include its key with ``_low`` and with ``_high`` (as ``detail``), its cell shows them.
 
     Examples:
-        >>> recall = Column(key="metric.recall", label="R@1 %", format="percent")
+        >>> recall = Column(key="metric.recall", label="R@1", format="percent")
     """
 
     key: str
@@ -23,7 +23,7 @@ class Column:
     label: str
     """The heading."""
     format: Literal["percent", "score", "number", "scientific", "integer", "text"] = "text"
-    """``percent``: 0 to 1, printed times 100 with two decimals. ``score``: 0 to 100, with two
+    """``percent``: 0 to 1, printed times 100, with % in the heading. ``score``: 0 to 100, with two
     decimals. ``number``: four significant digits."""
     pick: Literal["last", "best"] = "last"
     """For a metric: the value of the last step, or of the best step."""
@@ -40,7 +40,7 @@ class Metric:
     """The number that a sweep is judged by.
 
     Examples:
-        >>> accuracy = Metric(name="accuracy", label="accuracy %", direction="maximize")
+        >>> accuracy = Metric(name="accuracy", label="accuracy", direction="maximize")
     """
 
     name: str

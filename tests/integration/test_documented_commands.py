@@ -31,7 +31,7 @@ from documented import (
 )
 from harness import run_command
 from paths import ROOT, SHARED
-from tutorial import install_first_task
+from tutorial import install_first_task, install_network
 
 from results.storage.reading import find_sweeps, read_sweep
 from results.storage.weights import WeightStore
@@ -185,6 +185,7 @@ def _saved_file(page: Path) -> str:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     installed = tmp_path_factory.mktemp("site")
     install_first_task(installed)
+    install_network(installed)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(installed))
         yield Place(tmp_path_factory.mktemp("user"))

@@ -55,14 +55,14 @@ def mentions(text: str, words: str) -> bool:
     return re.search(rf"(?<![\w-]){re.escape(words)}(?![\w-])", text) is not None
 
 
-@pytest.mark.parametrize("name", commands())
+@pytest.mark.parametrize("name", list(commands()))
 def test_a_guide_shows_the_command(name: str) -> None:
     assert any(mentions(text, f"orchestrator {name}") for text in GUIDES.values()), (
         f"show `python -m orchestrator {name}` in a page of docs/"
     )
 
 
-@pytest.mark.parametrize(("command", "flag"), options(), ids=" ".join)
+@pytest.mark.parametrize(("command", "flag"), list(options()))
 def test_a_guide_explains_the_option(command: str, flag: str) -> None:
     assert any(mentions(text, flag) for text in GUIDES.values()), (
         f"explain {flag} of `{command}` in a page of docs/"
@@ -189,7 +189,7 @@ TYPES = {
 }
 
 
-@pytest.mark.parametrize("table", FIXED)
+@pytest.mark.parametrize("table", list(FIXED))
 def test_the_documented_columns_are_those_of_the_schema(table: str) -> None:
     text = (ROOT / "docs" / "reference" / "results.md").read_text()
     section = re.search(rf"^### {table}\n(.*?)(?=^##)", text, re.M | re.S)

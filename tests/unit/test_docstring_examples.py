@@ -24,7 +24,7 @@ def modules() -> Iterator[str]:
             yield from (f"{name}.{module.name}" for module in found)
 
 
-@pytest.mark.parametrize("name", modules())
+@pytest.mark.parametrize("name", list(modules()))
 def test_examples_print_what_they_show(name: str) -> None:
     module = importlib.import_module(name)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
