@@ -26,6 +26,10 @@ test *args:
 test-all *args:
     {{python}} -m pytest tests {{args}}
 
+# The documentation site, in site/; `just docs serve` shows it while you write.
+docs command="build --clean --strict":
+    {{python}} -m zensical {{command}}
+
 # What CI runs, from a clean environment.
 ci:
     .ci/run

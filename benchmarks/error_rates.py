@@ -2,7 +2,8 @@
 
     python -m benchmarks.error_rates
 
-prints the five tables of ``docs/statistics.md`` (4000 repetitions: about 25 minutes on one core).
+prints the five tables of ``docs/explanation/statistics.md`` (4000 repetitions: about 25 minutes on
+one core).
 ``tests/integration/test_error_rates.py`` runs the same simulations at a smaller number.
 """
 

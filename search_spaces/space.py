@@ -14,7 +14,7 @@ Beside a REPORT it may state what the paper concludes, which `report` and `check
     ERRATA = (Erratum(...), ...)        known mistakes of the paper
 
 Of a file that defines several, ``--space FILE.py:report``, ``:grid`` or ``:search`` takes one. See
-docs/spaces.md and docs/claims.md.
+docs/how-to/search-spaces.md and docs/how-to/check-claims.md.
 """
 
 from __future__ import annotations
@@ -28,22 +28,40 @@ from tasks.contract import Scalar as Scalar
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One row of a paper's table: parameters that differ from the task's defaults."""
+    """One row of a paper's table: parameters that differ from the task's defaults.
+
+    Examples:
+        >>> row = Row(params={"lr": 1e-5, "epochs": 3}, report={"metric.i2t_r1": 0.5838})
+    """
 
     params: Mapping[str, Scalar]
-    report: Mapping[str, float] = field(default_factory=dict)  # "metric.i2t_r1" -> its number
-    published: Mapping[str, float] = field(default_factory=dict)  # likewise, by the table's source
+    """The parameters that differ from the task's defaults, by name."""
+    report: Mapping[str, float] = field(default_factory=dict)
+    """The paper's values: ``metric.<name>`` for the last step, ``step.<at>.<name>`` for another,
+    ``first.<level>.<name>`` for the first step that reaches a level. Rates are 0 to 1."""
+    published: Mapping[str, float] = field(default_factory=dict)
+    """The same from the table's ``source``, another publication."""
     label: str | None = None
+    """A remark that the table prints with the row."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """A table of the paper."""
+    """A table of the paper.
+
+    Examples:
+        >>> rows = Row(params={"lr": 1e-5}), Row(params={"lr": 1e-3})
+        >>> table = Table(title="Table 1", rows=rows)
+    """
 
     title: str
+    """The heading."""
     rows: tuple[Row, ...]
+    """The rows, in order."""
     note: str = ""
-    source: str = ""  # of the rows' published numbers: one line
+    """A line below the table."""
+    source: str = ""
+    """Where the rows' ``published`` values come from, in one line."""
 
 
 Relation = Literal[">", "<", ">=", "<=", "=="]
@@ -54,7 +72,9 @@ class Value:
     """A metric of a row, for a claim that is not about the task's main metric."""
 
     row: Row | str
-    metric: str  # "unseen_accuracy", as in the results under metric.<name>
+    """The row, or its label."""
+    metric: str
+    """The metric's name without ``metric.``, such as "unseen_accuracy"."""
 
 
 Side = Row | str | Value | float  # a row, its label, one of its metrics, or a plain number
@@ -66,13 +86,22 @@ class Claim:
 
     ``>`` and ``<`` are about any difference. ``>=`` ("reaches"), ``<=`` and ``==`` ("equals") need
     a ``margin``, a difference that is too small to matter: no sample can show an exact equality.
+
+    Examples:
+        >>> low, high = Row(params={"lr": 1e-5}), Row(params={"lr": 1e-2})
+        >>> claim = Claim("a large learning rate does harm", high, "<", low)
     """
 
     text: str
+    """The claim in words."""
     left: Side
+    """A row, its label, one of its metrics, or a number."""
     relation: Relation
+    """What is claimed of left and right."""
     right: Side
-    margin: float = 0.0  # in the metric's own unit: 0..1 for recalls and accuracies
+    """The same as ``left``."""
+    margin: float = 0.0
+    """In the metric's own unit: 0 to 1 for recalls and accuracies."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,11 +112,17 @@ class Published:
     """
 
     model: str
+    """The paper's model."""
     data: str
-    paper: str = ""  # its title or kind, and where in it the numbers are
-    num_units: int | None = None  # queries or images behind a number that is a share of them
-    standard_error: float | None = None  # of one number that is no share, such as BLEU
-    noise: str = ""  # how ``num_units`` or ``standard_error`` is known
+    """The paper's data."""
+    paper: str = ""
+    """Its title or kind, and where in it the values are."""
+    num_units: int | None = None
+    """Number of queries or images, for a value that is a share of them."""
+    standard_error: float | None = None
+    """Standard error of a value that is not a share, such as BLEU."""
+    noise: str = ""
+    """How ``num_units`` or ``standard_error`` is known."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +130,10 @@ class Erratum:
     """A mistake of the paper, with what shows it in the published numbers."""
 
     text: str
-    best: Row | str | None = None  # the row that the paper's text names best
-    repeated: Row | str | None = None  # a configuration with several rows
-    shares_of: int | None = None  # the numbers are whole shares of so many units
+    """The mistake in words."""
+    best: Row | str | None = None
+    """The row that the paper's text calls best."""
+    repeated: Row | str | None = None
+    """A configuration with several rows."""
+    shares_of: int | None = None
+    """The values are whole shares of this number of units."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ PAGES = [
     for pattern in (
         "README.md",
         "CONTRIBUTING.md",
-        "docs/*.md",
+        "docs/**/*.md",
         "benchmarks/README.md",
         "examples/*/README.md",
     )
@@ -31,7 +32,10 @@ PAGES = [
 PROGRAMS = ("python", "python3", "pip", "orchestrator", "ray", "ruff", "mypy", "pytest")
 
 #: Set up an environment or run the checks: ``.ci/run`` does it with these very commands.
-RUN_BY_CI = ("ruff", "mypy", "pytest", "pip", "python -m venv", "python -m pip", "python -m pytest")
+RUN_BY_CI = (
+    *("ruff", "mypy", "pytest", "pip"),
+    *("python -m venv", "python -m pip", "python -m pytest", "python -m zensical"),
+)
 
 #: What a real sweep of a task adds, so that it takes seconds. DATA is a folder of 24 drawn scenes.
 REDUCED_SWEEPS = {
@@ -43,6 +47,7 @@ REDUCED_SWEEPS = {
     ),
     "toy": (),
     "descent": (),
+    "spiral": ("--set", "epochs=2"),
 }
 
 #: What a benchmark adds to run in seconds; None: only its options are parsed, for a reason.
@@ -101,6 +106,13 @@ def commands_of(page: Path) -> list[Command]:
         for words in split_commands(line):
             found += [Command(page=page, words=each) for each in [words, *_inner(words)]]
     return list(dict.fromkeys(found))
+
+
+def code_blocks(page: Path, language: str = "") -> list[str]:
+    """The fenced code blocks of a page, of one language or all."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^( *)```(\w*)\n(.*?)^\1```$", text, re.M | re.S)
+    return [textwrap.dedent(code) for _, name, code in blocks if language in ("", name)]
 
 
 def _block_lines(text: str) -> Iterator[str]:

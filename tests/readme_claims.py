@@ -13,7 +13,7 @@ from paths import ROOT
 from results.render.claims_table import claims_table
 from results.storage.reading import read_sweep
 
-PAGES = {"retrieval": ROOT / "docs" / "retrieval.md", "captioning": ROOT / "docs" / "captioning.md"}
+PAGES = {task: ROOT / "docs" / "experiments" / f"{task}.md" for task in ("retrieval", "captioning")}
 HEADINGS = ("verdict", "claim", "published", "ours", "difference", "95 %")
 
 

@@ -1,30 +1,42 @@
-"""The code that docs/tasks.md shows: its first task as an installed package, and its ``export``."""
+"""The code of the pages on tasks: their tasks as installed packages, and an ``export``."""
 
 from __future__ import annotations
 
-import re
-import textwrap
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-PAGE = Path(__file__).parents[1] / "docs" / "tasks.md"
+from documented import code_blocks
+from paths import ROOT
+
+PAGE = ROOT / "docs" / "tutorials" / "your-task.md"
+NETWORK = ROOT / "docs" / "how-to" / "train-a-network.md"
 
 
-def _block(first_line: str) -> str:
-    """The indented code block of the page that begins with this line."""
-    text = PAGE.read_text(encoding="utf-8")
-    blocks = re.findall(r"(?:^ {4}.*\n|^\n)+", text, re.M)
-    found = [code for code in map(textwrap.dedent, blocks) if code.strip().startswith(first_line)]
-    assert len(found) == 1, f"{PAGE} has {len(found)} blocks that begin with {first_line}"
-    return found[0].strip() + "\n"
+def _block(page: Path, first_line: str) -> str:
+    """The code block of the page that begins with this line."""
+    found = [code for code in code_blocks(page) if code.startswith(first_line)]
+    assert len(found) == 1, f"{page} has {len(found)} blocks that begin with {first_line}"
+    return found[0]
 
 
 def install_first_task(folder: Path) -> None:
     """Write the page's two files, and what installing them adds, into a folder of ``sys.path``."""
-    (folder / "descent.py").write_text(_block("from dataclasses import dataclass"))
-    project = tomllib.loads(_block("[build-system]"))["project"]
+    code = _block(PAGE, "from dataclasses import dataclass")
+    _install(folder, "descent", code, _block(PAGE, "[build-system]"))
+
+
+def install_network(folder: Path) -> None:
+    """The same for the task that trains a network; its project file is that of the first task."""
+    code = _block(NETWORK, "from dataclasses import dataclass")
+    project = _block(PAGE, "[build-system]").replace("descent", "spiral")
+    _install(folder, "spiral", code, project)
+
+
+def _install(folder: Path, module: str, code: str, project_file: str) -> None:
+    (folder / f"{module}.py").write_text(code)
+    project = tomllib.loads(project_file)["project"]
     lines: list[str] = []
     for group, points in project["entry-points"].items():
         lines += [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
@@ -38,6 +50,6 @@ def install_first_task(folder: Path) -> None:
 def export_method() -> Callable[..., Any]:
     """The ``export`` that the page shows."""
     defined: dict[str, Any] = {}
-    exec(compile(_block("from safetensors.numpy"), str(PAGE), "exec"), defined)
+    exec(compile(_block(PAGE, "from safetensors.numpy"), str(PAGE), "exec"), defined)
     method: Callable[..., Any] = defined["export"]
     return method

@@ -12,7 +12,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="attributes",
         title="declares valid attributes",
-        fix="docs/tasks.md lists every attribute and method of a task",
+        fix="docs/reference/task-contract.md lists every attribute and method of a task",
         function=declaration.attributes,
     ),
     Check(

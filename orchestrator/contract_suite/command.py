@@ -28,7 +28,7 @@ def check_task(
     for problem in wrong:
         console.print(Text.assemble(("FAILED ", _STYLES["failed"]), problem), soft_wrap=True)
     if wrong or not isinstance(found, Task):
-        console.print(f"{name}: {len(wrong)} wrong; docs/tasks.md describes each part of a task")
+        console.print(f"{name}: {len(wrong)} wrong; see docs/reference/task-contract.md")
         return 1
     subject = Subject(found, name, model=model, data=data, settings=parse_settings(found, settings))
     outcomes: list[Outcome] = []

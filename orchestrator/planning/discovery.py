@@ -169,7 +169,7 @@ def load_space_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise RequestError(
             f"no such space file: {path}; give the path of a Python file that defines "
-            f"{', '.join(OFFERS[:-1])} or {OFFERS[-1]} (see docs/spaces.md)"
+            f"{', '.join(OFFERS[:-1])} or {OFFERS[-1]} (see docs/how-to/search-spaces.md)"
         )
     name = f"_space_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)

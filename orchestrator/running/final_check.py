@@ -16,7 +16,7 @@ def check_final(task: Task, trial: Trial, split: str, keep: object) -> None:
     if task.has_weights and not overrides(task, "restore"):
         raise RequestError(
             f"--final {split}: {task.name} cannot score another split, because it has no method "
-            "`restore` (docs/tasks.md); remove --final"
+            "`restore` (docs/reference/task-contract.md); remove --final"
         )
     if task.has_weights and keep == "none":
         raise RequestError(f"--final {split} needs kept weights; remove --keep none")

@@ -61,6 +61,11 @@ _FUNCTIONS: dict[tuple[str, int], Callable[..., Any]] = {
 def aggregation(formula: str) -> Callable[[Array], Array]:
     """The function from sums [..., K] to metrics [...] that a formula describes.
 
+    Examples:
+        >>> mean_iou = aggregation("mean(sums[0:2] / sums[2:4])")
+        >>> float(mean_iou(np.array([1.0, 3.0, 2.0, 4.0])))
+        0.625
+
     Raises:
         StoreError: if the formula uses anything but the arithmetic above; so does the function,
             if K columns are too few.

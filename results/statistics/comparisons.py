@@ -24,13 +24,20 @@ ALPHA = 0.05
 class Difference:
     """One configuration's score minus another's."""
 
-    estimate: Estimate  # with its unadjusted 95 % interval
-    p_value: float  # two-sided, unadjusted, of no difference; nan if it cannot be tested
-    test: str  # "McNemar", "permutation", "t over queries and seeds", "bootstrap", ...
-    df: float  # degrees of freedom of the interval
+    estimate: Estimate
+    """The difference with its unadjusted 95 % interval."""
+    p_value: float
+    """Two-sided and unadjusted, of no difference; nan if it cannot be tested."""
+    test: str
+    """Its name: "McNemar", "permutation", "t over queries and seeds", "bootstrap", ..."""
+    df: float
+    """Degrees of freedom of the interval."""
     standard_error: float
-    over_seeds: bool  # whether the statement covers other seeds, or these seeds alone
-    seeds_variance: float = 0.0  # the part of the squared standard error that is due to seeds
+    """Standard error of the difference."""
+    over_seeds: bool
+    """Whether the statement covers other seeds, or these seeds alone."""
+    seeds_variance: float = 0.0
+    """The part of the squared standard error that is due to seeds."""
 
 
 def difference(
@@ -57,6 +64,13 @@ def difference(
         aggregate: ``mean``, or a formula over sums of K values.
         average: the variance over seeds of such differences (``average_over_seeds`` of the rows of
             a table, ``average_of_differences``), used unless the pair's own is larger.
+
+    Examples:
+        >>> ours = np.array([[1], [1], [1], [1], [1], [1], [1], [0]])
+        >>> theirs = np.array([[0], [0], [0], [0], [0], [0], [1], [0]])
+        >>> found = difference(ours, theirs)
+        >>> found.estimate.mean, found.test, found.p_value
+        (0.75, 'McNemar', 0.03125)
     """
     ours, theirs = Sample.of(one, aggregate), Sample.of(other, aggregate)
     if average is None:
@@ -118,10 +132,12 @@ def _name(scores: Array, df: int, over_seeds: bool) -> str:
 class BestComparison:
     """The rows of a table against the best of them."""
 
-    best: int  # index of the row with the best score
+    best: int
+    """Index of the row with the best score."""
     p_values: tuple[float, ...]
-    # of each row against the best, adjusted for all pairs; 1 for the best, nan if not tested
-    over_seeds: bool  # whether the statement covers other seeds
+    """For each row against the best, adjusted for all pairs: 1 for the best, nan if not tested."""
+    over_seeds: bool
+    """Whether the statement covers other seeds."""
 
     @property
     def beaten(self) -> tuple[bool, ...]:
@@ -148,6 +164,13 @@ def compare_with_best(
         rows: the scores of each row, over the same units and the same seeds.
         maximize: whether a larger score is better.
         aggregate: ``mean``, or a formula over sums of K values.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> rows = [rng.normal(mean, 1, (200, 1)) for mean in (0.0, 0.1, 1.0)]
+        >>> found = compare_with_best(rows)
+        >>> found.best, found.beaten
+        (2, (True, True, False))
     """
     samples = [Sample.of(row, aggregate) for row in rows]
     scores = np.array([sample.points.mean() for sample in samples])
@@ -183,7 +206,12 @@ def _tukey(p_value: float, rows: int) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p values, in the order given (Holm 1979): family-wise error over all."""
+    """Holm's adjusted p values, in the order given (Holm 1979): family-wise error over all.
+
+    Examples:
+        >>> holm([0.01, 0.04, 0.03])
+        [0.03, 0.06, 0.06]
+    """
     order = np.argsort(p_values)
     adjusted, largest = [0.0] * len(order), 0.0
     for rank, index in enumerate(order):

@@ -36,6 +36,12 @@ def estimate(scores: Array, aggregate: str = MEAN) -> Estimate:
     Args:
         scores: [U, S] of units and seeds, or [U, S, K] where ``aggregate`` is a formula.
         aggregate: ``mean``, or a formula over sums of K values (``aggregation.py``).
+
+    Examples:
+        >>> hits = np.array([[1], [1], [1], [0], [1], [0], [1], [1]])  # 8 queries, 1 seed
+        >>> found = estimate(hits)
+        >>> f"{found.mean:.2f} [{found.low:.2f}, {found.high:.2f}]"
+        '0.75 [0.41, 0.93]'
     """
     sample = Sample.of(scores, aggregate)
     mean = float(sample.points.mean())

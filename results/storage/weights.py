@@ -35,13 +35,18 @@ _JSON = ("seed", "params", "model", "data", "values")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Weights:
-    """What is kept of a finished trial."""
+    """The kept weights of a finished trial."""
 
     trial_id: str
-    arrays: dict[str, Array]  # by name; bfloat16 comes as float32, which holds each of its values
-    dtypes: dict[str, str]  # by name, as the file has them: ``F32``, ``BF16``, ...
-    values: dict[str, Any]  # the state's plain values
-    metadata: dict[str, Any]  # task, version, trial_id, seed, params, model, data
+    """The trial's id."""
+    arrays: dict[str, Array]
+    """The arrays by name; bfloat16 comes as float32, which holds each of its values."""
+    dtypes: dict[str, str]
+    """The types by name, as in the file: ``F32``, ``BF16``, ..."""
+    values: dict[str, Any]
+    """The state's plain values."""
+    metadata: dict[str, Any]
+    """task, version, trial_id, seed, params, model and data."""
 
 
 def seal_weights(blob: bytes, metadata: Mapping[str, Any]) -> bytes:

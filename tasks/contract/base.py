@@ -197,7 +197,7 @@ class Task:
         """
         raise RequestError(
             f"--final {split}: {self.name} cannot score another split, because it has no method "
-            "`final` (docs/tasks.md); remove --final"
+            "`final` (docs/reference/task-contract.md); remove --final"
         )
 
     def restore(self, trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any]) -> State:

@@ -13,26 +13,42 @@ class Column:
 
     A metric that is not a mean over samples can have its own 95 % interval: if the columns also
     include its key with ``_low`` and with ``_high`` (as ``detail``), its cell shows them.
+
+    Examples:
+        >>> recall = Column(key="metric.recall", label="R@1", format="percent")
     """
 
-    key: str  # "param.lr" or "metric.i2t_r1", as in the Parquet table
-    label: str  # the heading
+    key: str
+    """``param.<field>`` or ``metric.<name>``, as in the Parquet table."""
+    label: str
+    """The heading."""
     format: Literal["percent", "score", "number", "scientific", "integer", "text"] = "text"
-    # percent: 0..1, printed times 100; score: 0..100, printed as it is, both with two decimals;
-    # number: four significant digits
-    pick: Literal["last", "best"] = "last"  # of a metric: the last step's value, or the best step's
-    detail: bool = False  # only beside a number of the paper, not in the summary table
-    chart: str = ""  # of a metric: the chart over steps that it is a line of; none for ""
-    log: bool = False  # whether that chart's axis is logarithmic
+    """``percent``: 0 to 1, printed times 100, with % in the heading. ``score``: 0 to 100, with two
+    decimals. ``number``: four significant digits."""
+    pick: Literal["last", "best"] = "last"
+    """For a metric: the value of the last step, or of the best step."""
+    detail: bool = False
+    """Whether to show it only with published values, and not in the summary table."""
+    chart: str = ""
+    """For a metric: the name of the chart over steps that shows it as a line; "" for none."""
+    log: bool = False
+    """Whether that chart has a logarithmic axis."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metric:
-    """The number that a sweep is judged by."""
+    """The number that a sweep is judged by.
 
-    name: str  # "i2t_r1", in the results as metric.i2t_r1
+    Examples:
+        >>> accuracy = Metric(name="accuracy", label="accuracy", direction="maximize")
+    """
+
+    name: str
+    """Its name without ``metric.``, such as "i2t_r1"."""
     label: str
+    """Its name in tables and charts."""
     direction: Literal["maximize", "minimize"]
+    """Whether larger or smaller values are better."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,11 +62,22 @@ class PerSampleMetric:
     ``sums``, the sums over units of ``value``, a list of numbers of fixed length. For example
     ``mean(sums[0:3] / sums[3:6])`` is the mean IoU of three classes whose ``value`` is three
     intersections and three unions. ``results/statistics/aggregation.py`` defines the arithmetic.
+
+    Examples:
+        Recall at 1, from samples with a row per image and the rank of its best caption:
+
+        >>> recall = PerSampleMetric(metric="recall", unit="image", value="rank", at_most=1)
     """
 
-    metric: str  # its name, without "metric."
-    unit: str  # the column of samples that names the unit
-    value: str  # the column of samples with its value
+    metric: str
+    """The metric's name, without ``metric.``."""
+    unit: str
+    """The column of samples that names the unit."""
+    value: str
+    """The column of samples that has the unit's value."""
     at_most: float | None = None
+    """If given, a unit counts 1 where its value is at most this, otherwise 0."""
     where: Mapping[str, str] = field(default_factory=dict)
+    """Which rows of samples belong to the metric: a column's name, and its value."""
     aggregate: str = "mean"
+    """How the values form the metric: ``mean``, or a formula."""

@@ -12,13 +12,20 @@ from typing import Any
 class Export:
     """What ``task.export`` wrote, as far as the model card needs to know."""
 
-    usage: str  # a Python program that runs in the exported folder
-    library: str | None = None  # as the Hugging Face Hub names it: "transformers"
-    pipeline: str | None = None  # the Hub's name of what the model does: "image-to-text"
-    license: str | None = None  # an identifier such as "apache-2.0"; None: unknown
-    data_license: str | None = None  # the same of the training data
-    base_models: Sequence[str] = ()  # ids on the Hub of the models that it was made from
-    notes: Sequence[str] = ()  # sentences on how the exported model differs from the trial
+    usage: str
+    """A Python program that runs in the exported folder."""
+    library: str | None = None
+    """The library's name on the Hugging Face Hub, such as "transformers"."""
+    pipeline: str | None = None
+    """The Hub's name of what the model does, such as "image-to-text"."""
+    license: str | None = None
+    """An identifier such as "apache-2.0"; None if unknown."""
+    data_license: str | None = None
+    """The license of the training data; None if unknown."""
+    base_models: Sequence[str] = ()
+    """Ids on the Hub of the models that it was made from."""
+    notes: Sequence[str] = ()
+    """Sentences on how the exported model differs from the trial."""
 
 
 _USAGE = """import json

@@ -13,6 +13,10 @@ def content_id(value: object, length: int = 16) -> str:
 
     A dataclass is hashed by its fields, or by what its ``content()`` returns.
 
+    Examples:
+        >>> content_id({"lr": 0.1, "epochs": 3}) == content_id({"epochs": 3, "lr": 0.1})
+        True
+
     Raises:
         TypeError: if ``value`` holds anything but plain values and dataclasses.
     """

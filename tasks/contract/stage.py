@@ -22,13 +22,26 @@ class Stage:
     ``function(*values of needs, **args)`` returns the value; with ``on_device`` it also gets
     ``device=`` (a torch device string). It must be importable (module level) and depend on its
     arguments alone: two equal stages are one.
+
+    Examples:
+        >>> def draw_points(*, split): ...
+        >>> train = Stage(function=draw_points, args={"split": "train"})
+        >>> train.label
+        'draw_points(split=train)'
+        >>> train == Stage(function=draw_points, args={"split": "train"})
+        True
     """
 
     function: Callable[..., Value]
+    """Computes the value."""
     args: Mapping[str, Any] = field(default_factory=dict)
+    """The function's keyword arguments: plain values."""
     needs: tuple[Stage, ...] = ()
+    """Stages whose values are the function's first arguments."""
     on_device: bool = False
-    version: str = "1"  # raise it when the function's result would change: values may be kept
+    """Whether the function computes on a device, and gets ``device=``."""
+    version: str = "1"
+    """Raise it when the function's result changes, because values may be kept."""
 
     @cached_property
     def key(self) -> str:

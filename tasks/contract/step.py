@@ -16,6 +16,9 @@ class State:
     ``arrays`` are numpy arrays or torch tensors by name (an optimizer's moments included);
     ``values`` are plain (numbers, strings, lists of them). Draw random numbers from (seed, epoch),
     so that no generator has to be kept.
+
+    Examples:
+        >>> state = State(values={"epoch": 3})
     """
 
     arrays: dict[str, Any] = field(default_factory=dict)
@@ -30,6 +33,9 @@ class Step:
     the task's main metric at least at the last step; pruning looks at the steps that have it.
     ``samples`` are columns of equal length, kept of a trial's last step; their names must not be
     ``task``, ``sweep``, ``trial_id`` or ``seed``. ``done`` ends the trial.
+
+    Examples:
+        >>> step = Step(at=3, metrics={"accuracy": 0.9}, done=True)
     """
 
     at: int

@@ -34,6 +34,17 @@ class Trial:
     """Everything that a result depends on; nothing else changes a number.
 
     ``params`` is an instance of the task's ``Params``: frozen, validated, all fields plain.
+
+    Examples:
+        >>> @dataclass(frozen=True, kw_only=True)
+        ... class Params:
+        ...     lr: float = 0.1
+        >>> none = Source(name="none", fingerprint="1")
+        >>> trial = Trial(task="toy", version="1", params=Params(), seed=0, model=none, data=none)
+        >>> trial.id
+        '15abbee4eb108827'
+        >>> trial.param_values()
+        {'lr': 0.1}
     """
 
     task: str

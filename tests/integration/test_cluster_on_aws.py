@@ -129,12 +129,12 @@ def test_ray_down_leaves_no_machine_behind() -> None:
     assert {made.instance(kind)["State"]["Name"] for kind in made.ids} == {"terminated"}
 
 
-# --- the firewall and the roles, by the very code that docs/cluster.md offers ---------------------
+# --- the firewall and the roles, by the code of docs/tutorials/your-cluster.md --------------------
 
 
 def from_the_docs(number: int, **replaced: str) -> dict[str, Any]:
-    """Run a Python block of docs/cluster.md; what it defined."""
-    text = (ROOT / "docs" / "cluster.md").read_text()
+    """Run a Python block of docs/tutorials/your-cluster.md; what it defined."""
+    text = (ROOT / "docs" / "tutorials" / "your-cluster.md").read_text()
     code = re.findall(r"```python\n(.*?)```", text, re.S)[number]
     for name, value in replaced.items():
         code, count = re.subn(rf'^{name} = ".*?"', f'{name} = "{value}"', code, flags=re.M)

@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -26,12 +25,13 @@ from documented import (
     REDUCED_SWEEPS,
     RUN_BY_CI,
     Command,
+    code_blocks,
     commands_of,
     split_commands,
 )
 from harness import run_command
 from paths import ROOT, SHARED
-from tutorial import install_first_task
+from tutorial import install_first_task, install_network
 
 from results.storage.reading import find_sweeps, read_sweep
 from results.storage.weights import WeightStore
@@ -130,7 +130,9 @@ class Place:
             "...": "retrieval",
         }
         (root / "space.py").write_text("GRID = {'lr': [1e-3, 1e-2]}\n")
-        (root / "my_space.py").write_text(_saved_file(ROOT / "docs" / "spaces.md"))
+        (root / "my_space.py").write_text(
+            _saved_file(ROOT / "docs" / "how-to" / "search-spaces.md")
+        )
         self._made: set[tuple[str, str]] = set()
 
     def fill(self, words: Sequence[str]) -> list[str]:
@@ -175,17 +177,15 @@ class Place:
 
 
 def _saved_file(page: Path) -> str:
-    """The file that a page tells its reader to save: the first indented block that imports."""
-    text = page.read_text(encoding="utf-8")
-    block = re.search(r"^(?: {4}.*\n|\n)*? {4}from (?: {4}.*\n|.*\n)(?: {4}.*\n|\n)*", text, re.M)
-    assert block, f"{page} shows no file"
-    return textwrap.dedent(block[0])
+    """The file that a page tells its reader to save: its first Python block."""
+    return code_blocks(page, "python")[0]
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     installed = tmp_path_factory.mktemp("site")
     install_first_task(installed)
+    install_network(installed)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(installed))
         yield Place(tmp_path_factory.mktemp("user"))

@@ -30,7 +30,8 @@ ALLOWED = {
         "tasks.progress",
     },
 }
-# From the bottom to the top: a package imports only from those before it. docs/design.md draws it.
+# From the bottom to the top: a package imports only from those before it.
+# docs/explanation/design.md draws it.
 LAYERS = {
     "orchestrator": (
         *("hardware", "planning", "saving", "search", "environment", "execution"),

@@ -1,6 +1,6 @@
 """What lies in a folder is data: it is never run, and no secret of the user's is written into one.
 
-``docs/threat-model.md`` names these tests.
+``docs/explanation/threat-model.md`` names these tests.
 """
 
 from __future__ import annotations

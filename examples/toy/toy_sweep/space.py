@@ -20,7 +20,7 @@ REPORT = (
     ),
 )
 
-# What `check` tests on the results; see docs/claims.md.
+# What `check` tests on the results; see docs/how-to/check-claims.md.
 LINE, CUBIC, FIFTH, NINTH = REPORT[0].rows
 CLAIMS = (
     Claim("a cubic fits the sine better than a line", CUBIC, "<", LINE),

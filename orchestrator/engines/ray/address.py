@@ -25,7 +25,7 @@ def check_address(address: str) -> None:
         raise RequestError(
             f"--address {redact(address)} is the address of a Ray Client server, which sweeps "
             "cannot use; run the sweep on the head node (`ray exec`) or as a job "
-            "(`ray job submit`), see docs/cluster.md"
+            "(`ray job submit`), see docs/tutorials/your-cluster.md"
         )
     found = _ADDRESS.fullmatch(address)
     if address not in ("auto", "local") and not (found and 0 < int(found["port"]) < 65536):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from paths import ROOT
 from toy_sweep.task import ToyTask
-from tutorial import export_method, install_first_task
+from tutorial import export_method, install_first_task, install_network
 
 from orchestrator.contract_suite import CHECKS, Subject, run_check, run_checks
 from orchestrator.execution.events import Event, Failure
@@ -273,28 +273,39 @@ def writing(returned: Any) -> Callable[..., Any]:
     return export
 
 
-def test_the_first_task_of_the_documentation_passes_every_check(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("install", "name", "num_rows"),
+    [(install_first_task, "descent", 3), (install_network, "spiral", 4)],
+)
+def test_a_documented_task_passes_every_check_and_runs(
+    install: Callable[[Path], None],
+    name: str,
+    num_rows: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    install_first_task(tmp_path)
+    install(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    grid = ("sweep", name, "--space", "grid")
     try:
-        status, out, err = main("check-task", "descent", capsys=capsys)
+        status, out, err = main("check-task", name, capsys=capsys)
         assert (status, err) == (0, "")
-        assert f"descent: {len(CHECKS)} passed" in out
-        words = ("sweep", "descent", "--engine", "local", "--out", str(tmp_path / "runs"))
-        status, out, err = main(*words, capsys=capsys)
+        assert f"{name}: {len(CHECKS)} passed" in out
+        out_folder = str(tmp_path / "runs")
+        words = (*grid, "--set", "epochs=2", "--engine", "local", "--out", out_folder)
+        status, out, err = main(*words, "--name", "grid", capsys=capsys)
         assert (status, err) == (0, "")
-        assert len(read_sweep(str(tmp_path / "runs"), "descent", "grid").rows()) == 3
-        status, out, err = main("sweep", "descent", "--data", "photos", "--dry-run", capsys=capsys)
+        assert len(read_sweep(out_folder, name, "grid").rows()) == num_rows
+        status, out, err = main(*grid, "--data", "photos", "--dry-run", capsys=capsys)
         assert (status, out) == (2, "")
-        assert "the only data of descent is 'none', but got 'photos'" in err
-        status, out, err = main("sweep", "descent", "--final", "test", "--dry-run", capsys=capsys)
+        assert f"the only data of {name} is 'none', but got 'photos'" in err
+        status, out, err = main(*grid, "--final", "test", "--dry-run", capsys=capsys)
         assert (status, out) == (2, "")
-        assert "--final test: descent cannot score another split" in err
+        assert f"--final test: {name} cannot score another split" in err
     finally:
-        sys.modules.pop("descent", None)
+        sys.modules.pop(name, None)
 
 
 def test_an_export_that_keeps_the_contract_passes() -> None:
