@@ -10,9 +10,9 @@ default:
 install:
     python3 -m venv .venv && .venv/bin/pip install -r requirements.lock -e . -e examples/toy
 
-# Lint, formatting and types.
+# Lint, formatting, spelling and types.
 check:
-    .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+    .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/codespell && .venv/bin/mypy
 
 # Fix what ruff can fix, and format.
 fix:

@@ -13,6 +13,7 @@ from orchestrator.cli import (
     check,
     check_task,
     compare,
+    completion,
     doctor,
     export,
     list_,
@@ -41,5 +42,6 @@ app.command()(replay.replay)
 app.command()(export.export)
 app.command()(doctor.doctor)
 app.command("check-task")(check_task.check_task)
+app.command()(completion.completion)
 
 __all__ = ["app", "main"]

@@ -6,11 +6,17 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli.completion import complete_task
 from orchestrator.cli.options import Data, Model
 
 
 def check_task(
-    task: Annotated[str, typer.Argument(help="Task, such as one that you are writing.")],
+    task: Annotated[
+        str,
+        typer.Argument(
+            help="Task, such as one that you are writing.", autocompletion=complete_task
+        ),
+    ],
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Fix a parameter in every trial."),

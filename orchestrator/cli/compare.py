@@ -7,13 +7,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from orchestrator.cli.completion import complete_sweep
 from orchestrator.cli.finding import find_sweep
 from orchestrator.cli.options import Format, Results, SweepName, TableName, Task, To
 
 
 def compare(
     first: SweepName,
-    second: Annotated[str, typer.Argument(help="Another sweep, in the same forms.")],
+    second: Annotated[
+        str,
+        typer.Argument(help="Another sweep, in the same forms.", autocompletion=complete_sweep),
+    ],
     task: Task = None,
     out: Results = "runs",
     format_: Format = None,

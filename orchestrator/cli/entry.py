@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from orchestrator.cli import completion
 from orchestrator.planning import discovery
 from tasks.contract import SweepError
 
@@ -52,6 +53,7 @@ def main() -> None:
     """Run the command; an expected error is one line on stderr and exit status 2."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
+        completion.prepare()
         discovery.check_layout()
         status = app(standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)

@@ -6,8 +6,16 @@ from typing import Annotated
 
 import typer
 
-SweepName = Annotated[str, typer.Argument(help="Sweep: NAME, TASK/NAME or OUT/TASK/NAME.")]
-Task = Annotated[str | None, typer.Option(help="Task, if the name is ambiguous.")]
+from orchestrator.cli.completion import complete_engine, complete_sweep, complete_task
+
+SweepName = Annotated[
+    str,
+    typer.Argument(help="Sweep: NAME, TASK/NAME or OUT/TASK/NAME.", autocompletion=complete_sweep),
+]
+Task = Annotated[
+    str | None,
+    typer.Option(help="Task, if the name is ambiguous.", autocompletion=complete_task),
+]
 Results = Annotated[str, typer.Option("--out", help="Folder or URI that holds the results.")]
 Out = Annotated[str, typer.Option(help="Folder or URI for the results.")]
 Format = Annotated[
@@ -45,7 +53,12 @@ RecordedModel = Annotated[
 RecordedData = Annotated[
     str | None, typer.Option("--data", help="Data set, such as folder:DIR (default: as recorded).")
 ]
-Engine = Annotated[str, typer.Option(help="Engine: ray, or local (this process, without Ray).")]
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="Engine: ray, or local (this process, without Ray).", autocompletion=complete_engine
+    ),
+]
 Address = Annotated[
     str | None,
     typer.Option(help="Ray address (default: $RAY_ADDRESS, otherwise a Ray on this machine)."),

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli.completion import complete_sweep
 from orchestrator.cli.finding import locate
 from orchestrator.cli.options import Results, Task
 from orchestrator.cli.parsing import parse_duration, parse_size
@@ -15,7 +16,10 @@ from tasks.contract import RequestError
 def prune(
     name: Annotated[
         list[str] | None,
-        typer.Argument(help="Sweeps: NAME, TASK/NAME or OUT/TASK/NAME (default: all)."),
+        typer.Argument(
+            help="Sweeps: NAME, TASK/NAME or OUT/TASK/NAME (default: all).",
+            autocompletion=complete_sweep,
+        ),
     ] = None,
     weights: Annotated[
         bool, typer.Option("--weights", help="Remove the kept weights of trials.")

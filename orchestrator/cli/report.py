@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from orchestrator.cli.completion import complete_sweep
 from orchestrator.cli.finding import command, find_sweeps, list_sweeps
 from orchestrator.cli.list_ import print_list
 from orchestrator.cli.options import (
@@ -24,7 +25,10 @@ from results.text import print_line
 def report(
     name: Annotated[
         list[str] | None,
-        typer.Argument(help="Sweeps: NAME, TASK/NAME or OUT/TASK/NAME (default: the only one)."),
+        typer.Argument(
+            help="Sweeps: NAME, TASK/NAME or OUT/TASK/NAME (default: the only one).",
+            autocompletion=complete_sweep,
+        ),
     ] = None,
     task: Task = None,
     out: Results = "runs",

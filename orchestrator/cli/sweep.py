@@ -7,6 +7,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from orchestrator.cli.completion import (
+    complete_pruner,
+    complete_sampler,
+    complete_setting,
+    complete_task,
+)
 from orchestrator.cli.entry import INTERRUPTED, fail
 from orchestrator.cli.options import (
     Address,
@@ -48,16 +54,25 @@ Seeds = Annotated[
 ]
 Sampler = Annotated[
     str | None,
-    typer.Option(help="Sampler of a search: tpe (the default), random, qmc or nsga2."),
+    typer.Option(
+        help="Sampler of a search: tpe (the default), random, qmc or nsga2.",
+        autocompletion=complete_sampler,
+    ),
 ]
 Pruner = Annotated[
     str | None,
-    typer.Option(help="Pruner of a search: halving (the default), median, hyperband or none."),
+    typer.Option(
+        help="Pruner of a search: halving (the default), median, hyperband or none.",
+        autocompletion=complete_pruner,
+    ),
 ]
 Set = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="NAME=VALUE", help="Fix a parameter in every row; repeat for several."
+        "--set",
+        metavar="NAME=VALUE",
+        help="Fix a parameter in every row; repeat for several.",
+        autocompletion=complete_setting,
     ),
 ]
 Name = Annotated[
@@ -114,7 +129,10 @@ DryRun = Annotated[
 
 
 def sweep(
-    task: Annotated[list[str], typer.Argument(help="Tasks to sweep, one after the other.")],
+    task: Annotated[
+        list[str],
+        typer.Argument(help="Tasks to sweep, one after the other.", autocompletion=complete_task),
+    ],
     space: Space = None,
     trials: Trials = None,
     seeds: Seeds = 1,

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from orchestrator.cli.completion import complete_task
 from orchestrator.planning import discovery
 from results.text import print_line
 from tasks.contract import RequestError
@@ -16,7 +17,10 @@ from tasks.contract import RequestError
 
 def tasks(
     name: Annotated[
-        str | None, typer.Argument(metavar="[TASK]", help="Task to describe in full.")
+        str | None,
+        typer.Argument(
+            metavar="[TASK]", help="Task to describe in full.", autocompletion=complete_task
+        ),
     ] = None,
 ) -> int:
     """List tasks, or describe one: its parameters with allowed values, spaces, model and data."""

@@ -10,6 +10,7 @@ from rich.text import Text
 from orchestrator.execution.halting import describe_halt
 from orchestrator.planning.plan import distinct_stages
 from orchestrator.running.run import Run
+from results.extras import is_installed, missing
 from results.render.sweep_tables import render
 from results.storage.filesystem import redact
 from results.storage.reading import Sweep, read_sweep
@@ -81,6 +82,9 @@ def _save_figures(sweep: Sweep, errors: Console) -> None:
     """Curves and contact sheets next to the results; a figure that fails costs one line."""
     from results.figures.saved import save_figures
 
+    if not is_installed("matplotlib"):
+        print_line(Console(), f"No figures: {missing('drawing', 'matplotlib')}", "dim")
+        return
     try:
         line = save_figures(sweep)
     except Exception as error:  # whatever a damaged font or a full disk brings up

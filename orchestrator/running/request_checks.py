@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.engines.ray.address import check_address, check_reachable
 from orchestrator.execution.placement import initial_gpus
 from orchestrator.search.options import PRUNERS, SAMPLERS, check_name
+from results.extras import require
 from results.storage.filesystem import check_output_folder
 from tasks.contract import RequestError
 
@@ -94,7 +94,7 @@ def check_can_start(plan: Plan) -> None:
     """
     address = find_address(plan.request)
     if plan.request.engine == "ray":
-        _check_installed("ray", "'ray[tune]', or use --engine local")
+        require("--engine ray", "ray", " (or use --engine local)")
     if plan.request.engine == "ray" and address:
         check_reachable(address)
     if plan.space.search is not None:
@@ -107,15 +107,8 @@ def sample_search(plan: Plan) -> SearchSample:
     Raises:
         RequestError: if the search cannot be run, or Optuna is missing.
     """
-    _check_installed("optuna", "optuna, which a search needs")
+    require("a search", "optuna")
     from orchestrator.search.function import check_search
 
     assert plan.space.search is not None
     return check_search(plan.space.search, plan.factory, plan.request.pruner)
-
-
-def _check_installed(distribution: str, advice: str) -> None:
-    try:
-        importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        raise RequestError(f"{distribution} is not installed: pip install {advice}") from None

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from results.extras import require
 from results.figures.charts import Chart, wrap
 from results.figures.ticks import limits, step_ticks, tick_texts, ticks
 
@@ -185,7 +186,12 @@ def value_limits(chart: Chart, log: bool) -> tuple[float, float]:
 
 
 def draw(charts: Sequence[Chart], x_label: str, form: str) -> bytes:
-    """Charts as the bytes of a png or svg file; equal charts give equal bytes."""
+    """Charts as the bytes of a png or svg file; equal charts give equal bytes.
+
+    Raises:
+        RequestError: if matplotlib is not installed.
+    """
+    require("a figure", "matplotlib")
     with _silent():
         import matplotlib  # takes a second, and may write about its font cache
 

@@ -6,6 +6,7 @@ import math
 
 from rich.text import Text
 
+from results.extras import is_installed, missing
 from results.figures.charts import Chart, wrap
 from results.figures.drawing import steps_of, value_limits
 from results.figures.ticks import step_ticks, tick_texts, ticks
@@ -14,7 +15,12 @@ _NUMBERS = "123456789abcdefghijklmnopqrstuvwxyz"  # the markers of several lines
 
 
 def terminal_chart(chart: Chart, width: int, height: int = 12, x_label: str = "step") -> Text:
-    """A chart ``width`` columns wide, its title above; several lines are numbered, named below."""
+    """A chart ``width`` columns wide, its title above; several lines are numbered, named below.
+
+    Without plotext, one line that says how to install it.
+    """
+    if not is_installed("plotext"):
+        return Text(missing(f"the curve of {chart.label}", "plotext"), style="dim")
     several = len(chart.lines) > 1
     head = chart.label if not chart.title else f"{chart.label}, {chart.title}"
     drawn = Text("\n").join(

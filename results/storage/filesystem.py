@@ -56,7 +56,8 @@ def _opened(
 
     A checkpoint each few seconds from each member of a pack would otherwise connect anew each time.
     """
-    return pyarrow.fs.FileSystem.from_uri(uri)
+    filesystem, path = pyarrow.fs.FileSystem.from_uri(uri)
+    return filesystem, path
 
 
 def _cloud_settings() -> frozenset[tuple[str, str]]:

@@ -143,7 +143,7 @@ def test_without_ray_the_local_engine_is_what_there_is(tmp_path: Path) -> None:
     assert "wrong ray is needed for --address" in parse(done.stdout)["ray"]
     done = run("sweep", "retrieval")
     assert done.returncode == 2
-    needed = "error: ray is not installed: pip install 'ray[tune]', or use --engine local"
+    needed = "error: --engine ray needs ray, which is not installed: pip install "
     assert done.stderr.startswith(needed)
     assert not (tmp_path / "runs").exists()
 

@@ -1,0 +1,89 @@
+"""``completion``: the script that completes commands in a shell, and what it completes.
+
+A shell asks with environment variables at each Tab, so nothing here loads torch, Ray or Optuna.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any
+
+import typer
+from typer.completion import completion_init, get_completion_script
+
+from orchestrator.search.options import PRUNERS, SAMPLERS
+from tasks.contract import RequestError
+
+SHELLS = ("bash", "zsh", "fish")
+VARIABLE = "_ORCHESTRATOR_COMPLETE"
+
+
+def prepare() -> None:
+    """Let typer answer a shell that asks; it prepares itself only for its own install options."""
+    if VARIABLE in os.environ:
+        completion_init()
+
+
+def completion(
+    shell: Annotated[
+        str,
+        typer.Argument(help="Shell: bash, zsh or fish.", autocompletion=lambda: SHELLS),
+    ],
+) -> None:
+    """Print the completion script of a shell, such as eval "$(orchestrator completion bash)"."""
+    if shell not in SHELLS:
+        raise RequestError(f"no completion for {shell!r}; available: {', '.join(SHELLS)}")
+    script = get_completion_script(prog_name="orchestrator", complete_var=VARIABLE, shell=shell)
+    print(script)
+
+
+def _quietly(find: Callable[[dict[str, Any]], Iterable[str]]) -> Any:
+    """A completer: what is found and begins as typed; a broken task or folder offers nothing."""
+
+    def complete(ctx: typer.Context, incomplete: str) -> list[str]:
+        try:
+            found = sorted(set(find(ctx.params)))
+        except Exception:  # a traceback at each Tab would destroy the line
+            return []
+        return [text for text in found if text.startswith(incomplete)]
+
+    return complete
+
+
+def _tasks(_: dict[str, Any]) -> Iterable[str]:
+    from orchestrator.planning.discovery import task_names
+
+    return task_names()
+
+
+def _sweeps(params: dict[str, Any]) -> Iterable[str]:
+    from results.storage.reading import find_sweeps
+
+    task = params.get("task")
+    for of, name in find_sweeps(params.get("out") or "runs"):
+        if not isinstance(task, str) or task == of:
+            yield f"{of}/{name}"
+
+
+def _settings(_: dict[str, Any]) -> Iterable[str]:
+    import dataclasses
+
+    from orchestrator.planning.discovery import load_task, task_names
+
+    # typer parses no arguments where the last option still lacks its value.
+    words = os.environ.get("COMP_WORDS", os.environ.get("_TYPER_COMPLETE_ARGS", "")).split()
+    for name in set(words) & set(task_names()):
+        for field in dataclasses.fields(load_task(name).Params):
+            yield f"{field.name}="
+
+
+def _one_of(*values: str) -> Any:
+    return _quietly(lambda _: values)
+
+
+complete_task = _quietly(_tasks)
+complete_sweep = _quietly(_sweeps)
+complete_setting = _quietly(_settings)
+complete_engine = _one_of("ray", "local")
+complete_sampler, complete_pruner = _one_of(*SAMPLERS), _one_of(*PRUNERS)
