@@ -105,7 +105,8 @@ def check_tasks(names: Sequence[str]) -> None:
     known = discovery.task_names()
     for name in (each for each in names if each not in known):
         if name in (*KINDS, *ALIASES) or name.endswith(".py"):
-            raise RequestError(f"{name!r} is a space: write --space {shlex.quote(name)}")
+            also = f", or {name}:FUNCTION to sweep a function of it" if name[-3:] == ".py" else ""
+            raise RequestError(f"{name!r} is a space: write --space {shlex.quote(name)}{also}")
         if re.match(r"\w+=", name):
             raise RequestError(f"{name!r} is a setting: write --set {shlex.quote(name)}")
 

@@ -123,6 +123,18 @@ Verbose = Annotated[
         "--verbose", "-v", help="Also print what goes to the log: packs, workers, shared stages."
     ),
 ]
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Metric of a function FILE.py:FUNCTION (default: as it declares)."
+    ),
+]
+Maximize = Annotated[
+    bool | None,
+    typer.Option(
+        "--maximize/--minimize", help="Whether a higher --metric is better.", show_default=False
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print every trial and shared stage; run nothing.")
 ]
@@ -131,9 +143,14 @@ DryRun = Annotated[
 def sweep(
     task: Annotated[
         list[str],
-        typer.Argument(help="Tasks to sweep, one after the other.", autocompletion=complete_task),
+        typer.Argument(
+            help="Tasks to sweep, one after the other: names, or FILE.py:FUNCTION.",
+            autocompletion=complete_task,
+        ),
     ],
     space: Space = None,
+    metric: Metric = None,
+    maximize: Maximize = None,
     trials: Trials = None,
     seeds: Seeds = 1,
     sampler: Sampler = None,
@@ -175,6 +192,8 @@ def sweep(
             Request(
                 task=each,
                 space=space,
+                metric=metric,
+                maximize=maximize,
                 seeds=seeds,
                 **given,
                 given=given,

@@ -19,7 +19,7 @@ from orchestrator.execution.timeout import timeout
 from orchestrator.saving.checkpoint_writer import CheckpointWriter
 from orchestrator.saving.checkpoints import TimedStep
 from orchestrator.saving.final_weights import write_weights
-from tasks.contract import Advanced, Inputs, Member, Task, Trial, TrialError
+from tasks.contract import Advanced, Inputs, Member, Step, Task, Trial, TrialError
 from tasks.memory import give_back_memory
 from tasks.progress import Throttle, reporting
 
@@ -93,8 +93,7 @@ def run_pack(
                     events.append(Event(trial_id=trial_id, outcome=result))
                     continue
                 state, step = result
-                timed = TimedStep(step=step, seconds=seconds / len(group))
-                history[trial_id].append(timed)
+                timed = _add_step(history[trial_id], step, seconds / len(group))
                 # A metric that is not finite fails the trial, so nothing is saved.
                 is_finite = all(math.isfinite(value) for value in step.metrics.values())
                 weights = NO_WEIGHTS
@@ -113,6 +112,14 @@ def run_pack(
         for trial_id in stop:
             writer.discard(trial_id)
         members = [m for m in continuing if m.trial.id not in stop]
+
+
+def _add_step(history: list[TimedStep], step: Step, seconds: float) -> TimedStep:
+    """Add a step to the past ones; it may replace the last."""
+    if history and history[-1].step.at == step.at:
+        seconds += history.pop().seconds
+    history.append(TimedStep(step=step, seconds=seconds))
+    return history[-1]
 
 
 def _save_failure(error: Exception) -> Failure:

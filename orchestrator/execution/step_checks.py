@@ -68,7 +68,7 @@ def check_advanced(result: object, last: int | None, end: int | None = None) -> 
             f"Step.at is {step.at}, but num_steps says that the last step is {end}; return "
             "done=True with the last step"
         )
-    if last is not None and step.at <= last:
+    if last is not None and step.at <= last and not (step.done and step.at == last):
         raise TrialError(
             f"Step.at must increase from step to step, but it is {step.at} after {last}; "
             "keep a counter in State.values and increase it in advance"

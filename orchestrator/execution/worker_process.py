@@ -11,9 +11,8 @@ from orchestrator.execution.events import Event
 from orchestrator.execution.measure import Usage, measure_step
 from orchestrator.execution.stages import Origin, StageCache, compute
 from orchestrator.hardware import pick_device
-from orchestrator.planning.discovery import load_task
 from orchestrator.saving.checkpoints import Checkpoints
-from tasks.contract import Stage, Trial, Value
+from tasks.contract import Stage, Task, Trial, Value
 from tasks.memory import keep_freed_memory
 from tasks.progress import Receiver, Throttle, reporting
 
@@ -48,6 +47,7 @@ def load_or_compute(
 
 
 def measure_alone(
+    task: Task,
     trial: Trial,
     checkpoints: Checkpoints,
     threads: int,
@@ -61,8 +61,7 @@ def measure_alone(
     """
     configure_worker(threads)
     inputs = dict(zip(stages, values, strict=True))
-    task, device = load_task(trial.task), pick_device()
-    return measure_step(task, trial, inputs, device, checkpoints, step_timeout)
+    return measure_step(task, trial, inputs, pick_device(), checkpoints, step_timeout)
 
 
 def read_file(path: str) -> bytes | None:

@@ -132,9 +132,11 @@ def _load(what: str, module: str, attribute: str, declared: str) -> object:
                 f"{what} cannot be imported: {declared} names the module {module}, and there is no "
                 f"{error.name}; fix its name in pyproject.toml, then install the package again"
             ) from error
-        raise RequestError(f"{what} {_failed(error)}; install it, or fix the import") from error
+        raise RequestError(
+            f"{what} {describe_failure(error)}; install it, or fix the import"
+        ) from error
     except (Exception, SystemExit) as error:
-        raise RequestError(f"{what} {_failed(error)}; fix the file") from error
+        raise RequestError(f"{what} {describe_failure(error)}; fix the file") from error
     for part in attribute.split(".") if attribute else ():
         if not hasattr(found, part):
             file = getattr(sys.modules[module], "__file__", module)
@@ -146,7 +148,7 @@ def _load(what: str, module: str, attribute: str, declared: str) -> object:
     return found
 
 
-def _failed(error: BaseException) -> str:
+def describe_failure(error: BaseException) -> str:
     """What an import raised, and where: the last line outside of Python's import machinery."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"cannot be imported: {error.filename}, line {error.lineno}: {error.msg}"

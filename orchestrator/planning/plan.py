@@ -40,19 +40,25 @@ class Space:
     is_report: bool = False
     file: str | None = None  # of the user's own, and the hash of its text
     file_hash: str | None = None
+    text: str = ""  # of a space that was given as a value
     claims: tuple[Claim, ...] = ()
     published: Published | None = None
     errata: tuple[Erratum, ...] = ()
     announcement: str = ""  # a line for the user: why this space, where none was asked for
 
 
-def resolve_space(task: str, space: str | None) -> Space:
-    """The space behind ``--space paper|grid|search|FILE.py|FILE.py:grid``, or the default one."""
+def resolve_space(
+    task: str, space: str | None, offered_by: types.ModuleType | None = None
+) -> Space:
+    """The space behind ``--space paper|grid|search|FILE.py|FILE.py:grid``, or the default one.
+
+    ``offered_by`` is the module with the task's own spaces, if it is not found by the task's name.
+    """
     if space is None:
-        return _default_space(task)
+        return _default_space(task, offered_by or load_space(task))
     space = ALIASES.get(space, space)
     if space in KINDS:
-        module = load_space(task)
+        module = offered_by or load_space(task)
         wanted = KINDS[space]
         if not hasattr(module, wanted):
             offered = [kind for kind, name in KINDS.items() if hasattr(module, name)]
@@ -89,9 +95,8 @@ def resolve_space(task: str, space: str | None) -> Space:
     return dataclasses.replace(found, file=str(path.resolve()), file_hash=text_hash)
 
 
-def _default_space(task: str) -> Space:
+def _default_space(task: str, module: types.ModuleType) -> Space:
     """The task's REPORT; without one, the only space there is, which is then announced."""
-    module = load_space(task)
     offered = {kind: name for kind, name in KINDS.items() if hasattr(module, name)}
     if not offered:
         raise RequestError(
@@ -189,8 +194,11 @@ def _plain_type(hint: Any) -> tuple[type, bool]:
     return hint, False
 
 
-def parse_settings(task: Task, settings: Sequence[str]) -> dict[str, Scalar]:
-    """``name=value`` pairs of ``--set``, by the types of the task's parameters."""
+def parse_settings(task: Task, settings: Sequence[str] | Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """The values of ``--set`` by name: ``name=value`` pairs are read by the parameters' types."""
+    if isinstance(settings, Mapping):
+        params = make_params(task, settings)
+        return {name: getattr(params, name) for name in settings}
     kinds = param_types(task.Params)
     parsed: dict[str, Scalar] = {}
     for setting in settings:

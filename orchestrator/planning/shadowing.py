@@ -33,6 +33,17 @@ def shadowing_message() -> str | None:
     return None
 
 
+def shadowing_in(folder: Path) -> str | None:
+    """What a folder that is put first on the import path would hide; None if nothing."""
+    for name in (*OURS, *THEIRS):
+        for path in (folder / f"{name}.py", folder / name / "__init__.py"):
+            if path.is_file() and folder != ROOT:
+                found = path.parent if path.name == "__init__.py" else path
+                what = f"the package {ROOT / name}" if name in OURS else f"the package {name}"
+                return f"{found} hides {what}; rename it, or move the function to another folder"
+    return None
+
+
 def _found(name: str) -> Path | None:
     """The file of a module, or the folder of a package, that an import would load."""
     spec = importlib.util.find_spec(name)

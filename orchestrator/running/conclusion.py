@@ -21,13 +21,13 @@ from tasks.contract import Trial
 INTERRUPTED = 130  # the exit status of what Ctrl-C ended
 
 
-def print_results(run: Run, to_run: Sequence[Trial]) -> int:
+def print_results(run: Run, to_run: Sequence[Trial], *, show_tables: bool = True) -> int:
     """Print what a run that had ``to_run`` before it has brought; its exit status."""
     plan, errors = run.plan, Console(stderr=True)
     sweep = read_sweep(run.request.out, plan.task.name, plan.name)
     rows = sweep.current_rows()
     any_step = run.is_complete or any(row["num_steps"] for row in rows)
-    if any_step:
+    if any_step and show_tables:
         Console().print(render(sweep, None if plan.request.all_rows else MAX_ROWS))
     halted = run.budget.interrupted or run.budget.spent()
     if halted and not run.is_complete:

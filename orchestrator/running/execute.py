@@ -20,6 +20,7 @@ from orchestrator.running.request_checks import check_can_start, find_address
 from orchestrator.running.run import Run
 from orchestrator.search.searchers import FixedTrials, MaxTrials, Searcher
 from orchestrator.view.live import SweepView
+from orchestrator.view.notebook import in_notebook, notebook_console
 from orchestrator.view.output import redirect_output
 from results.storage.reading import Sweep, read_sweep
 from results.text import plural
@@ -41,7 +42,8 @@ def execute(run: Run, to_run: Sequence[Trial], *, again: bool = False) -> None:
     """Run these trials, or a search; ``again`` if they have finished, but have no weights."""
     width = Console().size.width
     with run_log(run) as log, redirect_output(log) as stdout:
-        console = Console(file=stdout, width=width if stdout.isatty() else None)
+        terminal = Console(file=stdout, width=width if stdout.isatty() else None)
+        console = notebook_console() if in_notebook() else terminal
         study = FixedTrials(to_run) if again else run.searcher(to_run)
         most = run.num_left()
         searcher = MaxTrials(study, most) if most else study

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from orchestrator.environment import provenance
 from orchestrator.environment.describe import describe_environment
+from orchestrator.functions.task import FunctionTask
 from orchestrator.planning.errata import plan_errata
 from orchestrator.planning.plan import PlannedRow
 from orchestrator.planning.planned_claims import Published, plan_claims, plan_published
+from orchestrator.request import Request
 from orchestrator.running.recorded import RecordedSweep
 from results.storage.filesystem import redact
 from results.storage.manifest import Manifest
@@ -52,7 +54,8 @@ def make_manifest(
         name=plan.name,
         space=plan.space.name,
         request=plan.identity.record(),
-        command=("python", "-m", "orchestrator", *map(redact, sys.argv[1:])),
+        function=task.reference if isinstance(task, FunctionTask) else None,
+        command=command_of(plan.request),
         versions=provenance.versions(),
         git=provenance.git(),
         hardware=provenance.hardware(),
@@ -84,6 +87,13 @@ def make_manifest(
         model=plan.factory.model,
         data=plan.factory.data,
     )
+
+
+def command_of(request: Request) -> tuple[str, ...]:
+    """How to run the sweep again: the command, or the call of a program or notebook."""
+    if request.call:
+        return (redact(request.call),)
+    return ("python", "-m", "orchestrator", *map(redact, sys.argv[1:]))
 
 
 def replay_manifest(made: Manifest, recorded: RecordedSweep) -> Manifest:

@@ -57,6 +57,8 @@ class Identity:
             if then.file != self.file and not (same_text and self.file_hash):
                 built_in = "the task's own space"
                 found.append(f"with {then.file or built_in}, not {self.file or built_in}")
+            if then.file is None and self.file is None and not same_text:
+                found.append("with other values in its space")
             found += _changed(then.settings, self.settings, "--set {name}=")
             found += _changed(then.search, self.search, "--{name} ")
         sources = (("model", manifest.model, self.model), ("data", manifest.data, self.data))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from orchestrator.functions.finding import find_space, find_task
 from orchestrator.planning import task_calls
 from orchestrator.planning.claim_checks import check_claims
-from orchestrator.planning.discovery import load_task
 from orchestrator.planning.plan import (
     PlannedRow,
     Space,
@@ -15,7 +15,6 @@ from orchestrator.planning.plan import (
     distinct_trials,
     parse_settings,
     plan_rows,
-    resolve_space,
 )
 from orchestrator.planning.space_checks import check_number, check_published_numbers, check_seeds
 from orchestrator.request import Request
@@ -80,10 +79,10 @@ def make_plan(request: Request) -> Plan:
             value = request.seeds if option == "--seeds" else number
             raise RequestError(f"{option} must be at least 1, but is {value}")
     check_options(request)
-    task = load_task(request.task)
-    space = resolve_space(request.task, request.space)
+    task = find_task(request.task, request.metric, request.maximize)
+    space = find_space(task, request.space)
     if space.search is None:
-        check_effect(request.given, request.space or space.name)
+        check_effect(request.given, request.space if isinstance(request.space, str) else space.name)
     metrics = [c.key.removeprefix("metric.") for c in task.columns if c.key.startswith("metric.")]
     check_published_numbers(space.tables, task.columns)
     check_claims(space.claims, space.published, space.errata, space.tables, metrics)

@@ -33,7 +33,7 @@ def check_options(request: Request) -> None:
     """
     for option in ("model", "data", "name", "cache", "out", "space", "address"):
         value = getattr(request, option)
-        if value is not None and not value.strip():
+        if isinstance(value, str) and not value.strip():
             raise RequestError(f"--{option} must not be empty; remove it to use the default")
     check_output_folder("--out", request.out)
     if request.cache is not None:

@@ -18,8 +18,8 @@ from results.storage.run_lock import run_lock
 from results.text import plural, print_line
 
 
-def run_sweep(plan: Plan) -> int:
-    """Run what is not yet known and print the table; the process's exit status."""
+def run_sweep(plan: Plan, *, show_tables: bool = True) -> int:
+    """Run what is not yet known and print the tables; the process's exit status."""
     check_can_start(plan)
     if plan.notice:
         Console().print(Text(plan.notice))
@@ -27,10 +27,10 @@ def run_sweep(plan: Plan) -> int:
         Console().print(Text(plan.space.announcement), soft_wrap=True)
     run = Run(plan)
     with run_lock(run.store.filesystem, run.store.path):
-        return _run(run)
+        return _run(run, show_tables)
 
 
-def _run(run: Run) -> int:
+def _run(run: Run, show_tables: bool) -> int:
     plan = run.plan
     run.cache.prepare()
     to_run = run.take_over()
@@ -56,7 +56,7 @@ def _run(run: Run) -> int:
         Console().print("Every trial of this sweep is done already; --rerun runs them again.")
     if run.is_complete:
         run.cache.delete_kept()
-    status = print_results(run, to_run)
+    status = print_results(run, to_run, show_tables=show_tables)
     return status if status == 130 or run.request.final is None else max(status, _final(run))
 
 

@@ -46,6 +46,8 @@ class CheckpointWriter:
             TypeError, ValueError, AttributeError: if the state cannot be serialized.
             StoreError: if the checkpoint cannot be written.
         """
+        if not member.state.resumable:
+            return
         trial_id = member.trial.id
         saved_at = self._saved_at.get(trial_id)
         if saved_at is not None and time.monotonic() < saved_at + self.interval:

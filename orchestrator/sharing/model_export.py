@@ -12,8 +12,8 @@ from pathlib import Path
 
 import safetensors
 
+from orchestrator.functions.recorded import load_recorded_task
 from orchestrator.planning import task_calls
-from orchestrator.planning.discovery import load_task
 from orchestrator.planning.space_checks import shown
 from orchestrator.running.recorded import check_model, recorded_trial
 from results.export.model_card import render_card, trial_record
@@ -45,6 +45,7 @@ def export_model(
     *,
     overwrite: bool = False,
     listing: str = "`show`",
+    task: Task | None = None,
 ) -> Exported:
     """Write a finished trial's model, its model card and its parameters into a folder.
 
@@ -56,6 +57,7 @@ def export_model(
         directory: the folder to write.
         overwrite: whether to replace an earlier export.
         listing: the command that lists the sweep's trials, for an error.
+        task: the task that ran; None to find it by its name.
 
     Raises:
         RequestError: if the folder is taken or cannot be written, or the model has changed.
@@ -67,7 +69,7 @@ def export_model(
     else:
         selection = select_trial(sweep, find_trial(sweep, trial_prefix, listing))
     target = check_directory(directory, overwrite)
-    task = load_task(sweep.manifest.task)
+    task = task or load_recorded_task(sweep.manifest)
     trial = recorded_trial(task, selection.trial)
     found = _read_weights(sweep, selection, task)
     check_model(task, trial)
@@ -136,6 +138,8 @@ def _read_weights(sweep: Sweep, selection: Selection, task: Task) -> Weights | N
 
 def keeping_command(command: Sequence[str], keep: str) -> str:
     """A sweep's command with another ``--keep``, and without a look at another split."""
+    if len(command) == 1:  # a call in Python
+        return f"{command[0]} with keep={keep!r}"
     words: list[str] = []
     skip = False
     for word in command:

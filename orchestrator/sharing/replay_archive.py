@@ -7,8 +7,8 @@ import dataclasses
 from rich.console import Console
 
 from orchestrator.environment.differences import environment_differences
+from orchestrator.functions.recorded import load_recorded_task
 from orchestrator.planning import task_calls
-from orchestrator.planning.discovery import load_task
 from orchestrator.planning.plan import Space
 from orchestrator.request import Request
 from orchestrator.running.naming import read_manifest
@@ -67,7 +67,7 @@ def plan_replay(archived: ArchivedSweep, request: Request) -> Plan:
         RequestError, StoreError: as ``replay_archive`` does.
     """
     check_options(request)
-    task = load_task(archived.archive.task)
+    task = load_recorded_task(archived.manifest, "replay")
     model, data = _resolve_sources(task, archived.manifest, request)
     rows = [row for row in archived.current_rows() if row["status"] in _RAN]
     if not rows:

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from orchestrator.planning.discovery import load_task
+from orchestrator.functions.recorded import load_recorded_task
 from orchestrator.request import Request
 from orchestrator.running.execute import run_trials
 from orchestrator.running.recorded import check_sources, recorded_trial
@@ -46,7 +46,7 @@ def verify(sweep: Sweep, *, share: float, seed: int, tolerance: float | None, en
         RequestError: if nothing finished, or the model or data is not here as it was.
         StoreError: if this version of the task cannot make the trials.
     """
-    task = load_task(sweep.manifest.task)
+    task = load_recorded_task(sweep.manifest, "verify")
     rows = sample_rows(sweep, share, seed)
     trials = [recorded_trial(task, row) for row in rows]
     check_sources(task, trials[0])

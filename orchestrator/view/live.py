@@ -12,6 +12,7 @@ from rich.live import Live
 from orchestrator.execution.events import Pack
 from orchestrator.planning.labels import EarlierTrial
 from orchestrator.saving.checkpoints import TimedStep
+from orchestrator.view.notebook import NotebookPanel, in_notebook
 from orchestrator.view.panel import render
 from orchestrator.view.sweep_state import SweepState
 from tasks.contract import Stage, Task, Trial
@@ -66,18 +67,21 @@ class SweepView:
         self._last_line = time.monotonic()
         for one in earlier:
             self.add_earlier(one)
-        self._live = (
-            # Other output goes to the log file, see ``redirect_output``.
-            Live(
-                self,
-                console=console,
-                refresh_per_second=4,
-                transient=True,
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
-            if console.is_terminal
-            else None
+        self._live = self._make_live()
+
+    def _make_live(self) -> Live | NotebookPanel | None:
+        if in_notebook():
+            return NotebookPanel(self)
+        if not self._console.is_terminal:
+            return None
+        # Other output goes to the log file, see ``redirect_output``.
+        return Live(
+            self,
+            console=self._console,
+            refresh_per_second=4,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
 
     def __enter__(self) -> SweepView:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from typing import TextIO
 
@@ -17,6 +18,9 @@ from typing import TextIO
 @contextlib.contextmanager
 def redirect_output(path: str) -> Iterator[TextIO]:
     """Redirect descriptors 1 and 2 to ``path``; yield the original standard output."""
+    if threading.current_thread() is not threading.main_thread():
+        yield sys.stdout  # the descriptors also belong to the program's other threads
+        return
     sys.stdout.flush()
     sys.stderr.flush()
     saved_out, saved_err = os.dup(1), os.dup(2)

@@ -46,7 +46,7 @@ def estimate(scores: Array, aggregate: str = MEAN) -> Estimate:
     sample = Sample.of(scores, aggregate)
     mean = float(sample.points.mean())
     found = uncertainty(sample, None, same_units=True, same_seeds=True)
-    if scores.ndim == 2 and is_share(scores):
+    if scores.ndim == 2 and len(scores) > 1 and is_share(scores):
         return _wilson(mean, found, len(scores))
     bounds = interval(mean, found)
     if scores.ndim == 2 or math.isnan(bounds.low):

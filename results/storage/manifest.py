@@ -41,6 +41,7 @@ class Manifest:
     name: str
     space: str
     request: RecordedRequest | None = None
+    function: str | None = None  # FILE.py:NAME, or NAME, if the task is a plain function
     replay_of: ReplaySource | None = None  # for a replay: the sweep that it runs again
 
     # Where it comes from: the last run that ran a trial.

@@ -42,10 +42,8 @@ def explain(
 ) -> list[str]:
     """Model and data, then the numbers, marks, words and signs of the rows that are shown."""
     seeds = len(manifest.seeds)
-    lines = [
-        f"Model {manifest.model.name}, data {manifest.data.name}, "
-        f"{seeds} seed{'s' if seeds > 1 else ''}."
-    ]
+    sources = f"Model {manifest.model.name}, data {manifest.data.name}, "
+    lines = [f"{'' if manifest.function else sources}{seeds} seed{'s' if seeds > 1 else ''}."]
     unit = manifest.unit
     units = f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
     if any(row.estimate for row in rows):
@@ -53,8 +51,9 @@ def explain(
             "mean ± deviation over seeds, " if any(r.deviation is not None for r in rows) else ""
         )
         numbers = {row.num_units for row in rows if row.estimate}
-        counted = f"{numbers.pop():,} {units}" if len(numbers) == 1 else units
-        lines.append(f"{spread}[95 % interval over {counted}{' and seeds' if seeds > 1 else ''}]")
+        counted = f"{max(numbers):,} {units}" if len(numbers) == 1 else units
+        over = f"{counted}{' and seeds' if seeds > 1 else ''}" if any(numbers) else "seeds"
+        lines.append(f"{spread}[95 % interval over {over}]")
     lines += explain_ids(rows)
     lines += _explain_marks(manifest, rows, tested, hidden, unit, units)
     words = {row.status.partition("@")[0] for row in rows}
@@ -91,11 +90,9 @@ def _explain_marks(
     if not any(row.mark == "best" for row in rows):
         return []
     if tested is None:
+        needed = f"scores per {unit}{' or several seeds' if manifest.function else ''}"
         so_far = " so far" if all(row.status for row in rows if row.mark == "best") else ""
-        return [
-            f"★ best{so_far}; no test of the difference: it takes scores per {unit} of complete "
-            "rows."
-        ]
+        return [f"★ best{so_far}; no test of the difference: it takes {needed} of complete rows."]
     ties = any(row.mark == "tie" for row in rows)
     beaten = any(row.p_value is not None and not row.mark for row in rows)
     some = ties or any(row.status or row.mark == "untested" for row in rows)
@@ -105,12 +102,14 @@ def _explain_marks(
         worse = "rows without a mark are" if some else f"{others} is"
         parts.append(f"{worse} significantly worse")
     scope = (
-        f"over {units} and seeds"
+        f"paired by {unit}, over {units} and seeds"
         if tested.over_seeds
-        else f"over {units} only: one seed says nothing about other seeds"
+        else f"paired by {unit}, over {units} only: one seed says nothing about other seeds"
     )
+    if not any(row.num_units for row in rows):
+        scope = "paired by seed, over seeds"
     number = f"all {len(rows) + len(hidden)} configurations" if hidden else "the whole table"
-    line = f"{'; '.join(parts)} (5 % error over {number}, paired by {unit}, {scope})."
+    line = f"{'; '.join(parts)} (5 % error over {number}, {scope})."
     if any(row.status for row in rows):
         line += " Rows with a status are not tested."
     if any(row.mark == "untested" for row in rows):

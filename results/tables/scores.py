@@ -14,12 +14,28 @@ from results.storage.reading import Sweep
 
 
 class Scores:
-    """What backs a metric per unit, from ``samples``: trial id -> [U], or [U, 10]."""
+    """What backs a metric per unit, from ``samples``: trial id -> [U], or [U, 10].
+
+    A function without samples has one score a trial, its metric.
+    """
 
     def __init__(self, sweep: Sweep, name: str) -> None:
         self._spec = sweep.manifest.paired_of(name)
         self._by_trial: dict[str, np.ndarray[Any, Any]] = {}
         self._units: dict[str, np.ndarray[Any, Any]] = {}
+        self._read_samples(sweep)
+        #: Whether each trial has one score, its metric, so that only seeds vary.
+        self.are_metrics = not self._by_trial and sweep.manifest.function is not None
+        if self.are_metrics:  # nothing but its samples says what a function's metric is a mean of
+            self._take_metrics(sweep, f"metric.{name}")
+
+    def _take_metrics(self, sweep: Sweep, key: str) -> None:
+        for row in sweep.current_rows():
+            if row.get(key) is not None:
+                self._by_trial[row["trial_id"]] = np.array([row[key]])
+                self._units[row["trial_id"]] = np.zeros(1)
+
+    def _read_samples(self, sweep: Sweep) -> None:
         if self._spec is None or not sweep.samples.num_rows:
             return
         samples = sweep.samples

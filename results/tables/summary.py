@@ -180,7 +180,7 @@ def _row(
         row.deviation = float(np.std(values, ddof=1))
     matrix = scores.matrix(ids)
     if matrix is not None:
-        row.num_units = len(matrix)
+        row.num_units = 0 if scores.are_metrics else len(matrix)
         found_estimate = estimate(matrix, scores.aggregate)
         row.estimate = None if math.isnan(found_estimate.low) else found_estimate
     return row

@@ -34,9 +34,9 @@ ALLOWED = {
 # docs/explanation/design.md draws it.
 LAYERS = {
     "orchestrator": (
-        *("hardware", "planning", "saving", "search", "environment", "execution"),
+        *("hardware", "planning", "functions", "saving", "search", "environment", "execution"),
         *("engines.ray", "engines", "view", "request", "running", "pruning", "reports"),
-        *("sharing", "contract_suite", "doctor", "cli", "__main__"),
+        *("sharing", "api", "contract_suite", "doctor", "cli", "__main__"),
     ),
     "results": (
         *("text", "statistics", "storage", "tables", "claims", "figures", "render"),

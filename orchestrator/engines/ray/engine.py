@@ -16,6 +16,7 @@ import contextlib
 import logging
 import signal
 import tempfile
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -80,7 +81,8 @@ def connect(address: str | None) -> None:
         "configure_logging": False,
         "job_config": job_config(),
     }
-    sigterm_handler = signal.getsignal(signal.SIGTERM)
+    is_main = threading.current_thread() is threading.main_thread()
+    sigterm_handler = signal.getsignal(signal.SIGTERM) if is_main else None
     logging.disable(logging.CRITICAL)  # log lines would disturb the live view
     try:
         if address:
@@ -223,7 +225,7 @@ class RayEngine:
         trainable = tune.with_parameters(
             PackTrainable,
             mailbox=mailbox,
-            task=coordinator.task.name,
+            task=coordinator.task,
             checkpoints=coordinator.checkpoints,
             checkpoint_interval=coordinator.checkpoint_interval,
             is_adaptive=coordinator.is_adaptive,
@@ -287,7 +289,10 @@ class RayEngine:
         timeout = step_timeout and grace_period(step_timeout)
         new_process = {"max_retries": 0, "max_calls": 1}
         measuring = ray.remote(num_cpus=cpus, num_gpus=self._gpus, **new_process)(measure_alone)
-        arguments = (trial, coordinator.checkpoints, cpus, step_timeout, list(values))
+        arguments = (
+            *(coordinator.task, trial, coordinator.checkpoints),
+            *(cpus, step_timeout, list(values)),
+        )
         ref = measuring.remote(*arguments, *values.values())
         try:
             measurement: Measurement = ray.get(ref, timeout=timeout)

@@ -23,10 +23,9 @@ from orchestrator.execution.run_pack import run_pack
 from orchestrator.execution.stages import StageCache
 from orchestrator.execution.worker_process import configure_worker, load_or_compute
 from orchestrator.hardware import pick_device
-from orchestrator.planning.discovery import load_task
 from orchestrator.saving.checkpoint_writer import CheckpointWriter
 from orchestrator.saving.checkpoints import Checkpoints
-from tasks.contract import Stage
+from tasks.contract import Stage, Task
 from tasks.progress import Throttle
 
 TAIL_LINES = 30  # of a dead worker's log
@@ -131,22 +130,23 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         self,
         config: dict[str, Any],
         mailbox: Any = None,
-        task: str = "",
+        task: Task | None = None,
         checkpoints: Checkpoints | None = None,
         checkpoint_interval: float = 0.0,
         is_adaptive: bool = False,
         threads: int = 1,
         step_timeout: float | None = None,
     ) -> None:
-        """Load the task and choose a device. The stages of the first pack may still be running."""
+        """Choose a device. The stages of the first pack may still be running."""
         configure_worker(threads)
         self._mailbox, self._is_adaptive, self._step_timeout = mailbox, is_adaptive, step_timeout
         context = ray.get_runtime_context()
         self._location = WorkerLocation(
             actor=context.current_actor, node=context.get_node_id(), pid=os.getpid()
         )
+        assert task is not None
         assert checkpoints is not None
-        self._task = load_task(task)
+        self._task = task
         self._writer = CheckpointWriter(checkpoints=checkpoints, interval=checkpoint_interval)
         self._halted = mailbox.wait_for_halt.remote()  # done when the sweep halts
         self._device = pick_device()

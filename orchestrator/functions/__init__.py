@@ -1,0 +1,13 @@
+"""A plain function as a task.
+
+declaration     ``task`` and ``shared``, what users write around and inside a signature
+signature       a signature -> the task's parameters
+source          the identity of a function: its source and the modules of its own folder
+portable        a function that can be sent to another process
+run             one trial of a function: its yields become steps; ``checkpoint`` and ``samples``
+saved_state     the nested state of ``checkpoint`` <-> arrays and plain values
+shared_stage    ``shared`` -> the stages of a trial
+task            ``FunctionTask``, which joins these
+finding         FILE.py:FUNCTION -> its task; a task -> its search space
+recorded        the task of a stored sweep whose function is not at hand
+"""

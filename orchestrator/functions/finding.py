@@ -1,0 +1,138 @@
+"""From what a request names to its task, and from a task to its search space."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import re
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from orchestrator.functions.declaration import declaration_of
+from orchestrator.functions.own_modules import import_root
+from orchestrator.functions.source import module_file
+from orchestrator.functions.task import FunctionTask, check_function, function_task
+from orchestrator.planning.discovery import OFFERS, describe_failure, load_task
+from orchestrator.planning.inline_space import inline_space
+from orchestrator.planning.plan import Space, resolve_space
+from orchestrator.planning.shadowing import shadowing_in
+from orchestrator.planning.suggestions import suggest
+from search_spaces.space import Row, Table
+from tasks.contract import RequestError, Task, content_id
+
+_REFERENCE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
+
+
+def is_reference(text: str) -> bool:
+    """Whether it is FILE.py:FUNCTION."""
+    return _REFERENCE.fullmatch(text) is not None
+
+
+def find_task(
+    task: str | Task | Callable[..., Any],
+    metric: str | None = None,
+    maximize: bool | None = None,
+) -> Task:
+    """The task of a name, of FILE.py:FUNCTION, or of a function.
+
+    Args:
+        task: one of these, or a task itself.
+        metric, maximize: the metric of a function and its direction, in place of its declaration.
+
+    Raises:
+        RequestError: if there is none, or it cannot be a task.
+    """
+    if isinstance(task, str) and is_reference(task):
+        task = load_function(task)
+    if not isinstance(task, (str, Task)):
+        check_function(task)
+        return function_task(task, declaration_of(task, metric, maximize))
+    if metric is not None or maximize is not None:
+        name = task if isinstance(task, str) else task.name
+        raise RequestError(
+            f"--metric, --maximize and --minimize are for functions; the task {name!r} has its own "
+            "metric: remove them"
+        )
+    return task if isinstance(task, Task) else load_task(task)
+
+
+# --- a function of a file -------------------------------------------------------------------------
+
+
+def load_function(reference: str) -> Callable[..., Any]:
+    """The function that FILE.py:FUNCTION names. Its file is imported.
+
+    Raises:
+        RequestError: if there is no such file or function, or importing the file fails.
+    """
+    match = _REFERENCE.fullmatch(reference)
+    assert match is not None
+    file, name = Path(match["file"]), match["name"]
+    if not file.is_file():
+        raise RequestError(f"no such file: {file}; a function is given as FILE.py:FUNCTION")
+    module = _import(file.resolve())
+    found: object = getattr(module, name, None)
+    if not inspect.isfunction(found):
+        defined = [
+            each
+            for each, value in vars(module).items()
+            if inspect.isfunction(value) and value.__module__ == module.__name__
+        ]
+        raise RequestError(f"{file} defines no function {name!r}; {suggest(name, defined)}")
+    return found
+
+
+def _import(file: Path) -> types.ModuleType:
+    """The module of a file, imported as Python would from its folder, or from above its package."""
+    root = import_root(file)
+    parts = file.relative_to(root).with_suffix("").parts
+    name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    hidden = shadowing_in(root)
+    if hidden is not None:
+        raise RequestError(hidden)
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    known = sys.modules.get(name)
+    if known is None:
+        try:
+            known = importlib.import_module(name)
+        except (Exception, SystemExit) as error:
+            raise RequestError(f"{file.name} {describe_failure(error)}; fix the file") from error
+    found = getattr(known, "__file__", None)
+    if found is None or Path(found).resolve() != file:
+        raise RequestError(
+            f"{file} cannot be imported: its name {name!r} is that of {found or 'a module'}; "
+            "rename the file"
+        )
+    return known
+
+
+# --- spaces ---------------------------------------------------------------------------------------
+
+
+def find_space(task: Task, space: object) -> Space:
+    """The search space of a request.
+
+    A function's spaces are those that its file offers; without one, its defaults are tried.
+
+    Raises:
+        RequestError: if there is no such space, or it is none.
+    """
+    if space is not None and not isinstance(space, str):
+        return inline_space(space)
+    if not isinstance(task, FunctionTask):
+        return resolve_space(task.name, space)
+    module = task.module()
+    if space is None and not any(hasattr(module, offered) for offered in OFFERS):
+        table = Table(title=f"Defaults of {task.name}", rows=(Row(params={}),))
+        return Space(name="defaults", tables=(table,))
+    found = resolve_space(task.name, space, module)
+    file = module_file(task.function)
+    if found.file is not None or file is None:
+        return found
+    text = content_id(file.read_text(encoding="utf-8", errors="replace"))
+    return dataclasses.replace(found, file=str(file), file_hash=text)

@@ -1,0 +1,183 @@
+"""The identity of a function: the content of its source, and of the modules of its own folder.
+
+The place of the folder does not count. What cannot be seen: installed packages, files that the
+function reads, modules that are imported by a name made at run time, and, of a function in a
+notebook, values of the session that are not plain.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import textwrap
+import types
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestrator.functions.declaration import Shared
+from orchestrator.functions.own_modules import import_root, is_installed, own_modules
+from orchestrator.functions.syntax import plain_tree
+from tasks.contract import RequestError, content_id
+
+_MAX_ITEMS = 10_000  # of a list or dict that a function of a notebook refers to
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a function consists of."""
+
+    identity: str  # of its content
+    root: str = ""  # the folder that the files are imported from
+    files: Mapping[str, str] = field(default_factory=dict)  # text by path, for other processes
+
+
+def read_source(function: Callable[..., Any]) -> Source:
+    """The source of a function.
+
+    Raises:
+        RequestError: if it cannot be read.
+    """
+    file = module_file(function)
+    if file is None:
+        return _read_session(function)
+    root = import_root(file)
+    files = own_modules(file, root)
+    identity = content_id(
+        {
+            "function": function.__qualname__,
+            "files": {
+                "" if path == file else path.relative_to(root).as_posix(): plain_tree(text)
+                for path, text in files.items()
+            },
+            "captured": {k: repr(v) for k, v in _captured(function).items() if _is_plain(v)},
+        }
+    )
+    if is_installed(root):
+        return Source(identity=identity)
+    if function.__module__ == "__main__":  # other processes get it by value
+        del files[file]
+    relative = {path.relative_to(root).as_posix(): text for path, text in files.items()}
+    return Source(identity=identity, root=str(root), files=relative)
+
+
+def module_file(value: Any) -> Path | None:
+    """The file of a function's or class's module; None for one of a notebook or a session."""
+    name = getattr(sys.modules.get(value.__module__), "__file__", None)
+    code: types.CodeType | None = getattr(value, "__code__", None)
+    if name is None or not name.endswith(".py"):
+        return None
+    if value.__module__ == "__main__" and code and not Path(code.co_filename).is_file():
+        return None  # a notebook's; the file is its launcher's
+    return Path(name).resolve()
+
+
+# --- a function of a notebook or a session --------------------------------------------------------
+
+
+def _read_session(function: Callable[..., Any]) -> Source:
+    """A function without a file: its source, and what it refers to in its session."""
+    session = _Session(Path.cwd().resolve())
+    session.add_function(function)
+    trees = {path: plain_tree(text) for path, text in session.files.items()}
+    content = {"function": function.__qualname__, "parts": session.parts, "files": trees}
+    return Source(identity=content_id(content), root=str(session.folder), files=session.files)
+
+
+class _Session:
+    """What a function refers to: other functions and classes, plain values, modules."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder  # whose modules are the user's own
+        self.parts: dict[str, object] = {}  # content by name
+        self.files: dict[str, str] = {}  # of the folder's modules: text by path
+
+    def add_function(self, function: Any) -> None:
+        """A function, and what its code names."""
+        name = function.__qualname__
+        if name in self.parts:
+            return
+        try:
+            self.parts[name] = plain_tree(textwrap.dedent(inspect.getsource(function)))
+        except (OSError, TypeError, SyntaxError) as error:
+            raise RequestError(
+                f"the source of {name} cannot be read ({error}), and a trial's id depends on it; "
+                "define it in a file or in a notebook's cell"
+            ) from None
+        for key, value in _referred(function).items():
+            self.add(f"{name}:{key}", value)
+
+    def add(self, key: str, value: Any) -> None:
+        """A value of the session by its name."""
+        if isinstance(value, types.ModuleType):
+            self._add_module(value)
+        elif isinstance(value, (types.FunctionType, type)):
+            if value.__module__ in sys.modules and value.__module__ != "__main__":
+                self._add_module(sys.modules[value.__module__])
+            elif isinstance(value, types.FunctionType):
+                self.add_function(value)
+            else:
+                self._add_class(value)
+        elif isinstance(value, Shared):
+            for number, each in enumerate((value.function, *value.args.values())):
+                self.add(f"{key}.{number}", each)
+        elif _is_plain(value):
+            self.parts[key] = repr(value)
+
+    def _add_class(self, kind: type) -> None:
+        for name, member in sorted(vars(kind).items()):
+            member = getattr(member, "__func__", member)
+            if isinstance(member, types.FunctionType) or not name.startswith("__"):
+                self.add(f"{kind.__qualname__}.{name}", member)
+        for base in kind.__bases__:
+            self.add(f"{kind.__qualname__}:{base.__qualname__}", base)
+
+    def _add_module(self, module: types.ModuleType) -> None:
+        """A module of the session's folder, with those that it imports from there."""
+        name = getattr(module, "__file__", None)
+        path = Path(name).resolve() if name else None
+        if path is None or path.suffix != ".py" or import_root(path) != self.folder:
+            return
+        for each, text in own_modules(path, self.folder).items():
+            self.files[each.relative_to(self.folder).as_posix()] = text
+
+
+def _referred(function: Any) -> dict[str, Any]:
+    """The globals, captured variables and shared stages that a function names."""
+    names = {name for code in _codes(function.__code__) for name in code.co_names}
+    known = {name: function.__globals__[name] for name in names if name in function.__globals__}
+    defaults = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    shared = [each for each in defaults if isinstance(each, Shared)]
+    known |= {f"shared {number}": each for number, each in enumerate(shared)}
+    return dict(sorted((known | _captured(function)).items()))
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    """The code of a function and of the functions inside of it."""
+    yield code
+    for each in code.co_consts:
+        if isinstance(each, types.CodeType):
+            yield from _codes(each)
+
+
+def _captured(function: Any) -> dict[str, Any]:
+    """The variables of enclosing functions, by name."""
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+    return dict(sorted(found.items()))
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value's text is its content: numbers, text, and lists and dicts of them."""
+    if isinstance(value, (str, int, float, bool, type(None))):
+        return True
+    if isinstance(value, (list, tuple)):
+        return len(value) <= _MAX_ITEMS and all(_is_plain(each) for each in value)
+    if isinstance(value, dict):
+        return len(value) <= _MAX_ITEMS and all(_is_plain(e) for p in value.items() for e in p)
+    return False

@@ -1,0 +1,68 @@
+"""What counts of a module's text: its syntax tree, without what changes no result."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+_SPACES = {"REPORT", "GRID", "CLAIMS", "PUBLISHED", "ERRATA"}
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def plain_tree(text: str) -> object:
+    """A module's syntax tree as plain lists, the same in every version of Python.
+
+    Comments, formatting, docstrings, decorators of ``orc.task``, search spaces and the block that
+    only runs as ``__main__`` are left out.
+
+    Raises:
+        SyntaxError: if the text is no module.
+    """
+    tree = ast.parse(text)
+    tree.body = [node for node in tree.body if not _is_for_main(node) and not _is_space(node)]
+    return _plain(tree)
+
+
+def _plain(node: Any) -> object:
+    if isinstance(node, list):
+        return [_plain(each) for each in node]
+    if not isinstance(node, ast.AST):
+        is_plain = node is None or isinstance(node, (str, int, bool))
+        return node if is_plain else [type(node).__name__, repr(node)]
+    parts: list[object] = [type(node).__name__]
+    for name, value in ast.iter_fields(node):
+        if name == "body" and _has_docstring(node):
+            value = value[1:]
+        if name == "decorator_list":
+            value = [each for each in value if not _declares_task(each)]
+        if value not in (None, []) and name not in ("kind", "type_comment"):
+            parts += [name, _plain(value)]
+    return parts
+
+
+def _has_docstring(node: ast.AST) -> bool:
+    return isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None
+
+
+def _declares_task(decorator: ast.expr) -> bool:
+    """Whether it is ``@orc.task(metric=...)``: what a sweep is judged by changes no trial."""
+    if not isinstance(decorator, ast.Call):
+        return False
+    name = getattr(decorator.func, "attr", getattr(decorator.func, "id", ""))
+    return name == "task" and "metric" in {word.arg for word in decorator.keywords}
+
+
+def _is_space(node: ast.stmt) -> bool:
+    """Whether it defines a search space, which says what is tried and not what a trial does."""
+    if isinstance(node, ast.FunctionDef):
+        return node.name == "search"
+    if isinstance(node, ast.Assign):
+        names = {getattr(target, "id", None) for target in node.targets}
+    else:
+        names = {getattr(node.target, "id", None)} if isinstance(node, ast.AnnAssign) else {None}
+    return names <= _SPACES
+
+
+def _is_for_main(node: ast.stmt) -> bool:
+    tests = ("__name__ == '__main__'", "'__main__' == __name__")
+    return isinstance(node, ast.If) and ast.unparse(node.test) in tests
