@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.planning import task_calls
-from orchestrator.planning.discovery import load_space, load_space_file, offered_spaces
+from orchestrator.planning.discovery import load_space, load_space_file, offered_spaces, task_names
 from orchestrator.planning.space_checks import check_number, check_storable, check_tables, shown
 from orchestrator.planning.suggestions import suggest_parameter
 from search_spaces.space import Claim, Erratum, Published, Row, Scalar, Table
@@ -262,7 +262,8 @@ def parse_value(name: str, text: str, kind: type, optional: bool) -> Scalar:
 
 
 def _unknown(task: Task, name: object) -> RequestError:
-    hint = suggest_parameter(task.name, str(name), sorted(param_types(task.Params)))
+    known = sorted(param_types(task.Params))
+    hint = suggest_parameter(task.name if task.name in task_names() else None, str(name), known)
     return RequestError(f"{task.name} has no parameter {shown(name)}; {hint}")
 
 

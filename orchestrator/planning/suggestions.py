@@ -151,13 +151,15 @@ def similar_parameters(name: str, known: Collection[str]) -> list[str]:
     return found[:3] or difflib.get_close_matches(name, sorted(known), n=1)
 
 
-def suggest_parameter(task: str, name: str, known: Sequence[str]) -> str:
-    """The end of an error on a parameter that the task does not have."""
+def suggest_parameter(task: str | None, name: str, known: Sequence[str]) -> str:
+    """The end of an error on a parameter that the task does not have; None for a function."""
     option = _SET_BY_OPTION.get(plain(name))
     if option and not any(plain(each) == plain(name) for each in known):
         return f"the option {option} sets it"
     near = similar_parameters(name, known)
     if near:
         meant = " or ".join(filter(None, (", ".join(map(repr, near[:-1])), repr(near[-1]))))
-        return f"did you mean {meant}? `python -m orchestrator tasks {task}` describes them all"
+        described = f"`python -m orchestrator tasks {task}` describes them all"
+        listed = f"available: {', '.join(known)}"
+        return f"did you mean {meant}? {described if task else listed}"
     return f"available: {', '.join(known) or 'none'}"
