@@ -75,3 +75,20 @@ def test_check_runs_as_ci_runs_it() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "4 reproduced, 1 undecided" in done.stdout
     assert done.stdout.endswith("[]\n")
+
+
+def test_the_python_api_takes_no_time_to_import() -> None:
+    """Also with what a file of a function needs before a sweep runs."""
+    code = (
+        "import sys, time; began = time.perf_counter(); import orchestrator as orc\n"
+        "seconds = time.perf_counter() - began\n"
+        "third = {'torch', 'ray', 'optuna', 'pyarrow', 'numpy', 'rich', 'typer', 'yaml'}\n"
+        "assert not third & set(sys.modules), third & set(sys.modules)\n"
+        "assert seconds < 0.3, seconds\n"
+        "orc.task(metric='error', maximize=False)(lambda: 0)\n"
+        "assert not {'torch', 'ray', 'optuna'} & set(sys.modules)\n"
+        "orc.sweep, orc.load, orc.checkpoint, orc.samples, orc.Request\n"
+        "assert not {'torch', 'ray', 'optuna'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
