@@ -3,6 +3,9 @@
 declaration     ``task`` and ``shared``, what users write around and inside a signature
 signature       a signature -> the task's parameters
 source          the identity of a function: its source and the modules of its own folder
+own_modules     the modules of the user's folder that a file imports
+syntax          what counts of a module's text
+loaded_code     whether what was imported is what the files hold now
 portable        a function that can be sent to another process
 run             one trial of a function: its yields become steps; ``checkpoint`` and ``samples``
 saved_state     the nested state of ``checkpoint`` <-> arrays and plain values

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.functions.declaration import Shared
+from orchestrator.functions.loaded_code import check_loaded
 from orchestrator.functions.own_modules import import_root, is_installed, own_modules
 from orchestrator.functions.syntax import plain_tree
 from tasks.contract import RequestError, content_id
@@ -44,6 +45,7 @@ def read_source(function: Callable[..., Any]) -> Source:
         return _read_session(function)
     root = import_root(file)
     files = own_modules(file, root)
+    check_loaded(files)
     identity = content_id(
         {
             "function": function.__qualname__,
@@ -139,7 +141,9 @@ class _Session:
         path = Path(name).resolve() if name else None
         if path is None or path.suffix != ".py" or import_root(path) != self.folder:
             return
-        for each, text in own_modules(path, self.folder).items():
+        files = own_modules(path, self.folder)
+        check_loaded(files)
+        for each, text in files.items():
             self.files[each.relative_to(self.folder).as_posix()] = text
 
 

@@ -168,7 +168,7 @@ def format_time_left(seconds: float | None) -> str:
 
 def format_stage(stage: Stage, others: Sequence[Stage]) -> str:
     """A stage by its function and those arguments that tell it from others with that function."""
-    alike = [other for other in others if other.function is stage.function]
+    alike = [other for other in others if other.function == stage.function]
     names = [
         name
         for name, value in stage.args.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import linecache
 import pickle
 import sys
@@ -139,6 +140,23 @@ def test_the_values_that_a_nested_function_captures_count(tmp_path: Path) -> Non
     make = load(file, "make")
     one, two, again = (read_source(make(n)).identity for n in (1, 2, 1))
     assert one == again != two
+
+
+def test_a_file_that_was_edited_after_its_import_is_refused(tmp_path: Path) -> None:
+    function = load(write(tmp_path))
+    first = read_source(function).identity
+    (tmp_path / "lib_base.py").write_text("ONE = 1.0  # a remark\n")
+    assert read_source(function).identity == first
+    (tmp_path / "lib_base.py").write_text("ONE = 2.0\n")
+    with pytest.raises(RequestError, match=r"lib_base.py has changed since this process imported"):
+        read_source(function)
+    (tmp_path / "lib_base.py").write_text(FILES["lib_base.py"])
+    assert read_source(function).identity == first
+    (tmp_path / "lib_layers.py").write_text(FILES["lib_layers.py"].replace("*", "+"))
+    with pytest.raises(RequestError, match=r"lib_layers.py has changed"):
+        read_source(function)
+    importlib.reload(sys.modules["lib_layers"])
+    assert read_source(function).identity != first
 
 
 # --- a notebook -----------------------------------------------------------------------------------
