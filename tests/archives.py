@@ -1,4 +1,4 @@
-"""Archives that are written, read and forged by tests."""
+"""Archives that tests write, read and forge."""
 
 from __future__ import annotations
 
@@ -9,21 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness import run_command
-
 from results.archive.files import MANIFEST
 
 Files = dict[str, bytes]
 
 
-def run(*words: object) -> tuple[int, str, str]:
-    """Exit status, output and errors of a command in this process."""
-    done = run_command(*words)
-    return done.returncode, done.stdout, done.stderr
-
-
 def write(path: Path, files: Files) -> None:
-    """Files as a zip, sealed as ours are; a manifest among them stays as it is."""
+    """Write files as a zip with a valid manifest, unless there is a manifest among them."""
     if MANIFEST not in files:
         listed = {
             name: {"bytes": len(blob), "sha256": hashlib.sha256(blob).hexdigest()}
@@ -42,7 +34,7 @@ def read(path: Path) -> Files:
 
 
 def reseal(path: Path, change: Callable[[Files], object]) -> None:
-    """What a forger does: change files, and seal them again."""
+    """Change files and write a manifest that fits them, as a forger would."""
     files = read(path)
     del files[MANIFEST]
     change(files)
@@ -50,7 +42,7 @@ def reseal(path: Path, change: Callable[[Files], object]) -> None:
 
 
 def json_change(**values: Any) -> Callable[[Path], object]:
-    """Another ``sweep.json``, sealed."""
+    """A change of keys in ``sweep.json``, with a manifest that fits."""
 
     def change(files: Files) -> None:
         name = "toy/stored/sweep.json"

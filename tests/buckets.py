@@ -1,4 +1,4 @@
-"""A real S3 server on loopback, which can be told to fail."""
+"""A real S3 server on loopback, which can fail on request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BUCKET = "results"
 
 
 class Bucket:
-    """The server's address, what it was asked, and how it is to fail."""
+    """The address of the server, the number of requests, and which of them fail."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -29,12 +29,12 @@ class Bucket:
         self.num_failed = self.num_asked = 0
 
     def fail_now_and_then(self, share: float) -> None:
-        """Answer that share of the requests with 503, drawn from a fixed seed."""
+        """Answer this share of the requests with 503, drawn with a fixed seed."""
         draw = random.Random(0)
         self.failing = lambda method: draw.random() < share
 
     def fail_writes_after(self, number: int) -> None:
-        """Answer every PUT but the next so many with 503."""
+        """Answer the next PUTs as usual, up to this number, and all later ones with 503."""
         left = [number]
 
         def failing(method: str) -> bool:
@@ -45,45 +45,45 @@ class Bucket:
 
         self.failing = failing
 
-    def mend(self) -> None:
-        """Fail no more."""
+    def stop_failing(self) -> None:
+        """Answer every request as usual again."""
         self.failing = lambda method: False
 
 
 @contextmanager
 def serve() -> Iterator[Bucket]:
-    """moto's S3 with one bucket, in a thread of this process."""
+    """Run moto's S3 with one bucket in a thread of this process."""
     from moto.server import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     inner = DomainDispatcherApplication(create_backend_app)
-    told: list[Bucket] = []
+    buckets: list[Bucket] = []
 
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        bucket = told[0]
+        bucket = buckets[0]
         bucket.num_asked += 1
         if bucket.failing(environ["REQUEST_METHOD"]):
             bucket.num_failed += 1
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             start_response("503 Service Unavailable", [("Content-Type", "application/xml")])
-            return [b"<Error><Code>SlowDown</Code><Message>told to fail</Message></Error>"]
+            return [b"<Error><Code>SlowDown</Code><Message>failing on purpose</Message></Error>"]
         return inner(environ, start_response)  # type: ignore[no-any-return]
 
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    told.append(Bucket(server.server_port))
+    buckets.append(Bucket(server.server_port))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    before = {name: os.environ.get(name) for name in told[0].environment}
-    os.environ.update(told[0].environment)
+    before = {name: os.environ.get(name) for name in buckets[0].environment}
+    os.environ.update(buckets[0].environment)
     import pyarrow.fs
 
     try:
         filesystem = pyarrow.fs.S3FileSystem(
-            endpoint_override=told[0].url, allow_bucket_creation=True
+            endpoint_override=buckets[0].url, allow_bucket_creation=True
         )
         filesystem.create_dir(BUCKET)
-        yield told[0]
+        yield buckets[0]
     finally:
         for name, value in before.items():
             if value is None:

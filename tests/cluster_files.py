@@ -1,4 +1,4 @@
-"""What the tests of the cluster files share: reading them, and the clouds' own API models."""
+"""The cluster files, and the API models of the clouds to check them with."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ FILES = {
 
 
 def read(kind: str) -> dict[str, Any]:
-    """The file of that provider, as it stands."""
+    """Read the cluster file of a provider."""
     config: dict[str, Any] = yaml.safe_load((ROOT / FILES[kind]).read_text())
     return config
 
 
 def prepared(config: dict[str, Any]) -> dict[str, Any]:
-    """What `ray up` makes of a file, by Ray's own functions."""
+    """The configuration that `ray up` derives from a file, by Ray's own functions."""
     from ray.autoscaler._private.util import prepare_config, validate_config
 
     made: dict[str, Any] = prepare_config(copy.deepcopy(config))
@@ -35,7 +35,7 @@ def prepared(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def faults(kind: str, node_config: dict[str, Any]) -> list[str]:
-    """What the cloud's API model does not know in a ``node_config``."""
+    """Errors in a ``node_config`` according to the API model of the cloud."""
     return list(_aws_faults(node_config) if kind == "aws" else _gcp_faults(node_config))
 
 
@@ -48,7 +48,7 @@ def _run_instances() -> Any:
 
 
 def _aws_faults(node_config: dict[str, Any]) -> Iterator[str]:
-    """By botocore's own check of parameters, and the enumerations that it leaves out."""
+    """Errors found by botocore's check of parameters, and values outside its enumerations."""
     from botocore.validate import ParamValidator
 
     # What Ray adds to each launch.
@@ -68,13 +68,13 @@ def _wrong_values(value: Any, shape: Any, path: str) -> Iterator[str]:
         for index, inner in enumerate(value):
             yield from _wrong_values(inner, shape.member, f"{path}[{index}]")
     elif getattr(shape, "enum", None) and value not in shape.enum:
-        # Ever new instance types are not a misspelling.
+        # The message shows only the first values: there are hundreds of instance types.
         yield f"{path}: {value!r} is none of {', '.join(shape.enum[:8])} ..."
 
 
 @cache
 def _instance_schema() -> dict[str, Any]:
-    """Compute Engine's Instance as JSON schema, from the discovery document Ray's client ships."""
+    """Compute Engine's Instance as JSON schema, from the discovery document of the client."""
     import googleapiclient
 
     folder = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
@@ -83,7 +83,7 @@ def _instance_schema() -> dict[str, Any]:
 
 
 def _strict(node: Any) -> Any:
-    """Discovery's dialect in JSON schema's: references, 64-bit numbers, and nothing unknown."""
+    """A discovery schema as JSON schema, in which unknown properties are errors."""
     if isinstance(node, list):
         return [_strict(inner) for inner in node]
     if not isinstance(node, dict):

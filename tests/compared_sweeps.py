@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 from toy_results import manifest
 
+from results.compare import sweeps as compared
+from results.compare.view import render_comparison
 from results.storage.reading import read_sweep
 from results.storage.store import SweepStore, TrialResult
+from results.tables.details import DetailTable
 
 PARAMS = {"lr": "float", "epochs": "int", "start": "str"}
 _ids = itertools.count()
 
 
-def one(
+def make_trial(
     hits: Sequence[int] | None, *, seed: int = 0, status: str = "finished", **params: Any
 ) -> Any:
-    """A trial of these parameters; ``hits`` says of each query whether it was found."""
+    """A trial with these parameters. ``hits`` says for each query whether it was found."""
     values = {"lr": 0.1, "epochs": 5, "start": "pretrained"} | params
     name = f"t{next(_ids)}"
     row: dict[str, Any] = {
@@ -44,8 +49,8 @@ def one(
     return TrialResult(trial=row, steps=[], samples=samples)
 
 
-def write(out: Path, name: str, trials: Sequence[Any], **more: Any) -> Any:
-    """A sweep of these trials, as it is read."""
+def write_sweep(out: Path, name: str, trials: Sequence[Any], **more: Any) -> Any:
+    """Write a sweep of these trials, and read it."""
     task = more.get("task", "toy")
     store = SweepStore(str(out), task, name, PARAMS)
     store.add(trials)
@@ -68,3 +73,15 @@ def write(out: Path, name: str, trials: Sequence[Any], **more: Any) -> Any:
 
 def hits(share: float, number: int = 200) -> list[int]:
     return [int(index < round(share * number)) for index in range(number)]
+
+
+def compare(first: Any, second: Any, names: tuple[str, str]) -> tuple[DetailTable, Any]:
+    """The table about the whole sweeps, and the one about rows or about the best rows."""
+    return compared.compare(first, second, names)
+
+
+def render_text(tables: tuple[DetailTable, DetailTable], width: int) -> str:
+    """Both tables of a comparison, as a terminal of this width shows them."""
+    console = Console(width=width, record=True, color_system=None, file=io.StringIO())
+    console.print(render_comparison(*tables))
+    return console.export_text()

@@ -1,31 +1,40 @@
-"""Fixtures of all tests, a clean environment, and which worker runs which file."""
+"""Fixtures for all tests, a clean environment, and the distribution of files over workers."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-# Before torch is imported: each of the two workers has one core.
+# Must be set before torch is imported. Each of the two test workers has one core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.pop("RAY_ADDRESS", None)
-# Ray reads this once in a process, and sets it itself when a test starts one: without it, a cluster
-# of one test would ask for a token that the client of another does not send.
+# Ray reads this once per process and sets it when a test starts a local Ray. Without it, the
+# cluster of one test would ask for a token that the client of another test does not send.
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 
 import forked_commands
+import hypothesis
 import pytest
+from installed_package import Package
 from paths import SHARED
 
-#: What kills processes, fills the memory or waits for the effect of a signal: one at a time.
+# A slow machine is no failure, and CI must not depend on random examples.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, derandomize="CI" in os.environ, database=None
+)
+hypothesis.settings.load_profile("tests")
+
+#: Tests that kill processes, fill the memory or wait for a signal to take effect run one at a time.
 ONE_AT_A_TIME = ("tests/faults/", "tests/integration/test_gpus_per_trial_auto.py")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep the tests of a file with one worker, so that they share their fixtures."""
+    """Run the tests of a file in one worker, so that they share their fixtures."""
     from xdist.scheduler import LoadScopeScheduling
 
     class FileScheduling(LoadScopeScheduling):  # type: ignore[misc]
@@ -53,7 +62,7 @@ def flickr() -> Path:
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    """The folder of a tiny model of a kind."""
+    """A function from a kind of model to the folder of a tiny one."""
     from tiny_models import save_tiny
 
     root = tmp_path_factory.mktemp("models")
@@ -65,3 +74,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
         return made[kind]
 
     return get
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package]:
+    """A package with a task, installed for one test."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    made = Package(tmp_path)
+    yield made
+    made.forget()

@@ -1,4 +1,4 @@
-"""Disks of a chosen size, and full ones."""
+"""Small disks, and full ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 @contextlib.contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A disk of that size; skips where none can be mounted."""
+    """Mount a disk of this size; skips the test where that is not possible."""
     folder.mkdir()
     made = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True

@@ -1,4 +1,4 @@
-"""Every command that the documentation shows, and how a test may shorten each.
+"""Every command in the documentation, and how a test shortens it.
 
 A page's commands are the lines of its code blocks, and its code spans, that begin with a program of
 ``PROGRAMS``. What follows two spaces is the page's remark. All reductions are in this file: a new

@@ -1,4 +1,4 @@
-"""Runs the programs of exported model cards, in a process that knows nothing of this project.
+"""Runs the programs of exported model cards in a process that cannot import this project.
 
 Started as ``python -I exported.py``. Each line of stdin is a request: ``folder``, ``given``, and
 ``paths`` to add to the path. The answer is a line with ``result`` or ``error``. The given values
@@ -71,19 +71,19 @@ def measure(given: dict[str, Any], scope: dict[str, Any]) -> object:
 
 
 def recalls(given: dict[str, Any], scores: Any) -> dict[str, float]:
-    """R@1 both ways; of candidates that score the same, the share that is right."""
+    """R@1 in both directions. Among tied candidates, the share of correct ones counts."""
     import numpy as np
 
     scores = scores.double().numpy()
     row, owner = np.array(given["row"]), np.array(given["owner"])
-    told = scores[:, row]  # [images, captions]
+    per_caption = scores[:, row]  # [images, captions]
     right = owner[None] == np.arange(len(scores))[:, None]
 
     def top(values: Any, correct: Any) -> float:
         best = values == values.max(axis=1, keepdims=True)
         return float(((best & correct).sum(1) / best.sum(1)).mean())
 
-    return {"i2t_r1": top(told, right), "t2i_r1": top(told.T, right.T)}
+    return {"i2t_r1": top(per_caption, right), "t2i_r1": top(per_caption.T, right.T)}
 
 
 if __name__ == "__main__":

@@ -19,15 +19,15 @@ from paths import PLUGIN, PYTHONPATH, ROOT
 
 
 class ForkedCommand:
-    """``python -m orchestrator`` with these arguments, as far as tests need ``subprocess.Popen``.
+    """``python -m orchestrator`` in a forked process, with the methods of ``subprocess.Popen``.
 
     Args:
-        args: of the command.
-        cwd: the folder of its process.
-        environment: further environment variables.
+        args: arguments of the command.
+        cwd: its working directory.
+        environment: additional environment variables.
         kill: the moment to kill it at (``zygote.arm``).
-        most_configurations: whose weights stay while it runs, if not as many as usual.
-        gathers: False writes each result at once instead of with others that end soon after it.
+        most_configurations: how many configurations keep weights while it runs, if not the default.
+        gathers: False writes each result at once instead of together with results that follow soon.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class ForkedCommand:
         return self.returncode
 
     def wait(self, timeout: float = 500) -> int:
-        """Wait for its end; the exit status."""
+        """Wait until it ends; returns the exit status."""
         deadline = time.monotonic() + timeout
         while (status := self.poll()) is None:
             if time.monotonic() > deadline:
@@ -74,17 +74,17 @@ class ForkedCommand:
         return status
 
     def communicate(self, timeout: float = 500) -> tuple[str, str]:
-        """Wait for its end; what it printed on stdout and on stderr."""
+        """Wait until it ends; returns what it printed on stdout and stderr."""
         self.wait(timeout)
         return (self._output / "stdout").read_text(), (self._output / "stderr").read_text()
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal, if it still runs."""
+        """Send a signal if it is still running."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """Kill it, if it still runs."""
+        """Kill it if it is still running."""
         self.send_signal(signal.SIGKILL)
 
 
@@ -107,7 +107,7 @@ def _zygote() -> subprocess.Popen[str]:
 
 
 def close() -> None:
-    """Leave no process and no file behind."""
+    """Stop every forked process and remove their output."""
     if _zygote.cache_info().currsize:
         _zygote().communicate()  # at the end of its input it kills what it forked, and itself
         shutil.rmtree(_scratch())
@@ -122,15 +122,15 @@ def run_killed(
 ) -> bool:
     """Run a sweep of the fragile task on the local engine, with ``out`` and ``notes`` in a folder.
 
-    Returns whether it was killed; otherwise it must have ended well. No result waits for others to
-    share its part, since a sweep of milliseconds would be one part and have nothing to compact.
+    Returns whether it was killed; otherwise it must have exited with status 0. Each result is
+    written at once: a sweep of milliseconds would be a single part and have nothing to compact.
 
     Args:
         folder: for its results and notes.
         space: the text of its space file.
-        options: further ones of ``sweep``.
+        options: additional options of ``sweep``.
         kill: the moment to kill it at (``zygote.arm``).
-        most_configurations: whose weights stay while it runs, if not as many as usual.
+        most_configurations: how many configurations keep weights while it runs, if not the default.
     """
     (folder / "notes").mkdir(parents=True, exist_ok=True)
     (folder / "space.py").write_text(space)

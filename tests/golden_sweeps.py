@@ -1,7 +1,7 @@
-"""Small sweeps of the real tasks and spaces with invented results: nothing is trained.
+"""Small sweeps of the real tasks and spaces with invented results. Nothing is trained.
 
-Every number is a function of the trial's place in its sweep, so that the tables made of it are the
-same on every machine. Ids and fingerprints are invented too: they would change with every version.
+Every number is a function of the trial's position in its sweep, so the tables are the same on every
+machine. Ids and fingerprints are invented too, because the real ones change with every version.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _PICTURE = b"\x89PNG"  # never decoded: without colors a terminal shows no pictu
 
 
 @dataclass(frozen=True)
-class Made:
-    """A sweep to make: how it is asked for, and which trials did not finish."""
+class GoldenSweep:
+    """A sweep to make: its request, and the trials that did not finish."""
 
     task: str
     name: str
@@ -51,7 +51,7 @@ class Made:
 
 
 class _Draw:
-    """What a search's function asks for, answered from a seed."""
+    """The trial that a search function gets, with values drawn from a seed."""
 
     def __init__(self, number: int) -> None:
         self._random = random.Random(number)
@@ -68,8 +68,8 @@ class _Draw:
         return self._random.uniform(low, high)
 
 
-def make_sweep(out: Path, made: Made) -> Sweep:
-    """Write a sweep as a run writes it, and read it."""
+def make_sweep(out: Path, made: GoldenSweep) -> Sweep:
+    """Write a sweep as a run does, and read it."""
     settings = () if made.task == "captioning" else ("precision=float32",)
     request = Request(
         task=made.task,
@@ -100,7 +100,7 @@ def make_sweep(out: Path, made: Made) -> Sweep:
     return read_sweep(str(out), made.task, made.name)
 
 
-def _trials(plan: Plan, made: Made) -> list[tuple[int, int, Mapping[str, Any]]]:
+def _trials(plan: Plan, made: GoldenSweep) -> list[tuple[int, int, Mapping[str, Any]]]:
     """(configuration, seed, parameters), in the order of the space."""
     found: list[tuple[int, int, Mapping[str, Any]]] = []
     if plan.space.search is None:
@@ -116,13 +116,13 @@ def _trials(plan: Plan, made: Made) -> list[tuple[int, int, Mapping[str, Any]]]:
     return found
 
 
-def trial_id(made: Made, number: int, seed: int) -> str:
-    """An id that depends on the place in the sweep alone."""
+def trial_id(made: GoldenSweep, number: int, seed: int) -> str:
+    """An id that depends only on the position in the sweep."""
     return hashlib.sha256(f"{made.task} {made.name} {number} {seed}".encode()).hexdigest()[:16]
 
 
 def _result(
-    trial: tuple[int, int, Mapping[str, Any]], made: Made, manifest: Manifest
+    trial: tuple[int, int, Mapping[str, Any]], made: GoldenSweep, manifest: Manifest
 ) -> TrialResult:
     number, seed, params = trial
     status = (made.status or {}).get((number, seed), "finished")

@@ -1,4 +1,4 @@
-"""Every table of every task, at four widths, as text: what ``tests/golden`` holds."""
+"""Every table of every task as text at four widths, to compare with ``tests/golden``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 
-from golden_sweeps import Made, make_sweep, trial_id
+from golden_sweeps import GoldenSweep, make_sweep, trial_id
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
@@ -38,13 +38,13 @@ _OUT = tempfile.TemporaryDirectory(prefix="golden-")
 
 
 @cache
-def sweep(made: Made) -> Sweep:
+def sweep(made: GoldenSweep) -> Sweep:
     """A sweep, made once."""
     return make_sweep(Path(_OUT.name), made)
 
 
 class _Plan(dict):  # type: ignore[type-arg]
-    """Statuses that can be part of a key."""
+    """Statuses that can be hashed."""
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(tuple(self.items()))
@@ -53,11 +53,11 @@ class _Plan(dict):  # type: ignore[type-arg]
 def views() -> Iterator[tuple[str, Callable[[], RenderableType]]]:
     """The name of each file, and what it shows."""
     for task in TASKS:
-        paper = Made(task, "paper")
-        seeds = Made(task, "seeds", seeds=3, status=_Plan(_BROKEN))
-        grid = Made(task, "grid", space="grid")
-        search = Made(task, "search", space="search", status=_Plan(_SEARCHED))
-        many = Made(task, "many", space="search", trials=30, seeds=2)
+        paper = GoldenSweep(task, "paper")
+        seeds = GoldenSweep(task, "seeds", seeds=3, status=_Plan(_BROKEN))
+        grid = GoldenSweep(task, "grid", space="grid")
+        search = GoldenSweep(task, "search", space="search", status=_Plan(_SEARCHED))
+        many = GoldenSweep(task, "many", space="search", trials=30, seeds=2)
         yield f"{task}-paper", partial(lambda a: render(sweep(a)), paper)
         yield f"{task}-seeds", partial(lambda a: render(sweep(a)), seeds)
         yield f"{task}-grid", partial(lambda a: render(sweep(a)), grid)
@@ -66,18 +66,20 @@ def views() -> Iterator[tuple[str, Callable[[], RenderableType]]]:
         yield f"{task}-show-search", partial(lambda a: render_sweep(sweep(a)), search)
         yield f"{task}-trial", partial(lambda a: _trial(a, 0), search)
         yield f"{task}-compare", partial(_compare, paper, seeds)
-        other = Made(task, "search-again", space="search", better=0.1, status=_Plan(_SEARCHED))
+        other = GoldenSweep(
+            task, "search-again", space="search", better=0.1, status=_Plan(_SEARCHED)
+        )
         yield f"{task}-compare-search", partial(_compare, search, other)
         yield f"{task}-check", partial(lambda a: _check(sweep(a)), seeds)
         yield f"{task}-against", partial(_against, search, other)
     yield "list", _list
-    yield "retrieval-final", lambda: _final(sweep(Made("retrieval", "paper")))
-    retrieval = Made("retrieval", "grid", space="grid")
+    yield "retrieval-final", lambda: _final(sweep(GoldenSweep("retrieval", "paper")))
+    retrieval = GoldenSweep("retrieval", "grid", space="grid")
     yield "retrieval-grid-all", lambda: render(sweep(retrieval), max_rows=None)
     yield "retrieval-show-grid", lambda: render_sweep(sweep(retrieval))
-    yield "retrieval-dry-run", lambda: _planned(Made("retrieval", "plan", space="grid"))
-    yield "captioning-zeros", lambda: render(sweep(Made("captioning", "zeros", zero=True)))
-    searched = Made("retrieval", "search", space="search", status=_Plan(_SEARCHED))
+    yield "retrieval-dry-run", lambda: _planned(GoldenSweep("retrieval", "plan", space="grid"))
+    yield "captioning-zeros", lambda: render(sweep(GoldenSweep("captioning", "zeros", zero=True)))
+    searched = GoldenSweep("retrieval", "search", space="search", status=_Plan(_SEARCHED))
     yield "retrieval-trial-failed", lambda: _trial(searched, 5)
 
 
@@ -127,7 +129,7 @@ def _final(found: Sweep) -> RenderableType:
     return DetailView(table)
 
 
-def _planned(made: Made) -> RenderableType:
+def _planned(made: GoldenSweep) -> RenderableType:
     request = Request(task=made.task, space=made.space, settings=("precision=float32",))
     trials = make_plan(request).trials
     for number, trial in enumerate(trials):
@@ -136,12 +138,12 @@ def _planned(made: Made) -> RenderableType:
     return PlannedTrials(trials, names, [number < 3 for number in range(len(trials))])
 
 
-def _trial(made: Made, number: int) -> RenderableType:
+def _trial(made: GoldenSweep, number: int) -> RenderableType:
     found = sweep(made)
     return render_trial(found, find_trial(found, trial_id(made, number, 0)[:8]))
 
 
-def _compare(first: Made, second: Made) -> RenderableType:
+def _compare(first: GoldenSweep, second: GoldenSweep) -> RenderableType:
     tables = compare(sweep(first), sweep(second), (first.name, second.name))
     return render_comparison(*tables)
 
@@ -153,13 +155,13 @@ def _check(found: Sweep) -> RenderableType:
     return Group(ClaimsView(claims), *more)
 
 
-def _against(first: Made, second: Made) -> RenderableType:
+def _against(first: GoldenSweep, second: GoldenSweep) -> RenderableType:
     names = (first.name, second.name)
     return DetailView(compare_cells(sweep(first), sweep(second), names).table)
 
 
 def printed(shown: RenderableType, width: int) -> str:
-    """What a terminal of this width, without colors, shows."""
+    """The text that a terminal of this width without colors shows."""
     console = Console(width=width, record=True, color_system=None, file=io.StringIO())
     console.print(shown)
     lines = (line.rstrip() for line in console.export_text().split("\n"))
@@ -167,6 +169,6 @@ def printed(shown: RenderableType, width: int) -> str:
 
 
 def snapshot(shown: RenderableType) -> str:
-    """One file: what is shown at every width."""
+    """The content of one file: the text at every width."""
     parts = [f"===== {width} columns =====\n{printed(shown, width)}" for width in WIDTHS]
     return "\n".join(parts)

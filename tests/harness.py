@@ -1,4 +1,4 @@
-"""Commands in this process and in others, sweeps that can be killed, and a small Ray cluster."""
+"""Commands in this and other processes, sweeps that can be killed, and a small Ray cluster."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import typer.main
 from forked_commands import ForkedCommand
@@ -21,14 +21,14 @@ from paths import PYTHONPATH, ROOT
 from orchestrator.cli import main
 from results.storage.reading import read_sweep
 
-# Typer builds its commands anew at each call, half of the time of a command that is refused.
+# Typer builds its commands again at each call: half of the time of a command that is refused.
 typer.main.get_command = functools.cache(typer.main.get_command)
 
 GRID = "GRID = {'level': list(range(6)), 'stage': [0, 1]}\n"
 
 
 class Run:
-    """One sweep of the fragile task as a process of its own."""
+    """A sweep of the fragile task in a separate process."""
 
     def __init__(
         self,
@@ -52,30 +52,30 @@ class Run:
         self.process = ForkedCommand(*command, *args, environment=environment)
 
     def find(self, kind: str) -> list[tuple[str, int]]:
-        """(what, pid) of the notes of one kind, in the order they were left."""
+        """(what, pid) of the notes of one kind, in the order they were written."""
         names = [path.name.split(".") for path in self.notes.iterdir()]
         found = [n for n in names if n[0] == kind]
         return [(n[1], int(n[2])) for n in sorted(found, key=lambda n: int(n[3].partition("-")[2]))]
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = 90) -> None:
-        """Until the condition holds."""
+        """Wait until the condition holds."""
         deadline = time.monotonic() + seconds
         while not condition():
             assert self.process.poll() is None, self.process.communicate()[1]
-            assert time.monotonic() < deadline, "it did not come so far"
+            assert time.monotonic() < deadline, "the condition did not hold in time"
             time.sleep(0.01)
 
     def end(self, status: int = 0, seconds: float = 120) -> str:
-        """Wait for its end; what it printed."""
+        """Wait until it ends with this status; returns what it printed."""
         try:
-            told, wrong = self.process.communicate(timeout=seconds)
+            output, errors = self.process.communicate(timeout=seconds)
         finally:
             self.process.kill()
-        assert self.process.returncode == status, told + wrong
-        return told
+        assert self.process.returncode == status, output + errors
+        return output
 
     def totals(self) -> dict[tuple[int, int, int], float]:
-        """(level, stage, seed) -> total of what finished."""
+        """(level, stage, seed) -> total of each finished trial."""
         rows = read_sweep(self.out, "fragile", "s").rows()
         keys = [(row["param.level"], row["param.stage"], row["seed"]) for row in rows]
         assert len(set(keys)) == len(keys)
@@ -89,18 +89,23 @@ class Run:
 def interrupt(
     run: Run, status: int = 130, by: signal.Signals = signal.SIGINT
 ) -> tuple[str, str, float]:
-    """What a run printed after one Ctrl-C, on stdout and stderr, and the seconds to its end."""
+    """Send one Ctrl-C; returns what the run printed on stdout and stderr, and its seconds."""
     run.process.send_signal(by)
     began = time.monotonic()
-    told, wrong = run.process.communicate(timeout=60)
-    assert run.process.returncode == status, told + wrong
-    assert "Traceback" not in told + wrong
-    return " ".join(told.split()), " ".join(wrong.split()), time.monotonic() - began
+    output, errors = run.process.communicate(timeout=60)
+    assert run.process.returncode == status, output + errors
+    assert "Traceback" not in output + errors
+    return " ".join(output.split()), " ".join(errors.split()), time.monotonic() - began
+
+
+def engine_args(engine: str, cluster: str) -> tuple[str, ...]:
+    """Options that run a sweep on the local engine, or on Ray at an address."""
+    return ("--engine", "local") if engine == "local" else ("--address", cluster)
 
 
 @contextmanager
 def small_cluster(**more: str) -> Iterator[str]:
-    """The address of one node of two CPUs and one GPU, which is bookkeeping only.
+    """The address of a cluster of one node with two CPUs and one GPU, known only to Ray.
 
     ``more`` are environment variables of its processes.
     """
@@ -112,18 +117,19 @@ def small_cluster(**more: str) -> Iterator[str]:
     from ray.cluster_utils import Cluster
 
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": 1})
-    yield made.address
-    made.shutdown()
-    for name, value in before.items():
-        if value is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = value
+    try:
+        yield made.address
+    finally:
+        made.shutdown()
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
-@dataclass(frozen=True, kw_only=True)
-class Done:
-    """How a command ended, and what it printed."""
+class Done(NamedTuple):
+    """The exit status of a command, and what it printed."""
 
     returncode: int
     stdout: str
@@ -131,9 +137,9 @@ class Done:
 
 
 def run_command(*words: object, cwd: Path | None = None, **environment: str) -> Done:
-    """Run a command in this process, in a folder and with further environment variables.
+    """Run a command in this process, in a folder and with additional environment variables.
 
-    It is the entry point of ``python -m orchestrator``, without the seconds of a new process.
+    It calls the entry point of ``python -m orchestrator`` without the seconds that a process takes.
     """
     out, err, status = io.StringIO(), io.StringIO(), 0
     argv, before, folder = sys.argv, dict(os.environ), os.getcwd()
@@ -153,8 +159,23 @@ def run_command(*words: object, cwd: Path | None = None, **environment: str) -> 
     return Done(returncode=status, stdout=out.getvalue(), stderr=err.getvalue())
 
 
+def run_checked(*words: str, status: int = 0, width: int = 80) -> tuple[str, str]:
+    """Run a command in this process; returns what it printed on stdout and stderr.
+
+    It must exit with this status.
+    """
+    done = run_command(*words, COLUMNS=str(width))
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout, done.stderr
+
+
+def run_wide(*words: object) -> Done:
+    """Run a command in this process, with a terminal so wide that no line is wrapped."""
+    return run_command(*words, COLUMNS="300")
+
+
 def run_process(*words: object, cwd: Path = ROOT, **environment: str) -> Done:
-    """Run a command in a process of its own, as one that starts a Ray cluster needs it."""
+    """Run a command in a separate process, which commands that start Ray need."""
     process = ForkedCommand(*map(str, words), cwd=cwd, environment=environment)
     out, err = process.communicate()
     assert process.returncode is not None
@@ -162,7 +183,7 @@ def run_process(*words: object, cwd: Path = ROOT, **environment: str) -> Done:
 
 
 def command(*words: object, status: int = 0) -> str:
-    """What a command, called in this process, prints on its streams, on one line."""
+    """Run a command in this process; returns what it printed on both streams, on one line."""
     done = run_command(*words)
     assert done.returncode == status, done.stdout + done.stderr
     return " ".join((done.stdout + done.stderr).split())

@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face Hub: what an upload asks of it, over HTTP on this machine.
+"""A stand-in for the Hugging Face Hub that answers the requests of an upload, on loopback.
 
 POST /api/repos/create                 make a repository
 POST /api/validate-yaml                check a model card's metadata
@@ -27,14 +27,14 @@ LFS_BYTES = 100  # files of more go through LFS
 
 @dataclass
 class Hub:
-    """What the stand-in was asked and given."""
+    """The requests and files that the stand-in received."""
 
     address: str = ""
     repositories: dict[str, bool | None] = field(default_factory=dict)  # id -> private
     files: dict[str, bytes] = field(default_factory=dict)  # of the last commit, by path
     blobs: dict[str, bytes] = field(default_factory=dict)  # by SHA-256
     cards: list[str] = field(default_factory=list)  # whose metadata were checked
-    unknown: list[str] = field(default_factory=list)  # requests that it does not know
+    unknown: list[str] = field(default_factory=list)  # unexpected requests
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def hub_server() -> Iterator[Hub]:
 
 
 def answer_post(hub: Hub, path: str, body: bytes) -> tuple[int, Any]:
-    """Status and answer of a request by somebody who may write."""
+    """Status and body of the answer to a request with a valid token."""
     if path == "/api/repos/create":
         wanted = json.loads(body)
         name = f"{wanted.get('organization') or 'me'}/{wanted['name']}"

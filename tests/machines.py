@@ -1,4 +1,4 @@
-"""Machines made of Linux namespaces, each with processes, network, /tmp and home of its own.
+"""Machines made of Linux namespaces, each with its own processes, network, /tmp and home.
 
 A machine's first process waits for its standard input to end. When the test closes it, or dies,
 that process ends, and the kernel ends with it every process, mount and interface of the machine.
@@ -25,8 +25,8 @@ NETWORK = "10.77.0"
 UNSHARE = ["unshare", "--net", "--mount", "--pid", "--uts"]
 UNSHARE += ["--fork", "--kill-child", "--mount-proc", "bash", "-euc"]
 
-# /tmp is the machine's own, but for what the test itself has there; /run is where sshd wants a
-# folder. The first line of passwd wins, so the home is not that of whoever runs the test.
+# Each machine has its own /tmp, except for the folders that the test needs; sshd needs a folder in
+# /run. The first line of passwd counts, so the home is not that of the user who runs the test.
 MAKE = """
 hostname {name}
 mkdir -p {folder}/tmp {folder}/home
@@ -61,7 +61,7 @@ WAIT = "\necho up\ncat > /dev/null\nexit 0"
 
 
 def missing() -> str:
-    """Why such machines cannot be made here; empty if they can."""
+    """Why such machines cannot be made here, or an empty text."""
     if os.geteuid() != 0:
         return "namespaces are made as root"
     absent = [tool for tool in TOOLS if shutil.which(tool, path=PATH) is None]
@@ -73,7 +73,7 @@ def missing() -> str:
 
 
 class Machine:
-    """One machine. The one without an address is the bridge that the others are plugged into."""
+    """A machine. The one without an address is the bridge that connects the others."""
 
     def __init__(self, name: str, scratch: Path, address: str = "") -> None:
         self.name, self.address, self.folder = name, address, scratch / name
@@ -98,7 +98,7 @@ class Machine:
         self._first = self._find_first()
 
     def _find_first(self) -> int:
-        """The machine's first process, as this machine numbers it."""
+        """The pid of the machine's first process, as seen from outside."""
         pid = self._process.pid
         while self._process.poll() is None:
             children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -108,18 +108,18 @@ class Machine:
         raise RuntimeError(f"{self.name}: {self._process.communicate()[0]}")
 
     def plug_into(self, bridge: Machine) -> None:
-        """A cable to the other machine."""
+        """Connect this machine to the bridge."""
         link = f"ip link add name {self.name} type veth peer name eth0 netns {self._first}"
         enter = ["nsenter", "--target", str(bridge._first), "--net"]
         subprocess.run([*enter, *link.split()], check=True)
         bridge.run(f"ip link set {self.name} master bridge up")
 
     def wait_until_up(self) -> None:
-        """Until ssh answers."""
+        """Wait until sshd answers."""
         assert self._process.stdout is not None
-        told = self._process.stdout.readline()
-        if told != "up\n":
-            raise RuntimeError(f"{self.name}: {told}{self._process.communicate()[0]}")
+        output = self._process.stdout.readline()
+        if output != "up\n":
+            raise RuntimeError(f"{self.name}: {output}{self._process.communicate()[0]}")
 
     def run(
         self,
@@ -129,11 +129,11 @@ class Machine:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
     ) -> str:
-        """What a shell script prints on this machine; it must end in time and with that status."""
+        """Run a shell script on this machine, which must end in time and with this status."""
         process = self.start(script, seconds, cwd, env)
-        told, _ = process.communicate()
-        assert status in (None, process.returncode), f"{process.returncode}: {script}\n{told}"
-        return told
+        output, _ = process.communicate()
+        assert status in (None, process.returncode), f"{process.returncode}: {script}\n{output}"
+        return output
 
     def start(
         self,
@@ -142,7 +142,7 @@ class Machine:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[str]:
-        """A shell script on this machine, both its streams as one."""
+        """Start a shell script on this machine, with both streams in one."""
         enter = f"nsenter --target {self._first} --net --mount --pid --uts --wd={cwd or self.home}"
         limit = f"timeout --kill-after=5 {seconds} bash -c"
         return subprocess.Popen(
@@ -155,7 +155,7 @@ class Machine:
         )
 
     def switch_off(self) -> None:
-        """End everything on it, at once."""
+        """Kill everything on it at once."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(timeout=60)
@@ -165,7 +165,7 @@ class Machine:
 
 @contextmanager
 def machines(*names: str) -> Iterator[list[Machine]]:
-    """A machine to work at, and others of these names that it reaches by ssh, with one key."""
+    """A desk, and machines with these names that it reaches by ssh with one key."""
     scratch = Path(tempfile.mkdtemp(prefix="machines-"))  # short: Ray's sockets lie below
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, scratch)

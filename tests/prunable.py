@@ -1,4 +1,4 @@
-"""Sweeps to prune, and crashes in the middle of it."""
+"""Sweeps to prune, and crashes during the removal."""
 
 from __future__ import annotations
 
@@ -22,42 +22,42 @@ from results.storage.weights import WeightStore
 DAY = 86400
 
 
-def made(out: Path, name: str) -> Sweep:
+def make_ended_sweep(out: Path, name: str) -> Sweep:
     """A sweep whose run has ended."""
     sweep = simulate("toy", out, name=name)
     with run_lock(sweep.filesystem, sweep.path):
         return sweep
 
 
-def names(out: Path | str) -> list[str]:
+def sweep_names(out: Path | str) -> list[str]:
     return [name for _, name in find_sweeps(str(out))]
 
 
-def paths(out: Path) -> set[str]:
+def file_names(out: Path) -> set[str]:
     return {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
 
 
 def keep_weights(out: Path | str, name: str, num_bytes: int = 1000) -> list[str]:
-    """Weight files for two of a sweep's trials, as far as ``prune`` looks at them."""
+    """Write weight files of zeros for two trials of a sweep."""
     ids = [row["trial_id"] for row in read_sweep(str(out), "toy", name).rows()[:2]]
     for trial_id in ids:
         WeightStore(str(out), "toy", name).write(trial_id, bytes(num_bytes))
     return ids
 
 
-def age(folder: Path, days: float) -> None:
+def set_age(folder: Path, days: float) -> None:
     then = time.time() - days * DAY
     for path in folder.rglob("*"):
         os.utime(path, (then, then))
 
 
 class Crash(BaseException):
-    """What a kill is to the code it hits."""
+    """Stands for a kill in the middle of the code."""
 
 
 @contextlib.contextmanager
 def crash_after(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Die in place of the deletion after so many."""
+    """Raise ``Crash`` instead of a deletion, after this number of deletions."""
     left = [number]
     delete = removal._delete
 

@@ -1,4 +1,4 @@
-"""The file that `ray up` leaves on the head of a cluster."""
+"""The file that `ray up` writes on the head of a cluster."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def bootstrap(home: Path, **changes: Any) -> dict[str, Any]:
-    """What `ray up` leaves on the head."""
+    """Write the file as `ray up` does; returns its content."""
     worker = {"node_config": {}, "resources": {"CPU": 2}, "min_workers": 0, "max_workers": 2}
     config = {
         "cluster_name": "test",

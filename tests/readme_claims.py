@@ -1,6 +1,6 @@
-"""The lists of claims in the documents: ``python tests/readme_claims.py OUT`` writes them anew.
+"""The lists of claims in the documents. ``python tests/readme_claims.py OUT`` writes them again.
 
-OUT holds the default sweeps of retrieval and captioning.
+OUT must contain the default sweeps of retrieval and captioning.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ HEADINGS = ("verdict", "claim", "published", "ours", "difference", "95 %")
 
 
 def rows_of(out: str, task: str) -> list[list[str]]:
-    """A sweep's claims: the cells of ``HEADINGS``, one row per claim."""
+    """The claims of a sweep, one row per claim with the cells of ``HEADINGS``."""
     table = claims_table(read_sweep(out, task, "paper"))
     assert table is not None
     places = [table.headings.index(heading) for heading in HEADINGS]
@@ -26,20 +26,20 @@ def rows_of(out: str, task: str) -> list[list[str]]:
 
 
 def documented(task: str) -> list[list[str]]:
-    """The same rows as the document has them."""
+    """The same rows in the document."""
     lines = [line for line in _block(task).splitlines() if line.startswith("| ")][1:]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
 def _block(task: str) -> str:
-    """The document's list, from its mark to the mark of its end."""
+    """The list in the document, from its first to its last marker."""
     found = re.search(rf"<!-- claims {task} -->.*?<!-- end -->", PAGES[task].read_text(), re.S)
     assert found, f"{PAGES[task]} has no list of the claims of {task}"
     return found[0]
 
 
 def write(out: str, task: str) -> None:
-    """Put a sweep's claims into its document."""
+    """Write the claims of a sweep into its document."""
     lines = [f"| {' | '.join(HEADINGS)} |", f"|{'---|' * len(HEADINGS)}"]
     lines += [f"| {' | '.join(row)} |" for row in rows_of(out, task)]
     block = "\n".join([f"<!-- claims {task} -->", "", *lines, "", "<!-- end -->"])

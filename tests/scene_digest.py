@@ -1,4 +1,4 @@
-"""A hash of the first scenes of every split, to be compared between processes."""
+"""A hash of the first scenes of every split, to compare between processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tasks.datasets import scenes
 
 
 def digest_scenes(count: int = 5) -> str:
-    """Hash ids, captions and pixels of so many scenes of each style and split."""
+    """Hash ids, captions and pixels of the first scenes of each style and split."""
     digest = hashlib.sha256()
     for style in ("pretrain", "sweep"):
         for split in ("train", "val", "test"):

@@ -1,4 +1,4 @@
-"""Weight files of every kind of array, and what must come back from a store of them."""
+"""Weight files with arrays of every kind, and a test of writing and reading them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def check_round_trip(out: str) -> None:
     assert found.dtypes["half"] == "BF16"
     assert found.values == {"n": 2}
     assert found.metadata["params"] == {"a": 1}
-    loaded = safetensors.torch.load(blob)  # anybody can
+    loaded = safetensors.torch.load(blob)  # the library reads the file too
     assert torch.equal(loaded["half"], ARRAYS["half"])
     store.delete("t1")
     store.delete("t1")

@@ -1,4 +1,4 @@
-"""Sweeps with known true scores, written as a run writes them: nothing is trained."""
+"""Sweeps with known true scores, written as a run writes them. Nothing is trained."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.planning.planned_claims import Published
 from orchestrator.request import Request
 from orchestrator.running.plan import Plan, make_plan
 from orchestrator.running.run import Run
@@ -18,8 +19,14 @@ from tasks.contract import Trial
 Score = Callable[[Mapping[str, Any]], float]  # of a trial's parameters, its true share of hits
 
 
+def published(task: str) -> Published:
+    """The published numbers of a task's own space."""
+    plan = make_plan(Request(task=task))
+    return Published(space=plan.space, planned=plan.planned, task=plan.task)
+
+
 def trial_result(trial: Trial, metrics: Mapping[str, float], samples: Any) -> TrialResult:
-    """A finished trial as the coordinator hands it over."""
+    """A finished trial as the coordinator passes it to the store."""
     row = {
         "trial_id": trial.id,
         "seed": trial.seed,
@@ -35,7 +42,7 @@ def trial_result(trial: Trial, metrics: Mapping[str, float], samples: Any) -> Tr
 
 
 def write_plan(plan: Plan, results: Sequence[TrialResult]) -> Sweep:
-    """The sweep of a plan with these results."""
+    """Write the sweep of a plan with these results."""
     run = Run(plan)
     run.store.add(results)
     run.store.write_manifest(run.manifest(0.0))
@@ -45,9 +52,9 @@ def write_plan(plan: Plan, results: Sequence[TrialResult]) -> Sweep:
 def simulate_retrieval(
     out: Path, score: Score, *, num_units: int = 400, seeds: int = 1, **request: Any
 ) -> Sweep:
-    """A retrieval sweep in which query u of a trial is found with the probability ``score``.
+    """A retrieval sweep in which a query of a trial is found with the probability ``score``.
 
-    Queries differ in difficulty in the same way for every trial, so that they are paired.
+    Each query is equally difficult for every trial, so that paired tests have an effect.
     """
     plan = make_plan(Request(task="retrieval", out=str(out), seeds=seeds, **request))
     difficulty = np.random.default_rng(0).uniform(size=num_units)
@@ -77,7 +84,7 @@ def published_order(params: Mapping[str, Any]) -> float:
 
 
 def simulate_diffusion(out: Path, *, seen: int, unseen: int, num_samples: int = 256) -> Sweep:
-    """The diffusion report with so many pictures right of each group."""
+    """The diffusion report with this number of correct pictures in each group."""
     plan = make_plan(Request(task="diffusion", out=str(out)))
     right = {"seen": seen, "unseen": unseen}
     samples = {

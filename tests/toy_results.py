@@ -1,4 +1,4 @@
-"""Results of a toy task, for tests of the store and of what reads it."""
+"""Results of a toy task, for tests of the store and its readers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def result(number: int, lr: float = 0.1, seed: int = 0, hits: int = 5) -> TrialR
 
 
 def manifest(**changes: Any) -> Manifest:
-    """The manifest of a sweep of one parameter and one metric, with these keys changed."""
+    """The manifest of a sweep with one parameter and one metric, and these keys changed."""
     content = {
         "task": "toy",
         "name": "s",

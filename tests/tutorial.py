@@ -22,7 +22,7 @@ def _block(page: Path, first_line: str) -> str:
 
 
 def install_first_task(folder: Path) -> None:
-    """Write the page's two files, and what installing them adds, into a folder of ``sys.path``."""
+    """Write the two files of the page, and the metadata of their package, into a folder."""
     code = _block(PAGE, "from dataclasses import dataclass")
     _install(folder, "descent", code, _block(PAGE, "[build-system]"))
 
@@ -48,7 +48,7 @@ def _install(folder: Path, module: str, code: str, project_file: str) -> None:
 
 
 def export_method() -> Callable[..., Any]:
-    """The ``export`` that the page shows."""
+    """The ``export`` method of the page."""
     defined: dict[str, Any] = {}
     exec(compile(_block(PAGE, "from safetensors.numpy"), str(PAGE), "exec"), defined)
     method: Callable[..., Any] = defined["export"]

@@ -9,7 +9,7 @@ from results.storage.weights import find_weights
 
 
 def totals_of(run: Run) -> dict[int, float]:
-    """level -> what its weights hold, which is its result."""
+    """level -> total in its kept weights, which must equal its result."""
     sweep, found = read_sweep(run.out, "fragile", "s"), {}
     for row in sweep.rows():
         store = find_weights(sweep, row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import platform
@@ -15,6 +16,7 @@ from results.storage.manifest_parts import GitState
 PACKAGES = ("torch", "transformers", "ray", "optuna", "pyarrow", "numpy", "pillow")
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """The installed versions of what can move a number, and Python's."""
     found = {"python": platform.python_version()}
@@ -26,8 +28,12 @@ def versions() -> dict[str, str]:
     return found
 
 
+@functools.cache
 def git() -> GitState | None:
-    """Commit and dirty flag of the checkout this code runs from; None outside one."""
+    """Commit and dirty flag of the checkout this code runs from; None outside one.
+
+    Asked once: later changes do not change the code that this process has loaded.
+    """
     root = Path(__file__).resolve().parents[2]
 
     def run(*args: str) -> str:

@@ -34,7 +34,7 @@ def sign_flips(differences: Array) -> float:
     All 2^n signs are tried up to n = 12. Beyond, the tail is Lugannani and Rice's saddlepoint
     approximation (Davison and Hinkley 1988, "Saddlepoint approximations in resampling methods"):
     drawing signs would take a million draws for the small p values that a correction for many
-    rows needs. ``tests/unit/results/statistics/test_statistics.py`` holds it against scipy's
+    rows needs. ``tests/unit/results/statistics/test_exact.py`` holds it against scipy's
     permutation test.
     """
     values = differences[differences != 0].astype(np.float64)

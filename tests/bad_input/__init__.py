@@ -1,4 +1,4 @@
-"""Bad input as tables: each case a command, what its one line on stderr says, and what it finds."""
+"""Tables of bad input: a command, the line it must print on stderr, and the files it finds."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A command that must be refused; TMP in it is a fresh folder, also the working one."""
+    """A command that must be refused. TMP in it is a new folder, also the working directory."""
 
-    args: str  # as typed in a shell, without --out where the case is not about it
+    args: str  # as typed in a shell; --out is added if the case is not about it
     message: str  # part of the line on stderr
-    prepare: Callable[[Path], object] = lambda tmp: None  # what lies in the folder before
+    prepare: Callable[[Path], object] = lambda tmp: None  # writes the files that it finds
     environ: tuple[tuple[str, str], ...] = ()
 
 
 def write(name: str, content: str | bytes) -> Callable[[Path], object]:
-    """A file below the folder."""
+    """Write a file below the folder."""
 
     def prepare(tmp: Path) -> None:
         file = tmp / name

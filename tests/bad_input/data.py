@@ -1,4 +1,4 @@
-"""Data sets: files that are missing, empty, cut short, too large, of another encoding or layout."""
+"""Data sets: missing, empty, truncated and too large files, other encodings and layouts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def picture(file: Path, size: tuple[int, int] = (16, 12)) -> None:
 
 
 def huge_png(file: Path, side: int) -> None:
-    """A PNG of 60 bytes that says it is ``side`` x ``side``."""
+    """Write a PNG of 60 bytes whose header says ``side`` x ``side``."""
     header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
     file.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IDAT\0\0\0\0")
@@ -73,7 +73,7 @@ def clevr(tmp: Path) -> Path:
 
 
 def broken(layout: Callable[[Path], Path], damage: Break, message: str, more: str = "") -> Case:
-    """A sweep over a good data set after ``damage``."""
+    """A sweep over a valid data set after ``damage``."""
     task = "diffusion" if layout is clevr else "captioning"
     args = f"sweep {task} --data {layout.__name__}:TMP/d {more}".strip()
     return Case(args=args, message=message, prepare=lambda tmp: damage(layout(tmp)))
@@ -114,7 +114,7 @@ def as_loop(name: str) -> Break:
     return damage
 
 
-TOLD = "val/captions.jsonl"
+CAPTIONS = "val/captions.jsonl"
 ONE = '{"image": "1.png", "captions": ["a"]}'
 MORE_FIRST: list[tuple[dict[str, Any], str]] = [
     ({"filename": 3}, "image 0 lacks what it needs: a name must be a text, but got 3"),
@@ -183,36 +183,48 @@ CASES = [
         message="has the splits train, but got 'val'; add ,val=0.1 to --data (folder:TMP/d,val=0.1",
     ),
     # Lists of captions.
-    broken(folder, put(TOLD, b"\xff\xfe"), "is not UTF-8; save it as UTF-8"),
-    broken(folder, put(TOLD, "nonsense"), "line 1: JSONDecodeError"),
-    broken(folder, put(TOLD, "3"), "line 1: TypeError"),
-    broken(folder, put(TOLD, '["1.png"]'), 'a line is {"image": NAME, "captions": [TEXT, ...]}'),
-    broken(folder, put(TOLD, '{"captions": ["a"]}'), "line 1: KeyError('image')"),
-    broken(folder, put(TOLD, '{"image": 3}'), "a name must be a text, but got 3"),
+    broken(folder, put(CAPTIONS, b"\xff\xfe"), "is not UTF-8; save it as UTF-8"),
+    broken(folder, put(CAPTIONS, "nonsense"), "line 1: JSONDecodeError"),
+    broken(folder, put(CAPTIONS, "3"), "line 1: TypeError"),
     broken(
-        folder, put(TOLD, '{"image": "1.png", "split": {}}'), "a name must be a text, but got {}"
+        folder, put(CAPTIONS, '["1.png"]'), 'a line is {"image": NAME, "captions": [TEXT, ...]}'
     ),
-    broken(folder, put(TOLD, "[" * 100_000), "line 1: RecursionError"),
-    broken(folder, put(TOLD, '{"image": "1.png"}'), "1.png has no caption; give it one or"),
-    broken(folder, put(TOLD, '{"image": "1.png", "captions": []}'), "1.png has no caption"),
-    broken(folder, put(TOLD, '{"image": "1.png", "caption": " "}'), "1.png has no caption"),
-    broken(folder, put(TOLD, '{"image": "1.png", "captions": [1]}'), "but got [1]"),
-    broken(folder, put(TOLD, '{"image": "1.png", "captions": {}}'), "but got {}"),
-    broken(folder, put(TOLD, f"{ONE}\n{ONE}"), "the id '1.png' stands twice in val"),
-    broken(folder, put(TOLD, '{"image": "x.png", "caption": "a"}'), "image missing: TMP/d/val/x"),
-    broken(folder, put(TOLD, '{"image": "\\u001b[2Jx", "caption": "a"}'), "TMP/d/val/?[2Jx; put"),
-    broken(folder, put(TOLD, '{"image": "\\ud800", "caption": "a"}'), "a name must be a text"),
-    broken(folder, put(TOLD, '{"image": "1.png", "caption": "\\ud800"}'), "a list of texts, but"),
-    broken(folder, put(TOLD, '{"image": ".", "caption": "a"}'), "image a folder: TMP/d/val"),
-    broken(folder, put(TOLD, '{"image": "a\\u0000", "caption": "a"}'), "a name must be a text"),
-    broken(folder, put(TOLD, ""), "has the splits train, but got 'val'"),
+    broken(folder, put(CAPTIONS, '{"captions": ["a"]}'), "line 1: KeyError('image')"),
+    broken(folder, put(CAPTIONS, '{"image": 3}'), "a name must be a text, but got 3"),
+    broken(
+        folder,
+        put(CAPTIONS, '{"image": "1.png", "split": {}}'),
+        "a name must be a text, but got {}",
+    ),
+    broken(folder, put(CAPTIONS, "[" * 100_000), "line 1: RecursionError"),
+    broken(folder, put(CAPTIONS, '{"image": "1.png"}'), "1.png has no caption; give it one or"),
+    broken(folder, put(CAPTIONS, '{"image": "1.png", "captions": []}'), "1.png has no caption"),
+    broken(folder, put(CAPTIONS, '{"image": "1.png", "caption": " "}'), "1.png has no caption"),
+    broken(folder, put(CAPTIONS, '{"image": "1.png", "captions": [1]}'), "but got [1]"),
+    broken(folder, put(CAPTIONS, '{"image": "1.png", "captions": {}}'), "but got {}"),
+    broken(folder, put(CAPTIONS, f"{ONE}\n{ONE}"), "the id '1.png' stands twice in val"),
+    broken(
+        folder, put(CAPTIONS, '{"image": "x.png", "caption": "a"}'), "image missing: TMP/d/val/x"
+    ),
+    broken(
+        folder, put(CAPTIONS, '{"image": "\\u001b[2Jx", "caption": "a"}'), "TMP/d/val/?[2Jx; put"
+    ),
+    broken(folder, put(CAPTIONS, '{"image": "\\ud800", "caption": "a"}'), "a name must be a text"),
+    broken(
+        folder, put(CAPTIONS, '{"image": "1.png", "caption": "\\ud800"}'), "a list of texts, but"
+    ),
+    broken(folder, put(CAPTIONS, '{"image": ".", "caption": "a"}'), "image a folder: TMP/d/val"),
+    broken(folder, put(CAPTIONS, '{"image": "a\\u0000", "caption": "a"}'), "a name must be a text"),
+    broken(folder, put(CAPTIONS, ""), "has the splits train, but got 'val'"),
     broken(
         folder,
         lambda r: [put(f"{s}/captions.jsonl", "")(r) for s in ("train", "val")],
         "TMP/d names no images; ",
     ),
-    broken(folder, as_folder(TOLD), "captions.jsonl cannot be read: Is a directory; replace it"),
-    broken(folder, as_loop(TOLD), "or give another with --set split=NAME"),
+    broken(
+        folder, as_folder(CAPTIONS), "captions.jsonl cannot be read: Is a directory; replace it"
+    ),
+    broken(folder, as_loop(CAPTIONS), "or give another with --set split=NAME"),
     broken(karpathy, put("dataset_x.json", "[1"), "is no valid JSON: "),
     broken(karpathy, put("dataset_x.json", "[" * 100_000), "mend or replace it"),
     broken(karpathy, put("dataset_x.json", "[]"), "is not in Karpathy's layout: it has no list"),
@@ -230,7 +242,7 @@ CASES = [
     broken(
         voc, lambda r: (r / "ImageSets/Segmentation/val.txt").unlink(), "list of images missing"
     ),
-    # Photos: what the first bytes tell is found before anything runs.
+    # Photos: an invalid header is found before anything runs.
     broken(folder, lambda r: (r / "val/3.png").unlink(), "image missing: TMP/d/val/3.png; put it"),
     broken(folder, as_folder("val/3.png"), "image a folder: TMP/d/val/3.png"),
     broken(folder, as_loop("val/3.png"), "image missing: TMP/d/val/3.png"),

@@ -1,4 +1,4 @@
-"""Models: no model, parts missing, cut short, damaged, pickled, of another architecture."""
+"""Models: missing, incomplete, truncated, damaged, pickled, or of another architecture."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Break = Callable[[Path], object]
 
 
 def copied(tmp: Path) -> Path:
-    """A good model to break."""
+    """A copy of the shipped model."""
     shutil.copytree(SHIPPED, tmp / "m")
     return tmp / "m"
 
 
 def broken(damage: Break, message: str, task: str = "retrieval", more: str = "") -> Case:
-    """A sweep of the shipped model's copy after ``damage``."""
+    """A sweep with a copy of the shipped model after ``damage``."""
     args = f"sweep {task} --model TMP/m {more}".strip()
     return Case(args=args, message=message, prepare=lambda tmp: damage(copied(tmp)))
 
@@ -48,7 +48,7 @@ def remove(*names: str) -> Break:
 
 
 def keep(*parts: str) -> Break:
-    """Only weights whose names begin so."""
+    """Keep only weights whose names start with these."""
 
     def damage(folder: Path) -> None:
         file = folder / "model.safetensors"
@@ -118,7 +118,7 @@ CASES = [
     broken(keep("vision_model."), "has no weights for its text_encoder: it was saved for another"),
     broken(keep("vision_model.", "text_encoder."), "(vision_proj, text_proj missing); add --set"),
     broken(keep("vision_model."), "m has no weights for a text decoder: it was", "captioning"),
-    # What lies beside them.
+    # Other files of the model.
     broken(put("config.json", "{"), "config.json is no valid JSON: "),
     broken(put("config.json", ""), "config.json is no valid JSON: Expecting value"),
     broken(put("config.json", b"\xff"), "copy it from the original model"),

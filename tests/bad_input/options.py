@@ -1,4 +1,4 @@
-"""Options of every command: misspelt, of the wrong type, out of range, empty, at odds."""
+"""Options of every command: misspelled, of the wrong type, out of range, empty, or in conflict."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CASES = [
     Case(args="sweep retrieval --seeds", message="see `python -m orchestrator sweep --help`"),
     Case(
         args="foo",
-        message="No such command 'foo'; available: archive, check, check-task, compare, doctor",
+        message="No such command 'foo'; available: archive, check, check-task, compare, completion",
     ),
     Case(args="--lr 3", message="orchestrator has no option --lr; see `python -m orchestrator"),
     Case(args="sweep", message="Missing argument 'task': which task? available: captioning"),

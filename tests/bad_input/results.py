@@ -21,7 +21,7 @@ Break = Callable[[Path], object]
 
 
 def sweep(tmp: Path) -> Path:
-    """A good sweep ``toy/s`` of two trials, t1 and t2."""
+    """A valid sweep ``toy/s`` of two trials, t1 and t2."""
     store = SweepStore(str(tmp / "runs"), "toy", "s", PARAMS)
     for one in (result(1), result(2, lr=0.2)):
         steps = [{**step, "seconds": 1.0} for step in one.steps]
@@ -31,38 +31,38 @@ def sweep(tmp: Path) -> Path:
 
 
 def broken(args: str, damage: Break, message: str) -> Case:
-    """A command over a good sweep after ``damage``."""
+    """A command on a valid sweep after ``damage``."""
     return Case(args=args, message=message, prepare=lambda tmp: damage(sweep(tmp)))
 
 
-def told(text: str | bytes) -> Break:
-    """Another ``sweep.json``."""
+def manifest_text(text: str | bytes) -> Break:
+    """Replace ``sweep.json``."""
     blob = text.encode() if isinstance(text, str) else text
     return lambda folder: (folder / "sweep.json").write_bytes(blob)
 
 
 def without(key: str) -> Break:
-    """``sweep.json`` lacks a key."""
+    """Remove a key of ``sweep.json``."""
 
     def damage(folder: Path) -> None:
         read = json.loads((folder / "sweep.json").read_text())
         del read[key]
-        told(json.dumps(read))(folder)
+        manifest_text(json.dumps(read))(folder)
 
     return damage
 
 
 def changed(**values: Any) -> Break:
-    """``sweep.json`` says something else."""
+    """Change keys of ``sweep.json``."""
 
     def damage(folder: Path) -> None:
-        told(json.dumps(json.loads((folder / "sweep.json").read_text()) | values))(folder)
+        manifest_text(json.dumps(json.loads((folder / "sweep.json").read_text()) | values))(folder)
 
     return damage
 
 
 def newer(table: str) -> Break:
-    """A part in a schema that is yet to come."""
+    """Add a part with a newer schema."""
 
     def damage(folder: Path) -> None:
         rows = pa.table({"trial_id": ["t9"]}).replace_schema_metadata({"orchestrator.schema": "9"})
@@ -72,7 +72,7 @@ def newer(table: str) -> Break:
 
 
 def nothing(folder: Path) -> None:
-    """A good sweep."""
+    """Leave the sweep valid."""
 
 
 PAIRED: dict[str, Any] = {
@@ -84,12 +84,12 @@ PAIRED: dict[str, Any] = {
 }
 CASES = [
     # sweep.json.
-    broken("report", told(""), "sweep.json is damaged (Expecting value"),
-    broken("report", told("{"), "run the sweep again, or move its folder away"),
-    broken("report", told(b"\xff\xfe\x00"), "sweep.json is damaged ("),
-    broken("report", told("[" * 100_000), "sweep.json is damaged (maximum recursion"),
-    broken("show s", told("[]"), "sweep.json is damaged (it holds no mapping)"),
-    broken("show s", told("{}"), "sweep.json is damaged (its 'task' is missing)"),
+    broken("report", manifest_text(""), "sweep.json is damaged (Expecting value"),
+    broken("report", manifest_text("{"), "run the sweep again, or move its folder away"),
+    broken("report", manifest_text(b"\xff\xfe\x00"), "sweep.json is damaged ("),
+    broken("report", manifest_text("[" * 100_000), "sweep.json is damaged (maximum recursion"),
+    broken("show s", manifest_text("[]"), "sweep.json is damaged (it holds no mapping)"),
+    broken("show s", manifest_text("{}"), "sweep.json is damaged (its 'task' is missing)"),
     broken("report", changed(schema=9), "sweep.json has schema 9, this version reads up to 2"),
     broken(
         "report",
@@ -122,8 +122,8 @@ CASES = [
     broken("report", changed(tables=[3]), "(its 'tables[0]' must be a mapping, but is 3)"),
     broken("report", changed(model={}), "(its 'model.name' is missing)"),
     broken("show s", changed(seconds="long"), "(its 'seconds' must be a number, but is 'long')"),
-    broken("report --format csv", told("{"), "sweep.json is damaged"),
-    broken("show s t1", told("nonsense"), "sweep.json is damaged"),
+    broken("report --format csv", manifest_text("{"), "sweep.json is damaged"),
+    broken("show s t1", manifest_text("nonsense"), "sweep.json is damaged"),
     # check.
     broken("check s", nothing, "the sweep 's' holds no claims: state CLAIMS beside the REPORT"),
     broken("check t", nothing, "no sweep named 't' under TMP/runs; available: toy/s"),
@@ -145,8 +145,8 @@ CASES = [
     ),
     broken("archive t TMP/t.zip --out TMP/runs", nothing, "no sweep named 't' under TMP/runs"),
     broken("archive s TMP --out TMP/runs", nothing, "TMP cannot be written: it is a folder"),
-    broken("archive s TMP/s.zip --out TMP/runs", told("{"), "sweep.json is damaged"),
-    # Parts, and folders that are none of ours.
+    broken("archive s TMP/s.zip --out TMP/runs", manifest_text("{"), "sweep.json is damaged"),
+    # Parts, and folders that are not sweeps.
     *(
         broken(
             "report", newer(table), f"{table}/9.parquet has schema 9, this version reads up to 2"
@@ -203,7 +203,7 @@ CASES = [
     broken("show s --pictures TMP/p.png", nothing, "--pictures takes FILE.png, and one trial: "),
     broken("show s t1 --pictures TMP/p.gif", nothing, "show NAME TRIAL"),
     broken("show s t1 --pictures TMP/p.png", nothing, "trial t1 has no pictures"),
-    # What a sweep would go on from.
+    # Earlier results that a sweep would continue from.
     Case(
         args="sweep diffusion",
         prepare=lambda tmp: _as_diffusion(tmp, newer("trials")),

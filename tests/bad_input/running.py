@@ -1,4 +1,4 @@
-"""How a case is run, and what it must leave as it was."""
+"""How a case is run, and the files that it must not change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def arguments(case: Case, tmp: Path) -> list[str]:
 
 
 def tree(folder: Path) -> dict[str, bytes | str | None]:
-    """Every file with its bytes, every link with its target; what Python caches left out."""
+    """Every file with its bytes and every link with its target, without Python's caches."""
     found: dict[str, bytes | str | None] = {}
     for path in sorted(folder.rglob("*")):
         if "__pycache__" not in path.parts:

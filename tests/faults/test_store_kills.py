@@ -1,8 +1,9 @@
-"""The store after kill -9: every acknowledged trial is there, once and whole."""
+"""Files and the store after kill -9: nothing acknowledged is lost, nothing is half written."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 from paths import ROOT
 from toy_results import PARAMS, manifest
 
+from results.storage.atomic_write import TEMPORARY_PATTERN
 from results.storage.reading import read_sweep
 from results.storage.store import SweepStore
 
@@ -41,8 +43,8 @@ def test_kill_9_loses_no_acknowledged_trial(tmp_path: Path) -> None:
             assert writer.stdout.readline()
             time.sleep(rng.uniform(0.0, 0.4))
             os.kill(writer.pid, signal.SIGKILL)
-            told = writer.stdout.read().split()
-        acknowledged = int(told[-1]) + 1 if told else acknowledged + 1
+            output = writer.stdout.read().split()
+        acknowledged = int(output[-1]) + 1 if output else acknowledged + 1
         sweep = read_sweep(str(tmp_path), "toy", "s")
         ids = sweep.trials["trial_id"].to_pylist()
         assert set(ids) >= {f"t{number}" for number in range(acknowledged)}
@@ -50,3 +52,18 @@ def test_kill_9_loses_no_acknowledged_trial(tmp_path: Path) -> None:
         assert not sweep.damaged
         assert set(sweep.steps["trial_id"].to_pylist()) >= set(ids)
     assert acknowledged > 8
+
+
+def test_killed_writer_leaves_the_earlier_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("before")
+    program = (
+        "import os, sys; from results.storage.atomic_write import replaced_file\n"
+        "with replaced_file(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+    assert done.returncode == -9
+    assert path.read_text() == "before"
+    (left,) = {*os.listdir(tmp_path)} - {"file"}
+    assert re.fullmatch(rf"file{TEMPORARY_PATTERN}", left)

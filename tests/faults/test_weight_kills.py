@@ -1,7 +1,7 @@
 """Kill -9 the driver at random moments while weights are written, replaced and deleted.
 
-After every kill: if any configuration has finished, the best one has the weights of all its seeds,
-every file can be read, and it holds what the row says. At the end: the best one's, and no others.
+After every kill the best finished configuration has the weights of all its seeds, and every file
+can be read and agrees with its row. At the end only the best configuration has weights.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ KILLS = 7  # of each phase and kind of sweep
 SEEDS = (0, 1)
 MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
-#: phase -> (audit event, what it is about, its last moment, seconds until the kill after it)
+#: phase -> (audit event, pattern of its arguments, its last occurrence, seconds until the kill)
 PHASES: dict[str, tuple[str, str, int, float]] = {
     "while weights are written": ("open", r"/weights/.*\.tmp", 12, 0),
     "before weights have their name": ("os.rename", r"/weights/", 12, 0),
@@ -29,8 +29,8 @@ PHASES: dict[str, tuple[str, str, int, float]] = {
     "at any moment": ("open", r"/(out|notes)/", 140, 0.01),
 }
 
-#: A search's configurations end one after the other, so that in the room for two the best one is
-#: replaced while it runs. A grid's end late, since all run at the first seed before the second.
+#: The configurations of a search end one after the other, so the best of two is replaced during the
+#: sweep. Those of a grid end late: all of them run with the first seed before the second.
 KINDS: dict[str, tuple[str, tuple[str, ...], int | None]] = {
     "search": (
         "def search(trial):\n    return {'level': trial.suggest_int('level', 0, 40)}\n",
@@ -39,7 +39,7 @@ KINDS: dict[str, tuple[str, tuple[str, ...], int | None]] = {
     ),
     "grid": (
         "GRID = {'level': list(range(6))}\n",
-        (f"--set=scratch={MEMORY // 2}",),  # a trial a pack
+        (f"--set=scratch={MEMORY // 2}",),  # one trial per pack
         None,
     ),
 }
@@ -48,7 +48,7 @@ STEPS = ("--set=steps=2", "--set=seconds=0.01")
 
 
 def best_ids(rows: list[dict[str, Any]]) -> list[str]:
-    """The trials of the best configuration that finished all seeds; none, if none has."""
+    """The trials of the best configuration with all seeds finished, or an empty list."""
     found: dict[int, dict[int, dict[str, Any]]] = {}
     for row in rows:
         if row["status"] == "finished":
@@ -61,7 +61,7 @@ def best_ids(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def check_best(folder: Path) -> list[str]:
-    """The best trials, whose weights are all there and sound."""
+    """The best trials, after a check that their weights exist and are valid."""
     if not (folder / "out/fragile/s/sweep.json").exists():
         return []
     sweep = read_sweep(str(folder / "out"), "fragile", "s")
@@ -79,11 +79,11 @@ def check_best(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_complete_best_is_there_after_every_kill(tmp_path: Path, phase: str, kind: str) -> None:
+def test_every_kill_leaves_the_weights_of_the_best(tmp_path: Path, phase: str, kind: str) -> None:
     event, match, last, then = PHASES[phase]
     space, options, most = KINDS[kind]
     draw = random.Random(f"{phase} {kind}")
-    kills = tries = with_best = 0  # the last: kills once a configuration had finished
+    kills = tries = with_best = 0  # with_best: kills after a configuration had finished
     while kills < KILLS or with_best < 2:
         tries += 1
         assert tries < 10 * KILLS, f"{kills} kills hit this phase, {with_best} beside a best"

@@ -1,4 +1,4 @@
-"""What no one would think of: any text after --set, any bytes in a part, any name and URI."""
+"""Random input: text after --set, bytes in a part, names and URIs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ quick = settings(
 
 
 def check_line(error: Exception, part: str = "") -> None:
-    """What a user sees of an error: one line that can be read."""
+    """An error must be one readable line."""
     assert 0 < len(" ".join(str(error).split())) < 500
     assert part in str(error)
 
@@ -47,12 +47,14 @@ values = st.one_of(
     st.floats().map(repr),
     st.sampled_from(["", "none", "true", "NaN", "-inf", "1e999", "1_0", "٣", "\ud800", "\0"]),
 )
-told = st.one_of(st.text(max_size=40), st.tuples(st.sampled_from(NAMES), values).map("=".join))
+setting_texts = st.one_of(
+    st.text(max_size=40), st.tuples(st.sampled_from(NAMES), values).map("=".join)
+)
 
 
 @quick
-@given(task=st.sampled_from(TASKS), setting=st.lists(told, max_size=3))
-def test_any_setting_is_parsed_or_refused_in_one_line(task: str, setting: list[str]) -> None:
+@given(task=st.sampled_from(TASKS), setting=st.lists(setting_texts, max_size=3))
+def test_any_setting_is_parsed_or_refused(task: str, setting: list[str]) -> None:
     loaded = load_task(task)
     try:
         parsed = parse_settings(loaded, setting)
@@ -62,12 +64,12 @@ def test_any_setting_is_parsed_or_refused_in_one_line(task: str, setting: list[s
         return
     assert params == make_params(loaded, dataclasses.asdict(params))
     assert len(content_id(params)) == 16
-    pa.array([str(value) for value in parsed.values()])  # what a table can hold
+    pa.array([str(value) for value in parsed.values()])  # must fit into a table
 
 
 @quick
 @given(task=st.sampled_from(TASKS), data=st.data())
-def test_a_valid_value_comes_back_from_its_text(task: str, data: st.DataObject) -> None:
+def test_valid_value_round_trips_through_text(task: str, data: st.DataObject) -> None:
     loaded = load_task(task)
     field = data.draw(st.sampled_from(dataclasses.fields(loaded.Params)))
     kinds = {
@@ -78,7 +80,7 @@ def test_a_valid_value_comes_back_from_its_text(task: str, data: st.DataObject) 
     }
     value = data.draw(kinds.get(type(field.default), st.none()))
     if value is None:
-        return  # a default of none tells no kind
+        return  # a default of none has no type
     parsed = parse_settings(loaded, [f"{field.name}={value}"])
     blank = isinstance(value, str) and value.lower() in ("", "none", "null")
     assert parsed == {field.name: value} or blank
@@ -89,7 +91,7 @@ def test_a_valid_value_comes_back_from_its_text(task: str, data: st.DataObject) 
 
 @cache
 def parts() -> dict[str, bytes]:
-    """A good part of each table, by the table's name."""
+    """A valid part of each table, by the name of the table."""
     with tempfile.TemporaryDirectory() as folder:
         store = SweepStore(folder, "toy", "s", PARAMS)
         store.add([result(1), result(2, lr=0.2)])
@@ -99,7 +101,7 @@ def parts() -> dict[str, bytes]:
 
 @contextmanager
 def sweep_with(table: str, blob: bytes) -> Iterator[tuple[Path, Path]]:
-    """A good sweep of the trial t3 beside a part of other bytes: its root, and that part."""
+    """A valid sweep of the trial t3 with one more part of these bytes: its root, and the part."""
     with tempfile.TemporaryDirectory() as folder:
         store = SweepStore(folder, "toy", "s", PARAMS)
         store.write_manifest(manifest())
@@ -119,7 +121,7 @@ def read_all(root: Path) -> Any:
 
 
 def check_reading(table: str, blob: bytes) -> None:
-    """Damaged bytes are named, the rest is read; else nothing but a StoreError."""
+    """A damaged part is named and the rest is read, or there is a StoreError."""
     with sweep_with(table, blob) as (root, part):
         try:
             read = read_part(LOCAL, str(part))
@@ -135,7 +137,7 @@ tables = st.sampled_from(["trials", "steps", "samples", "stages"])
 
 @settings(quick, max_examples=250)
 @given(table=tables, flips=st.lists(st.tuples(st.integers(0), st.integers(1, 255)), max_size=4))
-def test_flipped_bytes_are_named_or_do_no_harm(table: str, flips: list[tuple[int, int]]) -> None:
+def test_flipped_bytes_are_detected_or_harmless(table: str, flips: list[tuple[int, int]]) -> None:
     blob = bytearray(parts()[table])
     for at, mask in flips:
         blob[at % len(blob)] ^= mask
@@ -144,7 +146,7 @@ def test_flipped_bytes_are_named_or_do_no_harm(table: str, flips: list[tuple[int
 
 @settings(quick, max_examples=60)
 @given(table=tables, keep=st.floats(0, 1), more=st.binary(max_size=20))
-def test_a_part_cut_short_is_named(table: str, keep: float, more: bytes) -> None:
+def test_truncated_part_is_named(table: str, keep: float, more: bytes) -> None:
     blob = parts()[table]
     check_reading(table, blob[: int(keep * (len(blob) - 1))] + more)
 
@@ -155,9 +157,9 @@ cells = st.sampled_from([None, "t1", "finished", 3, 2.5, b"\xff", [1], {"a": 1}]
 
 @settings(quick, max_examples=120)
 @given(table=tables, wide=st.dictionaries(columns, cells, max_size=6), ours=st.booleans())
-def test_a_foreign_table_is_set_aside(table: str, wide: dict[str, Any], ours: bool) -> None:
+def test_foreign_table_is_ignored(table: str, wide: dict[str, Any], ours: bool) -> None:
     rows = pa.table({name: pa.array([cell]) for name, cell in wide.items()})
-    if ours:  # even one that claims to be ours
+    if ours:  # with the metadata of this project
         rows = rows.replace_schema_metadata({"orchestrator.schema": "1"})
     sink = pa.BufferOutputStream()
     pq.write_table(rows, sink)
@@ -165,7 +167,7 @@ def test_a_foreign_table_is_set_aside(table: str, wide: dict[str, Any], ours: bo
 
 
 @pytest.mark.parametrize("table", ["trials", "steps", "samples", "stages"])
-def test_a_valid_parquet_file_of_someone_else_is_named(table: str) -> None:
+def test_foreign_parquet_file_is_named(table: str) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table({"city": ["Ulm"], "people": [126_000]}), sink)
     with sweep_with(table, sink.getvalue().to_pybytes()) as (root, part):
@@ -179,7 +181,7 @@ words = st.text(st.sampled_from("ab1._-/\\~: \0\n%@é"), max_size=12)
 
 @quick
 @given(task=words, name=words)
-def test_no_name_leaves_the_folder_of_results(task: str, name: str) -> None:
+def test_no_name_escapes_the_results_folder(task: str, name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "runs"
         try:
@@ -194,7 +196,7 @@ def test_no_name_leaves_the_folder_of_results(task: str, name: str) -> None:
 
 @quick
 @given(name=st.text(max_size=110))
-def test_a_name_is_one_word_of_plain_signs_or_refused(name: str) -> None:
+def test_name_is_a_plain_word_or_refused(name: str) -> None:
     try:
         kept = check_name(name)
     except StoreError as error:
@@ -209,7 +211,7 @@ uris = st.tuples(st.sampled_from(["", "file://", "file:///", "s3", "x://", "//",
 
 @quick
 @given(uri=uris.map("".join))
-def test_any_place_for_results_is_opened_or_refused_in_one_line(uri: str) -> None:
+def test_any_uri_is_opened_or_refused(uri: str) -> None:
     try:
         check_output_folder("--out", uri)
         filesystem, path = open_filesystem(uri)
@@ -226,7 +228,7 @@ secret = st.text(st.sampled_from("AKIAabc019+/=%"), min_size=8, max_size=20)
 
 @quick
 @given(key=secret, word=secret, scheme=st.sampled_from(["s3", "gs", "abfs", "ray", "https"]))
-def test_credentials_of_a_uri_are_never_told(key: str, word: str, scheme: str) -> None:
+def test_credentials_of_a_uri_are_redacted(key: str, word: str, scheme: str) -> None:
     for text in (
         f"{scheme}://{key}:{word}@bucket/runs",
         f"--out={scheme}://{word}@bucket/runs",

@@ -1,6 +1,6 @@
-"""A sweep on a cluster whose workers are not there yet: the autoscaler starts them for it.
+"""A sweep on a cluster whose workers do not run yet: the autoscaler starts them.
 
-The autoscaler is Ray's own, of the kind that starts its machines as processes here.
+It is Ray's own autoscaler, with the provider that starts nodes as processes of this machine.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ray_bootstrap import bootstrap
 
 
 class Cluster:
-    """A head without CPUs and its autoscaler; the workers are processes of this machine."""
+    """A head without CPUs and its autoscaler. The workers are processes of this machine."""
 
     def __init__(self, home: Path, temporary: str, version: str) -> None:
         from ray.autoscaler._private.fake_multi_node.node_provider import (
@@ -41,7 +41,7 @@ class Cluster:
         config = bootstrap(
             home,
             provider={
-                "type": "external",  # by its own name Ray looks for defaults its wheel lacks
+                "type": "external",  # its own name needs defaults that are missing in Ray's wheel
                 "module": f"{FakeMultiNodeProvider.__module__}.FakeMultiNodeProvider",
                 "gcs_address": self.address,
                 "launch_multiple": True,
@@ -68,14 +68,14 @@ class Cluster:
             },
         )
         assert config["available_node_types"]["worker"]["min_workers"] == 0
-        # Its own copy, so that a test can promise machines in the other that never come.
+        # A copy, so that a test can list machines in the other file that never start.
         (home / "autoscaling.json").write_text(json.dumps(config))
         command = [str(Path(sys.executable).parent / "ray"), "start", "--head", "--block"]
         command += ["--num-cpus=0", "--num-gpus=0", f"--port={self.port}"]
         command += ["--node-ip-address=127.0.0.1", "--include-dashboard=false"]
         command += [f"--autoscaling-config={home}/autoscaling.json"]
         command += [f"--temp-dir={temporary}", "--object-store-memory=100000000"]
-        # The workers' interpreter finds the test's task, as a pip install would let it.
+        # So that workers can import the fragile task.
         path = os.pathsep.join([str(PLUGIN), str(ROOT)])
         self.environment = {
             **os.environ,
@@ -95,7 +95,7 @@ class Cluster:
             )
 
     def wait_until_up(self) -> None:
-        """Until the head's port answers."""
+        """Wait until the port of the head answers."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with socket.socket() as probe:
@@ -104,7 +104,7 @@ class Cluster:
             time.sleep(0.5)
 
     def num_machines(self) -> int:
-        """The head and the workers that there are."""
+        """The number of running nodes, including the head."""
         names = []
         for pid in self.processes():
             with contextlib.suppress(OSError):
@@ -112,7 +112,7 @@ class Cluster:
         return names.count("raylet")
 
     def processes(self) -> list[int]:
-        """Those of this cluster, known by its temporary folder."""
+        """The processes of this cluster, which have its temporary folder in their command line."""
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
@@ -137,11 +137,11 @@ class Cluster:
         self.process.wait(20)
 
 
-@pytest.fixture(params=["v1", "v2"])  # of the autoscaler: `ray up` takes v2, on own machines v1
+@pytest.fixture(params=["v1", "v2"])  # of the autoscaler: `ray up` uses v2, on own machines v1
 def cluster(request: Any, tmp_path: Path) -> Iterator[Cluster]:
     home = tmp_path / "home"
     home.mkdir()
-    with tempfile.TemporaryDirectory(prefix="sw-") as temporary:  # sockets want a short path
+    with tempfile.TemporaryDirectory(prefix="sw-") as temporary:  # sockets need a short path
         made = Cluster(home, temporary, request.param)
         yield made
         made.stop()
@@ -156,9 +156,7 @@ def sweep(environment: dict[str, Any], folder: Path, *args: str) -> Done:
     return run_process(*words, "--set=seconds=0.5", *args, **environment)
 
 
-def test_a_sweep_has_the_autoscaler_start_workers_which_go_when_idle(
-    cluster: Cluster, tmp_path: Path
-) -> None:
+def test_autoscaler_starts_workers_and_removes_idle_ones(cluster: Cluster, tmp_path: Path) -> None:
     cluster.wait_until_up()
     done = sweep(cluster.environment, tmp_path)
     log = (tmp_path / "home" / "head.log").read_text()
@@ -171,11 +169,9 @@ def test_a_sweep_has_the_autoscaler_start_workers_which_go_when_idle(
 
 
 @pytest.mark.parametrize("cluster", ["v2"], indirect=True)
-def test_slots_that_never_find_a_machine_do_not_keep_a_sweep_from_ending(
-    cluster: Cluster, tmp_path: Path
-) -> None:
+def test_workers_without_a_machine_do_not_block_the_sweep(cluster: Cluster, tmp_path: Path) -> None:
     cluster.wait_until_up()
-    promise(tmp_path / "home", {"CPU": 2}, 8)  # 6 slots, of which 2 find a machine
+    promise(tmp_path / "home", {"CPU": 2}, 8)  # 6 workers, of which 2 get a machine
     done = sweep(cluster.environment, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 of up to 9 machines" in done.stdout
@@ -183,9 +179,7 @@ def test_slots_that_never_find_a_machine_do_not_keep_a_sweep_from_ending(
 
 
 @pytest.mark.parametrize("cluster", ["v2"], indirect=True)
-def test_what_no_machine_offers_is_refused_and_what_never_comes_is_not_waited_for_forever(
-    cluster: Cluster, tmp_path: Path
-) -> None:
+def test_impossible_resources_are_refused(cluster: Cluster, tmp_path: Path) -> None:
     cluster.wait_until_up()
     (tmp_path / "first").mkdir()
     done = sweep(cluster.environment, tmp_path / "first", "--cpus-per-trial=64")
@@ -200,7 +194,7 @@ def test_what_no_machine_offers_is_refused_and_what_never_comes_is_not_waited_fo
 
 
 def promise(home: Path, resources: dict[str, int], number: int) -> None:
-    """So many machines of that size in the file that a sweep reads."""
+    """List this number of machines in the file that a sweep reads."""
     path = home / "ray_bootstrap_config.yaml"
     config = json.loads(path.read_text())
     config["max_workers"] = number
@@ -208,17 +202,17 @@ def promise(home: Path, resources: dict[str, int], number: int) -> None:
     path.write_text(json.dumps(config))
 
 
-def test_a_ray_of_this_machine_alone_counts_on_no_others(tmp_path: Path) -> None:
+def test_local_ray_ignores_the_autoscaler_file(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    bootstrap(home)  # the head of a cluster, on which one sweeps without it
+    bootstrap(home)  # this machine is also the head of a cluster
     path = os.pathsep.join([str(PLUGIN), str(ROOT)])
     done = sweep({**os.environ, "HOME": str(home), "PYTHONPATH": path}, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "machines" not in done.stdout
 
 
-def test_a_ray_clients_address_is_refused_with_what_to_do_instead(tmp_path: Path) -> None:
+def test_ray_client_address_is_refused(tmp_path: Path) -> None:
     address = "ray://10.0.0.1:10001"
     done = run_command("sweep", "retrieval", "--out", tmp_path, "--address", address)
     assert done.returncode == 2

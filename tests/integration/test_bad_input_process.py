@@ -1,4 +1,4 @@
-"""Bad input to a process of its own: one line on stderr, exit status 2, nothing written."""
+"""Bad input to a separate process: one line on stderr, exit status 2, nothing written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from paths import ROOT
         "report --out foo://bar",
     ],
 )
-def test_a_process_of_its_own_says_the_same(args: str, tmp_path: Path) -> None:
+def test_bad_input_in_a_process_is_one_line(args: str, tmp_path: Path) -> None:
     (tmp_path / "exits.py").write_text("import sys\nsys.exit(3)\n")
     (tmp_path / "asks.py").write_text("def search(trial):\n    raise OSError('no')\n")
     before = tree(tmp_path)

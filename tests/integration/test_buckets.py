@@ -10,7 +10,7 @@ import pytest
 from buckets import BUCKET, Bucket, serve
 from harness import command as run
 from paths import STORED
-from prunable import crash_after, keep_weights, names
+from prunable import crash_after, keep_weights, sweep_names
 from sealed_weights import check_round_trip
 from simulated import simulate
 from sweeps_with_figures import make_store, result
@@ -25,7 +25,7 @@ from results.storage.reading import read_sweep
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[Bucket]:
-    """One for all tests; each has a folder of its own in it."""
+    """One bucket for all tests, each of which uses its own folder."""
     with serve() as served:
         yield served
 
@@ -44,11 +44,11 @@ def test_an_archive_is_read_from_a_bucket(bucket: Bucket, tmp_path: Path) -> Non
     assert copy.read_bytes() == stored.read_bytes()
 
 
-def test_weights_come_back_from_a_bucket(bucket: Bucket) -> None:
+def test_weights_round_trip_through_a_bucket(bucket: Bucket) -> None:
     check_round_trip(f"s3://{BUCKET}/weights")
 
 
-def test_figures_go_to_a_bucket(bucket: Bucket) -> None:
+def test_figures_are_saved_in_a_bucket(bucket: Bucket) -> None:
     root = f"s3://{BUCKET}/figures"
     make_store(root).add([result("one", 0.5)])
     sweep = read_sweep(root, "toy", "s")
@@ -58,8 +58,8 @@ def test_figures_go_to_a_bucket(bucket: Bucket) -> None:
             assert stream.read(4) == b"\x89PNG"
 
 
-def test_a_bucket_is_pruned_as_a_folder_is(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    out = f"s3://{BUCKET}/pruned"  # of this test alone: the bucket is shared
+def test_prune_in_a_bucket(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = f"s3://{BUCKET}/pruned"
     for name in ("a", "b"):
         simulate("toy", out, name=name)  # type: ignore[arg-type]
         keep_weights(out, name)
@@ -69,7 +69,7 @@ def test_a_bucket_is_pruned_as_a_folder_is(bucket: Bucket, monkeypatch: pytest.M
         return [info.path.removeprefix(f"{base}/") for info in list_files(filesystem, base)]
 
     assert "it may be running" in run("prune", "--sweeps", "--yes", "--out", out)
-    for name in ("a", "b"):  # now their ends are recorded
+    for name in ("a", "b"):  # record that both have ended
         path = f"{base}/toy/{name}/sweep.json"
         with filesystem.open_input_stream(path) as stream:
             text = stream.read().replace(b'"seconds": 0.0', b'"seconds": 5.0')
@@ -80,7 +80,7 @@ def test_a_bucket_is_pruned_as_a_folder_is(bucket: Bucket, monkeypatch: pytest.M
     assert not [path for path in left() if path.startswith("toy/a/weights")]
     with crash_after(2, monkeypatch):
         prune(PruneRequest(out=out, names=["toy/b"], sweeps=True, yes=True))
-    assert names(out) == ["a"]
+    assert sweep_names(out) == ["a"]
     assert any(path.startswith("toy/b/") for path in left())
     assert "rest of a sweep toy/b" in run("prune", "--sweeps", "--out", out)
     run("prune", "--sweeps", "--yes", "--out", out)

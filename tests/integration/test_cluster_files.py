@@ -1,7 +1,7 @@
-"""The files for `ray up`: Ray's schema, the clouds' API models, and the shells they lead to.
+"""The files for `ray up`, checked with Ray's schema and the API models of the clouds.
 
-No cloud is reached. What Ray's own schema passes over, misspellings inside ``node_config``, is held
-against the models that the clouds' own Python clients ship with.
+No cloud is contacted. Ray's schema ignores ``node_config``, so the models in the Python clients of
+the clouds find misspellings there.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def test_ray_accepts_the_file(kind: str) -> None:
 
 
 @every_file
-def test_a_misspelt_key_of_the_file_is_refused(kind: str) -> None:
+def test_misspelled_key_is_refused(kind: str) -> None:
     import jsonschema
 
     with pytest.raises(jsonschema.ValidationError, match="setup_comands"):
@@ -45,7 +45,7 @@ def test_a_misspelt_key_of_the_file_is_refused(kind: str) -> None:
 
 
 @every_file
-def test_none_of_rays_default_commands_is_left(kind: str) -> None:
+def test_default_commands_of_ray_are_replaced(kind: str) -> None:
     from ray.autoscaler._private.providers import _get_default_config
 
     config = read(kind)
@@ -65,7 +65,7 @@ def test_none_of_rays_default_commands_is_left(kind: str) -> None:
 
 
 @every_file
-def test_every_field_that_has_a_default_is_given_here(kind: str) -> None:
+def test_every_field_with_a_default_is_set(kind: str) -> None:
     from ray.autoscaler._private.providers import _get_default_config
 
     config = read(kind)
@@ -74,7 +74,7 @@ def test_every_field_that_has_a_default_is_given_here(kind: str) -> None:
 
 
 @every_cloud
-def test_workers_are_on_the_spot_market_and_no_trial_lands_on_the_head(kind: str) -> None:
+def test_workers_are_spot_instances_and_the_head_has_no_cpus(kind: str) -> None:
     types = prepared(read(kind))["available_node_types"]
     assert types["head"]["resources"] == {"CPU": 0}
     assert types["head"]["max_workers"] == 0
@@ -92,7 +92,7 @@ def test_workers_are_on_the_spot_market_and_no_trial_lands_on_the_head(kind: str
 
 
 @every_cloud
-def test_the_clouds_own_api_model_knows_every_field(kind: str) -> None:
+def test_every_field_is_in_the_api_of_the_cloud(kind: str) -> None:
     for node_type in read(kind)["available_node_types"].values():
         assert faults(kind, node_type["node_config"]) == []
 
@@ -117,19 +117,19 @@ MISSPELT = [
 
 
 @pytest.mark.parametrize(("kind", "path", "value"), MISSPELT, ids=lambda v: str(v)[:40])
-def test_a_misspelling_at_any_depth_is_caught(kind: str, path: list[Any], value: Any) -> None:
+def test_misspelling_at_any_depth_is_found(kind: str, path: list[Any], value: Any) -> None:
     config = read(kind)
     node_config = config["available_node_types"]["gpu_worker"]["node_config"]
     where = node_config
     for step in path[:-1]:
         where = where[step]
     where[path[-1]] = value
-    prepared(config)  # Ray itself sees nothing wrong
+    prepared(config)  # Ray itself finds no error
     assert faults(kind, node_config) != []
 
 
 @every_cloud
-def test_the_lines_offered_as_comments_are_right_too(kind: str) -> None:
+def test_commented_lines_are_valid(kind: str) -> None:
     extras: dict[str, dict[str, Any]] = {
         "aws": {
             "InstanceMarketOptions": {"MarketType": "spot", "SpotOptions": {"MaxPrice": "0.60"}},
@@ -160,7 +160,7 @@ def locked() -> dict[str, Version]:
 
 
 @every_file
-def test_nodes_install_this_project_and_what_the_lock_says(kind: str) -> None:
+def test_nodes_install_the_project_and_the_lock(kind: str) -> None:
     config = read(kind)
     assert config["file_mounts"]["~/sweep/checkout"] == "."
     installs = [c for c in config["setup_commands"] if "pip install" in c]
@@ -169,14 +169,14 @@ def test_nodes_install_this_project_and_what_the_lock_says(kind: str) -> None:
     ]
 
 
-def test_the_lock_has_what_pyproject_asks_for_and_agrees_with_itself() -> None:
+def test_lock_satisfies_pyproject_and_itself() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     pins = locked()
     asked = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
     for text in asked:
         need = Requirement(text)
         assert pins[canonicalize_name(need.name)] in need.specifier
-    for name, version in pins.items():  # as installed here, if it is that version
+    for name, version in pins.items():  # requirements of the installed version, if it is the same
         try:
             found = metadata.distribution(name)
         except metadata.PackageNotFoundError:
@@ -189,7 +189,7 @@ def test_the_lock_has_what_pyproject_asks_for_and_agrees_with_itself() -> None:
                 assert need.specifier.contains(pinned, prereleases=True), f"{name} needs {need}"
 
 
-def test_rays_provider_sends_google_a_request_that_its_api_knows(monkeypatch: Any) -> None:
+def test_request_to_google_cloud_is_valid(monkeypatch: Any) -> None:
     from google.auth.credentials import AnonymousCredentials
     from googleapiclient import discovery
     from googleapiclient.http import HttpMockSequence

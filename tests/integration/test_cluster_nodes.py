@@ -1,4 +1,4 @@
-"""What `ray up` does to a node with the cluster files: what travels there, and its shells."""
+"""How `ray up` sets up a node with the cluster files: copied files and shell settings."""
 
 from __future__ import annotations
 
@@ -15,16 +15,14 @@ every_file = pytest.mark.parametrize("kind", FILES)
 
 
 @every_file
-def test_all_that_git_ignores_stays_here(kind: str) -> None:
+def test_ignored_files_are_not_copied_to_nodes(kind: str) -> None:
     excluded = {pattern.lstrip("/") for pattern in read(kind)["rsync_exclude"]}
     assert set((ROOT / ".gitignore").read_text().split()) <= excluded
     assert {".git/config", ".git/hooks/", ".git/logs/"} <= excluded
 
 
 @every_file
-def test_rsync_takes_the_checkout_but_no_results_environments_or_passwords(
-    kind: str, tmp_path: Path
-) -> None:
+def test_rsync_copies_the_checkout_without_results_and_secrets(kind: str, tmp_path: Path) -> None:
     if shutil.which("rsync") is None:
         pytest.skip("rsync is not on this machine; `ray up` needs it too")
     from ray.autoscaler._private.command_runner import SSHCommandRunner
@@ -53,7 +51,7 @@ def test_rsync_takes_the_checkout_but_no_results_environments_or_passwords(
 
 
 def run_as_ray_does(home: Path, command: str) -> subprocess.CompletedProcess[str]:
-    """As on a node: a login shell that reads ~/.bashrc, ahead of each command."""
+    """Run a command as on a node: in a login shell that reads ~/.bashrc."""
     from ray.autoscaler._private.command_runner import _with_interactive
 
     clean = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
@@ -71,7 +69,7 @@ def run_as_ray_does(home: Path, command: str) -> subprocess.CompletedProcess[str
 
 
 def node(kind: str, home: Path, of: str) -> None:
-    """Run a node's set-up, but for what asks for the network or for root."""
+    """Run the setup of a node, except for commands that need the network or root."""
     home.mkdir(exist_ok=True)
     (home / "sweep").mkdir(exist_ok=True)
     (home / ".ray").mkdir(exist_ok=True)
@@ -83,9 +81,7 @@ def node(kind: str, home: Path, of: str) -> None:
 
 
 @every_file
-def test_a_sweep_on_the_head_finds_its_cluster_and_every_node_asks_for_the_token(
-    kind: str, tmp_path: Path
-) -> None:
+def test_nodes_know_the_address_and_require_the_token(kind: str, tmp_path: Path) -> None:
     names = "RAY_ADDRESS RAY_AUTH_MODE PATH"
     for of, address in (("head", "auto"), ("worker", "")):
         home = tmp_path / of
@@ -102,7 +98,7 @@ def test_a_sweep_on_the_head_finds_its_cluster_and_every_node_asks_for_the_token
 
 
 @every_file
-def test_no_node_is_set_up_without_the_token(kind: str, tmp_path: Path) -> None:
+def test_setup_fails_without_the_token(kind: str, tmp_path: Path) -> None:
     config = read(kind)
     assert config["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
     check = next(c for c in config["setup_commands"] if "auth_token" in c)
@@ -110,7 +106,7 @@ def test_no_node_is_set_up_without_the_token(kind: str, tmp_path: Path) -> None:
 
 
 @every_file
-def test_the_dashboard_listens_on_the_head_alone(kind: str) -> None:
+def test_dashboard_listens_on_loopback(kind: str) -> None:
     start = next(c for c in read(kind)["head_start_ray_commands"] if "ray start" in c)
     assert "--dashboard-host=127.0.0.1" in start
     assert "--autoscaling-config=~/ray_bootstrap_config.yaml" in start

@@ -1,6 +1,6 @@
-"""cluster.yaml brought up by Ray's own code, in an AWS that moto keeps in memory.
+"""cluster.yaml started by Ray's own code in an AWS that moto simulates.
 
-What cannot be tried so: ssh, quotas, prices, and whether the chosen image boots.
+This cannot test ssh, quotas, prices, and whether the chosen image boots.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def aws(monkeypatch: Any, tmp_path: Any) -> Iterator[None]:
     with mock_aws(config={"iam": {"load_aws_managed_policies": True}}):
         from ray.autoscaler._private.aws import config, node_provider, utils
 
-        # Ray keeps clients for good, and waits half a minute for real roles to spread.
+        # Ray caches clients, and waits half a minute until a real role is available.
         utils.resource_cache.cache_clear()
         utils.client_cache.cache_clear()
         config._get_subnets_or_die.cache_clear()
         monkeypatch.setattr(config, "time", SimpleNamespace(sleep=lambda seconds: None))
-        # Its list of all instance types takes seconds to read, and is the same each time.
+        # Reading the list of all instance types takes seconds.
         if not _instance_types:
             _instance_types.extend(node_provider.list_ec2_instances(REGION))
         monkeypatch.setattr(node_provider, "list_ec2_instances", lambda *_: _instance_types)
@@ -46,7 +46,7 @@ def aws(monkeypatch: Any, tmp_path: Any) -> Iterator[None]:
 
 
 def brought_up(config: dict[str, Any]) -> dict[str, Any]:
-    """What `ray up` makes of the file before it starts the head."""
+    """The configuration that `ray up` makes from the file before it starts the head."""
     from ray.autoscaler._private.commands import _bootstrap_config
 
     made: dict[str, Any] = _bootstrap_config(config, no_config_cache=True)
@@ -62,7 +62,7 @@ def filled_in() -> dict[str, Any]:
 
 
 class Launched:
-    """The head and one worker, launched through Ray's provider as `ray up` and the head do it."""
+    """The head and one worker, launched through Ray's provider as by `ray up` and the head."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
@@ -93,14 +93,14 @@ class Launched:
             events.unregister("provide-client-params.ec2.RunInstances", unique_id="keep")
 
     def instance(self, kind: str) -> dict[str, Any]:
-        """As AWS describes it now."""
+        """The current description of an instance."""
         client = boto3.client("ec2", region_name=REGION)
         found = client.describe_instances(InstanceIds=[self.ids[kind]])["Reservations"]
         instance: dict[str, Any] = found[0]["Instances"][0]
         return instance
 
 
-def test_the_head_and_a_spot_worker_get_what_the_file_says() -> None:
+def test_head_and_spot_worker_match_the_file() -> None:
     config = filled_in()
     made = Launched(brought_up(config))
     for kind, name in (("head", "head"), ("worker", "gpu_worker")):
@@ -110,30 +110,30 @@ def test_the_head_and_a_spot_worker_get_what_the_file_says() -> None:
         assert made.instance(kind)["InstanceType"] == wanted["InstanceType"]
     assert made.instance("worker")["InstanceLifecycle"] == "spot"
     assert "InstanceMarketOptions" not in made.requests["head"]
-    # The role that may start machines is the head's alone.
+    # Only the head has the role that may start machines.
     assert "ray-autoscaler-v1" in made.requests["head"]["IamInstanceProfile"]["Arn"]
     assert "IamInstanceProfile" not in made.requests["worker"]
 
 
-def test_the_schedulers_view_is_a_head_without_cpus_and_workers_with_a_gpu() -> None:
+def test_head_has_no_cpus_and_workers_have_a_gpu() -> None:
     types = brought_up(filled_in())["available_node_types"]
     assert types["head"]["resources"] == {"CPU": 0}
     assert types["gpu_worker"]["resources"]["CPU"] == 8
     assert types["gpu_worker"]["resources"]["GPU"] == 1
 
 
-def test_ray_down_leaves_no_machine_behind() -> None:
+def test_ray_down_terminates_every_instance() -> None:
     made = Launched(brought_up(filled_in()))
     made.provider.terminate_node(made.ids["worker"])
     made.provider.terminate_nodes([made.ids["head"]])
     assert {made.instance(kind)["State"]["Name"] for kind in made.ids} == {"terminated"}
 
 
-# --- the firewall and the roles, by the code of docs/tutorials/your-cluster.md --------------------
+# --- firewall and roles, made by the code in docs/tutorials/your-cluster.md -----------------------
 
 
 def from_the_docs(number: int, **replaced: str) -> dict[str, Any]:
-    """Run a Python block of docs/tutorials/your-cluster.md; what it defined."""
+    """Run a Python block of docs/tutorials/your-cluster.md; returns what it defined."""
     text = (ROOT / "docs" / "tutorials" / "your-cluster.md").read_text()
     code = re.findall(r"```python\n(.*?)```", text, re.S)[number]
     for name, value in replaced.items():
@@ -151,14 +151,14 @@ def open_to_all(permission: dict[str, Any]) -> bool:
 
 
 def ingress(made: Launched) -> list[dict[str, Any]]:
-    """The rules of all groups that either machine is in."""
+    """The rules of all security groups of both machines."""
     client = boto3.client("ec2", region_name=REGION)
     ids = {g["GroupId"] for kind in made.ids for g in made.instance(kind)["SecurityGroups"]}
     groups = client.describe_security_groups(GroupIds=sorted(ids))["SecurityGroups"]
     return [rule for group in groups for rule in group["IpPermissions"]]
 
 
-def test_with_the_documented_group_no_port_is_open_to_the_world() -> None:
+def test_documented_security_group_opens_no_port_to_the_world() -> None:
     group = from_the_docs(0, mine=MINE)["group"]
     config = brought_up(filled_in())
     for node_type in config["available_node_types"].values():
@@ -173,18 +173,18 @@ def test_with_the_documented_group_no_port_is_open_to_the_world() -> None:
     assert {pair["GroupId"] for rule in within for pair in rule["UserIdGroupPairs"]} == {group}
 
 
-def test_without_it_ray_opens_ssh_and_nothing_else() -> None:
+def test_default_security_group_opens_only_ssh() -> None:
     rules = ingress(Launched(brought_up(filled_in())))
     assert [(r["FromPort"], r["ToPort"]) for r in rules if open_to_all(r)] == [(22, 22)]
     others = [r for r in rules if not open_to_all(r)]
     assert all(r["UserIdGroupPairs"] and not r["IpRanges"] for r in others)
 
 
-def test_workers_get_the_buckets_role_and_the_head_may_hand_it_on() -> None:
+def test_workers_get_the_bucket_role() -> None:
     brought_up(filled_in())  # Ray makes the head's role
     iam = boto3.client("iam")
     attached = iam.list_attached_role_policies(RoleName="ray-autoscaler-v1")["AttachedPolicies"]
-    for policy in attached:  # by itself it could not
+    for policy in attached:  # none of them allows it
         version = iam.get_policy(PolicyArn=policy["PolicyArn"])["Policy"]["DefaultVersionId"]
         document = iam.get_policy_version(PolicyArn=policy["PolicyArn"], VersionId=version)
         assert "iam:PassRole" not in str(document["PolicyVersion"]["Document"])

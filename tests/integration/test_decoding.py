@@ -1,4 +1,4 @@
-"""Decoding against the library's ``generate``, alone and in packs; the lab's two defects."""
+"""Decoding compared with the library's ``generate``, alone and in packs; the lab's two bugs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def ours(
 
 
 def library(captioner: Captioner, pixels: torch.Tensor, prompt: str, **options: Any) -> np.ndarray:
-    """The library's own loop, from pixels to the tokens after the prompt."""
+    """The library's ``generate``, from pixels to the tokens after the prompt."""
     tokens = captioner.tokenizer([prompt] * len(pixels), return_tensors="pt")
     ids = captioner.model.generate(
         pixel_values=pixels,
@@ -87,7 +87,7 @@ SETTINGS = [
         {"min_length": 18, "max_length": 30, "repetition_penalty": 1.4},
     ],
 )
-def test_greedy_is_generates_token_for_token(
+def test_greedy_matches_generate_token_for_token(
     captioner: Captioner,
     pixels: torch.Tensor,
     states: torch.Tensor,
@@ -96,11 +96,11 @@ def test_greedy_is_generates_token_for_token(
 ) -> None:
     expected = library(captioner, pixels, prompt, do_sample=False, **options)
     (found,) = ours(captioner, states, [Setting(**options)], prompt)
-    # A flip needs two tokens whose logits are closer than the arithmetic's last digits.
+    # A token differs only if two logits are equal up to rounding.
     assert same(found, expected, captioner.pad).mean() >= 0.98
 
 
-def test_beam_search_is_generates(
+def test_beam_search_matches_generate(
     captioner: Captioner, pixels: torch.Tensor, states: torch.Tensor
 ) -> None:
     expected = library(
@@ -108,13 +108,11 @@ def test_beam_search_is_generates(
     )
     prompt = captioner.prompt_ids(PROMPT)
     found = captioning._beam_search(captioner, states, prompt, (3, 8, 24, 1.0))
-    expected = captioning._cut(expected, captioner)  # the library fills up with end tokens
+    expected = captioning._cut(expected, captioner)  # the library pads with end tokens
     assert same(found, expected, captioner.pad).mean() >= 0.98
 
 
-def test_a_pack_says_what_each_setting_says_alone(
-    captioner: Captioner, states: torch.Tensor
-) -> None:
+def test_pack_matches_single_settings(captioner: Captioner, states: torch.Tensor) -> None:
     together = ours(captioner, states, SETTINGS)
     flips = []
     for setting, found in zip(SETTINGS, together, strict=True):
@@ -124,9 +122,7 @@ def test_a_pack_says_what_each_setting_says_alone(
     assert not same(together[1], together[5], captioner.pad).all()  # seeds differ
 
 
-def test_a_caption_does_not_depend_on_the_images_beside_it(
-    captioner: Captioner, states: torch.Tensor
-) -> None:
+def test_caption_does_not_depend_on_the_batch(captioner: Captioner, states: torch.Tensor) -> None:
     settings = SETTINGS[:7]
     vocabulary = Vocabulary(end=captioner.end, pad=captioner.pad)
     prompt, decoder = captioner.prompt_ids(PROMPT), captioner.model.text_decoder
@@ -138,10 +134,10 @@ def test_a_caption_does_not_depend_on_the_images_beside_it(
             assert same(one, other[part], captioner.pad).mean() >= 0.9
 
 
-def test_sampling_follows_the_models_own_distribution(
+def test_sampling_follows_the_distribution_of_the_model(
     captioner: Captioner, states: torch.Tensor
 ) -> None:
-    """The first token of many draws against the probabilities that the library's logits give."""
+    """The frequencies of the first token, compared with the library's probabilities."""
     prompt, image, draws = captioner.prompt_ids(""), states[:1], 4000
     with torch.inference_mode():
         logits = captioner.model.text_decoder(
@@ -149,7 +145,7 @@ def test_sampling_follows_the_models_own_distribution(
         ).logits[0, -1]
     setting = Setting(temperature=1.5, top_k=6, max_length=2)
     vocabulary = Vocabulary(end=captioner.end, pad=captioner.pad)
-    (told,) = decode(
+    (drawn,) = decode(
         captioner.model.text_decoder,
         image.expand(draws, -1, -1),
         prompt,
@@ -159,13 +155,13 @@ def test_sampling_follows_the_models_own_distribution(
     )
     values, tokens = logits.topk(6)
     expected = (values / 1.5).softmax(0).numpy()
-    counts = np.array([(told[:, 0] == token).sum() for token in tokens.tolist()])
+    counts = np.array([(drawn[:, 0] == token).sum() for token in tokens.tolist()])
     assert counts.sum() == draws
     error = np.sqrt(expected * (1 - expected) / draws)
     assert (np.abs(counts / draws - expected) < 4 * error + 1e-9).all()
 
 
-def test_faithful_repeats_both_defects() -> None:
+def test_faithful_reproduces_both_lab_bugs() -> None:
     common = {"temperature": 1.2, "top_k": 50, "prompt": "This image depicts  "}
     (right, wrong) = run_steps([make_trial(**common), make_trial(**common, faithful=True)])
     clean, faulty = right[-1], wrong[-1]
@@ -173,5 +169,5 @@ def test_faithful_repeats_both_defects() -> None:
     assert clean.samples is not None
     assert faulty.samples is not None
     pairs = list(zip(clean.samples["caption"], faulty.samples["caption"], strict=True))
-    # Two spaces in the prompt are one when it is decoded: cutting twenty characters eats a letter.
-    assert all(told.startswith(good[1:4]) for good, told in pairs if len(good) > 4)
+    # Two spaces in the prompt are decoded as one, so cutting 20 characters removes a letter.
+    assert all(drawn.startswith(good[1:4]) for good, drawn in pairs if len(good) > 4)

@@ -1,4 +1,4 @@
-"""What counts as right and near real pictures, and the KID against slow oracles."""
+"""Which pictures count as correct and as close to real ones, and the KID."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusion_trials import make_trial
 from PIL import Image
 
 from tasks.contract import Member, TrialError
 from tasks.datasets import concepts
 from tasks.diffusion import diffusion, judge, kid, probe, realness, training
-from tasks.diffusion.params import Params
 from tasks.diffusion.stages import probe_stage
 from tasks.diffusion.task import TASK
 
@@ -32,7 +32,7 @@ def real() -> concepts.Concepts:
 
 
 def drawn(shape: int, color: tuple[float, float, float], size: float, seed: int = 0) -> Any:
-    """Pictures of one object, placed and lit as the data set's are."""
+    """Pictures of one object, placed and lit as in the data set."""
     rng = np.random.default_rng(seed)
     centers = (concepts.SIDE - 1) / 2 + rng.uniform(-1.5, 1.5, (NUMBER, 2))
     shapes, colors = np.full(NUMBER, shape), np.tile(color, (NUMBER, 1))
@@ -46,7 +46,7 @@ def noisy(images: Any, deviation: float) -> Any:
 
 
 def blurred(images: Any, times: int) -> Any:
-    """Each time the mean over 3 x 3 pixels."""
+    """Replace pixels by the mean over 3 x 3, this number of times."""
     found = images.astype(float)
     for _ in range(times):
         padded = np.pad(found, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
@@ -78,14 +78,16 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_no_picture_of_a_condition_is_hardly_ever_right(fitted: Any, name: str) -> None:
+def test_wrong_pictures_are_almost_never_right(fitted: Any, name: str) -> None:
     most = 0.1 if name == "a blurred triangle" else 0.02  # a blurred one is still a triangle
     for condition in concepts.CONDITIONS:
         assert judge.score(fitted, condition, WRONG[name])[0].mean() <= most, condition
 
 
-def test_neither_the_ground_nor_faint_noise_decides(fitted: Any, real: concepts.Concepts) -> None:
-    shift = np.array([12, -8, 6])  # a tint of the whole picture, the ground's most of all
+def test_tint_and_faint_noise_do_not_change_the_verdict(
+    fitted: Any, real: concepts.Concepts
+) -> None:
+    shift = np.array([12, -8, 6])  # a tint of the whole picture
     for condition in concepts.CONDITIONS:
         images = real.of(condition)
         tinted = np.clip(images.astype(int) + shift, 0, 255).astype(np.uint8)
@@ -94,8 +96,8 @@ def test_neither_the_ground_nor_faint_noise_decides(fitted: Any, real: concepts.
         assert judge.score(fitted, condition, noisy(images, 40))[0].mean() <= 0.05, condition
 
 
-def test_the_probe_alone_counts_some_of_those_as_right(fitted: Any) -> None:
-    """The reason for the second criterion: a linear probe cannot answer that nothing is there."""
+def test_probe_alone_accepts_some_wrong_pictures(fitted: Any) -> None:
+    """The reason for the second criterion: a linear probe cannot say that there is no object."""
     for name, least in (("empty ground, noise 40", 0.1), ("a green circle", 0.5)):
         shares = [
             judge.score(fitted, condition, WRONG[name])[1].all(1).mean()
@@ -112,13 +114,13 @@ def test_real_held_out_pictures_are_right(fitted: Any, real: concepts.Concepts) 
         assert distance.min() > 0  # none of them is a reference
 
 
-def test_pictures_of_other_conditions_are_not_near(fitted: Any, real: concepts.Concepts) -> None:
+def test_pictures_of_other_conditions_are_far(fitted: Any, real: concepts.Concepts) -> None:
     for shown, asked in itertools.permutations(concepts.CONDITIONS, 2):
         assert (realness.relative_distance(fitted, asked, real.of(shown)) > 1).all()
 
 
 def _distance(one: Any, other: Any) -> float:
-    """The distance written out: each cell's mean above the border's, cell by cell."""
+    """The distance, written out: the mean of each cell minus the mean of the border."""
     parts = []
     for picture in (one.astype(float), other.astype(float)):
         border = [picture[y, x] for y in range(28) for x in range(28) if {y, x} & {0, 1, 26, 27}]
@@ -132,9 +134,7 @@ def _distance(one: Any, other: Any) -> float:
     return float(((parts[0] - parts[1]) ** 2).mean()) ** 0.5
 
 
-def test_the_distance_is_that_to_the_nearest_reference(
-    fitted: Any, real: concepts.Concepts
-) -> None:
+def test_distance_matches_a_slow_oracle(fitted: Any, real: concepts.Concepts) -> None:
     images = np.concatenate([real.of("011")[:3], WRONG["noise alone"][:2]])
     references = [
         image
@@ -149,24 +149,24 @@ def test_the_distance_is_that_to_the_nearest_reference(
     np.testing.assert_array_equal(alone, found)
 
 
-def test_a_limit_holds_99_percent_of_held_out_real_pictures(fitted: Any) -> None:
+def test_limit_accepts_99_percent_of_real_pictures(fitted: Any) -> None:
     held_out = concepts.load_split("concepts", "held-out")
     for condition in concepts.CONDITIONS:
         near = realness.relative_distance(fitted, condition, held_out.of(condition)) <= 1
         assert near.mean() == pytest.approx(0.99, abs=0.003)
 
 
-def test_references_neither_train_the_generator_nor_set_the_limits() -> None:
+def test_splits_are_disjoint() -> None:
     splits = [concepts.load_split("concepts", name).images for name in concepts.SPLITS]
     pictures = [{image.tobytes() for image in images} for images in splits]
     for one, other in itertools.combinations(pictures, 2):
         assert not one & other
 
 
-def test_three_counts_from_loose_to_strict(fitted: Any, real: concepts.Concepts) -> None:
+def test_accuracies_are_ordered_from_loose_to_strict(fitted: Any, real: concepts.Concepts) -> None:
     images = np.stack([real.of(condition)[:8] for condition in concepts.CONDITIONS])
     images[7, :4] = WRONG["empty ground, noise 40"][:4]
-    images[7, 4] = noisy(images[7, 4], 12)  # the probe is right, but nothing real is near
+    images[7, 4] = noisy(images[7, 4], 12)  # the probe is right, but no real picture is close
     metrics, samples = diffusion.evaluate(images, fitted)
     for condition in concepts.CONDITIONS:
         strict, loose = metrics[f"accuracy_{condition}"], metrics[f"probe_{condition}"]
@@ -176,14 +176,14 @@ def test_three_counts_from_loose_to_strict(fitted: Any, real: concepts.Concepts)
     assert metrics["unseen_accuracy"] == pytest.approx(right[groups == "unseen"].mean())
     far = np.array(samples["distance"]) > 1
     assert not right[far & (groups != "mean")].any()
-    told = probe.predict(fitted, images[7])
-    assert metrics["probe_111"] == (told == 1).all(1).mean()
+    predicted = probe.predict(fitted, images[7])
+    assert metrics["probe_111"] == (predicted == 1).all(1).mean()
 
 
 # --- KID ------------------------------------------------------------------------------------------
 
 
-def test_the_kid_grows_with_the_damage(fitted: Any, real: concepts.Concepts) -> None:
+def test_kid_grows_with_damage(fitted: Any, real: concepts.Concepts) -> None:
     whole = [kid.of_condition(fitted, c, real.of(c)) for c in concepts.CONDITIONS]
     perfect = kid.summarize("", whole)
     assert perfect["kid_low"] <= 0.01
@@ -207,32 +207,11 @@ def test_too_few_pictures_have_no_kid(fitted: Any, real: concepts.Concepts) -> N
     assert not [name for name in metrics if "kid" in name]
 
 
-SMALL: dict[str, Any] = {
-    "features": 8,
-    "epochs": 2,
-    "draws": 128,
-    "num_steps": 20,
-    "sampling_steps": 4,
-    "num_samples": 4,
-    "precision": "float32",
-}
-
-
-def make_trial(**params: Any) -> Any:
-    from tasks.contract import Trial
-
-    model, data = TASK.resolve("unet", "concepts")
-    made = Params(**(SMALL | params))
-    return TASK.normalize(
-        Trial(task="diffusion", version="1", params=made, seed=0, model=model, data=data)
-    )
-
-
-def test_the_probe_reads_real_held_out_images(fitted: Any) -> None:
+def test_probe_reads_real_pictures(fitted: Any) -> None:
     assert fitted["accuracy"] >= probe.MIN_ACCURACY
 
 
-def test_real_images_score_as_the_probe_does(fitted: Any) -> None:
+def test_real_pictures_have_high_accuracy(fitted: Any) -> None:
     found = concepts.load_split("concepts", "probe-test")
     images = np.stack(
         [
@@ -244,7 +223,7 @@ def test_real_images_score_as_the_probe_does(fitted: Any) -> None:
     assert metrics["seen_accuracy"] >= 0.97
     assert metrics["unseen_accuracy"] >= 0.97
     swapped, _ = diffusion.evaluate(images[::-1], fitted)
-    assert swapped["seen_accuracy"] <= 0.03  # 000 is asked for and 111 shown, and so on
+    assert swapped["seen_accuracy"] <= 0.03  # the condition is 000 and the picture 111, and so on
     assert 0 < swapped["seen_attributes"] < 0.6
     assert samples["group"].count("mean") == 8
     place = samples["sample"].index("010-mean")
@@ -259,7 +238,7 @@ def test_real_images_score_as_the_probe_does(fitted: Any) -> None:
         ("real_accuracy", r"only 90.0 % of real .* too few images"),
     ],
 )
-def test_a_judge_that_fails_on_real_images_ends_the_trial_before_it_trains(
+def test_unreliable_judge_fails_the_trial_before_training(
     fitted: Any, key: str, message: str
 ) -> None:
     trial = make_trial()
@@ -268,7 +247,7 @@ def test_a_judge_that_fails_on_real_images_ends_the_trial_before_it_trains(
         TASK.start(trial, inputs, "cpu")
 
 
-def test_settings_of_sampling_share_each_epoch(
+def test_trials_that_differ_in_sampling_share_training(
     fitted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trials = [
@@ -292,7 +271,7 @@ def test_settings_of_sampling_share_each_epoch(
     assert epochs == [trials[0].id, trials[3].id] * 2
 
 
-def test_training_learns_and_the_average_lags_behind() -> None:
+def test_training_learns_and_ema_lags() -> None:
     trial = make_trial(epochs=6, draws=640, ema=0.9)
     state = training.start(trial, "cpu")
     losses = []

@@ -1,4 +1,4 @@
-"""A tiny diffusion sweep the whole way: tables beside the paper, curves, pictures, resumption."""
+"""A tiny diffusion sweep: tables beside published numbers, curves, pictures, resuming."""
 
 from __future__ import annotations
 
@@ -54,46 +54,46 @@ def sweep(out: Path) -> Sweep:
     return read_sweep(str(out), "diffusion", "paper")
 
 
-def test_the_reports_numbers_stand_beside_ours(sweep: Sweep) -> None:
+def test_details_show_published_numbers_beside_measured(sweep: Sweep) -> None:
     report, published = details(sweep, summarise(sweep))
     assert report.headings == ["what", "ours", "95 %", "published"]
     row = sweep.rows()[0]
-    told = {cells[0]: cells[1:] for cells in report.rows}
-    labels = list(told)
-    # The paper's number is the lab's mean over attributes; it is beside the stricter counts too.
+    shown = {cells[0]: cells[1:] for cells in report.rows}
+    labels = list(shown)
+    # The published number is a mean over attributes. It is also shown beside the stricter counts.
     for name in ("seen accuracy", "unseen probe-only accuracy", "unseen attributes"):
-        assert told[f"{name} %"][2] == "100.00"
+        assert shown[f"{name} %"][2] == "100.00"
     for name in ("attributes", "probe"):
         label = {"attributes": "attributes", "probe": "probe-only accuracy"}[name]
-        ours, interval, _ = told[f"unseen {label} %"]
+        ours, interval, _ = shown[f"unseen {label} %"]
         assert ours == f"{100 * row[f'metric.unseen_{name}']:.2f}"
         assert re.fullmatch(r"\[[\d.]+, [\d.]+\]", interval)
     order = [label.split()[2] for label in labels if label.startswith("accuracy of")]
     assert order == list(concepts.CONDITIONS)
-    ours, interval, theirs = told["accuracy of 011 (unseen) %"]
+    ours, interval, theirs = shown["accuracy of 011 (unseen) %"]
     assert ours == f"{100 * row['metric.accuracy_011']:.2f}"
     assert re.fullmatch(r"\[[\d.]+, [\d.]+\]", interval)
     assert theirs == "100.00"
     steps = {step["at"]: step["metric.loss"] for step in sweep.steps.to_pylist()}
-    assert told["loss, step 3"] == [f"{steps[3]:.4g}", "", "0.0342"]
-    assert told["loss, step 50"][0] == "-"  # not trained so long
+    assert shown["loss, step 3"] == [f"{steps[3]:.4g}", "", "0.0342"]
+    assert shown["loss, step 50"][0] == "-"  # not trained so long
     assert published.headings == ["what", "ours", "published there"]
     assert published.rows[7][1:] == ["not reached", "50"]
     assert "Okawa" in published.caption[0]
 
 
-def test_report_prints_them_in_every_format(out: Path, sweep: Sweep) -> None:
+def test_report_contains_details_in_every_format(out: Path, sweep: Sweep) -> None:
     loss = min(sweep.steps.to_pylist(), key=lambda s: s["at"])["metric.loss"]
     for form in ("terminal", "markdown", "latex", "csv", "json", "html"):
         table = ["--table", "2"] if form == "csv" else []  # unrounded
-        told = run("report", "--out", str(out), "--format", form, *table)
-        assert told.returncode == 0, told.stderr
-        assert (repr(loss) if form == "csv" else f"{loss:.4g}") in told.stdout
-        assert "0.173" in told.stdout
-    assert "Published: Okawa" in told.stdout
+        shown = run("report", "--out", str(out), "--format", form, *table)
+        assert shown.returncode == 0, shown.stderr
+        assert (repr(loss) if form == "csv" else f"{loss:.4g}") in shown.stdout
+        assert "0.173" in shown.stdout
+    assert "Published: Okawa" in shown.stdout
 
 
-def test_charts_of_loss_and_of_accuracy_along_training(sweep: Sweep) -> None:
+def test_charts_show_loss_and_accuracy(sweep: Sweep) -> None:
     charts = {chart.label: chart for chart in trial_charts(sweep, sweep.rows()[0])}
     assert next(iter(charts)) == "unseen accuracy (%)"
     loss = charts["loss"]
@@ -107,7 +107,7 @@ def test_charts_of_loss_and_of_accuracy_along_training(sweep: Sweep) -> None:
         assert all([at for at, _ in line] == [2, 4] for line in charts[label].lines.values())
 
 
-def test_the_kid_has_its_interval_in_the_table(sweep: Sweep) -> None:
+def test_table_shows_the_kid_with_its_interval(sweep: Sweep) -> None:
     (table,) = summarise(sweep)
     cells = {column.heading: column.cells[0] for column in columns_of(table)}
     row = sweep.rows()[0]
@@ -122,7 +122,7 @@ def test_the_kid_has_its_interval_in_the_table(sweep: Sweep) -> None:
     assert cells["unseen KID"] in console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def test_the_main_metrics_chart_comes_first_wherever_its_column_stands(sweep: Sweep) -> None:
+def test_chart_of_the_main_metric_is_first(sweep: Sweep) -> None:
     columns = sweep.manifest.columns[::-1]
     manifest = dataclasses.replace(sweep.manifest, columns=columns)
     turned = dataclasses.replace(sweep, manifest=manifest)
@@ -130,7 +130,7 @@ def test_the_main_metrics_chart_comes_first_wherever_its_column_stands(sweep: Sw
     assert charts[0].label == "unseen accuracy (%)"
 
 
-def test_ticks_do_not_stand_on_each_other() -> None:
+def test_apart_drops_ticks_that_overlap() -> None:
     assert apart([5, 10, 15, 20, 25, 30, 35, 40, 45, 46]) == [5, 10, 15, 20, 25, 30, 35, 40, 46]
     assert apart([3.0]) == [3.0]
 
@@ -139,9 +139,9 @@ def test_show_writes_curves_and_a_contact_sheet(out: Path, tmp_path: Path, sweep
     trial = sweep.rows()[0]["trial_id"]
     show = ["show", "paper", trial, "--out", str(out)]
     sheet, curve = tmp_path / "sheet.png", tmp_path / "curve.svg"
-    told = run(*show, "--pictures", str(sheet), "--save", str(curve))
-    assert told.returncode == 0, told.stderr
-    assert "--pictures FILE.png writes them" in told.stdout  # no colours in a pipe
+    shown = run(*show, "--pictures", str(sheet), "--save", str(curve))
+    assert shown.returncode == 0, shown.stderr
+    assert "--pictures FILE.png writes them" in shown.stdout  # no colours in a pipe
     with Image.open(sheet) as image:
         assert image.height > 8 * 28
     for condition in concepts.CONDITIONS:
@@ -151,12 +151,12 @@ def test_show_writes_curves_and_a_contact_sheet(out: Path, tmp_path: Path, sweep
         ([*show, "--pictures", "a.jpg"], "--pictures takes FILE.png"),
         ([*show, "--pictures", "/nowhere/a.png"], "cannot be written"),
     ):
-        wrong = run(*args)
-        assert (wrong.returncode, wrong.stdout) == (2, "")
-        assert message in wrong.stderr
+        refused = run(*args)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert message in refused.stderr
 
 
-def test_the_sweep_leaves_its_figures_next_to_its_results(out: Path, sweep: Sweep) -> None:
+def test_figures_are_saved_once(out: Path, sweep: Sweep) -> None:
     folder = out / "diffusion" / "paper" / "figures"
     trial = sweep.rows()[0]["trial_id"]
     files = {file.name: file.stat().st_mtime_ns for file in folder.iterdir()}
@@ -169,7 +169,7 @@ def test_the_sweep_leaves_its_figures_next_to_its_results(out: Path, sweep: Swee
     assert {file.name: file.stat().st_mtime_ns for file in folder.iterdir()} == files
 
 
-def test_pictures_are_the_mean_and_then_the_samples(sweep: Sweep) -> None:
+def test_pictures_start_with_the_mean(sweep: Sweep) -> None:
     groups = pictures_of(sweep, sweep.rows()[0])
     assert list(groups) == list(concepts.CONDITIONS)
     for pictures in groups.values():
@@ -180,7 +180,7 @@ def test_pictures_are_the_mean_and_then_the_samples(sweep: Sweep) -> None:
         np.testing.assert_allclose(np.mean(samples, 0), mean, atol=0.51)
 
 
-def test_half_blocks_are_the_pictures_pixels(sweep: Sweep) -> None:
+def test_half_blocks_show_the_pixels(sweep: Sweep) -> None:
     out = io.BytesIO()
     pixels = np.zeros((4, 4, 3), dtype=np.uint8)
     pixels[1, 2] = (255, 0, 128)  # the lower half of the first line
@@ -190,12 +190,12 @@ def test_half_blocks_are_the_pictures_pixels(sweep: Sweep) -> None:
     assert str(text.spans[2].style) == "#000000 on #ff0080"
     console = Console(width=80, color_system="truecolor", file=io.StringIO(), force_terminal=True)
     console.print(render_trial(sweep, sweep.rows()[0]))
-    told = console.file.getvalue()  # type: ignore[attr-defined]
-    assert told.count("the mean, then samples") == 8
-    assert "▀" in told
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert shown.count("the mean, then samples") == 8
+    assert "▀" in shown
 
 
-def test_a_contact_sheet_has_a_line_a_group() -> None:
+def test_contact_sheet_has_one_line_per_group() -> None:
     def plain(colour: str) -> bytes:
         out = io.BytesIO()
         Image.new("RGB", (8, 8), colour).save(out, format="PNG")
@@ -207,7 +207,7 @@ def test_a_contact_sheet_has_a_line_a_group() -> None:
     assert colours[(0, 0, 255)] == 12 * 16 * 16
 
 
-def test_killed_between_epochs_it_goes_on_to_the_same_curve(tmp_path: Path, sweep: Sweep) -> None:
+def test_sweep_killed_between_epochs_has_the_same_curve(tmp_path: Path, sweep: Sweep) -> None:
     args = words(tmp_path, "--set=evaluate_every=2")
     kill = {"event": "os.rename", "match": r"/\.checkpoints/", "count": 2, "then": 0}
     assert ForkedCommand(*args, kill=kill).wait() == -signal.SIGKILL

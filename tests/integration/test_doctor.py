@@ -1,4 +1,4 @@
-"""What ``doctor`` says of real machines: healthy ones, and ones that are wrong in a known way."""
+"""``doctor`` on real machines: healthy ones, and ones with a known problem."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECRET = "hf_not_to_be_told"
 def doctor(
     *args: str, cwd: Path, status: int, env: Mapping[str, str] | None = None
 ) -> tuple[dict[str, str], str]:
-    """(verdict and text by subject, everything printed)."""
+    """Verdict and text by subject, and everything that is printed."""
     command = ["doctor", *args]
     if "RAY_AUTH_TOKEN" in (env or {}):  # Ray reads it when it is imported
         done: Any = subprocess.run(
@@ -39,10 +39,10 @@ def doctor(
     return parse(done.stdout), done.stdout + done.stderr
 
 
-def parse(told: str) -> dict[str, str]:
+def parse(output: str) -> dict[str, str]:
     found: dict[str, str] = {}
     subject = ""
-    for line in told.splitlines():
+    for line in output.splitlines():
         words = line.split("  ")
         if words[0] in ("ok", "warning", "wrong"):
             subject = next(word.strip() for word in words[1:] if word.strip())
@@ -55,17 +55,17 @@ def parse(told: str) -> dict[str, str]:
 # --- this machine ---------------------------------------------------------------------------------
 
 
-def test_a_healthy_machine_and_what_a_task_gets_on_it(tmp_path: Path) -> None:
+def test_healthy_machine_and_placement_of_a_task(tmp_path: Path) -> None:
     env = {"RAY_AUTH_MODE": "disabled"}
-    found, told = doctor("toy", "--cpus-per-trial", "1", cwd=tmp_path, status=0, env=env)
+    found, output = doctor("toy", "--cpus-per-trial", "1", cwd=tmp_path, status=0, env=env)
     for subject in ("python", "packages", "--out", "sources", "gpus", "ray", "placement"):
-        assert found[subject].startswith("\nok"), told
-    assert "as the driver" in told
+        assert found[subject].startswith("\nok"), output
+    assert "as the driver" in output
     assert "for at most 4 packs, each 1 CPU, as many threads, no GPU" in found["placement"]
     assert not list(tmp_path.iterdir())  # nothing is left behind
 
 
-def test_a_wrong_address_is_told_without_waiting(tmp_path: Path) -> None:
+def test_wrong_address_is_reported_quickly(tmp_path: Path) -> None:
     began = time.monotonic()
     found, _ = doctor("--address", "127.0.0.1:9", cwd=tmp_path, status=1)
     assert "wrong ray cannot reach the Ray cluster at 127.0.0.1:9" in found["ray"]
@@ -75,7 +75,7 @@ def test_a_wrong_address_is_told_without_waiting(tmp_path: Path) -> None:
     assert "wrong ray --address (or RAY_ADDRESS) takes HOST:PORT" in found["ray"]
 
 
-def test_what_is_wrong_with_out_model_and_data(tmp_path: Path) -> None:
+def test_invalid_out_model_and_data_are_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     args = ["--out", "file/below", "--model", "./nowhere", "--data", f"voc:{tmp_path}/no"]
     found, _ = doctor(*args, "--address", "127.0.0.1:9", cwd=tmp_path, status=1)
@@ -96,8 +96,8 @@ def test_what_is_wrong_with_out_model_and_data(tmp_path: Path) -> None:
     assert "it has no config.json" in found["sources"]
 
 
-def test_gpus_that_torch_does_not_see(tmp_path: Path) -> None:
-    # A GPU machine with the CPU build of torch, as far as any process can tell.
+def test_gpus_invisible_to_torch_are_reported(tmp_path: Path) -> None:
+    # Simulates a GPU machine with the CPU build of torch.
     listing = tmp_path / "nvidia-smi"
     listing.write_text("#!/bin/sh\necho NVIDIA H200\necho NVIDIA H200\n")
     listing.chmod(0o755)
@@ -106,13 +106,13 @@ def test_gpus_that_torch_does_not_see(tmp_path: Path) -> None:
     assert "wrong gpus nvidia-smi lists 2, torch sees 0" in found["gpus"]
 
 
-def test_an_unknown_task_is_a_wrong_request(tmp_path: Path) -> None:
-    _, told = doctor("retrival", cwd=tmp_path, status=2)
-    assert told.startswith("error: no task named 'retrival'; did you mean 'retrieval'?")
-    assert len(told.splitlines()) == 1
+def test_unknown_task_is_refused(tmp_path: Path) -> None:
+    _, output = doctor("retrival", cwd=tmp_path, status=2)
+    assert output.startswith("error: no task named 'retrival'; did you mean 'retrieval'?")
+    assert len(output.splitlines()) == 1
 
 
-def test_without_ray_the_local_engine_is_what_there_is(tmp_path: Path) -> None:
+def test_without_ray_only_the_local_engine_works(tmp_path: Path) -> None:
     packages = tmp_path / "packages"
     packages.mkdir()
     for folder in site.getsitepackages():
@@ -148,13 +148,14 @@ def test_without_ray_the_local_engine_is_what_there_is(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-# --- a cluster of two nodes, one of them different ------------------------------------------------
+# --- a cluster of two different nodes -------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """The second node has another HF_TOKEN, an old transformers, an empty Hugging Face cache and,
-    where this user may mount, no sight of what the driver has in the folder ``hidden``.
+    """The second node has another HF_TOKEN, an old transformers and an empty Hugging Face cache.
+
+    Where this user may mount, it does not see the content of the folder ``hidden`` either.
     """
     import orchestrator.engines.ray.settings  # noqa: F401
 
@@ -197,7 +198,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
 
 
 def may_mount() -> bool:
-    """Whether a process here can have mounts of its own, as a container's often cannot."""
+    """Whether a process can have its own mounts, which containers often do not allow."""
     command = ["unshare", "--mount", "sh", "-c", "mount -t tmpfs tmpfs /mnt"]
     try:
         return subprocess.run(command, capture_output=True, timeout=10).returncode == 0
@@ -214,11 +215,11 @@ def wait_for_two(address: str, node: subprocess.Popen[bytes]) -> None:
     assert node.poll() is None
 
 
-def test_a_node_that_differs_is_named_with_all_that_differs(cluster: tuple[str, Path]) -> None:
+def test_node_that_differs_is_listed_with_its_differences(cluster: tuple[str, Path]) -> None:
     address, hidden = cluster
     args = ["--address", address, "--out", str(hidden / "runs"), "--model", str(hidden / "model")]
     env = {"HF_TOKEN": SECRET, "RAY_AUTH_MODE": "disabled"}
-    found, told = doctor(*args, cwd=hidden, status=int(may_mount()), env=env)
+    found, output = doctor(*args, cwd=hidden, status=int(may_mount()), env=env)
     assert "2 nodes, 3 CPUs, 0 GPUs" in found["ray"]
     told_of = sorted(text.strip() for name, text in found.items() if name.startswith("node"))
     alike, differing = told_of
@@ -226,24 +227,24 @@ def test_a_node_that_differs_is_named_with_all_that_differs(cluster: tuple[str, 
     assert alike.endswith("as the driver")
     assert " transformers 4.1, the driver has" in differing
     assert "HF_TOKEN is another than the driver's" in differing
-    assert SECRET not in told
+    assert SECRET not in output
     assert "3 slots, each 1 CPU" in found["placement"]
     assert [path.name for path in hidden.iterdir()] == ["model"]
 
 
-def test_a_node_that_does_not_see_the_driver_s_folders(cluster: tuple[str, Path]) -> None:
+def test_node_without_shared_storage_is_reported(cluster: tuple[str, Path]) -> None:
     if not may_mount():
         pytest.skip("this user may not mount, so both nodes see the same folders")
     address, hidden = cluster
     args = ["--address", address, "--out", str(hidden / "runs"), "--model", str(hidden / "model")]
-    _, told = doctor(*args, cwd=hidden, status=1, env={"RAY_AUTH_MODE": "disabled"})
-    assert f"has no {hidden}/model" in told
-    assert "checkpoints stay on each node" in told
-    _, told = doctor(*args[:4], cwd=hidden, status=0, env={"RAY_AUTH_MODE": "disabled"})
-    assert "checkpoints stay on each node" in told  # which is no more than a warning
+    _, output = doctor(*args, cwd=hidden, status=1, env={"RAY_AUTH_MODE": "disabled"})
+    assert f"has no {hidden}/model" in output
+    assert "checkpoints stay on each node" in output
+    _, output = doctor(*args[:4], cwd=hidden, status=0, env={"RAY_AUTH_MODE": "disabled"})
+    assert "checkpoints stay on each node" in output  # only a warning
 
 
-def test_a_model_that_one_node_has_not_cached(cluster: tuple[str, Path]) -> None:
+def test_model_missing_from_the_cache_of_a_node_is_reported(cluster: tuple[str, Path]) -> None:
     address, hidden = cluster
     home = hidden.parent / "home"
     snapshot = home / "hub" / "models--some--model" / "snapshots" / ("a" * 40)
@@ -254,16 +255,16 @@ def test_a_model_that_one_node_has_not_cached(cluster: tuple[str, Path]) -> None
     (refs / "main").write_text("a" * 40)
     args = ["--address", address, "--model", "some/model", "--cpus-per-trial", "3"]
     env = {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "RAY_AUTH_MODE": "disabled"}
-    found, told = doctor(*args, cwd=hidden, status=1, env=env)
+    found, output = doctor(*args, cwd=hidden, status=1, env=env)
     assert "ok sources --model some/model" in found["sources"]
-    assert "some/model is not in its cache and it is offline" in told
+    assert "some/model is not in its cache and it is offline" in output
     assert "needs 3 CPUs and 0 GPUs" in found["placement"]
 
 
 # --- a cluster that asks for a token --------------------------------------------------------------
 
 
-def test_a_wrong_token_is_a_line(tmp_path: Path) -> None:
+def test_wrong_token_is_one_line(tmp_path: Path) -> None:
     code = (
         "from ray.cluster_utils import Cluster\n"
         "made = Cluster(initialize_head=True, head_node_args={'num_cpus': 1})\n"
@@ -283,12 +284,12 @@ def test_a_wrong_token_is_a_line(tmp_path: Path) -> None:
         assert head.stdout is not None
         try:
             address = next(line for line in head.stdout if ":" in line).strip()
-            found, told = doctor("--address", address, cwd=tmp_path, status=0, env=env)
-            assert "1 node, 1 CPUs" in found["ray"], told
+            found, output = doctor("--address", address, cwd=tmp_path, status=0, env=env)
+            assert "1 node, 1 CPUs" in found["ray"], output
             wrong = {**env, "RAY_AUTH_TOKEN": "b" * 64}
-            found, told = doctor("--address", address, cwd=tmp_path, status=1, env=wrong)
+            found, output = doctor("--address", address, cwd=tmp_path, status=1, env=wrong)
             assert f"wrong ray cannot reach the Ray cluster at {address}" in found["ray"]
             assert "check that the token equals the head node's" in found["ray"]
-            assert "b" * 64 not in told
+            assert "b" * 64 not in output
         finally:
             head.communicate("\n", timeout=60)

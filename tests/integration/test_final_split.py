@@ -1,4 +1,4 @@
-"""``--final``: chosen on val, scored once on test, and every look on record."""
+"""``--final``: chosen on val, scored once on test, with every look recorded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SMALL = ("--set", "batch_size=8", "--engine", "local")
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Drawn scenes with a test split, a little of each."""
+    """A few drawn scenes of each split, with a test split."""
     folder = tmp_path_factory.mktemp("photos")
     return f"folder:{draw_folder(folder, train=24, val=24, test=32)}"
 
@@ -51,7 +51,7 @@ def looks(out: Path | str, task: str = "retrieval") -> list[Look]:
 
 
 def values(out: Path | str, task: str, metric: str) -> dict[str, float]:
-    """The metric by the parameters that a sweep varies."""
+    """The metric, by the parameters that vary."""
     names = ("param.lr", "param.epochs") if task == "retrieval" else ("param.decoding",)
     rows = read(out, task).rows()
     return {str([row[name] for name in names]): row[f"metric.{metric}"] for row in rows}
@@ -59,15 +59,15 @@ def values(out: Path | str, task: str, metric: str) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def done(data: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A complete sweep with one look, and what its command printed."""
+    """A complete sweep with one look, and the output of its command."""
     out = tmp_path_factory.mktemp("done")
     return out, sweep("retrieval", data, out, "--keep", "all", "--final", "test")
 
 
-def test_the_kept_weights_give_what_training_gave(
+def test_kept_weights_give_the_scores_of_training(
     done: tuple[Path, str], data: str, tmp_path: Path
 ) -> None:
-    """A sweep that evaluates on test itself trains the same weights."""
+    """A sweep that evaluates on test trains the same weights."""
     sweep("retrieval", data, tmp_path, "--set", "split=test")
     expected = values(tmp_path, "retrieval", "i2t_r1")
     found = read(done[0], "retrieval")
@@ -76,7 +76,7 @@ def test_the_kept_weights_give_what_training_gave(
     assert look.ended
     assert look.split == "test"
     assert set(look.trials) == {t for row in look.rows for t in row.trial_ids}
-    assert len(look.rows) > 1  # rows that differ in their epochs alone among them
+    assert len(look.rows) > 1  # some differ only in their epochs
     for row in look.rows:
         trained = rows[row.trial_ids[0]]
         key = str([trained["param.lr"], trained["param.epochs"]])
@@ -85,9 +85,9 @@ def test_the_kept_weights_give_what_training_gave(
         assert row.metrics["metric.i2t_r1"] == row.test
 
 
-def test_both_splits_are_shown_then_and_later(done: tuple[Path, str], tmp_path: Path) -> None:
-    out, told = done
-    for text in (told, run("report", "s", "--out", str(out))):
+def test_both_splits_are_shown_at_once_and_later(done: tuple[Path, str], tmp_path: Path) -> None:
+    out, output = done
+    for text in (output, run("report", "s", "--out", str(out))):
         assert "The best on test" in text
         assert "(val - test)" in text
         assert "Selection optimism of" in text
@@ -113,15 +113,15 @@ def test_both_splits_are_shown_then_and_later(done: tuple[Path, str], tmp_path: 
     assert not (out / "retrieval" / "s" / ".final").exists()
 
 
-def test_a_second_look_says_so_and_ray_gives_the_same(
+def test_second_look_is_counted_and_equal_on_ray(
     done: tuple[Path, str], data: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     shutil.copytree(done[0], out)
     (first,) = looks(out)
-    told = sweep("retrieval", data, out, "--final", "test", "--engine", "ray")
-    assert "This is look 2 at the test split; the first was on" in told
-    assert first.began[:10] in told
+    output = sweep("retrieval", data, out, "--final", "test", "--engine", "ray")
+    assert "This is look 2 at the test split; the first was on" in output
+    assert first.began[:10] in output
     both = looks(out)
     assert len(both) == 2
     assert both[0] == first
@@ -132,10 +132,10 @@ def test_a_second_look_says_so_and_ray_gives_the_same(
     assert "This is look 2 at the test split" in run("report", "s", "--out", str(out))
 
 
-def test_captions_of_the_best_setting(data: str, tmp_path: Path) -> None:
+def test_final_scores_the_best_captions(data: str, tmp_path: Path) -> None:
     small = ("--set", "num_images=8", "--engine", "local", "--space", "paper")
-    told = sweep("captioning", data, tmp_path / "a", *small, "--final", "test")
-    assert "The best on test" in told
+    output = sweep("captioning", data, tmp_path / "a", *small, "--final", "test")
+    assert "The best on test" in output
     sweep("captioning", data, tmp_path / "b", *small, "--set", "split=test")
     expected = {
         json.dumps(
@@ -167,63 +167,63 @@ def test_a_split_that_cannot_be_scored_is_refused_before_anything_runs(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tasks_and_options_that_rule_a_final_out(data: str, tmp_path: Path) -> None:
+def test_final_is_refused_for_unsuitable_tasks_and_options(data: str, tmp_path: Path) -> None:
     at = ("--out", str(tmp_path))
-    told = run("sweep", "diffusion", "--final", "test", *at, status=2)
-    assert "diffusion has no test split" in told
-    told = run("sweep", "toy", "--final", "test", *at, status=2)
-    assert "toy cannot score another split, because it has no method `final`" in told
-    told = sweep("retrieval", data, tmp_path, "--final", "test", "--keep", "none", status=2)
-    assert "--final test needs kept weights; remove --keep none" in told
+    output = run("sweep", "diffusion", "--final", "test", *at, status=2)
+    assert "diffusion has no test split" in output
+    output = run("sweep", "toy", "--final", "test", *at, status=2)
+    assert "toy cannot score another split, because it has no method `final`" in output
+    output = sweep("retrieval", data, tmp_path, "--final", "test", "--keep", "none", status=2)
+    assert "--final test needs kept weights; remove --keep none" in output
     assert list(tmp_path.iterdir()) == []
 
 
-def test_missing_and_damaged_weights_are_no_look(data: str, tmp_path: Path) -> None:
+def test_missing_or_damaged_weights_do_not_count_as_a_look(data: str, tmp_path: Path) -> None:
     sweep("retrieval", data, tmp_path, "--keep", "none")
-    told = sweep("retrieval", data, tmp_path, "--final", "test", status=2)
-    assert "the weights of the best row are not kept; repeat the command with --keep best" in told
+    output = sweep("retrieval", data, tmp_path, "--final", "test", status=2)
+    assert "the weights of the best row are not kept; repeat the command with --keep best" in output
     assert looks(tmp_path) == []
     sweep("retrieval", data, tmp_path, "--keep", "best", "--final", "test")
     assert len(looks(tmp_path)) == 1
     for path in (tmp_path / "retrieval" / "s" / "weights").iterdir():
         path.write_bytes(path.read_bytes()[:-1] + b"?")
-    told = sweep("retrieval", data, tmp_path, "--final", "test", status=2)
-    assert "weights" in told
-    assert "damaged" in told
+    output = sweep("retrieval", data, tmp_path, "--final", "test", status=2)
+    assert "weights" in output
+    assert "damaged" in output
     assert len(looks(tmp_path)) == 1
     (tmp_path / "retrieval" / "s" / "looks.json").write_text("{")
-    told = sweep("retrieval", data, tmp_path, "--final", "test", status=2)
-    assert "looks.json cannot be read" in told
+    output = sweep("retrieval", data, tmp_path, "--final", "test", status=2)
+    assert "looks.json cannot be read" in output
 
 
 def test_an_unfinished_sweep_is_not_scored(data: str, tmp_path: Path) -> None:
-    told = sweep("retrieval", data, tmp_path, "--final", "test", "--budget", "1trial")
-    assert "--final test waits until the sweep is complete" in told
+    output = sweep("retrieval", data, tmp_path, "--final", "test", "--budget", "1trial")
+    assert "--final test waits until the sweep is complete" in output
     assert looks(tmp_path) == []
 
 
-def test_a_look_that_was_interrupted_counts(
+def test_interrupted_look_counts(
     data: str, done: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep("retrieval", data, tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(scoring, "run_trials", lambda plan: None)
-        told = sweep("retrieval", data, tmp_path, "--final", "test", status=130)
-        assert "The look is recorded, without values" in told
+        output = sweep("retrieval", data, tmp_path, "--final", "test", status=130)
+        assert "The look is recorded, without values" in output
     assert [look.ended for look in looks(tmp_path)] == [None]
     assert "The best on test" not in run("report", "s", "--out", str(tmp_path))
-    told = sweep("retrieval", data, tmp_path, "--final", "test")
-    assert "This is look 2 at the test split; the first was on" in told
-    assert "which was interrupted" in told
+    output = sweep("retrieval", data, tmp_path, "--final", "test")
+    assert "This is look 2 at the test split; the first was on" in output
+    assert "which was interrupted" in output
 
 
-def test_a_worker_that_does_not_see_the_weights_gives_no_number(
+def test_worker_without_the_weights_gives_no_score(
     data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep("retrieval", data, tmp_path)
     monkeypatch.setattr(Checkpoints, "save", lambda *args: None)
-    told = sweep("retrieval", data, tmp_path, "--final", "test", status=2)
-    assert "a worker did not see the kept weights" in told
+    output = sweep("retrieval", data, tmp_path, "--final", "test", status=2)
+    assert "a worker did not see the kept weights" in output
     assert not any(look.rows for look in looks(tmp_path))
 
 
@@ -233,8 +233,8 @@ def bucket() -> Iterator[str]:
         yield f"s3://{BUCKET}/runs"
 
 
-def test_a_sweep_in_a_bucket_is_scored(data: str, bucket: str) -> None:
-    told = sweep("retrieval", data, bucket, "--final", "test")
-    assert "The best on test" in told
+def test_final_in_a_bucket(data: str, bucket: str) -> None:
+    output = sweep("retrieval", data, bucket, "--final", "test")
+    assert "The best on test" in output
     (look,) = looks(bucket)
     assert look.rows

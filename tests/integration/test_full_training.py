@@ -1,4 +1,4 @@
-"""Training of whole models beside training of their heads."""
+"""Training of whole models compared with training of their heads."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def make_trial(name: str, **params: Any) -> Trial:
 
 
 @pytest.mark.parametrize("kind", ["blip", "clip", "siglip", "pair"])
-def test_a_full_trial_starts_where_a_head_trial_does_and_learns_more(
+def test_full_training_reaches_a_lower_loss_than_heads(
     tiny: Callable[[str], str], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tasks.datasets import scenes

@@ -1,4 +1,4 @@
-"""Uploads to the Hugging Face Hub, against a stand-in on this machine."""
+"""Uploads to a stand-in for the Hugging Face Hub on this machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def push(
     hub: Hub, toy: Path, folder: Path, *options: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """The command as a process, because the library reads its variables when it is imported."""
+    """Run the command as a process, because the library reads variables when it is imported."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
     return subprocess.run(
         [
@@ -46,7 +46,7 @@ def push(
             "PYTHONPATH": str(ROOT),
             "HF_ENDPOINT": hub.address,
             "HF_HOME": str(folder / "home"),
-            "HF_HUB_DISABLE_XET": "1",  # a storage protocol of its own, which the stand-in lacks
+            "HF_HUB_DISABLE_XET": "1",  # the stand-in does not support this protocol
             **environment,
         },
         capture_output=True,
@@ -55,7 +55,7 @@ def push(
     )
 
 
-def test_a_pushed_folder_arrives_byte_for_byte(toy: Path, tmp_path: Path) -> None:
+def test_pushed_folder_arrives_unchanged(toy: Path, tmp_path: Path) -> None:
     with hub_server() as hub:
         options = ("--push-to-hub", "lab/fit", "--private")
         done = push(hub, toy, tmp_path, *options, HF_TOKEN=TOKEN)
@@ -80,10 +80,10 @@ def test_a_refused_token_is_one_line_and_keeps_the_export(toy: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("token", [{}, {"HF_TOKEN": TOKEN}], ids=["no token", "no network"])
-def test_what_else_keeps_an_upload_from_working(
+def test_upload_without_token_or_network_is_refused(
     token: dict[str, str], toy: Path, tmp_path: Path
 ) -> None:
-    if token:  # nobody listens there
+    if token:  # no server listens on this port
         done = push(
             Hub(address="http://127.0.0.1:9"), toy, tmp_path, "--push-to-hub", "a/b", **token
         )

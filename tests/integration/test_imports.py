@@ -1,4 +1,4 @@
-"""What a process imports: nothing heavy before it is needed."""
+"""What a process imports: heavy packages only when they are needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from paths import ROOT, STORED
 
 
 def loaded_by(words: Sequence[str], heavy: set[str]) -> str:
-    """Which of these packages a command loads; it must end well."""
+    """Which of these packages a command imports; it must succeed."""
     code = (
         "import sys; from orchestrator.cli import main\n"
         "try: main()\n"
@@ -35,24 +35,24 @@ def loaded_by(words: Sequence[str], heavy: set[str]) -> str:
     ],
     ids=lambda words: words[0],
 )
-def test_tables_and_plans_load_no_torch_ray_or_optuna(words: list[str]) -> None:
+def test_reports_and_plans_import_no_torch_ray_or_optuna(words: list[str]) -> None:
     assert loaded_by(words, {"torch", "transformers", "ray", "optuna"}) == "[]"
 
 
 @pytest.mark.parametrize(
     "words", [[], ["--version"], ["sweep", "--help"], ["tasks"], ["tasks", "retrieval"]]
 )
-def test_help_versions_and_tasks_load_next_to_nothing(words: list[str]) -> None:
+def test_help_imports_no_heavy_package(words: list[str]) -> None:
     heavy = {"torch", "ray", "optuna", "pyarrow", "scipy", "matplotlib"}
     assert loaded_by(words, heavy) == "[]"
 
 
-def test_tables_are_read_without_scipy_until_there_is_a_number() -> None:
+def test_importing_tables_does_not_import_scipy() -> None:
     code = "import sys, orchestrator.cli, results.tables.summary; assert 'scipy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
-def test_a_task_loads_neither_engine_nor_torch() -> None:
+def test_importing_a_task_imports_no_torch() -> None:
     code = (
         "import sys, tasks.retrieval.task\n"
         "bad = {'torch', 'ray', 'optuna', 'orchestrator', 'results'} & set(sys.modules)\n"
@@ -63,7 +63,7 @@ def test_a_task_loads_neither_engine_nor_torch() -> None:
 
 
 def test_check_runs_as_ci_runs_it() -> None:
-    """As a process that sees neither the toy task nor torch."""
+    """As a process that needs neither the toy task nor torch."""
     code = (
         "import atexit, sys; from orchestrator.cli import main\n"
         "atexit.register(lambda: print(sorted({'torch', 'ray', 'toy_sweep'} & set(sys.modules))))\n"

@@ -1,4 +1,4 @@
-"""What the live view gets of real sweeps, on both engines."""
+"""What the live view receives from real sweeps, on both engines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from harness import Run, small_cluster
 from paths import PYTHONPATH
 
-#: Writes each event that the view gets to a file, of a sweep whose arguments follow.
+#: Runs a sweep and writes each event that the view receives to a file.
 WATCH = """
 import os
 from orchestrator.view import live
@@ -54,7 +54,7 @@ def watch(tmp_path: Path, *args: str) -> list[list[str]]:
 
 
 def check_events(events: Sequence[Sequence[str]]) -> None:
-    """A stage is seen half done, and a trial within its first step, with an estimate."""
+    """There is progress within a stage and within the first step, with an estimate."""
     assert any(kind == "stage" and 0 < float(rest[1]) < 1 for kind, *rest in events)
     trials = {rest[0] for kind, *rest in events if kind == "stepped"}
     assert len(trials) == 2
@@ -68,7 +68,7 @@ def check_events(events: Sequence[Sequence[str]]) -> None:
         assert own[first - 1][3:5] == ["step", "1/2,"]
     began = next(n for n, event in enumerate(events) if event[0] == "stepped")
     left = [event for event in events[:began] if event[0] == "left" and len(event) > 1]
-    assert left  # before the first step has ended
+    assert left  # an estimate before the first step has ended
     assert all(re.fullmatch(r"about 0:\d\d left", " ".join(event[1:])) for event in left)
 
 
@@ -85,9 +85,9 @@ def test_progress_arrives_within_the_first_step_on_ray(tmp_path: Path) -> None:
         check_events(watch(tmp_path, "--address", address, "--gpus-per-trial=0.5", *slow))
 
 
-def test_a_resumed_search_counts_and_ranks_what_ran_before(tmp_path: Path) -> None:
+def test_resumed_search_counts_earlier_trials(tmp_path: Path) -> None:
     search = ("--space", "search", "--set=steps=1", "--engine", "local")
     Run(tmp_path, *search, "--trials=3").end()
-    told = Run(tmp_path, *search, "--trials=5").end()
-    lines = [line for line in told.splitlines() if re.match(r"\[\d+:\d\d\] \d/", line)]
+    output = Run(tmp_path, *search, "--trials=5").end()
+    lines = [line for line in output.splitlines() if re.match(r"\[\d+:\d\d\] \d/", line)]
     assert [line.split()[1] for line in lines] == ["4/5", "5/5"]

@@ -1,4 +1,4 @@
-"""Exported models, loaded by plain transformers, give the numbers of their table."""
+"""Exported models, loaded by transformers alone, give the numbers of their table."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def run(folder: Path, task: str, *settings: str, **options: Any) -> Sweep:
 
 
 class Stranger:
-    """A process without this project, which runs the programs of exported folders."""
+    """A process without this project that runs the programs of exported folders."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -78,7 +78,7 @@ class Stranger:
         )
 
     def run(self, folder: Path, given: Mapping[str, Any], *paths: Path) -> Any:
-        """What the program of the folder's README gives; ``paths`` are added to its path."""
+        """Run the program in the README of a folder, with ``paths`` added to its import path."""
         request = {"folder": str(folder), "given": given, "paths": [str(path) for path in paths]}
         assert self._process.stdin
         assert self._process.stdout
@@ -135,7 +135,7 @@ RETRIEVAL = {  # model -> settings
     "siglip": ("lr=1e-2",),
     "siglip, all of it": ("trainable=full", "lr=1e-3"),
 }
-IN_LOADER = ("blip, two layers", "clip, new heads")  # for which the architecture has no place
+IN_LOADER = ("blip, two layers", "clip, new heads")  # the architecture has no such heads
 
 
 @pytest.mark.parametrize("case", RETRIEVAL)
@@ -151,7 +151,7 @@ def test_a_retrieval_model_scores_as_in_its_table(
     check_recalls(stranger, folder, sweep, photos)
 
 
-def test_the_temperature_is_written_back(tmp_path: Path, photos: Path) -> None:
+def test_export_contains_the_learned_temperature(tmp_path: Path, photos: Path) -> None:
     import transformers
 
     model = str(save_tiny("clip", tmp_path / "model"))
@@ -175,7 +175,7 @@ PAIRS = {
 
 
 @pytest.mark.parametrize("case", PAIRS)
-def test_a_pair_becomes_two_folders_and_a_loader(
+def test_pair_is_exported_as_two_folders_and_a_loader(
     stranger: Stranger, case: str, tmp_path: Path, photos: Path
 ) -> None:
     image, text = case.split("+")
@@ -189,7 +189,7 @@ def test_a_pair_becomes_two_folders_and_a_loader(
         model="+".join(map(str, parts)),
     )
     folder = export_model(sweep, None, str(tmp_path / "export")).folder
-    for part in parts:  # the export needs nothing but itself
+    for part in parts:  # the export must not need them
         shutil.rmtree(part)
     assert {"image", "text", "heads.safetensors", "load.py"} <= {f.name for f in folder.iterdir()}
     check_recalls(stranger, folder, sweep, photos)
@@ -209,7 +209,7 @@ def encoder():
 
 
 @pytest.mark.parametrize("trainable", ["head", "full"])
-def test_a_factory_is_imported_by_the_loader(
+def test_loader_imports_the_factory(
     stranger: Stranger,
     trainable: str,
     tmp_path: Path,
@@ -247,7 +247,7 @@ def test_a_factory_is_imported_by_the_loader(
     ],
     ids=" ".join,
 )
-def test_a_captioner_says_what_it_said(
+def test_exported_captioner_gives_the_same_captions(
     stranger: Stranger, settings: tuple[str, ...], tmp_path: Path, photos: Path
 ) -> None:
     sweep = run(tmp_path, "captioning", *settings, data=f"folder:{photos}")
@@ -267,7 +267,9 @@ def check_captions(stranger: Stranger, folder: Path, sweep: Sweep, photos: Path)
     assert found["bleu4_13a"] == pytest.approx(expected, abs=TOLERANCE)
 
 
-def test_sampling_is_set_as_in_the_sweep(stranger: Stranger, tmp_path: Path, photos: Path) -> None:
+def test_exported_captioner_has_the_sampling_parameters(
+    stranger: Stranger, tmp_path: Path, photos: Path
+) -> None:
     settings = ("top_k=none", "top_p=0.9", "temperature=0.6", "num_images=4")
     sweep = run(tmp_path, "captioning", *settings, data=f"folder:{photos}")
     folder = export_model(sweep, None, str(tmp_path / "export")).folder
@@ -283,7 +285,7 @@ def test_sampling_is_set_as_in_the_sweep(stranger: Stranger, tmp_path: Path, pho
 
 @pytest.fixture(scope="module")
 def probe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where the judge of pictures is kept, so that it is fitted once."""
+    """A cache for the judge of pictures, so that it is fitted once."""
     return str(tmp_path_factory.mktemp("cache"))
 
 
@@ -296,7 +298,7 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> str:
     ],
     ids=lambda settings: " ".join(settings) or "ddim",
 )
-def test_a_diffusion_model_draws_the_same_pictures(
+def test_exported_diffusion_model_draws_the_same_pictures(
     stranger: Stranger, settings: tuple[str, ...], tmp_path: Path, probe: str
 ) -> None:
     sweep = run(tmp_path, "diffusion", *DIFFUSION, *settings, seeds=(3,), cache=probe)
@@ -305,7 +307,7 @@ def test_a_diffusion_model_draws_the_same_pictures(
 
 
 def check_pictures(stranger: Stranger, folder: Path, sweep: Sweep) -> None:
-    """The exported model draws the very pictures that the sweep scored."""
+    """The exported model must draw exactly the pictures that the sweep scored."""
     (row,) = sweep.rows()
     given = {
         "descriptions": [concepts.describe(name) for name in concepts.CONDITIONS],
@@ -320,7 +322,7 @@ def check_pictures(stranger: Stranger, folder: Path, sweep: Sweep) -> None:
     assert np.array_equal(drawn, np.stack(stored))
 
 
-def test_an_unknown_description_is_refused_with_the_known_ones(tmp_path: Path, probe: str) -> None:
+def test_unknown_description_is_refused(tmp_path: Path, probe: str) -> None:
     from tasks.diffusion.pipeline import load
 
     sweep = run(tmp_path, "diffusion", *DIFFUSION, cache=probe)
@@ -339,7 +341,7 @@ def cluster() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("task", ["retrieval", "captioning", "diffusion"])
-def test_weights_kept_under_ray_are_exported(
+def test_weights_kept_on_ray_can_be_exported(
     task: str, tmp_path: Path, photos: Path, stranger: Stranger, probe: str, cluster: str
 ) -> None:
     settings = {
@@ -369,7 +371,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
-    """Status and output of a command."""
+    """Exit status and output of a command."""
     before = sys.argv
     sys.argv = ["orchestrator", *map(str, words)]
     try:
@@ -377,11 +379,11 @@ def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
             main()
     finally:
         sys.argv = before
-    told = capsys.readouterr()
-    return int(ended.value.code or 0), told.out + told.err
+    captured = capsys.readouterr()
+    return int(ended.value.code or 0), captured.out + captured.err
 
 
-def test_a_task_without_export_gives_arrays_parameters_and_a_card(
+def test_task_without_export_writes_arrays_parameters_and_a_card(
     stranger: Stranger, toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from safetensors.numpy import load_file
@@ -447,11 +449,11 @@ def test_a_trial_without_weights_names_the_command_that_keeps_them(
         ),
     ],
 )
-def test_the_command_that_keeps(given: str, expected: str) -> None:
+def test_keeping_command(given: str, expected: str) -> None:
     assert keeping_command(shlex.split(given), "best") == expected
 
 
-def test_the_named_command_makes_the_export_possible(
+def test_suggested_command_makes_the_export_possible(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -481,7 +483,7 @@ def test_damaged_weights_are_named_and_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_a_changed_model_is_refused_and_missing_data_are_not(tmp_path: Path, photos: Path) -> None:
+def test_changed_model_is_refused_but_missing_data_is_not(tmp_path: Path, photos: Path) -> None:
     data = shutil.copytree(photos, tmp_path / "data")
     model = save_tiny("clip", tmp_path / "model")
     settings = ("epochs=1", "batch_size=8", "precision=float32")
@@ -495,11 +497,11 @@ def test_a_changed_model_is_refused_and_missing_data_are_not(tmp_path: Path, pho
     assert not (tmp_path / "again").exists()
 
 
-def test_an_earlier_export_is_replaced_only_if_asked(
+def test_overwrite_replaces_an_earlier_export(
     toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "e"
-    folder.mkdir()  # an empty folder is free
+    folder.mkdir()  # an empty folder is accepted
     assert call(capsys, "export", "s", folder, "--out", toy)[0] == 0
     (folder / "left over").write_text("")
     status, text = call(capsys, "export", "s", folder, "--out", toy)
@@ -510,7 +512,7 @@ def test_an_earlier_export_is_replaced_only_if_asked(
     assert [path.name for path in tmp_path.iterdir()] == ["e"]
 
 
-def test_overwrite_leaves_other_folders_alone(
+def test_overwrite_refuses_other_folders(
     toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
@@ -520,7 +522,7 @@ def test_overwrite_leaves_other_folders_alone(
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
-def test_a_failure_half_way_leaves_the_earlier_export(
+def test_failed_export_leaves_the_earlier_one(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep = read_sweep(str(toy), "toy", "s")
@@ -570,7 +572,7 @@ def test_a_wrong_request_is_one_line(
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_trial_in_the_place_of_the_folder_is_noticed(
+def test_trial_in_place_of_the_folder_is_refused(
     toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trial = read_sweep(str(toy), "toy", "s").rows()[0]["trial_id"][:8]

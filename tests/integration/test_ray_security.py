@@ -1,4 +1,4 @@
-"""What a Ray of this machine alone opens to the network: measured, not believed."""
+"""The network sockets of a local Ray."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ print("joined")
 """
 
 
-def test_a_local_ray_has_no_dashboard_and_admits_nobody_without_its_token(tmp_path: Path) -> None:
+def test_local_ray_has_no_dashboard_and_requires_its_token(tmp_path: Path) -> None:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
     env = {**clean, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     stranger = {**env, "HOME": str(tmp_path / "stranger"), "RAY_AUTH_MODE": "disabled"}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", OPEN], env=env, **pipes) as ours:  # type: ignore[call-overload]
-        told: list[str] = []
-        while not (told and told[-1].startswith("address")):
-            told.append(ours.stdout.readline())
-            assert told[-1], "Ray did not start"
-        doors = [line.split()[1:] for line in told if line.startswith("door")]
-        address = told[-1].split()[1]
+        lines: list[str] = []
+        while not (lines and lines[-1].startswith("address")):
+            lines.append(ours.stdout.readline())
+            assert lines[-1], "Ray did not start"
+        sockets = [line.split()[1:] for line in lines if line.startswith("door")]
+        address = lines[-1].split()[1]
         joined = subprocess.run(
             [sys.executable, "-c", JOIN, address],
             env=stranger,
@@ -51,8 +51,8 @@ def test_a_local_ray_has_no_dashboard_and_admits_nobody_without_its_token(tmp_pa
             timeout=240,
         )
         ours.communicate("\n", timeout=120)
-    assert doors
-    assert not [door for door in doors if door[2] == "8265" or "ashboard" in door[0]]
+    assert sockets
+    assert not [door for door in sockets if door[2] == "8265" or "ashboard" in door[0]]
     assert joined.returncode != 0
     assert "joined" not in joined.stdout
-    assert "uth" in joined.stderr  # it was asked for a token
+    assert "uth" in joined.stderr  # the error mentions authentication

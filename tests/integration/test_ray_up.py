@@ -1,6 +1,6 @@
-"""A cluster that `ray up` makes, by the file of docs/clusters, of machines reached by ssh.
+"""A cluster that `ray up` starts with the file in docs/clusters on machines with ssh.
 
-The machines are namespaces of this one (``tests/machines.py``), so `ray stop` reaches nothing else.
+The machines are Linux namespaces (``tests/machines.py``), so `ray stop` affects nothing else.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
 
 
 class Cluster:
-    """A cluster of two machines, worked with from a third."""
+    """A cluster of two machines, used from a third."""
 
     def __init__(self, desk: Machine, head: Machine, worker: Machine) -> None:
         self.desk, self.head, self.worker = desk, head, worker
-        self.shared = desk.folder.parent / "shared"  # a folder that all machines see
+        self.shared = desk.folder.parent / "shared"  # visible on all machines
         self.checkout = desk.home / "checkout"
         self.file = desk.home / "machines.yaml"
 
     def prepare(self) -> None:
-        """A checkout at the desk, packages on the machines, and the file filled in."""
+        """Copy the checkout to the desk, install packages on the machines, and fill in the file."""
         self.shared.mkdir()
         copy = ["rsync", "-a", "--exclude=__pycache__", *CHECKOUT, f"{self.checkout}/"]
         self.desk.run(shlex.join(copy), cwd=ROOT)  # without the environment that CI keeps there
@@ -64,33 +64,33 @@ class Cluster:
         self.file.write_text(yaml.safe_dump({**config, "setup_commands": commands}))
 
     def ray(self, command: str, *args: str, seconds: int = 240) -> str:
-        """What `ray COMMAND FILE ARGS` prints at the desk."""
+        """Run `ray COMMAND FILE ARGS` at the desk; returns its output."""
         process = self.start(command, *args, seconds=seconds)
-        told, _ = process.communicate()
-        assert process.returncode == 0, told
-        return told
+        output, _ = process.communicate()
+        assert process.returncode == 0, output
+        return output
 
     def start(self, command: str, *args: str, seconds: int = 240) -> subprocess.Popen[str]:
-        """`ray COMMAND FILE ARGS` at the desk."""
+        """Start `ray COMMAND FILE ARGS` at the desk."""
         env = {"RAY_UP_enable_autoscaler_v2": "0", "RAY_USAGE_STATS_ENABLED": "0"}
         script = shlex.join([str(RAY), command, str(self.file), *args])
         return self.desk.start(script, seconds, cwd=self.checkout, env=env)
 
     def wait_for_nodes(self, number: int) -> None:
-        """Until so many have joined."""
+        """Wait until this number of nodes has joined."""
         wait_for(lambda: f" {number} local.cluster.node" in self.ray("exec", "ray status"))
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
-    """Until the condition holds."""
+    """Wait until the condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not come so far"
+        assert time.monotonic() < deadline, "the condition did not hold in time"
         time.sleep(0.1)
 
 
 def _install(machine: Machine) -> None:
-    """What `pip install` would have brought: these tests' packages, and the checkout to come."""
+    """Make the packages of this environment and the checkout available, like `pip install`."""
     venv = machine.home / "sweep" / "venv"
     machine.run(f"{sys.executable} -m venv --without-pip {venv}")
     paths = f"{machine.home}/sweep/checkout\n{SITE_PACKAGES}\n"
@@ -109,55 +109,57 @@ def cluster() -> Iterator[Cluster]:
         made = Cluster(desk, head, worker)
         made.prepare()
         desk.run(f"{RAY} get-auth-token --generate")
-        told = made.ray("up", "-y")
-        assert "Ray runtime started" in told
+        output = made.ray("up", "-y")
+        assert "Ray runtime started" in output
         made.wait_for_nodes(2)
         yield made
 
 
-def test_a_task_is_swept_and_its_table_printed(cluster: Cluster) -> None:
+def test_sweep_and_report_run_through_ray_exec(cluster: Cluster) -> None:
     space, out = cluster.shared / "few.py", cluster.shared / "runs"
     space.write_text("GRID = {'lr': [1e-4, 3e-4]}\n")
     photos = draw_folder(cluster.shared, train=16, val=16)
     sweep = f"python -m orchestrator sweep retrieval --name few --space {space} --out {out}"
     small = f"--data folder:{photos} --set epochs=1 --set precision=float32"
-    told = cluster.ray("exec", f"{sweep} {small}")
-    assert "2 configurations" in told
-    told = cluster.ray("exec", f"python -m orchestrator report few --out {out}")
-    assert "1e-4" in told
-    assert "3e-4" in told
+    output = cluster.ray("exec", f"{sweep} {small}")
+    assert "2 configurations" in output
+    output = cluster.ray("exec", f"python -m orchestrator report few --out {out}")
+    assert "1e-4" in output
+    assert "3e-4" in output
 
 
-def test_results_that_not_all_machines_see_come_to_the_driver_with_a_word(
+def test_results_without_shared_storage_reach_the_driver(
     cluster: Cluster,
 ) -> None:
     space = cluster.shared / "four.py"
     space.write_text("GRID = {'level': list(range(4))}\n")
     sweep = f"python -m orchestrator sweep fragile --name four --space {space}"
-    told = " ".join(cluster.ray("exec", f"{sweep} --out /tmp/alone").split())  # /tmp is each one's
-    assert "1 of the cluster's machines do not see /tmp/alone" in told
+    output = " ".join(
+        cluster.ray("exec", f"{sweep} --out /tmp/alone").split()
+    )  # each machine has its own /tmp
+    assert "1 of the cluster's machines do not see /tmp/alone" in output
     report = cluster.ray("exec", "python -m orchestrator report four --out /tmp/alone")
-    assert "All rows: steps 3" in " ".join(report.split())  # and the table above it
-    told = cluster.ray("exec", f"{sweep} --out {cluster.shared / 'runs'}")
-    assert "do not see" not in told
+    assert "All rows: steps 3" in " ".join(report.split())  # below the table
+    output = cluster.ray("exec", f"{sweep} --out {cluster.shared / 'runs'}")
+    assert "do not see" not in output
 
 
 class Notes:
-    """What the fragile task leaves of what it did, and where."""
+    """The notes of the fragile task."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir()
 
     def steps(self, host: str) -> list[int]:
-        """The processes that made steps on this machine, as it numbers them; the latest last."""
+        """The pids, on this machine, of the processes that computed steps; the latest last."""
         notes = [path.name.split(".") for path in self.folder.iterdir()]
         found = [n for n in notes if n[0] == "step" and n[4] == host]
         return [int(n[2]) for n in sorted(found, key=lambda n: int(n[3].partition("-")[2]))]
 
 
 def undisturbed(steps: int) -> dict[tuple[int, int], float]:
-    """(level, stage) -> the total that the fragile task adds up."""
+    """(level, stage) -> total of the fragile task."""
     numbers = {stage: np.random.default_rng(stage).normal(size=50_000) for stage in (0, 1)}
     return {
         (level, stage): float(sum(numbers[stage][level * 7 + 1 :][:steps]))
@@ -166,7 +168,7 @@ def undisturbed(steps: int) -> dict[tuple[int, int], float]:
     }
 
 
-def test_a_killed_worker_and_then_a_killed_node_cost_no_result(cluster: Cluster) -> None:
+def test_killed_worker_and_node_cost_no_result(cluster: Cluster) -> None:
     notes, out = Notes(cluster.shared / "notes"), cluster.shared / "runs"
     space = cluster.shared / "many.py"
     space.write_text("GRID = {'level': list(range(6)), 'stage': [0, 1]}\n")
@@ -177,25 +179,25 @@ def test_a_killed_worker_and_then_a_killed_node_cost_no_result(cluster: Cluster)
         wait_for(lambda: bool(notes.steps("head")) and len(notes.steps("worker")) > 4)
         cluster.worker.run(f"kill -9 {notes.steps('worker')[-1]}")
         made = len(notes.steps("worker"))
-        wait_for(lambda: len(notes.steps("worker")) > made + 2)  # the other slot goes on
+        wait_for(lambda: len(notes.steps("worker")) > made + 2)  # the other worker continues
         assert running.poll() is None
         cluster.worker.run("pkill -9 'raylet|ray::'")
-        told, _ = running.communicate()
+        output, _ = running.communicate()
     finally:
         running.kill()
-    assert running.returncode == 0, told
+    assert running.returncode == 0, output
     rows = read_sweep(str(out), "fragile", "many").rows()
     assert {row["status"] for row in rows} == {"finished"}
     totals = {(row["param.level"], row["param.stage"]): row["metric.total"] for row in rows}
     assert len(rows) == 12
     assert totals == pytest.approx(undisturbed(12))
-    cluster.wait_for_nodes(2)  # the autoscaler has started Ray on it again
+    cluster.wait_for_nodes(2)  # the autoscaler starts Ray on it again
 
 
 def test_ray_down_stops_the_head_and_ray_stop_the_worker(cluster: Cluster) -> None:
     cluster.ray("down", "-y")
     wait_for(lambda: not processes_of_ray(cluster.head))
-    # `ray down` leaves the workers of such a cluster alone; the file says what to do.
+    # `ray down` does not stop the workers of such a cluster; the file says what to do.
     assert processes_of_ray(cluster.worker)
     key = f"-i {cluster.desk.folder.parent}/key -o StrictHostKeyChecking=no"
     there = f"researcher@{cluster.worker.address}"
@@ -204,5 +206,5 @@ def test_ray_down_stops_the_head_and_ray_stop_the_worker(cluster: Cluster) -> No
 
 
 def processes_of_ray(machine: Machine) -> str:
-    """Their command lines; the brackets keep this search from finding itself."""
+    """Command lines of Ray's processes. The brackets keep the search from finding itself."""
     return machine.run("pgrep -fa '[r]aylet|[g]cs_server|[r]ay::|[r]ay/_private'", status=None)

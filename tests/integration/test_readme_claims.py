@@ -1,4 +1,4 @@
-"""The verdicts in the README are those of the default sweeps."""
+"""The documented verdicts are those of the default sweeps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("task", ["retrieval", "captioning"])
-def test_the_readme_shows_the_verdicts_of_the_default_sweep(out: Path, task: str) -> None:
+def test_documented_verdicts_match_the_default_sweep(out: Path, task: str) -> None:
     found, shown = readme_claims.rows_of(str(out), task), readme_claims.documented(task)
     assert [row[:3] for row in found] == [row[:3] for row in shown]  # verdict, claim, published
     for ours, printed in zip(found, shown, strict=True):
@@ -31,7 +31,7 @@ def test_the_readme_shows_the_verdicts_of_the_default_sweep(out: Path, task: str
 
 
 @pytest.mark.parametrize("task", ["retrieval", "captioning"])
-def test_no_claim_of_the_default_sweeps_is_contradicted(out: Path, task: str) -> None:
+def test_check_of_the_default_sweep_succeeds(out: Path, task: str) -> None:
     done = run_command("check", f"{task}/report", "--out", str(out))
     assert done.returncode == 0, done.stdout
     assert "reproduced" in done.stdout

@@ -1,4 +1,4 @@
-"""What a sweep records of the uncommitted changes of a git checkout."""
+"""The uncommitted changes of a git checkout that a sweep records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestrator.environment.describe import (
 
 
 def checkout(folder: Path) -> Path:
-    """A git checkout of one file."""
+    """A git repository with one file."""
     (folder / "a.py").write_text("value = 1\n")
     identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
     for words in (["init", "-q"], ["add", "a.py"], [*identity, "commit", "-qm", "Add a"]):
@@ -23,7 +23,7 @@ def checkout(folder: Path) -> Path:
     return folder
 
 
-def test_a_clean_checkout_has_no_changes_and_a_folder_none_either(tmp_path: Path) -> None:
+def test_clean_checkout_has_no_changes(tmp_path: Path) -> None:
     assert changes(tmp_path) == ("", ())
     assert changes.__wrapped__(checkout(tmp_path)) == ("", ())
 
@@ -51,7 +51,7 @@ def test_changes_are_recorded_without_secrets_and_home(
     assert '+sort(key=lambda x: x.token, tokens="short")' in diff
 
 
-def test_long_changes_are_cut_and_say_so(tmp_path: Path) -> None:
+def test_long_changes_are_cut(tmp_path: Path) -> None:
     folder = checkout(tmp_path)
     (folder / "a.py").write_text("".join(f"value = {i}\n" for i in range(60_000)))
     diff, _ = changes.__wrapped__(folder)

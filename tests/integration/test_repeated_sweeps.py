@@ -1,4 +1,4 @@
-"""The same trials asked for again: by another name, with more seeds, of a search, with --keep."""
+"""Sweeps that repeat trials: under another name, with more seeds, as a search, with --keep."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ def sweep_toy(tmp_path: Path) -> Toy:
     return run
 
 
-def test_a_sweep_that_another_one_copied_is_not_reused_from_itself(
-    tmp_path: Path, sweep_toy: Toy
-) -> None:
+def test_sweep_copied_by_another_is_not_its_own_origin(tmp_path: Path, sweep_toy: Toy) -> None:
     grid = "GRID = {'degree': [1, 3], 'epochs': [1]}\n"
     sweep_toy("--name=first", space=grid)
     sweep_toy("--name=again", space=grid)  # sorts before first
@@ -42,7 +40,7 @@ def test_a_sweep_that_another_one_copied_is_not_reused_from_itself(
     assert origins == {"first": {None}, "again": {"toy/first"}}
 
 
-def test_show_has_the_first_start_and_the_time_of_all_runs(tmp_path: Path, sweep_toy: Toy) -> None:
+def test_show_prints_the_first_start_and_total_time(tmp_path: Path, sweep_toy: Toy) -> None:
     grid = "GRID = {'degree': [1, 3], 'epochs': [1]}\n"
     sweep_toy("--name=s", space=grid)
     one = read_sweep(str(tmp_path), "toy", "s").manifest
@@ -53,7 +51,7 @@ def test_show_has_the_first_start_and_the_time_of_all_runs(tmp_path: Path, sweep
     shown = command("show", "s", f"--out={tmp_path}")
     assert f"{one.started[:19].replace('T', ' ')} UTC, 2 runs, " in shown
     assert f"last run {two.started[:19].replace('T', ' ')} UTC, " in shown
-    sweep_toy("--name=s", "--seeds=2", space=grid)  # all is done: that is no run
+    sweep_toy("--name=s", "--seeds=2", space=grid)  # nothing to do, so it does not count as a run
     three = read_sweep(str(tmp_path), "toy", "s").manifest
     assert (three.started, three.num_runs) == (two.started, 2)
 
@@ -68,7 +66,7 @@ def search(trial):
 
 
 @pytest.mark.parametrize("pruner", ["halving", "none"])
-def test_a_search_is_complete_though_some_seeds_never_run(
+def test_search_is_complete_without_seeds_of_pruned_configurations(
     tmp_path: Path, sweep_toy: Toy, pruner: str
 ) -> None:
     options = ("--name=found", "--trials=12", "--seeds=2", f"--pruner={pruner}")
@@ -88,17 +86,15 @@ def test_a_search_is_complete_though_some_seeds_never_run(
     assert shown() == (f"{failed} failed", f"{len(rows) - failed}/{len(rows)}")
 
 
-def test_what_a_refused_configuration_would_have_set_is_not_made_up(
-    tmp_path: Path, sweep_toy: Toy
-) -> None:
+def test_refused_configuration_has_no_default_parameters(tmp_path: Path, sweep_toy: Toy) -> None:
     sweep_toy("--name=found", "--trials=12", "--pruner=none", space=SEARCH, status=1)
     rows = read_sweep(str(tmp_path), "toy", "found").rows()
     refused = [row for row in rows if row["status"] == "failed"]
     assert {row["param.degree"] for row in refused} == {0}
     assert {row["param.epochs"] for row in refused} == {None}  # 4 where it is set, 20 by default
     assert {row["param.lr"] for row in refused} == {None}
-    told = command("report", "found", f"--out={tmp_path}", "--all")
-    assert "too flat" in told
+    output = command("report", "found", f"--out={tmp_path}", "--all")
+    assert "too flat" in output
     for name in ("show", "report"):
         assert "too flat" in command(name, "found", f"--out={tmp_path}") or name == "show"
 
@@ -112,21 +108,21 @@ def test_a_search_of_repeated_configurations_is_complete(tmp_path: Path, sweep_t
     assert found.trials in ("2/2", "4/4", "6/6")
 
 
-def test_of_equal_rows_the_same_one_is_kept_in_every_run(tmp_path: Path, sweep_toy: Toy) -> None:
-    # A step so small that every trial stays at its start.
+def test_among_equal_rows_the_same_one_is_always_kept(tmp_path: Path, sweep_toy: Toy) -> None:
+    # The learning rate is so small that every trial keeps its initial score.
     grid = "GRID = {'momentum': [0.0, 0.1, 0.2, 0.3], 'lr': [1e-300], 'epochs': [1]}\n"
     sweep_toy("--keep=none", "--seeds=2", space=grid)
     sweep = read_sweep(str(tmp_path), "toy", "space")
     assert len({row["metric.error"] for row in sweep.rows() if row["seed"] == 0}) == 1
     ended = {row["trial_id"]: row["ended"] for row in sweep.rows()}
-    told = sweep_toy("--keep=best", "--seeds=2", space=grid)
+    output = sweep_toy("--keep=best", "--seeds=2", space=grid)
     assert num_run_since(tmp_path, ended) == 2
     kept = kept_momenta(tmp_path)
     assert len(kept) == 1
     for _ in range(2):
-        assert "no weights" not in told
+        assert "no weights" not in output
         assert kept_momenta(tmp_path) == kept
-        told = sweep_toy("--keep=best", "--seeds=2", space=grid)
+        output = sweep_toy("--keep=best", "--seeds=2", space=grid)
         assert num_run_since(tmp_path, ended) == 2
     command("export", "space", str(tmp_path / "model"), f"--out={tmp_path}")
 

@@ -1,4 +1,4 @@
-"""Replays: an archived sweep runs again elsewhere, and its numbers are compared."""
+"""Replays: an archived sweep runs again, and its numbers are compared."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from archives import json_change, read, reseal, run, write
+from archives import json_change, read, reseal, write
 from captioned_folder import draw_folder
 from forked_commands import ForkedCommand
 from harness import Done, Run, run_process
+from harness import run_command as run
 from paths import STORED
 
 from orchestrator.environment import differences
@@ -35,12 +36,12 @@ def stored(tmp_path: Path) -> Path:
 
 
 def process(*words: object, cwd: Path) -> Done:
-    """A command in a process of its own, which sees the fragile task too."""
+    """Run a command in a separate process, which also has the fragile task."""
     return run_process(*words, cwd=cwd, COLUMNS="200")
 
 
 def change_rows(**values: Any) -> Callable[[Path], object]:
-    """Another value in a column of the first trial, sealed again."""
+    """A change of columns of the first trial, with a manifest that fits."""
 
     def change(files: dict[str, bytes]) -> None:
         name = "toy/stored/trials/archived.parquet"
@@ -57,8 +58,8 @@ def change_rows(**values: Any) -> Callable[[Path], object]:
 # --- the same numbers elsewhere -------------------------------------------------------------------
 
 
-def test_what_one_engine_made_the_other_reproduces(tmp_path: Path) -> None:
-    """Retrieval: local, then Ray, then local again, each from the archive of the one before."""
+def test_each_engine_reproduces_the_other(tmp_path: Path) -> None:
+    """Retrieval: local, then Ray, then local, each from the archive of the previous one."""
     (tmp_path / "photos").mkdir()
     photos = draw_folder(tmp_path / "photos", train=16, val=12)
     (tmp_path / "space.py").write_text("GRID = {'lr': [1e-2, 1e-3], 'temperature': [0.1]}\n")
@@ -88,9 +89,7 @@ def test_what_one_engine_made_the_other_reproduces(tmp_path: Path) -> None:
     assert read_sweep(str(tmp_path / "second"), "retrieval", "one-replay").steps.num_rows == 4
 
 
-def test_tables_claims_and_published_numbers_are_the_original_ones(
-    stored: Path, tmp_path: Path
-) -> None:
+def test_replay_report_equals_the_original(stored: Path, tmp_path: Path) -> None:
     assert run("replay", stored, "--engine=local", "--out", tmp_path / "out")[0] == 0
     ours = run("report", "stored-replay", "--out", tmp_path / "out")[1]
     theirs = run("report", "toy/stored", "--out", STORED)[1]
@@ -103,7 +102,7 @@ def test_tables_claims_and_published_numbers_are_the_original_ones(
     assert manifest.command[3:] != read_sweep(str(STORED), "toy", "stored").manifest.command
 
 
-def test_a_search_is_replayed_trial_by_trial_with_its_pruned_ones(tmp_path: Path) -> None:
+def test_search_is_replayed_with_its_pruned_trials(tmp_path: Path) -> None:
     out, file = tmp_path / "out", tmp_path / "s.zip"
     search = ("--space=search", "--trials=9", "--sampler=random")
     assert run("sweep", "toy", "--engine=local", *search, "--out", out)[0] == 0
@@ -111,8 +110,8 @@ def test_a_search_is_replayed_trial_by_trial_with_its_pruned_ones(tmp_path: Path
     rows = read_sweep(str(out), "toy", name).rows()
     assert {row["status"] for row in rows} == {"finished", "stopped"}
     assert run("archive", name, file, "--out", out)[0] == 0
-    status, told, _ = run("replay", file, "--engine=local", "--out", tmp_path / "there")
-    assert status == 0, told
+    status, output, _ = run("replay", file, "--engine=local", "--out", tmp_path / "there")
+    assert status == 0, output
     again = read_sweep(str(tmp_path / "there"), "toy", f"{name}-replay").rows()
     ours, theirs = (
         {r["trial_id"]: (r["status"], r["num_steps"]) for r in x} for x in (again, rows)
@@ -121,9 +120,7 @@ def test_a_search_is_replayed_trial_by_trial_with_its_pruned_ones(tmp_path: Path
     assert run("replay", file, "--engine=local", "--out", tmp_path / "there")[0] == 0
 
 
-def test_numbers_that_differ_are_listed_and_the_status_says_so(
-    stored: Path, tmp_path: Path
-) -> None:
+def test_different_numbers_are_listed_and_exit_1(stored: Path, tmp_path: Path) -> None:
     change_rows(**{"metric.error": 0.5})(stored)
     words = ("replay", stored, "--engine=local", "--out", tmp_path / "out")
     status, out, _ = run(*words)
@@ -132,10 +129,10 @@ def test_numbers_that_differ_are_listed_and_the_status_says_so(
     assert run(*words, "--tolerance", "0.9")[0] == 0
 
 
-# --- nothing is reused, and a killed one goes on --------------------------------------------------
+# --- nothing is reused, and a killed replay resumes -----------------------------------------------
 
 
-def test_a_killed_replay_goes_on_and_takes_nothing_from_elsewhere(tmp_path: Path) -> None:
+def test_killed_replay_resumes_and_reuses_nothing(tmp_path: Path) -> None:
     first = Run(tmp_path, "--engine=local", "--set=steps=8", "--set=seconds=0.1", space=SIX)
     first.end()
     totals = first.totals()
@@ -255,7 +252,7 @@ def test_a_task_that_is_not_installed_is_named(stored: Path, tmp_path: Path) -> 
     assert "toys" in err
 
 
-def test_versions_that_differ_are_one_line(
+def test_different_versions_are_one_line(
     stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = {"python": "3.11.7", "torch": "2.0", "numpy": "1.0"}

@@ -1,4 +1,4 @@
-"""``scenes`` are the same in every process."""
+"""``scenes`` are equal in every process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from paths import ROOT
 from scene_digest import digest_scenes
 
 
-def test_a_fresh_process_draws_the_same() -> None:
+def test_scenes_are_equal_in_another_process() -> None:
     code = "from scene_digest import digest_scenes; print(digest_scenes())"
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     env = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": path}

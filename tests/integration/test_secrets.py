@@ -1,4 +1,4 @@
-"""No secret of a command or of the environment is written or printed."""
+"""No secret in a command or in the environment is written or printed."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ def test_no_secret_of_command_or_environment_is_written(tmp_path: Path) -> None:
     for file in written:
         assert b"s3cr3t" not in file.read_bytes(), file
         assert b"AKIAKEY" not in file.read_bytes(), file
-    told = (tmp_path / "runs" / "toy" / "paper" / "sweep.json").read_text()
-    assert os.environ["PATH"] not in told
+    text = (tmp_path / "runs" / "toy" / "paper" / "sweep.json").read_text()
+    assert os.environ["PATH"] not in text

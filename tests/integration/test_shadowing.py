@@ -1,4 +1,4 @@
-"""Files in the working directory that are named as our packages are."""
+"""Files in the working directory that have the name of a package."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from paths import ROOT
 from orchestrator.planning import shadowing
 
 STRAY = "raise SystemExit('the stray file was imported')\n"
-#: What pip writes for an entry point; run as a script, it does not look in the current directory.
+#: What pip writes for an entry point. A script does not import from the current directory.
 SCRIPT = "import sys\nfrom {module} import {name}\nsys.exit({name}())\n"
 
 
@@ -60,7 +60,7 @@ def run(here: Path, *words: str, path: str = str(ROOT)) -> subprocess.CompletedP
 
 
 @pytest.mark.parametrize("name", ["tasks.py", "results/", "search_spaces.py", "ray.py", "rich/"])
-def test_python_m_says_what_hides_what(here: Path, name: str) -> None:
+def test_python_m_names_the_shadowing_file(here: Path, name: str) -> None:
     found = stray(here, name)
     done = run(here, "-m", "orchestrator", "tasks")
     assert (done.returncode, done.stdout) == (2, "")
@@ -72,15 +72,13 @@ def test_python_m_says_what_hides_what(here: Path, name: str) -> None:
     assert "rename it, or run the `orchestrator` command" in done.stderr
 
 
-def test_folders_that_python_does_not_import_are_no_problem(here: Path) -> None:
+def test_folders_without_code_are_ignored(here: Path) -> None:
     for name in ("results", "tasks", "orchestrator"):  # of results, not of code
         (here / name).mkdir()
     assert run(here, "-m", "orchestrator", "sweep", "toy", "--dry-run").returncode == 0
 
 
-def test_the_installed_command_does_not_look_in_the_current_directory(
-    here: Path, script: Path
-) -> None:
+def test_installed_command_ignores_the_current_directory(here: Path, script: Path) -> None:
     for name in ("tasks.py", "results/", "search_spaces.py", "orchestrator/", "ray.py"):
         stray(here, name)
     done = run(here, str(script), "tasks")
@@ -88,7 +86,7 @@ def test_the_installed_command_does_not_look_in_the_current_directory(
     assert "toy  " in done.stdout
 
 
-def test_the_installed_command_names_a_folder_of_pythonpath(here: Path, script: Path) -> None:
+def test_installed_command_names_a_shadowing_folder_of_pythonpath(here: Path, script: Path) -> None:
     found = stray(here, "tasks.py")
     for path, advice in (
         (f"{os.pathsep}{ROOT}", "remove the current directory from PYTHONPATH"),
@@ -103,8 +101,8 @@ def test_the_installed_command_names_a_folder_of_pythonpath(here: Path, script: 
     assert "remove that folder from PYTHONPATH" in elsewhere.stderr
 
 
-def test_ray_workers_do_not_look_there_either(here: Path, script: Path) -> None:
-    """Ray by itself puts the driver's directory first on its workers' import path."""
+def test_ray_workers_ignore_the_current_directory(here: Path, script: Path) -> None:
+    """By default Ray puts the directory of the driver first on the import path of its workers."""
     for name in ("tasks.py", "results/", "orchestrator/"):
         stray(here, name)
     space = here / "s.py"
@@ -114,7 +112,7 @@ def test_ray_workers_do_not_look_there_either(here: Path, script: Path) -> None:
     assert (here / "out" / "toy" / "s" / "sweep.json").is_file()
 
 
-def test_ray_workers_look_where_the_driver_does(
+def test_ray_workers_use_the_import_path_of_the_driver(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from orchestrator.engines.ray.paths import WithoutCurrentDirectory, job_config

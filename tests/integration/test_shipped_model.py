@@ -1,4 +1,4 @@
-"""The shipped model: loads by plain transformers, gives its recorded scores; its recipe learns."""
+"""The shipped model: it loads in transformers, has its recorded scores, and its recipe learns."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def pixels() -> torch.Tensor:
     return processor(images, return_tensors="pt")["pixel_values"]
 
 
-def test_at_most_six_megabytes_and_nothing_pickled() -> None:
+def test_model_is_small_and_not_pickled() -> None:
     files = [f for f in FOLDER.rglob("*") if f.is_file()]
     assert sum(f.stat().st_size for f in files) <= 6_000_000
     assert {f.suffix for f in files} <= {".json", ".safetensors", ".txt", ".md"}
 
 
 @pytest.mark.parametrize("family", ["BlipForConditionalGeneration", "BlipForImageTextRetrieval"])
-def test_both_families_find_every_weight_they_use(family: str) -> None:
+def test_both_model_classes_find_every_weight(family: str) -> None:
     model, info = getattr(transformers, family).from_pretrained(FOLDER, output_loading_info=True)
     assert not info["missing_keys"]
     assert not info["mismatched_keys"]
@@ -68,7 +68,7 @@ def test_the_tokenizer_knows_every_caption_of_both_styles() -> None:
 
 
 def _ranks(similarity: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """How many candidates score at least as high as the best of a row's own, itself not counted."""
+    """The number of wrong candidates that score at least as high as the best correct one."""
     best = np.where(own, similarity, -np.inf).max(1, keepdims=True)
     return ((similarity >= best) & ~own).sum(1)
 
@@ -80,7 +80,7 @@ def test_recorded_recalls(pixels: torch.Tensor, recorded: dict[str, Any]) -> Non
     captions = scenes.load_split("val", "pretrain").captions
     flat = [caption for five in captions for caption in five]
     tokens = tokenizer(flat, padding=True, return_tensors="pt")
-    # the model's own forward, the path the recipe does not take: one image beside all texts
+    # The parts of the model's own forward, which the recipe does not use.
     texts, images = [], []
     for first in range(0, N, 100):
         rows = slice(5 * first, min(5 * first + 500, 5 * N))
@@ -108,7 +108,7 @@ def test_recorded_recalls(pixels: torch.Tensor, recorded: dict[str, Any]) -> Non
 
 
 @torch.inference_mode()
-def test_the_matching_head_prefers_an_images_own_caption(
+def test_matching_head_prefers_the_correct_caption(
     pixels: torch.Tensor, recorded: dict[str, Any]
 ) -> None:
     model = transformers.BlipForImageTextRetrieval.from_pretrained(FOLDER).eval()
@@ -133,22 +133,22 @@ def test_recorded_bleu(pixels: torch.Tensor, recorded: dict[str, Any]) -> None:
     model = transformers.BlipForConditionalGeneration.from_pretrained(FOLDER).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(FOLDER)
     ids = model.generate(pixel_values=pixels, max_new_tokens=recipe.MAX_TOKENS, do_sample=False)
-    said = tokenizer.batch_decode(ids, skip_special_tokens=True)
+    generated = tokenizer.batch_decode(ids, skip_special_tokens=True)
     captions = scenes.load_split("val", "pretrain").captions
     metric = sacrebleu.BLEU(tokenize="none", smooth_method="none", lowercase=True)
     for number, name in ((1, "one_reference"), (5, "five_references")):
         references = [[five[k] for five in captions] for k in range(number)]
-        score = metric.corpus_score(said, references).score
+        score = metric.corpus_score(generated, references).score
         assert score == pytest.approx(recorded[f"bleu4_{name}"], abs=0.5)
     assert recorded["bleu4_one_reference"] > 15
 
 
-def test_the_recipe_measures_the_recorded_scores(recorded: dict[str, Any]) -> None:
+def test_recipe_measures_the_recorded_scores(recorded: dict[str, Any]) -> None:
     for name, value in recipe.measure(FOLDER).items():
         assert value == pytest.approx(recorded[name], rel=0.03), name
 
 
-def test_scores_belong_to_this_generator(recorded: dict[str, Any]) -> None:
+def test_recorded_scores_match_generator_and_weights(recorded: dict[str, Any]) -> None:
     assert recorded["generator"] == scenes.fingerprint(), (
         "the scenes changed since the model was trained: run python -m tasks.assets.recipe"
     )
@@ -158,7 +158,7 @@ def test_scores_belong_to_this_generator(recorded: dict[str, Any]) -> None:
     )
 
 
-def test_a_short_run_of_the_recipe_learns(tmp_path: Path) -> None:
+def test_short_run_of_the_recipe_learns(tmp_path: Path) -> None:
     pytest.importorskip("sacrebleu", reason="the recipe scores its captions with sacrebleu")
     threads = torch.get_num_threads()
     try:

@@ -1,4 +1,4 @@
-"""What only a stage finds: the trial is a row that names the file and its mend; exit 1."""
+"""Errors that only a stage finds: the trial fails with the file and the fix; exit 1."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def cut_photo(tmp: Path) -> list[str]:
     data.mkdir()
     draw_folder(data, train=16, val=8)
     photo = data / "val" / "3.png"
-    os.truncate(photo, photo.stat().st_size - 200)  # its header is whole
+    os.truncate(photo, photo.stat().st_size - 200)  # its header is complete
     return ["--data", f"folder:{data}"]
 
 
@@ -55,7 +55,7 @@ def other_shape(tmp: Path) -> list[str]:
     ],
     ids=["a photo cut short", "a tokenizer of nothing", "weights of another shape"],
 )
-def test_the_row_names_the_file_and_the_mend(
+def test_failed_stage_names_the_file_and_the_fix(
     prepare: Callable[[Path], list[str]], parts: list[str], tmp_path: Path
 ) -> None:
     args = prepare(tmp_path)
@@ -83,7 +83,7 @@ def toy(out: Path, *more: str) -> dict[str, Any]:
     return {row["trial_id"]: row for row in read_sweep(str(out), "toy", "paper").rows()}
 
 
-def test_the_mend_of_a_damaged_manifest_works(tmp_path: Path) -> None:
+def test_repeating_the_sweep_repairs_a_damaged_manifest(tmp_path: Path) -> None:
     rows = toy(tmp_path / "runs")
     manifest = tmp_path / "runs" / "toy" / "paper" / "sweep.json"
     manifest.write_text(manifest.read_text()[:200])
@@ -94,13 +94,13 @@ def test_the_mend_of_a_damaged_manifest_works(tmp_path: Path) -> None:
     assert run("report", out=tmp_path / "runs").returncode == 0
 
 
-def test_a_search_that_breaks_half_way_is_one_line(tmp_path: Path) -> None:
+def test_search_that_fails_halfway_is_one_line(tmp_path: Path) -> None:
     space = tmp_path / "s.py"
     space.write_text(
         "asked = []\n"
         "def search(trial):\n"
         "    asked.append(trial)\n"
-        "    if len(asked) > 26:\n"  # after those that are asked before a sweep begins
+        "    if len(asked) > 26:\n"  # after the calls before a sweep starts
         "        raise OSError('the moon')\n"
         "    return {'lr': trial.suggest_float('lr', 0.01, 0.1), 'epochs': 1}\n"
     )
@@ -110,4 +110,6 @@ def test_a_search_that_breaks_half_way_is_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in done.stdout + done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert f"failed at line 5 of {space}: OSError: the moon; fix it" in done.stderr
-    assert len(read_sweep(str(tmp_path / "runs"), "toy", "s").rows()) == 2  # what ended stays
+    assert (
+        len(read_sweep(str(tmp_path / "runs"), "toy", "s").rows()) == 2
+    )  # finished trials are kept

@@ -1,4 +1,4 @@
-"""What every task promises, checked over every task that is discovered."""
+"""The contract of every discovered task."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
-def test_it_keeps_the_contract(subject: Subject, check: Check) -> None:
+def test_task_keeps_the_contract(subject: Subject, check: Check) -> None:
     outcome = run_check(check, subject)
     assert outcome.verdict == "passed", outcome.message
     if check.name in ("spaces", "packed", "fails_alone", "num_steps", "within_step"):
-        assert not outcome.message, "it was really checked"
+        assert not outcome.message, "the check was skipped"
 
 
-def test_its_spaces_are_worth_a_sweep(subject: Subject) -> None:
+def test_spaces_have_several_trials(subject: Subject) -> None:
     task = subject.task
     loose = dataclasses.replace(subject.factory, fixed={})
     for offered, kind in (("REPORT", None), ("GRID", "grid")):

@@ -1,7 +1,7 @@
-"""A task that breaks on demand, and leaves a note of everything it computes.
+"""A task that fails on demand and leaves a note of everything it computes.
 
 The parameter ``notes`` names a folder; each note is a file
-``<kind>.<what>.<pid>.<number>.<host>``, so that a test can count what was computed and find the
+``<kind>.<what>.<pid>.<number>.<host>``. A test counts from them what was computed and finds the
 process to kill.
 """
 
@@ -49,7 +49,7 @@ def note(folder: str, kind: str, what: object) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Params:
-    """What a trial does, and where it breaks."""
+    """What a trial does, and how it fails."""
 
     level: int = 0
     """Moves the result."""
@@ -64,16 +64,16 @@ class Params:
     stage_seconds: float = 0.0
     """Sleep of a stage. >= 0."""
     checks: bool = True
-    """Whether a stage and a step look for an interrupt while they sleep."""
+    """Whether a stage and a step check for an interrupt while they sleep."""
     on_device: bool = False
     """Whether the stage asks for the device."""
     fail: Literal[
         "no", "raise", "nan", "exit", "memory", "crowd", "balloon", "hang", "stuck", "stage"
     ] = "no"
-    """How the trial with ``level == fail_level`` breaks, at its second step; or stage 1 does.
-    It does not where a file ``healed`` lies beside the notes."""
+    """How the trial with ``level == fail_level`` fails at its second step, or that stage 1 fails.
+    Nothing fails once there is a file ``healed`` beside the notes."""
     fail_level: int = 1
-    """Which level breaks."""
+    """The level that fails."""
     scratch: int = 0
     """Bytes of device memory that a member claims to need."""
     used: int = 0
@@ -85,7 +85,7 @@ class Params:
 
 
 def sleep(seconds: float, checks: bool) -> None:
-    """Sleep in tenths and report each, like a long loop of batches where it ``checks``."""
+    """Sleep in ten parts and report each, like a long loop over batches."""
     for tenth in range(10):
         report_progress(tenth, 10)
         until = time.monotonic() + seconds / 10
@@ -98,11 +98,11 @@ def sleep(seconds: float, checks: bool) -> None:
 def prepare(
     *, broken: bool, stage: int, seconds: float, checks: bool, notes: str
 ) -> Mapping[str, Any]:
-    """A shared stage: a few numbers, after a while."""
+    """A shared stage: random numbers, after a while."""
     note(notes, "stage", stage)
     sleep(seconds, checks)
     if broken:
-        raise ValueError("this stage was told to break")
+        raise ValueError("this stage is broken on purpose")
     note(notes, "stage-done", stage)
     return {"numbers": np.random.default_rng(stage).normal(size=50_000)}
 
@@ -115,7 +115,7 @@ def prepare_on_device(
 
 
 class FragileTask(Task):
-    """Adds numbers up, slowly, and breaks where it is told to."""
+    """Adds numbers up, slowly, and fails in the way that ``fail`` names."""
 
     name = "fragile"
     version = "1"
@@ -127,7 +127,7 @@ class FragileTask(Task):
     )
 
     def stage(self, trial: Trial, number: int = 0) -> Stage:
-        """A stage that the trial reads; its numbers are those of the first."""
+        """A stage that the trial reads. Only the numbers of the first one are used."""
         params: Params = trial.params
         return Stage(
             function=prepare_on_device if params.on_device else prepare,
@@ -142,19 +142,19 @@ class FragileTask(Task):
         )
 
     def stages(self, trial: Trial) -> Sequence[Stage]:
-        """One, or as many as it is told to."""
+        """The first ``stages`` ones."""
         return [self.stage(trial, number) for number in range(trial.params.stages)]
 
     def pack_key(self, trial: Trial) -> Hashable:
-        """Trials of one stage; all together where a stage breaks."""
+        """One pack per stage; a single pack if a stage fails."""
         return 0 if trial.params.fail == "stage" else trial.params.stage
 
     def estimate_memory(self, trial: Trial) -> int:
-        """As told."""
+        """The parameter ``scratch``."""
         return int(trial.params.scratch)
 
     def num_steps(self, trial: Trial) -> int:
-        """As told."""
+        """The parameter ``steps``."""
         return int(trial.params.steps)
 
     def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
@@ -180,7 +180,7 @@ class FragileTask(Task):
         return advanced
 
     def step(self, trial: Trial, state: State, inputs: Inputs, device: str) -> Advanced:
-        """One number more."""
+        """Add one more number."""
         params: Params = trial.params
         at = state.values["step"] + 1
         note(params.notes, "step", f"{trial.id}-{at}")
@@ -195,7 +195,7 @@ class FragileTask(Task):
         return state, Step(at=at, metrics={"total": value}, done=done)
 
     def weights(self, trial: Trial, state: State) -> Mapping[str, Any]:
-        """The number, and as many bytes as it is told to keep."""
+        """The total, and ``kept`` bytes of padding."""
         padding = np.zeros(trial.params.kept, np.uint8)
         return {"total": state.arrays["total"], "padding": padding}
 
@@ -204,20 +204,20 @@ def _break(how: str, notes: str, trial_id: str) -> None:
     if how == "crowd" and _is_crowded(notes, trial_id):
         raise MemoryError("another process has it")
     if how == "raise":
-        raise ValueError("it was told to break")
+        raise ValueError("broken on purpose")
     if how == "exit":
-        print("these were its last words", file=sys.stderr, flush=True)
+        print("the last line of a dying worker", file=sys.stderr, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
     if how == "memory":
         np.ones(10**14)
-    if how == "balloon":  # more and more, in earnest
+    if how == "balloon":  # really fills the memory
         held = []
         while True:
             held.append(np.ones(2**24))
             time.sleep(0.02)
     if how == "hang":
         time.sleep(1000)
-    if how == "stuck":  # as in foreign code that never comes back
+    if how == "stuck":  # like native code that never returns
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
         time.sleep(1000)
 
@@ -225,8 +225,8 @@ def _break(how: str, notes: str, trial_id: str) -> None:
 def _is_crowded(notes: str, trial_id: str) -> bool:
     """Whether another process is in the middle of a step.
 
-    The first time, two such trials wait for each other in the middle of their steps, so that they
-    meet also where one of the workers starts late.
+    The first time, two such trials wait for each other in the middle of their steps. So they
+    overlap even if one of the workers starts late.
     """
     found = [path.name.split(".") for path in Path(notes).iterdir()]
     if any(name[:2] == ["meet", trial_id] for name in found):
@@ -242,7 +242,7 @@ def _is_crowded(notes: str, trial_id: str) -> bool:
 
 
 def _is_one_busy(notes: str) -> bool:
-    """Whether another process has begun a step and not ended it."""
+    """Whether another process has started a step and not finished it."""
     names = [path.name.split(".") for path in Path(notes).iterdir()]
     busy = {n[2] for n in names if n[0] == "begin"} - {str(os.getpid())}
     return any(

@@ -1,4 +1,4 @@
-"""Spaces of the task that breaks."""
+"""Spaces of the fragile task."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ GRID = {"level": list(range(6))}
 
 
 def search(trial: Any) -> dict[str, Any]:
-    """Stages of its own for each part of the space, so that new ones appear on the way."""
+    """Each part of the space has its own stages, so that new ones appear during the search."""
     return {
         "level": trial.suggest_int("level", 0, 1000),
         "stage": trial.suggest_int("stage", 0, 5),

@@ -1,19 +1,19 @@
-"""Forks commands from a process that has imported everything; ``forked_commands.py`` asks it to.
+"""Forks commands from a process that has imported everything, for ``forked_commands.py``.
 
-A fork takes milliseconds where a new interpreter takes seconds, most of them for imports. What is
-forked is a process like any other: it gets signals, has a standard output and an exit status, and
-ends as Python does.
+A fork takes milliseconds, a new interpreter seconds, most of them for imports. The forked process
+is like any other: it receives signals, has its own standard output and exit status, and exits as
+Python does.
 
-One request a line on stdin:
+Each line on stdin is a request:
 
     args                 of the command
     cwd, environment     of its process
     output               the folder for its ``stdout``, ``stderr`` and, at the end, ``status``
     kill                 the moment to die at (``arm``), or null
     most_configurations  whose weights stay while it runs, or null for as many as usual
-    gathers              whether results wait for others to share a part, as they do
+    gathers              whether results wait for others to share a part (the default)
 
-One answer a line on stdout: the id of the process.
+Each line on stdout is an answer: the id of the process.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from typing import Any
 
 from orchestrator.cli import main
 
-#: What a sweep imports on its way, on either engine.
+#: What a sweep imports on either engine.
 PRELOADED = (
     "torch",
     "typer._adapters",
@@ -49,9 +49,9 @@ PRELOADED = (
 
 
 def arm(kill: dict[str, Any]) -> None:
-    """Send itself a signal, SIGKILL by default, ``then`` seconds after the count-th audit event.
+    """Send this process SIGKILL or another signal, ``then`` seconds after the count-th event.
 
-    The events are Python's own (``open``, ``os.rename``); those whose arguments match are counted.
+    Events are Python's audit events, such as ``open``; those whose arguments match are counted.
     """
     left = [int(kill["count"])]
     pattern, event = re.compile(kill["match"]), kill["event"]
@@ -73,7 +73,7 @@ def arm(kill: dict[str, Any]) -> None:
 
 
 def fork(request: dict[str, Any]) -> int | None:
-    """Fork the command, and a parent of it that writes its exit status; None in the command."""
+    """Fork the command and a parent that writes its exit status. Returns None in the command."""
     reader, writer = os.pipe()
     if os.fork() == 0:
         os.close(reader)
@@ -99,7 +99,7 @@ def fork(request: dict[str, Any]) -> int | None:
 
 
 def become(request: dict[str, Any]) -> None:
-    """Take on the command's folder, environment, output and arguments."""
+    """Set the folder, environment, output and arguments of the command."""
     for number, name in ((0, os.devnull), (1, "stdout"), (2, "stderr")):
         path = Path(request["output"], name)
         flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -132,4 +132,4 @@ if __name__ == "__main__":
             become(request)
             main()
         print(pid, flush=True)
-    os.killpg(0, signal.SIGKILL)  # whoever asked is gone
+    os.killpg(0, signal.SIGKILL)  # the tests have ended

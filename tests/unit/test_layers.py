@@ -1,4 +1,4 @@
-"""Which package may import what, from every import statement in the tree."""
+"""Which package may import which, from every import statement in the tree."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORBIDDEN = {
     "search_spaces": HEAVY | {"orchestrator", "results", "numpy", "pyarrow"},
     "orchestrator": {"transformers", "benchmarks", "tests"},
 }
-# Of ``tasks``, what another top-level package may import.
+# Modules of ``tasks`` that other top-level packages may import.
 ALLOWED = {
     "results": {"tasks.contract"},
     "search_spaces": {"tasks.contract"},
@@ -30,8 +30,8 @@ ALLOWED = {
         "tasks.progress",
     },
 }
-# From the bottom to the top: a package imports only from those before it.
-# docs/explanation/design.md draws it.
+# From bottom to top: a package imports only from those before it.
+# docs/explanation/design.md has the diagram.
 LAYERS = {
     "orchestrator": (
         *("hardware", "planning", "functions", "saving", "search", "environment", "execution"),
@@ -39,7 +39,7 @@ LAYERS = {
         *("sharing", "api", "contract_suite", "doctor", "cli", "__main__"),
     ),
     "results": (
-        *("text", "statistics", "storage", "tables", "claims", "figures", "render"),
+        *("text", "extras", "statistics", "storage", "tables", "claims", "figures", "render"),
         *("archive", "compare", "export"),
     ),
 }
@@ -54,7 +54,7 @@ FILES = {module_of(file): file for top in TOP for file in (ROOT / top).rglob("*.
 
 @functools.cache
 def imports(file: Path) -> tuple[str, ...]:
-    """Every module a file imports, those for type checking alone left out."""
+    """Every module that a file imports, except for type checking."""
     return tuple(_imports(file))
 
 
@@ -80,7 +80,7 @@ def _imports(file: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("package", sorted(FORBIDDEN))
-def test_a_top_level_package_imports_only_what_it_may(package: str) -> None:
+def test_top_level_packages_import_only_what_is_allowed(package: str) -> None:
     for file in (ROOT / package).rglob("*.py"):
         for module in imports(file):
             top = module.split(".")[0]
@@ -126,7 +126,7 @@ def test_no_import_cycles() -> None:
         visit(module, ())
 
 
-def test_no_task_is_named_outside_its_folder_and_its_space() -> None:
+def test_shared_code_imports_no_single_task() -> None:
     names = [path.parent.name for path in (ROOT / "tasks").glob("*/task.py")]
     for file in [*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "results").rglob("*.py")]:
         for module in imports(file):

@@ -1,4 +1,4 @@
-"""Numbers with their nouns, and where lines break."""
+"""Plural nouns, and wrapped lines."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from results.text import plural, plural_of, print_line, wrap_for
         (2, "distinct stage", "2 distinct stages"),
     ],
 )
-def test_a_number_with_its_noun(number: int, noun: str, text: str) -> None:
+def test_plural(number: int, noun: str, text: str) -> None:
     assert plural(number, noun) == text
 
 
-def test_the_plural_alone() -> None:
+def test_plural_of() -> None:
     assert (plural_of("image"), plural_of("batch")) == ("images", "batches")
 
 
@@ -39,7 +39,7 @@ class Terminal(io.StringIO):
 LONG = "error: " + "a-word-with-hyphens and others " * 9 + "/a/path/" + "x" * 90
 
 
-def test_a_terminal_gets_lines_broken_at_spaces_and_a_pipe_one_line(
+def test_wrap_for_wraps_only_on_a_terminal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
@@ -49,7 +49,7 @@ def test_a_terminal_gets_lines_broken_at_spaces_and_a_pipe_one_line(
     assert all(len(line) <= 80 or " " not in line for line in lines)
 
 
-def test_a_path_moves_to_the_next_line_whole_and_breaks_after_a_slash() -> None:
+def test_print_line_breaks_paths_after_a_slash() -> None:
     terminal = io.StringIO()
     console = Console(file=terminal, width=40, force_terminal=True, color_system=None)
     print_line(
@@ -61,7 +61,7 @@ def test_a_path_moves_to_the_next_line_whole_and_breaks_after_a_slash() -> None:
     assert all(line.endswith("/") for line in lines[2:])
 
 
-def test_a_printed_line_is_broken_at_spaces_on_a_terminal_alone() -> None:
+def test_print_line_wraps_only_on_a_terminal() -> None:
     text = LONG.partition(" /a/")[0]
     pipe, terminal = io.StringIO(), io.StringIO()
     print_line(Console(file=pipe, width=80), text)

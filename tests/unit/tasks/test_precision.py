@@ -1,4 +1,4 @@
-"""``precision=auto`` takes bfloat16 only where the hardware computes in it."""
+"""``precision=auto`` uses bfloat16 only where the hardware supports it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _forget() -> Iterator[None]:
 def pretend(
     monkeypatch: pytest.MonkeyPatch, tmp: Path, *, flags: str, majors: list[int] | None
 ) -> None:
-    """A machine with a processor of these flags, and GPUs of these compute capabilities."""
+    """Simulate a CPU with these flags and GPUs with these major compute capabilities."""
     (tmp / "cpuinfo").write_text(f"flags : {flags}")
     monkeypatch.setattr(precision, "CPU_INFO", tmp / "cpuinfo")
     driver = tmp / "version"
@@ -55,7 +55,7 @@ def pretend(
         ([7], "avx512_bf16", "float32"),  # V100, T4
         ([8], "", "bfloat16"),  # A100
         ([9, 9], "", "bfloat16"),
-        ([9, 7], "", "float32"),  # a trial may run on either
+        ([9, 7], "", "float32"),  # a trial may run on either GPU
         ([], "amx_bf16", "bfloat16"),  # a driver, but no GPU that torch can use
         ([], "avx2", "float32"),
         (None, "avx512_bf16", "bfloat16"),
@@ -73,7 +73,7 @@ def test_auto_follows_the_hardware(
     assert precision.resolve_precision("auto") == expected
 
 
-def test_what_is_asked_for_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_explicit_precision_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pretend(monkeypatch, tmp_path, flags="avx2", majors=[7])
     assert precision.resolve_precision("bfloat16") == "bfloat16"
     assert precision.resolve_precision("float32") == "float32"

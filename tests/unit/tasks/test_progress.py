@@ -1,4 +1,4 @@
-"""Reports of progress within a step: where they go, and how many of them."""
+"""Reports of progress within a step: their receiver and their rate."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def collect(act: Callable[[], None], throttle: Throttle | None = None) -> list[R
     return reports
 
 
-def test_without_a_listener_a_report_goes_nowhere() -> None:
+def test_report_without_a_listener_is_ignored() -> None:
     report_progress(1, 2)
     with progress_part(0, 2):
         report_progress(1, 2)
 
 
-def test_a_part_counts_as_its_size_and_nested_parts_multiply() -> None:
+def test_nested_parts_scale_progress() -> None:
     def act() -> None:
         with progress_part(0, 4, 3, next_at=80):
             report_progress(1, 2)
@@ -45,7 +45,7 @@ def test_a_part_counts_as_its_size_and_nested_parts_multiply() -> None:
     ]
 
 
-def test_at_most_four_a_second_pass_from_one_step_to_the_next(
+def test_at_most_four_reports_per_second(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 100.0
@@ -63,7 +63,7 @@ def test_at_most_four_a_second_pass_from_one_step_to_the_next(
     assert 11 <= len(passed) <= 13
 
 
-def test_a_failing_step_leaves_no_listener_behind() -> None:
+def test_failing_step_leaves_no_listener() -> None:
     def act() -> None:
         with progress_part(0, 2):
             raise ValueError

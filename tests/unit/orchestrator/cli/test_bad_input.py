@@ -1,4 +1,4 @@
-"""Whatever a user gives: one line that names the thing and its mend, exit 2, nothing written."""
+"""Every kind of bad input: one line with the value and the fix, exit 2, nothing written."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def refuse(case: Case) -> tuple[int, str, str, bool]:
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in CASES])
-def test_bad_input_is_one_line_and_exit_2_and_writes_nothing(case: Case) -> None:
+def test_bad_input_prints_one_line_exits_2_and_writes_nothing(case: Case) -> None:
     status, out, err, changed = refuse(case)
     assert (status, out) == (2, ""), err
     assert case.message in err
     assert err.startswith("error: ")
     assert len(err.splitlines()) == 1
-    assert len(err) < 600, "a line that can be read"
+    assert len(err) < 600, "too long to read"
     assert not changed
 
 
@@ -69,7 +69,7 @@ GOOD = [
 
 
 @pytest.mark.parametrize("case", GOOD, ids=lambda case: case.args)
-def test_what_the_cases_break_is_good_before(case: Case) -> None:
+def test_undamaged_input_is_accepted(case: Case) -> None:
     status, out, err, changed = refuse(case)
     assert status == 0
     assert all(line.startswith("Warning: the default model") for line in err.splitlines())

@@ -1,4 +1,4 @@
-"""What ``sweep.json`` records of a run's environment."""
+"""The environment of a run in ``sweep.json``."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def manifest_of(out: Path, *, task: str = "toy", **options: Any) -> Manifest:
     return read_sweep(str(out), task, plan.name).manifest
 
 
-def test_every_installed_distribution_is_named_with_its_version() -> None:
-    distributions.cache_clear()  # another test may have had a package of its own installed
+def test_distributions_lists_every_installed_version() -> None:
+    distributions.cache_clear()  # another test may have installed a package
     lines, local = distributions()
     found = {normal(line.partition("==")[0]): line.partition("==")[2] for line in lines}
     for each in importlib.metadata.distributions():
@@ -45,12 +45,12 @@ def test_every_installed_distribution_is_named_with_its_version() -> None:
     assert normal("toy_sweep") in {normal(name) for name in local}  # installed with -e
 
 
-def test_text_that_is_no_secret_stays() -> None:
+def test_hide_secrets_keeps_other_text() -> None:
     for line in ('token = "<s>"', "password = read()", "tokens: list[str]", "@dataclass"):
         assert hide_secrets(line) == line
 
 
-def test_a_sweep_records_its_distributions_command_and_space(tmp_path: Path) -> None:
+def test_manifest_records_distributions_command_and_space(tmp_path: Path) -> None:
     space = tmp_path / "mine.py"
     space.write_text("GRID = {'degree': [1, 3]}  # mine\n")
     recorded = manifest_of(tmp_path / "runs", space=str(space))
@@ -64,7 +64,7 @@ def test_a_sweep_records_its_distributions_command_and_space(tmp_path: Path) -> 
     assert not re.search(r"^toy[-_]sweep==", lock, re.M), "no index has it"
 
 
-def test_a_built_in_space_is_recorded_too(tmp_path: Path) -> None:
+def test_manifest_records_a_built_in_space(tmp_path: Path) -> None:
     environment = manifest_of(tmp_path).environment
     assert environment is not None
     found = environment.space
@@ -73,7 +73,7 @@ def test_a_built_in_space_is_recorded_too(tmp_path: Path) -> None:
     assert "Degrees of the polynomial" in str(found.text)
 
 
-def test_a_run_with_nothing_to_do_keeps_the_environment_of_the_trials(
+def test_run_without_new_trials_keeps_the_recorded_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = manifest_of(tmp_path)
@@ -85,7 +85,7 @@ def test_a_run_with_nothing_to_do_keeps_the_environment_of_the_trials(
     assert more.environment.distributions == ("other==1",)
 
 
-def test_of_an_earlier_version_the_lock_has_what_was_recorded() -> None:
+def test_lock_of_a_sweep_without_environment_has_recorded_versions() -> None:
     stored = STORED / "toy" / "stored" / "sweep.json"
     manifest = Manifest.from_json(stored.read_text())
     assert manifest.environment is None

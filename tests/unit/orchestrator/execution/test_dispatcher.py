@@ -1,24 +1,22 @@
-"""The driver's side of a cluster without one: packs out, events in, stages that fail, lost mail."""
+"""The driver's side of a cluster, without one: packs out, events in, failed stages, lost mail."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fake_stages import TASK, FakeStages, stage
 
 from orchestrator.execution.dispatcher import Contents, Dispatcher, Snapshot
 from orchestrator.execution.events import Event, Failure, Pack, StepProgress
-from orchestrator.execution.mailbox import Mailbox
 from orchestrator.execution.recovery import MAX_DEATHS
 from orchestrator.execution.stage_demand import StageDemand
-from orchestrator.execution.stage_queue import StageQueue
 from orchestrator.execution.timeout import grace_period
 from orchestrator.saving.checkpoints import TimedStep
-from tasks.contract import Source, Stage, Step, Trial
+from tasks.contract import Source, Step, Trial
 
 NONE = Source(name="none", fingerprint="none")
 
@@ -30,13 +28,6 @@ class Params:
 
 def trial(seed: int, stage: int = 0) -> Trial:
     return Trial(task="t", version="1", params=Params(stage), seed=seed, model=NONE, data=NONE)
-
-
-def compute(*, stage: int) -> Any:
-    return {}
-
-
-TASK: Any = SimpleNamespace(stages=lambda trial: [stage(trial.params.stage)])
 
 
 class Work:
@@ -112,23 +103,6 @@ class FakeWorkers:
         return f"the last lines of {worker}"
 
 
-class FakeStages(StageQueue):
-    def __init__(self, demand: StageDemand) -> None:
-        super().__init__(2, demand, idle_bytes=0)
-        self.cancelled = False
-
-    def poll(self, timeout: float = 0.0) -> None:
-        while self.start_next():
-            pass
-
-    def cancel(self) -> None:
-        self.cancelled = True
-
-
-def stage(number: int, *needs: Stage) -> Stage:
-    return Stage(function=compute, args={"stage": number}, needs=needs)
-
-
 class Case:
     def __init__(self, *packs: Sequence[Trial], step_timeout: float | None = None) -> None:
         self.demand = demand = StageDemand(TASK, [t for pack in packs for t in pack])
@@ -149,7 +123,7 @@ class Case:
         self.dispatcher.on_result(pack_id, [Event(trial_id=t.id, outcome=timed) for t in trials])
 
 
-def test_a_pack_is_handed_out_at_once_and_its_contents_follow_its_stages() -> None:
+def test_pack_contents_are_mailed_once_its_stages_are_done() -> None:
     case = Case([trial(0), trial(1)])
     assert case.dispatcher.next_pack() == 0
     assert not case.workers.mail
@@ -163,7 +137,7 @@ def test_a_pack_is_handed_out_at_once_and_its_contents_follow_its_stages() -> No
     assert len(case.work.recorded) == 2
 
 
-def test_a_stage_is_released_after_the_last_trial_that_needs_it() -> None:
+def test_stage_value_is_released_after_its_last_trial() -> None:
     case = Case([trial(0, stage=0)], [trial(1, stage=0)])
     case.dispatcher.next_pack()
     case.dispatcher.next_pack()
@@ -176,7 +150,7 @@ def test_a_stage_is_released_after_the_last_trial_that_needs_it() -> None:
     assert case.stages.values([stage(0)]) is None
 
 
-def test_lost_mail_is_put_again_without_the_members_that_have_ended() -> None:
+def test_lost_mail_is_sent_again_without_finished_members() -> None:
     case = Case([trial(0), trial(1)])
     case.dispatcher.next_pack()
     case.ready()
@@ -186,7 +160,7 @@ def test_lost_mail_is_put_again_without_the_members_that_have_ended() -> None:
     assert case.workers.mail[0][0] == (trial(1),)
 
 
-def test_members_whose_stage_failed_have_failed_and_the_others_run() -> None:
+def test_failed_stage_fails_only_the_members_that_need_it() -> None:
     case = Case([trial(0, stage=0), trial(1, stage=1)], [trial(2, stage=1)])
     case.dispatcher.next_pack()
     case.dispatcher.next_pack()
@@ -197,7 +171,7 @@ def test_members_whose_stage_failed_have_failed_and_the_others_run() -> None:
     assert not case.dispatcher.should_continue(1)
 
 
-def test_a_trial_that_kills_its_workers_fails_though_it_computes_a_step_again_each_time() -> None:
+def test_trial_that_kills_its_workers_fails_despite_recomputed_steps() -> None:
     case = Case([trial(0)])
     case.dispatcher.next_pack()
     case.ready()
@@ -210,7 +184,7 @@ def test_a_trial_that_kills_its_workers_fails_though_it_computes_a_step_again_ea
     assert case.dispatcher.is_exhausted()
 
 
-def test_a_halted_pack_goes_on_until_its_worker_has_saved() -> None:
+def test_halted_pack_continues_until_its_worker_has_saved() -> None:
     case = Case([trial(0)])
     case.dispatcher.next_pack()
     case.ready()
@@ -221,7 +195,7 @@ def test_a_halted_pack_goes_on_until_its_worker_has_saved() -> None:
     assert not case.dispatcher.should_continue(0, saved=True)
 
 
-def test_a_worker_that_is_silent_for_too_long_is_killed_and_its_trial_fails(
+def test_silent_worker_is_killed_and_its_trial_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = SimpleNamespace(now=0.0)
@@ -242,7 +216,7 @@ def test_a_worker_that_is_silent_for_too_long_is_killed_and_its_trial_fails(
     assert case.dispatcher.is_exhausted()
 
 
-def test_a_memory_kill_suspects_the_worker_that_was_killed_and_no_other() -> None:
+def test_only_the_worker_that_ran_out_of_memory_runs_again_alone() -> None:
     case = Case([trial(0)], [trial(1)])
     assert (case.dispatcher.next_pack(), case.dispatcher.next_pack()) == (0, 1)
     case.ready()
@@ -256,7 +230,7 @@ def test_a_memory_kill_suspects_the_worker_that_was_killed_and_no_other() -> Non
     assert case.workers.mail[alone][0] == (trial(0),)
 
 
-def test_a_halt_stops_packs_and_stages_and_an_error_is_kept() -> None:
+def test_error_stops_packs_and_stages_and_is_kept() -> None:
     case = Case([trial(0)], [trial(1)])
     case.dispatcher.next_pack()
     with case.dispatcher.capture_errors():
@@ -267,43 +241,3 @@ def test_a_halt_stops_packs_and_stages_and_an_error_is_kept() -> None:
     assert case.dispatcher.is_exhausted()
     case.dispatcher.poll()
     assert case.stages.cancelled
-
-
-def test_stages_start_after_what_they_need_and_fail_with_it() -> None:
-    stages = FakeStages(StageDemand(TASK, None))
-    below, beside = stage(0), stage(9)
-    above = stage(1, below)
-    stages.request(above)
-    stages.request(beside)
-    assert stages.start_next() == (below, [])
-    assert stages.start_next() == (beside, [])
-    assert stages.start_next() is None
-    stages.on_done(below, 7)
-    assert stages.start_next() == (above, [7])
-    stages.request(stage(2, stage(3)))
-    stages.on_done(beside, 8)
-    assert stages.start_next() == (stage(3), [])
-    stages.on_failed(stage(3), Failure(reason="broken", log=""))
-    assert stages.start_next() is None
-    failed = stages.failed([stage(2, stage(3))])
-    assert failed is not None
-    assert failed.reason == "broken"
-
-
-def test_mail_is_waited_for_and_can_be_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.execution.mailbox.GET_TIMEOUT", 0.05)
-
-    async def post() -> None:
-        mailbox = Mailbox()
-        assert await mailbox.get(1, "w") is None
-        waiting = asyncio.create_task(mailbox.get(1, "w"))
-        await asyncio.sleep(0)
-        await mailbox.put(1, ((), {}), finished_packs=[])
-        assert await waiting == ((), {})
-        assert await mailbox.get(1, "x") == ((), {})  # another worker, after the first was lost
-        assert (await mailbox.snapshot()).workers == {1: "x"}
-        assert not (await mailbox.snapshot()).workers
-        await mailbox.put(2, ((), {}), finished_packs=[1])
-        assert await mailbox.get(1, "w") is None
-
-    asyncio.run(post())

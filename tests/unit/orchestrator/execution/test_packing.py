@@ -1,11 +1,11 @@
-"""How many packs a set of trials can be."""
+"""The number of packs that a set of trials can form."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 
-def test_as_many_slots_as_there_can_be_packs() -> None:
+def test_max_num_packs_counts_packs_that_cannot_be_merged() -> None:
     from orchestrator.execution.packing import max_num_packs
     from orchestrator.planning.discovery import load_task
     from orchestrator.planning.plan import TrialFactory

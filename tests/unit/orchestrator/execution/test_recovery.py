@@ -1,4 +1,4 @@
-"""Decisions about lost workers, memory and timeouts: events in, actions out, no Ray, no process."""
+"""Decisions about lost workers, memory and timeouts: events in, actions out, without Ray."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ class Driver:
         assert self.recovery.on_ended(pack.id, ids)
 
 
-def test_a_pack_that_loses_its_worker_once_goes_on_as_it_is() -> None:
+def test_first_lost_worker_restarts_the_pack() -> None:
     driver = Driver(3)
     pack = driver.start()
     assert driver.lose(pack) == Restart()
     assert driver.recovery.remaining(pack.id) == pack
 
 
-def test_a_second_loss_separates_the_members_that_are_left() -> None:
+def test_second_lost_worker_splits_the_pack() -> None:
     driver = Driver(3, 1)
     pack = driver.start()
     driver.lose(pack)
@@ -77,7 +77,7 @@ def test_a_second_loss_separates_the_members_that_are_left() -> None:
     assert driver.start().trials[0].seed == 3
 
 
-def test_a_trial_fails_after_four_workers() -> None:
+def test_trial_fails_after_four_lost_workers() -> None:
     driver = Driver(1)
     pack = driver.start()
     assert [driver.lose(pack) for _ in range(MAX_DEATHS - 1)] == [Restart()] * 3
@@ -85,7 +85,7 @@ def test_a_trial_fails_after_four_workers() -> None:
     assert driver.recovery.is_idle()
 
 
-def test_workers_lost_on_the_way_of_a_trial_that_makes_steps_do_not_add_up() -> None:
+def test_new_steps_reset_the_count_of_lost_workers() -> None:
     driver = Driver(1)
     pack = driver.start()
     for _ in range(20):
@@ -93,7 +93,7 @@ def test_workers_lost_on_the_way_of_a_trial_that_makes_steps_do_not_add_up() -> 
         driver.recovery.on_step(pack.id)
 
 
-def test_a_timeout_shows_whose_step_it_was_and_then_fails_it() -> None:
+def test_timeout_splits_the_pack_and_then_fails_the_trial() -> None:
     driver = Driver(2)
     assert driver.lose(driver.start(), "timed out") == Requeue()
     first, second = driver.start(), driver.start()
@@ -104,9 +104,7 @@ def test_a_timeout_shows_whose_step_it_was_and_then_fails_it() -> None:
     assert driver.recovery.is_idle()
 
 
-def test_a_memory_kill_is_tried_again_once_nothing_else_is_left_and_with_nothing_beside_it() -> (
-    None
-):
+def test_trial_killed_for_memory_runs_again_last_and_alone() -> None:
     driver = Driver(2, 1, 1)
     pack, other = driver.start(), driver.start()
     assert driver.lose(pack, "out of memory") == Requeue()
@@ -118,7 +116,7 @@ def test_a_memory_kill_is_tried_again_once_nothing_else_is_left_and_with_nothing
     assert first.trials == pack.trials[:1]
     assert driver.maybe_start() is None
     assert not driver.recovery.is_idle()
-    assert driver.lose(first) == Restart()  # a chance death; it still has all for itself
+    assert driver.lose(first) == Restart()  # lost by chance; it still runs alone
     assert driver.maybe_start() is None
     action = driver.lose(first, "out of memory")
     assert isinstance(action, Fail)
@@ -127,7 +125,7 @@ def test_a_memory_kill_is_tried_again_once_nothing_else_is_left_and_with_nothing
     assert driver.recovery.is_idle()
 
 
-def test_members_without_memory_beside_others_run_again_and_alone_they_fail() -> None:
+def test_out_of_memory_member_runs_again_alone() -> None:
     driver = Driver(2, 1)
     pack, other = driver.start(), driver.start()
     short = [pack.trials[0].id]
@@ -140,13 +138,13 @@ def test_members_without_memory_beside_others_run_again_and_alone_they_fail() ->
     assert driver.recovery.on_out_of_memory(again.id, short)
 
 
-def test_with_one_worker_nothing_runs_beside_a_trial() -> None:
+def test_with_one_worker_every_trial_already_runs_alone() -> None:
     driver = Driver(2, num_workers=1)
     pack = driver.start()
     assert driver.recovery.on_out_of_memory(pack.id, [pack.trials[0].id])
 
 
-def test_a_pack_whose_worker_was_stopped_for_anothers_sake_goes_on_first() -> None:
+def test_interrupted_pack_continues_first() -> None:
     driver = Driver(2, 1)
     pack = driver.start()
     driver.recovery.on_ended(pack.id, [pack.trials[0].id])
@@ -168,8 +166,8 @@ def test_workers_that_never_start_end_the_sweep() -> None:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_whatever_happens_every_trial_ends_once_and_no_healthy_one_fails(seed: int) -> None:
-    """Trials that kill their workers, fill the memory or hang, and workers lost by chance."""
+def test_every_trial_ends_once_and_no_healthy_trial_fails(seed: int) -> None:
+    """Some trials kill their workers, fill the memory or hang; other workers are lost by chance."""
     draw = random.Random(seed)
     sizes = [draw.randint(1, 5) for _ in range(draw.randint(1, 8))]
     driver = Driver(*sizes)

@@ -1,4 +1,4 @@
-"""Which stage values stay, for a list of trials and for a search."""
+"""Which stage values are kept, for a list of trials and for a search."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def held(values: StageValues, *stages: Stage) -> list[bool]:
     return [each.key in values for each in stages]
 
 
-def test_a_value_goes_after_the_last_trial_of_a_list_that_needs_it() -> None:
+def test_value_is_released_after_its_last_trial() -> None:
     one, two = stage(1), stage(2)
     trials = [trial(one), trial(one, two), trial(two)]
     demand = StageDemand(TASK, trials)
@@ -45,7 +45,7 @@ def test_a_value_goes_after_the_last_trial_of_a_list_that_needs_it() -> None:
     assert held(values, one, two) == [False, False]
 
 
-def test_what_only_another_stage_needs_goes_once_that_is_computed() -> None:
+def test_intermediate_value_is_released_once_its_dependents_exist() -> None:
     base = stage(0)
     first, second = stage(1, base), stage(2, base)
     demand = StageDemand(TASK, [trial(first), trial(second)])
@@ -58,7 +58,7 @@ def test_what_only_another_stage_needs_goes_once_that_is_computed() -> None:
     assert held(values, base, first, second) == [False, True, True]
 
 
-def test_a_stage_that_a_failed_trial_alone_needed_keeps_nothing() -> None:
+def test_failed_trial_releases_its_values() -> None:
     base = stage(0)
     broken = trial(stage(1, base))
     demand = StageDemand(TASK, [broken])
@@ -68,14 +68,14 @@ def test_a_stage_that_a_failed_trial_alone_needed_keeps_nothing() -> None:
     assert held(values, base) == [False]
 
 
-def test_a_search_keeps_what_was_used_last_within_its_limit() -> None:
+def test_search_keeps_recently_used_values_within_the_limit() -> None:
     demand = StageDemand(TASK, None)
     values = StageValues(demand, idle_bytes=20)
     stages = [stage(number) for number in range(4)]
     for each in stages:
         demand.start(trial(each))
         values.put(each.key, each.key, 10)
-    assert held(values, *stages) == [True] * 4  # in use, however large
+    assert held(values, *stages) == [True] * 4  # in use, whatever their size
     values.get(stages[0].key)
     for each in stages:
         demand.end(trial(each))

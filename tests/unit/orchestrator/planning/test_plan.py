@@ -1,4 +1,4 @@
-"""Which trials a request means: seeds, grids and ids."""
+"""The trials of a request: seeds and grids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes two trials the same: task, version, parameters, seed, bytes of model and data."""
+"""The id of a trial: task, version, parameters, seed, and bytes of model and data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHIPPED = ROOT / "tasks" / "assets" / "blip-scenes"
 
 
 def flip_a_byte(file: Path, position: int) -> None:
-    """Another content of the same length, and a time of change that a coarse clock would miss."""
+    """Change the content but not the length, and the time by less than a coarse clock shows."""
     times = os.stat(file)
     content = bytearray(file.read_bytes())
     content[position] ^= 1
@@ -45,7 +45,7 @@ def places(tmp_path: Path) -> tuple[Path, Path]:
     return model, draw_folder(tmp_path / "data", train=4, val=3)
 
 
-def test_the_same_bytes_in_another_folder_make_the_same_trial(
+def test_copy_in_another_folder_has_the_same_trial_id(
     places: tuple[Path, Path], tmp_path: Path
 ) -> None:
     before = trial_id(*places)
@@ -67,7 +67,7 @@ def test_the_same_bytes_in_another_folder_make_the_same_trial(
         ("package.module:factory", False),
     ],
 )
-def test_only_paths_in_a_name_do_not_count(name: str, same: bool) -> None:
+def test_paths_in_source_names_do_not_change_the_id(name: str, same: bool) -> None:
     other = {True: re.sub(r"/\w+", "/elsewhere", name), False: f"{name}x"}[same]
     ids = {content_id(Source(name=each, fingerprint="1")) for each in (name, other)}
     assert (len(ids) == 1) is same
@@ -83,7 +83,7 @@ def test_only_paths_in_a_name_do_not_count(name: str, same: bool) -> None:
     ],
     ids=["a weight", "the vocabulary", "a picture", "a caption"],
 )
-def test_a_byte_of_model_or_data_makes_another_trial(
+def test_changed_byte_of_model_or_data_changes_the_id(
     places: tuple[Path, Path], change: Callable[[Path, Path], object]
 ) -> None:
     before = trial_id(*places)
@@ -92,7 +92,7 @@ def test_a_byte_of_model_or_data_makes_another_trial(
     assert trial_id(*places) != before
 
 
-def test_where_the_bytes_lie_makes_no_difference(places: tuple[Path, Path], tmp_path: Path) -> None:
+def test_fingerprint_ignores_the_location(places: tuple[Path, Path], tmp_path: Path) -> None:
     moved = tmp_path / "elsewhere"
     shutil.copytree(places[1], moved)
     ours, theirs = (
@@ -101,7 +101,7 @@ def test_where_the_bytes_lie_makes_no_difference(places: tuple[Path, Path], tmp_
     assert ours.fingerprint == theirs.fingerprint
 
 
-def test_version_seed_and_parameters_make_another_trial() -> None:
+def test_version_seed_and_parameters_change_the_id() -> None:
     task = load_task("retrieval")
     model, data = task.resolve(task.default_model, task.default_data)
     factory = TrialFactory(task=task, model=model, data=data, fixed={})
@@ -117,7 +117,7 @@ def test_version_seed_and_parameters_make_another_trial() -> None:
     assert factory.trial({"lr": 0.001}, 0).id == trial.id
 
 
-def test_of_an_untrained_start_what_its_evaluation_reads_makes_another_trial() -> None:
+def test_id_of_an_untrained_trial_depends_on_evaluation_parameters_only() -> None:
     task = load_task("retrieval")
     model, data = task.resolve(task.default_model, task.default_data)
     factory = TrialFactory(task=task, model=model, data=data, fixed={"epochs": 0})

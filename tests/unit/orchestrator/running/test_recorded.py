@@ -1,4 +1,4 @@
-"""Trials rebuilt from their rows."""
+"""Trials rebuilt from their rows in the results."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_changed_model_is_refused(toy_row: dict[str, Any]) -> None:
         check_sources(task, dataclasses.replace(trial, model=other))
 
 
-def test_a_row_of_an_earlier_version_has_the_path_of_its_data_in_its_id(
+def test_id_of_a_row_of_an_earlier_version_includes_the_data_path(
     toy_row: dict[str, Any],
 ) -> None:
     task = load_task("toy")

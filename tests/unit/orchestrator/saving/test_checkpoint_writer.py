@@ -1,4 +1,4 @@
-"""When a pack's members are saved."""
+"""When the members of a pack are saved."""
 
 from __future__ import annotations
 

@@ -1,33 +1,23 @@
-"""What Optuna is given of configurations: live, and rebuilt from the results of a killed search."""
+"""What Optuna learns of configurations: live, and rebuilt from the results of a killed search."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from orchestrator.execution.halting import Budget
 from orchestrator.planning.discovery import load_task
 from orchestrator.planning.plan import TrialFactory
-from orchestrator.request import Request
-from orchestrator.running import request_checks
-from orchestrator.running import run as run_module
-from orchestrator.running.plan import make_plan
-from orchestrator.running.sweep import run_sweep
 from orchestrator.search.function import InvalidConfigurationError
 from orchestrator.search.history import PastConfiguration, PastTrial
 from orchestrator.search.options import PRUNERS, SAMPLERS
 from orchestrator.search.optuna_searcher import OptunaSearcher, make_sampler
-from orchestrator.search.pruners import HalvingPruner, bracket_sizes
-from results.storage.manifest_parts import Search
-from results.storage.reading import Sweep, read_sweep
-from tasks.contract import RequestError, Trial
+from tasks.contract import Trial
 
 VALUES = [0.9, 0.1, 0.2, 0.8, 0.05, 0.3, 0.7, 0.01]  # most are clearly behind the first
 
@@ -57,10 +47,10 @@ def make_study(
     return OptunaSearcher(**(defaults | changes))
 
 
-def tried(
+def run_all(
     factory: TrialFactory, seeds: list[int], steps: int
 ) -> tuple[list[TrialState], list[int]]:
-    """Run every configuration in turn; Optuna's states, and how many steps each trial made."""
+    """Run every configuration in turn; returns Optuna's states and the steps of each trial."""
     study = make_study(factory, seeds, num_configurations=len(VALUES), sampler="tpe")
     made: list[int] = []
     values: dict[int, Any] = {}
@@ -76,27 +66,27 @@ def tried(
     return [trial.state for trial in study.study.trials], made
 
 
-def test_a_configuration_that_ran_to_its_end_is_told_as_complete(factory: TrialFactory) -> None:
-    states, made = tried(factory, [0], steps=1)
+def test_finished_configuration_is_complete(factory: TrialFactory) -> None:
+    states, made = run_all(factory, [0], steps=1)
     assert states == [TrialState.COMPLETE] * len(VALUES)
     assert made == [1] * len(VALUES)
 
 
-def test_one_that_is_behind_stops_between_its_steps(factory: TrialFactory) -> None:
-    states, made = tried(factory, [0], steps=5)
+def test_worse_configuration_is_pruned_between_steps(factory: TrialFactory) -> None:
+    states, made = run_all(factory, [0], steps=5)
     assert states[0] is TrialState.COMPLETE
     assert states.count(TrialState.PRUNED) >= 3
     assert [at < 5 for at in made] == [state is TrialState.PRUNED for state in states]
 
 
-def test_one_that_is_behind_at_its_first_seed_is_spared_the_others(factory: TrialFactory) -> None:
-    states, made = tried(factory, [0, 1, 2], steps=1)
+def test_configuration_pruned_at_its_first_seed_runs_no_other_seed(factory: TrialFactory) -> None:
+    states, made = run_all(factory, [0, 1, 2], steps=1)
     assert states[0] is TrialState.COMPLETE
     assert TrialState.PRUNED in states
     assert len(made) < 3 * len(VALUES)
 
 
-def test_a_configuration_asked_for_again_does_not_run_again(factory: TrialFactory) -> None:
+def test_repeated_configuration_does_not_run_again(factory: TrialFactory) -> None:
     def two(trial: optuna.Trial) -> dict[str, Any]:
         return {"degree": trial.suggest_categorical("degree", [3, 5])}
 
@@ -110,12 +100,9 @@ def test_a_configuration_asked_for_again_does_not_run_again(factory: TrialFactor
     assert [t.value for t in study.study.trials] == [0.5] * 20
 
 
-# --- a killed search ------------------------------------------------------------------------------
-
-
 @dataclass
 class Record:
-    """What results and checkpoints hold of one trial."""
+    """What results and checkpoints contain of one trial."""
 
     trial: Trial
     curve: list[tuple[int, float]]  # of its whole run
@@ -125,16 +112,16 @@ class Record:
 
 
 class Driver:
-    """Drives a study as a coordinator does, trials side by side, until it is killed."""
+    """Drives a study as a coordinator does, with several trials at once, until it is killed."""
 
     def __init__(self, study: OptunaSearcher, draw: random.Random, ats: Sequence[int]) -> None:
         self.study, self.draw, self.ats = study, draw, ats
         self.records: dict[str, Record] = {}
         self.running: list[Record] = []
 
-    def run(self, num_events: int, slots: int) -> None:
+    def run(self, num_events: int, num_workers: int) -> None:
         for _ in range(num_events):
-            for trial in self.study.suggest(slots - len(self.running)):
+            for trial in self.study.suggest(num_workers - len(self.running)):
                 curve = [(at, self.draw.random()) for at in self.ats]
                 self.records[trial.id] = Record(trial=trial, curve=curve)
                 self.running.append(self.records[trial.id])
@@ -160,7 +147,7 @@ class Driver:
         self.study.on_trial_complete(record.trial, value, stopped=status == "stopped")
 
     def history(self) -> list[PastConfiguration]:
-        """As ``read_history`` gives it. A trial without a step has left nothing."""
+        """As ``read_history`` returns it. A trial without a step leaves nothing."""
         found: dict[str, dict[int, PastTrial]] = {}
         params: dict[str, Any] = {}
         for record in self.records.values():
@@ -187,7 +174,7 @@ def decisions(
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 @pytest.mark.parametrize("pruner", PRUNERS)
-def test_a_rebuilt_study_decides_as_the_live_one(
+def test_rebuilt_study_makes_the_same_decisions(
     factory: TrialFactory, pruner: str, direction: str, seeds: tuple[int, ...]
 ) -> None:
     stopped = going = resumed = 0
@@ -196,12 +183,12 @@ def test_a_rebuilt_study_decides_as_the_live_one(
         ats = draw.choice([(1, 2, 3, 4, 5), (22, 44, 88, 176, 352), (4, 8, 12, 16, 17, 40)])
         live = make_study(factory, seeds, pruner=pruner, direction=direction)
         driver = Driver(live, draw, ats)
-        driver.run(num_events=draw.randint(30, 120), slots=draw.randint(1, 6))
+        driver.run(num_events=draw.randint(30, 120), num_workers=draw.randint(1, 6))
 
         rebuilt = make_study(factory, seeds, pruner=pruner, direction=direction)
         rebuilt.restore(driver.history())
-        rebuilt.suggest(len(rebuilt._queue))  # what was left unfinished
-        for record in driver.running:  # trials in flight, of any age
+        rebuilt.suggest(len(rebuilt._queue))  # the unfinished trials
+        for record in driver.running:
             if not record.steps:
                 continue
             left = record.curve[len(record.steps) :]
@@ -213,7 +200,7 @@ def test_a_rebuilt_study_decides_as_the_live_one(
             resumed += 1
         for study in (live, rebuilt):
             study._queue.clear()
-        for _ in range(4):  # and new trials
+        for _ in range(4):  # new trials
             lr, curve = 10 ** draw.uniform(-5, -2), [(at, draw.random()) for at in ats]
             decided_by = []
             for study in (live, rebuilt):
@@ -230,7 +217,7 @@ def test_a_rebuilt_study_decides_as_the_live_one(
     assert stopped or pruner == "none"
 
 
-def test_a_rebuilt_study_goes_on_with_what_was_in_flight(factory: TrialFactory) -> None:
+def test_rebuilt_study_continues_unfinished_trials(factory: TrialFactory) -> None:
     live = make_study(factory, (0, 1), num_configurations=3)
     one, other, behind, _ = live.suggest(4)
     live.on_trial_result(one, 1, 0.5, True)
@@ -255,7 +242,7 @@ def test_a_rebuilt_study_goes_on_with_what_was_in_flight(factory: TrialFactory) 
     assert rebuilt.study.trials[0].value == pytest.approx(0.6)
 
 
-def test_configurations_of_another_search_are_left_out(factory: TrialFactory) -> None:
+def test_configurations_outside_the_search_space_are_ignored(factory: TrialFactory) -> None:
     def narrow(trial: optuna.Trial) -> dict[str, Any]:
         return {"lr": trial.suggest_float("lr", 1e-4, 1e-3)}
 
@@ -269,160 +256,16 @@ def test_configurations_of_another_search_are_left_out(factory: TrialFactory) ->
     assert [t.params for t in study.study.trials] == [{"lr": 5e-4}]
 
 
-# --- pruners and samplers -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("direction", ["maximize", "minimize"])
-def test_halving_decides_as_optunas_where_that_keeps_all_it_needs(direction: str) -> None:
-    """With steps that meet one rung at a time, and where Optuna's saw each trial's every step."""
-    draw = random.Random(direction)
-    pruners = (
-        HalvingPruner(reduction_factor=4),
-        optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=4),
-    )
-    decided = []
-    studies = [
-        optuna.create_study(
-            direction=direction,  # type: ignore[arg-type]
-            pruner=pruner,
-            sampler=optuna.samplers.RandomSampler(seed=0),
-        )
-        for pruner in pruners
-    ]
-    running: list[tuple[list[optuna.Trial], int]] = []
-    for _ in range(600):
-        if len(running) < 5:
-            running.append(([study.ask() for study in studies], 0))
-        trials, at = running.pop(draw.randrange(len(running)))
-        value = round(draw.random(), 2)  # with ties
-        for trial in trials:
-            trial.report(value, at + 1)
-        both = [trial.should_prune() for trial in trials]
-        if any(t.state is TrialState.COMPLETE for t in studies[0].get_trials(deepcopy=False)):
-            assert both[0] == both[1]
-            decided.append(both[0])
-        if at + 1 == 16:
-            for study, trial in zip(studies, trials, strict=True):
-                study.tell(trial, value)
-        elif not all(both):
-            running.append((trials, at + 1))
-        else:
-            for study, trial in zip(studies, trials, strict=True):
-                study.tell(trial, state=TrialState.PRUNED)
-    assert 10 < sum(decided) < len(decided) - 10
-
-
-def test_brackets_are_sized_as_in_optuna() -> None:
-    for longest in (1, 2, 3, 8, 9, 26, 27, 100):
-        theirs = optuna.pruners.HyperbandPruner(max_resource=longest)
-        theirs._try_initialization(optuna.create_study())
-        assert bracket_sizes(1, longest, 3) == theirs._trial_allocation_budgets
-
-
-def test_samplers_are_made_with_the_arguments_that_are_recorded() -> None:
+def test_sampler_arguments_match_the_recorded_ones() -> None:
     for name in SAMPLERS:
         assert make_sampler(name, 3) is not None
     tpe = make_sampler("tpe", 0)
     assert isinstance(tpe, optuna.samplers.TPESampler)
-    assert (tpe._constant_liar, tpe._multivariate, tpe._group) == (True, True, False)
+    for argument in ("constant_liar", "multivariate", "group"):
+        assert getattr(tpe, f"_{argument}") is SAMPLERS["tpe"][argument]
 
 
-# --- whole sweeps ---------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Callable[..., Sweep]:
-    """Runs a search of the toy task in this process; its results."""
-
-    def run(body: str = "", **changes: Any) -> Sweep:
-        (tmp_path / "s.py").write_text(body or SEARCH)
-        options: dict[str, Any] = {
-            "task": "toy",
-            "space": str(tmp_path / "s.py"),
-            "engine": "local",
-            "sampler": "random",
-            "out": str(tmp_path / "runs"),
-            "name": "s",
-        }
-        run_sweep(make_plan(Request(**(options | changes))))
-        return read_sweep(str(tmp_path / "runs"), "toy", "s")
-
-    return run
-
-
-SEARCH = """
-def search(trial):
-    return {"lr": trial.suggest_float("lr", 1e-3, 1.0, log=True), "epochs": 3}
-"""
-SOME_INVALID = """
-def search(trial):
-    degree = trial.suggest_int("degree", 0, 12)
-    if degree == 3:
-        raise ValueError("not three")
-    return {"degree": degree if degree % 2 else 20, "epochs": 1}
-"""
-
-
-def states(sweep: Sweep) -> list[str]:
-    return [row["status"] for row in sweep.rows()]
-
-
-def test_a_search_that_is_cut_off_goes_on_with_the_trial_in_flight(
-    run: Callable[..., Sweep], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "runs/.checkpoints/toy/s"
-
-    class Interrupting(Budget):
-        """Halts when the third trial has a checkpoint."""
-
-        seen: ClassVar[set[str]] = set()
-
-        def __call__(self) -> bool:
-            self.seen.update(path.name for path in folder.glob("*.safetensors"))
-            return len(self.seen) >= 3
-
-    with monkeypatch.context() as patch:
-        patch.setattr(run_module, "Budget", Interrupting)
-        cut = run(trials=4)
-    assert len(cut.rows()) == 3
-    (interrupted,) = (row for row in cut.rows() if row["status"] == "interrupted")
-    (left,) = (path.stem for path in folder.glob("*.safetensors"))
-    assert interrupted["trial_id"] == left
-    resumed = run(trials=4)
-    assert len(resumed.rows()) == 4
-    assert "interrupted" not in states(resumed)
-    assert left in {row["trial_id"] for row in resumed.rows()}
-    assert not list(folder.glob("*.safetensors"))
-    before = resumed.trials.sort_by("trial_id").to_pydict()
-    assert run(trials=4).trials.sort_by("trial_id").to_pydict() == before
-
-
-def test_a_search_records_how_it_chose(run: Callable[..., Sweep]) -> None:
-    found = run(trials=2, sampler="tpe", pruner="hyperband").manifest.search
-    assert found == Search(
-        trials=2,
-        sampler={"name": "tpe", **SAMPLERS["tpe"]},
-        pruner={"name": "hyperband", "reduction_factor": 3},
-    )
-
-
-@pytest.mark.parametrize("pruner", ["halving", "none"])
-def test_only_a_pruner_stops_trials_early(run: Callable[..., Sweep], pruner: str) -> None:
-    assert ("stopped" in states(run(trials=8, pruner=pruner))) == (pruner != "none")
-
-
-def test_an_invalid_configuration_fails_and_the_others_run(run: Callable[..., Sweep]) -> None:
-    sweep = run(SOME_INVALID, trials=12, pruner="none")
-    rows = {row["status"]: row for row in sweep.rows()}
-    assert rows.keys() == {"finished", "failed"}
-    reasons = {row["reason"] for row in sweep.rows() if row["status"] == "failed"}
-    assert "toy: `0 <= degree <= 12` must hold, but got degree=20" in reasons
-    again = {row["trial_id"]: row for row in run(SOME_INVALID, trials=12, pruner="none").rows()}
-    for row in sweep.rows():
-        assert again[row["trial_id"]]["ended"] == row["ended"] or row["status"] == "failed"
-
-
-def test_an_invalid_configuration_is_told_as_failed(factory: TrialFactory) -> None:
+def test_invalid_configuration_is_failed_in_the_study(factory: TrialFactory) -> None:
     def half(trial: optuna.Trial) -> dict[str, Any]:
         lr = trial.suggest_float("lr", -1.0, 1.0)
         return {"lr": lr}
@@ -435,26 +278,3 @@ def test_an_invalid_configuration_is_told_as_failed(factory: TrialFactory) -> No
     assert study.total() == len(ran)
     states = [trial.state for trial in study.study.trials]
     assert states.count(TrialState.FAIL) == len(refused)
-
-
-def test_a_search_over_the_length_of_a_schedule_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(type(load_task("toy")), "schedule_length", "epochs", raising=False)
-    (tmp_path / "s.py").write_text(
-        "def search(trial):\n    return {'epochs': trial.suggest_int('epochs', 1, 10)}\n"
-    )
-    request = Request(task="toy", space=str(tmp_path / "s.py"), engine="local")
-    with pytest.raises(RequestError, match="--set epochs=10 or --pruner none"):
-        request_checks.sample_search(make_plan(request))
-    for change in ({"pruner": "none"}, {"settings": ("epochs=10",)}):
-        changed: Any = {"task": "toy", "space": request.space, "engine": "local", **change}
-        assert request_checks.sample_search(make_plan(Request(**changed))).trials
-
-
-def test_a_file_may_offer_several_spaces(tmp_path: Path) -> None:
-    both = SEARCH + 'GRID = {"degree": [1, 3]}\n'
-    (tmp_path / "s.py").write_text(both)
-    for kind, named in (("grid", "s-grid"), ("search", "s-search")):
-        plan = make_plan(Request(task="toy", space=f"{tmp_path / 's.py'}:{kind}", engine="local"))
-        assert (plan.name, len(plan.trials)) == (named, 2 if kind == "grid" else 0)

@@ -1,4 +1,4 @@
-"""Archives: what is in one, that it is whole or not there, and what is refused."""
+"""Archives: their content, that none is written in part, and which ones are refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from archives import Files, json_change, read, reseal, run, write
+from archives import Files, json_change, read, reseal, write
+from harness import run_command as run
 from paths import STORED
 
 from orchestrator.sharing.archive import archive_sweep
@@ -30,7 +31,7 @@ from tasks.contract import StoreError
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Path:
-    """The sweep of the repository as an archive."""
+    """The stored sweep of the repository as an archive."""
     path = tmp_path / "stored.zip"
     archive_sweep(str(STORED), "toy", "stored", str(path))
     return path
@@ -38,7 +39,7 @@ def stored(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with a toy sweep that kept the weights of all its trials."""
+    """The folder of a toy sweep with the weights of all its trials."""
     out = tmp_path_factory.mktemp("kept")
     assert run("sweep", "toy", "--engine=local", "--keep=all", "--out", out)[0] == 0
     return out
@@ -47,7 +48,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # --- what is in one -------------------------------------------------------------------------------
 
 
-def test_an_archive_holds_the_sweep(stored: Path) -> None:
+def test_archive_contains_the_sweep(stored: Path) -> None:
     ours, theirs = read_archive(str(stored)), read_sweep(str(STORED), "toy", "stored")
     assert ours.manifest == theirs.manifest
     for table in ("trials", "steps", "samples", "stages"):
@@ -55,7 +56,7 @@ def test_an_archive_holds_the_sweep(stored: Path) -> None:
     assert len(ours.rows()) == 12
 
 
-def test_looks_at_the_test_split_travel_with_the_sweep(tmp_path: Path) -> None:
+def test_archive_contains_looks_at_the_test_split(tmp_path: Path) -> None:
     shutil.copytree(STORED, tmp_path / "out")
     sweep = read_sweep(str(tmp_path / "out"), "toy", "stored")
     look = Look(split="test", began="2026-11-26T15:04:00+00:00", command=["sweep"], trials=["a"])
@@ -64,7 +65,7 @@ def test_looks_at_the_test_split_travel_with_the_sweep(tmp_path: Path) -> None:
     assert read_looks(read_archive(str(tmp_path / "a.zip"))) == [look]
 
 
-def test_any_zip_program_unpacks_it_into_a_sweep(kept: Path, tmp_path: Path) -> None:
+def test_unzipped_archive_is_a_sweep(kept: Path, tmp_path: Path) -> None:
     assert run("archive", "toy/paper", tmp_path / "a.zip", "--out", kept)[0] == 0
     with zipfile.ZipFile(tmp_path / "a.zip") as zipped:
         assert zipped.testzip() is None
@@ -77,7 +78,7 @@ def test_any_zip_program_unpacks_it_into_a_sweep(kept: Path, tmp_path: Path) -> 
     assert (tmp_path / "there" / name / "space.py").read_text().startswith('"""Which trials')
 
 
-def test_a_sweep_gives_the_same_bytes_every_time(stored: Path, tmp_path: Path) -> None:
+def test_archive_is_reproducible_byte_for_byte(stored: Path, tmp_path: Path) -> None:
     archive_sweep(str(STORED), "toy", "stored", str(tmp_path / "again.zip"))
     assert (tmp_path / "again.zip").read_bytes() == stored.read_bytes()
 
@@ -110,14 +111,14 @@ def test_damaged_weights_are_named_and_nothing_is_written(kept: Path, tmp_path: 
 def test_an_incomplete_sweep_is_archived_with_a_warning(tmp_path: Path) -> None:
     out, file = tmp_path / "runs", tmp_path / "a.zip"
     assert run("sweep", "toy", "--engine=local", "--budget=1trials", "--out", out)[0] == 0
-    status, told, err = run("archive", "toy/paper", file, "--out", out)
+    status, output, err = run("archive", "toy/paper", file, "--out", out)
     assert status == 0
-    assert "1 trial" in told
+    assert "1 trial" in output
     assert err == "Warning: the sweep is not complete: 3 of 4 trials have no result yet.\n"
     assert len(read_archive(str(file)).rows()) == 1
 
 
-def test_check_takes_an_archive_on_either_side(stored: Path) -> None:
+def test_check_accepts_an_archive_on_either_side(stored: Path) -> None:
     status, out, _ = run("check", f"{STORED}/toy/stored", "--against", stored)
     assert status == 0
     assert "no difference" in " ".join(out.split())
@@ -148,7 +149,7 @@ def flip(path: Path) -> None:
 
 
 def add(name: str, blob: bytes = b"x") -> Callable[[Path], object]:
-    """A file that the seal covers."""
+    """Add a file that the manifest covers."""
     return lambda path: reseal(path, lambda files: files.update({name: blob}))
 
 
@@ -256,7 +257,7 @@ def write_foreign(path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["replay", "check"])
 @pytest.mark.parametrize("case", REFUSED)
-def test_it_is_refused_in_one_line_and_nothing_is_written(
+def test_damaged_archive_is_refused_and_nothing_is_written(
     stored: Path, tmp_path: Path, case: str, command: str
 ) -> None:
     damage, message = REFUSED[case]
@@ -272,9 +273,7 @@ def test_it_is_refused_in_one_line_and_nothing_is_written(
     assert stored.read_bytes() == before
 
 
-def test_a_table_that_would_fill_the_memory_is_refused_unread(
-    stored: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_oversized_table_is_refused_unread(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archived_sweep, "MAX_CELLS", 100)
     monkeypatch.setattr(pq.ParquetFile, "read", lambda self: pytest.fail("it was read"))
     with pytest.raises(StoreError, match=r"is refused: trials/archived.parquet has \d+ cells"):
@@ -282,7 +281,7 @@ def test_a_table_that_would_fill_the_memory_is_refused_unread(
 
 
 class Bomb:
-    """Unpickling it leaves a file."""
+    """Writes a file when it is unpickled."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -298,7 +297,7 @@ def never(mark: Path) -> Iterator[None]:
 
 
 def plant(files: Files, mark: Path) -> Sequence[str]:
-    """Put code into every place of an archive that takes bytes or text."""
+    """Put code into every part of an archive that can hold bytes or text."""
     code = f"open({str(mark)!r}, 'w').close()\n"
     files["toy/stored/space.py"] = code.encode()
     files["toy/stored/changes.diff"] = code.encode()
@@ -307,7 +306,7 @@ def plant(files: Files, mark: Path) -> Sequence[str]:
     return list(files)
 
 
-def test_nothing_of_an_archive_is_run(stored: Path, tmp_path: Path) -> None:
+def test_code_in_an_archive_is_never_run(stored: Path, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     reseal(stored, lambda files: plant(files, mark))
     with never(mark):
@@ -316,14 +315,14 @@ def test_nothing_of_an_archive_is_run(stored: Path, tmp_path: Path) -> None:
         assert run("check", stored, "--against", stored)[0] == 0
 
 
-def test_a_model_that_is_code_is_not_chosen_by_an_archive(stored: Path, tmp_path: Path) -> None:
+def test_archive_cannot_choose_a_model_that_is_code(stored: Path, tmp_path: Path) -> None:
     json_change(model={"name": "os:getcwd+os.path:abspath", "fingerprint": "1"})(stored)
     status, _, err = run("replay", stored, "--engine=local", "--out", tmp_path / "out")
     assert status == 2
     assert "is code, os:getcwd, which an archive cannot choose to run" in err
 
 
-def test_the_archived_report_is_the_original_one(stored: Path) -> None:
+def test_report_of_an_archive_equals_the_original(stored: Path) -> None:
     from rich.console import Console
 
     texts = []

@@ -1,4 +1,4 @@
-"""What the view shows: on consoles of several widths, in plain lines, and of real sweeps."""
+"""The live view, on terminals of several widths and as plain lines."""
 
 from __future__ import annotations
 
@@ -15,10 +15,6 @@ from orchestrator.planning.discovery import load_task
 from orchestrator.planning.labels import (
     Configuration,
     EarlierTrial,
-    Labels,
-    format_duration,
-    format_step,
-    format_time_left,
 )
 from orchestrator.planning.plan import TrialFactory, distinct_stages
 from orchestrator.saving.checkpoints import TimedStep
@@ -30,7 +26,7 @@ WIDTHS = (60, 80, 120, 160)
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The view's clock, which a test moves."""
+    """The clock of the view, which a test moves."""
     clock = [0.0]
     monkeypatch.setattr("orchestrator.view.live.time.monotonic", lambda: clock[0])
     return clock
@@ -74,7 +70,7 @@ def retrieval() -> tuple[Task, list[Trial]]:
     return task, make_trials(task, GRID)
 
 
-def test_what_others_print_stays_out_of_the_view(
+def test_other_output_stays_out_of_the_view(
     retrieval: tuple[Task, list[Trial]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     view, console = make_view(*retrieval, terminal=True)
@@ -85,12 +81,12 @@ def test_what_others_print_stays_out_of_the_view(
     assert "PackTrainable" not in console.file.getvalue()
     assert "a warning" not in console.file.getvalue()
     found = capsys.readouterr()
-    assert "PackTrainable" in found.out  # where the engine sends it to its log
+    assert "PackTrainable" in found.out  # there the engine redirects it to its log
     assert "a warning" in found.err
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_first_epoch_shows_its_number_its_progress_and_the_time_left(
+def test_first_epoch_shows_progress_and_time_left(
     retrieval: tuple[Task, list[Trial]], now: list[float], width: int
 ) -> None:
     task, trials = retrieval
@@ -109,14 +105,14 @@ def test_the_first_epoch_shows_its_number_its_progress_and_the_time_left(
     assert "0:04, about 0:26 left" in text  # 3 epochs of 10 s
     rows = [line for line in lines if line.startswith("epoch 1/3, 40 %")]
     assert len(rows) == 4
-    for row, params in zip(rows, GRID, strict=True):  # what differs, and nothing before it
+    for row, params in zip(rows, GRID, strict=True):  # only the differing parameter is shown
         assert row.split("40 %")[1].split()[0] == f"lr={'1e-5' if params['lr'] < 1e-3 else '1e-2'}"
     assert "start=" not in text
     assert "waiting" not in text
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_values_that_differ_are_never_cut(now: list[float], width: int) -> None:
+def test_differing_values_are_never_truncated(now: list[float], width: int) -> None:
     task = load_task("captioning")
     prompts = ["a picture of ", "a photograph that shows a scene with ", "this "]
     rows = [
@@ -140,23 +136,7 @@ def test_values_that_differ_are_never_cut(now: list[float], width: int) -> None:
     assert "…" not in text
 
 
-def test_what_varies_in_the_sweep_follows_what_differs_among_those_shown() -> None:
-    labels = Labels(load_task("retrieval").columns)
-    every = [
-        Configuration(values={"start": start, "lr": lr, "head": "own", "seed": 0})
-        for start in ("pretrained", "random")
-        for lr in (1e-5, 1e-2)
-    ]
-    for one in every:
-        labels.see(one)
-    assert labels.varying() == ["start", "lr"]
-    assert labels.describe_among(every[0], every[:2], 80) == "lr=1e-5 start=pretrained"
-    assert labels.describe_among(every[0], every[:2], 10) == "lr=1e-5"
-    assert labels.describe_among(every[0], every[:1], 3) == "start=pretrained"
-    assert labels.describe(every[3]) == "start=random lr=1e-2"
-
-
-def test_a_search_names_only_what_has_varied_so_far() -> None:
+def test_search_labels_only_parameters_that_varied() -> None:
     task = load_task("retrieval")
     trials = make_trials(task, [{"lr": lr, "temperature": 0.05} for lr in (1e-5, 3e-4, 1e-3)])
     view, console = make_view(task, [], terminal=False)
@@ -171,7 +151,7 @@ def test_a_search_names_only_what_has_varied_so_far() -> None:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_stages_show_a_number_of_all_in_a_grid_and_so_far_in_a_search(
+def test_stages_show_a_total_in_a_grid_and_a_count_in_a_search(
     retrieval: tuple[Task, list[Trial]], now: list[float], width: int
 ) -> None:
     task, trials = retrieval
@@ -193,7 +173,7 @@ def test_stages_show_a_number_of_all_in_a_grid_and_so_far_in_a_search(
     assert f"/{len(stages)}" not in in_search
 
 
-def test_a_resumed_sweep_counts_earlier_trials_and_knows_their_best(
+def test_resumed_sweep_counts_earlier_trials_and_their_best(
     retrieval: tuple[Task, list[Trial]],
 ) -> None:
     task, trials = retrieval
@@ -214,7 +194,7 @@ def test_a_resumed_sweep_counts_earlier_trials_and_knows_their_best(
     assert "R@1 80.00 %" in "\n".join(shown(view, console))
 
 
-def test_plain_lines_say_what_ended_and_how_far_a_long_step_is(
+def test_plain_output_reports_ended_trials_and_long_steps(
     retrieval: tuple[Task, list[Trial]], now: list[float]
 ) -> None:
     task, trials = retrieval
@@ -237,7 +217,7 @@ def test_plain_lines_say_what_ended_and_how_far_a_long_step_is(
     ]
 
 
-def test_a_long_stage_prints_a_line_every_half_minute(
+def test_long_stage_prints_a_line_every_30_seconds(
     retrieval: tuple[Task, list[Trial]], now: list[float]
 ) -> None:
     task, trials = retrieval
@@ -252,7 +232,7 @@ def test_a_long_stage_prints_a_line_every_half_minute(
     assert second.startswith(f"[1:02] computing shared stage 1/{len(stages)}, 62 %: encode_images(")
 
 
-def test_more_trials_than_the_terminal_is_high(now: list[float]) -> None:
+def test_more_trials_than_terminal_lines(now: list[float]) -> None:
     task = load_task("toy")
     trials = make_trials(task, [{"lr": 0.01 * (n + 1)} for n in range(40)])
     view, console = make_view(task, trials, terminal=True)
@@ -264,39 +244,15 @@ def test_more_trials_than_the_terminal_is_high(now: list[float]) -> None:
     assert lines[-1] == "and 32 more"
 
 
-@pytest.mark.parametrize(
-    ("text", "arguments"),
-    [
-        ("epoch 1/3", ("epoch", 3, 0)),
-        ("epoch 1/3, 40 %", ("epoch", 3, 0, 0.4)),
-        ("epoch 2/3", ("epoch", 3, 1)),
-        ("epoch 3/3, 99 %", ("epoch", 3, 2, 0.999)),
-        ("epoch 3/3", ("epoch", 3, 3)),
-        ("epoch 2", ("epoch", None, 1)),
-        ("0 epochs", ("epoch", 0, 0)),
-        ("0 epochs, 50 %", ("epoch", 0, 0, 0.5)),
-        ("352/1449 images", ("images", 1449, 352)),
-        ("352/1449 images, 50 %", ("images", 1449, 352, 0.5)),
-        ("538/1449 images", ("images", 1449, 352, 0.5, 724)),
-        ("epoch 8/30, 50 %", ("epoch", 30, 5, 0.5, 10)),
-        ("352 images", ("images", None, 352)),
-        ("step 1/4", ("step", 4, 0)),
-    ],
-)
-def test_a_step_has_a_unit_and_a_total(text: str, arguments: tuple[Any, ...]) -> None:
-    assert format_step(*arguments) == text
-
-
-def test_times_are_rounded_to_what_an_estimate_is_worth() -> None:
-    assert [format_duration(s) for s in (0.4, 75, 3675)] == ["0:00", "1:15", "1:01:15"]
-    given = (None, 0.2, 12.4, 64.0, 3601.0)
-    assert [format_time_left(s) for s in given] == [
-        "",
-        "about 0:01 left",
-        "about 0:12 left",
-        "about 1:05 left",
-        "about 1:00:00 left",
-    ]
-
-
-# --- real sweeps ----------------------------------------------------------------------------------
+def test_panel_shows_waiting_for_nodes_until_the_first_step(
+    retrieval: tuple[Task, list[Trial]],
+) -> None:
+    task, trials = retrieval
+    stage = task.stages(trials[0])[0]
+    view, console = make_view(task, trials[:1], terminal=True, stages=[stage])
+    view.wait_for_nodes("they take minutes")
+    view.pack_started(Pack(id=1, trials=(trials[0],)))
+    view.stage_done(stage, 1.0)
+    assert "waiting for nodes" in "\n".join(shown(view, console))
+    view.stepped(trials[0], step(task, 1, 0.5))
+    assert "waiting for nodes" not in "\n".join(shown(view, console))

@@ -1,4 +1,4 @@
-"""The estimate of the time left, over simulated schedules in which the true time left is known."""
+"""The estimated time left in simulated schedules, whose true time left is known."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from tasks.contract import Stage
 
 @dataclass(frozen=True)
 class Sweep:
-    """Packs of trials, each with its number of epochs, on workers that all take one time a step."""
+    """Packs of trials, each with a number of epochs, on workers of equal speed."""
 
     packs: Sequence[Sequence[int]]
     num_workers: int = 1
-    seconds: float = 2.0  # an epoch of one trial; members of a pack come one after the other
-    stages: int = 0  # computed one after the other before the first pack
+    seconds: float = 2.0  # of an epoch of one trial; members of a pack take turns
+    stages: int = 0  # computed in sequence before the first pack
     stage_seconds: float = 5.0
     overhead: float = 0.0  # of each pack before its first step
     reports: int = 10  # within a step
     totals: bool = True
     pruned: Callable[[int], int | None] = lambda trial: None  # after which epoch, if so
-    is_search: bool = False  # packs are handed out one by one, and the others not known
+    is_search: bool = False  # packs become known one by one
 
 
 def prepare(*, number: int) -> None:
-    """A stage that is only named."""
+    """A stage that is never computed."""
 
 
 def simulate(sweep: Sweep) -> list[tuple[float, float]]:
@@ -80,13 +80,13 @@ def simulate(sweep: Sweep) -> list[tuple[float, float]]:
             taken = sweep.seconds * len(going)
             for report in range(sweep.reports):
 
-                def tell(
+                def report_all(
                     t: float, going: Sequence[tuple[int, int]] = going, report: int = report
                 ) -> None:
                     for trial, _ in going:
                         time_left.progressed(f"{trial}", report / sweep.reports, None, t)
 
-                at(now + taken * report / sweep.reports, tell)
+                at(now + taken * report / sweep.reports, report_all)
             now += taken
             left = []
             for trial, epochs in going:
@@ -127,7 +127,7 @@ def simulate(sweep: Sweep) -> list[tuple[float, float]]:
         pytest.param(Sweep(packs=[[5]] * 20, seconds=0.01, overhead=0.05), id="more overhead"),
     ],
 )
-def test_the_estimate_is_close_to_the_truth_and_never_grows(sweep: Sweep) -> None:
+def test_estimate_is_accurate_and_does_not_grow(sweep: Sweep) -> None:
     errors = simulate(sweep)
     known = [(time, error) for time, error in errors if not math.isnan(error)]
     total = errors[-1][0]
@@ -141,14 +141,14 @@ def test_the_estimate_is_close_to_the_truth_and_never_grows(sweep: Sweep) -> Non
         assert abs(error) <= tolerance * (total - time) + 0.05 * total, (time, error, total)
     estimates = [error - time for time, error in known]  # of the end, but for a constant
     grown = max((b - a for a, b in itertools.pairwise(estimates)), default=0.0)
-    assert grown <= 0.1 * total  # the old one, elapsed / ended, tripled within one sweep
+    assert grown <= 0.1 * total  # elapsed time per ended trial would triple within one sweep
 
 
 def _first_step_of(stopped: np.ndarray[Any, Any], trial: int) -> int | None:
     return 1 if stopped[trial] else None
 
 
-def test_a_search_that_prunes_expects_what_trials_took_so_far() -> None:
+def test_pruned_search_expects_the_mean_length_so_far() -> None:
     late = []
     for seed in range(6):
         drawn = np.random.default_rng(seed).random(60) < 0.6
@@ -158,33 +158,33 @@ def test_a_search_that_prunes_expects_what_trials_took_so_far() -> None:
         total = errors[-1][0]
         late += [abs(error) / total for time, error in errors if time > total / 4]
         early = [error for time, error in errors if time < total / 10 and not math.isnan(error)]
-        assert max(early) <= 1.5 * total  # it begins with trials of full length
+        assert max(early) <= 1.5 * total  # at first it expects trials of full length
     assert np.mean(late) <= 0.12
 
 
-def test_without_a_total_it_waits_for_the_first_trial_to_end() -> None:
+def test_estimate_without_totals_is_off_by_one_trial_at_most() -> None:
     errors = simulate(Sweep(packs=[[4]] * 6, totals=False))
     known = [time for time, error in errors if not math.isnan(error)]
-    assert known  # a running trial counts with one step more, an ended one with all it had
+    assert known  # a running trial counts with one more step, an ended one with all its steps
     after = [error for time, error in errors if time >= 8.0]
     assert all(abs(error) <= 8.0 for error in after)
 
 
-def test_a_resumed_trial_counts_only_what_this_run_computes() -> None:
+def test_resumed_trial_counts_only_new_steps() -> None:
     time_left = TimeLeft(queued={"a": 10.0})
     time_left.pack_started({"a": 10.0}, 0.0)
     for epoch in range(1, 9):
         time_left.stepped("a", epoch, 60.0, 0.1, replayed=True)
-    assert time_left.seconds_left(0, 1, 0.2) is None  # nothing was measured in this run
+    assert time_left.seconds_left(0, 1, 0.2) is None  # this run has measured nothing yet
     time_left.progressed("a", 0.0, None, 1.0)
     time_left.progressed("a", 0.5, None, 6.0)
     assert time_left.seconds_left(0, 1, 6.0) == pytest.approx(15.0)
     time_left.stepped("a", 9, 10.0, 11.0)
     assert time_left.seconds_left(0, 1, 11.0) == pytest.approx(10.0)
-    assert time_left.seconds_left(0, 1, 14.0) == pytest.approx(7.0)  # it counts down in between
+    assert time_left.seconds_left(0, 1, 14.0) == pytest.approx(7.0)  # counts down between steps
 
 
-def test_images_count_by_their_number_and_not_by_rungs() -> None:
+def test_progress_in_images_counts_images() -> None:
     time_left = TimeLeft()
     time_left.pack_started({"a": 1000.0}, 0.0)
     time_left.progressed("a", 0.0, None, 0.0)
@@ -195,22 +195,22 @@ def test_images_count_by_their_number_and_not_by_rungs() -> None:
     assert time_left.seconds_left(0, 1, 30.0) == pytest.approx(70.0)
 
 
-def test_members_that_go_on_alone_after_a_lost_worker_count_once() -> None:
+def test_members_of_a_split_pack_count_once() -> None:
     time_left = TimeLeft(queued={"a": 4.0, "b": 4.0})
     time_left.pack_started({"a": 4.0, "b": 4.0}, 0.0)
     time_left.progressed("a", 0.0, None, 0.0)
     time_left.stepped("a", 1, 1.0, 2.0)
     time_left.stepped("b", 1, 1.0, 2.0)
-    for trial in "ab":  # each from its checkpoint, on a worker of its own
+    for trial in "ab":  # each resumes on its own worker
         time_left.pack_started({trial: 4.0}, 3.0)
         time_left.stepped(trial, 1, 1.0, 3.0, replayed=True)
         time_left.progressed(trial, 0.0, None, 3.0)
     assert time_left.seconds_left(0, 2, 3.0) == pytest.approx(3.0)
-    assert time_left.seconds_left(0, 1, 3.0) == pytest.approx(3.0)  # they run side by side
+    assert time_left.seconds_left(0, 1, 3.0) == pytest.approx(3.0)  # they run at the same time
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_makespan_is_that_of_the_plain_schedule(seed: int) -> None:
+def test_makespan_matches_a_simple_schedule(seed: int) -> None:
     rng = np.random.default_rng(seed)
     num_workers = int(rng.integers(1, 5))
     running = rng.uniform(0, 5, rng.integers(0, num_workers + 1)).tolist()
@@ -221,11 +221,11 @@ def test_the_makespan_is_that_of_the_plain_schedule(seed: int) -> None:
     assert makespan(running, queued, num_workers) == pytest.approx(max(free))
 
 
-def test_the_makespan_of_very_many_is_close_and_quick() -> None:
+def test_makespan_of_many_trials_is_close() -> None:
     assert makespan([], [1.0] * 100_000, 4) == pytest.approx(25_000, rel=0.01)
 
 
-def test_a_stage_that_starts_its_worker_first_is_timed_by_its_reports() -> None:
+def test_stage_time_excludes_the_start_of_its_worker() -> None:
     time_left = TimeLeft()
     stages = [Stage(function=prepare, args={"number": n}) for n in range(3)]
     time_left.stages.expect(stages)

@@ -1,4 +1,4 @@
-"""The model card of an exported trial: valid for the Hub, and honest."""
+"""The model card of an exported trial."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from typing import Any
 
 import pytest
 from huggingface_hub import ModelCard
+from toy_sweeps import run_toy
 
-from orchestrator.request import Request
-from orchestrator.running.plan import make_plan
-from orchestrator.running.sweep import run_sweep
 from results.export.model_card import render_card, trial_record
-from results.storage.reading import Sweep, read_sweep
-from results.tables.looks import FinalRow, Look, final_table, write_looks
+from results.storage.reading import Sweep
+from results.tables.looks import FinalRow, Look, write_looks
 from results.tables.selection import select_best, select_trial
-from results.tables.source_names import short_name
 from results.tables.summary import summarise
-from tasks.contract import Export, StoreError
-from tasks.models.saving import find_license, hub_ids
+from tasks.contract import Export
 
 EXPORT = Export(
     usage="print(1)\n",
@@ -31,27 +27,15 @@ EXPORT = Export(
 )
 
 
-def sweep_of(folder: Path, space: str, **options: Any) -> Sweep:
-    file = folder / "space.py"
-    file.write_text(space)
-    request = Request(
-        task="toy", space=str(file), engine="local", out=str(folder / "out"), name="s", **options
-    )
-    assert run_sweep(make_plan(request)) == 0
-    return read_sweep(str(folder / "out"), "toy", "s")
-
-
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
-    return sweep_of(tmp_path_factory.mktemp("grid"), "GRID = {'degree': [1, 3, 5, 9]}\n", seeds=3)
+    return run_toy(tmp_path_factory.mktemp("grid"), "GRID = {'degree': [1, 3, 5, 9]}\n", seeds=3)
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
-    """The toy's own report, which has published numbers and claims."""
-    out = str(tmp_path_factory.mktemp("report"))
-    assert run_sweep(make_plan(Request(task="toy", engine="local", out=out, name="s"))) == 0
-    return read_sweep(out, "toy", "s")
+    """The report of the toy task, which has published numbers and claims."""
+    return run_toy(tmp_path_factory.mktemp("report"))
 
 
 def section(card: str, title: str) -> str:
@@ -60,7 +44,7 @@ def section(card: str, title: str) -> str:
     return found[1]
 
 
-def test_the_hub_reads_the_front_matter(grid: Sweep) -> None:
+def test_hub_parses_the_front_matter(grid: Sweep) -> None:
     data: Any = ModelCard(render_card(grid, select_best(grid), EXPORT)).data
     assert data.license == "apache-2.0"
     assert data.library_name == "transformers"
@@ -78,7 +62,7 @@ def test_an_unknown_license_is_called_unknown(grid: Sweep) -> None:
     assert "data sine: unknown" in section(card, "License")
 
 
-def test_the_scores_are_those_of_the_table(grid: Sweep) -> None:
+def test_scores_match_the_table(grid: Sweep) -> None:
     chosen = select_best(grid)
     (best,) = [row for row in summarise(grid, None)[0].rows if row.mark == "best"]
     assert chosen.trial["trial_id"] == best.trial_ids[0]
@@ -94,14 +78,14 @@ def test_the_scores_are_those_of_the_table(grid: Sweep) -> None:
     assert "interval of squared error over 200 points and other seeds." in text
 
 
-def test_the_card_says_how_many_were_compared_and_warns(grid: Sweep) -> None:
+def test_card_counts_the_compared_configurations(grid: Sweep) -> None:
     text = section(render_card(grid, select_best(grid), EXPORT), "How it was chosen")
     assert "best by squared error of 4 configurations (12 finished trials)" in text
     assert "Of its 3 seeds it is the first." in text
     assert "expect less on other data" in text
 
 
-def test_a_trial_that_the_user_chose_has_its_rank(grid: Sweep) -> None:
+def test_trial_chosen_by_id_has_its_rank(grid: Sweep) -> None:
     tables = summarise(grid, None)
     last = tables[0].rows[-1]
     row = next(r for r in grid.rows() if r["trial_id"] == last.trial_ids[1])
@@ -109,8 +93,8 @@ def test_a_trial_that_the_user_chose_has_its_rank(grid: Sweep) -> None:
     assert "It was chosen by its id. Its configuration is number 4 by squared error" in text
 
 
-def test_a_single_configuration_was_not_chosen(tmp_path: Path) -> None:
-    sweep = sweep_of(tmp_path, "GRID = {'degree': [3]}\n")
+def test_single_configuration_was_not_selected(tmp_path: Path) -> None:
+    sweep = run_toy(tmp_path, "GRID = {'degree': [3]}\n")
     card = render_card(sweep, select_best(sweep), EXPORT)
     assert "so that nothing was chosen" in section(card, "How it was chosen")
     assert "one seed says nothing about other seeds" in section(card, "Results")
@@ -127,7 +111,7 @@ def test_published_numbers_and_verdicts_are_in_the_card(report: Sweep) -> None:
     assert "about the whole sweep, not about this model alone" in claims
 
 
-def test_the_split_is_named_where_there_is_one(grid: Sweep) -> None:
+def test_card_names_the_split(grid: Sweep) -> None:
     chosen = select_best(grid)
     chosen.trial["param.split"] = "val"  # type: ignore[index]
     try:
@@ -138,8 +122,8 @@ def test_the_split_is_named_where_there_is_one(grid: Sweep) -> None:
     assert "on the split val that the scores above are from" in card
 
 
-def test_the_score_on_the_test_split_is_in_the_card(tmp_path: Path) -> None:
-    sweep = sweep_of(tmp_path, "GRID = {'degree': [1, 3]}\n")
+def test_card_contains_the_test_score(tmp_path: Path) -> None:
+    sweep = run_toy(tmp_path, "GRID = {'degree': [1, 3]}\n")
     selection = select_best(sweep)
     assert "nothing about any other split" in render_card(sweep, selection, EXPORT)
     intervals: dict[str, Any] = {
@@ -166,40 +150,14 @@ def test_the_score_on_the_test_split_is_in_the_card(tmp_path: Path) -> None:
     assert "is 0.5, beside 0.25 on val." in card
 
 
-def test_a_look_with_fewer_seeds_than_the_sweep_says_so(tmp_path: Path) -> None:
-    sweep = sweep_of(tmp_path, "GRID = {'degree': [3], 'epochs': [1]}\n", seeds=2)
-    ids = [row["trial_id"] for row in sweep.rows()]
-    intervals: dict[str, Any] = dict.fromkeys(
-        ("val_interval", "test_interval", "difference_interval")
-    )
-    told = []
-    for number in (1, 2):
-        row = FinalRow(
-            table="t",
-            configuration="degree 3",
-            mark="best",
-            trial_ids=ids[:number],
-            chosen_on="val",
-            val=0.25,
-            test=0.5,
-            **intervals,
-        )
-        look = Look(split="test", began="2026-11-26T15:04", command=[], trials=ids, rows=[row])
-        table = final_table(sweep, [look])
-        assert table is not None
-        told.append(" ".join(table.caption))
-    assert "scores of 1 seed; the sweep has 2 now. Give --final test again" in told[0]
-    assert "again" not in told[1]
-
-
-def test_an_untrained_model_says_so_first(grid: Sweep) -> None:
+def test_untrained_model_is_stated_first(grid: Sweep) -> None:
     text = "It was not trained in this sweep (epochs 0): the model is as it started."
     card = render_card(grid, select_best(grid), EXPORT, text)
     first = next(part for part in card.split("\n\n") if part.startswith("Trial `"))
     assert first.endswith(text)
 
 
-def test_a_row_that_is_tied_with_the_best_says_so(grid: Sweep) -> None:
+def test_row_tied_with_the_best_is_noted(grid: Sweep) -> None:
     selection = select_best(grid)
     assert selection.row is not None
     assert selection.table is not None
@@ -208,7 +166,7 @@ def test_a_row_that_is_tied_with_the_best_says_so(grid: Sweep) -> None:
     assert "not distinguishable from the best row" in render_card(grid, selection, EXPORT)
 
 
-def test_parameters_sources_and_versions_are_there(grid: Sweep) -> None:
+def test_card_lists_parameters_sources_and_versions(grid: Sweep) -> None:
     chosen = select_best(grid)
     card = render_card(grid, chosen, EXPORT)
     parameters = section(card, "Parameters")
@@ -221,23 +179,7 @@ def test_parameters_sources_and_versions_are_there(grid: Sweep) -> None:
     assert record["metrics"]["error"] == chosen.trial["metric.error"]
 
 
-@pytest.mark.parametrize(
-    ("name", "short"),
-    [
-        ("blip-scenes", "blip-scenes"),
-        ("Salesforce/blip-itm-base-coco", "Salesforce/blip-itm-base-coco"),
-        ("/home/me/models/blip", "blip"),
-        ("folder:/home/me/photos", "folder:photos"),
-        ("folder:/home/me/photos,val=0.1", "folder:photos,val=0.1"),
-        ("/home/me/vit+lab/bert", "vit+lab/bert"),
-        ("package.module:factory+/home/me/bert", "package.module:factory+bert"),
-    ],
-)
-def test_a_card_names_no_folder_of_this_machine(name: str, short: str) -> None:
-    assert short_name(name) == short
-
-
-def test_nothing_of_this_machine_is_in_a_card(tmp_path: Path, grid: Sweep) -> None:
+def test_card_contains_no_local_paths(tmp_path: Path, grid: Sweep) -> None:
     chosen = select_best(grid)
     hidden = {"model": f"{tmp_path}/my model", "data": f"folder:{tmp_path}/photos"}
     before = {name: chosen.trial[name] for name in hidden}
@@ -249,48 +191,3 @@ def test_nothing_of_this_machine_is_in_a_card(tmp_path: Path, grid: Sweep) -> No
         chosen.trial.update(before)  # type: ignore[attr-defined]
     assert str(tmp_path) not in card + record
     assert "my model" in card
-
-
-def test_a_sweep_without_finished_trials_has_no_best(tmp_path: Path) -> None:
-    sweep = sweep_of(tmp_path, "GRID = {'degree': [3]}\n")
-    for row in sweep.rows():
-        row["status"] = "failed"
-        row["reason"] = "broken"
-    with pytest.raises(StoreError, match="toy/s has no finished trial yet"):
-        select_best(sweep)
-
-
-@pytest.mark.parametrize(
-    ("readme", "found"),
-    [
-        ("---\nlicense: apache-2.0\n---\n# Model\n", "apache-2.0"),
-        ("---\ntags:\n- x\nlicense: 'mit'\n---\n", "mit"),
-        ("# Model\nlicense: mit\n", None),
-        ("---\nlanguage: en\n---\nlicense: mit\n", None),
-        (None, None),
-    ],
-)
-def test_the_license_is_the_one_of_the_front_matter(
-    readme: str | None, found: str | None, tmp_path: Path
-) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "model.safetensors").write_bytes(b"")
-    if readme is not None:
-        (tmp_path / "README.md").write_text(readme)
-    assert find_license(str(tmp_path)) == found
-    assert find_license(f"{tmp_path}+{tmp_path}") == found
-    assert hub_ids(str(tmp_path)) == []
-
-
-def test_a_pair_of_unlike_licenses_has_none(tmp_path: Path) -> None:
-    for name, text in (("a", "mit"), ("b", "apache-2.0")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "config.json").write_text("{}")
-        (tmp_path / name / "model.safetensors").write_bytes(b"")
-        (tmp_path / name / "README.md").write_text(f"---\nlicense: {text}\n---\n")
-    assert find_license(f"{tmp_path / 'a'}+{tmp_path / 'b'}") is None
-
-
-def test_ids_on_the_hub_are_base_models() -> None:
-    assert hub_ids("Salesforce/blip-itm-base-coco") == ["Salesforce/blip-itm-base-coco"]
-    assert hub_ids("lab/vit+package.module:factory") == ["lab/vit"]

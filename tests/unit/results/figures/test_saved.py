@@ -1,4 +1,4 @@
-"""The figures that a sweep leaves next to its results, on a folder and on a bucket."""
+"""The figures that a sweep saves beside its results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def times(folder: Path) -> dict[str, int]:
     return {file.name: file.stat().st_mtime_ns for file in folder.iterdir()}
 
 
-def test_curves_and_contact_sheets_are_next_to_the_results(tmp_path: Path) -> None:
+def test_figures_are_saved_beside_the_results(tmp_path: Path) -> None:
     make_store(str(tmp_path)).add([result("one", 0.5), result("two", 0.7)])
     folder = tmp_path / "toy" / "s" / "figures"
     assert save(str(tmp_path)) == f"Figures: {folder}"
@@ -43,7 +43,7 @@ def test_curves_and_contact_sheets_are_next_to_the_results(tmp_path: Path) -> No
     assert "<!-- epoch -->" in drawn
 
 
-def test_what_has_not_changed_is_not_drawn_again(
+def test_unchanged_figures_are_not_drawn_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = make_store(str(tmp_path))
@@ -66,9 +66,7 @@ def test_what_has_not_changed_is_not_drawn_again(
     assert all(after[name] != at for name, at in times(folder).items())
 
 
-def test_many_trials_have_figures_of_the_best(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_the_best_trials_have_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saved_figures, "MAX_TRIALS", 2)
     store = make_store(str(tmp_path))
     store.add([result(f"t{number}", number / 10) for number in range(4)])
@@ -83,7 +81,7 @@ def test_many_trials_have_figures_of_the_best(
     assert not list(folder.glob("t2*"))
 
 
-def test_a_figure_of_all_trials_is_not_said_to_be_of_some(
+def test_message_mentions_a_selection_only_for_trial_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(saved_figures, "MAX_TRIALS", 2)
@@ -98,7 +96,7 @@ def test_a_sweep_without_curves_or_pictures_has_no_figures(tmp_path: Path) -> No
     assert not (tmp_path / "toy" / "s" / "figures" / "index.json").exists()
 
 
-def test_a_figure_that_cannot_be_drawn_is_one_line(
+def test_failure_to_draw_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_store(str(tmp_path)).add([result("one", 0.5)])

@@ -1,7 +1,6 @@
-"""What every table looks like at 60, 80, 120 and 160 columns.
+"""Snapshots of every table at 60, 80, 120 and 160 columns.
 
-After a change that is meant, write the files again with
-``python -m tests.golden``, and read the difference.
+After an intended change, write them again with ``python -m tests.golden``, and read the diff.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ VIEWS = list(views())
 
 
 @pytest.mark.parametrize(("name", "make"), VIEWS, ids=[name for name, _ in VIEWS])
-def test_a_table_looks_as_it_did(name: str, make: Callable[[], RenderableType]) -> None:
+def test_table_matches_its_snapshot(name: str, make: Callable[[], RenderableType]) -> None:
     path = FOLDER / f"{name}.txt"
     expected = path.read_text() if path.exists() else ""
     lines = (snapshot(make()).splitlines(), expected.splitlines())
@@ -27,7 +26,7 @@ def test_a_table_looks_as_it_did(name: str, make: Callable[[], RenderableType]) 
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.txt")), ids=lambda path: path.stem)
-def test_no_line_is_too_wide_and_nothing_is_cut(path: object) -> None:
+def test_snapshot_lines_fit_and_are_not_truncated(path: object) -> None:
     width = 0
     assert hasattr(path, "read_text")
     for line in path.read_text().splitlines():
@@ -42,6 +41,6 @@ def test_every_snapshot_has_a_view() -> None:
     assert {path.stem for path in FOLDER.glob("*.txt")} == {name for name, _ in VIEWS}
 
 
-def test_a_terminal_of_another_width_is_none_of_the_snapshots() -> None:
+def test_table_fits_a_width_without_a_snapshot() -> None:
     make = dict(VIEWS)["retrieval-seeds"]
     assert max(map(cell_len, printed(make(), 50).splitlines())) <= 50

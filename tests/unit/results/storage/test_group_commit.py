@@ -1,8 +1,9 @@
-"""What gathers while a part is written shares the next one; nothing counts before it is durable."""
+"""Results that arrive during a write share the next part; none counts before it is durable."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ def ids(sweep: Any) -> set[str]:
     return {row["trial_id"] for row in sweep.rows()}
 
 
-def test_what_gathers_during_a_write_shares_the_next_part(tmp_path: Path) -> None:
+def test_results_that_arrive_during_a_write_share_the_next_part(tmp_path: Path) -> None:
     store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
     store.write_manifest(manifest())
     writing, go_on = threading.Event(), threading.Event()
@@ -48,7 +49,7 @@ def test_what_gathers_during_a_write_shares_the_next_part(tmp_path: Path) -> Non
     assert len(list_parts(store.filesystem, f"{store.path}/trials")) == 2
 
 
-def test_the_error_of_a_write_is_raised_and_nothing_is_counted_after_it() -> None:
+def test_write_error_is_raised_and_stops_counting() -> None:
     wrote, counted, failed = [], [], threading.Event()
 
     def add(results: Sequence[TrialResult]) -> None:
@@ -60,7 +61,7 @@ def test_the_error_of_a_write_is_raised_and_nothing_is_counted_after_it() -> Non
     commit.put([(result(1), 1)])
     assert failed.wait(30)
 
-    def put_many() -> None:  # and none waits for room in the queue
+    def put_many() -> None:  # without waiting for room in the queue
         for number in range(2, 10 * MOST_WAITING):
             commit.put([(result(number), number)])
 
@@ -72,7 +73,7 @@ def test_the_error_of_a_write_is_raised_and_nothing_is_counted_after_it() -> Non
     assert not counted
 
 
-def test_a_slow_disk_holds_the_sweep_rather_than_filling_memory() -> None:
+def test_slow_disk_blocks_the_sweep() -> None:
     writing, go_on, wrote = threading.Event(), threading.Event(), []
     put: list[int] = []
 
@@ -92,7 +93,10 @@ def test_a_slow_disk_holds_the_sweep_rather_than_filling_memory() -> None:
 
     sweep = threading.Thread(target=put_packs)
     sweep.start()
-    sweep.join(1)
+    while len(put) < MOST_WAITING / 64:
+        assert sweep.is_alive()
+        time.sleep(0.001)
+    sweep.join(0.1)
     assert sweep.is_alive()
     assert len(put) == MOST_WAITING / 64
     go_on.set()
@@ -102,7 +106,7 @@ def test_a_slow_disk_holds_the_sweep_rather_than_filling_memory() -> None:
     assert max(wrote) < MOST_WAITING + 64
 
 
-def test_a_closed_commit_has_written_everything_in_order(tmp_path: Path) -> None:
+def test_close_writes_everything_in_order(tmp_path: Path) -> None:
     store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
     store.write_manifest(manifest())
     counted: list[int] = []

@@ -1,4 +1,4 @@
-"""``sweep.json`` as a typed manifest: round trips, older and newer files, and damaged ones."""
+"""``sweep.json`` as a typed manifest: round trips, older, newer and damaged files."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from tasks.contract import StoreError
         ("diffusion", "grid"),
     ],
 )
-def test_what_a_run_writes_is_read_as_the_same(tmp_path: Path, task: str, space: str) -> None:
-    made = golden_sweeps.Made(task=task, name="s", space=space)
+def test_written_manifest_is_read_back(tmp_path: Path, task: str, space: str) -> None:
+    made = golden_sweeps.GoldenSweep(task=task, name="s", space=space)
     read = golden_sweeps.make_sweep(tmp_path, made).manifest
     written = (tmp_path / task / "s" / "sweep.json").read_text()
     assert read.to_text() == written
@@ -40,12 +40,12 @@ def test_what_a_run_writes_is_read_as_the_same(tmp_path: Path, task: str, space:
     assert bool(read.tables) == bool(read.claims) == (space == "paper")
 
 
-def test_a_manifest_made_here_is_read_as_the_same() -> None:
+def test_manifest_round_trip() -> None:
     made = dataclasses.replace(manifest(), as_read={})
     assert Manifest.from_json(made.to_text()) == made
 
 
-def test_a_file_of_schema_1_gets_defaults_and_keeps_its_keys() -> None:
+def test_schema_1_gets_defaults_and_keeps_its_keys() -> None:
     text = (STORED / "toy" / "stored" / "sweep.json").read_text()
     read = Manifest.from_json(text)
     assert (read.version, read.request, read.environment, read.keep) == (None, None, None, None)
@@ -58,14 +58,14 @@ def test_a_file_of_schema_1_gets_defaults_and_keeps_its_keys() -> None:
     assert {key: again[key] for key in before} == before | {"schema": VERSION}
 
 
-def test_a_formula_of_an_older_version_is_an_aggregate() -> None:
+def test_formula_of_an_older_version_is_read_as_aggregate() -> None:
     paired = {"metric": "r1", "unit": "image", "value": "x", "at_most": None, "where": {}}
     read = manifest(paired=[paired | {"formula": "bleu4"}])
     assert read.paired[0].aggregate == "bleu4"
     assert read.to_json()["paired"] == [paired | {"formula": "bleu4"}]
 
 
-def test_keys_of_a_newer_version_are_written_back() -> None:
+def test_unknown_keys_are_written_back() -> None:
     content = manifest().to_json()
     content["carbon"] = {"kilograms": 1.5}
     content["metric"]["unit"] = "%"
@@ -73,7 +73,7 @@ def test_keys_of_a_newer_version_are_written_back() -> None:
     read = Manifest.from_json(content)
     assert read == manifest()
     assert read.to_json() == content
-    # A value that is replaced is written as this version knows it; the rest stays.
+    # A replaced value is written as this version knows it; other keys are kept.
     columns = read.columns[::-1]
     changed = dataclasses.replace(read, columns=columns).to_json()
     assert (changed["carbon"], changed["metric"]["unit"]) == ({"kilograms": 1.5}, "%")
@@ -117,7 +117,7 @@ DAMAGED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_a_damaged_file_is_refused_in_a_line_that_names_the_key(name: str) -> None:
+def test_damaged_manifest_is_refused_with_the_key(name: str) -> None:
     changes, message = DAMAGED[name]
     with pytest.raises(StoreError, match=message) as found:
         manifest(**changes)
@@ -128,7 +128,7 @@ def test_a_damaged_file_is_refused_in_a_line_that_names_the_key(name: str) -> No
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(Manifest), ids=lambda field: field.name)
-def test_a_file_needs_what_every_version_wrote(field: dataclasses.Field[Any]) -> None:
+def test_keys_of_every_version_are_required(field: dataclasses.Field[Any]) -> None:
     content = manifest().to_json() | {"request": None}
     if field.name == "as_read":
         return
@@ -142,17 +142,17 @@ def test_a_file_needs_what_every_version_wrote(field: dataclasses.Field[Any]) ->
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "[" * 100_000, b"\xff", '{"schema": "a"}'])
-def test_a_text_that_is_no_manifest_is_refused(text: str | bytes) -> None:
+def test_text_that_is_not_a_manifest_is_refused(text: str | bytes) -> None:
     with pytest.raises(StoreError, match=r"^a/sweep.json is damaged \(.*\); run the sweep again"):
         Manifest.from_json(text, "a/sweep.json")
 
 
-def test_a_newer_schema_asks_for_an_update() -> None:
+def test_newer_schema_is_refused() -> None:
     with pytest.raises(StoreError, match=r"a/sweep.json has schema 9, .*: update the project"):
         Manifest.from_json({"schema": 9}, "a/sweep.json")
 
 
-def test_trials_are_found_though_the_manifest_is_damaged(tmp_path: Path) -> None:
+def test_trials_are_found_despite_a_damaged_manifest(tmp_path: Path) -> None:
     store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
     store.add([result(1)])
     (tmp_path / "toy" / "s" / "sweep.json").write_text("{")

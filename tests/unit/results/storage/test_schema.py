@@ -1,27 +1,18 @@
-"""The columns of the Parquet tables: which sweep a row belongs to, and what its seconds mean."""
+"""The columns of the Parquet tables."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
-import pytest
 from paths import STORED
 from toy_results import PARAMS, manifest, result
 
-from orchestrator.execution import run_pack as module
-from orchestrator.execution.run_pack import run_pack
-from orchestrator.saving.checkpoint_writer import CheckpointWriter
 from results.compare.cells import compare_cells
 from results.storage.reading import Sweep, copy_trials, read_sweep
 from results.storage.schema import SWEEP_COLUMNS, VERSION, VERSION_KEY, fill_sweep
 from results.storage.store import SweepStore, list_parts, read_part
-from tasks.contract import Metric, State, Step, Task
 
 TABLES = ("trials", "steps", "samples", "stages")
 STAGE = {"run": pd.Timestamp("2026-01-01", tz="UTC"), "key": "k", "label": "l", "uses": 1}
@@ -34,7 +25,7 @@ def make_store(root: Path, name: str = "s") -> SweepStore:
 
 
 def forget_sweep(store: SweepStore) -> None:
-    """Rewrite every part as an earlier version did, without ``task`` and ``sweep``."""
+    """Rewrite every part as an earlier version wrote it, without ``task`` and ``sweep``."""
     for table in TABLES:
         for path in list_parts(store.filesystem, f"{store.path}/{table}"):
             rows = read_part(store.filesystem, path)
@@ -49,7 +40,7 @@ def origins(sweep: Sweep, table: str) -> set[tuple[str, str]]:
     return {(row["task"], row["sweep"]) for row in rows}
 
 
-def test_every_table_names_its_task_and_sweep_first(tmp_path: Path) -> None:
+def test_every_table_starts_with_task_and_sweep(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     store.add([result(1)])
     store.add_stages([STAGE])
@@ -60,14 +51,14 @@ def test_every_table_names_its_task_and_sweep_first(tmp_path: Path) -> None:
         assert origins(read_sweep(str(tmp_path), "toy", "s"), table) == {("toy", "s")}
 
 
-def test_parts_of_an_earlier_version_get_them_from_their_folder(tmp_path: Path) -> None:
+def test_parts_without_task_and_sweep_get_them_from_the_folder(tmp_path: Path) -> None:
     store = make_store(tmp_path)
     store.add([result(1)])
     store.add_stages([STAGE])
     forget_sweep(store)
     sweep = read_sweep(str(tmp_path), "toy", "s")
     assert all(origins(sweep, table) == {("toy", "s")} for table in TABLES)
-    store.add([result(2)])  # now some parts have the columns and some do not
+    store.add([result(2)])  # now only some parts have the columns
     for _ in range(2):
         sweep = read_sweep(str(tmp_path), "toy", "s")
         assert all(origins(sweep, table) == {("toy", "s")} for table in TABLES)
@@ -77,7 +68,7 @@ def test_parts_of_an_earlier_version_get_them_from_their_folder(tmp_path: Path) 
     assert list(pd.read_parquet(Path(store.path) / "trials").columns[:2]) == ["task", "sweep"]
 
 
-def test_a_sweep_written_by_an_earlier_version_is_read() -> None:
+def test_sweep_of_an_earlier_version_is_read() -> None:
     sweep = read_sweep(str(STORED), "toy", "stored")
     assert origins(sweep, "trials") == {("toy", "stored")}
     assert origins(sweep, "samples") == {("toy", "stored")}
@@ -90,7 +81,7 @@ def test_an_empty_table_stays_empty(tmp_path: Path) -> None:
     assert fill_sweep(sweep.trials, "toy", "s").num_columns == 0
 
 
-def test_a_reused_trial_belongs_to_the_sweep_that_reuses_it(tmp_path: Path) -> None:
+def test_copied_trial_belongs_to_the_new_sweep(tmp_path: Path) -> None:
     make_store(tmp_path, "first").add([result(1)])
     second = make_store(tmp_path, "second")
     second.add_tables(copy_trials(str(tmp_path), "toy", "first", ["t1"], into="second"))
@@ -105,63 +96,8 @@ def test_a_reused_trial_belongs_to_the_sweep_that_reuses_it(tmp_path: Path) -> N
     assert (row["sweep"], row["reused_from"]) == ("third", "toy/first")
 
 
-def test_sweeps_of_two_names_with_equal_cells_do_not_differ(tmp_path: Path) -> None:
+def test_sweeps_with_different_names_and_equal_cells_do_not_differ(tmp_path: Path) -> None:
     for name in ("one", "two"):
         make_store(tmp_path, name).add([result(1)])
     one, two = (read_sweep(str(tmp_path), "toy", name) for name in ("one", "two"))
     assert compare_cells(one, two, ("one", "two")).num_differences == 0
-
-
-class Clocked(Task):
-    """A task whose pack takes six seconds a step on a clock of its own; one member breaks it."""
-
-    name, metric = "clocked", Metric(name="score", label="score", direction="maximize")
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def start(self, trial: Any, inputs: Any, device: str) -> State:
-        return State(values={"at": 0})
-
-    def advance(self, pack: Sequence[Any], inputs: Any, device: str) -> list[tuple[State, Step]]:
-        self.now += 6.0
-        if len(pack) > 1 and any(member.trial.id == "bad" for member in pack):
-            raise RuntimeError("too many")
-        ats = [member.state.values["at"] + 1 for member in pack]
-        return [
-            (State(values={"at": at}), Step(at=at, metrics={"score": 1.0}, done=at == 2))
-            for at in ats
-        ]
-
-
-@pytest.mark.parametrize(
-    ("names", "seconds"),
-    [
-        (["a", "b", "c"], [2.0, 2.0]),
-        (["a"], [6.0, 6.0]),
-        (["a", "bad"], [6.0, 6.0]),  # the pack breaks, so each member goes on alone
-    ],
-)
-def test_a_member_of_a_pack_is_charged_its_share(
-    monkeypatch: pytest.MonkeyPatch, names: list[str], seconds: list[float]
-) -> None:
-    task = Clocked()
-    clock = SimpleNamespace(**{**vars(time), "perf_counter": lambda: task.now})
-    monkeypatch.setattr(module, "time", clock)
-    trials: Any = [SimpleNamespace(id=name) for name in names]
-    kept: Any = SimpleNamespace(load=lambda *_: None, save=lambda *_: None, weights=None)
-    steps: Any = run_pack(task, trials, {}, "cpu", CheckpointWriter(checkpoints=kept))
-    told: dict[str, list[float]] = {name: [] for name in names}
-    for event in events_of(steps):
-        told[event.trial_id].append(event.outcome.seconds)
-    assert told == dict.fromkeys(names, seconds)
-
-
-def events_of(steps: Any) -> Iterator[Any]:
-    try:
-        events = next(steps)
-        while True:
-            yield from events
-            events = steps.send(set())
-    except StopIteration:
-        return

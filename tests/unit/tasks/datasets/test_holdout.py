@@ -1,4 +1,4 @@
-"""A seeded share of train as val: which images, and that nothing else moves them."""
+"""A seeded share of train as val."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tasks.datasets import registry
 from tasks.datasets.holdout import Holdout, split_name
 
 
-def test_a_name_is_taken_apart() -> None:
+def test_split_name_parses_the_share_and_seed() -> None:
     assert split_name("/a/b") == ("/a/b", None)
     assert split_name("/a/b,val=0.2") == ("/a/b", Holdout(share=0.2))
     assert split_name("/a,b,val=0.2,seed=3") == ("/a,b", Holdout(share=0.2, seed=3))
-    for wrong in ("0", "1", "-0.1", "nan", "inf", "x", "", "0.1,seed=-1", "0.1,seed=1.5"):
+    for text in ("0", "1", "-0.1", "nan", "inf", "x", "", "0.1,seed=-1", "0.1,seed=1.5"):
         with pytest.raises(DataError, match="takes a share above 0 and below 1"):
-            split_name(f"/a,val={wrong}")
+            split_name(f"/a,val={text}")
 
 
-def test_the_choice_depends_on_ids_and_seed_alone() -> None:
+def test_choice_depends_only_on_ids_and_seed() -> None:
     ids = [f"{i}.jpg" for i in range(1000)]
     chosen = Holdout(share=0.1).choose(ids)
     assert len(chosen) == 100
@@ -40,7 +40,7 @@ def test_the_choice_depends_on_ids_and_seed_alone() -> None:
 
 
 def test_a_known_choice_stays_the_same() -> None:
-    """Results on disk depend on it."""
+    """Results on disk depend on the choice."""
     assert sorted(Holdout(share=0.3).choose([f"{i}.jpg" for i in range(10)])) == [
         "4.jpg",
         "6.jpg",
@@ -48,7 +48,7 @@ def test_a_known_choice_stays_the_same() -> None:
     ]
 
 
-def test_it_is_never_empty_and_never_all() -> None:
+def test_choice_is_never_empty_and_never_everything() -> None:
     assert len(Holdout(share=0.01).choose(["a", "b", "c"])) == 1
     assert len(Holdout(share=0.99).choose(["a", "b", "c"])) == 2
     with pytest.raises(DataError, match="needs two training images, but got 1"):
@@ -62,7 +62,7 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_splits_share_no_image_and_the_fingerprint_knows(photos: Path) -> None:
+def test_splits_are_disjoint_and_part_of_the_fingerprint(photos: Path) -> None:
     whole, name = f"folder:{photos}", f"folder:{photos},val=0.25"
     train, val = (registry.load_split(name, split) for split in ("train", "val"))
     every = registry.load_split(whole, "train")
@@ -75,7 +75,7 @@ def test_the_splits_share_no_image_and_the_fingerprint_knows(photos: Path) -> No
     assert sources[3].name == f"{name},seed=1"
 
 
-def test_a_val_split_that_is_there_stays(photos: Path) -> None:
+def test_existing_val_split_is_not_replaced(photos: Path) -> None:
     (photos / "val").mkdir()
     shutil.copy(photos / "train" / "0.png", photos / "val")
     (photos / "val" / "captions.jsonl").write_text(
@@ -85,12 +85,12 @@ def test_a_val_split_that_is_there_stays(photos: Path) -> None:
         registry.load_split(f"folder:{photos},val=0.5", "val")
 
 
-def test_doctor_looks_for_the_folder_without_the_share(photos: Path) -> None:
+def test_doctor_checks_the_folder_without_the_share(photos: Path) -> None:
     assert _sources(None, f"folder:{photos},val=0.1,seed=2") == ([str(photos)], [])
 
 
 @pytest.mark.parametrize("task", ["retrieval", "captioning"])
-def test_the_shipped_model_on_photos_is_warned_of(task: str, photos: Path) -> None:
+def test_shipped_model_on_photos_gives_a_warning(task: str, photos: Path) -> None:
     loaded = load_task(task)
     model, data = loaded.resolve(loaded.default_model, f"folder:{photos},val=0.1")
     (line,) = loaded.warnings(model, data)

@@ -1,4 +1,4 @@
-"""Captioned photos on disk: each layout as it is published, and everything that can be wrong."""
+"""Captioned photos on disk: each layout as published, and every error in it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def photo(file: Path, size: tuple[int, int] = (8, 6), mode: str = "RGB") -> None
 
 
 def karpathy(root: Path, **more: Any) -> None:
-    """Two images, as dataset_coco.json has them: a filepath, and a split called restval."""
+    """Two images as in dataset_coco.json, with a filepath and a split named restval."""
     images = [
         {
             "filepath": "val2014",
@@ -44,31 +44,31 @@ def voc(root: Path, captions: Any = None) -> None:
         listing.parent.mkdir(parents=True, exist_ok=True)
         listing.write_text(f"2007_{number}\n")
         photo(root / "JPEGImages" / f"2007_{number}.jpg")
-    told = {"2007_1": "one", "2007_2": ["two", "zwei"]} if captions is None else captions
-    (root / "captions_v1.json").write_text(json.dumps(told))
+    texts = {"2007_1": "one", "2007_2": ["two", "zwei"]} if captions is None else captions
+    (root / "captions_v1.json").write_text(json.dumps(texts))
 
 
 def folder(root: Path, *lines: str) -> None:
     photo(root / "train" / "a.png", mode="P")
     photo(root / "train" / "b.png", mode="L")
-    told = lines or (
+    texts = lines or (
         '{"image": "a.png", "captions": ["an a"]}',
         "",
         '{"image":"b.png","caption":"b"}',
     )
-    (root / "train" / "captions.jsonl").write_text("\n".join(told))
+    (root / "train" / "captions.jsonl").write_text("\n".join(texts))
 
 
-def test_karpathys_layout(tmp_path: Path) -> None:
+def test_karpathy_layout(tmp_path: Path) -> None:
     karpathy(tmp_path)
     train = registry.load_split(f"karpathy:{tmp_path}", "train")
     assert train.captions == (("photo 1 told 0",),)
     test = registry.load_split(f"karpathy:{tmp_path}", "test")
-    assert [len(told) for told in test.captions] == [2]
+    assert [len(texts) for texts in test.captions] == [2]
     assert (test.load(0).mode, test.load(0).size) == ("RGB", (8, 6))
 
 
-def test_the_voc_layout(tmp_path: Path) -> None:
+def test_voc_layout(tmp_path: Path) -> None:
     voc(tmp_path)
     val = registry.load_split(f"voc:{tmp_path}", "val")
     assert (val.image_ids, val.captions) == (("2007_2",), (("two", "zwei"),))
@@ -76,14 +76,14 @@ def test_the_voc_layout(tmp_path: Path) -> None:
         registry.load_split(f"voc:{tmp_path}", "test")
 
 
-def test_a_plain_folder(tmp_path: Path) -> None:
+def test_folder_layout(tmp_path: Path) -> None:
     folder(tmp_path)
     train = registry.load_split(f"folder:{tmp_path}", "train")
     assert train.captions == (("an a",), ("b",))
     assert {train.load(index).mode for index in range(2)} == {"RGB"}
 
 
-def test_a_photos_bytes_and_a_captions_text_move_the_fingerprint(tmp_path: Path) -> None:
+def test_fingerprint_covers_photos_and_captions(tmp_path: Path) -> None:
     folder(tmp_path / "one")
     seen = set()
     for change in range(3):
@@ -100,7 +100,7 @@ def test_the_shared_photos(flickr: Path) -> None:
     for split, number in (("train", 1000), ("val", 100), ("test", 400)):
         read = registry.load_split(f"karpathy:{flickr}", split)
         assert len(read) == number
-        assert {len(told) for told in read.captions} == {5}
+        assert {len(texts) for texts in read.captions} == {5}
     assert (read.load(0).mode, read.load(0).size) == ("RGB", (224, 224))
 
 
@@ -147,7 +147,7 @@ ALL = [(karpathy, *c) for c in KARPATHY] + [(voc, *c) for c in VOC] + [(folder, 
 
 
 @pytest.mark.parametrize(("layout", "broken", "message"), ALL)
-def test_what_is_wrong_with_a_folder_is_said(
+def test_invalid_layout_is_refused(
     layout: Callable[[Path], None], broken: Break, message: str, tmp_path: Path
 ) -> None:
     layout(tmp_path)
@@ -167,7 +167,7 @@ def test_what_is_wrong_with_a_folder_is_said(
         (lambda file: file.unlink(), "image missing"),
     ],
 )
-def test_a_damaged_photo_is_named(damage: Break, message: str, tmp_path: Path) -> None:
+def test_damaged_photo_is_named(damage: Break, message: str, tmp_path: Path) -> None:
     folder(tmp_path)
     split = read_photos("folder", tmp_path).split("train")
     damage(tmp_path / "train" / "a.png")

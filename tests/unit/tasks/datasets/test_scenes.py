@@ -1,4 +1,4 @@
-"""``scenes``: the same everywhere, varied, well-defined for retrieval, and true to the picture."""
+"""``scenes``: reproducible, varied, unambiguous for retrieval, and true to their pictures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STYLES = ("pretrain", "sweep")
 EVAL = [(style, split) for style in STYLES for split in ("val", "test")]
 ALL = [(style, split) for style in STYLES for split in ("train", "val", "test")]
 
-# The checker's own lexicon, written down again so that the generator cannot vouch for itself.
+# The lexicon of the checker, written independently of the generator.
 SHAPE_OF = {
     word: shape
     for shape, words in {
@@ -103,7 +103,7 @@ ENDING = re.compile(
 
 @dataclass(frozen=True)
 class Parsed:
-    groups: list[dict[str, object]]  # what the caption says of each group it names
+    groups: list[dict[str, object]]  # what the caption says about each group that it names
     relation: str | None  # of the first to the second
     ground: str | None
 
@@ -144,7 +144,7 @@ def _parse_group(text: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(("style", "split"), ALL)
-def test_a_scene_depends_on_its_index_alone(style: str, split: str) -> None:
+def test_scene_depends_only_on_its_index(style: str, split: str) -> None:
     drawn = scenes.load_split(split, style)
     forward = [drawn.load(i).tobytes() for i in range(4)]
     assert [drawn.load(i).tobytes() for i in reversed(range(4))] == forward[::-1]
@@ -172,7 +172,7 @@ def test_no_caption_describes_two_evaluation_images(style: str, split: str) -> N
 
 
 @pytest.mark.parametrize(("style", "split"), ALL)
-def test_captions_of_an_image_differ_in_what_they_say(style: str, split: str) -> None:
+def test_captions_of_an_image_differ(style: str, split: str) -> None:
     drawn = scenes.load_split(split, style)
     assert all(len(set(captions)) == 5 for captions in drawn.captions)
     parsed = [_parse(caption) for captions in drawn.captions[:200] for caption in captions]
@@ -186,7 +186,7 @@ def test_captions_of_an_image_differ_in_what_they_say(style: str, split: str) ->
 
 
 @pytest.mark.parametrize(("style", "split"), ALL)
-def test_every_claim_is_true_of_the_scene(style: str, split: str) -> None:
+def test_every_caption_is_true_of_its_scene(style: str, split: str) -> None:
     drawn = scenes.load_split(split, style)
     for index in range(0, len(drawn), 3):
         scene = scenes.describe(index, split, style)
@@ -195,27 +195,27 @@ def test_every_claim_is_true_of_the_scene(style: str, split: str) -> None:
             for g in (scene.first, scene.second)
         ]
         for caption in drawn.captions[index]:
-            said = _parse(caption)
-            assert said.ground in (None, scene.ground), (caption, scene)
+            parsed = _parse(caption)
+            assert parsed.ground in (None, scene.ground), (caption, scene)
             orders = [truth, truth[::-1]]
-            if said.relation == "beside":
+            if parsed.relation == "beside":
                 assert scene.relation == "left"
-            elif said.relation is not None:
+            elif parsed.relation is not None:
                 opposite = {"left": "right", "above": "below"}[scene.relation]
-                assert said.relation in (scene.relation, opposite), (caption, scene)
-                orders = [truth if said.relation == scene.relation else truth[::-1]]
+                assert parsed.relation in (scene.relation, opposite), (caption, scene)
+                orders = [truth if parsed.relation == scene.relation else truth[::-1]]
             fits = [
                 all(
                     claim.items() <= group.items()
-                    for claim, group in zip(said.groups, order, strict=False)
+                    for claim, group in zip(parsed.groups, order, strict=False)
                 )
                 for order in orders
             ]
             assert any(fits), (caption, scene)
 
 
-def test_words_follow_zipfs_law_with_a_rare_tail() -> None:
-    """The commonest synonym leads, and a few hundred words are each used, most of them rarely."""
+def test_words_follow_zipfs_law() -> None:
+    """The first synonym is the most frequent, and most of a few hundred words are rare."""
     train = scenes.load_split("train", "pretrain").captions
     counts = Counter(word for captions in train for caption in captions for word in caption.split())
     assert set(counts) <= words.vocabulary()
@@ -228,7 +228,7 @@ def test_words_follow_zipfs_law_with_a_rare_tail() -> None:
     assert len(tail) > len(counts) / 2
 
 
-def test_shares_are_those_of_the_law() -> None:
+def test_zipf_shares() -> None:
     shares = words.zipf(4, exponent=1.0)
     assert shares == pytest.approx((12 / 25, 6 / 25, 4 / 25, 3 / 25))
     rng = np.random.default_rng(0)
@@ -237,7 +237,7 @@ def test_shares_are_those_of_the_law() -> None:
         assert drawn[option] / 20_000 == pytest.approx(share, abs=0.02)
 
 
-def test_the_pretraining_stream_shares_nothing_with_a_sweep() -> None:
+def test_pretraining_scenes_are_disjoint_from_every_split() -> None:
     streamed = [scenes.fresh(index) for index in range(300)]
     pictures = {pixels.tobytes() for pixels, _, _ in streamed}
     assert len(pictures) == 300
@@ -248,8 +248,8 @@ def test_the_pretraining_stream_shares_nothing_with_a_sweep() -> None:
     assert (again.tobytes(), captions, scene) == (streamed[7][0].tobytes(), *streamed[7][1:])
 
 
-def test_pretraining_covers_the_sweeps_look() -> None:
-    """Each ground of the sweep, with its texture, is near grounds that pretraining draws."""
+def test_pretraining_covers_the_grounds_of_the_sweep() -> None:
+    """Each background of the sweep is close to backgrounds of the pretraining scenes."""
     corner = slice(0, 10)
     seen = {
         name: np.array([_ground_color("pretrain", name, seed) for seed in range(300)])
@@ -282,13 +282,13 @@ def _objects(image: np.ndarray, colors: list[str]) -> list[tuple[float, float, i
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_relations_and_sizes_hold_in_the_pixels(style: str) -> None:
+def test_relations_and_sizes_are_visible_in_the_pixels(style: str) -> None:
     drawn = scenes.load_split("val", style)
     placed, areas = [], {"large": [], "small": []}
     for index in range(len(drawn)):
         scene = scenes.describe(index, "val", style)
         colors = [scene.first.color, scene.second.color]
-        # colors near the ground or each other's shading are left to the eye
+        # Colors close to the background or to each other cannot be told apart here.
         if not set(colors) <= {"red", "green", "blue"} or len(set(colors)) == 1:
             continue
         one, two = _objects(np.asarray(drawn.load(index)), colors)
@@ -303,7 +303,7 @@ def test_relations_and_sizes_hold_in_the_pixels(style: str) -> None:
 
 
 @pytest.mark.parametrize("shape", world.SHAPES)
-def test_objects_of_a_group_neither_overlap_nor_leave_the_picture(shape: str) -> None:
+def test_objects_neither_overlap_nor_leave_the_picture(shape: str) -> None:
     for size, count in itertools.product(world.SIZES, world.COUNTS):
         group = world.Group("white", shape, size, count)
         for seed in range(5):
@@ -317,7 +317,7 @@ def test_objects_of_a_group_neither_overlap_nor_leave_the_picture(shape: str) ->
             assert (np.sum(masks, axis=0) - 1).clip(0).sum() < 3  # in pixels: tips may touch
 
 
-def test_unknown_names_are_refused_with_the_known_ones() -> None:
+def test_unknown_style_and_split_are_refused() -> None:
     with pytest.raises(DataError, match=r"sweep and pretrain.*'oil'"):
         scenes.load_split("val", "oil")
     with pytest.raises(DataError, match=r"train, val, test.*'dev'"):

@@ -1,4 +1,4 @@
-"""The KID against slow oracles."""
+"""The KID compared with slow oracles."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def slow_kid(drawn: Any, real: Any) -> float:
 
 
 @pytest.mark.parametrize(("n", "m"), [(3, 3), (5, 8)])
-def test_the_kid_and_its_variance_are_those_of_the_definition(n: int, m: int) -> None:
+def test_kid_and_its_variance_match_the_definition(n: int, m: int) -> None:
     rng = np.random.default_rng(0)
     drawn, real = rng.normal(0.5, 1, (n, 4)), rng.normal(0, 1, (m, 4))
     real[1] = real[0]  # a tie
@@ -42,10 +42,10 @@ def test_the_kid_and_its_variance_are_those_of_the_definition(n: int, m: int) ->
 
 
 @pytest.mark.parametrize(("shift", "most"), [(0.0, 1.0), (0.3, 0.99), (1.0, 0.99)])
-def test_the_estimate_is_unbiased_and_its_interval_covers(shift: float, most: float) -> None:
-    """Against two Gaussians, whose distance is a sum over the means of x, x x and x x x.
+def test_kid_is_unbiased_and_its_interval_covers(shift: float, most: float) -> None:
+    """For two Gaussians the true distance is a sum over the means of x, x x and x x x.
 
-    Where both are one distribution the jackknife's variance is too large rather than too small.
+    If both distributions are equal, the variance of the jackknife is too large, not too small.
     """
     rng, size = np.random.default_rng(0), 4
     square = size * shift**2

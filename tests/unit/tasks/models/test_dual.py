@@ -1,4 +1,4 @@
-"""Backbones at random weights equal the library's own models; wrong files are named."""
+"""Backbones with random weights give the features of the library; invalid files are named."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def dual(name: str) -> Any:
 
 
 def embed(name: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Our own way: features of the frozen encoders, then the checkpoint's heads."""
+    """Embeddings by this project: features of the frozen encoders, then the heads."""
     model = dual(name)
     weights = {key: torch.tensor(value) for key, value in model.heads.items()}
     return (
@@ -38,7 +38,7 @@ def embed(name: str) -> tuple[torch.Tensor, torch.Tensor]:
 
 @torch.inference_mode()
 @pytest.mark.parametrize("kind", ["blip", "clip", "siglip"])
-def test_embeddings_are_the_librarys_own(tiny: Callable[[str], str], kind: str) -> None:
+def test_embeddings_match_the_library(tiny: Callable[[str], str], kind: str) -> None:
     folder = tiny(kind)
     model = transformers.AutoModel.from_pretrained(folder)
     if kind == "blip":
@@ -63,7 +63,7 @@ def test_embeddings_are_the_librarys_own(tiny: Callable[[str], str], kind: str) 
 
 
 @pytest.mark.parametrize("kind", ["blip", "clip", "siglip"])
-def test_a_caption_does_not_depend_on_its_neighbours(tiny: Callable[[str], str], kind: str) -> None:
+def test_caption_features_do_not_depend_on_the_batch(tiny: Callable[[str], str], kind: str) -> None:
     encode = dual(tiny(kind)).text.encode
     together = encode(CAPTIONS)
     alone = np.concatenate([encode([caption]) for caption in CAPTIONS])
@@ -76,7 +76,7 @@ class _Colour(nn.Module):
 
 
 def colour_encoder() -> tuple[nn.Module, Any]:
-    """An image encoder of one's own, as a user would write it."""
+    """An image encoder as a user would write it."""
 
     def prepare(images: Any) -> torch.Tensor:
         arrays = [np.asarray(image, dtype=np.float32) / 255 for image in images]
@@ -85,7 +85,7 @@ def colour_encoder() -> tuple[nn.Module, Any]:
     return _Colour(), prepare
 
 
-def test_an_encoder_of_ones_own(tiny: Callable[[str], str]) -> None:
+def test_custom_encoder_factory(tiny: Callable[[str], str]) -> None:
     name = f"{__name__}:colour_encoder+{tiny('bert')}"
     source = families.resolve(name)
     assert source.name == name
@@ -118,7 +118,7 @@ def make_trial(name: str, **params: Any) -> Trial:
         ("siglip", {"start": "random", "head": "linear"}, "only head=own fits"),
     ],
 )
-def test_heads_that_do_not_fit_the_model_are_refused(
+def test_unsuitable_heads_are_refused(
     tiny: Callable[[str], str], kind: str, params: dict[str, object], message: str
 ) -> None:
     name = f"{tiny('vit')}+{tiny('bert')}" if kind == "pair" else tiny(kind)
@@ -136,7 +136,7 @@ def test_heads_that_do_not_fit_the_model_are_refused(
         ("json:__doc__+b", "must be a function"),
     ],
 )
-def test_a_pair_that_cannot_be_is_refused(name: str, message: str) -> None:
+def test_invalid_pair_is_refused(name: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         families.resolve(name)
 
@@ -165,7 +165,7 @@ def test_missing_weights_are_refused_before_and_at_loading(
 
 
 @pytest.mark.parametrize("head", ["linear", "mlp"])
-def test_new_heads_have_the_width_that_was_asked_for(tiny: Callable[[str], str], head: str) -> None:
+def test_new_heads_have_the_requested_width(tiny: Callable[[str], str], head: str) -> None:
     trial = make_trial(tiny("clip"), start="random", head=head, embed_dim=7)
     inputs = {stages.heads_stage(trial): stages.read_heads(model=trial.model, device="cpu")}
     first = training.start(trial, inputs, "cpu").arrays

@@ -1,4 +1,4 @@
-"""The encoders of ``IMAGE+TEXT`` give what their own models give as pooled features."""
+"""The encoders of ``IMAGE+TEXT`` give the pooled features of their models."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _forget() -> Iterator[None]:
 
 
 def encode(image: object, text: object) -> tuple[Features, Features]:
-    """Features as a sweep gets them: resolved, loaded and encoded."""
+    """Features as a sweep computes them: resolved, loaded and encoded."""
     source = families.resolve(f"{image}+{text}")
     dual = load_dual(source.name, source.fingerprint, "cpu", "float32")
     return dual.image.encode(IMAGES), dual.text.encode(CAPTIONS)
@@ -70,19 +70,19 @@ def close(found: Features, expected: torch.Tensor) -> None:
         ("resnet", "ResNetModel"),
     ],
 )
-def test_image_features_are_the_models_own_pooled_output(
+def test_image_features_match_the_pooled_output(
     tiny: Callable[[str], Path], kind: str, loader: str
 ) -> None:
     model = getattr(transformers, loader).from_pretrained(tiny(kind)).eval()
     out = model(**pixels_of(tiny(kind)))
     image, _ = encode(tiny(kind), tiny("bert"))
     close(image, out.pooler_output.flatten(1))
-    if out.last_hidden_state.ndim == 3:  # the old reading differs, so the test can fail
+    if out.last_hidden_state.ndim == 3:  # the mean of the tokens differs, so the test can fail
         assert np.abs(image - out.last_hidden_state.mean(1).numpy()).max() > 1e-3
 
 
 @torch.inference_mode()
-def test_a_vit_without_a_pooler_gives_its_cls_token(tiny: Callable[[str], Path]) -> None:
+def test_vit_without_a_pooler_uses_its_cls_token(tiny: Callable[[str], Path]) -> None:
     folder = tiny("vit-classifier")
     model = transformers.ViTForImageClassification.from_pretrained(folder).eval()
     out = model.vit(**pixels_of(folder)).last_hidden_state
@@ -91,7 +91,7 @@ def test_a_vit_without_a_pooler_gives_its_cls_token(tiny: Callable[[str], Path])
 
 
 @torch.inference_mode()
-def test_a_vision_model_saved_alone_reads_like_its_pair(
+def test_vision_model_saved_alone_matches_its_pair(
     tiny: Callable[[str], Path], tmp_path: Path
 ) -> None:
     for kind, loader in (("clip", "CLIPVisionModel"), ("clip", "CLIPTextModel")):
@@ -108,7 +108,7 @@ def test_a_vision_model_saved_alone_reads_like_its_pair(
 @pytest.mark.parametrize(
     ("kind", "loader"), [("clip", "CLIPTextModel"), ("siglip", "SiglipTextModel")]
 )
-def test_text_features_are_the_models_own_pooled_output(
+def test_text_features_match_the_pooled_output(
     tiny: Callable[[str], Path], kind: str, loader: str
 ) -> None:
     model = getattr(transformers, loader).from_pretrained(tiny(kind)).eval()
@@ -123,7 +123,7 @@ def test_text_features_are_the_models_own_pooled_output(
 
 
 @torch.inference_mode()
-def test_a_blip_gives_what_its_heads_read(tiny: Callable[[str], Path]) -> None:
+def test_blip_features_are_the_input_of_its_heads(tiny: Callable[[str], Path]) -> None:
     model = transformers.BlipForImageTextRetrieval.from_pretrained(tiny("blip")).eval()
     image, text = encode(tiny("blip"), tiny("blip"))
     close(image, model.vision_model(**pixels_of(tiny("blip"))).last_hidden_state[:, 0])
@@ -155,7 +155,7 @@ MODES = ("cls_token", "max_tokens", "mean_tokens")
 
 @torch.inference_mode()
 @pytest.mark.parametrize("mode", MODES)
-def test_a_sentence_encoder_pools_as_its_folder_says(
+def test_sentence_encoder_uses_its_pooling_config(
     tiny: Callable[[str], Path], tmp_path: Path, mode: str
 ) -> None:
     flags = {f"pooling_mode_{each}": each == mode for each in MODES}
@@ -177,13 +177,13 @@ def test_a_sentence_encoder_pools_as_its_folder_says(
     close(text, oracle[mode])
 
 
-def test_a_plain_bert_gives_the_mean_of_its_tokens(
+def test_plain_bert_uses_the_mean_of_its_tokens(
     tiny: Callable[[str], Path], tmp_path: Path
 ) -> None:
     flags = {f"pooling_mode_{each}": each == "mean_tokens" for each in MODES}
-    said = encode(tiny("vit"), save_sentence_encoder(tmp_path / "sentences", flags))
+    pooled = encode(tiny("vit"), save_sentence_encoder(tmp_path / "sentences", flags))
     plain = encode(tiny("vit"), tiny("bert"))
-    np.testing.assert_array_equal(said[1], plain[1])
+    np.testing.assert_array_equal(pooled[1], plain[1])
 
 
 @pytest.mark.parametrize(
@@ -197,14 +197,14 @@ def test_a_plain_bert_gives_the_mean_of_its_tokens(
         ({"pooling_mode": "lasttoken"}, "lasttoken; one of cls, max, mean"),
     ],
 )
-def test_a_pooling_that_is_not_supported_is_refused(
+def test_unsupported_pooling_is_refused(
     tiny: Callable[[str], Path], tmp_path: Path, pooling: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ModelError, match=message):
         encode(tiny("vit"), save_sentence_encoder(tmp_path / "sentences", pooling))
 
 
-def test_the_pooling_is_part_of_the_identity(tiny: Callable[[str], Path], tmp_path: Path) -> None:
+def test_pooling_is_part_of_the_fingerprint(tiny: Callable[[str], Path], tmp_path: Path) -> None:
     prints = set()
     for mode in MODES:
         folder = save_sentence_encoder(tmp_path / mode, {f"pooling_mode_{mode}": True})
@@ -220,7 +220,7 @@ def test_the_pooling_is_part_of_the_identity(tiny: Callable[[str], Path], tmp_pa
         ("config.json", "[]", "config.json holds no mapping"),
     ],
 )
-def test_a_file_that_the_loader_reads_must_hold_a_mapping(
+def test_config_file_must_contain_a_mapping(
     tiny: Callable[[str], Path], tmp_path: Path, name: str, content: str, message: str
 ) -> None:
     folder = save_sentence_encoder(tmp_path / "sentences", {})
@@ -229,9 +229,7 @@ def test_a_file_that_the_loader_reads_must_hold_a_mapping(
         families.resolve(f"{tiny('vit')}+{folder}")
 
 
-def test_files_that_nobody_reads_may_hold_anything(
-    tiny: Callable[[str], Path], tmp_path: Path
-) -> None:
+def test_unread_files_may_contain_anything(tiny: Callable[[str], Path], tmp_path: Path) -> None:
     folder = save_sentence_encoder(tmp_path / "sentences", {})
     (folder / "notes.json").write_text("no JSON at all")
     families.resolve(f"{tiny('vit')}+{folder}")

@@ -1,4 +1,4 @@
-"""Ranks and recalls against slow oracles: with ties, several captions, and every count of ties."""
+"""Ranks and recalls compared with slow oracles, with ties and several captions per image."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ EVERY = ("expected", "strict", "same_text")
 def slow_query(
     scores: Iterable[float], right: set[int], ties: Ties, ks: tuple[int, ...] = (1, 2, 5)
 ) -> list[float]:
-    """The rank among wrong candidates and the hits, over every order of the tied candidates."""
+    """The mean rank and the hits over every order of the tied candidates."""
     scores = list(scores)
     best = max(scores[c] for c in right)
     better = sum(score > best for c, score in enumerate(scores) if c not in right)
     tied = [c for c, score in enumerate(scores) if score == best]
     places = list(combinations(range(len(tied)), sum(c in right for c in tied)))
-    # Every order of the tied, by where the right ones are; strictly, only that with them last.
+    # Every order of the tied candidates; with ``strict`` only the one with the correct ones last.
     ranks = [1 + better + min(place) for place in (places[-1:] if ties == "strict" else places)]
     hits = [sum(rank <= k for rank in ranks) / len(ranks) for k in ks]
     return [sum(ranks) / len(ranks), *hits]
@@ -35,7 +35,7 @@ def slow_query(
 def slow_ranks(
     images: np.ndarray, texts: np.ndarray, owner: np.ndarray, rows: np.ndarray, ties: Ties
 ) -> tuple[np.ndarray, np.ndarray]:
-    """[N, 4] and [C, 4], pair by pair; equal embeddings have equal scores by ``math.fsum``."""
+    """[N, 4] and [C, 4], pair by pair. ``math.fsum`` gives equal embeddings equal scores."""
 
     def score(image: np.ndarray, text: np.ndarray) -> float:
         return math.fsum(float(a) * float(b) for a, b in zip(image, text, strict=True))
@@ -56,7 +56,7 @@ def slow_ranks(
     return np.array(i2t), np.array(t2i)
 
 
-def told(ranks: Ranks) -> np.ndarray:
+def as_columns(ranks: Ranks) -> np.ndarray:
     return np.stack([ranks.rank, *(ranks.hits(k) for k in (1, 2, 5))], axis=1)
 
 
@@ -64,24 +64,24 @@ def told(ranks: Ranks) -> np.ndarray:
 @pytest.mark.parametrize("counts", [[1, 1, 1, 1, 1, 1], [3, 3, 3], [1, 3, 2], [2]])
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 @pytest.mark.parametrize("chunk", [2, 1024])
-def test_ranks_equal_the_slow_oracle_on_whole_numbers(
+def test_ranks_match_the_slow_oracle_on_integers(
     counts: list[int], dtype: type, chunk: int, ties: Ties
 ) -> None:
     rng = np.random.default_rng(len(counts))
-    # Small whole numbers: products are exact, and ties are many.
+    # With small integers products are exact and ties are frequent.
     images = rng.integers(0, 2, (len(counts), 2)).astype(dtype)
     texts = rng.integers(0, 2, (sum(counts), 2)).astype(dtype)
     owner = np.repeat(np.arange(len(counts)), counts)
     found = rank_pairs(images, texts, owner, ties=ties, chunk=chunk)
     expected = slow_ranks(images, texts, owner, np.arange(len(owner)), ties)
     for ours, theirs in zip(found, expected, strict=True):
-        np.testing.assert_allclose(told(ours), theirs, atol=1e-12)
+        np.testing.assert_allclose(as_columns(ours), theirs, atol=1e-12)
 
 
 @pytest.mark.parametrize("ties", EVERY)
 @pytest.mark.parametrize("num_captions", [1, 2])
 @pytest.mark.parametrize("chunk", [3, 1024])
-def test_ranks_equal_the_slow_oracle_on_repeated_captions_and_images(
+def test_ranks_match_the_slow_oracle_on_repeated_captions_and_images(
     num_captions: int, chunk: int, ties: Ties
 ) -> None:
     rng = np.random.default_rng(num_captions)
@@ -96,14 +96,14 @@ def test_ranks_equal_the_slow_oracle_on_repeated_captions_and_images(
     found = rank_pairs(images, texts, owner, rows, ties=ties, chunk=chunk)
     expected = slow_ranks(images, texts, owner, rows, ties)
     for ours, theirs in zip(found, expected, strict=True):
-        np.testing.assert_allclose(told(ours), theirs, atol=1e-12)
+        np.testing.assert_allclose(as_columns(ours), theirs, atol=1e-12)
         assert (ours.tied > 0).any() == (ties != "strict")
 
 
 @pytest.mark.parametrize("right", [1, 2, 5])
 @pytest.mark.parametrize("tied", [0, 1, 4, 30])
 @pytest.mark.parametrize("better", [0, 3, 9, 10])
-def test_hits_are_the_share_of_random_orders(better: int, tied: int, right: int) -> None:
+def test_hits_are_expectations_over_random_tie_breaking(better: int, tied: int, right: int) -> None:
     ranks = Ranks(better=np.array([better]), tied=np.array([tied]), right=np.array([right]))
     rng = np.random.default_rng(0)
     first = rng.random((40_000, tied + right)).argsort(1)[:, :right].min(1)
@@ -116,7 +116,7 @@ def test_hits_are_the_share_of_random_orders(better: int, tied: int, right: int)
         assert [ranks.hits(k)[0] for k in (1, 5, 10)] == [float(better < k) for k in (1, 5, 10)]
 
 
-def test_equal_scores_everywhere_are_chance() -> None:
+def test_equal_scores_give_chance_recall() -> None:
     same = np.ones((4, 2), dtype=np.float32)
     found = rank_pairs(same, same, np.arange(4))
     assert all(ranks.rank.tolist() == [2.5] * 4 for ranks in found)
@@ -126,8 +126,8 @@ def test_equal_scores_everywhere_are_chance() -> None:
     assert strict["rsum"] == 2 * 100 * 2  # R@5 and R@10, both ways
 
 
-def test_no_tie_is_broken_by_the_product(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Equal columns of a product can differ in the last bits; an equal caption is scored once."""
+def test_equal_captions_are_always_tied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal columns of a matrix product can differ in the last bits."""
     rng = np.random.default_rng(0)
     texts = rng.normal(size=(40, 256)).astype(np.float32)
     texts /= np.linalg.norm(texts, axis=1, keepdims=True)
@@ -142,7 +142,7 @@ def test_no_tie_is_broken_by_the_product(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("ties", EVERY)
-def test_the_best_possible_recall_on_the_labs_captions(ties: Ties) -> None:
+def test_best_possible_recall_on_the_captions_of_the_lab(ties: Ties) -> None:
     """262 of the lab's 1449 captions are under more than one image, in 97 groups."""
     file = SHARED / "voc2012-captions" / "blip_greedy_ref.txt"  # of the validation split
     if not file.is_file():

@@ -1,0 +1,44 @@
+"""Small trials of the retrieval task with random features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tasks.contract import Source, Trial
+from tasks.retrieval import stages
+from tasks.retrieval.params import Params
+
+
+def make_trial(**params: object) -> Trial:
+    source = Source(name="x", fingerprint="x")
+    return Trial(
+        task="retrieval",
+        version="1",
+        params=Params(**{"lr": 1e-2, "batch_size": 8, "augment": False} | params),  # type: ignore[arg-type]
+        seed=3,
+        model=source,
+        data=source,
+    )
+
+
+def make_inputs(trial: Trial, num_images: int = 40) -> dict[Any, Any]:
+    rng = np.random.default_rng(0)
+    hidden = rng.normal(size=(num_images, 6))
+    images = (hidden @ rng.normal(size=(6, 12))).astype(np.float32)
+    texts = (np.repeat(hidden, 2, 0) @ rng.normal(size=(6, 10))).astype(np.float32)
+    captions = {
+        "features": texts,
+        "row": np.arange(2 * num_images),
+        "owner": np.repeat(np.arange(num_images), 2),
+    }
+    heads = {
+        "image.weight": np.zeros((5, 12), np.float32),
+        "image.bias": np.zeros(5, np.float32),
+        "text.weight": np.zeros((5, 10), np.float32),
+        "text.bias": np.zeros(5, np.float32),
+        "widths": np.array([12, 10]),
+    }
+    values = {"encode_images": {"features": images}, "encode_texts": captions}
+    return {s: values.get(s.function.__name__, heads) for s in stages.needed(trial)}

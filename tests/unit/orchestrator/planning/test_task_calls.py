@@ -1,0 +1,47 @@
+"""Task methods that fail while a sweep is planned."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from toy_variants import draw, make_factory, variant
+
+from orchestrator.planning import task_calls
+from tasks.contract import (
+    RequestError,
+    Stage,
+)
+
+
+def fail(*_: Any) -> Any:
+    raise KeyError("lr")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"normalize": lambda self, trial: None}, "must return the trial (`return trial`), but"),
+        (
+            {"normalize": fail},
+            r"normalize of the task 'toy' failed at \S+, line \d+: KeyError: 'lr'",
+        ),
+        ({"stages": lambda self, trial: [draw]}, "must return a list of Stage"),
+        (
+            {"stages": lambda self, trial: [Stage(function=lambda: None)]},
+            "must be defined at the level of its module",
+        ),
+        (
+            {"stages": lambda self, trial: [Stage(function=draw, args={"split": {1}})]},
+            "args of the stage draw of 'toy' must be plain values",
+        ),
+        ({"pack_key": lambda self, trial: []}, "must return what can be hashed"),
+        ({"estimate_memory": lambda self, trial: None}, "must return an int of at least 0, the"),
+    ],
+)
+def test_failing_task_method_is_a_request_error(changes: dict[str, Any], message: str) -> None:
+    task = variant(**changes)
+    with pytest.raises(RequestError) as refused:
+        task_calls.try_methods(task, make_factory(task).trial({}, 0))
+    assert re.search(message if "\\" in message else re.escape(message), str(refused.value))

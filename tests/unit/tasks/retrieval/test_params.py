@@ -1,0 +1,29 @@
+"""Rules for the parameters of retrieval."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasks.retrieval.params import Params
+
+
+@pytest.mark.parametrize(
+    ("values", "rule"),
+    [
+        ({"lr": 0.0}, "lr > 0"),
+        ({"lr": float("nan")}, "lr > 0"),
+        ({"weight_decay": -1.0}, "weight_decay >= 0"),
+        ({"epochs": -1}, "epochs >= 0"),
+        ({"temperature": 0.0}, "temperature > 0"),
+        ({"batch_size": 1}, "batch_size >= 2"),
+        ({"start": "warm"}, "one of pretrained, random"),
+        ({"split": "train"}, "must not be train"),
+        ({"num_captions": 0}, "num_captions >= 1"),
+        ({"ties": "best"}, "one of expected, strict, same_text"),
+    ],
+)
+def test_invalid_params_are_refused(values: dict[str, Any], rule: str) -> None:
+    with pytest.raises(ValueError, match=rule):
+        Params(**values)
