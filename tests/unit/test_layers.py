@@ -39,7 +39,7 @@ LAYERS = {
         *("sharing", "api", "contract_suite", "doctor", "cli", "__main__"),
     ),
     "results": (
-        *("text", "statistics", "storage", "tables", "claims", "figures", "render"),
+        *("text", "extras", "statistics", "storage", "tables", "claims", "figures", "render"),
         *("archive", "compare", "export"),
     ),
 }
