@@ -11,6 +11,7 @@ from typing import Any
 from orchestrator.execution.placement import Gpus
 from orchestrator.planning.inline_space import InlineSpace
 from orchestrator.planning.space_checks import shown
+from orchestrator.planning.space_file import SpaceFile
 from orchestrator.planning.suggestions import suggest
 from orchestrator.planning.yaml_file import read_yaml
 from orchestrator.saving.checkpoint_writer import DEFAULT_INTERVAL
@@ -23,7 +24,10 @@ class Request:
     """A sweep as the command line, Python or a YAML file asks for it."""
 
     task: str | Task | Callable[..., Any]  # a name, FILE.py:FUNCTION, a task or a function
-    space: str | InlineSpace | None = None  # the task's REPORT, or the only space it has
+    space: str | InlineSpace | SpaceFile | None = (
+        None  # the task's REPORT, or the only space it has
+    )
+    zipped: Sequence[Sequence[str]] = ()  # parameters whose lists vary together
     metric: str | None = None  # of a function, in place of the one that it declares
     maximize: bool | None = None  # whether a higher value of that metric is better
     trials: int = DEFAULT_NUM_TRIALS  # configurations of a search
@@ -137,7 +141,7 @@ _SECONDS: tuple[_Check, str] = (_is_number, "a number of seconds")
 _FLAG: tuple[_Check, str] = (_is_flag, "true or false")
 
 #: Options with another name than their field.
-OPTION_NAMES = {"settings": "set", "deadline": "step_timeout"}
+OPTION_NAMES = {"settings": "set", "zipped": "zip", "deadline": "step_timeout"}
 
 #: The fields that a file can have, with what their values must be.
 _FIELDS: dict[str, tuple[_Check, str]] = {
@@ -150,4 +154,5 @@ _FIELDS: dict[str, tuple[_Check, str]] = {
     "gpus_per_trial": (lambda v: v == "auto" or _is_number(v), "a number or auto"),
     "space": (lambda v: isinstance(v, (str, Mapping, list)), "a name, a file, or lists by name"),
     "settings": (lambda v: isinstance(v, (Mapping, list)), "values by name"),
+    "zipped": (lambda v: isinstance(v, list), "lists of parameters"),
 }

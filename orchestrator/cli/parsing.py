@@ -98,6 +98,13 @@ def parse_step_timeout(text: str | None, earlier: str | None) -> float | None:
     return parse_duration("--step-timeout", text)
 
 
+def parse_zip(groups: Sequence[str] | None) -> tuple[tuple[str, ...], ...]:
+    """``lr,epochs`` as the names of parameters that vary together."""
+    return tuple(
+        tuple(name.strip() for name in group.split(",") if name.strip()) for group in groups or ()
+    )
+
+
 def check_tasks(names: Sequence[str]) -> None:
     """Refuse a space or a setting among the tasks, and say which option takes it."""
     from orchestrator.planning.plan import ALIASES, KINDS

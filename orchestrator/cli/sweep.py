@@ -26,19 +26,21 @@ from orchestrator.cli.options import (
     Out,
 )
 from orchestrator.cli.parsing import (
-    check_tasks,
     parse_budget,
     parse_checkpoint_interval,
     parse_gpus,
     parse_seeds,
     parse_step_timeout,
+    parse_zip,
 )
+from orchestrator.cli.requests import given, make_requests
 from results.text import print_line
 
 Space = Annotated[
     str | None,
     typer.Option(
-        help="Space: paper (the default), grid, search, FILE.py, or FILE.py:grid for one of a file."
+        help="Space: paper (the default), grid, search, FILE.yaml, FILE.py, or FILE.py:grid "
+        "for one of a file."
     ),
 ]
 Trials = Annotated[
@@ -71,8 +73,26 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="Fix a parameter in every row; repeat for several.",
+        help="Fix a parameter in every row, or vary it: lr=1e-5,1e-3 for a grid, lr=1e-5..1e-2:log "
+        "for a search; repeat for several.",
         autocompletion=complete_setting,
+    ),
+]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="FILE",
+        help="Request to run: PATH/sweep.json of a sweep, or a YAML file. Other options override "
+        "it.",
+    ),
+]
+Zip = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--zip",
+        metavar="NAME,NAME",
+        help="Parameters whose lists of values vary together; repeat for further groups.",
     ),
 ]
 Name = Annotated[
@@ -141,14 +161,17 @@ DryRun = Annotated[
 
 
 def sweep(
+    context: typer.Context,
     task: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="Tasks to sweep, one after the other: names, or FILE.py:FUNCTION.",
             autocompletion=complete_task,
         ),
-    ],
+    ] = None,
     space: Space = None,
+    from_: From = None,
+    zip_: Zip = None,
     metric: Metric = None,
     maximize: Maximize = None,
     trials: Trials = None,
@@ -178,50 +201,43 @@ def sweep(
     verbose: Verbose = False,
 ) -> int:
     """Run a task's sweep and print its tables. Run the same command again to resume."""
-    from orchestrator.request import Request
     from orchestrator.running.plan import make_plan
     from orchestrator.running.preview import print_plan
     from orchestrator.running.sweep import run_sweep
 
-    check_tasks(task)
     seconds, most = parse_budget(budget)
-    of_search = {"trials": trials, "sampler": sampler, "pruner": pruner}
-    given: dict[str, Any] = {k: v for k, v in of_search.items() if v is not None}
-    plans = [
-        make_plan(
-            Request(
-                task=each,
-                space=space,
-                metric=metric,
-                maximize=maximize,
-                seeds=seeds,
-                **given,
-                given=given,
-                engine=engine,
-                address=address,
-                model=model,
-                data=data,
-                settings=tuple(set_ or ()),
-                cpus_per_trial=cpus_per_trial,
-                gpus_per_trial=parse_gpus(gpus_per_trial),
-                name=name,
-                out=out,
-                cache=cache,
-                budget=seconds,
-                budget_trials=most,
-                deadline=parse_step_timeout(step_timeout, deadline),
-                checkpoint_interval=parse_checkpoint_interval(checkpoint_interval),
-                keep=keep,
-                final=final,
-                rerun=rerun,
-                retry_failed=retry_failed,
-                dry_run=dry_run,
-                all_rows=all_rows,
-                verbose=verbose,
-            )
-        )
-        for each in dict.fromkeys(task)
-    ]
+    values = {
+        "space": space,
+        "zipped": parse_zip(zip_),
+        "metric": metric,
+        "maximize": maximize,
+        "trials": trials,
+        "seeds": seeds,
+        "sampler": sampler,
+        "pruner": pruner,
+        "engine": engine,
+        "address": address,
+        "model": model,
+        "data": data,
+        "settings": tuple(set_ or ()),
+        "cpus_per_trial": cpus_per_trial,
+        "gpus_per_trial": parse_gpus(gpus_per_trial),
+        "name": name,
+        "out": out,
+        "cache": cache,
+        "budget": seconds,
+        "budget_trials": most,
+        "deadline": parse_step_timeout(step_timeout, deadline),
+        "checkpoint_interval": parse_checkpoint_interval(checkpoint_interval),
+        "keep": keep,
+        "final": final,
+        "rerun": rerun,
+        "retry_failed": retry_failed,
+        "dry_run": dry_run,
+        "all_rows": all_rows,
+        "verbose": verbose,
+    }
+    plans = [make_plan(each) for each in make_requests(task or [], from_, values, given(context))]
     status = 0
     for line in dict.fromkeys(line for plan in plans for line in plan.warnings()):
         print_line(Console(stderr=True), f"Warning: {line}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from typing import Annotated
 
@@ -22,8 +23,14 @@ def tasks(
             metavar="[TASK]", help="Task to describe in full.", autocompletion=complete_task
         ),
     ] = None,
+    schema: Annotated[
+        bool,
+        typer.Option("--schema", help="Print the JSON schema of the task's space files (YAML)."),
+    ] = False,
 ) -> int:
     """List tasks, or describe one: its parameters with allowed values, spaces, model and data."""
+    if schema:
+        return _print_schema(name)
     from orchestrator.planning.plan import describe_spaces
     from orchestrator.planning.task_help import TaskView, summary_of
 
@@ -45,4 +52,13 @@ def tasks(
     console.print()
     hint = "For parameters, allowed values and the paper: `python -m orchestrator tasks TASK`"
     print_line(console, hint)
+    return 0
+
+
+def _print_schema(name: str | None) -> int:
+    from orchestrator.planning.space_schema import space_schema
+
+    if name is None:
+        raise RequestError("--schema is of one task; name it")
+    print(json.dumps(space_schema(discovery.load_task(name)), indent=2, ensure_ascii=False))
     return 0

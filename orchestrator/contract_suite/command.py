@@ -10,7 +10,7 @@ from rich.text import Text
 
 from orchestrator.contract_suite import CHECKS, Outcome, Subject, run_checks
 from orchestrator.planning.discovery import import_task
-from orchestrator.planning.plan import parse_settings
+from orchestrator.planning.settings import parse_fixed
 from orchestrator.planning.task_checks import place, problems
 from tasks.contract import Task
 
@@ -30,7 +30,7 @@ def check_task(
     if wrong or not isinstance(found, Task):
         console.print(f"{name}: {len(wrong)} wrong; see docs/reference/task-contract.md")
         return 1
-    subject = Subject(found, name, model=model, data=data, settings=parse_settings(found, settings))
+    subject = Subject(found, name, model=model, data=data, settings=parse_fixed(found, settings))
     outcomes: list[Outcome] = []
     with console.status(f"checking {name}") as status:
         for outcome in run_checks(CHECKS, subject):

@@ -119,7 +119,11 @@ def _output(command: list[str]) -> bytes:
 def _space_text(task: str, space: Space) -> SpaceText:
     """The text of the space's file, if it can be read."""
     if space.text:
-        return SpaceText(name=space.name, file="grid.py", text=shorten(space.text.encode(), "text"))
+        return SpaceText(
+            name=space.name,
+            file="grid.py" if space.tables else "space.py",
+            text=shorten(space.text.encode(), "text"),
+        )
     try:
         file = Path(space.file or str(load_space(task).__file__))
         with file.open("rb") as opened:

@@ -8,7 +8,7 @@ import inspect
 import re
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,13 @@ from orchestrator.functions.declaration import declaration_of
 from orchestrator.functions.own_modules import import_root
 from orchestrator.functions.source import module_file
 from orchestrator.functions.task import FunctionTask, check_function, function_task
+from orchestrator.planning.axes import Axes
 from orchestrator.planning.discovery import OFFERS, describe_failure, load_task
-from orchestrator.planning.inline_space import inline_space
-from orchestrator.planning.plan import Space, resolve_space
+from orchestrator.planning.inline_space import inline_space, space_of
+from orchestrator.planning.plan import Space, param_types, resolve_space
+from orchestrator.planning.settings import NO_SETTINGS, Settings
 from orchestrator.planning.shadowing import shadowing_in
+from orchestrator.planning.space_file import SpaceFile
 from orchestrator.planning.suggestions import suggest
 from search_spaces.space import Row, Table
 from tasks.contract import RequestError, Task, content_id
@@ -114,16 +117,42 @@ def _import(file: Path) -> types.ModuleType:
 # --- spaces ---------------------------------------------------------------------------------------
 
 
-def find_space(task: Task, space: object) -> Space:
+def find_space(
+    task: Task,
+    space: object,
+    settings: Settings = NO_SETTINGS,
+    zipped: Sequence[Sequence[str]] = (),
+) -> Space:
     """The search space of a request.
 
     A function's spaces are those that its file offers; without one, its defaults are tried.
 
+    Args:
+        task: whose parameters the space has.
+        space: a name, a file, a value, or None.
+        settings: their lists and ranges are a space by themselves.
+        zipped: parameters whose lists vary together.
+
     Raises:
-        RequestError: if there is no such space, or it is none.
+        RequestError: if there is no such space, or it is none, or there are two.
     """
+    kinds = param_types(task.Params)
+    if settings.axes:
+        if space is not None:
+            name = next(iter(settings.axes))
+            raise RequestError(
+                f"--set {name} has several values, which is a space by itself; remove it or --space"
+            )
+        return space_of(Axes(values=settings.axes, zipped=tuple(map(tuple, zipped))), kinds)
+    if isinstance(space, SpaceFile):
+        return space.space(kinds)
     if space is not None and not isinstance(space, str):
-        return inline_space(space)
+        return inline_space(space, kinds, zipped)
+    if zipped:
+        raise RequestError(
+            f"--zip {','.join(zipped[0])}: {zipped[0][0]} has no list of values; add "
+            f"--set {zipped[0][0]}=VALUE,VALUE"
+        )
     if not isinstance(task, FunctionTask):
         return resolve_space(task.name, space)
     module = task.module()

@@ -1,67 +1,97 @@
-"""A search space that was given as a value: a grid, or a function that Optuna asks."""
+"""A search space that was given as a value: lists and ranges, or a function that Optuna asks."""
 
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from orchestrator.planning.plan import Search, Space, expand_grid
+from orchestrator.planning.axes import Axes, AxesSearch
+from orchestrator.planning.axes_spec import Kinds, read_axes, to_spec
+from orchestrator.planning.plan import Search, Space
 from orchestrator.planning.space_checks import shown
 from search_spaces.space import Row, Scalar, Table
 from tasks.contract import RequestError, content_id
 
-#: ``{"lr": [1e-5, 1e-3]}``, the product of its lists; several such dicts, whose rows are united; or
-#: a function of an Optuna trial that returns the parameters of one configuration.
+#: ``{"lr": [1e-5, 1e-3]}``, the product of its lists, or with a range such as
+#: ``{"lr": {"min": 1e-5, "max": 1e-2, "log": True}}`` a search; several such dicts, whose rows are
+#: united; or a function of an Optuna trial that returns the parameters of one configuration.
 InlineSpace = (
-    Mapping[str, Sequence[Scalar]]
-    | Sequence[Mapping[str, Sequence[Scalar]]]
-    | Callable[[Any], Mapping[str, Scalar]]
+    Mapping[str, Any] | Sequence[Mapping[str, Any]] | Callable[[Any], Mapping[str, Scalar]]
 )
 
-_MAX_NAME = 40  # characters of a grid's name that are made of its parameters
 
+def inline_space(value: object, kinds: Kinds, zipped: Sequence[Sequence[str]] = ()) -> Space:
+    """The space of a dict of lists and ranges, of several, or of a search function.
 
-def inline_space(value: object) -> Space:
-    """The space of a dict of lists, of several, or of a search function.
+    Args:
+        value: one of these.
+        kinds: the types of the task's parameters, by name.
+        zipped: parameters whose lists vary together.
 
     Raises:
         RequestError: if it is none of these, or a list is empty.
     """
     if callable(value):
         return Space(name="search", search=cast(Search, value), file_hash=_text_hash(value))
-    if not isinstance(value, (Mapping, list, tuple)):
+    if isinstance(value, Mapping):
+        return space_of(read_axes(value, kinds, zipped), kinds)
+    if not isinstance(value, (list, tuple)) or not all(isinstance(v, Mapping) for v in value):
         raise RequestError(
             "space must be a name, a FILE.py, a dict of lists, or a function of an Optuna trial, "
             f"but is {shown(value)}"
         )
-    plain = _to_lists(value)
-    rows, name = expand_grid(plain, "space"), _name(plain)
+    return _united([read_axes(each, kinds) for each in value])
+
+
+def space_of(axes: Axes, kinds: Kinds, *, as_search: bool = False) -> Space:
+    """The grid of axes, or a search if there is a range or ``as_search``."""
+    if not axes.is_search and not as_search:
+        return _united([axes])
+    if axes.zipped:
+        raise RequestError(
+            f"--zip {','.join(axes.zipped[0])} is for grids; with a range such as "
+            f"{next((str(a) for a in axes.values.values() if not isinstance(a, tuple)), '')}, "
+            "a search chooses each parameter by itself: remove --zip"
+        )
+    integers = frozenset(name for name, (kind, _) in kinds.items() if kind is int)
+    spec = to_spec(axes)
+    return Space(
+        name=axes.name if axes.is_search else axes.name.replace("grid-", "search-", 1),
+        search=AxesSearch(axes=axes, integers=integers),
+        file_hash=content_id(spec),
+        text=f"parameters = {spec!r}\n",
+    )
+
+
+def _united(grids: Sequence[Axes]) -> Space:
+    if any(axes.is_search for axes in grids):
+        raise RequestError("of several grids, none may have a range; give one dict for a search")
+    if not grids:
+        raise RequestError("the space is empty; give it a list of a parameter")
+    rows = [row for axes in grids for row in axes.rows()]
+    names = dict.fromkeys(
+        part for axes in grids for part in axes.name.removeprefix("grid-").split("-")
+    )
+    name = grids[0].name if len(grids) == 1 else f"grid-{'-'.join(names)}"[:45].rstrip("-._")
+    specs = [to_spec(axes) for axes in grids]
+    plain = [{name: each["values"] for name, each in spec.items()} for spec in specs]
+    is_product = not any(axes.zipped or axes.conditions for axes in grids)
     return Space(
         name=name,
         tables=(Table(title=f"Grid {name}", rows=tuple(Row(params=row) for row in rows)),),
         file_hash=content_id(rows),
-        text=f"GRID = {plain!r}\n",
+        text=f"GRID = {_one_or_all(plain if is_product else _as_grids(rows))!r}\n",
     )
 
 
-def _to_lists(value: Any) -> Any:
-    """The value with plain lists in place of arrays, and Python numbers of numpy ones."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return {key: _to_lists(each) for key, each in value.items()}
-    return [_to_lists(each) for each in value] if isinstance(value, (list, tuple)) else value
+def _as_grids(rows: Sequence[Mapping[str, Scalar]]) -> list[dict[str, list[Scalar]]]:
+    """Rows that are no product, each as a grid of one."""
+    return [{name: [value] for name, value in row.items()} for row in rows]
 
 
-def _name(grid: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
-    """``grid-lr-temperature``: the parameters that vary, or all if none does."""
-    grids = [grid] if isinstance(grid, Mapping) else grid
-    names = list(dict.fromkeys(name for each in grids for name in each))
-    varying = [n for n in names if len({repr(v) for g in grids for v in g.get(n, [None])}) > 1]
-    text = "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", str(name)) for name in varying or names)
-    return f"grid-{text}" if len(text) <= _MAX_NAME else f"grid-{text[:_MAX_NAME].rstrip('-._')}"
+def _one_or_all(grids: list[dict[str, list[Scalar]]]) -> Any:
+    return grids[0] if len(grids) == 1 else grids
 
 
 def _text_hash(search: object) -> str | None:

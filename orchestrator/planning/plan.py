@@ -9,7 +9,6 @@ import dataclasses
 import difflib
 import itertools
 import math
-import re
 import sys
 import types
 import typing
@@ -194,74 +193,8 @@ def _plain_type(hint: Any) -> tuple[type, bool]:
     return hint, False
 
 
-def parse_settings(task: Task, settings: Sequence[str] | Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """The values of ``--set`` by name: ``name=value`` pairs are read by the parameters' types."""
-    if isinstance(settings, Mapping):
-        params = make_params(task, settings)
-        return {name: getattr(params, name) for name in settings}
-    kinds = param_types(task.Params)
-    parsed: dict[str, Scalar] = {}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        name = name.strip()
-        if not equals:
-            fix = f"; write --set {name}=VALUE" if name in kinds else ""
-            raise RequestError(f"--set takes name=value, but got {shown(setting)}{fix}")
-        if name not in kinds:
-            raise _unknown(task, name)
-        check_one_value(task.Params, name, text)
-        value = parse_value(name, text, *kinds[name])
-        if name in parsed and parsed[name] != value:
-            raise RequestError(
-                f"--set {name} is given twice, as {shown(parsed[name])} and {shown(value)}; remove "
-                "one of them"
-            )
-        parsed[name] = value
-    return parsed
-
-
-def check_one_value(params: type[Any], name: str, text: str) -> None:
-    """Refuse a list of values after ``--set``, and say where it belongs."""
-    kind, optional = param_types(params)[name]
-    several = re.split(r"[,;\s]+(?=\w+=)", f"{name}={text.strip()}")
-    if kind is not str and len(several) > 1:
-        settings = " ".join(f"--set {each}" for each in several)
-        raise RequestError(f"--set takes one name=value; repeat it for several: {settings}")
-    parts = [part.strip().strip("\"'") for part in re.split(r"[,\s]+", text.strip(" ()[]{}"))]
-    if len(parts) < 2:
-        return
-    choices = typing.get_args(typing.get_type_hints(params)[name])
-    if kind is str and not set(parts) <= set(map(str, choices)):
-        return  # a text may hold commas
-    try:
-        values = [parse_value(name, part, kind, optional) for part in parts]
-    except RequestError:
-        return
-    if any(isinstance(value, float) and not math.isfinite(value) for value in values):
-        return
-    raise RequestError(
-        f"--set {name} takes one value, but got {shown(text)}; to try each, save the line "
-        f"`GRID = {{{name!r}: {values!r}}}` as grid.py and run with --space grid.py"
-    )
-
-
-def parse_value(name: str, text: str, kind: type, optional: bool) -> Scalar:
-    """The text after ``--set name=`` as a value of its type."""
-    if optional and text.lower() in ("none", "null", ""):
-        return None
-    if kind is bool:
-        if text.lower() in ("true", "false", "yes", "no"):
-            return text.lower() in ("true", "yes")  # tables print yes and no
-        raise RequestError(f"--set {name} takes true or false, but got {shown(text)}")
-    try:
-        return typing.cast(Scalar, kind(text))
-    except ValueError:
-        takes = {int: "an integer", float: "a number"}.get(kind, kind.__name__)
-        none = " or none" if optional else ""
-        raise RequestError(f"--set {name} takes {takes}{none}, but got {shown(text)}") from None
-
-
-def _unknown(task: Task, name: object) -> RequestError:
+def unknown_parameter(task: Task, name: object) -> RequestError:
+    """The error about a name that is no parameter of the task."""
     known = sorted(param_types(task.Params))
     hint = suggest_parameter(task.name if task.name in task_names() else None, str(name), known)
     return RequestError(f"{task.name} has no parameter {shown(name)}; {hint}")
@@ -272,7 +205,7 @@ def make_params(task: Task, values: Mapping[str, Scalar]) -> Any:
     kinds = param_types(task.Params)
     for name in values:
         if name not in kinds:
-            raise _unknown(task, name)
+            raise unknown_parameter(task, name)
     ready: dict[str, Scalar] = {}
     for name, value in values.items():
         kind, optional = kinds[name]

@@ -13,15 +13,17 @@ from orchestrator.planning.plan import (
     Space,
     TrialFactory,
     distinct_trials,
-    parse_settings,
     plan_rows,
 )
+from orchestrator.planning.settings import parse_settings
 from orchestrator.planning.space_checks import check_number, check_published_numbers, check_seeds
+from orchestrator.planning.space_file import SpaceFile
 from orchestrator.request import Request
 from orchestrator.running.final_check import check_final
 from orchestrator.running.naming import Identity, choose_name
 from orchestrator.running.recorded import RecordedSweep
 from orchestrator.running.request_checks import check_effect, check_options
+from orchestrator.running.space_request import check_metric, read_space_of
 from orchestrator.saving.keep_policy import Keep, choose_keep
 from orchestrator.search.options import DEFAULT_PRUNER, DEFAULT_SAMPLER, describe
 from results.storage.manifest import Manifest
@@ -73,6 +75,7 @@ def make_plan(request: Request) -> Plan:
     Raises:
         RequestError: if anything about it is wrong.
     """
+    request = read_space_of(request)
     seeds = check_seeds(request.seeds)
     for option, number in (("--seeds", len(seeds)), ("--trials", request.trials)):
         if number < 1:
@@ -80,7 +83,10 @@ def make_plan(request: Request) -> Plan:
             raise RequestError(f"{option} must be at least 1, but is {value}")
     check_options(request)
     task = find_task(request.task, request.metric, request.maximize)
-    space = find_space(task, request.space)
+    settings = parse_settings(task, request.settings)
+    if isinstance(request.space, SpaceFile):
+        check_metric(request.space, task)
+    space = find_space(task, request.space, settings, request.zipped)
     if space.search is None:
         check_effect(request.given, request.space if isinstance(request.space, str) else space.name)
     metrics = [c.key.removeprefix("metric.") for c in task.columns if c.key.startswith("metric.")]
@@ -88,13 +94,12 @@ def make_plan(request: Request) -> Plan:
     check_claims(space.claims, space.published, space.errata, space.tables, metrics)
     listed = sum(len(table.rows) for table in space.tables)
     check_number(request.trials if space.search else listed, len(seeds))
-    fixed = parse_settings(task, request.settings)
     model, data = task_calls.resolve(
         task,
         task.default_model if request.model is None else request.model,
         task.default_data if request.data is None else request.data,
     )
-    factory = TrialFactory(task=task, model=model, data=data, fixed=fixed)
+    factory = TrialFactory(task=task, model=model, data=data, fixed=settings.fixed)
     if space.search is not None:
         planned: list[list[PlannedRow]] = []
         first = factory.trial({}, 0)  # the defaults must fit this model and data

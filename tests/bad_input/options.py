@@ -225,24 +225,23 @@ CASES = [
     Case(args="sweep retrieval --set model=x", message="'model'; the option --model sets it"),
     Case(args="sweep retrieval --set zzz=1", message="has no parameter 'zzz'; available: augment,"),
     Case(
-        args="sweep retrieval --set temperature=0.1,0.2",
-        message="takes one value, but got '0.1,0.2'; to try each, save the line `GRID = "
-        "{'temperature': [0.1, 0.2]}` as grid.py and run with --space grid.py",
+        args="sweep retrieval --set 'lr=1e-3 1e-2'",
+        message="--set lr takes a number, but got '1e-3 1e-2'; separate values with commas",
     ),
-    *(
-        Case(args=f"sweep {task} --set '{name}={text}'", message=f"`GRID = {{'{name}': {values}}}`")
-        for task, name, text, values in (
-            ("retrieval", "epochs", "[1, 3]", "[1, 3]"),
-            ("retrieval", "lr", "1e-3 1e-2", "[0.001, 0.01]"),
-            ("retrieval", "augment", "true,false", "[True, False]"),
-            ("retrieval", "start", "pretrained,random", "['pretrained', 'random']"),
-            ("captioning", "top_k", "none,50", "[None, 50]"),
-        )
+    Case(args="sweep retrieval --set epochs=1,1", message="the list of epochs has 1 twice"),
+    Case(args="sweep retrieval --set lr=1e-2..1e-3", message="`low < high` must hold for a range"),
+    Case(args="sweep retrieval --set lr=0..1:log", message="must be above 0, but got 0..1:log"),
+    Case(args="sweep retrieval --set epochs=1..2.5", message="epochs is an integer, but its range"),
+    Case(
+        args="sweep retrieval --set lr=1e-3,1e-2 --space grid",
+        message="--set lr has several values, which is a space by itself; remove it or --space",
     ),
+    Case(args="sweep retrieval --zip lr,epochs", message="--zip lr,epochs: lr has no list of val"),
     Case(args="sweep captioning --set top_k=few", message="takes an integer or none, but got 'few"),
     Case(
         args="sweep retrieval --set lr=1e-3 --set lr=1e-2",
-        message="--set lr is given twice, as 0.001 and 0.01; remove one of them",
+        message="--set lr is given twice, as 0.001 and 0.01; remove one of them, or try each with "
+        "--set lr=0.001,0.01",
     ),
     Case(args="sweep retrieval --set lr", message="but got 'lr'; write --set lr=VALUE"),
     *(

@@ -13,7 +13,8 @@ import pytest
 from orchestrator.functions.declaration import shared, task
 from orchestrator.functions.finding import find_space, find_task
 from orchestrator.functions.signature import read_signature
-from orchestrator.planning.plan import TrialFactory, parse_settings
+from orchestrator.planning.plan import TrialFactory
+from orchestrator.planning.settings import parse_settings
 from tasks.contract import RequestError, Source, Stage
 
 
@@ -22,14 +23,14 @@ def draw(split: str, scale: float = 1.0) -> dict[str, float]:
 
 
 @task(metric="accuracy", maximize=True, columns=["loss"], steps="epochs")
-def train(
+def train(  # type: ignore[no-untyped-def]
     lr: float = 1e-3,
     epochs: int = 3,
     head: Literal["linear", "mlp"] = "linear",
     augment: bool = False,
     dropout: float | None = None,
     note: str = "",
-    width=64,  # type: ignore[no-untyped-def]
+    width=64,
     *,
     seed: int,
     device: str,
@@ -82,14 +83,14 @@ def test_an_integer_default_of_a_number_is_that_number() -> None:
 def test_settings_are_read_by_the_types() -> None:
     found = find_task(train)
     settings = ["lr=1e-2", "augment=yes", "dropout=none", "head=mlp", "epochs=5"]
-    assert parse_settings(found, settings) == {
+    assert parse_settings(found, settings).fixed == {
         "lr": 0.01,
         "augment": True,
         "dropout": None,
         "head": "mlp",
         "epochs": 5,
     }
-    assert parse_settings(found, {"lr": 1}) == {"lr": 1.0}
+    assert parse_settings(found, {"lr": 1}).fixed == {"lr": 1.0}
     with pytest.raises(RequestError, match="has no parameter 'learning_rate'; did you mean 'lr'"):
         parse_settings(found, ["learning_rate=1"])
     with pytest.raises(RequestError, match="epochs must be int, but got 'x'"):
@@ -130,7 +131,8 @@ def test_shared_work_is_a_stage_of_the_trial() -> None:
 
 def refused(function: Any, **more: Any) -> str:
     with pytest.raises(RequestError) as caught:
-        find_task(function, **({"metric": "a", "maximize": True} | more))
+        options: dict[str, Any] = {"metric": "a", "maximize": True} | more
+        find_task(function, **options)
     return str(caught.value)
 
 
