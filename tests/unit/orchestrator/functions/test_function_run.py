@@ -101,7 +101,7 @@ def test_each_yield_is_a_step_and_the_last_one_ends(tmp_path: Path) -> None:
 
 def test_what_is_returned_joins_the_last_step(tmp_path: Path) -> None:
     @metric
-    def fit(lr: float = 1.0) -> Iterator[dict[str, float]]:
+    def fit(lr: float = 1.0) -> Generator[dict[str, float], None, dict[str, float]]:
         yield {"loss": 2.0}
         yield {"loss": 1.0}
         samples(error=[0.0, 1.0])

@@ -53,11 +53,11 @@ def test_what_comes_back_can_be_changed_in_place() -> None:
 
 
 def test_a_saved_state_does_not_follow_later_changes() -> None:
-    state = {"w": np.zeros(2), "t": torch.zeros(2), "list": [1]}
+    state: dict[str, Any] = {"w": np.zeros(2), "t": torch.zeros(2), "list": [1]}
     arrays, values = saved_state.save(state)
     state["w"] += 1
     state["t"] += 1
-    state["list"].append(2)  # type: ignore[attr-defined]
+    state["list"].append(2)
     assert arrays["w"].tolist() == arrays["t"].tolist() == [0, 0]
     assert values == {"dict": [*values["dict"][:2], ["list", {"list": [1]}]]}
 
@@ -65,7 +65,7 @@ def test_a_saved_state_does_not_follow_later_changes() -> None:
 def train(model: torch.nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
     for _ in range(steps):
         optimizer.zero_grad()
-        model(torch.ones(1, 2)).sum().backward()  # type: ignore[no-untyped-call]
+        model(torch.ones(1, 2)).sum().backward()
         optimizer.step()
 
 

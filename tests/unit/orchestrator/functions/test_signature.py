@@ -130,8 +130,8 @@ def test_shared_work_is_a_stage_of_the_trial() -> None:
 
 
 def refused(function: Any, **more: Any) -> str:
+    options: dict[str, Any] = {"metric": "a", "maximize": True} | more
     with pytest.raises(RequestError) as caught:
-        options: dict[str, Any] = {"metric": "a", "maximize": True} | more
         find_task(function, **options)
     return str(caught.value)
 
