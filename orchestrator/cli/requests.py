@@ -43,6 +43,7 @@ def make_requests(
     Raises:
         RequestError: if no task is named, or one is and the stored request has another.
     """
+    from orchestrator.planning.discovery import task_names
     from orchestrator.planning.space_file import is_space_file
     from orchestrator.request import Request
     from orchestrator.running.stored_request import program_of, read_request
@@ -57,7 +58,7 @@ def make_requests(
     if not tasks and is_space_file(values["space"]):
         tasks = [program_of(values["space"])]
     if not tasks:
-        raise RequestError("no task is named; `python -m orchestrator tasks` lists them")
+        raise RequestError(f"name a task to sweep; available: {', '.join(task_names())}")
     check_tasks(tasks)
     plain = {name: value for name, value in values.items() if name not in _OF_SEARCH}
     return [

@@ -26,7 +26,7 @@ CASES = [
         message="No such command 'foo'; available: archive, check, check-task, compare, completion",
     ),
     Case(args="--lr 3", message="orchestrator has no option --lr; see `python -m orchestrator"),
-    Case(args="sweep", message="Missing argument 'task': which task? available: captioning"),
+    Case(args="sweep", message="name a task to sweep; available: captioning"),
     Case(args="show", message="'name': which sweep? `python -m orchestrator list` lists them"),
     Case(args="compare a", message="'second': which sweep? `python -m orchestrator list` lists"),
     Case(args="tasks retreival", message="no task named 'retreival'; did you mean 'retrieval'?"),

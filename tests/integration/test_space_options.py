@@ -82,7 +82,7 @@ def test_a_stored_space_of_options_needs_no_file(setting: str, tmp_path: Path) -
         (("toy", "--set", "degree=3..1"), "`low < high` must hold"),
         (("toy", "--zip", "degree,lr"), "degree has no list of values"),
         (("toy", "--set", "degree=1..3", "--set", "lr=0.1,0.2", "--zip", "degree,lr"), "no list"),
-        ((), "no task is named"),
+        ((), "name a task to sweep"),
         (("--from", "missing.json"), "cannot read missing.json"),
         (("toy", "--from", "sweep.json"), "names its task; remove toy"),
         (("toy", "--space", "missing.yaml"), "cannot read missing.yaml"),
