@@ -8,7 +8,12 @@ from typing import Any
 from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.events import Event
 from orchestrator.execution.measure import Usage
-from orchestrator.execution.placement import Placement
+from orchestrator.execution.placement import (
+    Node,
+    Placement,
+    main_memory,
+    place_measured_workers,
+)
 from orchestrator.execution.stage_queue import StageQueue
 from results.text import plural
 from tasks.contract import Stage, Trial
@@ -53,6 +58,31 @@ def _wait_for_stages(
         if values is not None or stages.failed(needed) is not None:
             return values
     return None
+
+
+def resize(
+    coordinator: Coordinator,
+    nodes: Sequence[Node],
+    placement: Placement,
+    usage: Usage,
+    *,
+    max_packs: int | None,
+    cpus_per_trial: int | None,
+) -> Placement:
+    """Place as many workers as the measured memory allows, and resize the coordinator's packs."""
+    placement = place_measured_workers(
+        nodes,
+        placement,
+        peak=usage.peak,
+        capacity=usage.capacity,
+        max_packs=max_packs,
+        min_num_packs=coordinator.min_num_packs,
+        cpus_per_trial=cpus_per_trial,
+    )
+    gpus, num_workers = placement.gpus, placement.num_workers
+    worker_memory = int(usage.capacity * gpus) if gpus else main_memory(nodes, num_workers)
+    coordinator.resize(num_workers, worker_memory, describe(placement, usage))
+    return placement
 
 
 def describe(placement: Placement, usage: Usage) -> str:

@@ -53,3 +53,15 @@ def check_reachable(address: str) -> None:
             f"cannot reach the Ray cluster at {address}: {reason}; see `ray status` on its head "
             "node, or use --engine local"
         ) from None
+
+
+def unreachable(address: str | None, error: Exception) -> RequestError:
+    """Return the error for a cluster, or a Ray on this machine, that cannot be reached."""
+    first = redact(str(error).strip().splitlines()[0])
+    where = f"the Ray cluster at {redact(address)}" if address else "Ray"
+    # Ray reports the same error for a wrong token as for a dead head node.
+    hint = "check that the token equals the head node's (RAY_AUTH_MODE, ~/.ray/auth_token), "
+    return RequestError(
+        f"cannot reach {where}: {first}; {hint if address else ''}see `ray status`, or use "
+        "--engine local"
+    )

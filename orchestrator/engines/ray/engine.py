@@ -29,7 +29,7 @@ from ray.exceptions import AuthenticationError, OutOfMemoryError, RayError
 from ray.tune.error import TuneError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from orchestrator.engines.ray.address import check_address, check_reachable
+from orchestrator.engines.ray.address import check_address, check_reachable, unreachable
 from orchestrator.engines.ray.autoscaling import max_cluster_nodes
 from orchestrator.engines.ray.paths import job_config
 from orchestrator.engines.ray.stages import RayStages
@@ -46,15 +46,13 @@ from orchestrator.execution.placement import (
     initial_gpus,
     main_memory,
     num_fitting_workers,
-    place_measured_workers,
     place_workers,
 )
-from orchestrator.execution.sizing import Measurement, describe, measure_first_trial
+from orchestrator.execution.sizing import Measurement, measure_first_trial, resize
 from orchestrator.execution.timeout import grace_period
 from orchestrator.execution.worker_process import measure_alone, read_file
 from orchestrator.hardware import device_memory
-from results.storage.filesystem import redact
-from tasks.contract import RequestError, Stage, Trial
+from tasks.contract import Stage, Trial
 
 logger = logging.getLogger(__name__)
 
@@ -91,14 +89,7 @@ def connect(address: str | None) -> None:
             # "local", because Ray may otherwise use the address of an earlier cluster.
             ray.init(address="local", include_dashboard=False, **options)
     except (OSError, RuntimeError, ValueError, AuthenticationError) as error:
-        first = redact(str(error).strip().splitlines()[0])
-        where = f"the Ray cluster at {redact(address)}" if address else "Ray"
-        # Ray reports the same error for a wrong token as for a dead head node.
-        hint = "check that the token equals the head node's (RAY_AUTH_MODE, ~/.ray/auth_token), "
-        raise RequestError(
-            f"cannot reach {where}: {first}; {hint if address else ''}see `ray status`, or use "
-            "--engine local"
-        ) from error
+        raise unreachable(address, error) from error
     finally:
         logging.disable(logging.NOTSET)
         if callable(sigterm_handler):  # ray.init replaces it
@@ -264,22 +255,8 @@ class RayEngine:
         )
         if usage is None:
             return
-        self._set_placement(
-            place_measured_workers(
-                self._nodes,
-                self._placement,
-                peak=usage.peak,
-                capacity=usage.capacity,
-                max_packs=self._max_packs,
-                min_num_packs=coordinator.min_num_packs,
-                cpus_per_trial=self._cpus_per_trial,
-            )
-        )
-        gpus = self._placement.gpus
-        self.worker_memory = (
-            int(usage.capacity * gpus) if gpus else main_memory(self._nodes, self.num_workers)
-        )
-        coordinator.resize(self.num_workers, self.worker_memory, describe(self._placement, usage))
+        limits = {"max_packs": self._max_packs, "cpus_per_trial": self._cpus_per_trial}
+        self._set_placement(resize(coordinator, self._nodes, self._placement, usage, **limits))
 
     def _measure_trial(
         self, coordinator: Coordinator, trial: Trial, values: Mapping[Stage, Any]
