@@ -28,14 +28,14 @@ def notebook_console() -> Console:
 
 
 class NotebookPanel:
-    """Shows something that changes below the cell, until it is stopped."""
+    """Shows content below the cell and updates it until ``stop`` is called."""
 
     def __init__(self, content: RenderableType) -> None:
         """Create a panel; ``content`` is rendered again at each refresh."""
         self._content = content
         self._stopped = threading.Event()
         self._display: Any = None
-        # What the thread displays belongs to the cell of the caller.
+        # With the caller's context, the thread's output appears below the caller's cell.
         run = contextvars.copy_context().run
         self._thread = threading.Thread(target=run, args=(self._refresh,), daemon=True)
 
