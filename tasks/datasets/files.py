@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import stat
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,8 +92,11 @@ def find_root(name: str) -> Path:
         DataError: if there is none.
     """
     try:
-        root = Path(name).expanduser().resolve()
-        there = root.is_dir()
+        # Path.resolve reports a loop of links only before Python 3.13.
+        root = Path(os.path.realpath(Path(name).expanduser()))
+        there = stat.S_ISDIR(root.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        there = False
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, no such user, too long
         why = getattr(error, "strerror", None) or error
         raise DataError(f"{name[:80]} is no folder: {why}; check the path after --data") from None
@@ -254,7 +259,9 @@ def _voc(root: Path) -> Photos:
 
 
 def _folder(root: Path) -> Photos:
-    index = sorted(root.glob("**/captions.jsonl"))
+    # The brackets find broken links too, which are then reported: without them, Python before 3.13
+    # leaves out files that do not exist.
+    index = sorted(root.glob("**/captions.json[l]"))
     if not index:
         raise DataError(f"captions missing: no captions.jsonl under {root}; write one")
     splits: dict[str, list[Entry]] = {}

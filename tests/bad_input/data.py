@@ -146,7 +146,7 @@ CASES = [
     Case(
         args="sweep captioning --data folder:TMP/loop",
         prepare=lambda tmp: (tmp / "loop").symlink_to(tmp / "loop"),
-        message="loop is no folder: Symlink loop",
+        message="loop is no folder: Too many levels of symbolic links",
     ),
     Case(
         args="sweep captioning --data folder:TMP",
@@ -224,7 +224,7 @@ CASES = [
     broken(
         folder, as_folder(CAPTIONS), "captions.jsonl cannot be read: Is a directory; replace it"
     ),
-    broken(folder, as_loop(CAPTIONS), "or give another with --set split=NAME"),
+    broken(folder, as_loop(CAPTIONS), "captions.jsonl cannot be read: Too many levels of symbolic"),
     broken(karpathy, put("dataset_x.json", "[1"), "is no valid JSON: "),
     broken(karpathy, put("dataset_x.json", "[" * 100_000), "mend or replace it"),
     broken(karpathy, put("dataset_x.json", "[]"), "is not in Karpathy's layout: it has no list"),
