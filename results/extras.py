@@ -7,7 +7,13 @@ import importlib.util
 from tasks.contract import RequestError
 
 _PACKAGE = "multimodal-sweep-orchestrator"
-EXTRAS = {"ray": "ray", "optuna": "search", "matplotlib": "plots", "plotext": "plots"}
+EXTRAS = {
+    "ray": "ray",
+    "optuna": "search",
+    "cmaes": "search",
+    "matplotlib": "plots",
+    "plotext": "plots",
+}
 
 
 def is_installed(module: str) -> bool:

@@ -57,7 +57,8 @@ Seeds = Annotated[
 Sampler = Annotated[
     str | None,
     typer.Option(
-        help="Sampler of a search: tpe (the default), random, qmc or nsga2.",
+        help="Sampler of a search: tpe (the default), random, qmc, gp, cmaes, nsga2, or "
+        "module:Class.",
         autocompletion=complete_sampler,
     ),
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.engines.ray.address import check_address, check_reachable
 from orchestrator.execution.placement import initial_gpus
-from orchestrator.search.options import PRUNERS, SAMPLERS, check_name
+from orchestrator.search.options import PRUNERS, check_name, parse_sampler
 from results.extras import require
 from results.storage.filesystem import check_output_folder
 from tasks.contract import RequestError
@@ -38,7 +38,7 @@ def check_options(request: Request) -> None:
     check_output_folder("--out", request.out)
     if request.cache is not None:
         check_output_folder("--cache", request.cache)
-    check_name("sampler", request.sampler, SAMPLERS)
+    parse_sampler(request.sampler)
     check_name("pruner", request.pruner, PRUNERS)
     if request.rerun and request.retry_failed:
         raise RequestError("--retry-failed has no effect with --rerun, which runs all trials again")
@@ -109,6 +109,8 @@ def sample_search(plan: Plan) -> SearchSample:
     """
     require("a search", "optuna")
     from orchestrator.search.function import check_search
+    from orchestrator.search.optuna_searcher import make_sampler
 
+    make_sampler(plan.request.sampler, 0)
     assert plan.space.search is not None
     return check_search(plan.space.search, plan.factory, plan.request.pruner)

@@ -75,7 +75,7 @@ def request_of(manifest: Manifest) -> Request:
     if search is not None:
         of_search = {
             "trials": search.trials,
-            "sampler": search.sampler["name"],
+            "sampler": recorded.search.get("sampler", search.sampler["name"]),
             "pruner": search.pruner["name"],
         }
     of_function: dict[str, Any] = {}

@@ -6,6 +6,8 @@ the defaults may change with Optuna's version.
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,8 +28,13 @@ SAMPLERS: Mapping[str, Mapping[str, Any]] = {
     },
     "random": {},
     "qmc": {"qmc_type": "sobol", "scramble": False},
+    "gp": {"n_startup_trials": 10, "deterministic_objective": False},
+    "cmaes": {"n_startup_trials": 1, "warn_independent_sampling": False},
     "nsga2": {"population_size": 50, "crossover_prob": 0.9, "swapping_prob": 0.5},
 }
+
+#: ``module:Class`` or ``module:Class(argument=value)``: a sampler of Optuna's interface.
+_CUSTOM = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)(?P<call>\(.*\))?")
 
 PRUNERS: Mapping[str, Mapping[str, Any]] = {
     "halving": {"reduction_factor": 4},
@@ -38,7 +45,7 @@ PRUNERS: Mapping[str, Mapping[str, Any]] = {
 
 
 def check_name(option: str, value: str, known: Mapping[str, object]) -> None:
-    """Check the value of ``--sampler`` or ``--pruner``.
+    """Check the value of an option such as ``--pruner``.
 
     Raises:
         RequestError: if it does not exist.
@@ -47,10 +54,39 @@ def check_name(option: str, value: str, known: Mapping[str, object]) -> None:
         raise RequestError(f"--{option} takes {', '.join(known)}, but got {value!r}")
 
 
+def parse_sampler(text: str) -> tuple[str, dict[str, Any]]:
+    """Return the name and the arguments of a value of ``--sampler``.
+
+    The name is one of ``SAMPLERS``, or ``module:Class``.
+
+    Raises:
+        RequestError: if it is neither, or an argument is not a plain value.
+    """
+    if text in SAMPLERS:
+        return text, dict(SAMPLERS[text])
+    match = _CUSTOM.fullmatch(text)
+    if match is None:
+        raise RequestError(
+            f"--sampler takes {', '.join(SAMPLERS)} or module:Class, but got {text!r}"
+        )
+    try:
+        call = ast.parse(f"f{match['call'] or '()'}", mode="eval").body
+        if not isinstance(call, ast.Call) or call.args or any(k.arg is None for k in call.keywords):
+            raise ValueError
+        arguments = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+    except (SyntaxError, ValueError):
+        raise RequestError(
+            f"the arguments of --sampler {text!r} must be plain values by name, such as "
+            f"{match['module']}:{match['name']}(n_startup_trials=5)"
+        ) from None
+    return f"{match['module']}:{match['name']}", arguments
+
+
 def describe(trials: int, sampler: str, pruner: str) -> Search:
     """Return the record of a search in ``sweep.json``."""
+    name, arguments = parse_sampler(sampler)
     return Search(
         trials=trials,
-        sampler={"name": sampler, **SAMPLERS[sampler]},
+        sampler={"name": name, **arguments},
         pruner={"name": pruner, **PRUNERS[pruner]},
     )

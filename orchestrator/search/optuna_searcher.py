@@ -7,6 +7,8 @@ pruner compares first seeds.
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import statistics
 import warnings
 from collections import deque
@@ -21,25 +23,56 @@ from orchestrator.planning.labels import SEED, Configuration, EarlierTrial
 from orchestrator.planning.plan import Search, TrialFactory
 from orchestrator.search.function import InvalidConfigurationError, call_search, make_trial
 from orchestrator.search.history import PastConfiguration, PastTrial
-from orchestrator.search.options import PRUNERS, SAMPLERS, check_name
+from orchestrator.search.options import PRUNERS, check_name, parse_sampler
 from orchestrator.search.pruners import make_pruner
 from orchestrator.search.restore import RestoredConfiguration, restore_configuration
-from tasks.contract import Trial
+from results.extras import require
+from tasks.contract import RequestError, Trial
 
 Direction = Literal["maximize", "minimize"]
 
 
-def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
-    """Return the sampler for a value of ``--sampler``."""
+def make_sampler(sampler: str, seed: int) -> optuna.samplers.BaseSampler:
+    """Return the sampler for a value of ``--sampler``.
+
+    Raises:
+        RequestError: if it cannot be imported or does not take its arguments.
+    """
+    name, arguments = parse_sampler(sampler)
     classes: dict[str, Callable[..., optuna.samplers.BaseSampler]] = {
         "tpe": optuna.samplers.TPESampler,
         "random": optuna.samplers.RandomSampler,
         "qmc": optuna.samplers.QMCSampler,
+        "gp": optuna.samplers.GPSampler,
+        "cmaes": optuna.samplers.CmaEsSampler,
         "nsga2": optuna.samplers.NSGAIISampler,
     }
+    if name == "cmaes":
+        require("--sampler cmaes", "cmaes")
+    if name not in classes:
+        return _import_sampler(name, arguments, seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of qmc
-        return classes[name](seed=seed, **SAMPLERS[name])
+        return classes[name](seed=seed, **arguments)
+
+
+def _import_sampler(
+    name: str, arguments: Mapping[str, object], seed: int
+) -> optuna.samplers.BaseSampler:
+    """Return a sampler of ``module:Class``; it gets the seed if it takes one."""
+    module, _, attribute = name.partition(":")
+    try:
+        made = getattr(importlib.import_module(module), attribute)
+        takes_seed = "seed" in inspect.signature(made).parameters
+        found = made(**({"seed": seed} if takes_seed else {}), **arguments)
+    except Exception as error:
+        raise RequestError(
+            f"--sampler {name} failed with {type(error).__name__}: {error}; check its name and "
+            "arguments"
+        ) from error
+    if not isinstance(found, optuna.samplers.BaseSampler):
+        raise RequestError(f"--sampler {name} is no sampler of Optuna, but {type(found).__name__}")
+    return found
 
 
 @dataclass(kw_only=True, slots=True)
@@ -86,7 +119,6 @@ class OptunaSearcher:
             known: returns the result of a trial that has finished in another sweep, if any.
             on_invalid: is called for each configuration that cannot run.
         """
-        check_name("sampler", sampler, SAMPLERS)
         check_name("pruner", pruner, PRUNERS)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.is_adaptive = True

@@ -8,6 +8,8 @@ _NAMES = {
     "tpe": "TPE",
     "random": "random search",
     "qmc": "quasi-random search (QMC)",
+    "gp": "a Gaussian process",
+    "cmaes": "CMA-ES",
     "nsga2": "NSGA-II",
     "halving": "successive halving",
     "median": "the median rule",

@@ -107,7 +107,7 @@ CASES = [
     ),
     # Words.
     Case(args="sweep retrieval --engine slurm", message="--engine takes ray or local, but got"),
-    Case(args="sweep retrieval --sampler cma", message="--sampler takes tpe, random, qmc, nsga2"),
+    Case(args="sweep retrieval --sampler cma", message="--sampler takes tpe, random, qmc, gp,"),
     Case(
         args="sweep retrieval --space search --pruner asha",
         message="--pruner takes halving, median, hyperband, none, but got 'asha'",

@@ -17,7 +17,7 @@ from orchestrator.search.function import InvalidConfigurationError
 from orchestrator.search.history import PastConfiguration, PastTrial
 from orchestrator.search.options import PRUNERS, SAMPLERS
 from orchestrator.search.optuna_searcher import OptunaSearcher, make_sampler
-from tasks.contract import Trial
+from tasks.contract import RequestError, Trial
 
 VALUES = [0.9, 0.1, 0.2, 0.8, 0.05, 0.3, 0.7, 0.01]  # most are clearly behind the first
 
@@ -263,6 +263,45 @@ def test_sampler_arguments_match_the_recorded_ones() -> None:
     assert isinstance(tpe, optuna.samplers.TPESampler)
     for argument in ("constant_liar", "multivariate", "group"):
         assert getattr(tpe, f"_{argument}") is SAMPLERS["tpe"][argument]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_suggests_the_same_again_with_the_same_seed(
+    name: str, factory: TrialFactory
+) -> None:
+    def suggested() -> list[dict[str, Any]]:
+        searcher = make_study(factory, sampler=name, num_configurations=4)
+        found = []
+        for _ in range(4):
+            for trial in searcher.suggest(1):
+                found.append(trial.param_values())
+                searcher.on_trial_complete(trial, found[-1]["lr"], stopped=False)
+        return found
+
+    assert suggested() == suggested()
+
+
+def test_a_sampler_may_be_any_class_of_optunas_interface() -> None:
+    found = make_sampler("optuna.samplers:TPESampler(n_startup_trials=3)", 7)
+    assert isinstance(found, optuna.samplers.TPESampler)
+    assert found._n_startup_trials == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tpee", "--sampler takes tpe, random, qmc, gp, cmaes, nsga2 or module:Class, but got"),
+        ("optuna.samplers:TPESampler(3)", "must be plain values by name"),
+        ("optuna.samplers:TPESampler(x=os)", "must be plain values by name"),
+        ("optuna.samplers:Nothing", "failed with AttributeError"),
+        ("optuna.samplers:TPESampler(x=3)", "failed with TypeError"),
+        ("fractions:Fraction", "is no sampler of Optuna, but Fraction"),
+        ("no_such_module:Sampler", "failed with ModuleNotFoundError"),
+    ],
+)
+def test_an_unusable_sampler_is_refused(text: str, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        make_sampler(text, 0)
 
 
 def test_invalid_configuration_is_failed_in_the_study(factory: TrialFactory) -> None:
