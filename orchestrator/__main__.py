@@ -4,9 +4,9 @@ from orchestrator.planning.shadowing import refuse_shadowing
 
 
 def run() -> None:
-    """Check that the right packages are found, then run the command line."""
+    """Check that no other module hides this project's packages, then run the command line."""
     refuse_shadowing()
-    from orchestrator.cli import main  # imports our other packages
+    from orchestrator.cli import main  # only now: it imports those packages
 
     main()
 

@@ -1,4 +1,4 @@
-"""What a user asks for."""
+"""``Request``: the options of one sweep."""
 
 from __future__ import annotations
 
@@ -21,48 +21,46 @@ from tasks.contract import RequestError, Scalar, Task
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """A sweep as the command line, Python or a YAML file asks for it."""
+    """The options of one sweep, before anything is checked."""
 
     task: str | Task | Callable[..., Any]  # a name, FILE.py:FUNCTION, a task or a function
-    space: str | InlineSpace | SpaceFile | None = (
-        None  # the task's REPORT, or the only space it has
-    )
+    space: str | InlineSpace | SpaceFile | None = None  # None: the task's REPORT, or its only space
     zipped: Sequence[Sequence[str]] = ()  # parameters whose lists vary together
-    metric: str | None = None  # of a function, in place of the one that it declares
+    metric: str | None = None  # of a function; None for the metric that it declares
     maximize: bool | None = None  # whether a higher value of that metric is better
-    trials: int = DEFAULT_NUM_TRIALS  # configurations of a search
-    seeds: int | tuple[int, ...] = 1  # how many, from 0 on; or which
+    trials: int = DEFAULT_NUM_TRIALS  # number of configurations of a search
+    seeds: int | tuple[int, ...] = 1  # number of seeds, starting at 0, or the seeds themselves
     sampler: str = DEFAULT_SAMPLER
     pruner: str = DEFAULT_PRUNER
     engine: str = "ray"
     address: str | None = None
     model: str | None = None
     data: str | None = None
-    settings: Sequence[str] | Mapping[str, Scalar] = ()  # NAME=VALUE, or values by name
-    cpus_per_trial: int | None = None  # as many as the machine has for each slot
+    settings: Sequence[str] | Mapping[str, Scalar] = ()  # NAME=VALUE texts, or values by name
+    cpus_per_trial: int | None = None  # None: split evenly between the workers
     gpus_per_trial: Gpus = 1.0
     name: str | None = None
     out: str = "runs"
-    cache: str | None = None  # where stages' values outlive the sweep
+    cache: str | None = None  # folder or URI that keeps stage values for later sweeps
     budget: float | None = None  # seconds
-    budget_trials: int | None = None  # trials that this run may start
-    deadline: float | None = None  # seconds that a step or a shared stage may take
+    budget_trials: int | None = None  # most trials that this run may start
+    step_timeout: float | None = None  # seconds for one step or shared stage
     checkpoint_interval: float = DEFAULT_INTERVAL  # seconds between two checkpoints of a trial
-    final: str | None = None  # the split to score the best rows on, once
+    final: str | None = None  # split on which to score the best rows, once
     rerun: bool = False
     retry_failed: bool = False
     dry_run: bool = False
-    verbose: bool = False  # whether the terminal shows what otherwise only the log has
-    keep: str | None = None  # whose weights: best, none, all, or a number of configurations
-    all_rows: bool = False  # of a grid or a search in the table, not only the best
-    given: Mapping[str, object] = field(default_factory=dict)  # options of a search that were given
-    call: str = ""  # the Python call that asks for it, for ``sweep.json``
+    verbose: bool = False  # also print the messages that otherwise only go to the log
+    keep: str | None = None  # weights to keep: best, none, all, or a number of configurations
+    all_rows: bool = False  # print every configuration, not only the best
+    given: Mapping[str, object] = field(default_factory=dict)  # search options given explicitly
+    call: str = ""  # the Python call that made the request, for ``sweep.json``
 
     def to_dict(self) -> dict[str, Any]:
-        """What differs from the defaults, by the names of the options, as a YAML file has it.
+        """Return the options that differ from their defaults, by name, as in a YAML file.
 
         Raises:
-            RequestError: if the task or the space is a Python object, which no file can name.
+            RequestError: if the task or the space is a Python object, which a file cannot contain.
         """
         found: dict[str, Any] = {}
         for each in dataclasses.fields(self):
@@ -71,7 +69,7 @@ class Request:
                 if isinstance(value, Task) or callable(value):
                     raise RequestError(
                         f"the {each.name} of this request is the Python object {shown(value)}, "
-                        "which no file can name; give its name or FILE.py:FUNCTION"
+                        "which a file cannot contain; use its name or FILE.py:FUNCTION"
                     )
                 found[OPTION_NAMES.get(each.name, each.name)] = (
                     list(value) if isinstance(value, tuple) else value
@@ -80,10 +78,10 @@ class Request:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Request:
-        """The request of values by the names of the options: ``{"task": "toy", "set": {...}}``.
+        """Make a request from options by name, such as ``{"task": "toy", "set": {...}}``.
 
         Raises:
-            RequestError: if there is no such option, or its value is of another kind.
+            RequestError: if an option does not exist, or its value has a wrong type.
         """
         if not isinstance(values, Mapping) or "task" not in values:
             raise RequestError(f"a request must have a task, but is {shown(values)}")
@@ -92,7 +90,7 @@ class Request:
         for name, value in values.items():
             if name not in names:
                 raise RequestError(
-                    f"a request has no {shown(name)}; {suggest(str(name), sorted(names))}"
+                    f"a request has no option {shown(name)}; {suggest(str(name), sorted(names))}"
                 )
             check, words = _FIELDS[names[name]]
             if not check(value):
@@ -106,10 +104,10 @@ class Request:
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str]) -> Request:
-        """The request in a YAML file, which maps the names of options to their values.
+        """Read a request from a YAML file that maps names of options to values.
 
         Raises:
-            RequestError: if it cannot be read, is no YAML, or is no request.
+            RequestError: if the file cannot be read, is not valid YAML, or is not a request.
         """
         return cls.from_dict(read_yaml(path))
 
@@ -140,15 +138,15 @@ _COUNT: tuple[_Check, str] = (_is_count, "an integer")
 _SECONDS: tuple[_Check, str] = (_is_number, "a number of seconds")
 _FLAG: tuple[_Check, str] = (_is_flag, "true or false")
 
-#: Options with another name than their field.
-OPTION_NAMES = {"settings": "set", "zipped": "zip", "deadline": "step_timeout"}
+#: Fields whose options have another name.
+OPTION_NAMES = {"settings": "set", "zipped": "zip"}
 
-#: The fields that a file can have, with what their values must be.
+#: The options of a file by field, with a check of the value and a description of valid values.
 _FIELDS: dict[str, tuple[_Check, str]] = {
     **dict.fromkeys(("task", "metric", "sampler", "pruner", "engine", "address"), _TEXT),
     **dict.fromkeys(("model", "data", "name", "out", "cache", "keep", "final"), _TEXT),
     **dict.fromkeys(("trials", "cpus_per_trial", "budget_trials"), _COUNT),
-    **dict.fromkeys(("budget", "deadline", "checkpoint_interval"), _SECONDS),
+    **dict.fromkeys(("budget", "step_timeout", "checkpoint_interval"), _SECONDS),
     **dict.fromkeys(("maximize", "rerun", "retry_failed", "verbose", "all_rows"), _FLAG),
     "seeds": (_are_seeds, "a number, or a list of them"),
     "gpus_per_trial": (lambda v: v == "auto" or _is_number(v), "a number or auto"),

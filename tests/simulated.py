@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.planning.planned_claims import Published
+from orchestrator.planning.planned_claims import PublishedRows
 from orchestrator.request import Request
 from orchestrator.running.plan import Plan, make_plan
 from orchestrator.running.run import Run
@@ -19,10 +19,10 @@ from tasks.contract import Trial
 Score = Callable[[Mapping[str, Any]], float]  # of a trial's parameters, its true share of hits
 
 
-def published(task: str) -> Published:
+def published(task: str) -> PublishedRows:
     """The published numbers of a task's own space."""
     plan = make_plan(Request(task=task))
-    return Published(space=plan.space, planned=plan.planned, task=plan.task)
+    return PublishedRows(space=plan.space, planned=plan.planned, task=plan.task)
 
 
 def trial_result(trial: Trial, metrics: Mapping[str, float], samples: Any) -> TrialResult:

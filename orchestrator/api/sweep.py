@@ -117,7 +117,7 @@ def sweep(
         cache=cache or os.environ.get("ORCHESTRATOR_CACHE"),
         budget=budget,
         budget_trials=budget_trials,
-        deadline=step_timeout,
+        step_timeout=step_timeout,
         keep=None if keep is None else str(keep),
         final=final,
         rerun=rerun,

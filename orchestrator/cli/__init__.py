@@ -1,11 +1,12 @@
-"""The command line: parse, call, print. Loads neither torch nor Ray until a sweep runs.
+"""The command line. It imports neither torch nor Ray until a sweep runs.
 
-One file per command, and
+Each command has its own file. The other files are
 
-    entry       the application, ``main``, and how errors are printed
-    options     options that several commands share, each declared once
-    parsing     text of an option -> its value
-    finding     NAME, TASK/NAME or OUT/TASK/NAME -> a sweep
+    entry       the Typer application, ``main``, and how errors are printed
+    options     options that several commands share
+    parsing     converts the text of an option to its value
+    finding     finds the sweep that NAME, TASK/NAME or OUT/TASK/NAME refers to
+    usage       explains errors in a command line, and suggests what to type
 """
 
 from orchestrator.cli import (

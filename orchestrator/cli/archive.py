@@ -1,4 +1,4 @@
-"""``archive``: a sweep as one file."""
+"""``archive``: write a sweep to one file."""
 
 from __future__ import annotations
 

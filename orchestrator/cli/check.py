@@ -1,4 +1,4 @@
-"""``check``: the claims of a sweep, or its difference from another."""
+"""``check``: test the claims of a sweep, or compare its numbers with another sweep."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def check(
     tolerance: Annotated[
         float | None,
         typer.Option(
-            help="With --against: tolerance, absolute and relative (default: what the task states, "
-            "at least 1e-6)."
+            help="With --against: absolute and relative tolerance (default: the task's, at least "
+            "1e-6)."
         ),
     ] = None,
     task: Task = None,
@@ -41,7 +41,7 @@ def check(
     format_ = check_options(format_, to, table)
     check_tolerance(tolerance)
     if strict and against is not None:
-        raise RequestError("--strict is about claims, --against compares cells; remove one of them")
+        raise RequestError("--strict applies to claims, not to --against; remove one of the two")
     sweep = find_sweep_or_archive(name, task, out)
     if against is None:
         return check_sweep(sweep, strict=strict, format_=format_, to=to, table=table)

@@ -1,4 +1,4 @@
-"""``check-task``: whether a task keeps the contract."""
+"""``check-task``: test whether a task keeps the contract."""
 
 from __future__ import annotations
 
@@ -11,15 +11,10 @@ from orchestrator.cli.options import Data, Model
 
 
 def check_task(
-    task: Annotated[
-        str,
-        typer.Argument(
-            help="Task, such as one that you are writing.", autocompletion=complete_task
-        ),
-    ],
+    task: Annotated[str, typer.Argument(help="Task to test.", autocompletion=complete_task)],
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Fix a parameter in every trial."),
+        typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter in every trial."),
     ] = None,
     model: Model = None,
     data: Data = None,

@@ -1,4 +1,4 @@
-"""``compare``: two sweeps side by side."""
+"""``compare``: compare two sweeps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def compare(
     first: SweepName,
     second: Annotated[
         str,
-        typer.Argument(help="Another sweep, in the same forms.", autocompletion=complete_sweep),
+        typer.Argument(help="Another sweep, named in the same way.", autocompletion=complete_sweep),
     ],
     task: Task = None,
     out: Results = "runs",

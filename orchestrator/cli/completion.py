@@ -1,6 +1,6 @@
-"""``completion``: the script that completes commands in a shell, and what it completes.
+"""``completion``: prints a shell's completion script, and completes tasks, sweeps and options.
 
-A shell asks with environment variables at each Tab, so nothing here loads torch, Ray or Optuna.
+A shell starts this program at every Tab, so nothing here imports torch, Ray or Optuna.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ VARIABLE = "_ORCHESTRATOR_COMPLETE"
 
 
 def prepare() -> None:
-    """Let typer answer a shell that asks; it prepares itself only for its own install options."""
+    """Enable Typer's completion if a shell asks for it. Typer does so only with add_completion."""
     if VARIABLE in os.environ:
         completion_init()
 
@@ -39,12 +39,12 @@ def completion(
 
 
 def _quietly(find: Callable[[dict[str, Any]], Iterable[str]]) -> Any:
-    """A completer: what is found and begins as typed; a broken task or folder offers nothing."""
+    """Return a completer of the words that ``find`` returns. Errors give no completions."""
 
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         try:
             found = sorted(set(find(ctx.params)))
-        except Exception:  # a traceback at each Tab would destroy the line
+        except Exception:  # a traceback would garble the command line
             return []
         return [text for text in found if text.startswith(incomplete)]
 
@@ -71,7 +71,7 @@ def _settings(_: dict[str, Any]) -> Iterable[str]:
 
     from orchestrator.planning.discovery import load_task, task_names
 
-    # typer parses no arguments where the last option still lacks its value.
+    # Typer parses no arguments if the last option has no value yet.
     words = os.environ.get("COMP_WORDS", os.environ.get("_TYPER_COMPLETE_ARGS", "")).split()
     for name in set(words) & set(task_names()):
         for field in dataclasses.fields(load_task(name).Params):

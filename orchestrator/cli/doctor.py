@@ -1,4 +1,4 @@
-"""``doctor``: what this machine and a cluster can run."""
+"""``doctor``: check this machine and a cluster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orchestrator.cli.parsing import parse_gpus
 
 
 def doctor(
-    task: Annotated[str | None, typer.Argument(help="Task to check as well.")] = None,
+    task: Annotated[str | None, typer.Argument(help="Also check this task.")] = None,
     address: Address = None,
     out: Out = "runs",
     model: Model = None,
@@ -20,8 +20,8 @@ def doctor(
     gpus_per_trial: GpusPerTrial = "1",
     cpus_per_trial: CpusPerTrial = None,
 ) -> int:
-    """Check what this machine and a cluster can run, and say what to fix."""
-    from orchestrator.doctor.driver import examine
+    """Check what this machine and a cluster can run, and print how to fix problems."""
+    from orchestrator.doctor.driver import diagnose
     from orchestrator.doctor.findings import render_findings
     from orchestrator.request import Request
 
@@ -34,6 +34,6 @@ def doctor(
         gpus_per_trial=parse_gpus(gpus_per_trial),
         cpus_per_trial=cpus_per_trial,
     )
-    findings = examine(task, request)
+    findings = diagnose(task, request)
     Console().print(render_findings(findings))
-    return int(any(finding.verdict == "wrong" for finding in findings))
+    return int(any(finding.verdict == "error" for finding in findings))

@@ -1,4 +1,4 @@
-"""The application, and what it prints where a command cannot go on."""
+"""The Typer application, and how errors are printed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ app = typer.Typer(
 )
 
 
-# Typer offers only leaves of its tree of usage errors; their parent is what we catch.
+# Typer exports some of its usage errors, but not the class that they have in common.
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
 
@@ -44,17 +44,17 @@ def root(
         ),
     ] = False,
 ) -> None:
-    """Run the experiment tables of a paper as sweeps, and print published beside measured."""
+    """Reproduce the tables of a paper as sweeps, with published and measured values."""
     if context.invoked_subcommand is None:
         print(context.get_help())
 
 
 def main() -> None:
-    """Run the command; an expected error is one line on stderr and exit status 2."""
+    """Run the command. An expected error prints one line to stderr and exits with status 2."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         completion.prepare()
-        discovery.check_layout()
+        discovery.check_shadowing()
         status = app(standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except _UsageError as error:
@@ -70,10 +70,10 @@ def main() -> None:
 
 
 def fail(message: str, status: int) -> NoReturn:
-    """Print an error and exit: one line, which a terminal gets broken at spaces."""
+    """Print an error as one line, wrapped to the width of a terminal, and exit."""
     from results.text import wrap_for
 
+    # A file name in the message may hold control characters, which could control the terminal.
     line = "".join(sign if sign.isprintable() else "?" for sign in " ".join(message.split()))
-    text = wrap_for(sys.stderr, f"error: {line}")
-    print(text, file=sys.stderr)  # what a file's name holds must not steer a terminal
+    print(wrap_for(sys.stderr, f"error: {line}"), file=sys.stderr)
     sys.exit(status)

@@ -1,4 +1,4 @@
-"""``export``: a trial's model as a folder, and on the Hugging Face Hub."""
+"""``export``: write a trial's model to a folder, and upload it to the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def export(
         str,
         typer.Argument(
             metavar="TRIAL|DIR",
-            help="Trial, if DIR follows: its id or a unique prefix of it (default: the first seed "
-            "of the best row). Otherwise the folder to write.",
+            help="Trial, if DIR follows: its id or a unique prefix (default: the first seed of "
+            "the best row). Otherwise the folder to write.",
         ),
     ],
     second: Annotated[str | None, typer.Argument(metavar="DIR", help="Folder to write.")] = None,
@@ -31,10 +31,10 @@ def export(
     ] = False,
     push_to_hub: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="Upload it to this repository of the Hugging Face Hub."),
+        typer.Option(metavar="ID", help="Upload the export to this Hugging Face Hub repository."),
     ] = None,
     private: Annotated[
-        bool, typer.Option("--private", help="Make a new repository private.")
+        bool, typer.Option("--private", help="Make the repository private if it is new.")
     ] = False,
 ) -> int:
     """Export a trial's model, with a model card, so that it runs without this project."""
@@ -55,12 +55,12 @@ def export(
         listing=command("show", name, *given, out=out),
     )
     chosen, console = exported.selection, Console()
-    which = "the best row's first seed" if chosen.is_best else "as asked for"
+    which = ", the first seed of the best row" if chosen.is_best else ""
     print_line(
         console,
-        f"Exported trial {chosen.trial['trial_id']} (seed {chosen.trial['seed']}, {which}) to "
+        f"Exported trial {chosen.trial['trial_id']} (seed {chosen.trial['seed']}{which}) to "
         f"{directory}: {plural(exported.num_files, 'file')}, {size_text(exported.num_bytes)}. "
-        "README.md says how to use it.",
+        "README.md explains how to use it.",
     )
     if exported.untrained:
         print_line(console, exported.untrained)

@@ -1,4 +1,4 @@
-"""From NAME, TASK/NAME or OUT/TASK/NAME to a sweep: one rule for every command that reads."""
+"""Finds the sweep that NAME, TASK/NAME or OUT/TASK/NAME refers to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT_OUT = "runs"
 
 
 def command(*words: str, out: str = DEFAULT_OUT) -> str:
-    """A command to suggest, with the ``--out`` that the user gave."""
+    """Return a command to suggest, with the ``--out`` that the user gave."""
     from results.storage.filesystem import redact
 
     given = [] if out == DEFAULT_OUT else ["--out", redact(out)]
@@ -25,10 +25,10 @@ def command(*words: str, out: str = DEFAULT_OUT) -> str:
 
 
 def list_sweeps(out: str, task: str | None) -> list[tuple[str, str]]:
-    """(task, name) of every sweep under ``out``.
+    """Return (task, name) of every sweep under ``out``, or of those of one task.
 
     Raises:
-        RequestError: if there is none.
+        RequestError: if no sweep was found.
     """
     from results.storage.filesystem import redact
     from results.storage.reading import find_sweeps as read_names
@@ -45,10 +45,10 @@ def list_sweeps(out: str, task: str | None) -> list[tuple[str, str]]:
 
 
 def find_sweep(text: str, task: str | None, out: str) -> Sweep:
-    """The one sweep of NAME, TASK/NAME or OUT/TASK/NAME.
+    """Read the sweep that NAME, TASK/NAME or OUT/TASK/NAME refers to.
 
     Raises:
-        RequestError: if there is none, or several have the name.
+        RequestError: if no sweep has the name, or several have it.
     """
     from results.storage.reading import read_sweep
 
@@ -56,10 +56,10 @@ def find_sweep(text: str, task: str | None, out: str) -> Sweep:
 
 
 def find_sweep_or_archive(text: str, task: str | None, out: str) -> Sweep:
-    """The sweep in an archive FILE, or the one sweep of a name.
+    """Read the sweep in an archive FILE, or the sweep with a name.
 
     Raises:
-        RequestError: if there is none, or the file is no archive.
+        RequestError: if no sweep has the name, several have it, or the file is not an archive.
     """
     from results.archive.files import is_archive
     from results.archive.sweep import read_archive
@@ -68,17 +68,19 @@ def find_sweep_or_archive(text: str, task: str | None, out: str) -> Sweep:
 
 
 def locate(text: str, task: str | None, out: str) -> tuple[str, str, str]:
-    """The folder, task and name of the one sweep of NAME, TASK/NAME or OUT/TASK/NAME.
+    """Return (out, task, name) of the sweep that NAME, TASK/NAME or OUT/TASK/NAME refers to.
 
     Raises:
-        RequestError: if there is none, or several have the name.
+        RequestError: if no sweep has the name, or several have it.
     """
     from orchestrator.planning.plan import ALIASES
     from results.storage.filesystem import redact
 
     *above, name = text.rstrip("/").rsplit("/", 2)
     if above and task is not None and task != above[-1]:
-        raise RequestError(f"{text!r} is of {above[-1]}, but --task is {task}; remove --task")
+        raise RequestError(
+            f"{text!r} is a sweep of {above[-1]}, but --task is {task}; remove --task"
+        )
     task = above[-1] if above else task
     out = (above[0] or "/") if len(above) == 2 else out
     known = list_sweeps(out, task)
@@ -98,7 +100,7 @@ def locate(text: str, task: str | None, out: str) -> tuple[str, str, str]:
 
 
 def _near(name: str, known: Sequence[tuple[str, str]], out: str) -> str:
-    """The full names that are like a wrong one, and where to find the others."""
+    """Return a hint for an unknown name: similar full names, or how to list all."""
     full = [f"{task}/{each}" for task, each in known]
     if name in {task for task, _ in known}:
         of = [each for each in full if each.startswith(f"{name}/")]
@@ -112,7 +114,7 @@ def _near(name: str, known: Sequence[tuple[str, str]], out: str) -> str:
 
 
 def find_sweeps(names: Sequence[str], task: str | None, out: str) -> list[Sweep]:
-    """The sweeps of these names, each once, or all where none is named."""
+    """Read the sweeps with these names, each once, or all sweeps if no name is given."""
     from results.storage.reading import read_sweep
 
     if not names:

@@ -1,4 +1,4 @@
-"""``list``: the sweeps there are."""
+"""``list``: list sweeps."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def list_(
 ) -> int:
     """List sweeps: state, trials done, best value, size, start, model and data.
 
-    "running?" is a sweep that has not recorded its end and wrote something within the last hour,
-    where that cannot be known: in a bucket, or from another machine.
+    "running?" means that the sweep may be running, in a bucket or on another machine: it wrote
+    results within the last hour and has not recorded its end.
     """
     format_ = "terminal" if format_ is None else format_
     check_format(format_)
@@ -28,7 +28,7 @@ def list_(
 
 
 def print_list(found: list[tuple[str, str]], out: str, format_: str = "terminal") -> None:
-    """Print one line a sweep."""
+    """Print one line per sweep."""
     from rich.console import Console
 
     from results.export import FORMATS, make_document

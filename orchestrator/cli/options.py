@@ -1,4 +1,4 @@
-"""Options that several commands share, each declared once."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ To = Annotated[
 ]
 TableName = Annotated[
     str | None,
-    typer.Option("--table", help="Only this table, by its number or name, with --format."),
+    typer.Option("--table", help="With --format: write only this table, by number or name."),
 ]
 AllRows = Annotated[
     bool, typer.Option("--all", help="Show every configuration, not only the best 25.")
@@ -45,7 +45,7 @@ Model = Annotated[
 ]
 Data = Annotated[
     str | None,
-    typer.Option(help="Data set, such as folder:DIR (default and forms: `tasks TASK`)."),
+    typer.Option(help="Data set, such as folder:DIR (`tasks TASK` shows the default)."),
 ]
 RecordedModel = Annotated[
     str | None, typer.Option("--model", help="Hugging Face id or folder (default: as recorded).")
@@ -55,13 +55,11 @@ RecordedData = Annotated[
 ]
 Engine = Annotated[
     str,
-    typer.Option(
-        help="Engine: ray, or local (this process, without Ray).", autocompletion=complete_engine
-    ),
+    typer.Option(help="Engine: ray, or local (single process).", autocompletion=complete_engine),
 ]
 Address = Annotated[
     str | None,
-    typer.Option(help="Ray address (default: $RAY_ADDRESS, otherwise a Ray on this machine)."),
+    typer.Option(help="Ray address (default: $RAY_ADDRESS, otherwise a local Ray)."),
 ]
 CpusPerTrial = Annotated[
     int | None, typer.Option(help="CPU cores per worker (default: split evenly).")
@@ -75,6 +73,6 @@ CheckpointInterval = Annotated[
     typer.Option(
         metavar="TIME",
         help="Time between two checkpoints of a trial (default: 5s; 0s for every step). A killed "
-        "process loses what came after the last; Ctrl-C loses nothing.",
+        "process loses the steps after its last checkpoint; Ctrl-C loses nothing.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""From the text of an option to its value."""
+"""Converts the text of an option to its value."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def parse_seeds(text: str | int) -> int | tuple[int, ...]:
-    """``3`` as it is, ``1,2`` and ``7,`` as a list of seeds."""
+    """Return ``3`` as a number of seeds, ``1,2`` and ``7,`` as a tuple of seeds."""
     listed = [part.strip() for part in str(text).removesuffix(",").split(",")]
     try:
         seeds = tuple(int(part) for part in listed)
@@ -29,7 +29,7 @@ def parse_seeds(text: str | int) -> int | tuple[int, ...]:
 
 
 def parse_budget(text: str | None) -> tuple[float | None, int | None]:
-    """``90s``, ``30m``, ``2h`` as seconds, or ``20trials`` as their number."""
+    """Return (seconds, number of trials): ``30m`` gives the first, ``20trials`` the second."""
     match = re.fullmatch(r"\s*(\d+)\s*trials?\s*", text or "")
     if match is None:
         return parse_duration("--budget", text, " or a number such as 20trials"), None
@@ -39,7 +39,7 @@ def parse_budget(text: str | None) -> tuple[float | None, int | None]:
 
 
 def parse_gpus(text: str) -> Gpus:
-    """A number, or auto."""
+    """Return ``--gpus-per-trial`` as a number or "auto"."""
     if text.strip() == "auto":
         return "auto"
     try:
@@ -49,7 +49,7 @@ def parse_gpus(text: str) -> Gpus:
 
 
 def parse_duration(option: str, text: str | None, others: str = "") -> float | None:
-    """``90s``, ``30m``, ``2h``, ``30d`` in seconds."""
+    """Return ``90s``, ``30m``, ``2h`` or ``30d`` in seconds."""
     if text is None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip())
@@ -61,7 +61,7 @@ def parse_duration(option: str, text: str | None, others: str = "") -> float | N
 
 
 def parse_checkpoint_interval(text: str | None) -> float:
-    """``--checkpoint-interval`` in seconds; 0 saves every step."""
+    """Return ``--checkpoint-interval`` in seconds; 0 saves every step."""
     from orchestrator.saving.checkpoint_writer import DEFAULT_INTERVAL
 
     if text is not None and re.fullmatch(r"0+s?", text.strip()):
@@ -71,7 +71,7 @@ def parse_checkpoint_interval(text: str | None) -> float:
 
 
 def parse_size(option: str, text: str | None) -> int | None:
-    """``500MB``, ``1GB``, ``2GiB`` in bytes."""
+    """Return ``500MB``, ``1GB`` or ``2GiB`` in bytes."""
     if text is None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
@@ -89,12 +89,12 @@ def check_format(name: str) -> None:
         raise RequestError(f"--format takes terminal, {', '.join(FORMATS)}, but got {name!r}")
 
 
-def parse_step_timeout(text: str | None, earlier: str | None) -> float | None:
-    """``--step-timeout`` in seconds, also under its earlier name ``--deadline``."""
-    if text is not None and earlier is not None:
-        raise RequestError("--deadline is the earlier name of --step-timeout; give one of the two")
-    if text is None and earlier is not None:
-        return parse_duration("--deadline", earlier)
+def parse_step_timeout(text: str | None, deadline: str | None) -> float | None:
+    """Return ``--step-timeout``, or its earlier name ``--deadline``, in seconds."""
+    if text is not None and deadline is not None:
+        raise RequestError("--deadline is the earlier name of --step-timeout; remove --deadline")
+    if deadline is not None:
+        return parse_duration("--deadline", deadline)
     return parse_duration("--step-timeout", text)
 
 
@@ -106,7 +106,7 @@ def parse_zip(groups: Sequence[str] | None) -> tuple[tuple[str, ...], ...]:
 
 
 def check_tasks(names: Sequence[str]) -> None:
-    """Refuse a space or a setting among the tasks, and say which option takes it."""
+    """Refuse a space or a setting in place of a task, and name the option for it."""
     from orchestrator.planning.plan import ALIASES, KINDS
 
     known = discovery.task_names()
@@ -119,6 +119,6 @@ def check_tasks(names: Sequence[str]) -> None:
 
 
 def check_tolerance(tolerance: float | None) -> None:
-    """Refuse a ``--tolerance`` that cannot be one."""
+    """Refuse a ``--tolerance`` outside of 0 to 1."""
     if tolerance is not None and not 0 <= tolerance < 1:
         raise RequestError(f"--tolerance must be at least 0 and below 1, but is {tolerance:g}")

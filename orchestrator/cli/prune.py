@@ -28,39 +28,41 @@ def prune(
         bool, typer.Option("--checkpoints", help="Remove checkpoints that no sweep needs.")
     ] = False,
     stages: Annotated[
-        bool, typer.Option("--stages", help="Remove stages that unfinished sweeps keep.")
+        bool, typer.Option("--stages", help="Remove the stage values of unfinished sweeps.")
     ] = False,
     sweeps: Annotated[
-        bool, typer.Option("--sweeps", help="Remove whole sweeps with all that belongs to them.")
+        bool, typer.Option("--sweeps", help="Remove whole sweeps with everything they store.")
     ] = False,
     cache: Annotated[
-        str | None, typer.Option(help="Remove stages from this folder or URI of `sweep --cache`.")
+        str | None,
+        typer.Option(help="Remove stage values from this folder or URI of `sweep --cache`."),
     ] = None,
     older_than: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Only what was last written so long ago, such as 30d."),
+        typer.Option(metavar="TIME", help="Only items not written for this long, such as 30d."),
     ] = None,
     larger_than: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Only what is larger, such as 500MB or 1GB.")
+        str | None,
+        typer.Option(metavar="SIZE", help="Only items larger than this, such as 500MB or 1GB."),
     ] = None,
     needed: Annotated[
         bool,
         typer.Option(
             "--needed",
-            help="Also what another sweep reuses, and checkpoints of trials still to finish.",
+            help="Also remove what other sweeps reuse, and checkpoints of unfinished trials.",
         ),
     ] = False,
     task: Task = None,
     out: Results = "runs",
-    yes: Annotated[bool, typer.Option("--yes", help="Remove it; otherwise only list it.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove; without it, only list.")] = False,
 ) -> int:
-    """List what could be removed, or remove it with --yes. A running sweep is never touched."""
+    """List what can be removed, or remove it with --yes. Never touches a running sweep."""
     from orchestrator.pruning.command import PruneRequest
     from orchestrator.pruning.command import prune as run_prune
 
     found = [locate(each, task, out) for each in name or ()]
     if len({each[0] for each in found}) > 1:
-        raise RequestError("the names are of sweeps in several folders; run `prune` once for each")
+        raise RequestError("the sweeps are in several folders; run `prune` once for each folder")
     age = parse_duration("--older-than", older_than)
     size = parse_size("--larger-than", larger_than)
     return run_prune(

@@ -1,4 +1,4 @@
-"""``replay``: run an archived sweep again and compare."""
+"""``replay``: run an archived sweep again and compare the numbers."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def replay(
     cpus_per_trial: CpusPerTrial = None,
     gpus_per_trial: GpusPerTrial = "1",
     name: Annotated[
-        str | None, typer.Option(help="Name of the new sweep (default: the old one and -replay).")
+        str | None, typer.Option(help="Name of the new sweep (default: the old name with -replay).")
     ] = None,
     out: Out = "runs",
     checkpoint_interval: CheckpointInterval = None,
     tolerance: Annotated[
         float | None,
-        typer.Option(help="Tolerance, absolute and relative (default: what the task states)."),
+        typer.Option(help="Absolute and relative tolerance (default: the task's)."),
     ] = None,
 ) -> int:
     """Run the trials of an archive again and compare: exit 0 if all numbers agree, otherwise 1."""

@@ -1,4 +1,4 @@
-"""``report``: the tables of sweeps."""
+"""``report``: print or write the tables of sweeps."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def report(
     all_rows: AllRows = False,
     hide_published: HidePublished = False,
 ) -> int:
-    """Print the tables of sweeps, also while they run, or write them with --to.
+    """Print the tables of sweeps, even of running ones, or write them with --to.
 
-    Without a name: the only sweep, or the list of sweeps where there are several (formats for
-    files take all of them).
+    Without a name, it prints the only sweep, or the list of sweeps if there are several. With
+    --format, it writes all of them.
     """
     from orchestrator.reports.export_tables import check_options, export
     from results.export import sweep_document
@@ -49,23 +49,23 @@ def report(
     from results.tables.summary import MAX_ROWS
 
     format_ = check_options(format_, to, table)
-    most = None if all_rows else MAX_ROWS
+    max_rows = None if all_rows else MAX_ROWS
     if not name and format_ == "terminal":
         known = list_sweeps(out, task)
         if len(known) > 1:
             print_list(known, out)
             example = command("report", "/".join(known[0]), out=out)
-            print_line(Console(), f"To print the tables of one: {example}")
+            print_line(Console(), f"To print the tables of one sweep: {example}")
             return 0
     sweeps = find_sweeps(name or (), task, out)
     if format_ == "terminal":
         console = Console()
-        # All of them first: where one is damaged, the error is all that is printed.
-        rendered = [render(one, most, published=not hide_published) for one in sweeps]
+        # Render all before printing: if one is damaged, only the error is printed.
+        rendered = [render(one, max_rows, published=not hide_published) for one in sweeps]
         for one, tables in zip(sweeps, rendered, strict=True):
             console.rule(f"{one.manifest.task}: {one.manifest.name}", style="dim")
             console.print(tables)
     else:
-        documents = [sweep_document(one, most, published=not hide_published) for one in sweeps]
+        documents = [sweep_document(one, max_rows, published=not hide_published) for one in sweeps]
         export(documents, format_, to=to, table=table)
     return 0

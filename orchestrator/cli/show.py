@@ -1,4 +1,4 @@
-"""``show``: one sweep, or one of its trials."""
+"""``show``: show a sweep, or one of its trials."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from orchestrator.cli.options import Results, SweepName, Task
 
 def show(
     name: SweepName,
-    trial: Annotated[
-        str | None, typer.Argument(help="Trial: its id or a unique prefix of it.")
-    ] = None,
+    trial: Annotated[str | None, typer.Argument(help="Trial id or a unique prefix.")] = None,
     task: Task = None,
     out: Results = "runs",
     save: Annotated[
@@ -24,7 +22,7 @@ def show(
         str | None, typer.Option(help="Write a trial's pictures to FILE.png as a contact sheet.")
     ] = None,
 ) -> int:
-    """Show where a sweep comes from and its trials, or one trial in full."""
+    """Show a sweep's origin and trials, or one trial in full."""
     from orchestrator.reports.show import show as show_sweep
 
     given = ["--task", task] if task else []

@@ -39,33 +39,32 @@ from results.text import print_line
 Space = Annotated[
     str | None,
     typer.Option(
-        help="Space: paper (the default), grid, search, FILE.yaml, FILE.py, or FILE.py:grid "
-        "for one of a file."
+        help="Space: paper (default), grid, search, FILE.yaml, FILE.py, or FILE.py:grid if FILE "
+        "defines several."
     ),
 ]
 Trials = Annotated[
-    int | None, typer.Option(help="Number of configurations of a search (default: 50).")
+    int | None, typer.Option(help="With --space search: number of configurations (default: 50).")
 ]
 Seeds = Annotated[
     Any,
     typer.Option(
         parser=parse_seeds,
         metavar="N|LIST",
-        help="Seeds of each configuration: 3 for 0, 1, 2; or a list such as 1,2 (7, for one).",
+        help="Number of seeds (3 runs seeds 0, 1, 2), or a list such as 1,2 (7, for only seed 7).",
     ),
 ]
 Sampler = Annotated[
     str | None,
     typer.Option(
-        help="Sampler of a search: tpe (the default), random, qmc, gp, cmaes, nsga2, or "
-        "module:Class.",
+        help="With --space search: tpe (default), random, qmc, gp, cmaes, nsga2, or module:Class.",
         autocompletion=complete_sampler,
     ),
 ]
 Pruner = Annotated[
     str | None,
     typer.Option(
-        help="Pruner of a search: halving (the default), median, hyperband or none.",
+        help="With --space search: halving (default), median, hyperband or none.",
         autocompletion=complete_pruner,
     ),
 ]
@@ -74,7 +73,7 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="Fix a parameter in every row, or vary it: lr=1e-5,1e-3 for a grid, lr=1e-5..1e-2:log "
+        help="Set a parameter in every row, or vary it: lr=1e-5,1e-3 for a grid, lr=1e-5..1e-2:log "
         "for a search; repeat for several.",
         autocompletion=complete_setting,
     ),
@@ -103,7 +102,7 @@ Cache = Annotated[
     str | None,
     typer.Option(
         envvar="ORCHESTRATOR_CACHE",
-        help="Folder or URI that keeps costly shared stages for later sweeps.",
+        help="Folder or URI that keeps the values of shared stages for later sweeps.",
     ),
 ]
 BudgetOption = Annotated[
@@ -124,8 +123,8 @@ Keep = Annotated[
     str | None,
     typer.Option(
         metavar="best|none|all|N",
-        help="Trials whose weights are kept: the best with its ties (the default), all, the N best "
-        "configurations of each table, or none.",
+        help="Weights to keep: those of the best configuration and its ties (best, the default), "
+        "of the N best of each table, all, or none.",
     ),
 ]
 Final = Annotated[
@@ -133,16 +132,14 @@ Final = Annotated[
     typer.Option(
         metavar="SPLIT",
         help="When the sweep is complete, score the best row and its ties on this split, such as "
-        "test; each look is recorded.",
+        "test; each look at the split is recorded.",
     ),
 ]
 Rerun = Annotated[bool, typer.Option("--rerun", help="Run finished trials again.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")]
 Verbose = Annotated[
     bool,
-    typer.Option(
-        "--verbose", "-v", help="Also print what goes to the log: packs, workers, shared stages."
-    ),
+    typer.Option("--verbose", "-v", help="Also print log messages: packs, workers, shared stages."),
 ]
 Metric = Annotated[
     str | None,
@@ -206,7 +203,7 @@ def sweep(
     from orchestrator.running.preview import print_plan
     from orchestrator.running.sweep import run_sweep
 
-    seconds, most = parse_budget(budget)
+    seconds, max_trials = parse_budget(budget)
     values = {
         "space": space,
         "zipped": parse_zip(zip_),
@@ -227,8 +224,8 @@ def sweep(
         "out": out,
         "cache": cache,
         "budget": seconds,
-        "budget_trials": most,
-        "deadline": parse_step_timeout(step_timeout, deadline),
+        "budget_trials": max_trials,
+        "step_timeout": parse_step_timeout(step_timeout, deadline),
         "checkpoint_interval": parse_checkpoint_interval(checkpoint_interval),
         "keep": keep,
         "final": final,
@@ -250,6 +247,6 @@ def sweep(
                 status = max(status, run_sweep(plan))
             if status == 130:
                 break
-    except KeyboardInterrupt:  # the second one: typer would end without a word
+    except KeyboardInterrupt:  # the second Ctrl-C: Typer would exit without a message
         fail(INTERRUPTED, 130)
     return status

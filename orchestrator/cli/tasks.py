@@ -1,4 +1,4 @@
-"""``tasks``: what can be swept."""
+"""``tasks``: list tasks, or describe one."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def tasks(
     for each in discovery.task_names():
         try:
             task, spaces = discovery.load_task(each), describe_spaces(each)
-        except RequestError as error:  # of one task: the others are listed all the same
+        except RequestError as error:  # still list the other tasks
             console.print(Text.assemble((each, "bold"), ("  error: ", "red"), str(error)))
             continue
         console.print(Text.assemble((each, "bold"), f"  {summary_of(task)}"))
@@ -50,7 +50,7 @@ def tasks(
         for line in textwrap.wrap(facts, max(40, console.width - 4)):
             console.print(Text(f"    {line}", style="dim"), soft_wrap=True)
     console.print()
-    hint = "For parameters, allowed values and the paper: `python -m orchestrator tasks TASK`"
+    hint = "To describe one task with its parameters: `python -m orchestrator tasks TASK`"
     print_line(console, hint)
     return 0
 

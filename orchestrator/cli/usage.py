@@ -1,4 +1,4 @@
-"""Errors in how a command was typed: what is wrong, and what the user probably meant."""
+"""Explains errors in a command line, and suggests what to type instead."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.planning import discovery
-from orchestrator.planning.suggestions import OPTIONS, plain, similar_parameters
+from orchestrator.planning.suggestions import OPTIONS, normalize_name, similar_parameters
 from tasks.contract import SweepError
 
 
 def explain(error: Any, words: Sequence[str]) -> str:
-    """One line on a usage error of Typer's.
+    """Return one line that explains a usage error of Typer.
 
     Args:
         error: the usage error.
@@ -24,7 +24,7 @@ def explain(error: Any, words: Sequence[str]) -> str:
     context: Any = getattr(error, "ctx", None)
     name = "" if context is None or context.parent is None else str(context.info_name)
     if context is None and words and not words[0].startswith("-"):
-        name = words[0]  # an option's value is missing: the parser knows no command
+        name = words[0]  # without a context, as when the value of an option is missing
     if option is not None and message.startswith("No such option"):
         meant = _explain_option(str(option), name, words, _options_of(context))
         return f"{name or 'orchestrator'} has no option {_dashed(option)}; {meant}"
@@ -35,9 +35,9 @@ def explain(error: Any, words: Sequence[str]) -> str:
             return f"No such command {typed!r}; did you mean --{typed}?"
         return f"No such command {typed!r}; {discovery.suggest(typed, known)}"
     if message.startswith("Missing argument 'TRIAL|DIR'"):
-        return "export needs a folder to write: export NAME [TRIAL] DIR"
+        return "export requires a folder to write: export NAME [TRIAL] DIR"
     if message.startswith("Missing argument"):
-        return f"{message.replace('...', '')}: {_missing(name)}"
+        return f"{message.replace('...', '')}: {_explain_missing_argument(name)}"
     if message.startswith("Got unexpected extra argument") and name == "sweep":
         return f"{message}; see `python -m orchestrator sweep --help`"
     see = " ".join(part for part in ("python -m orchestrator", name, "--help") if part)
@@ -55,7 +55,7 @@ def _dashed(option: str) -> str:
     return option if option.startswith("-") else f"--{option}"
 
 
-def _missing(command: str) -> str:
+def _explain_missing_argument(command: str) -> str:
     if command == "sweep":
         return f"which task? available: {', '.join(discovery.task_names())}"
     if command in ("show", "check", "compare", "export", "verify"):
@@ -64,19 +64,21 @@ def _missing(command: str) -> str:
 
 
 def _explain_option(option: str, command: str, words: Sequence[str], options: Sequence[str]) -> str:
-    """What to type in place of an option that the command does not have."""
-    bare = plain(option)
-    same = [each for each in options if plain(each) == bare or (each[2:3], bare) == ("v", "v")]
+    """Return what to type instead of an option that the command does not have."""
+    bare = normalize_name(option)
+    same = [
+        each for each in options if normalize_name(each) == bare or (each[2:3], bare) == ("v", "v")
+    ]
     if same:
         return f"did you mean {same[0]}?"
     if command == "sweep":
-        advice = _parameter(option, words)
+        advice = _suggest_setting(option, words)
         if advice:
             return advice
         if bare in OPTIONS:
             meant = OPTIONS[bare]
             return f"did you mean {meant}?" if meant.startswith("--") else meant
-    near = [each for each in options if plain(each).startswith(bare) and len(bare) > 2]
+    near = [each for each in options if normalize_name(each).startswith(bare) and len(bare) > 2]
     names = {each.lstrip("-"): each for each in options}
     spelled = difflib.get_close_matches(option.lstrip("-"), names, n=1)
     near = near[:1] or [names[each] for each in spelled]
@@ -86,8 +88,8 @@ def _explain_option(option: str, command: str, words: Sequence[str], options: Se
     return f"see `{see}`"
 
 
-def _parameter(option: str, words: Sequence[str]) -> str:
-    """``--lr 1e-3`` as ``--set lr=1e-3``, where a task on the command line has that parameter."""
+def _suggest_setting(option: str, words: Sequence[str]) -> str:
+    """Suggest ``--set lr=1e-3`` for ``--lr 1e-3`` if a named task has such a parameter."""
     from orchestrator.planning.plan import param_types
 
     known = discovery.task_names()
@@ -98,7 +100,11 @@ def _parameter(option: str, words: Sequence[str]) -> str:
             continue
         bare = option.lstrip("-").replace("-", "_")
         near = [bare] if bare in params else similar_parameters(bare, params)
-        if near and (bare in params or plain(near[0]) == plain(bare) or _is_synonym(bare, near[0])):
+        if near and (
+            bare in params
+            or normalize_name(near[0]) == normalize_name(bare)
+            or _is_synonym(bare, near[0])
+        ):
             setting = f"{near[0]}={_value_after(option, words)}"
             what = "that is" if near[0] == bare else f"{near[0]} is"
             return f"{what} a parameter of {task}: write --set {shlex.quote(setting)}"
@@ -108,11 +114,11 @@ def _parameter(option: str, words: Sequence[str]) -> str:
 def _is_synonym(name: str, parameter: str) -> bool:
     from orchestrator.planning.suggestions import SYNONYMS
 
-    return parameter in SYNONYMS.get(plain(name), ())
+    return parameter in SYNONYMS.get(normalize_name(name), ())
 
 
 def _value_after(option: str, words: Sequence[str]) -> str:
-    """The value that was typed with an option; VALUE where there is none."""
+    """Return the value that was typed after an option, or "VALUE"."""
     for index, word in enumerate(words):
         if word.startswith(f"{option}="):
             return word.partition("=")[2]

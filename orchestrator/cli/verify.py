@@ -1,4 +1,4 @@
-"""``verify``: whether a sweep's numbers come out again on this machine."""
+"""``verify``: run some trials of a sweep again and compare the numbers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tasks.contract import RequestError
 def verify(
     name: SweepName,
     share: Annotated[
-        float, typer.Option(help="Share of the finished trials to run again; at least one is run.")
+        float, typer.Option(help="Share of the finished trials to run again, at least one trial.")
     ] = 0.1,
-    seed: Annotated[int, typer.Option(help="Seed that draws the trials.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for choosing the trials.")] = 0,
     tolerance: Annotated[
         float | None,
-        typer.Option(help="Tolerance, absolute and relative (default: the task's, or 1e-6)."),
+        typer.Option(help="Absolute and relative tolerance (default: the task's, or 1e-6)."),
     ] = None,
     engine: Engine = "ray",
     task: Task = None,
@@ -28,7 +28,7 @@ def verify(
 ) -> int:
     """Run a sample of trials again on this machine: exit 0 if all numbers agree, otherwise 1.
 
-    Nothing of the sweep is changed or reused. Trials are rebuilt from their rows.
+    The sweep itself is neither changed nor reused. Trials are rebuilt from their rows.
     """
     from orchestrator.sharing.verify import verify as run_verify
 

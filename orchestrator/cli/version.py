@@ -1,4 +1,4 @@
-"""What ``--version`` prints."""
+"""The output of ``--version``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import platform
 
 
 def version_line() -> str:
-    """The versions of the program and of what it stands on, from their metadata alone."""
+    """Return the versions of this program, Python, torch, Ray and Optuna, importing none."""
     names = ("torch", "ray", "optuna")
     others = [f"{name} {_version(name)}" for name in names]
     ours = _version("multimodal-sweep-orchestrator")

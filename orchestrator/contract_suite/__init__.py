@@ -1,4 +1,4 @@
-"""What every task promises, as checks that ``check-task`` and the test suite run alike."""
+"""Checks of the task contract, which ``check-task`` and the test suite run."""
 
 from __future__ import annotations
 
@@ -25,40 +25,40 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="imports",
         title="importing the task loads nothing heavy",
-        fix="move such imports into the functions that compute",
+        fix="move these imports into the functions that use them",
         function=declaration.imports,
     ),
     Check(
         name="defaults",
         title="the default trial resolves",
-        fix="the default model, data and parameters must fit each other; see resolve and normalize",
+        fix="make the default model, data and parameters fit each other, in resolve and normalize",
         function=declaration.defaults,
         needs=("attributes",),
     ),
     Check(
         name="normal_form",
         title="equal trials have equal ids",
-        fix="normalize must set what the trial does not read to one value, and be idempotent",
+        fix="set parameters that the trial does not read to one value; make normalize idempotent",
         function=declaration.normal_form,
         needs=("defaults",),
     ),
     Check(
         name="identity",
         title="ids are the same in every process",
-        fix="compute fingerprints from content with hashlib; hash() and sets differ by process",
+        fix="hash content with hashlib; hash() and the order of sets differ between processes",
         function=declaration.identity,
         needs=("defaults",),
     ),
     Check(
         name="packing",
         title="pack_key and estimate_memory are usable",
-        fix="pack_key returns a tuple of plain values, estimate_memory a number of bytes",
+        fix="return a tuple of plain values from pack_key, and bytes from estimate_memory",
         function=declaration.packing,
         needs=("defaults",),
     ),
     Check(
         name="spaces",
-        title="every row of its spaces makes a trial",
+        title="every row of its spaces gives a trial",
         fix="fix the row, or the rule in Params or normalize that refuses it",
         function=declaration.spaces,
         needs=("defaults",),
@@ -66,28 +66,28 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="stage_keys",
         title="stages can be sent to workers",
-        fix="define the function of a stage at module level, and give it plain args",
+        fix="define the function of a stage at module level, and pass it plain args",
         function=declaration.stage_keys,
         needs=("defaults",),
     ),
     Check(
         name="stages_repeat",
         title="stages are deterministic",
-        fix="seed every random generator in the stage from its args",
+        fix="seed every random generator of the stage from its args",
         function=execution.stages_repeat,
         needs=("stage_keys",),
     ),
     Check(
         name="ends",
-        title="trials run to their end",
-        fix="each step needs a larger `at` and finite metrics; the last has done=True and the "
-        "main metric",
+        title="trials finish",
+        fix="return a larger `at` and finite metrics in each step, and done=True and the main "
+        "metric in the last",
         function=execution.ends,
         needs=("stages_repeat",),
     ),
     Check(
         name="num_steps",
-        title="num_steps is where the last step is",
+        title="num_steps is the `at` of the last step",
         fix="return the `at` of the trial's last step from num_steps",
         function=progress.num_steps,
         needs=("ends",),
@@ -95,71 +95,73 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="columns",
         title="every metric column is reported",
-        fix="fix the key of the column, or add example_params whose trial reports it",
+        fix="fix the key of the column, or add example_params with a trial that reports it",
         function=execution.columns,
         needs=("ends",),
     ),
     Check(
         name="samples",
         title="samples give the per-sample metrics",
-        fix="one row per unit, and the metric is the mean over them (or its aggregate)",
+        fix="return one row per unit, so that their mean (or aggregate) is the metric",
         function=execution.samples,
         needs=("ends",),
     ),
     Check(
         name="weights",
-        title="weights can be kept",
-        fix="return a dict of numpy arrays or torch tensors from weights, and keep plain values",
+        title="weights can be saved",
+        fix="return a dict of numpy arrays or torch tensors from weights, and store plain values "
+        "in State.values",
         function=execution.weights,
         needs=("ends",),
     ),
     Check(
         name="export",
         title="a finished trial can be exported",
-        fix="write files into the folder and return an Export whose usage is a Python program",
+        fix="write files to the folder, and return an Export whose usage is a Python program",
         function=export.exports,
         needs=("weights",),
     ),
     Check(
         name="repeats",
-        title="a trial run again gives the same numbers",
-        fix="draw random numbers from np.random.default_rng([trial.seed, epoch]) or the like",
+        title="a repeated trial gives the same numbers",
+        fix="seed every random generator from the trial, as in "
+        "np.random.default_rng([trial.seed, epoch])",
         function=execution.repeats,
         needs=("ends",),
     ),
     Check(
         name="within_step",
-        title="progress within a step grows",
-        fix="call report_progress(done, total) with a done that grows to total",
+        title="progress within a step increases",
+        fix="call report_progress(done, total) with increasing values of done, up to total",
         function=progress.within_step,
         needs=("repeats",),
     ),
     Check(
         name="leaves_state",
-        title="advance leaves the given state alone",
-        fix="make new arrays instead of writing into those of the state",
+        title="advance does not change its input state",
+        fix="create new arrays instead of writing to those of the state",
         function=execution.leaves_state,
         needs=("ends",),
     ),
     Check(
         name="resumes",
         title="a resumed trial gives the same numbers",
-        fix="keep everything that advance reads between steps in State: moments, counters",
+        fix="store everything that a step reads from earlier steps in State: moments, counters",
         function=execution.resumes,
         needs=("repeats", "leaves_state"),
     ),
     Check(
         name="packed",
-        title="a pack gives what each trial gives alone",
-        fix="members must share no state; or give trials that cannot run together other keys",
+        title="a pack gives the same numbers as its trials alone",
+        fix="do not share state between members, or return different pack keys for such trials",
         function=execution.packed,
         needs=("repeats", "leaves_state"),
     ),
     Check(
         name="fails_alone",
-        title="a damaged member fails, the others do not",
-        fix="raise TrialError if a loss is not finite; an `advance` of your own returns a "
-        "member's exception in its place",
+        title="only the damaged member of a pack fails",
+        fix="raise TrialError if a loss is not finite; if you override `advance`, return a "
+        "member's exception in place of its result",
         function=execution.fails_alone,
         needs=("packed",),
     ),

@@ -1,4 +1,4 @@
-"""A check of the contract suite, and its outcome."""
+"""A check of the task contract, and its outcome."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Literal
 from orchestrator.contract_suite.subject import Subject, ViolationError
 from tasks.contract import SweepError
 
-Function = Callable[[Subject], str | None]  # returns a remark: why there was nothing to check
+Function = Callable[[Subject], str | None]  # may return a remark, such as "the task has no stages"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
-    """One promise of the contract."""
+    """One rule of the task contract."""
 
     name: str
-    title: str  # what holds if it passes
-    fix: str  # what to do if it does not
+    title: str  # the rule
+    fix: str  # how to fix a violation
     function: Function
-    needs: tuple[str, ...] = ()  # checks without which this one says nothing new
+    needs: tuple[str, ...] = ()  # checks that must pass before this one can run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """How a check went."""
+    """The result of a check."""
 
     check: Check
     verdict: Literal["passed", "failed", "skipped"]
@@ -36,7 +36,7 @@ class Outcome:
 
 
 def run_check(check: Check, subject: Subject) -> Outcome:
-    """Run one check; whatever the task raises is a failure."""
+    """Run one check. Any exception counts as a failure."""
     began = time.perf_counter()
     try:
         remark = check.function(subject) or ""
@@ -54,14 +54,14 @@ def run_check(check: Check, subject: Subject) -> Outcome:
 
 
 def run_checks(checks: Sequence[Check], subject: Subject) -> Iterator[Outcome]:
-    """Run the checks in order; one that needs a failed one is skipped."""
+    """Run the checks in order, and skip those that need a failed one."""
     failed: set[str] = set()
     for check in checks:
         blocked = [need for need in check.needs if need in failed]
         if blocked:
             titles = [each.title for each in checks if each.name == blocked[0]]
             failed.add(check.name)
-            yield Outcome(check=check, verdict="skipped", message=f"needs: {titles[0]}")
+            yield Outcome(check=check, verdict="skipped", message=f"requires: {titles[0]}")
             continue
         outcome = run_check(check, subject)
         if outcome.verdict == "failed":

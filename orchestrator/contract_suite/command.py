@@ -1,4 +1,4 @@
-"""``orchestrator check-task``: the contract suite on one task, one line per check."""
+"""``check-task``: runs the contract suite on a task and prints one line per check."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from orchestrator.contract_suite import CHECKS, Outcome, Subject, run_checks
 from orchestrator.planning.discovery import import_task
 from orchestrator.planning.settings import parse_fixed
 from orchestrator.planning.task_checks import place, problems
+from results.text import plural
 from tasks.contract import Task
 
 _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
@@ -20,15 +21,16 @@ _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 def check_task(
     name: str, *, settings: Sequence[str] = (), model: str | None = None, data: str | None = None
 ) -> int:
-    """Run every check on a task and print its outcome; 1 if one failed, else 0."""
+    """Run every check on a task and print the outcomes; return 1 if one failed, otherwise 0."""
     console, began = Console(), time.perf_counter()
     found = import_task(name)
-    wrong = problems(found, name)
+    found_problems = problems(found, name)
     console.print(Text(f"{name}: {place(found)}"), soft_wrap=True)
-    for problem in wrong:
+    for problem in found_problems:
         console.print(Text.assemble(("FAILED ", _STYLES["failed"]), problem), soft_wrap=True)
-    if wrong or not isinstance(found, Task):
-        console.print(f"{name}: {len(wrong)} wrong; see docs/reference/task-contract.md")
+    if found_problems or not isinstance(found, Task):
+        number = plural(len(found_problems), "problem")
+        console.print(f"{name}: {number}; see docs/reference/task-contract.md")
         return 1
     subject = Subject(found, name, model=model, data=data, settings=parse_fixed(found, settings))
     outcomes: list[Outcome] = []
@@ -49,7 +51,7 @@ def check_task(
 
 
 def _lines(outcome: Outcome) -> list[Text]:
-    """The verdict, then for a failure what is wrong and how to fix it."""
+    """Return the lines of an outcome: for a failure also the problem and its fix."""
     verdict = "FAILED" if outcome.verdict == "failed" else outcome.verdict
     seconds = f"{outcome.seconds:.1f} s" if outcome.seconds >= 0.1 else ""
     head = Text.assemble(

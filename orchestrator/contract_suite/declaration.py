@@ -1,4 +1,4 @@
-"""Checks of what a task declares; none of them runs a trial."""
+"""Checks of a task's declaration, none of which runs a trial."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEAVY = ("torch", "transformers", "ray", "optuna", "orchestrator", "results")
 
 
 def attributes(subject: Subject) -> None:
-    """What ``load_task`` checks, and a docstring, which ``tasks`` prints."""
+    """The declaration is valid, and the class has a docstring, which ``tasks`` prints."""
     found = problems(subject.task, subject.name)
     if found:
         raise ViolationError("; also: ".join(found))
@@ -29,23 +29,23 @@ def attributes(subject: Subject) -> None:
 
 
 def parameters(subject: Subject) -> None:
-    """Frozen, and each field has a docstring, which ``tasks`` prints."""
+    """``Params`` is frozen, and each field has a docstring, which ``tasks`` prints."""
     params = subject.task.Params()
     helps = field_docs(subject.task.Params)
     for field in dataclasses.fields(params):
         if not helps.get(field.name, "").strip():
             raise ViolationError(
-                f"the parameter {field.name} has no docstring in the line below it"
+                f"the parameter {field.name} has no docstring on the line below it"
             )
         try:
             setattr(params, field.name, getattr(params, field.name))
         except dataclasses.FrozenInstanceError:
             continue
-        raise ViolationError(f"the parameter {field.name} can be changed")
+        raise ViolationError(f"the parameter {field.name} of a Params instance can be changed")
 
 
 def defaults(subject: Subject) -> None:
-    """The default trial resolves, and so do those of the examples."""
+    """The default trial and the example trials resolve."""
     subject.factory.trial({}, 0)
     assert subject.trials
 
@@ -77,17 +77,17 @@ print(json.dumps(ids))
 
 
 def identity(subject: Subject) -> None:
-    """Ids of trials and stages do not change from process to process."""
+    """Ids of trials and stages are the same in every process."""
     task = subject.task
     here = [[trial.id, [s.key for s in task.stages(trial)]] for trial in subject.trials]
-    asked = json.dumps([subject.name, subject.model, subject.data, subject.settings])
+    argument = json.dumps([subject.name, subject.model, subject.data, subject.settings])
     for seed in ("1", "2"):
-        there = json.loads(_fresh_process(_IDS, seed, asked).splitlines()[-1])
+        there = json.loads(_fresh_process(_IDS, seed, argument).splitlines()[-1])
         for (mine, keys), (other, others) in zip(here, there, strict=True):
             if mine != other:
                 raise ViolationError(
-                    f"a trial's id is {mine} here and {other} in a process with PYTHONHASHSEED="
-                    f"{seed}: a fingerprint or a parameter differs"
+                    f"the id of a trial is {mine} here, but {other} in a process with "
+                    f"PYTHONHASHSEED={seed}: a fingerprint or a parameter differs"
                 )
             if keys != others:
                 raise ViolationError(
@@ -96,7 +96,7 @@ def identity(subject: Subject) -> None:
 
 
 def _fresh_process(code: str, hash_seed: str, *arguments: str) -> str:
-    """What the code prints in a process with this one's import path."""
+    """Run code in a new process with the same import path, and return its output."""
     path = os.pathsep.join(entry for entry in sys.path if entry)
     done = subprocess.run(
         [sys.executable, "-P", "-c", code, *arguments],
@@ -111,67 +111,68 @@ def _fresh_process(code: str, hash_seed: str, *arguments: str) -> str:
 
 
 def normal_form(subject: Subject) -> None:
-    """Values that mean the same give one id; ``normalize`` changes nothing the second time."""
+    """Equivalent values give the same id, and ``normalize`` is idempotent."""
     task, factory = subject.task, subject.factory
     for trial in subject.trials:
         if task_calls.normalize(task, trial) != trial:
-            raise ViolationError("normalize changes a trial that it returned before")
-    spelled: dict[str, Any] = {
+            raise ViolationError("normalize changes a trial that is already normalized")
+    explicit: dict[str, Any] = {
         field.name: int(field.default)
         if isinstance(field.default, float) and field.default.is_integer()
         else field.default
         for field in dataclasses.fields(task.Params)
     }
-    first, second = factory.trial({}, 0), factory.trial(spelled, 0)
+    first, second = factory.trial({}, 0), factory.trial(explicit, 0)
     if first.id != second.id:
         raise ViolationError(
-            f"the defaults left out give the trial {first.id}, spelled out {second.id}"
+            f"the trial without parameters has the id {first.id}, but {second.id} if its "
+            "parameters are set to their defaults"
         )
     if factory.trial({}, 1).id == first.id:
-        raise ViolationError("seeds 0 and 1 give one trial")
+        raise ViolationError("seeds 0 and 1 give the same trial")
 
 
 def packing(subject: Subject) -> None:
     """``pack_key`` and ``estimate_memory`` can be used to form packs."""
     for trial in subject.trials:
         if subject.task.pack_key(trial) != subject.task.pack_key(trial):
-            raise ViolationError("pack_key gives two keys for one trial")
+            raise ViolationError("pack_key returned different keys for the same trial")
         task_calls.try_methods(subject.task, trial)
 
 
 def spaces(subject: Subject) -> str | None:
-    """Every row of the task's space file makes a trial, and so does its search."""
+    """Every row of the task's space file gives a trial, and its search works."""
     try:
-        offered = discovery.offered_spaces(subject.name)
+        defined = discovery.defined_spaces(subject.name)
     except RequestError as error:
-        if "has no search space of its own" not in str(error):
+        if "has no search space;" not in str(error):
             raise
         return "the task has no space file"
-    loose = dataclasses.replace(subject.factory, fixed={})
+    factory = dataclasses.replace(subject.factory, fixed={})
     for kind, name in KINDS.items():
-        if name not in offered:
+        if name not in defined:
             continue
         space = resolve_space(subject.name, kind)
         if space.search is None:
-            plan_rows(space, loose, [0])
+            plan_rows(space, factory, [0])
             continue
         from orchestrator.search.function import check_search
 
-        sample = check_search(space.search, loose, "none")
+        sample = check_search(space.search, factory, "none")
         if sample.refused:
-            return f"{len(sample.refused)} random configurations of the search cannot run"
-    return None if offered else "the space file defines no space"
+            return f"{len(sample.refused)} random configurations of the search are invalid"
+    return None if defined else "the space file defines no space"
 
 
 def stage_keys(subject: Subject) -> str | None:
-    """Every stage has a content id, and a function that workers can import."""
+    """Every stage has a content id and a function that workers can import."""
     stages = distinct_stages(subject.task, subject.trials)
     for stage in stages:
         task_calls.check_stage(subject.task, stage)
         function = getattr(sys.modules[stage.function.__module__], stage.function.__name__, None)
         if function is not stage.function:
             raise ViolationError(
-                f"the function of the stage {stage.label} is not what its module calls "
-                f"{stage.function.__name__}"
+                f"the function of the stage {stage.label} is not the function "
+                f"{stage.function.__name__} of its module"
             )
     return None if stages else "the task has no stages"

@@ -1,4 +1,4 @@
-"""Checks that run the example trials: alone, twice, from checkpoints, and packed."""
+"""Checks that run the example trials: alone, again, from checkpoints, and in packs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tasks.contract import Member, PerSampleMetric, State, Step, Trial
 
 
 def stages_repeat(subject: Subject) -> str | None:
-    """A stage computed again gives the same value; one of each function is enough."""
+    """A stage gives the same value when computed again. Checks one stage of each function."""
     stages = distinct_stages(subject.task, subject.trials)
     for stage in {stage.function: stage for stage in stages}.values():
         before = subject.inputs[stage]
@@ -41,18 +41,18 @@ def _same(one: Any, two: Any) -> bool:
 
 
 def ends(subject: Subject) -> str:
-    """Each trial runs to its end with growing steps, finite metrics and the main one last."""
+    """Each trial finishes, with finite metrics, and the main metric in the last step."""
     main = subject.task.metric.name
     for steps in subject.alone:
         if main not in steps[-1].metrics:
             near = suggest(main, sorted(steps[-1].metrics))
-            raise ViolationError(f"the last step, {steps[-1].at}, has no {main!r}; {near}")
+            raise ViolationError(f"final step {steps[-1].at} does not report {main!r}; {near}")
     counts = sorted({len(steps) for steps in subject.alone})
     return f"{len(subject.trials)} trials of {' or '.join(map(str, counts))} steps"
 
 
 def columns(subject: Subject) -> None:
-    """Some trial reports the metric of each column."""
+    """For each column, a trial reports the metric."""
     reported = {name for steps in subject.alone for step in steps for name in step.metrics}
     for column in subject.task.columns:
         if column.key.startswith("metric.") and column.key[7:] not in reported:
@@ -97,10 +97,12 @@ def _check_per_sample(declared: PerSampleMetric, step: Step) -> None:
     units = np.asarray(table[declared.unit])[kept].tolist()
     if not units:
         raise ViolationError(
-            f"no sample has {dict(declared.where)}, as per_sample {declared.metric!r} asks"
+            f"no sample has {dict(declared.where)}, which per_sample {declared.metric!r} selects"
         )
     if len(set(units)) < len(units):
-        raise ViolationError(f"a {declared.unit} comes twice in the samples of {declared.metric!r}")
+        raise ViolationError(
+            f"the samples of {declared.metric!r} contain a value of {declared.unit!r} twice"
+        )
     if declared.aggregate != MEAN:
         ours = float(aggregation(declared.aggregate)(values.sum(0)))
     else:
@@ -112,7 +114,7 @@ def _check_per_sample(declared: PerSampleMetric, step: Step) -> None:
         )
     if not _close(ours, step.metrics[declared.metric], 1e-6):
         raise ViolationError(
-            f"the samples give {declared.metric} = {ours:.6g}, the step reports "
+            f"the samples give {declared.metric} = {ours:.6g}, but the step reports "
             f"{step.metrics[declared.metric]:.6g}"
         )
 
@@ -124,7 +126,7 @@ def _close(one: float, two: float, tolerance: float) -> bool:
 def _compare(
     what: str, trial: Trial, steps: Sequence[Step], others: Sequence[Step], tolerance: float
 ) -> None:
-    """Refuse steps that differ from the trial's own, run alone and without a stop."""
+    """Check that ``others`` equal ``steps``, those of the trial run alone without a stop."""
     for one, two in zip(steps, others, strict=False):
         if one.at != two.at or one.metrics.keys() != two.metrics.keys():
             raise ViolationError(
@@ -144,108 +146,121 @@ def _compare(
 
 
 def weights(subject: Subject) -> str | None:
-    """What the task keeps of a finished trial can be written to a file."""
+    """The weights of a finished trial can be written to a file."""
     sizes = []
     for trial, state in zip(subject.trials, subject.last_states, strict=True):
         try:
             arrays = chosen_weights(subject.task, trial, state)
             blob = encode_weights(trial, arrays, state.values) if arrays else b""
         except Exception as error:
-            raise ViolationError(f"the weights of {trial.id} cannot be kept: {error}") from error
+            raise ViolationError(
+                f"the weights of trial {trial.id} cannot be kept: {error}"
+            ) from error
         sizes.append(len(blob))
     if not any(sizes):
         return "the task has no weights"
-    return f"up to {size_text(max(sizes))} a trial"
+    return f"up to {size_text(max(sizes))} per trial"
 
 
 def repeats(subject: Subject) -> None:
-    """A trial run again gives the same numbers."""
+    """A trial gives the same numbers when it runs again."""
     trial = subject.trials[0]
     again = [step for _, step in subject.run(trial)]
     _compare("run again", trial, subject.alone[0], again, 0.0)
 
 
 def leaves_state(subject: Subject) -> None:
-    """A step does not change the state that it goes on from: a pack may have to repeat it."""
+    """A step does not change its input state, because a pack may have to repeat the step."""
     trial = subject.trials[0]
     state = subject.start(trial)
     before = encode(copy.deepcopy(state), [])
     subject.step(trial, state)
     if encode(state, []) != before:
-        raise ViolationError("advance changed the arrays or values of the state it was given")
+        raise ViolationError("advance changed the arrays or values of its input state")
 
 
 def resumes(subject: Subject) -> None:
-    """A state saved and loaded between all steps changes nothing."""
+    """A trial that is saved and loaded before each step gives the same numbers."""
     for trial, expected in zip(subject.trials, subject.alone, strict=True):
         state = subject.start(trial)
         steps: list[Step] = []
-        for straight in expected:
+        for expected_step in expected:
             state, _ = decode(encode(state, []), DEVICE)
             state, step = subject.step(trial, state)
             steps.append(step)
-            if step.samples != straight.samples:
-                raise ViolationError(f"resumed, samples of {trial.id} differ at step {step.at}")
+            if step.samples != expected_step.samples:
+                raise ViolationError(
+                    f"resumed, the trial {trial.id} has other samples at step {step.at}"
+                )
         _compare("resumed before each step", trial, expected, steps, 0.0)
 
 
-def _companions(subject: Subject) -> list[int]:
-    """Which of the trials may run in one pack with the first."""
+def _pack_members(subject: Subject) -> list[int]:
+    """Return the indices of the trials that may run in one pack with the first."""
     keys = [subject.task.pack_key(trial) for trial in subject.trials]
     return [index for index, key in enumerate(keys) if key == keys[0]]
 
 
 def packed(subject: Subject) -> str | None:
-    """The members of a pack get the numbers that each gets alone."""
-    together = _companions(subject)
-    if len(together) < 2:
-        return "no two example trials share a pack_key"
-    trials = [subject.trials[index] for index in together]
+    """The members of a pack give the same numbers as each trial alone."""
+    indices = _pack_members(subject)
+    if len(indices) < 2:
+        return "no two example trials have the same pack_key"
+    trials = [subject.trials[index] for index in indices]
     members = [Member(trial=t, state=subject.start(t)) for t in reversed(trials)]
     reported: dict[str, list[Step]] = {trial.id: [] for trial in trials}
     while members:
-        going = []
+        unfinished = []
         for member, result in zip(members, subject.advance(members), strict=True):
             if isinstance(result, Exception):
                 raise result
             reported[member.trial.id].append(result[1])
             if not result[1].done:
-                going.append(Member(trial=member.trial, state=result[0]))
-        members = going
-    for index, trial in zip(together, trials, strict=True):
+                unfinished.append(Member(trial=member.trial, state=result[0]))
+        members = unfinished
+    for index, trial in zip(indices, trials, strict=True):
         expected = subject.alone[index]
         _compare("in a pack", trial, expected, reported[trial.id], subject.tolerance)
     return None
 
 
-def _as_engine(subject: Subject, members: list[Member]) -> list[tuple[State, Step] | Exception]:
-    """One step; where the pack breaks as a whole, of each member by itself, as engines do it."""
+def _advance(subject: Subject, members: list[Member]) -> list[tuple[State, Step] | Exception]:
+    """Run one step; if the whole pack fails, of each member alone, as the engines do."""
     try:
         return subject.advance(members)
     except Exception as error:
         if len(members) == 1:
             return [error]
-        return [result for member in members for result in _as_engine(subject, [member])]
+        return [result for member in members for result in _advance(subject, [member])]
 
 
 def fails_alone(subject: Subject) -> str | None:
-    """A member whose arrays are damaged fails, and the others do not."""
-    together = _companions(subject)
-    if len(together) < 2:
-        return "no two example trials share a pack_key"
-    trials = [subject.trials[index] for index in together[:2]]
+    """A member with damaged arrays fails, and the other member does not."""
+    indices = _pack_members(subject)
+    if len(indices) < 2:
+        return "no two example trials have the same pack_key"
+    trials = [subject.trials[index] for index in indices[:2]]
     good, bad = (Member(trial=trial, state=subject.start(trial)) for trial in trials)
     floats = {k: v for k, v in bad.state.arrays.items() if "float" in str(v.dtype)}
     bad.state.arrays.update({name: value * math.nan for name, value in floats.items()})
     if not floats:
         bad.state.arrays.clear()
-    first, second = _as_engine(subject, [bad, good])
+    first, second = _advance(subject, [bad, good])
     if not isinstance(first, Exception) and all(map(math.isfinite, first[1].metrics.values())):
         raise ViolationError(
-            "a member whose state holds NaN reported finite metrics: "
+            "a member with NaN in its state reported finite metrics: "
             + ", ".join(f"{name}={value:.4g}" for name, value in first[1].metrics.items())
         )
     if isinstance(second, Exception):
-        raise ViolationError(f"a sound member failed beside it: {type(second).__name__}: {second}")
-    _compare("beside it", trials[0], subject.alone[0][:1], [second[1]], TOLERANCE)
+        raise ViolationError(
+            f"an undamaged member failed in a pack with a damaged one: {type(second).__name__}: "
+            f"{second}"
+        )
+    _compare(
+        "in a pack with a damaged member",
+        trials[0],
+        subject.alone[0][:1],
+        [second[1]],
+        TOLERANCE,
+    )
     return None

@@ -1,4 +1,4 @@
-"""The check that exports a finished example trial."""
+"""Checks that a finished example trial can be exported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.contract import Export
 
 
 def exports(subject: Subject) -> str:
-    """``export`` writes files and describes them, with arrays as they come from a kept file."""
+    """``export`` writes and describes files. Its arrays come from a file, as in real exports."""
     trial, state = subject.trials[0], subject.last_states[0]
     chosen = chosen_weights(subject.task, trial, state)
     arrays = {}
@@ -29,9 +29,9 @@ def exports(subject: Subject) -> str:
     if not isinstance(found, Export):
         raise ViolationError(f"export must return an Export, but returned {shown(found)}")
     if not files:
-        raise ViolationError("export wrote no file into its folder")
+        raise ViolationError("export wrote no file to its folder")
     try:
         ast.parse(found.usage)
     except SyntaxError as error:
-        raise ViolationError(f"the usage that export returned is no Python: {error}") from None
+        raise ViolationError(f"the usage that export returned is not Python: {error}") from None
     return plural(len(files), "file")

@@ -1,4 +1,4 @@
-"""Checks of what a task says of its progress: how many steps, and how far within one."""
+"""Checks of the progress that a task reports: the number of steps, and progress within a step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def num_steps(subject: Subject) -> str | None:
 
 
 def within_step(subject: Subject) -> str | None:
-    """Progress within a step grows from 0 to 1; the numbers do not depend on it."""
+    """Progress within a step increases from 0 to 1, and the numbers do not depend on it."""
     shares: list[float] = []
     trial, expected = subject.trials[0], subject.alone[0][0]
     members = [Member(trial=trial, state=subject.start(trial))]
@@ -29,7 +29,7 @@ def within_step(subject: Subject) -> str | None:
     if isinstance(result, Exception):
         raise result
     if result[1].metrics != expected.metrics:
-        raise ViolationError("a step that reports its progress gives other metrics")
+        raise ViolationError("a step gives other metrics when its progress is reported")
     if shares != sorted(shares) or not all(0.0 <= share <= 1.0 for share in shares):
-        raise ViolationError(f"progress goes back or leaves 0 to 1: {shares[:5]}")
+        raise ViolationError(f"progress must increase from 0 to 1, but is {shares[:5]}")
     return None if shares else "no step reports its progress"

@@ -1,4 +1,4 @@
-"""One task under test: its example trials, their shared values, and each trial run alone."""
+"""The task under test, with its example trials, their stage values and their results."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tasks.contract import Inputs, Member, Source, State, Step, Task, Trial
 DEVICE = "cpu"
 MAX_STEPS = 10_000
 NUM_TRIALS = 3
-#: Metrics of a pack may differ so much from a member's alone: sums in another order.
+#: Metrics may differ by this much in a pack, because sums are computed in another order.
 TOLERANCE = 1e-4
 
 
 class ViolationError(Exception):
-    """The task breaks the contract; the message says how, with the values."""
+    """The task violates the contract; the message says how, with the values."""
 
 
 class Subject:
-    """A task with a model, data and parameters that keep its trials short."""
+    """A task under test, with a model, data and settings that keep its trials short."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Subject:
 
     @cached_property
     def factory(self) -> TrialFactory:
-        """Makes trials with the settings on top of their own parameters."""
+        """Makes trials; the settings take precedence over their parameters."""
         model, data = self.sources
         return TrialFactory(task=self.task, model=model, data=data, fixed=self.settings)
 
@@ -61,7 +61,7 @@ class Subject:
 
     @cached_property
     def trials(self) -> list[Trial]:
-        """A trial of each example, and of further seeds of the first while they are few."""
+        """A trial of each example, plus further seeds of the first, up to ``NUM_TRIALS``."""
         trials = [self.factory.trial(example, 0) for example in self.examples]
         seeds = range(1, NUM_TRIALS - len(trials) + 1)
         trials += [self.factory.trial(self.examples[0], seed) for seed in seeds]
@@ -79,7 +79,7 @@ class Subject:
 
     @cached_property
     def _ended(self) -> list[tuple[State, list[Step]]]:
-        """The last state and all steps of each trial, run by itself."""
+        """The last state and all steps of each trial, run alone."""
         found = []
         for trial in self.trials:
             last, steps = State(), []
@@ -91,7 +91,7 @@ class Subject:
 
     @property
     def alone(self) -> list[list[Step]]:
-        """The steps of each trial, run by itself."""
+        """The steps of each trial, run alone."""
         return [steps for _, steps in self._ended]
 
     @property
@@ -100,11 +100,11 @@ class Subject:
         return [state for state, _ in self._ended]
 
     def start(self, trial: Trial) -> State:
-        """The trial's first state."""
+        """Return the trial's first state."""
         return check_state(self.task.start(trial, self.inputs, DEVICE))
 
     def advance(self, members: list[Member]) -> list[tuple[State, Step] | Exception]:
-        """One step of the members, each result a state and a step, or an exception."""
+        """Run one step of the members; each result is (state, step) or an exception."""
         results = self.task.advance(members, self.inputs, DEVICE)
         return [
             result if isinstance(result, Exception) else check_advanced(result, None)
@@ -112,14 +112,14 @@ class Subject:
         ]
 
     def step(self, trial: Trial, state: State) -> tuple[State, Step]:
-        """One step of a trial by itself; what the task reports as a failure is raised."""
+        """Run one step of a trial alone; raises the exception if the task returns one."""
         (result,) = self.advance([Member(trial=trial, state=state)])
         if isinstance(result, Exception):
             raise result
         return result
 
     def run(self, trial: Trial) -> Iterator[tuple[State, Step]]:
-        """Every step of a trial by itself, to its end."""
+        """Run a trial alone, and yield the state and step after each step."""
         state, last = self.start(trial), None
         end = self.task.num_steps(trial)
         for _ in range(MAX_STEPS):
@@ -132,4 +132,4 @@ class Subject:
             yield state, step
             if step.done:
                 return
-        raise ViolationError(f"a trial did not end: no step of {MAX_STEPS:,} had done=True")
+        raise ViolationError(f"a trial did not finish: none of {MAX_STEPS:,} steps had done=True")

@@ -1,1 +1,1 @@
-"""Check that a sweep can run here, before it starts."""
+"""Checks what this machine and a cluster can run."""

@@ -1,4 +1,4 @@
-"""What ``doctor`` finds: lines with a verdict each, and how to mend what is wrong."""
+"""What ``doctor`` finds: one line per check, with a verdict and, where needed, a fix."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-Verdict = Literal["ok", "warning", "wrong"]
-_STYLES = {"ok": "green", "warning": "yellow", "wrong": "bold red"}
+from results.text import plural
+
+Verdict = Literal["ok", "warning", "error"]
+_STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: how it is, of what, what was found, and what to do about it."""
+    """The result of one check: verdict, what was checked, what was found, and how to fix it."""
 
     verdict: Verdict
     subject: str
     text: str
-    mend: str = ""
+    fix: str = ""
 
 
 def render_findings(findings: Sequence[Finding]) -> RenderableType:
-    """All lines, those of one subject together, and their sum."""
+    """Return a table of all findings, grouped by subject, and a summary line."""
     view = Table.grid(padding=(0, 2))
     view.add_column(no_wrap=True)
     view.add_column(no_wrap=True)
@@ -35,11 +37,11 @@ def render_findings(findings: Sequence[Finding]) -> RenderableType:
         for finding in findings:
             if finding.subject == subject:
                 text = Text(finding.text)
-                if finding.mend:
-                    text.append(f"\n→ {finding.mend}", style="bold")
+                if finding.fix:
+                    text.append(f"\n→ {finding.fix}", style="bold")
                 verdict = Text(finding.verdict, style=_STYLES[finding.verdict])
                 view.add_row(verdict, Text(subject), text)
-    wrong = sum(finding.verdict == "wrong" for finding in findings)
+    errors = sum(finding.verdict == "error" for finding in findings)
     warnings = sum(finding.verdict == "warning" for finding in findings)
-    told = f"{wrong} wrong, {warnings} {'warning' if warnings == 1 else 'warnings'}."
-    return Group(view, Text(), Text("Nothing is wrong." if not wrong + warnings else told))
+    summary = f"{plural(errors, 'error')}, {plural(warnings, 'warning')}."
+    return Group(view, Text(), Text(summary if errors + warnings else "No problems found."))

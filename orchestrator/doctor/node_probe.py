@@ -1,6 +1,7 @@
-"""What one node has, asked of the node itself: plain functions that import nothing of ours.
+"""Functions that describe one node and run on that node. They import nothing of this project.
 
-They are sent to a node by value, so that they also run where this project is missing or another.
+They are sent to a node by value, so they also run where this project is missing or has another
+version.
 """
 
 from __future__ import annotations
@@ -18,16 +19,22 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("ray", "torch", "transformers", "pyarrow", "numpy")
+DEPENDENCIES = ("ray", "torch", "transformers", "pyarrow", "numpy")
 PROJECT = "this project"
-ROOMS = ("orchestrator", "tasks", "results", "search_spaces")
+PROJECT_PACKAGES = ("orchestrator", "tasks", "results", "search_spaces")
 
 
-def probe(*, salt: str, out: str, marker: str | None, paths: list[str], hub: list[str]) -> Any:
-    """Everything at once.
+def probe(
+    *, salt: str, out: str, marker: str | None, paths: list[str], hub_models: list[str]
+) -> Any:
+    """Return everything that ``doctor`` needs to know about this node.
 
-    ``salt`` keeps what is told of a secret from being the secret; ``marker`` is a file of the
-    driver's under ``out``; ``paths`` must exist; ``hub`` are models by Hugging Face id.
+    Args:
+        salt: key of the hash of ``HF_TOKEN``, so that the answer does not reveal the token.
+        out: folder or URI for the results.
+        marker: name of a file that the driver has written to ``out``.
+        paths: files and folders that must exist.
+        hub_models: Hugging Face ids that should be in the cache.
     """
     return {
         "host": socket.gethostname(),
@@ -38,14 +45,14 @@ def probe(*, salt: str, out: str, marker: str | None, paths: list[str], hub: lis
         "torch_gpus": torch_gpus() if names else 0,
         "out": try_folder(out, marker),
         "missing": [path for path in paths if not os.path.exists(path)],
-        "not_cached": [name for name in hub if not is_cached(name)],
+        "not_cached": [name for name in hub_models if not is_cached(name)],
     }
 
 
 def versions() -> dict[str, str]:
-    """Of Python, of what can move a number, and of this project by the content of its files."""
+    """Return the versions of Python and the dependencies, and a hash of this project's files."""
     found = {"python": platform.python_version()}
-    for name in PACKAGES:
+    for name in DEPENDENCIES:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -54,10 +61,10 @@ def versions() -> dict[str, str]:
 
 
 def source_digest() -> str:
-    """A short hash over this project's files as this process would import them."""
+    """Return a short hash of this project's files as this process would import them."""
     digest = hashlib.blake2b(digest_size=4)
-    for room in ROOMS:
-        spec = importlib.util.find_spec(room)
+    for package in PROJECT_PACKAGES:
+        spec = importlib.util.find_spec(package)
         if spec is None or not spec.origin:
             return "missing"
         folder = Path(spec.origin).parent
@@ -67,24 +74,24 @@ def source_digest() -> str:
 
 
 def token_digest(salt: str) -> str:
-    """A salted hash of ``HF_TOKEN``, to be compared and never told; empty if there is none."""
+    """Return a salted hash of ``HF_TOKEN``, or an empty string if it is not set."""
     token = os.environ.get("HF_TOKEN", "")
     digest = hashlib.blake2b(token.encode(), key=salt.encode(), digest_size=8)
     return digest.hexdigest() if token else ""
 
 
 def gpu_names() -> list[str]:
-    """The GPUs that nvidia-smi lists."""
+    """Return the GPUs that nvidia-smi lists."""
     command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return []
-    return [line.strip() for line in told.stdout.splitlines() if line.strip()]
+    return [line.strip() for line in done.stdout.splitlines() if line.strip()]
 
 
 def torch_gpus() -> int:
-    """The GPUs that torch can use."""
+    """Return the number of GPUs that torch can use."""
     try:
         import torch
     except ImportError:
@@ -93,47 +100,53 @@ def torch_gpus() -> int:
 
 
 def try_folder(uri: str, marker: str | None = None) -> dict[str, Any]:
-    """Write, read and delete a small file there; whether a marker of the driver's is seen."""
+    """Write, read and delete a small file in a folder.
+
+    Returns:
+        ``error``: what went wrong, or an empty string. ``sees_marker``: whether the folder holds
+        the driver's marker file.
+    """
     from pyarrow import fs
 
-    found: dict[str, Any] = {"sees": False, "error": ""}
+    found: dict[str, Any] = {"sees_marker": False, "error": ""}
     try:
         filesystem, path = fs.FileSystem.from_uri(uri) if "://" in uri else (None, uri)
         filesystem = filesystem or fs.LocalFileSystem()
-        made = [] if "://" in uri else new_folders(path)
+        created = [] if "://" in uri else missing_folders(path)
         try:
             filesystem.create_dir(path, recursive=True)
             if marker is not None:
-                seen = filesystem.get_file_info(f"{path}/{marker}")
-                found["sees"] = seen.type == fs.FileType.File
+                info = filesystem.get_file_info(f"{path}/{marker}")
+                found["sees_marker"] = info.type == fs.FileType.File
             file, blob = f"{path}/.doctor-{uuid.uuid4().hex}", os.urandom(32)
             with filesystem.open_output_stream(file) as stream:
                 stream.write(blob)
             with filesystem.open_input_stream(file) as stream:
-                found["error"] = "" if stream.read() == blob else "it reads other than was written"
+                if stream.read() != blob:
+                    found["error"] = "a file reads back with other content than was written"
             filesystem.delete_file(file)
         finally:
-            for folder in made:
-                with contextlib.suppress(OSError):  # someone uses it already, or it never was
+            for folder in created:
+                with contextlib.suppress(OSError):  # not empty any more, or never created
                     os.rmdir(folder)
-    except Exception as error:  # every storage has errors of its own
-        # Arrow says the system's own words last: "... Detail: [errno 13] Permission denied".
+    except Exception as error:  # each file system raises its own classes
+        # Arrow ends with the system's message: "... Detail: [errno 13] Permission denied".
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         found["error"] = re.sub(r"^\[errno \d+\] ", "", first.rpartition("Detail: ")[2], flags=re.I)
     return found
 
 
-def new_folders(path: str) -> list[str]:
-    """The folders that creating this one would make, the innermost first."""
-    made = []
+def missing_folders(path: str) -> list[str]:
+    """Return the folders that creating ``path`` would add, the innermost first."""
+    missing = []
     while path and not os.path.exists(path):
-        made.append(path)
+        missing.append(path)
         path = os.path.dirname(path)
-    return made
+    return missing
 
 
 def is_cached(name: str) -> bool:
-    """Whether this node's Hugging Face cache holds the model."""
+    """Return whether this node's Hugging Face cache holds the model."""
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:
@@ -142,5 +155,5 @@ def is_cached(name: str) -> bool:
 
 
 def is_offline() -> bool:
-    """Whether Hugging Face's libraries are told to download nothing."""
+    """Return whether ``HF_HUB_OFFLINE`` forbids downloads."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")

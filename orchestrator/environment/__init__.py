@@ -1,1 +1,1 @@
-"""What a sweep ran with: versions, hardware, the state of the checkout."""
+"""Describes what a sweep ran with: versions, hardware, and the state of the checkout."""

@@ -1,7 +1,8 @@
-"""The exact environment of a run, for ``sweep.json``: distributions, changes, command and space.
+"""Describes the environment of a run for ``sweep.json``: packages, uncommitted changes, space.
 
-Written at the start of every sweep, so it must be cheap: names and versions come from the names of
-the folders that pip leaves, without reading their files. No secrets, and no path of a home folder.
+This runs at the start of every sweep, so it must be fast: it takes package names and versions from
+the names of the folders in site-packages, without reading files. Secrets and the path of the home
+folder are replaced, because others may read the file.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from tasks.contract import RequestError
 if TYPE_CHECKING:
     from orchestrator.planning.plan import Space
 
-MAX_BYTES = 256 * 2**10  # of the changes, and of the space's text
-MAX_LINE = 1000  # characters; a longer line is no source that somebody wrote
+MAX_BYTES = 256 * 2**10  # of the diff, and of the text of the space
+MAX_LINE = 1000  # characters; longer lines are usually generated
 MAX_UNTRACKED = 20
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 _FOLDER = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)(-py\d.*)?\.(dist|egg)-info")
-#: A quoted value that is assigned to a name of a secret, and tokens by how they begin.
+#: Quoted values assigned to names such as "password", and tokens with a known prefix.
 _SECRET = re.compile(
     r"(?i)((?:password|passwd|secret|token|api_?key|access_?key|credential)s?[\"']?\s*[=:]\s*)"
     r"([\"'])[^\"']{8,}\2"
@@ -38,7 +39,7 @@ _TOKEN = re.compile(r"\b(hf_|ghp_|github_pat_|glpat-|sk-|AKIA|ASIA|xox[abp]-)[A-
 
 
 def describe_environment(task: str, space: Space) -> Environment:
-    """What ``sweep.json`` holds under ``environment``."""
+    """Return what ``sweep.json`` records under ``environment``."""
     frozen, local = distributions()
     diff, untracked = changes()
     return Environment(
@@ -52,7 +53,7 @@ def describe_environment(task: str, space: Space) -> Environment:
 
 @cache
 def distributions() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """All installed distributions as ``name==version``, sorted, and the names of local ones."""
+    """Return (all packages as ``name==version``, the names of those from local folders)."""
     found: dict[str, tuple[str, str]] = {}
     local: set[str] = set()
     for folder in sys.path:
@@ -74,7 +75,7 @@ def distributions() -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _name_and_version(path: Path) -> tuple[str, str] | None:
-    """By the folder's name; a folder of an editable install may have to be read."""
+    """Take name and version from the folder's name, or else from its metadata."""
     match = _FOLDER.fullmatch(path.name)
     if match is not None:
         return match["name"], match["version"]
@@ -94,7 +95,7 @@ def _is_local(path: Path) -> bool:
 
 @cache
 def changes(root: Path = CHECKOUT) -> tuple[str, tuple[str, ...]]:
-    """The diff and the untracked Python files of a checkout; empty outside one."""
+    """Return the diff and the untracked Python files of a Git checkout; empty outside of one."""
     if not (root / ".git").exists():
         return "", ()
     git = ["git", "--no-optional-locks", "-C", str(root)]
@@ -104,11 +105,11 @@ def changes(root: Path = CHECKOUT) -> tuple[str, tuple[str, ...]]:
     except OSError:
         return "", ()
     untracked = new.decode(errors="replace").splitlines()
-    return shorten(diff, "changes") if diff else "", tuple(untracked[:MAX_UNTRACKED])
+    return shorten(diff, "diff") if diff else "", tuple(untracked[:MAX_UNTRACKED])
 
 
 def _output(command: list[str]) -> bytes:
-    """What a command prints, but not much more than ``MAX_BYTES`` of it."""
+    """Return the first ``MAX_BYTES`` + 1 bytes that a command prints."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         found = process.stdout.read(MAX_BYTES + 1)
@@ -117,7 +118,7 @@ def _output(command: list[str]) -> bytes:
 
 
 def _space_text(task: str, space: Space) -> SpaceText:
-    """The text of the space's file, if it can be read."""
+    """Return the text of the space's file, if it can be read."""
     if space.text:
         return SpaceText(
             name=space.name,
@@ -133,13 +134,13 @@ def _space_text(task: str, space: Space) -> SpaceText:
     return SpaceText(name=space.name, file=file.name, text=shorten(text, "text"))
 
 
-# --- what others may read -------------------------------------------------------------------------
+# --- text without secrets -------------------------------------------------------------------------
 
 
 def shorten(blob: bytes, what: str) -> str:
-    """Text without secrets and home folders, at most ``MAX_BYTES`` of it.
+    """Decode at most ``MAX_BYTES`` of text, and hide secrets and the home folder.
 
-    Lines of generated files and the rest of a long text are left out, which a line says.
+    A note replaces every very long line and the rest of a long text.
     """
     lines = []
     for line in blob[:MAX_BYTES].decode(errors="replace").split("\n"):
@@ -149,12 +150,12 @@ def shorten(blob: bytes, what: str) -> str:
             lines.append(hide_secrets(line))
     text = "\n".join(lines)
     if len(blob) > MAX_BYTES:
-        text += f"\n# cut: the {what} are longer than {MAX_BYTES // 2**10} KiB\n"
+        text += f"\n# truncated: the {what} exceeds {MAX_BYTES // 2**10} KiB\n"
     return text
 
 
 def hide_secrets(line: str) -> str:
-    """A line of source with tokens, passwords and the home folder replaced."""
+    """Replace tokens, passwords and the home folder in a line."""
     line = _TOKEN.sub(r"\1***", _SECRET.sub(r"\1\2***\2", redact(line)))
     home = os.path.expanduser("~").rstrip("/")
     return re.sub(rf"{re.escape(home)}(?=/|\b)", "~", line) if len(home) > 1 else line

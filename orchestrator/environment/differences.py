@@ -1,4 +1,4 @@
-"""What differs on this machine from the environment that a sweep ran in, in a line or two."""
+"""Compares this machine with the environment that a sweep recorded."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from results.storage.manifest import Manifest
 from results.storage.manifest_parts import GitState
 from results.text import plural
 
-#: Distributions that can move a number; others are only counted.
+#: Packages that can change a number; the others are only counted.
 NUMERIC = ("torch", "transformers", "tokenizers", "numpy", "scipy", "pillow", "safetensors")
 
 
 def environment_differences(manifest: Manifest) -> list[str]:
-    """Lines on what differs here from the environment that a sweep ran in."""
+    """Describe in at most two lines how this machine differs from a sweep's environment."""
     recorded = _recorded_versions(manifest)
     here = {"python": provenance.versions()["python"], **_split(distributions()[0])}
     changed = [
-        f"{name} {recorded[name]}, here {here.get(name, 'missing')}"
+        f"{name} {recorded[name]} (here {here.get(name, 'missing')})"
         for name in ("python", *NUMERIC)
         if name in recorded and recorded[name] != here.get(name)
     ]
@@ -36,7 +36,7 @@ def environment_differences(manifest: Manifest) -> list[str]:
     before, now = _checkout(manifest.git, diff), _checkout(provenance.git(), _diff_here())
     if before and now and before != now:
         where = " (changes.diff in the archive)" if diff else ""
-        lines.append(f"Recorded at {before[0]}{where}, here {now[0]}.")
+        lines.append(f"Recorded at {before[0]}{where}; this machine has {now[0]}.")
     return lines
 
 
@@ -45,7 +45,7 @@ def _diff_here() -> str:
 
 
 def _checkout(git: GitState | None, diff: str) -> tuple[str, str] | None:
-    """A checkout in words, and its changes; None outside of one."""
+    """Describe a checkout, and return its diff; None outside of a checkout."""
     if git is None:
         return None
     dirty = " with changes" if git.dirty else ""

@@ -1,4 +1,4 @@
-"""Where a result comes from: versions, git commit, hardware. No torch import, no secrets."""
+"""The origin of results: versions, Git commit and hardware. Does not import torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PACKAGES = ("torch", "transformers", "ray", "optuna", "pyarrow", "numpy", "pillo
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """The installed versions of what can move a number, and Python's."""
+    """Return the versions of Python and of the packages that can change a number."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -30,9 +30,9 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def git() -> GitState | None:
-    """Commit and dirty flag of the checkout this code runs from; None outside one.
+    """Return commit and dirty flag of the checkout with this code; None outside of one.
 
-    Asked once: later changes do not change the code that this process has loaded.
+    Later calls return the first result, because later changes do not affect the loaded code.
     """
     root = Path(__file__).resolve().parents[2]
 
@@ -52,7 +52,7 @@ def git() -> GitState | None:
 
 
 def hardware() -> dict[str, Any]:
-    """Processor, cores, memory and the names of the GPUs."""
+    """Return system, number of cores, memory and the names of the GPUs."""
     memory = main_memory()
     return {
         "system": f"{platform.system()} {platform.machine()}",

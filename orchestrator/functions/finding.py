@@ -17,7 +17,7 @@ from orchestrator.functions.own_modules import import_root
 from orchestrator.functions.source import module_file
 from orchestrator.functions.task import FunctionTask, check_function, function_task
 from orchestrator.planning.axes import Axes
-from orchestrator.planning.discovery import OFFERS, describe_failure, load_task
+from orchestrator.planning.discovery import SPACE_NAMES, describe_failure, load_task
 from orchestrator.planning.inline_space import inline_space, space_of
 from orchestrator.planning.plan import Space, param_types, resolve_space
 from orchestrator.planning.settings import NO_SETTINGS, Settings
@@ -156,7 +156,7 @@ def find_space(
     if not isinstance(task, FunctionTask):
         return resolve_space(task.name, space)
     module = task.module()
-    if space is None and not any(hasattr(module, offered) for offered in OFFERS):
+    if space is None and not any(hasattr(module, offered) for offered in SPACE_NAMES):
         table = Table(title=f"Defaults of {task.name}", rows=(Row(params={}),))
         return Space(name="defaults", tables=(table,))
     found = resolve_space(task.name, space, module)

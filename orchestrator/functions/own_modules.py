@@ -8,10 +8,10 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator.planning.shadowing import OURS
+from orchestrator.planning.shadowing import PROJECT_PACKAGES
 from tasks.contract import RequestError
 
-_THIS_PROJECT = (*OURS, "orchestrator")  # its version is recorded with every sweep
+_THIS_PROJECT = (*PROJECT_PACKAGES, "orchestrator")  # its version is recorded with every sweep
 
 
 def import_root(file: Path) -> Path:

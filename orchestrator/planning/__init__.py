@@ -1,1 +1,1 @@
-"""Find tasks and spaces, check them, and turn rows and seeds into trials."""
+"""Finds and checks tasks and spaces, and makes trials from rows and seeds."""

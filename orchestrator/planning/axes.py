@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.planning.space_checks import check_number, shown
+from orchestrator.planning.space_checks import check_num_trials, shown
 from search_spaces.space import Scalar
 from tasks.contract import RequestError
 
@@ -92,7 +92,7 @@ class Axes:
     def rows(self) -> list[dict[str, Scalar]]:
         """The distinct configurations of a grid, in order."""
         groups = list(self._groups())
-        check_number(math.prod(len(group) for group in groups), 1)
+        check_num_trials(math.prod(len(group) for group in groups), 1)
         rows: dict[str, dict[str, Scalar]] = {}
         for point in itertools.product(*groups):
             row = {name: value for part in point for name, value in part.items()}

@@ -1,4 +1,4 @@
-"""Whether the claims, errata and published numbers beside a REPORT can be tested."""
+"""Checks that the claims, errata and published numbers of a REPORT can be tested."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from search_spaces.space import Claim, Erratum, Published, Relation, Row, Side, 
 from tasks.contract import RequestError
 
 RELATIONS: tuple[str, ...] = get_args(Relation)
-_EXACT = (">", "<")  # the relations that take no margin
+_WITHOUT_MARGIN = (">", "<")
 
 
 def check_claims(
     claims: Any, published: Any, errata: Any, tables: Sequence[Table], metrics: Sequence[str]
 ) -> None:
-    """Refuse what names no row of ``tables``, no metric of the task, or no relation.
+    """Check that claims and errata name rows of ``tables``, metrics of the task and relations.
 
     Raises:
-        RequestError: naming the claim and what is wrong with it.
+        RequestError: at the first one that does not.
     """
     for name, value, kind in (("CLAIMS", claims, Claim), ("ERRATA", errata, Erratum)):
         if not isinstance(value, (list, tuple)) or not all(isinstance(v, kind) for v in value):
@@ -40,7 +40,9 @@ def check_claims(
 def _check_claim(claim: Claim, tables: Sequence[Table], metrics: Sequence[str]) -> None:
     what = f"the claim {shown(claim.text)}"
     if not isinstance(claim.text, str) or not claim.text.strip():
-        raise RequestError(f"a claim needs a text, but has {shown(claim.text)}; say what it claims")
+        raise RequestError(
+            f"the text of a claim must be a non-empty string, but is {shown(claim.text)}"
+        )
     if claim.relation not in RELATIONS:
         raise RequestError(
             f"{what} has the relation {shown(claim.relation)}; use one of {', '.join(RELATIONS)}"
@@ -59,12 +61,12 @@ def _check_margin(claim: Claim, what: str) -> None:
     margin: Any = claim.margin
     if not _is_number(margin) or margin < 0:
         raise RequestError(f"{what} has the margin {shown(margin)}; use a number of at least 0")
-    if claim.relation in _EXACT and margin:
-        raise RequestError(f"{what} has a margin, which {claim.relation} does not take; remove it")
-    if claim.relation not in _EXACT and not margin:
+    if claim.relation in _WITHOUT_MARGIN and margin:
+        raise RequestError(f"{what} has a margin, but {claim.relation} takes none; remove it")
+    if claim.relation not in _WITHOUT_MARGIN and not margin:
         raise RequestError(
-            f"{what} uses {claim.relation}, which needs a margin above 0: the difference that is "
-            "too small to matter"
+            f"{what} uses {claim.relation}, which requires a margin above 0: the largest "
+            "difference that does not matter"
         )
 
 
@@ -74,7 +76,7 @@ def _check_side(side: Side, what: str, tables: Sequence[Table], metrics: Sequenc
     if isinstance(side, Value):
         if side.metric not in metrics:
             hint = suggest(str(side.metric), sorted(metrics))
-            raise RequestError(f"{what} names no metric of the task: {shown(side.metric)}; {hint}")
+            raise RequestError(f"{what} names the unknown metric {shown(side.metric)}; {hint}")
         side = side.row
     find_row(side, tables, what)
 
@@ -82,13 +84,17 @@ def _check_side(side: Side, what: str, tables: Sequence[Table], metrics: Sequenc
 def _check_erratum(erratum: Erratum, tables: Sequence[Table]) -> None:
     what = f"the erratum {shown(erratum.text)}"
     if not isinstance(erratum.text, str) or not erratum.text.strip():
-        raise RequestError(f"an erratum needs a text, but has {shown(erratum.text)}; give it one")
+        raise RequestError(
+            f"the text of an erratum must be a non-empty string, but is {shown(erratum.text)}"
+        )
     for row in (erratum.best, erratum.repeated):
         if row is not None:
             find_row(row, tables, what)
     number: Any = erratum.shares_of
     if number is not None and (type(number) is not int or number < 1):
-        raise RequestError(f"shares_of of {what} must be a whole number, but is {shown(number)}")
+        raise RequestError(
+            f"shares_of of {what} must be an integer of at least 1, but is {shown(number)}"
+        )
 
 
 def _check_published(published: Any) -> None:
@@ -99,19 +105,18 @@ def _check_published(published: Any) -> None:
         if value is not None and (not _is_number(value) or value <= 0):
             raise RequestError(f"{name} of PUBLISHED must be above 0, but is {shown(value)}")
     if published.num_units and published.standard_error:
-        raise RequestError("PUBLISHED has both num_units and standard_error; keep one of the two")
+        raise RequestError("PUBLISHED has both num_units and standard_error; remove one of the two")
 
 
 def find_row(side: object, tables: Sequence[Table], what: str) -> tuple[int, int]:
-    """Table and position of a row, or of the one row with a label.
+    """Return (table, row) indices of a row, or of the only row with a label.
 
     Raises:
-        RequestError: if REPORT has no such row, or several rows of that label.
+        RequestError: if REPORT has no such row, or several rows have the label.
     """
-    places = [(t, r) for t, table in enumerate(tables) for r in range(len(table.rows))]
-    rows = {place: tables[place[0]].rows[place[1]] for place in places}
+    rows = {(t, r): row for t, table in enumerate(tables) for r, row in enumerate(table.rows)}
     if isinstance(side, Row):
-        found = [place for place, row in rows.items() if row == side]
+        found = [index for index, row in rows.items() if row == side]
         if not found:
             raise RequestError(
                 f"{what} names a row that is not in REPORT: {shown(dict(side.params))}; "
@@ -122,8 +127,8 @@ def find_row(side: object, tables: Sequence[Table], what: str) -> tuple[int, int
         raise RequestError(
             f"a side of {what} must be a Row, its label, a Value or a number, but is {shown(side)}"
         )
-    found = [place for place, row in rows.items() if row.label == side]
-    if len({repr(rows[place].params) for place in found}) == 1:
+    found = [index for index, row in rows.items() if row.label == side]
+    if len({repr(rows[index].params) for index in found}) == 1:
         return found[0]
     labels = sorted({row.label for row in rows.values() if row.label is not None})
     problem = "several rows of REPORT have" if found else "no row of REPORT has"

@@ -1,7 +1,7 @@
-"""From a name to its task and its search space, importing only the one asked for.
+"""Finds tasks and their search spaces by name, and imports only the one that is asked for.
 
-A task is a folder ``tasks/<name>/`` with a ``task.py`` that offers ``TASK``, and a file
-``search_spaces/<name>.py``. A task outside this tree declares two entry points under its name:
+A built-in task is a file ``tasks/<name>/task.py`` that defines ``TASK``, and a file
+``search_spaces/<name>.py``. Another package declares a task with two entry points:
 ``orchestrator.tasks`` (``package.module:TASK``) and ``orchestrator.search_spaces`` (a module).
 """
 
@@ -23,14 +23,14 @@ from tasks.contract import RequestError, Task
 
 TASKS_GROUP = "orchestrator.tasks"
 SPACES_GROUP = "orchestrator.search_spaces"
-OFFERS = ("REPORT", "GRID", "search")  # the names that a space file may define
+SPACE_NAMES = ("REPORT", "GRID", "search")  # the names that a space file may define
 
 
-def check_layout() -> None:
-    """Refuse to start where other modules hide ours.
+def check_shadowing() -> None:
+    """Check that no other module hides this project's packages.
 
     Raises:
-        RequestError: naming both.
+        RequestError: if one does. The message names both.
     """
     message = shadowing_message()
     if message is not None:
@@ -43,10 +43,10 @@ def _built_in() -> list[str]:
 
 
 def _entry_point(group: str, name: str) -> importlib.metadata.EntryPoint | None:
-    """The entry point of that name.
+    """Return the entry point with a name, or None.
 
     Raises:
-        RequestError: if two packages declare it, for different objects.
+        RequestError: if two packages declare different objects under the name.
     """
     found = {
         point.value: point for point in importlib.metadata.entry_points(group=group, name=name)
@@ -60,16 +60,16 @@ def _entry_point(group: str, name: str) -> importlib.metadata.EntryPoint | None:
 
 
 def task_names() -> list[str]:
-    """All tasks by name: this tree's and those of the entry-point group."""
+    """Return the names of all tasks, built-in ones and those of other packages."""
     external = {point.name for point in importlib.metadata.entry_points(group=TASKS_GROUP)}
     return sorted({*_built_in(), *external})
 
 
 def load_task(name: str) -> Task:
-    """The task of that name, its declaration checked.
+    """Import a task and check its declaration.
 
     Raises:
-        RequestError: if there is none, or its package cannot be imported or is not a task.
+        RequestError: if no task has the name, it cannot be imported, or its declaration is wrong.
     """
     task = import_task(name)
     check_task(task, name)
@@ -77,24 +77,24 @@ def load_task(name: str) -> Task:
 
 
 def import_task(name: str) -> object:
-    """What the task's module offers, unchecked.
+    """Import the object that is declared as a task, without checking it.
 
     Raises:
-        RequestError: if there is no such task, or importing it fails.
+        RequestError: if no task has the name, or it cannot be imported.
     """
     if name in _built_in():
         return _load(f"the task {name!r}", f"tasks.{name}.task", "TASK", "this program")
     point = _entry_point(TASKS_GROUP, name)
     if point is None:
         raise RequestError(f"no task named {name!r}; {suggest(name, task_names())}")
-    return _load(f"the task {name!r}", point.module, point.attr, _declared(point))
+    return _load(f"the task {name!r}", point.module, point.attr, _describe(point))
 
 
 def load_space(name: str) -> ModuleType:
-    """The module of a task's search spaces.
+    """Import the module of a task's search spaces.
 
     Raises:
-        RequestError: if it has none, or importing it fails.
+        RequestError: if the task has none, or it cannot be imported.
     """
     if name in _built_in():
         found = _load(f"the space of {name!r}", f"search_spaces.{name}", "", "this program")
@@ -102,46 +102,50 @@ def load_space(name: str) -> ModuleType:
     point = _entry_point(SPACES_GROUP, name)
     if point is None:
         raise RequestError(
-            f"the task {name!r} has no search space of its own: give one with --space FILE.py, or "
-            f'declare it under [project.entry-points."{SPACES_GROUP}"] in its pyproject.toml'
+            f"the task {name!r} has no search space; pass one with --space FILE.py, or declare it "
+            f'under [project.entry-points."{SPACES_GROUP}"] in its pyproject.toml'
         )
-    return cast(ModuleType, _load(f"the space of {name!r}", point.module, "", _declared(point)))
+    return cast(ModuleType, _load(f"the space of {name!r}", point.module, "", _describe(point)))
 
 
-def offered_spaces(name: str) -> list[str]:
-    """What the task's space file offers, of REPORT, GRID and search.
+def defined_spaces(name: str) -> list[str]:
+    """Return which of REPORT, GRID and search the task's space file defines.
 
     Raises:
-        RequestError: if it has none, or importing it fails.
+        RequestError: if the task has no space file, or it cannot be imported.
     """
-    return [offered for offered in OFFERS if hasattr(load_space(name), offered)]
+    return [space for space in SPACE_NAMES if hasattr(load_space(name), space)]
 
 
-def _declared(point: importlib.metadata.EntryPoint) -> str:
-    of = f" of {point.dist.name}" if point.dist else ""
-    return f"the entry point {point.name} = {point.value!r}{of}"
+def _describe(point: importlib.metadata.EntryPoint) -> str:
+    package = f" of {point.dist.name}" if point.dist else ""
+    return f"the entry point {point.name} = {point.value!r}{package}"
 
 
-def _load(what: str, module: str, attribute: str, declared: str) -> object:
-    """The object ``module:attribute``; every failure as one line that names file and line."""
+def _load(what: str, module: str, attribute: str, declared_by: str) -> object:
+    """Import ``module:attribute``.
+
+    Raises:
+        RequestError: one line with the file and line at which it failed.
+    """
     try:
         found: object = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name and (module == error.name or module.startswith(f"{error.name}.")):
             raise RequestError(
-                f"{what} cannot be imported: {declared} names the module {module}, and there is no "
-                f"{error.name}; fix its name in pyproject.toml, then install the package again"
+                f"{what} cannot be imported: {declared_by} names the module {module}, but "
+                f"{error.name} does not exist; fix its name in pyproject.toml, then install the "
+                "package again"
             ) from error
-        raise RequestError(
-            f"{what} {describe_failure(error)}; install it, or fix the import"
-        ) from error
+        problem = describe_failure(error)
+        raise RequestError(f"{what} {problem}; install it, or fix the import") from error
     except (Exception, SystemExit) as error:
         raise RequestError(f"{what} {describe_failure(error)}; fix the file") from error
     for part in attribute.split(".") if attribute else ():
         if not hasattr(found, part):
             file = getattr(sys.modules[module], "__file__", module)
             raise RequestError(
-                f"{what} is missing: {declared} names {part}, which {file} does not define; "
+                f"{what} is missing: {declared_by} names {part}, which {file} does not define; "
                 f"end the file with `{part} = YourTask()`, or fix the entry point"
             )
         found = getattr(found, part)
@@ -149,7 +153,7 @@ def _load(what: str, module: str, attribute: str, declared: str) -> object:
 
 
 def describe_failure(error: BaseException) -> str:
-    """What an import raised, and where: the last line outside of Python's import machinery."""
+    """Describe a failed import, with the last file and line outside of Python's import code."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"cannot be imported: {error.filename}, line {error.lineno}: {error.msg}"
     frames = [
@@ -163,15 +167,15 @@ def describe_failure(error: BaseException) -> str:
 
 
 def load_space_file(path: Path) -> ModuleType:
-    """The module of a space file, run.
+    """Run a space file and return its module.
 
     Raises:
-        RequestError: if there is no such file, or running it fails.
+        RequestError: if the file does not exist, or running it fails.
     """
     if not path.is_file():
         raise RequestError(
-            f"no such space file: {path}; give the path of a Python file that defines "
-            f"{', '.join(OFFERS[:-1])} or {OFFERS[-1]} (see docs/how-to/search-spaces.md)"
+            f"no such space file: {path}; pass the path of a Python file that defines "
+            f"{', '.join(SPACE_NAMES[:-1])} or {SPACE_NAMES[-1]} (see docs/how-to/search-spaces.md)"
         )
     name = f"_space_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)

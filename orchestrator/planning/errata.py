@@ -1,4 +1,4 @@
-"""Known mistakes of a paper: declared ones with what shows them, and detected ones."""
+"""Finds mistakes in a paper's own numbers: those a space declares, and those detected here."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import math
 from collections.abc import Sequence
 
 from orchestrator.planning.claim_checks import find_row
-from orchestrator.planning.planned_claims import Published
+from orchestrator.planning.planned_claims import PublishedRows
 from results.storage.manifest_parts import RecordedClaim, RecordedErratum
 from search_spaces.space import Erratum, Row
 
-_ROUNDING = 1e-4  # published percentages have two decimals, rounded or cut off
+_ROUNDING = 1e-4  # published percentages have two decimals, rounded or truncated
 
 
-def plan_errata(published: Published, claims: Sequence[RecordedClaim]) -> list[RecordedErratum]:
-    """Text, evidence and whether the published numbers show it: declared, then detected ones."""
+def plan_errata(published: PublishedRows, claims: Sequence[RecordedClaim]) -> list[RecordedErratum]:
+    """Return the declared errata with their evidence, followed by the detected ones."""
     found = [_declared(published, erratum) for erratum in published.space.errata]
     declared = {
         published.key(_row(published, erratum.repeated))
@@ -26,22 +26,22 @@ def plan_errata(published: Published, claims: Sequence[RecordedClaim]) -> list[R
         for key, text, evidence in _repeated(published)
         if key not in declared
     ]
-    return found + [_against_itself(claim) for claim in claims if _is_wrong(claim)]
+    return found + [_unsupported(claim) for claim in claims if _contradicts_paper(claim)]
 
 
-def _row(published: Published, side: Row | str) -> Row:
+def _row(published: PublishedRows, side: Row | str) -> Row:
     table, position = find_row(side, published.space.tables, "an erratum")
     return published.planned[table][position].row
 
 
-def _declared(published: Published, erratum: Erratum) -> RecordedErratum:
+def _declared(published: PublishedRows, erratum: Erratum) -> RecordedErratum:
     checks = []
     if erratum.best is not None:
-        checks.append(_named_best(published, _row(published, erratum.best)))
+        checks.append(_check_best(published, _row(published, erratum.best)))
     if erratum.repeated is not None:
-        checks.append(_has_repeats(published, _row(published, erratum.repeated)))
+        checks.append(_check_repeated(published, _row(published, erratum.repeated)))
     if erratum.shares_of is not None:
-        checks.append(_are_shares(published, erratum.shares_of))
+        checks.append(_check_shares(published, erratum.shares_of))
     return RecordedErratum(
         text=erratum.text,
         evidence="; ".join(evidence for _, evidence in checks),
@@ -49,8 +49,8 @@ def _declared(published: Published, erratum: Erratum) -> RecordedErratum:
     )
 
 
-def _named_best(published: Published, named: Row) -> tuple[bool, str]:
-    """Whether another row of a table that has the named one is published as better."""
+def _check_best(published: PublishedRows, named: Row) -> tuple[bool, str]:
+    """Return whether a better row is published in the same table, and the evidence."""
     metric = published.task.metric
     sign = 1.0 if metric.direction == "maximize" else -1.0
     key = published.key(named)
@@ -72,14 +72,15 @@ def _named_best(published: Published, named: Row) -> tuple[bool, str]:
     )
 
 
-def _has_repeats(published: Published, row: Row) -> tuple[bool, str]:
+def _check_repeated(published: PublishedRows, row: Row) -> tuple[bool, str]:
+    """Return whether several rows are of the same configuration, and the evidence."""
     numbers = published.numbers(row, published.task.metric.name)
-    shown = ", ".join(map(published.show, numbers))
-    return len(numbers) > 1, f"{len(numbers)} rows of the tables have it, published as {shown}"
+    listed = ", ".join(map(published.show, numbers))
+    return len(numbers) > 1, f"{len(numbers)} rows of the tables have it, published as {listed}"
 
 
-def _are_shares(published: Published, units: int) -> tuple[bool, str]:
-    """Whether every published main number is k / units, and how likely that is by chance."""
+def _check_shares(published: PublishedRows, units: int) -> tuple[bool, str]:
+    """Return whether every published main metric is k / units, and how likely that is by chance."""
     metric = published.task.metric.name
     numbers = sorted({r.report[f"metric.{metric}"] for _, r, _ in published.rows if r.report})
     off = [abs(number - round(number * units) / units) for number in numbers]
@@ -87,18 +88,18 @@ def _are_shares(published: Published, units: int) -> tuple[bool, str]:
     chance = min(1.0, 2 * _ROUNDING * units) ** len(numbers)
     text = f"{hits} of {len(numbers)} published numbers are k/{units} to two decimals"
     if hits == len(numbers) and chance < 1:
-        text += f"; by chance all would be in about 1 of {_round(1 / chance):,} cases"
+        text += f"; by chance, this happens about once in {_round(1 / chance):,} cases"
     return hits == len(numbers) and chance < 0.05, text
 
 
 def _round(value: float) -> int:
-    """To one significant digit: the estimate is no better."""
+    """Round to one significant digit, because the estimate is rough."""
     step = 10.0 ** math.floor(math.log10(value))
     return int(round(value / step) * step)
 
 
-def _repeated(published: Published) -> list[tuple[str, str, str]]:
-    """Configurations with several published numbers of the main metric: (key, text, evidence)."""
+def _repeated(published: PublishedRows) -> list[tuple[str, str, str]]:
+    """Return (key, text, evidence) of each configuration with several published numbers."""
     found = []
     metric = published.task.metric.name
     for key in dict.fromkeys(key for _, _, key in published.rows):
@@ -106,20 +107,21 @@ def _repeated(published: Published) -> list[tuple[str, str, str]]:
         numbers = published.numbers(row, metric)
         if len(numbers) < 2:
             continue
-        shown = ", ".join(map(published.show, numbers))
+        listed = ", ".join(map(published.show, numbers))
         label = published.label(row)
         if max(numbers) > min(numbers):
             text = f"One configuration has several published numbers: {label}"
-            evidence = f"{shown}: {published.show(max(numbers) - min(numbers))} of chance"
+            difference = published.show(max(numbers) - min(numbers))
+            evidence = f"{listed}: a difference of {difference} by chance"
         else:
             text = f"One configuration has {len(numbers)} rows: {label}"
-            evidence = f"published as {shown}"
+            evidence = f"published as {listed}"
         found.append((key, text, evidence))
     return found
 
 
-def _is_wrong(claim: RecordedClaim) -> bool:
-    """Whether a stated claim does not hold for its own published numbers."""
+def _contradicts_paper(claim: RecordedClaim) -> bool:
+    """Return whether a stated claim does not hold for the published numbers of its rows."""
     left, right = claim.left.published, claim.right.published
     if claim.kind != "stated" or left is None or right is None:
         return False
@@ -134,7 +136,7 @@ def _is_wrong(claim: RecordedClaim) -> bool:
     return not holds[claim.relation]
 
 
-def _against_itself(claim: RecordedClaim) -> RecordedErratum:
+def _unsupported(claim: RecordedClaim) -> RecordedErratum:
     return RecordedErratum(
         text=f"The paper's own numbers do not support this claim: {claim.text}",
         evidence=f"{claim.left.published:.4g} and {claim.right.published:.4g}",

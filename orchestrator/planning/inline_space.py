@@ -1,4 +1,4 @@
-"""A search space that was given as a value: lists and ranges, or a function that Optuna asks."""
+"""Search spaces that are passed as Python values: lists, ranges and search functions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from orchestrator.planning.space_checks import shown
 from search_spaces.space import Row, Scalar, Table
 from tasks.contract import RequestError, content_id
 
-#: ``{"lr": [1e-5, 1e-3]}``, the product of its lists, or with a range such as
-#: ``{"lr": {"min": 1e-5, "max": 1e-2, "log": True}}`` a search; several such dicts, whose rows are
-#: united; or a function of an Optuna trial that returns the parameters of one configuration.
+#: A grid such as ``{"lr": [1e-5, 1e-3]}``; a search over ranges, such as
+#: ``{"lr": {"min": 1e-5, "max": 1e-2, "log": True}}``; several such dicts, whose rows are
+#: concatenated; or a function of an Optuna trial that returns the parameters of one configuration.
 InlineSpace = (
     Mapping[str, Any] | Sequence[Mapping[str, Any]] | Callable[[Any], Mapping[str, Scalar]]
 )
@@ -30,7 +30,7 @@ def inline_space(value: object, kinds: Kinds, zipped: Sequence[Sequence[str]] = 
         zipped: parameters whose lists vary together.
 
     Raises:
-        RequestError: if it is none of these, or a list is empty.
+        RequestError: if the value is none of these, or a list is empty.
     """
     if callable(value):
         return Space(name="search", search=cast(Search, value), file_hash=_text_hash(value))
@@ -95,7 +95,7 @@ def _one_or_all(grids: list[dict[str, list[Scalar]]]) -> Any:
 
 
 def _text_hash(search: object) -> str | None:
-    """Of the function's source; None if it cannot be read."""
+    """Return a hash of the function's source; None if it cannot be read."""
     try:
         return content_id(inspect.getsource(cast(Any, search)))
     except (OSError, TypeError):

@@ -1,4 +1,4 @@
-"""How the view words trials, steps, stages and times."""
+"""Texts for trials, steps, stages and times in the live view."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ SEED = "seed"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Configuration:
-    """What tells a trial from others: its parameters by name, and ``seed``."""
+    """What distinguishes a trial from others: its parameters by name, and ``seed``."""
 
     values: Mapping[str, Scalar]
 
     @classmethod
     def of(cls, trial: Trial) -> Configuration:
-        """A trial's."""
+        """Return a trial's configuration."""
         return cls(values={**trial.param_values(), SEED: trial.seed})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EarlierTrial:
-    """A trial of this sweep that ended before this run, or in another sweep."""
+    """A trial of this sweep that an earlier run or another sweep has finished."""
 
     configuration: Configuration
     status: str
@@ -35,36 +35,37 @@ class EarlierTrial:
 
 
 class Labels:
-    """Words trials by what differs among those seen so far."""
+    """Describes trials by the parameters that differ among the trials seen so far."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._order = [c.key[6:] for c in columns if c.key.startswith("param.")]
         self._seen: dict[str, set[Scalar]] = {}
 
     def see(self, configuration: Configuration) -> None:
-        """A trial that is, was or will be part of the sweep."""
+        """Take a trial of the sweep into account."""
         for name, value in configuration.values.items():
             self._seen.setdefault(name, set()).add(value)
 
     def varying(self) -> list[str]:
-        """The names that have several values, in the order of the task's columns, seed last.
+        """Return the names that have several values, in the order of the task's columns, seed last.
 
-        All of the task's columns as long as nothing varies, as with the first trial of a search.
+        As long as nothing varies, as with the first trial of a search, returns all columns.
         """
         names = [name for name, values in self._seen.items() if len(values) > 1]
         return self._sorted(names or [*(n for n in self._order if n in self._seen), SEED])
 
     def describe(self, configuration: Configuration) -> str:
-        """One trial by all that varies."""
+        """Describe a trial by everything that varies."""
         return _join(configuration, self.varying(), [configuration])
 
     def describe_among(
         self, configuration: Configuration, shown: Sequence[Configuration], width: int
     ) -> str:
-        """One of several trials that are shown together: first what differs among them.
+        """Describe one of several trials that are shown together.
 
-        What else varies in the sweep follows as far as it fits into ``width``. What differs among
-        those shown is never left out; where nothing does, the first name never is.
+        The parameters that differ among the shown trials come first and are always included. The
+        others that vary in the sweep follow as far as they fit into ``width``. If none differs
+        among the shown trials, the first of the others is always included.
         """
         values: dict[str, set[Scalar]] = {}
         for each in shown:
@@ -80,7 +81,7 @@ class Labels:
         return _join(configuration, names, shown)
 
     def _sorted(self, names: Sequence[str]) -> list[str]:
-        order = {name: place for place, name in enumerate(self._order)}
+        order = {name: position for position, name in enumerate(self._order)}
         order[SEED] = len(order) + len(self._seen)
         return sorted(names, key=lambda name: order.get(name, len(self._order)))
 
@@ -94,13 +95,13 @@ def _join(
         text = format_plain(value)
         others = {c.values[name] for c in shown if name in c.values} - {value}
         if any(format_plain(other) == text for other in others):
-            text = str(value)  # with all digits, since the rounded ones are alike
+            text = str(value)  # with all digits, because rounding makes two values equal
         parts.append(f"{name}={text}")
     return " ".join(parts)
 
 
 def varying_params(trials: Sequence[Trial], columns: Sequence[Column]) -> list[str]:
-    """The parameters that differ among these trials, in the order of the task's columns."""
+    """Return the parameters that differ among these trials, in the order of the columns."""
     values: dict[str, set[Any]] = {}
     for trial in trials:
         for name, value in trial.param_values().items():
@@ -111,14 +112,14 @@ def varying_params(trials: Sequence[Trial], columns: Sequence[Column]) -> list[s
 
 
 def format_value(value: float, task: Task) -> str:
-    """The main metric as the tables print it."""
+    """Format a value of the main metric as the tables print it."""
     column = next((c for c in task.columns if c.key == f"metric.{task.metric.name}"), None)
     kind = column.format if column else "number"
     return {"percent": f"{100 * value:.2f} %", "score": f"{value:.2f}"}.get(kind, f"{value:.4g}")
 
 
 def format_metrics(metrics: Mapping[str, float], task: Task) -> str:
-    """A step's main metric; the name and value of another where it did not measure that."""
+    """Format a step's main metric, or name and value of another if it has no main metric."""
     if task.metric.name in metrics:
         return format_value(float(metrics[task.metric.name]), task)
     name, value = next(iter(metrics.items()), ("", math.nan))
@@ -128,14 +129,14 @@ def format_metrics(metrics: Mapping[str, float], task: Task) -> str:
 def format_step(
     unit: str, total: float | None, at: float, share: float = 0, next_at: float | None = None
 ) -> str:
-    """How far a trial is: ``epoch 2/3, 40 %`` or ``352/1449 images``.
+    """Format a trial's progress: ``epoch 2/3, 40 %`` or ``352/1449 images``.
 
     Args:
-        unit: the task's ``step_unit``; a plural is an amount.
-        total: ``at`` of the last step, if the task says so.
-        at: of the last step that has ended, 0 before the first.
-        share: the part of the step under way that is done.
-        next_at: of the step under way, if it is not ``at + 1``.
+        unit: the task's ``step_unit``; a plural such as "images" is a count.
+        total: ``at`` of the trial's last step; None if unknown.
+        at: ``at`` of the last finished step; 0 before the first.
+        share: the finished share of the current step, 0 to 1.
+        next_at: ``at`` of the current step; None for ``at + 1``.
     """
     done = f", {math.floor(100 * share)} %" if share > 0 else ""
     of = "" if total is None else f"/{total:g}"
@@ -147,19 +148,19 @@ def format_step(
     if total is not None and at >= total:
         return f"{unit} {at:g}{of}"
     following = at + 1 if next_at is None else next_at
-    under_way = min(following, math.floor(at + share * (following - at)) + 1)
-    return f"{unit} {under_way:g}{of}{done}"
+    current = min(following, math.floor(at + share * (following - at)) + 1)
+    return f"{unit} {current:g}{of}{done}"
 
 
 def format_duration(seconds: float) -> str:
-    """``75`` as ``1:15``, ``3675`` as ``1:01:15``."""
+    """Format seconds: 75 as ``1:15``, 3675 as ``1:01:15``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def format_time_left(seconds: float | None) -> str:
-    """``about 1:20 left``, in steps of 5 s from a minute and of 1 min from ten minutes on."""
+    """Format ``about 1:20 left``, rounded to 5 s above a minute and to 1 min above ten minutes."""
     if seconds is None:
         return ""
     unit = 60 if seconds >= 600 else 5 if seconds >= 60 else 1
@@ -167,7 +168,7 @@ def format_time_left(seconds: float | None) -> str:
 
 
 def format_stage(stage: Stage, others: Sequence[Stage]) -> str:
-    """A stage by its function and those arguments that tell it from others with that function."""
+    """Describe a stage by its function and the arguments in which it differs from ``others``."""
     alike = [other for other in others if other.function == stage.function]
     names = [
         name

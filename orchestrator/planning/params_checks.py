@@ -1,4 +1,4 @@
-"""Whether a class can be a task's parameters: frozen, keyword-only, plain, with defaults."""
+"""Checks a task's ``Params``: a frozen, keyword-only dataclass of plain values with defaults."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ DECORATOR = "@dataclass(frozen=True, kw_only=True, slots=True)"
 
 
 def params_problems(params: object) -> list[str]:
-    """All that is wrong with a class of parameters, each with its fix."""
+    """Return all problems of a parameter class, each with its fix."""
     if not isinstance(params, type):
         return [f"Params must be a class, but is {shown(params)}; write Params = Params"]
     if not dataclasses.is_dataclass(params):
-        return [f"Params is no dataclass; put {DECORATOR} above it"]
+        return [f"Params is not a dataclass; put {DECORATOR} above it"]
     fields = dataclasses.fields(params)
     found = []
     if not params.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         found.append(
-            "Params is not frozen, so a trial could change after it got its id; "
+            "Params is not frozen, so a trial could change after its id was computed; "
             f"put {DECORATOR} above it"
         )
     if not all(field.kw_only for field in fields):
@@ -35,7 +35,7 @@ def params_problems(params: object) -> list[str]:
         return [
             *found,
             f"the types of Params cannot be read ({type(error).__name__}: {error}); "
-            "import the names they use outside of TYPE_CHECKING",
+            "import the names that they use outside of TYPE_CHECKING",
         ]
     for field in fields:
         found += _field_problems(field, hints[field.name])
@@ -45,7 +45,7 @@ def params_problems(params: object) -> list[str]:
         except Exception as error:
             found.append(
                 f"Params() with its defaults raises {type(error).__name__}: {error}; "
-                "choose defaults that pass its own checks"
+                "choose defaults that its checks accept"
             )
     return found
 
@@ -54,8 +54,8 @@ def _field_problems(field: dataclasses.Field[Any], hint: Any) -> list[str]:
     kinds, values, optional = _kinds(hint)
     if not kinds or (len(kinds) > 1 and kinds != {int, float}):
         return [
-            f"the parameter {field.name} has the type {_written(hint)}; a parameter is str, int, "
-            "float, bool, a Literal of one of these, or one of them | None"
+            f"the parameter {field.name} has the type {_type_name(hint)}; use str, int, float, "
+            "bool, a Literal of one of these, or one of them | None"
         ]
     default = field.default
     if default is dataclasses.MISSING:
@@ -66,14 +66,14 @@ def _field_problems(field: dataclasses.Field[Any], hint: Any) -> list[str]:
     fits = isinstance(default, allowed) and (bool in kinds or not isinstance(default, bool))
     if not fits or (values and default not in values):
         return [
-            f"the default of the parameter {field.name} must be {_written(hint)}, "
+            f"the default of the parameter {field.name} must be {_type_name(hint)}, "
             f"but is {shown(default)}"
         ]
     return []
 
 
 def _kinds(hint: Any) -> tuple[set[type], tuple[Any, ...], bool]:
-    """(plain types, values of a Literal, whether None is allowed); no types for others."""
+    """Return (plain types, Literal values, whether None is allowed); no types if not plain."""
     if hint in PLAIN:
         return {hint}, (), False
     if get_origin(hint) is Literal:
@@ -90,12 +90,12 @@ def _kinds(hint: Any) -> tuple[set[type], tuple[Any, ...], bool]:
     return set(), (), False
 
 
-def _written(hint: Any) -> str:
+def _type_name(hint: Any) -> str:
     return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
 
 
 def field_docs(params: type) -> dict[str, str]:
-    """The docstring under each field of a dataclass, from its source; none without a file."""
+    """Return the docstring below each field of a dataclass; empty if its source is unavailable."""
     try:
         source = inspect.getsource(params)
     except (OSError, TypeError):

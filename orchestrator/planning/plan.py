@@ -1,6 +1,6 @@
-"""From a request to trials: rows of a space x seeds, with content ids, less those already known.
+"""Makes trials from the rows of a space, the seeds and the ``--set`` values.
 
-Nothing here imports torch, Ray or Optuna, so a dry run is as quick as ``--help``.
+Imports neither torch, Ray nor Optuna, so that a dry run is fast.
 """
 
 from __future__ import annotations
@@ -18,40 +18,43 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.planning import task_calls
-from orchestrator.planning.discovery import load_space, load_space_file, offered_spaces, task_names
-from orchestrator.planning.space_checks import check_number, check_storable, check_tables, shown
+from orchestrator.planning.discovery import defined_spaces, load_space, load_space_file, task_names
+from orchestrator.planning.space_checks import check_num_trials, check_storable, check_tables, shown
 from orchestrator.planning.suggestions import suggest_parameter
 from search_spaces.space import Claim, Erratum, Published, Row, Scalar, Table
 from tasks.contract import RequestError, Source, Stage, Task, Trial, content_id
 
 KINDS = {"paper": "REPORT", "grid": "GRID", "search": "search"}  # --space -> name in the file
-ALIASES = {"report": "paper"}  # earlier names of spaces, and of the sweeps called after them
+ALIASES = {"report": "paper"}  # earlier names of spaces, and so of sweeps
 Search = Callable[[Any], Mapping[str, Scalar]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Space:
-    """What a sweep tries: spelled-out tables of rows, or a function that Optuna asks."""
+    """What a sweep tries: tables of rows, or a search function that samples configurations."""
 
     name: str
     tables: tuple[Table, ...] = ()
     search: Search | None = None
     is_report: bool = False
-    file: str | None = None  # of the user's own, and the hash of its text
-    file_hash: str | None = None
-    text: str = ""  # of a space that was given as a value
+    file: str | None = None  # path, if the user passed a file
+    file_hash: str | None = None  # hash of its text
+    text: str = ""  # source of a space that was passed as a value
     claims: tuple[Claim, ...] = ()
     published: Published | None = None
     errata: tuple[Erratum, ...] = ()
-    announcement: str = ""  # a line for the user: why this space, where none was asked for
+    announcement: str = ""  # tells the user which space runs, if --space was not given
 
 
 def resolve_space(
     task: str, space: str | None, offered_by: types.ModuleType | None = None
 ) -> Space:
-    """The space behind ``--space paper|grid|search|FILE.py|FILE.py:grid``, or the default one.
+    """Return the space for ``--space paper|grid|search|FILE.py|FILE.py:grid``, or the default.
 
-    ``offered_by`` is the module with the task's own spaces, if it is not found by the task's name.
+    ``offered_by`` is the module with the task's own spaces; None to find it by the task's name.
+
+    Raises:
+        RequestError: if the space does not exist, is ambiguous, or cannot be loaded.
     """
     if space is None:
         return _default_space(task, offered_by or load_space(task))
@@ -60,67 +63,68 @@ def resolve_space(
         module = offered_by or load_space(task)
         wanted = KINDS[space]
         if not hasattr(module, wanted):
-            offered = [kind for kind, name in KINDS.items() if hasattr(module, name)]
+            available = [kind for kind, name in KINDS.items() if hasattr(module, name)]
             raise RequestError(
-                f"the task {task!r} offers no {space} space ({wanted}); it offers: "
-                + (", ".join(offered) or f"none, so add one to {module.__file__}")
+                f"the task {task!r} has no {space} space ({wanted}); available: "
+                + (", ".join(available) or f"none, so add one to {module.__file__}")
             )
         return _space(space, wanted, module)
-    file, colon, pick = space.rpartition(":")
-    pick = ALIASES.get(pick, pick)
-    if not colon or pick not in KINDS:
-        file, pick = space, ""
+    file, colon, kind = space.rpartition(":")
+    kind = ALIASES.get(kind, kind)
+    if not colon or kind not in KINDS:
+        file, kind = space, ""
     if not file.endswith(".py"):
-        kind = space.rpartition(":")[2]  # of a file, or by itself
-        near = difflib.get_close_matches(kind, KINDS, n=1)
+        near = difflib.get_close_matches(space.rpartition(":")[2], KINDS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise RequestError(
             f"--space takes {', '.join(KINDS)}, a FILE.py or FILE.py:grid, but got {space!r}{hint}"
         )
     path = Path(file)
     module = load_space_file(path)
-    offered = [kind for kind, name in KINDS.items() if hasattr(module, name)]
-    if not offered:
-        raise RequestError(f"{file} must offer REPORT, GRID or search, but offers none of them")
-    if not pick and len(offered) > 1:
-        picks = " or ".join(f"--space {file}:{kind}" for kind in offered)
-        raise RequestError(f"{file} offers {', '.join(offered)}; say which: {picks}")
-    kind = pick or offered[0]
-    if kind not in offered:
-        raise RequestError(f"{file} offers no {KINDS[kind]}, but {', '.join(offered)}")
-    name = path.stem if len(offered) == 1 else f"{path.stem}-{kind}"
+    available = [kind for kind, name in KINDS.items() if hasattr(module, name)]
+    if not available:
+        raise RequestError(f"{file} must define REPORT, GRID or search, but defines none of them")
+    if not kind and len(available) > 1:
+        choices = " or ".join(f"--space {file}:{each}" for each in available)
+        raise RequestError(f"{file} defines {', '.join(available)}; choose one with {choices}")
+    kind = kind or available[0]
+    if kind not in available:
+        raise RequestError(
+            f"{file} does not define {KINDS[kind]}; available: {', '.join(available)}"
+        )
+    name = path.stem if len(available) == 1 else f"{path.stem}-{kind}"
     found = _space(name, KINDS[kind], module)
     text_hash = content_id(path.read_text(encoding="utf-8", errors="replace"))
     return dataclasses.replace(found, file=str(path.resolve()), file_hash=text_hash)
 
 
 def _default_space(task: str, module: types.ModuleType) -> Space:
-    """The task's REPORT; without one, the only space there is, which is then announced."""
-    offered = {kind: name for kind, name in KINDS.items() if hasattr(module, name)}
-    if not offered:
+    """Return the task's REPORT, or its only space, together with an announcement."""
+    available = {kind: name for kind, name in KINDS.items() if hasattr(module, name)}
+    if not available:
         raise RequestError(
             f"{module.__file__} must define REPORT, GRID or search, but defines none of them"
         )
-    kind = next(iter(offered))
-    if len(offered) > 1 and "REPORT" not in offered.values():
-        choices = " or ".join(f"--space {each}" for each in offered)
+    kind = next(iter(available))
+    if len(available) > 1 and "REPORT" not in available.values():
+        choices = " or ".join(f"--space {each}" for each in available)
         raise RequestError(
             f"the task {task!r} has no REPORT, the default space; choose another with {choices}"
         )
-    found = _space(kind, offered[kind], module)
-    if "REPORT" in offered.values():
+    found = _space(kind, available[kind], module)
+    if "REPORT" in available.values():
         return found
-    line = f"{task} offers one space, {offered[kind]}: running --space {kind}"
+    line = f"{task} has only one space, {available[kind]}: running --space {kind}"
     return dataclasses.replace(found, announcement=line)
 
 
 def describe_spaces(task: str) -> str:
-    """The ``--space`` names of what the task offers, or why there are none."""
+    """Return the task's spaces as ``--space`` takes them, or why there are none."""
     try:
-        offered = offered_spaces(task)
+        available = defined_spaces(task)
     except RequestError as error:
         return f"none ({error})"
-    return ", ".join(kind for kind, name in KINDS.items() if name in offered) or "none"
+    return ", ".join(kind for kind, name in KINDS.items() if name in available) or "none"
 
 
 def _space(name: str, kind: str, module: types.ModuleType) -> Space:
@@ -146,14 +150,15 @@ def _space(name: str, kind: str, module: types.ModuleType) -> Space:
 
 
 def expand_grid(grid: Mapping[str, Sequence[Scalar]] | Iterable[Any], name: str) -> list[Any]:
-    """The product of each mapping's axes, in order; several mappings are united."""
+    """Return the Cartesian product of a grid's axes, in order; several grids are concatenated."""
     grids = [grid] if isinstance(grid, Mapping) else grid
     if not isinstance(grids, (list, tuple)) or not all(isinstance(g, Mapping) for g in grids):
         raise RequestError(
-            f"the grid {name!r} must be a dict of lists, or a tuple of such, but is {shown(grid)}"
+            f"the grid {name!r} must be a dict of lists, or a tuple of such dicts, but is "
+            f"{shown(grid)}"
         )
     if not grids or not all(grids):
-        raise RequestError(f"the grid {name!r} is empty; give it an axis")
+        raise RequestError(f"the grid {name!r} is empty; add an axis, such as 'lr': [1e-4, 1e-3]")
     total = 0
     rows: list[dict[str, Scalar]] = []
     for axes in grids:
@@ -165,9 +170,9 @@ def expand_grid(grid: Mapping[str, Sequence[Scalar]] | Iterable[Any], name: str)
                 )
         try:
             total += math.prod(len(values) for values in axes.values())
-        except OverflowError:  # a range longer than any list
+        except OverflowError:  # an axis is a huge range
             total = sys.maxsize
-        check_number(total, 1)
+        check_num_trials(total, 1)
         rows += [dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())]
     return rows
 
@@ -176,7 +181,7 @@ def expand_grid(grid: Mapping[str, Sequence[Scalar]] | Iterable[Any], name: str)
 
 
 def param_types(params: type[Any]) -> dict[str, tuple[type, bool]]:
-    """Each field's plain type and whether None is allowed."""
+    """Return each field's plain type, and whether None is allowed."""
     hints = typing.get_type_hints(params)
     return {f.name: _plain_type(hints[f.name]) for f in dataclasses.fields(params)}
 
@@ -194,14 +199,18 @@ def _plain_type(hint: Any) -> tuple[type, bool]:
 
 
 def unknown_parameter(task: Task, name: object) -> RequestError:
-    """The error about a name that is no parameter of the task."""
+    """Return an error about a parameter that the task does not have."""
     known = sorted(param_types(task.Params))
     hint = suggest_parameter(task.name if task.name in task_names() else None, str(name), known)
     return RequestError(f"{task.name} has no parameter {shown(name)}; {hint}")
 
 
 def make_params(task: Task, values: Mapping[str, Scalar]) -> Any:
-    """The task's validated ``Params``; what it refuses is a RequestError."""
+    """Return the task's validated ``Params``.
+
+    Raises:
+        RequestError: if a name or a value is wrong.
+    """
     kinds = param_types(task.Params)
     for name in values:
         if name not in kinds:
@@ -210,7 +219,7 @@ def make_params(task: Task, values: Mapping[str, Scalar]) -> Any:
     for name, value in values.items():
         kind, optional = kinds[name]
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            # 1 and 1.0 are one configuration
+            # 1 and 1.0 are the same configuration and must have the same id.
             value = float(value) if abs(value) < 2**1000 else math.inf
         if not (isinstance(value, kind) or (optional and value is None)) or (
             kind is not bool and isinstance(value, bool)
@@ -229,7 +238,7 @@ def make_params(task: Task, values: Mapping[str, Scalar]) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialFactory:
-    """Makes trials of one sweep: the same task, model, data and ``--set`` for all."""
+    """Makes the trials of one sweep, which share task, model, data and ``--set`` values."""
 
     task: Task
     model: Source
@@ -237,7 +246,7 @@ class TrialFactory:
     fixed: Mapping[str, Scalar]
 
     def trial(self, values: Mapping[str, Scalar], seed: int) -> Trial:
-        """A checked trial of these values, ``--set`` on top."""
+        """Return the normalized trial with these values; ``--set`` takes precedence."""
         trial = Trial(
             task=self.task.name,
             version=self.task.version,
@@ -251,15 +260,15 @@ class TrialFactory:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedRow:
-    """A row of a table with its parameters in full and one trial per seed."""
+    """A row of a table, with one trial per seed."""
 
     row: Row
     trials: tuple[Trial, ...]
-    changed: tuple[str, ...] = ()  # parameters of the row that ``--set`` gives another value
+    changed: tuple[str, ...] = ()  # parameters of the row that ``--set`` replaces
 
 
 def plan_rows(space: Space, factory: TrialFactory, seeds: Sequence[int]) -> list[list[PlannedRow]]:
-    """Per table of the space, each row with its trials. Equal rows have equal trials."""
+    """Return the rows of each table with their trials. Equal rows have equal trials."""
     return [
         [
             PlannedRow(
@@ -274,10 +283,10 @@ def plan_rows(space: Space, factory: TrialFactory, seeds: Sequence[int]) -> list
 
 
 def _changed_params(factory: TrialFactory, row: Row) -> tuple[str, ...]:
-    """The row's own parameters that ``--set`` changes, unless that changes nothing in its trials.
+    """Return the row's parameters that ``--set`` replaces, if that changes its trials.
 
-    A published number belongs to the values that its row names. What the row leaves open, such as
-    the size of the model, does not make it another row.
+    A published number belongs to the values that its row names. Parameters that the row does not
+    name, such as the size of the model, do not make it another row.
     """
     as_published = make_params(factory.task, row.params)
     changed = tuple(
@@ -298,14 +307,17 @@ def _changed_params(factory: TrialFactory, row: Row) -> tuple[str, ...]:
 
 
 def distinct_trials(planned: Iterable[Iterable[PlannedRow]]) -> list[Trial]:
-    """Every trial once, seed by seed in the rows' order, so that a first table comes early."""
+    """Return every trial once: all rows with the first seed, then all with the second, and so on.
+
+    This order gives the user a complete table early.
+    """
     rows = [row for table in planned for row in table]
     by_seed = itertools.zip_longest(*(row.trials for row in rows))
     return list({t.id: t for seed in by_seed for t in seed if t is not None}.values())
 
 
 def distinct_stages(task: Task, trials: Iterable[Trial]) -> list[Stage]:
-    """Every stage the trials need, once, each after those it needs itself."""
+    """Return every stage that the trials need, once, in topological order."""
     ordered: dict[str, Stage] = {}
 
     def visit(stage: Stage) -> None:

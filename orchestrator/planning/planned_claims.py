@@ -1,13 +1,14 @@
-"""What ``sweep.json`` says of a space's claims: testing them then needs neither task nor space.
+"""Makes the claims that ``sweep.json`` records, so that ``check`` needs neither task nor space.
 
-Stated claims come first. Then every pair of rows of one table whose published numbers differ by
-more than the published noise, which is the larger of
+The claims that a space states come first. Derived claims follow: one for every pair of rows of one
+table whose published numbers differ by more than the noise of published numbers. That noise is the
+larger of
 
-    what one configuration with several published numbers differs by from itself, and
-    1.96 standard errors of the difference of two numbers: sqrt(p (1 - p) / n) for a share p of n
-    units, or what the space says for numbers that are no shares.
+    the largest difference between published numbers of the same configuration, and
+    1.96 standard errors of the difference of two numbers. The standard error is
+    sqrt(p (1 - p) / n) for a share p of n units, and what the space states for other metrics.
 
-Rows of one configuration are one row whose published number is their mean.
+Rows of the same configuration count as one row, whose published number is their mean.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from results.tables.summary import format_plain, format_value
 from search_spaces.space import Claim, Row, Scalar, Side, Value
 from tasks.contract import Task
 
-Z = 1.959963984540054  # of a two-sided 95 % interval
+Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
-    """A REPORT's rows with their published numbers and readable names."""
+class PublishedRows:
+    """The rows of a REPORT, with their published numbers and readable names."""
 
     space: Space
     planned: Sequence[Sequence[PlannedRow]]
@@ -39,7 +40,7 @@ class Published:
 
     @cached_property
     def rows(self) -> list[tuple[int, Row, str]]:
-        """(table, row, configuration) of every row; equal configurations have equal text."""
+        """(table, row, key) of every row; rows of the same configuration have equal keys."""
         return [
             (number, planned.row, self.key(planned.row))
             for number, table in enumerate(self.planned)
@@ -47,33 +48,33 @@ class Published:
         ]
 
     def key(self, row: Row) -> str:
-        """A row's configuration as text."""
+        """Return a row's configuration as text."""
         return json.dumps(self.values(row), sort_keys=True)
 
     def values(self, row: Row) -> dict[str, Scalar]:
-        """A row's parameters in full, as the paper has them: without ``--set``."""
+        """Return all of a row's parameters as in the paper, without ``--set`` values."""
         params = make_params(self.task, row.params)
         return {name: getattr(params, name) for name in params.__dataclass_fields__}
 
     def numbers(self, row: Row, metric: str) -> list[float]:
-        """The published numbers of a row's configuration, one a row that has it."""
+        """Return the published numbers of a row's configuration, one for each row that has it."""
         key = self.key(row)
         found = [r.report.get(f"metric.{metric}") for _, r, k in self.rows if k == key]
         return [number for number in found if number is not None]
 
     def number(self, row: Row, metric: str) -> float | None:
-        """Their mean, or None."""
+        """Return the mean of the published numbers of a row's configuration, or None."""
         found = self.numbers(row, metric)
         return sum(found) / len(found) if found else None
 
     @cached_property
     def repeat_difference(self) -> float:
-        """The largest difference between published numbers of one configuration."""
+        """The largest difference between published numbers of the same configuration."""
         every = (self.numbers(row, self.task.metric.name) for _, row, _ in self.rows)
         return max((max(found) - min(found) for found in every if found), default=0.0)
 
     def noise(self, one: float, other: float) -> float:
-        """How far chance alone moves two published numbers apart; infinite where unknown."""
+        """Return by how much two published numbers may differ by chance; infinite if unknown."""
         published = self.space.published
         if published is None:
             return math.inf
@@ -88,14 +89,14 @@ class Published:
     # --- names ------------------------------------------------------------------------------------
 
     def varying(self, table: int | None = None) -> list[str]:
-        """Parameters that distinguish the rows of one table, or of all, in the columns' order."""
+        """Return the parameters that differ among the rows of one table, or of all tables."""
         values = [self.values(row) for number, row, _ in self.rows if table in (None, number)]
         names = [n for n in values[0] if len({json.dumps(v[n]) for v in values}) > 1]
         order = [column.key.removeprefix("param.") for column in self.task.columns]
         return sorted(names, key=lambda n: order.index(n) if n in order else len(order))
 
     def describe(self, row: Row, names: Sequence[str]) -> str:
-        """``lr 1e-5, temperature 0.1``: the named parameters that a row has."""
+        """Describe a row by these parameters: ``lr 1e-5, temperature 0.1``."""
         values = self.values(row)
         labels = {column.key: column.label for column in self.task.columns}
         return ", ".join(
@@ -105,23 +106,23 @@ class Published:
         )
 
     def label(self, row: Row) -> str:
-        """A row's own label, or what distinguishes it among all rows."""
+        """Return a row's label, or the parameters that distinguish it."""
         return row.label or self.describe(row, self.varying()) or "the only row"
 
     def show(self, number: float) -> str:
-        """A number of the main metric as tables print it."""
+        """Format a value of the main metric as the tables print it."""
         key = f"metric.{self.task.metric.name}"
         form = next(column.format for column in self.task.columns if column.key == key)
         return format_value(number, form)
 
 
-def plan_claims(published: Published) -> list[RecordedClaim]:
-    """All claims of a space, stated ones first, as ``sweep.json`` holds them."""
-    stated = [_stated(published, claim) for claim in published.space.claims]
+def plan_claims(published: PublishedRows) -> list[RecordedClaim]:
+    """Return the stated claims of a space, followed by the derived ones."""
+    stated = [_make_stated(published, claim) for claim in published.space.claims]
     known = {_identity(claim) for claim in stated}
     derived = []
     for number in range(len(published.planned)):
-        for claim in _derived(published, number):
+        for claim in _derive_claims(published, number):
             if _identity(claim) not in known:
                 known.add(_identity(claim))
                 derived.append(claim)
@@ -129,7 +130,7 @@ def plan_claims(published: Published) -> list[RecordedClaim]:
 
 
 def _identity(claim: RecordedClaim) -> str:
-    """Equal for claims that say the same of the same rows, in whichever order."""
+    """Return a key that is equal for equivalent claims, such as A > B and B < A."""
     sides, relation = claim.sides, str(claim.relation)
     if relation.startswith("<"):
         sides, relation = sides[::-1], relation.replace("<", ">")
@@ -137,9 +138,9 @@ def _identity(claim: RecordedClaim) -> str:
     return json.dumps([relation, claim.margin, named], sort_keys=True)
 
 
-def _stated(published: Published, claim: Claim) -> RecordedClaim:
-    blocked = _blocked(published, claim.left, claim.right)
-    names = " and ".join(f"--set {name}" for name in blocked)
+def _make_stated(published: PublishedRows, claim: Claim) -> RecordedClaim:
+    replaced = _replaced_params(published, claim.left, claim.right)
+    names = " and ".join(f"--set {name}" for name in replaced)
     return RecordedClaim(
         text=claim.text,
         kind="stated",
@@ -147,15 +148,16 @@ def _stated(published: Published, claim: Claim) -> RecordedClaim:
         margin=float(claim.margin),
         left=_side(published, claim.left),
         right=_side(published, claim.right),
-        untested=f"{names} replaces what the claim is about" if blocked else "",
+        untested=f"{names} replaces what the claim is about" if replaced else "",
     )
 
 
-def _blocked(published: Published, left: Side, right: Side) -> list[str]:
-    """Parameters that ``--set`` changes and that a claim is about.
+def _replaced_params(published: PublishedRows, left: Side, right: Side) -> list[str]:
+    """Return the parameters that a claim is about and that ``--set`` replaces.
 
-    A claim can be tested under another protocol, such as other epochs for both of its rows. It
-    cannot be tested where a value is replaced in which its rows differ, or that its table varies.
+    A claim can be tested under another protocol, such as more epochs for both of its rows. It
+    cannot be tested if ``--set`` replaces a parameter that differs between its rows or varies in
+    its table.
     """
     rows = [side.row if isinstance(side, Value) else side for side in (left, right)]
     found = [
@@ -172,7 +174,7 @@ def _blocked(published: Published, left: Side, right: Side) -> list[str]:
     return [name for name in published.varying() if name in about & changed]
 
 
-def _side(published: Published, side: Side, label: str | None = None) -> RowSide | NumberSide:
+def _side(published: PublishedRows, side: Side, label: str | None = None) -> RowSide | NumberSide:
     if isinstance(side, (int, float)):
         return NumberSide(number=float(side))
     metric = side.metric if isinstance(side, Value) else published.task.metric.name
@@ -187,8 +189,8 @@ def _side(published: Published, side: Side, label: str | None = None) -> RowSide
     )
 
 
-def _derived(published: Published, table: int) -> list[RecordedClaim]:
-    """The pairs of a table's rows whose published main metric differs by more than the noise."""
+def _derive_claims(published: PublishedRows, table: int) -> list[RecordedClaim]:
+    """Return a claim for each pair of rows whose published numbers differ by more than noise."""
     metric = published.task.metric
     names = published.varying(table)
     rows: dict[str, Row] = {}
@@ -197,19 +199,21 @@ def _derived(published: Published, table: int) -> list[RecordedClaim]:
             rows.setdefault(key, row)
     found = []
     for pair in itertools.combinations(rows.values(), 2):
-        if _blocked(published, *pair):
+        if _replaced_params(published, *pair):
             continue
         numbers = {id(row): published.number(row, metric.name) or 0.0 for row in pair}
         low, high = sorted(pair, key=lambda row: numbers[id(row)])
         if numbers[id(high)] - numbers[id(low)] <= published.noise(*numbers.values()):
             continue
         better, worse = (high, low) if metric.direction == "maximize" else (low, high)
-        found.append(_pair(published, better, worse, names))
+        found.append(_make_derived(published, better, worse, names))
     return found
 
 
-def _pair(published: Published, better: Row, worse: Row, names: Sequence[str]) -> RecordedClaim:
-    """ "A beats B (what both share)", with the parameters that the table shows."""
+def _make_derived(
+    published: PublishedRows, better: Row, worse: Row, names: Sequence[str]
+) -> RecordedClaim:
+    """Return the claim "A beats B (shared parameters)", where A and B name what differs."""
     values = published.values(better), published.values(worse)
     shared = [name for name in names if values[0][name] == values[1][name]]
     differing = [name for name in names if name not in shared]
@@ -225,8 +229,8 @@ def _pair(published: Published, better: Row, worse: Row, names: Sequence[str]) -
     )
 
 
-def plan_published(published: Published) -> PublishedSource | None:
-    """Where the published numbers come from, and in one line what counts as their noise."""
+def plan_published(published: PublishedRows) -> PublishedSource | None:
+    """Return the source of the published numbers, with a line that describes their noise."""
     source = published.space.published
     if source is None:
         return None

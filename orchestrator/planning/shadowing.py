@@ -1,8 +1,8 @@
-"""Whether files in the user's folder hide the packages that this program needs.
+"""Checks whether files in the current directory hide the packages that this program imports.
 
-``python -m orchestrator`` puts the current directory first on the import path, so a stray
-``tasks.py`` there is imported in place of ours. Nothing here imports our other packages: this runs
-before the first of those imports.
+``python -m orchestrator`` puts the current directory first on the import path, so Python would
+import a stray ``tasks.py`` there instead of this project's package. This module runs before the
+other packages are imported, so it imports none of them.
 """
 
 from __future__ import annotations
@@ -12,21 +12,22 @@ import os
 import sys
 from pathlib import Path
 
-OURS = ("tasks", "results", "search_spaces")
-#: What a file in a folder of experiments is likely to be named, among what we import.
-THEIRS = ("numpy", "optuna", "pyarrow", "ray", "rich", "scipy", "torch", "transformers", "typer")
+PROJECT_PACKAGES = ("tasks", "results", "search_spaces")
+DEPENDENCIES = (
+    *("numpy", "optuna", "pyarrow", "ray", "rich", "scipy", "torch", "transformers", "typer"),
+)
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def shadowing_message() -> str | None:
-    """What hides what, with both paths and the fix; None if nothing does."""
-    for name in OURS:
+    """Return an error that names the hidden package, the hiding file and the fix; None if ok."""
+    for name in PROJECT_PACKAGES:
         ours, found = ROOT / name, _found(name)
         if found is None:
-            return f"the package {name} is missing: expected {ours}; install the program again"
+            return f"the package {name} is missing: expected {ours}; reinstall the program"
         if found != ours:
             return _message(found, f"the package {ours}")
-    for name in THEIRS:
+    for name in DEPENDENCIES:
         found = _in_current_directory(name)
         if found is not None:
             return _message(found, f"the installed package {name}")
@@ -34,18 +35,22 @@ def shadowing_message() -> str | None:
 
 
 def shadowing_in(folder: Path) -> str | None:
-    """What a folder that is put first on the import path would hide; None if nothing."""
-    for name in (*OURS, *THEIRS):
+    """Return an error if a folder would hide a package when it is first on the import path."""
+    for name in (*PROJECT_PACKAGES, *DEPENDENCIES):
         for path in (folder / f"{name}.py", folder / name / "__init__.py"):
             if path.is_file() and folder != ROOT:
                 found = path.parent if path.name == "__init__.py" else path
-                what = f"the package {ROOT / name}" if name in OURS else f"the package {name}"
+                what = (
+                    f"the package {ROOT / name}"
+                    if name in PROJECT_PACKAGES
+                    else f"the package {name}"
+                )
                 return f"{found} hides {what}; rename it, or move the function to another folder"
     return None
 
 
 def _found(name: str) -> Path | None:
-    """The file of a module, or the folder of a package, that an import would load."""
+    """Return the file or package folder that an import would load."""
     spec = importlib.util.find_spec(name)
     if spec is None:
         return None
@@ -56,7 +61,7 @@ def _found(name: str) -> Path | None:
 
 
 def _in_current_directory(name: str) -> Path | None:
-    """A module of that name in the current directory, if an import looks there first."""
+    """Return a module in the current directory, if Python searches there first."""
     here = Path.cwd()
     if not sys.path or Path(sys.path[0] or ".").resolve() != here.resolve() or here == ROOT:
         return None
@@ -70,7 +75,7 @@ def _message(found: Path, hidden: str) -> str:
     folder = found.parent
     if folder == Path.cwd().resolve():
         why = "the current directory comes first on Python's path"
-        advice = "rename it, or run the `orchestrator` command, which does not look there"
+        advice = "rename it, or run the `orchestrator` command, which does not search there"
         if os.path.basename(sys.argv[0]) == "orchestrator":
             advice = "rename it, or remove the current directory from PYTHONPATH"
     else:
@@ -80,7 +85,7 @@ def _message(found: Path, hidden: str) -> str:
 
 
 def refuse_shadowing() -> None:
-    """End the program with one line if something hides what it needs."""
+    """Exit with an error if a file hides a package that this program imports."""
     message = shadowing_message()
     if message is not None:
         print(f"error: {message}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Whether what a space or a setting holds can be run and kept: types, sizes, plain values."""
+"""Checks the values of spaces and settings: types, ranges and the number of trials."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from results.text import plural
 from search_spaces.space import Row, Scalar, Table
 from tasks.contract import Column, RequestError
 
-# As results/tables/details.py reads it.
+# The keys that results/tables/details.py reads.
 _NUMBER = re.compile(r"(metric|step\.\d+|first\.\d*\.?\d+)\.\w+")
-MAX_TRIALS = 100_000  # of one sweep: planning them takes minutes
+MAX_TRIALS = 100_000  # per sweep; planning more would take minutes
 
 
 def check_tables(value: Any, name: str) -> tuple[Table, ...]:
-    """The tables of a REPORT, every row of the right types.
+    """Check the types of a REPORT and return it as a tuple.
 
     Raises:
-        RequestError: naming what is not.
+        RequestError: at the first value of another type.
     """
     if not isinstance(value, (list, tuple)) or not all(isinstance(t, Table) for t in value):
         raise RequestError(
@@ -43,7 +43,7 @@ def check_tables(value: Any, name: str) -> tuple[Table, ...]:
             for numbers in (row.report, row.published):
                 _check_numbers(numbers, table.title)
     if not any(table.rows for table in value):
-        raise RequestError(f"the space {name!r} has no rows; give it some")
+        raise RequestError(f"the space {name!r} has no rows; add rows to its tables")
     return tuple(value)
 
 
@@ -54,22 +54,22 @@ def _check_numbers(numbers: Any, title: Any) -> None:
     )
     if not plain or not isinstance(title, str):
         raise RequestError(
-            f"numbers of a row of {title!r} must be a dict of name to number, "
+            f"numbers of a row of {title!r} must be a dict of names to numbers, "
             f"but are {shown(numbers)}"
         )
     for key in numbers:
         if not _NUMBER.fullmatch(key):
             raise RequestError(
-                f"numbers of a row of {title!r} are named metric.<name>, step.<at>.<name> or "
-                f"first.<level>.<name>, but one is {key!r}"
+                f"a number of a row of {title!r} must be named metric.<name>, step.<at>.<name> or "
+                f"first.<level>.<name>, but is named {key!r}"
             )
 
 
 def check_published_numbers(tables: Sequence[Table], columns: Sequence[Column]) -> None:
-    """Refuse published numbers of metrics that the task does not have, or of another scale.
+    """Check that published numbers name metrics of the task, and that percentages are shares.
 
     Raises:
-        RequestError: naming the number.
+        RequestError: at the first number that does not.
     """
     known = {c.key.removeprefix("metric."): c for c in columns if c.key.startswith("metric.")}
     for table in tables:
@@ -82,17 +82,19 @@ def check_published_numbers(tables: Sequence[Table], columns: Sequence[Column]) 
             name = key.rpartition(".")[2]
             if key.startswith("metric.") and name not in known:
                 near = suggest(name, sorted(known))
-                raise RequestError(f"{table.title!r} has a number of the metric {name!r}; {near}")
+                raise RequestError(
+                    f"{table.title!r} has a number of the unknown metric {name!r}; {near}"
+                )
             is_share = name in known and known[name].format == "percent"
             if is_share and not key.startswith("first.") and not 0 <= number <= 1:
                 raise RequestError(
-                    f"{key} of a row of {table.title!r} is a share of 0 to 1, but is {number:g}; "
+                    f"{key} of a row of {table.title!r} must be from 0 to 1, but is {number:g}; "
                     f"write {number / 100:g}"
                 )
 
 
 def check_seeds(seeds: int | Sequence[int]) -> Sequence[int]:
-    """The seeds 0, 1, ... of a number, or those of a list.
+    """Return the seeds: 0, 1, ... for a number, otherwise those of the list.
 
     Raises:
         RequestError: if a listed seed is negative, too large or listed twice.
@@ -102,42 +104,42 @@ def check_seeds(seeds: int | Sequence[int]) -> Sequence[int]:
     wrong = [seed for seed in seeds if not 0 <= seed < 2**31 or seeds.count(seed) > 1]
     if wrong:
         raise RequestError(
-            f"--seeds takes different numbers from 0 to 2^31 - 1, but one is {wrong[0]}"
-            + (" twice" if seeds.count(wrong[0]) > 1 else "")
+            "--seeds takes distinct integers from 0 to 2^31 - 1, but got "
+            + (f"{wrong[0]} twice" if seeds.count(wrong[0]) > 1 else f"{wrong[0]}")
         )
     return seeds
 
 
-def check_number(configurations: int, seeds: int) -> None:
-    """Refuse a sweep that no machine would plan, let alone run.
+def check_num_trials(configurations: int, seeds: int) -> None:
+    """Refuse a sweep of more than ``MAX_TRIALS`` trials.
 
     Raises:
-        RequestError: with the count.
+        RequestError: with the number of trials.
     """
     if configurations * seeds > MAX_TRIALS:
         raise RequestError(
             f"{plural(configurations, 'configuration')} x {plural(seeds, 'seed')} are "
-            f"{configurations * seeds:,} trials; a sweep has at most {MAX_TRIALS:,}: narrow it, "
-            "or let --space search choose"
+            f"{configurations * seeds:,} trials, but a sweep has at most {MAX_TRIALS:,}; use a "
+            "smaller space, or --space search"
         )
 
 
 def shown(value: object) -> str:
-    """A value as an error shows it: cut, where it is long."""
+    """Return a short representation of a value for an error message."""
     try:
         return (
             reprlib.repr(value) if isinstance(value, (str, list, tuple, dict)) else repr(value)[:80]
         )
-    except Exception:  # of a user's own class
+    except Exception:  # from __repr__ of a user's class
         return f"a {type(value).__name__}"
 
 
 def check_storable(name: str, value: Scalar) -> None:
-    """Refuse what neither an id nor a table can hold."""
+    """Refuse a value that cannot be stored in a table or hashed into an id."""
     if isinstance(value, float) and not math.isfinite(value):
         raise RequestError(f"{name} must be finite, but got {value}")
     if isinstance(value, int) and abs(value) >= 2**63:
-        raise RequestError(f"{name} must be a number of 64 bits, but got {shown(value)}")
+        raise RequestError(f"{name} must fit into 64 bits, but got {shown(value)}")
     if isinstance(value, str):
         try:
             value.encode()

@@ -1,4 +1,4 @@
-"""What a user probably meant by a name that does not exist."""
+"""Suggests what a user probably meant by an unknown name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Collection, Sequence
 
-#: Names that other tools and papers use -> our names, the likelier first.
+#: Normalized names that other tools and papers use -> our parameters, the most likely first.
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "aug": ("augment",),
     "augmentation": ("augment",),
@@ -76,7 +76,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "width": ("features", "embed_dim"),
 }
 
-#: Options of other tools -> ours, with what to write.
+#: Normalized options of other tools -> what to type instead.
 OPTIONS: dict[str, str] = {
     "batch": "--set batch_size=N",
     "checkpoint": "--model FOLDER",
@@ -89,7 +89,7 @@ OPTIONS: dict[str, str] = {
     "jobs": "--cpus-per-trial N",
     "local": "--engine local",
     "maxtime": "--budget 30m",
-    "metric": "each task has its metric, which `tasks TASK` shows",
+    "metric": "the task sets the metric; see `tasks TASK`",
     "ngpus": "--gpus-per-trial N",
     "njobs": "--cpus-per-trial N",
     "ntrials": "--trials N",
@@ -113,7 +113,7 @@ OPTIONS: dict[str, str] = {
     "workers": "--cpus-per-trial N",
 }
 
-#: What a user may take for a parameter, and the option that sets it.
+#: Normalized names that users may take for parameters -> the options that set them.
 _SET_BY_OPTION = {
     "seed": "--seeds",
     "seeds": "--seeds",
@@ -127,39 +127,39 @@ _SET_BY_OPTION = {
 }
 
 
-def plain(name: str) -> str:
-    """``--Learning-Rate`` and ``learning_rate`` alike: letters and digits in lower case."""
+def normalize_name(name: str) -> str:
+    """Reduce a name to lower-case letters and digits: ``--Learning-Rate`` to ``learningrate``."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def suggest(name: str, known: Sequence[str]) -> str:
-    """The end of an error on a wrong name: the nearest known one, and all of them."""
+    """Return a hint for an unknown name: the closest known name, and all known names."""
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"{hint}available: {', '.join(known) or 'none'}"
 
 
 def similar_parameters(name: str, known: Collection[str]) -> list[str]:
-    """The parameters that a wrong name may mean, by meaning first, then by spelling."""
-    wanted = plain(name)
-    same = [each for each in known if plain(each) == wanted]
+    """Return the parameters that an unknown name may mean, by synonyms, then by spelling."""
+    wanted = normalize_name(name)
+    same = [each for each in known if normalize_name(each) == wanted]
     meant = [each for each in SYNONYMS.get(wanted, ()) if each in known]
     found = same or meant
     if not found and len(wanted) > 2:
-        found = [each for each in known if wanted in map(plain, each.split("_"))]
-        found = found or [each for each in known if plain(each).startswith(wanted)]
+        found = [each for each in known if wanted in map(normalize_name, each.split("_"))]
+        found = found or [each for each in known if normalize_name(each).startswith(wanted)]
     return found[:3] or difflib.get_close_matches(name, sorted(known), n=1)
 
 
 def suggest_parameter(task: str | None, name: str, known: Sequence[str]) -> str:
-    """The end of an error on a parameter that the task does not have; None for a function."""
-    option = _SET_BY_OPTION.get(plain(name))
-    if option and not any(plain(each) == plain(name) for each in known):
-        return f"the option {option} sets it"
+    """Return a hint for an unknown parameter of a task, or of a function if ``task`` is None."""
+    option = _SET_BY_OPTION.get(normalize_name(name))
+    if option and not any(normalize_name(each) == normalize_name(name) for each in known):
+        return f"use the option {option} instead"
     near = similar_parameters(name, known)
     if near:
         meant = " or ".join(filter(None, (", ".join(map(repr, near[:-1])), repr(near[-1]))))
-        described = f"`python -m orchestrator tasks {task}` describes them all"
+        described = f"`python -m orchestrator tasks {task}` lists all parameters"
         listed = f"available: {', '.join(known)}"
         return f"did you mean {meant}? {described if task else listed}"
     return f"available: {', '.join(known) or 'none'}"

@@ -1,4 +1,4 @@
-"""Calls of a task's methods while a sweep is planned; a bug in one is one line, not a traceback."""
+"""Calls a task's methods while a sweep is planned, and reports a bug in one as a short error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.contract import RequestError, Source, Stage, SweepError, Task, Trial
 
 @contextmanager
 def calling(task: Task, method: str) -> Iterator[None]:
-    """Turn what a method of the task raises into a RequestError that names file and line."""
+    """Convert an exception from a method of the task to a RequestError with file and line."""
     try:
         yield
     except SweepError:
@@ -22,15 +22,15 @@ def calling(task: Task, method: str) -> Iterator[None]:
         place = f" at {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
         raise RequestError(
             f"{method} of the task {task.name!r} failed{place}: "
-            f"{type(error).__name__}: {error}; fix it"
+            f"{type(error).__name__}: {error}; fix the method"
         ) from error
 
 
 def resolve(task: Task, model: str, data: str) -> tuple[Source, Source]:
-    """The model and the data of these names.
+    """Return the model and the data with these names, as the task finds them.
 
     Raises:
-        RequestError: if the task refuses them, or its method does not give two sources.
+        RequestError: if the task refuses them, or its method does not return two sources.
     """
     with calling(task, "resolve"):
         found: object = task.resolve(model, data)
@@ -40,17 +40,17 @@ def resolve(task: Task, model: str, data: str) -> tuple[Source, Source]:
         and all(isinstance(source, Source) for source in found)
     ):
         raise RequestError(
-            f"resolve of the task {task.name!r} must return two Source, of the model and of the "
-            f"data, but returned {shown(found)}"
+            f"resolve of the task {task.name!r} must return two Source objects, for the model and "
+            f"the data, but returned {shown(found)}"
         )
     return found
 
 
 def normalize(task: Task, trial: Trial) -> Trial:
-    """The trial as the task will run it.
+    """Return the trial as the task will run it.
 
     Raises:
-        RequestError: if the task refuses it, or its method does not give a trial.
+        RequestError: if the task refuses it, or its method does not return a trial.
     """
     with calling(task, "normalize"):
         found: object = task.normalize(trial)
@@ -63,10 +63,10 @@ def normalize(task: Task, trial: Trial) -> Trial:
 
 
 def try_methods(task: Task, trial: Trial) -> None:
-    """Call what planning and packing will call, on one trial.
+    """Call the methods that planning and packing will call, on one trial.
 
     Raises:
-        RequestError: if a method fails or returns what nothing can be done with.
+        RequestError: if a method fails or returns a value of a wrong type.
     """
     with calling(task, "stages"):
         found: object = task.stages(trial)
@@ -84,31 +84,31 @@ def try_methods(task: Task, trial: Trial) -> None:
             hash(key)
         except TypeError:
             raise RequestError(
-                f"pack_key of the task {task.name!r} must return what can be hashed, such as a "
+                f"pack_key of the task {task.name!r} must return a hashable value, such as a "
                 f"tuple, but returned {shown(key)}"
             ) from None
     with calling(task, "estimate_memory"):
         number: object = task.estimate_memory(trial)
     if not isinstance(number, int) or isinstance(number, bool) or number < 0:
         raise RequestError(
-            f"estimate_memory of the task {task.name!r} must return an int of at least 0, the "
-            f"bytes that one trial needs, but returned {shown(number)}"
+            f"estimate_memory of the task {task.name!r} must return the bytes that one trial "
+            f"needs, an int of at least 0, but returned {shown(number)}"
         )
 
 
 def check_stage(task: Task, stage: Stage) -> None:
-    """Refuse a stage that has no content id, or whose function no other process can import.
+    """Refuse a stage without a content id, or whose function other processes cannot import.
 
     Raises:
-        RequestError: naming the stage.
+        RequestError: if it is such a stage.
     """
     function = stage.function
     name = getattr(function, "__qualname__", shown(function))
     if not callable(function) or "<" in name or not hasattr(function, "__module__"):
         raise RequestError(
-            f"the function of a stage must be defined at the level of its module, so that workers "
-            f"can import it, but a stage of {task.name!r} has {name}; move it there and pass what "
-            "it needs in args"
+            "the function of a stage must be defined at module level, so that workers can import "
+            f"it, but a stage of {task.name!r} has {name}; move it to module level, and pass its "
+            "arguments in args"
         )
     try:
         _ = stage.key

@@ -1,7 +1,7 @@
-"""Whether an object is a task: its attributes, its parameters, its columns, its methods.
+"""Checks the declaration of a task: its attributes, parameters, columns and methods.
 
 ``check_task`` runs whenever a task is loaded, so it calls none of the task's methods and imports
-nothing heavy. ``orchestrator check-task`` goes on from here and runs the task.
+nothing heavy. The command ``check-task`` also runs the task.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ TEXTS = ("name", "version", "default_model", "default_data", "step_unit")
 
 
 def check_task(task: object, name: str | None = None) -> None:
-    """Refuse what is not a task; ``name`` is the one it was asked for by.
+    """Check that an object is a valid task. ``name`` is the name under which it was found.
 
     Raises:
-        RequestError: with the first problem, where it is, its fix, and how many others there are.
+        RequestError: with the first problem, its place and fix, and the number of other problems.
     """
     found = problems(task, name)
     if found:
@@ -40,7 +40,7 @@ def check_task(task: object, name: str | None = None) -> None:
 
 
 def problems(task: object, name: str | None = None) -> list[str]:
-    """All that is wrong with a task's declaration, each with its fix."""
+    """Return all problems of a task's declaration, each with its fix."""
     if isinstance(task, type):
         return [
             f"TASK is the class {task.__name__}, not an instance; write TASK = {task.__name__}()"
@@ -62,11 +62,11 @@ def problems(task: object, name: str | None = None) -> list[str]:
 
 
 def place(task: object) -> str:
-    """The file and line of the task's class."""
+    """Return the file and line of the task's class."""
     kind = task if isinstance(task, type) else type(task)
     try:
         return f"{inspect.getsourcefile(kind)}, line {inspect.getsourcelines(kind)[1]}"
-    except (OSError, TypeError):  # defined without a file, or no class of Python
+    except (OSError, TypeError):  # the class has no source file
         return f"{kind.__module__}.{kind.__qualname__}"
 
 
@@ -74,7 +74,7 @@ def _texts(task: Any) -> Iterator[str]:
     for what in TEXTS:
         value = getattr(task, what)
         if not isinstance(value, str) or not value.strip():
-            yield f"its {what} must be text that is not empty, but is {shown(value)}"
+            yield f"its {what} must be a non-empty string, but is {shown(value)}"
 
 
 def _params(task: Any) -> Iterator[str]:
@@ -91,9 +91,9 @@ def _columns(task: Any) -> list[str]:
             f"direction of its metric must be maximize or minimize, but is "
             f"{shown(task.metric.direction)}"
         )
-    wrong = not_all(task.columns, Column)
-    if wrong:
-        return [*found, f"its columns must be a tuple of Column, but {wrong}"]
+    problem = _item_problem(task.columns, Column)
+    if problem:
+        return [*found, f"its columns must be a tuple of Column, but {problem}"]
     params = sorted(f"param.{name}" for name in getattr(task.Params, "__dataclass_fields__", {}))
     keys = [column.key for column in task.columns]
     for column in task.columns:
@@ -103,7 +103,7 @@ def _columns(task: Any) -> list[str]:
     main = f"metric.{task.metric.name}"
     if main not in keys:
         near = suggest(main, [key for key in keys if isinstance(key, str) and key[:7] == "metric."])
-        found.append(f"its metric {task.metric.name!r} is no column ({main}); add it. {near}")
+        found.append(f"its metric {task.metric.name!r} has no column ({main}); add it. {near}")
     return list(dict.fromkeys(found))
 
 
@@ -115,7 +115,7 @@ def _column(column: Column, params: list[str]) -> Iterator[str]:
             f"but is {shown(key)}"
         )
     elif key.startswith("param.") and key not in params:
-        yield f"the column {label} names {key!r}, which is no field of Params; " + suggest(
+        yield f"the column {label} names {key!r}, which is not a field of Params; " + suggest(
             key, params
         )
     for field in ("format", "pick"):
@@ -128,9 +128,9 @@ def _column(column: Column, params: list[str]) -> Iterator[str]:
 
 
 def _per_sample(task: Any) -> list[str]:
-    wrong = not_all(task.per_sample, PerSampleMetric)
-    if wrong:
-        return [f"its per_sample must be a tuple of PerSampleMetric, but {wrong}"]
+    problem = _item_problem(task.per_sample, PerSampleMetric)
+    if problem:
+        return [f"its per_sample must be a tuple of PerSampleMetric, but {problem}"]
     from results.statistics.aggregation import MEAN, aggregation  # imports numpy
 
     found = []
@@ -138,7 +138,7 @@ def _per_sample(task: Any) -> list[str]:
     for each in task.per_sample:
         if each.metric not in metrics:
             found.append(
-                f"per_sample names the metric {each.metric!r}, which is no column; "
+                f"per_sample names the metric {each.metric!r}, which has no column; "
                 + suggest(each.metric, metrics)
             )
         try:
@@ -161,12 +161,12 @@ def _optional(task: Task) -> Iterator[str]:
         isinstance(front, (tuple, list)) and len(front) == 2 and set(front) <= set(_metrics(task))
     ):
         yield f"its pareto_front must be two metrics of its columns, but is {shown(front)}"
-    wrong = not_all(task.shown_samples, str)
-    if wrong:
-        yield f"its shown_samples must be a tuple of names, but {wrong}"
+    problem = _item_problem(task.shown_samples, str)
+    if problem:
+        yield f"its shown_samples must be a tuple of names, but {problem}"
     tolerance: object = task.tolerance
     if not isinstance(tolerance, (int, float)) or not 0 <= tolerance < 1:
-        yield f"its tolerance must be a number from 0 to below 1, but is {shown(tolerance)}"
+        yield f"its tolerance must be at least 0 and below 1, but is {shown(tolerance)}"
     for what in ("shares_steps", "has_weights"):
         value = getattr(task, what)
         if not isinstance(value, bool):
@@ -174,33 +174,35 @@ def _optional(task: Task) -> Iterator[str]:
 
 
 def _param_names(task: Task) -> Iterator[str]:
-    """Attributes that name fields of ``Params``."""
+    """Check the attributes that name fields of ``Params``."""
     fields = list(getattr(task.Params, "__dataclass_fields__", {}))
-    wrong = not_all(task.scoring_params, str)
-    if wrong:
-        yield f"its scoring_params must be a tuple of names, but {wrong}"
-    for name in () if wrong else task.scoring_params:
+
+    def unknown(attribute: str, name: object) -> str:
+        near = suggest(str(name), fields)
+        return f"its {attribute} names {shown(name)}, which is not a field of Params; {near}"
+
+    problem = _item_problem(task.scoring_params, str)
+    if problem:
+        yield f"its scoring_params must be a tuple of names, but {problem}"
+    for name in () if problem else task.scoring_params:
         if name not in fields:
-            yield f"its scoring_params name {name!r}, no field of Params; " + suggest(name, fields)
+            yield unknown("scoring_params", name)
     length = task.schedule_length
     if length is not None and length not in fields:
-        yield (
-            f"its schedule_length {shown(length)} is no field of Params; "
-            + suggest(str(length), fields)
-        )
-    wrong = not_all(task.example_params, Mapping)
-    if wrong:
-        yield f"its example_params must be a tuple of dicts, but {wrong}"
-    for example in () if wrong else task.example_params:
+        yield unknown("schedule_length", length)
+    problem = _item_problem(task.example_params, Mapping)
+    if problem:
+        yield f"its example_params must be a tuple of dicts, but {problem}"
+    for example in () if problem else task.example_params:
         for name in example:
             if name not in fields:
-                yield f"example_params names {name!r}, no field of Params; " + suggest(name, fields)
+                yield unknown("example_params", name)
 
 
-def not_all(value: object, kind: type) -> str:
-    """What is wrong with a tuple whose items must be of one type; empty if nothing is."""
+def _item_problem(value: object, kind: type) -> str:
+    """Describe what is wrong with a tuple of items of one type; empty if it is valid."""
     if not isinstance(value, (tuple, list)):
-        return f"are {shown(value)}; for a single one write (item,) with its comma"
+        return f"are {shown(value)}; a tuple of one item is written (item,)"
     for item in value:
         if not isinstance(item, kind):
             return f"one is {shown(item)}"

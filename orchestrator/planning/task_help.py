@@ -1,4 +1,4 @@
-"""One task in full, as ``tasks NAME`` prints it: parameters, metric, spaces, model, data, paper."""
+"""The output of ``tasks TASK``: metric, spaces, model, data, paper and parameters of a task."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TYPES = {float: "number", int: "integer", bool: "true or false", str: "text"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parameter:
-    """A parameter as a user sets it."""
+    """A parameter as ``tasks TASK`` describes it."""
 
     name: str
     default: str
@@ -36,7 +36,7 @@ class Parameter:
 
 
 def parameters(params: type[Any]) -> list[Parameter]:
-    """What a task's ``Params`` say of their fields: types, allowed values, docstrings."""
+    """Describe the fields of a task's ``Params`` by their types, defaults and docstrings."""
     docs, hints = field_docs(params), typing.get_type_hints(params)
     types = param_types(params)
     found = []
@@ -59,7 +59,7 @@ def parameters(params: type[Any]) -> list[Parameter]:
 
 
 def split_range(doc: str) -> tuple[str, str]:
-    """A docstring without the range that ends it, and the range."""
+    """Split a docstring into its text and the range of values at its end."""
     head, _, last = doc.rstrip().removesuffix(".").rpartition(". ")
     if not _RANGE.fullmatch(last):
         return doc, ""
@@ -90,15 +90,15 @@ def _show(value: Any) -> str:
 
 
 def summary_of(task: Task) -> str:
-    """The first line of a task's docstring."""
+    """Return the first line of a task's docstring."""
     return (type(task).__doc__ or "").strip().partition("\n")[0]
 
 
 def describe_spaces(name: str, module: Any) -> list[tuple[str, str]]:
-    """(space, what it tries) of every space that a task's module offers."""
+    """Return (space, description) of every space that a task's module defines."""
     found = []
-    for kind, offered in KINDS.items():
-        if not hasattr(module, offered):
+    for kind, attribute in KINDS.items():
+        if not hasattr(module, attribute):
             continue
         try:
             space = resolve_space(name, kind)
@@ -116,7 +116,7 @@ def describe_spaces(name: str, module: Any) -> list[tuple[str, str]]:
 
 
 class TaskView:
-    """A task in full, readable at 80 columns."""
+    """Renders everything about a task, readable at 80 columns."""
 
     def __init__(self, task: Task, space: Any) -> None:
         self._task, self._space = task, space
@@ -167,7 +167,7 @@ def _source(default: str, forms: str) -> list[str]:
 
 
 def _labelled(label: str, lines: Sequence[str], width: int) -> Iterator[Text]:
-    """Lines beside a label, continued lines indented under the first."""
+    """Yield lines next to a label, with continued lines indented."""
     for index, line in enumerate(lines):
         first = f"  {label if index == 0 else '':<8}"
         wrapped = textwrap.wrap(line, max(20, min(width, 100) - 12), break_on_hyphens=False)

@@ -1,4 +1,4 @@
-"""YAML files as users write them: 1e-5 is a number, as in YAML 1.2."""
+"""Reads YAML files, in which 1e-5 is a number, as in YAML 1.2."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.contract import RequestError
 
 
 class _Loader(yaml.SafeLoader):
-    """Builds plain values only. PyYAML reads ``1e-5``, without a point, as text."""
+    """Builds only plain values. PyYAML itself reads ``1e-5``, without a point, as text."""
 
 
 _Loader.add_implicit_resolver(
@@ -24,10 +24,10 @@ _Loader.add_implicit_resolver(
 
 
 def read_yaml(path: str | os.PathLike[str]) -> Any:
-    """The content of a YAML file, of plain values.
+    """Return the content of a YAML file as plain values.
 
     Raises:
-        RequestError: if it cannot be read or is no YAML.
+        RequestError: if the file cannot be read or is not valid YAML.
     """
     try:
         return _Loader(Path(path).read_text(encoding="utf-8")).get_single_data()
@@ -37,4 +37,6 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or error
-        raise RequestError(f"{os.fspath(path)}{line} is no YAML: {problem}; fix it") from None
+        raise RequestError(
+            f"{os.fspath(path)}{line} is not valid YAML: {problem}; fix the file"
+        ) from None

@@ -1,7 +1,7 @@
-"""``prune``: what can be removed, what must stay, and the removal.
+"""``prune``: finds what can be removed, and removes it.
 
-facts      what is known of each sweep: its rows, files, and whether it runs
-items      what there is to remove, an item a line of the listing
+facts      reads each sweep: its rows, its files, and whether it is running
+items      groups files into items, one per line of the list, and finds those that are needed
 remove     removes items so that a crash at any moment leaves consistent sweeps
-command    chooses, prints, and removes if that is asked for
+command    chooses items, prints them, and removes them with --yes
 """

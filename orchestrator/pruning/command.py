@@ -1,4 +1,4 @@
-"""Chooses what ``prune`` removes, prints it, and removes it if that is asked for."""
+"""Chooses the items that ``prune`` removes, prints them, and removes them with --yes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from results.tables.overview import format_when
 from results.text import plural, print_line, size_text
 from tasks.contract import RequestError
 
-MAX_SHOWN = 40  # lines of one kind that are printed; the rest is counted
+MAX_SHOWN = 40  # printed lines; further items are only counted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PruneRequest:
-    """What a user asked ``prune`` for."""
+    """The options of ``prune``."""
 
     out: str
     names: Sequence[str] = ()  # full names; all sweeps if empty
@@ -34,19 +34,19 @@ class PruneRequest:
     stages: bool = False
     sweeps: bool = False
     cache: str | None = None
-    older_than: tuple[str, float] | None = None  # as it was typed, and in seconds
-    larger_than: tuple[str, int] | None = None  # as it was typed, and in bytes
-    needed: bool = False  # whether to remove what another sweep or run needs
+    older_than: tuple[str, float] | None = None  # as typed, and in seconds
+    larger_than: tuple[str, int] | None = None  # as typed, and in bytes
+    needed: bool = False  # also remove what other sweeps reuse or unfinished trials need
     yes: bool = False
 
     @property
-    def chooses(self) -> bool:
-        """Whether it says what kind of thing to remove."""
+    def has_kind(self) -> bool:
+        """Whether the user chose a kind of item, such as --weights."""
         kinds = (self.weights, self.checkpoints, self.stages, self.sweeps)
         return any(kinds) or self.cache is not None
 
     def command(self, *more: str) -> str:
-        """The command that asks for this, and for more."""
+        """Return the command line of this request, with further options."""
         words = ["prune", *self.names]
         for option in ("weights", "checkpoints", "stages", "sweeps", "needed"):
             words += [f"--{option}"] if getattr(self, option) else []
@@ -59,33 +59,34 @@ class PruneRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What would be removed, and what stays though it was asked for."""
+    """The items to remove, and the chosen items that must stay."""
 
     removed: Sequence[Item]
     kept: Sequence[tuple[Item, str]]  # with the reason
 
 
 def prune(request: PruneRequest) -> int:
-    """Print what would be removed, or remove it; the exit status.
+    """List what can be removed, or remove it with --yes; return the exit status.
 
     Raises:
-        RequestError: if the request cannot be met.
+        RequestError: if options contradict each other.
         StoreError: if something cannot be read or removed.
     """
-    if request.yes and not request.chooses:
+    if request.yes and not request.has_kind:
         raise RequestError(
-            "--yes removes what you name: add --weights, --checkpoints, --stages, --sweeps or "
-            "--cache DIR; without --yes, `prune` lists what there is"
+            "--yes requires a kind to remove: add --weights, --checkpoints, --stages, --sweeps or "
+            "--cache DIR; without --yes, `prune` lists everything that can be removed"
         )
     if request.cache is not None and request.names:
         raise RequestError(
-            "--cache holds stages of any sweep, but names were given; run `prune` once for each"
+            "--cache removes stages of all sweeps, so it takes no names; remove the names, or run "
+            "`prune` once for each"
         )
     selection = select(request)
     console = Console()
     _print_kept(selection.kept, console)
     if not selection.removed:
-        print_line(console, "There is nothing to remove.")
+        print_line(console, "Nothing to remove.")
         return 0
     if not request.yes:
         _print_items(selection.removed, console)
@@ -104,11 +105,11 @@ def prune(request: PruneRequest) -> int:
 
 
 def select(request: PruneRequest, now: datetime | None = None) -> Selection:
-    """What the request removes, and what of it stays."""
+    """Return the items that the request removes, and those that must stay."""
     now = now or datetime.now(UTC)
     inventory = Inventory(request.out, read_facts(request.out))
     chosen = [s for s in inventory.sweeps if not request.names or s.full in request.names]
-    every = not request.chooses
+    every = not request.has_kind
     removed: list[Item] = []
     kept: list[tuple[Item, str]] = []
     if request.sweeps or every:
@@ -129,8 +130,8 @@ def select(request: PruneRequest, now: datetime | None = None) -> Selection:
     for item in more:
         if not _matches(item, request, now):
             continue
-        needed = "" if request.needed else item.is_needed
-        reason = item.is_in_use or (f"{needed}; --needed removes them" if needed else "")
+        needed = "" if request.needed else item.needed
+        reason = item.in_use or (f"{needed}; --needed removes them" if needed else "")
         if reason:
             kept.append((item, reason))
         else:
@@ -139,7 +140,7 @@ def select(request: PruneRequest, now: datetime | None = None) -> Selection:
 
 
 def _matches(item: Item, request: PruneRequest, now: datetime) -> bool:
-    """Whether the item is as old and as large as asked; one of unknown age is not old."""
+    """Return whether the item is old and large enough. An item of unknown age is not old."""
     if request.older_than is not None:
         age = timedelta(seconds=request.older_than[1])
         if item.last_write is None or now - item.last_write < age:
@@ -150,22 +151,25 @@ def _matches(item: Item, request: PruneRequest, now: datetime) -> bool:
 def _without_needed(
     items: Sequence[Item], inventory: Inventory, needed: bool
 ) -> tuple[list[Item], list[tuple[Item, str]]]:
-    """Whole sweeps apart from those that run, or that a sweep needs which stays itself."""
-    going = list(items)
+    """Split whole sweeps into those to remove, and those that run or that a kept sweep reuses.
+
+    Each sweep that is kept may reuse others, so the check repeats until nothing changes.
+    """
+    removed = list(items)
     kept: list[tuple[Item, str]] = []
     while True:
-        names = {item.of for item in going}
+        names = {item.of for item in removed}
         stay = []
-        for item in going:
+        for item in removed:
             assert item.sweep is not None
             users = {} if needed else inventory.users(item.sweep, names)
-            why = f"{describe_users(users)}; --needed removes it all the same" if users else ""
-            if item.is_in_use or why:
-                stay.append((item, item.is_in_use or why))
+            reason = f"{describe_users(users)}; --needed removes it anyway" if users else ""
+            if item.in_use or reason:
+                stay.append((item, item.in_use or reason))
         if not stay:
-            return going, kept
+            return removed, kept
         kept += stay
-        going = [item for item in going if all(item is not one for one, _ in stay)]
+        removed = [item for item in removed if all(item is not one for one, _ in stay)]
 
 
 # --- what is printed ------------------------------------------------------------------------------
@@ -174,7 +178,7 @@ def _without_needed(
 def _describe(item: Item) -> str:
     if item.kind == "sweep":
         whole = item.sweep is None or item.sweep.has_manifest_file
-        what = f"the sweep {item.of}" if whole else f"what was left of the sweep {item.of}"
+        what = f"the sweep {item.of}" if whole else f"the rest of the sweep {item.of}"
     elif item.kind == "cached stage":
         what = item.of
     else:
@@ -186,7 +190,7 @@ def _print_kept(kept: Sequence[tuple[Item, str]], console: Console) -> None:
     for item, reason in kept[:MAX_SHOWN]:
         print_line(console, f"Kept: {_describe(item)}: {reason}.")
     if len(kept) > MAX_SHOWN:
-        print_line(console, f"Kept: {len(kept) - MAX_SHOWN} more.")
+        print_line(console, f"Kept: {len(kept) - MAX_SHOWN} more items.")
 
 
 def _print_items(items: Sequence[Item], console: Console) -> None:
@@ -208,12 +212,12 @@ def _print_items(items: Sequence[Item], console: Console) -> None:
         view.add_row(*map(Text, row))
     console.print(view)
     if len(items) > MAX_SHOWN:
-        print_line(console, f"{len(items) - MAX_SHOWN} more are not listed.")
+        print_line(console, f"{len(items) - MAX_SHOWN} more items are not listed.")
 
 
 def _print_next(request: PruneRequest, console: Console) -> None:
     console.print(Text())
-    if request.chooses:
+    if request.has_kind:
         print_line(console, "Nothing was removed. To remove these:")
         command = request.command("--yes")
     else:

@@ -1,4 +1,4 @@
-"""What is known of every sweep under a folder, as far as removing something depends on it."""
+"""Reads what ``prune`` needs to know about every sweep under a folder."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from results.storage.store import NAME
 from results.tables.overview import num_planned
 from tasks.contract import StoreError
 
-#: In a folder whose removal has begun, until it is complete.
+#: Marks a sweep's folder while it is being removed.
 REMOVED = ".removed"
 
-#: All that a sweep's folder can hold of ours, in the order in which it is removed: without
-#: ``sweep.json`` there is no sweep, and a trial's row goes before its steps and samples.
+#: All files and folders that a sweep writes, in the order of removal: first ``sweep.json``, without
+#: which the folder is not a sweep. A trial's row is removed before its steps and samples.
 PARTS = (
     *("sweep.json", *reversed(TABLES), "stages", "weights"),
     *("figures", "logs", "optuna-journal.log", "looks.json", ".final", LOCK, REMOVED),
@@ -35,7 +35,7 @@ PARTS = (
 
 @dataclass(frozen=True)
 class SweepFacts:
-    """One sweep's folder. It may be what an interrupted removal left of one."""
+    """A sweep's folder, or the rest of one after an interrupted removal."""
 
     filesystem: pyarrow.fs.FileSystem
     path: str
@@ -51,28 +51,28 @@ class SweepFacts:
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
-        """Its trials."""
+        """The rows of its trials."""
         return StoredTables(self.filesystem, self.path).rows()
 
     @cached_property
     def last_write(self) -> datetime | None:
-        """When one of its files was last written."""
+        """When the last of its files was written."""
         return last_write(info for info in self.files if info.base_name != LOCK)
 
     @cached_property
     def activity(self) -> Activity:
-        """Whether it runs."""
+        """Whether the sweep is running."""
         has_ended = bool(self.manifest and self.manifest.seconds) or not self.has_manifest_file
         return activity(self.filesystem, self.path, has_ended, self.last_write)
 
     @property
     def has_manifest_file(self) -> bool:
-        """Whether it is a sweep, and not the rest of one."""
+        """Whether it is a sweep, and not the rest of a removed one."""
         return any(info.path == f"{self.path}/sweep.json" for info in self.files)
 
     @cached_property
     def is_unfinished(self) -> bool:
-        """Whether trials of it are still to run, as far as that is known."""
+        """Whether some of its trials must still run, as far as that is known."""
         if self.manifest is None:
             return False
         counts = Counter(row["status"] for row in self.rows)
@@ -82,18 +82,18 @@ class SweepFacts:
 
     @cached_property
     def kept_weights(self) -> set[str]:
-        """Ids of the trials whose weights are in its folder."""
+        """The ids of the trials whose weights are in its folder."""
         folder = f"{self.path}/weights/"
         names = [info.base_name for info in self.files if info.path.startswith(folder)]
         return {n.removesuffix(".safetensors") for n in names if n.endswith(".safetensors")}
 
     def reuses(self, other: SweepFacts) -> set[str]:
-        """Ids of trials that this sweep took over from the other one."""
+        """Return the ids of trials whose results this sweep reuses from another sweep."""
         return {row["trial_id"] for row in self.rows if row["reused_from"] == other.full}
 
 
 def read_facts(out: str) -> list[SweepFacts]:
-    """Every sweep under a folder, and what interrupted removals left.
+    """Return every sweep under a folder, and the rest of partly removed ones.
 
     Raises:
         StoreError: if the folder cannot be read.
@@ -107,7 +107,7 @@ def read_facts(out: str) -> list[SweepFacts]:
             names = {info.base_name for info in inside}
             if "sweep.json" in names or REMOVED in names:
                 manifest: Manifest | None = None
-                with contextlib.suppress(StoreError):  # without it, it can be removed as well
+                with contextlib.suppress(StoreError):  # a damaged sweep can be removed too
                     manifest = read_sweep(out, task, name).manifest
                 files = list_files(filesystem, path)
                 found.append(SweepFacts(filesystem, path, task, name, manifest, files))
@@ -118,6 +118,6 @@ def _folders(filesystem: pyarrow.fs.FileSystem, path: str) -> list[str]:
     try:
         infos = filesystem.get_file_info(pyarrow.fs.FileSelector(path, allow_not_found=True))
     except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error}; give another --out") from None
+        raise StoreError(f"{path} cannot be read: {error}; use another --out") from None
     names = (i.base_name for i in infos if i.type == pyarrow.fs.FileType.Directory)
     return sorted(name for name in names if NAME.fullmatch(name))

@@ -1,4 +1,4 @@
-"""What there is to remove, an item a line of the listing; and why some of it is needed."""
+"""Groups files into items that can be removed, and finds out which items are needed."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _CHECKPOINT = re.compile(rf"[0-9a-f]{{16}}\.safetensors({TEMPORARY_PATTERN})?")
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """What is listed, kept or removed as one."""
+    """Files that are listed, kept or removed together."""
 
     kind: Kind
-    of: str  # the sweep it is of, task/name; of a cached stage its path; "-" if no sweep needs it
+    of: str  # its sweep, task/name; the path of a cached stage; "-" if no sweep needs it
     filesystem: pyarrow.fs.FileSystem
     files: Sequence[pyarrow.fs.FileInfo]
     sweep: SweepFacts | None = None
-    is_in_use: str = ""  # why it must stay, whatever the user says
-    is_needed: str = ""  # why it stays unless the user says --needed
+    in_use: str = ""  # why it must stay in any case
+    needed: str = ""  # why it stays without --needed
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """The size in bytes."""
         return num_bytes(self.files)
 
     @property
@@ -59,13 +59,13 @@ class Inventory:
     # --- what must stay ---------------------------------------------------------------------------
 
     def _in_use(self, sweep: SweepFacts | None, *, by_others: bool = True) -> str:
-        """Why something of this sweep must stay: it runs, or another runs that may need it."""
+        """Return why a sweep must stay: it is running, or another running sweep may need it."""
         if sweep is None:
             return ""
         if sweep.activity == "running":
             return "it is running"
         if sweep.activity == "perhaps":
-            return "it may be running: it wrote within the last hour, and recorded no end"
+            return "it may be running: it wrote within the last hour and has not recorded its end"
         if by_others:
             for other in self._active:
                 if other.task == sweep.task:
@@ -75,7 +75,7 @@ class Inventory:
     # --- items ------------------------------------------------------------------------------------
 
     def whole_sweeps(self, chosen: Iterable[SweepFacts]) -> list[Item]:
-        """Each of these sweeps with all that is kept for it."""
+        """Return an item for each sweep, with everything that it stores."""
         items = []
         for sweep in chosen:
             after = dict(self._owners(removed=sweep.full))
@@ -92,15 +92,15 @@ class Inventory:
                 filesystem=self._filesystem,
                 files=files,
                 sweep=sweep,
-                is_in_use=self._in_use(sweep),
+                in_use=self._in_use(sweep),
             )
             items.append(item)
         return items
 
     def weights(self, chosen: Iterable[SweepFacts], removed: Collection[str]) -> list[Item]:
-        """The kept weights of each sweep: those that another sweep uses are an item of their own.
+        """Return the kept weights of each sweep. Those that other sweeps use are a separate item.
 
-        ``removed`` are the full names of sweeps that will not be there any more.
+        ``removed`` are the full names of sweeps that will be removed.
         """
         items = []
         for sweep in chosen:
@@ -115,15 +115,15 @@ class Inventory:
                     [f for f in files if f.base_name.partition(".")[0] in used],
                 ),
             ]
-            for needed, some in parts:
-                if some:
-                    items.append(self._item("weights", sweep, some, is_needed=needed))
+            for needed, part in parts:
+                if part:
+                    items.append(self._item("weights", sweep, part, needed))
         return items
 
     def users(
         self, sweep: SweepFacts, removed: Collection[str], *, weights: bool = False
     ) -> dict[str, set[str]]:
-        """Ids of this sweep's trials that each other sweep reuses, by the other's full name."""
+        """Return the ids of this sweep's trials that other sweeps reuse, by their full names."""
         found = {}
         for other in self.sweeps:
             if other is sweep or other.full in removed:
@@ -136,7 +136,7 @@ class Inventory:
         return found
 
     def stages(self, chosen: Collection[SweepFacts], *, orphans: bool) -> list[Item]:
-        """The stages that each sweep keeps until it is complete; also those of no sweep."""
+        """Return the stage values of each sweep, and with ``orphans`` those of no sweep."""
         items = [
             self._item("stages", sweep, files, by_others=False)
             for sweep in chosen
@@ -153,7 +153,7 @@ class Inventory:
         return items
 
     def cached_stages(self, cache: str) -> list[Item]:
-        """Every stage value in a ``--cache`` folder, an item each."""
+        """Return an item for every stage value in a ``--cache`` folder."""
         filesystem, folder = open_filesystem(cache)
         in_use = f"{self._active[0].full} may be running, and may read it" if self._active else ""
         return [
@@ -162,14 +162,14 @@ class Inventory:
                 of=f"{redact(cache).rstrip('/')}/{info.base_name}",
                 filesystem=filesystem,
                 files=[info],
-                is_in_use=in_use,
+                in_use=in_use,
             )
             for info in list_files(filesystem, folder, recursive=False)
             if _STAGE.fullmatch(info.base_name)
         ]
 
     def checkpoints(self, chosen: Collection[SweepFacts], *, orphans: bool) -> list[Item]:
-        """Checkpoints by the sweep that has still to finish their trials; also those of none."""
+        """Return the checkpoints that each sweep needs, and with ``orphans`` those of no sweep."""
         groups: dict[str, list[pyarrow.fs.FileInfo]] = {}
         for info, owner in self._owners():
             groups.setdefault(owner, []).append(info)
@@ -177,7 +177,7 @@ class Inventory:
         items = []
         for owner, files in sorted(groups.items()):
             if owner in wanted:
-                needed = "trials that are still to finish"
+                needed = "their trials are not finished"
                 sweep = wanted[owner]
                 items.append(self._item("checkpoints", sweep, files, needed, by_others=False))
             elif owner == "" and orphans:
@@ -191,7 +191,7 @@ class Inventory:
         kind: Kind,
         sweep: SweepFacts | None,
         files: Sequence[pyarrow.fs.FileInfo],
-        is_needed: str = "",
+        needed: str = "",
         *,
         by_others: bool = True,
     ) -> Item:
@@ -201,8 +201,8 @@ class Inventory:
             filesystem=self._filesystem,
             files=files,
             sweep=sweep,
-            is_in_use=self._in_use(sweep, by_others=by_others),
-            is_needed=is_needed,
+            in_use=self._in_use(sweep, by_others=by_others),
+            needed=needed,
         )
 
     def _folder(self, kind: str, sweep: SweepFacts) -> str:
@@ -211,7 +211,7 @@ class Inventory:
     def _stage_files(self, sweep: SweepFacts) -> list[pyarrow.fs.FileInfo]:
         return list_files(self._filesystem, self._folder(".stages", sweep))
 
-    # --- whose a checkpoint is --------------------------------------------------------------------
+    # --- owners of checkpoints --------------------------------------------------------------------
 
     @cached_property
     def _checkpoints(self) -> list[pyarrow.fs.FileInfo]:
@@ -220,15 +220,15 @@ class Inventory:
 
     @cached_property
     def _headers(self) -> dict[str, InterruptedTrial]:
-        """What the checkpoints of grids and reports say of their trials."""
+        """The headers of the checkpoints of grids and reports, by trial id."""
         at = self._out.rstrip("/")
         return {one.trial_id: one for one in Checkpoints(f"{at}/.checkpoints").interrupted_trials()}
 
     def _owners(self, removed: str = "") -> list[tuple[pyarrow.fs.FileInfo, str]]:
-        """Each checkpoint with the full name of the sweep that needs it; "" if none does.
+        """Return each checkpoint with the full name of the sweep that needs it, or "".
 
-        ``removed`` is the full name of a sweep that does not count. A search has a folder of its
-        own. The checkpoints of grids and reports are in one folder.
+        ``removed`` is the full name of a sweep to ignore. Each search has its own folder of
+        checkpoints. Grids and reports share one folder.
         """
         sweeps = [sweep for sweep in self.sweeps if sweep.full != removed]
         ended = {
@@ -251,16 +251,16 @@ class Inventory:
             sweep.full: next((r["status"] for r in sweep.rows if r["trial_id"] == trial_id), None)
             for sweep in possible
         }
-        going_on = ("interrupted",) if is_search else ("interrupted", "stopped")
+        unfinished = ("interrupted",) if is_search else ("interrupted", "stopped")
         for full, status in statuses.items():
-            if status in going_on:
+            if status in unfinished:
                 return full
         if is_search:
             return next((full for full, status in statuses.items() if status is None), "")
         header = self._headers.get(trial_id)
         if header is None:
-            return ""  # damaged: its trial starts again in any case
-        for sweep in possible:  # no row mentions it: the run was killed, or it runs
+            return ""  # damaged, so its trial starts from the beginning in any case
+        for sweep in possible:  # the trial has no row: its run was killed, or is running
             params = sweep.manifest.params if sweep.manifest else {}
             same_task = set(params) == set(header.params)
             if same_task and (sweep.is_unfinished or sweep.activity != "no"):
@@ -269,5 +269,5 @@ class Inventory:
 
 
 def describe_users(users: Mapping[str, set[str]]) -> str:
-    """Which sweeps reuse how many trials."""
+    """Describe which sweeps reuse how many trials."""
     return ", ".join(f"{name} reuses {plural(len(ids), 'trial')}" for name, ids in users.items())

@@ -16,17 +16,20 @@ from tasks.contract import StoreError
 
 
 def remove(item: Item) -> str:
-    """Remove an item; a line on what of it is still there, "" if nothing is.
+    """Remove an item.
+
+    Returns:
+        A line on what was not removed; empty if everything was.
 
     Raises:
-        StoreError: if something cannot be deleted. What was deleted before is gone.
+        StoreError: if a file cannot be deleted. Other files may have been deleted before.
     """
     if item.sweep is None:
         _delete_files(item)
         return ""
     with prune_lock(item.filesystem, item.sweep.path) as is_free:
         if not is_free:
-            return f"{item.of} is kept: a run of it has just started."
+            return f"Kept {item.of}: a run of it has just started."
         if item.kind == "sweep":
             return _remove_sweep(item, item.sweep)
         _delete_files(item)
@@ -34,9 +37,9 @@ def remove(item: Item) -> str:
 
 
 def _remove_sweep(item: Item, sweep: SweepFacts) -> str:
-    """``sweep.json`` first: half a sweep must never look like a whole one."""
+    """Remove a sweep, ``sweep.json`` first, so that a partly removed sweep is not taken for one."""
     filesystem, path = item.filesystem, sweep.path
-    atomic_write(filesystem, f"{path}/{REMOVED}", b"")  # by this the rest is found after a crash
+    atomic_write(filesystem, f"{path}/{REMOVED}", b"")  # marks the folder in case of a crash
     for part in PARTS[:-1]:
         _delete(filesystem, f"{path}/{part}")
     _delete_files(item, leave=f"{path}/")
@@ -45,13 +48,13 @@ def _remove_sweep(item: Item, sweep: SweepFacts) -> str:
         others = filesystem.get_file_info(pyarrow.fs.FileSelector(path, allow_not_found=True))
     if others:
         names = ", ".join(sorted(info.base_name for info in others))
-        return f"{path} still holds {names}, which no sweep writes."
+        return f"Kept {path}: it contains files that no sweep writes: {names}."
     _delete(filesystem, path)
     return ""
 
 
 def _delete(filesystem: pyarrow.fs.FileSystem, path: str) -> None:
-    """Delete a file, or a folder with what is in it."""
+    """Delete a file, or a folder and its contents."""
     with _explained(path):
         info = filesystem.get_file_info(path)
         if info.type == pyarrow.fs.FileType.File:
@@ -61,7 +64,7 @@ def _delete(filesystem: pyarrow.fs.FileSystem, path: str) -> None:
 
 
 def _delete_files(item: Item, leave: str = "") -> None:
-    """Delete the item's files, but for those under ``leave``; and folders that are empty then."""
+    """Delete the item's files, except those under ``leave``, and folders that become empty."""
     folders: set[str] = set()
     for info in item.files:
         if leave and info.path.startswith(leave):
@@ -70,7 +73,7 @@ def _delete_files(item: Item, leave: str = "") -> None:
             item.filesystem.delete_file(info.path)
         folders.add(info.path.rpartition("/")[0])
     if item.kind == "cached stage":
-        return  # the folder is the user's
+        return  # the folder belongs to the user
     for folder in sorted(folders, key=len, reverse=True):
         while item.filesystem.normalize_path(folder).rpartition("/")[2] and _is_ours(folder):
             selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
@@ -83,14 +86,14 @@ def _delete_files(item: Item, leave: str = "") -> None:
 
 
 def _is_ours(folder: str) -> bool:
-    """Whether a folder is one of checkpoints, stages or weights, so that it may go when empty."""
+    """Return whether a folder holds checkpoints, stages or weights, so that it may be deleted."""
     parts = folder.split("/")
     return parts[-1] == "weights" or bool({".checkpoints", ".stages"} & set(parts[-3:]))
 
 
 @contextlib.contextmanager
 def _explained(path: str) -> Iterator[None]:
-    """Errors of the filesystem as ours, with the path."""
+    """Convert errors of the file system to StoreError with the path."""
     try:
         yield
     except FileNotFoundError:

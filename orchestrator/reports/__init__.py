@@ -1,1 +1,1 @@
-"""What the commands that read finished sweeps do."""
+"""Implements the commands that read sweeps: report, check and show."""

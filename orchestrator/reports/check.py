@@ -1,4 +1,4 @@
-"""What ``check`` prints, and the exit status it gives."""
+"""``check``: prints verdicts on claims, or the differences between two sweeps."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from tasks.contract import RequestError
 def check_sweep(
     sweep: Sweep, *, strict: bool, format_: str, to: str | None = None, table: str | None = None
 ) -> int:
-    """Print the verdicts on a sweep's claims; 0 if none is contradicted, else 1.
+    """Print the verdicts on a sweep's claims; return 1 if one is contradicted, otherwise 0.
 
     Args:
         sweep: the sweep.
         strict: whether an undecided or untested claim also gives 1.
         format_: terminal, or one of the export formats.
-        to, table: where to write what (``orchestrator.reports.export_tables``).
+        to, table: see ``orchestrator.reports.export_tables.export``.
 
     Raises:
-        RequestError: if the sweep holds no claims.
+        RequestError: if the sweep has no claims.
     """
     claims = claims_table(sweep)
     if claims is None:
         raise RequestError(
-            f"the sweep {sweep.manifest.name!r} holds no claims: state CLAIMS beside the REPORT "
-            "of its space, and run the same sweep command again (finished trials are reused)"
+            f"the sweep {sweep.manifest.name!r} has no claims; add CLAIMS to the file of its "
+            "REPORT, and run the same sweep command again (finished trials are reused)"
         )
     errata = errata_table(sweep)
     if format_ == "terminal":
@@ -62,12 +62,12 @@ def check_against(
     to: str | None = None,
     table: str | None = None,
 ) -> int:
-    """Print where two sweeps differ; 0 if nowhere, else 1.
+    """Print where two sweeps differ; return 1 if they differ anywhere, otherwise 0.
 
-    ``tolerance`` is absolute and relative; None for what their task states.
+    ``tolerance`` is absolute and relative; None for the task's.
 
     Raises:
-        RequestError: if they cannot be compared.
+        RequestError: if the sweeps cannot be compared.
     """
     if tolerance is None:
         tolerance = stated_tolerance(first, second)

@@ -1,4 +1,4 @@
-"""What ``--format``, ``--table`` and ``--to`` do: print tables in a format, or write them."""
+"""Prints tables in an export format, or writes them to files."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from orchestrator.reports.files import check_target, save_file
 from results.export import FORMATS, SUFFIXES, Document, Export
 from tasks.contract import RequestError
 
-#: Formats of which a folder gets a file for each table; otherwise a file for each sweep.
-_FILE_A_TABLE = ("csv", "latex", "latex-siunitx")
-_MAX_LISTED = 8  # tables that an error names
+#: Formats that write one file per table; the others write one file per sweep.
+_FILE_PER_TABLE = ("csv", "latex", "latex-siunitx")
+_MAX_LISTED = 8  # tables in an error message
 
 
 def check_options(format_: str | None, to: str | None, table: str | None) -> str:
-    """The format: as given, as the suffix of ``--to FILE`` says, or for the terminal.
+    """Return the format: the given one, the one that the suffix of --to implies, or terminal.
 
     Raises:
-        RequestError: if options do not go together. It names the option and what it takes.
+        RequestError: if an option has a wrong value, or the options contradict each other.
     """
     format_ = _format_of(to) if format_ is None else format_
     if format_ not in ("terminal", *FORMATS):
@@ -42,7 +42,7 @@ def check_options(format_: str | None, to: str | None, table: str | None) -> str
 
 
 def _format_of(to: str | None) -> str:
-    """The format that a file's name asks for; of the two LaTeX formats the plain one."""
+    """Return the format for a file's suffix, or terminal. ``.tex`` gives plain LaTeX."""
     suffix = Path(to or "").suffix.lower()
     return next((name for name, each in SUFFIXES.items() if each == suffix), "terminal")
 
@@ -55,15 +55,15 @@ def export(
     Args:
         documents: the tables of each sweep.
         format_: a key of ``FORMATS``.
-        to: a file, or a folder that is made if needed.
-        table: the number or name of one table, as an error lists them.
+        to: a file, or a folder, which is created if needed.
+        table: the number or name of a single table.
 
     Raises:
-        RequestError: if there is no such table, one CSV file would have to hold several, or a file
+        RequestError: if no table has that name, a CSV file would contain several tables, or a file
             cannot be written.
     """
     if table is not None:
-        documents = [_pick(documents, table)]
+        documents = [_select_table(documents, table)]
     if to is None:
         if format_ == "csv":
             _check_single(documents, "--format csv prints one table")
@@ -81,7 +81,7 @@ def export(
 
 
 def _files(documents: Sequence[Document], format_: str, to: str) -> dict[str, Sequence[Document]]:
-    """What each file is to hold."""
+    """Return the documents for each file, by path."""
     suffix = SUFFIXES[format_]
     if to.lower().endswith(suffix) and not Path(to).is_dir():
         if format_ == "csv":
@@ -90,7 +90,7 @@ def _files(documents: Sequence[Document], format_: str, to: str) -> dict[str, Se
     files: dict[str, Sequence[Document]] = {}
     for document in documents:
         stem = f"{document.task}-{document.sweep}"
-        if format_ not in _FILE_A_TABLE:
+        if format_ not in _FILE_PER_TABLE:
             files[os.path.join(to, stem + suffix)] = [document]
             continue
         for each in document.tables:
@@ -104,7 +104,7 @@ def _make_folder(path: str) -> None:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
         raise RequestError(
-            f"--to {path} cannot be a folder: {error.strerror}; name another"
+            f"--to {path} cannot be created as a folder: {error.strerror}; name another"
         ) from None
 
 
@@ -126,12 +126,12 @@ def _check_single(documents: Sequence[Document], rule: str) -> None:
     number = len(_listed(documents))
     if number != 1:
         raise RequestError(
-            f"{rule}, but there are {number}: {_names(documents)}; choose one with --table, or "
-            "write a file for each with --to DIR"
+            f"{rule}, but got {number}: {_names(documents)}; choose one with --table, or write a "
+            "file for each with --to DIR"
         )
 
 
-def _pick(documents: Sequence[Document], table: str) -> Document:
+def _select_table(documents: Sequence[Document], table: str) -> Document:
     listed = _listed(documents)
     found = [
         (document, each)
@@ -139,7 +139,7 @@ def _pick(documents: Sequence[Document], table: str) -> Document:
         if table in (str(number), each.name)
     ]
     if len(found) != 1:
-        what = f"{len(found)} tables are named" if found else "there is no table"
+        what = f"{len(found)} tables are named" if found else "no table is named"
         raise RequestError(f"--table: {what} {table!r}; choose a number: {_names(documents)}")
     document, each = found[0]
     return dataclasses.replace(document, tables=[each])

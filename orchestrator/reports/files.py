@@ -1,4 +1,4 @@
-"""Files that the user asks for by name: checked before anything is written, then written whole."""
+"""Checks and writes files that the user names."""
 
 from __future__ import annotations
 
@@ -10,26 +10,28 @@ from tasks.contract import RequestError
 
 
 def check_target(path: str) -> None:
-    """Refuse a file that cannot be written.
+    """Check that a file can be written.
 
     Raises:
-        RequestError: naming what is in the way.
+        RequestError: if it cannot.
     """
     file = Path(path)
     folder = file.parent
     if file.is_dir():
         raise RequestError(f"{path} cannot be written: it is a folder; name a file")
     if not folder.is_dir():
-        raise RequestError(f"{path} cannot be written: there is no folder {folder}; create it")
+        raise RequestError(f"{path} cannot be written: no such folder: {folder}; create it")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise RequestError(f"{path} cannot be written: no permission in {folder}; name another")
+        raise RequestError(
+            f"{path} cannot be written: no write permission for {folder}; name another folder"
+        )
 
 
 def save_file(path: str, blob: bytes) -> None:
-    """Write a file whole; an earlier one stays as it is if this fails.
+    """Write a file atomically.
 
     Raises:
-        RequestError: if it cannot be written.
+        RequestError: if it cannot be written. An existing file is unchanged then.
     """
     try:
         with replaced_file(path) as temporary:

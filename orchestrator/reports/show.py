@@ -1,4 +1,4 @@
-"""What ``show`` prints and writes: a sweep or a trial, its curves and its pictures."""
+"""``show``: prints a sweep or a trial, and writes its curves and pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from results.storage.reading import Sweep
 from results.storage.weights import describe_weights
 from tasks.contract import RequestError
 
-_FORMS = (".png", ".svg")
+_SUFFIXES = (".png", ".svg")
 Row = Mapping[str, Any]
 
 
@@ -29,21 +29,22 @@ def show(
     save: str | None,
     pictures: str | None,
 ) -> None:
-    """Print a sweep, or one of its trials, and write the figures that are asked for.
+    """Print a sweep or one of its trials, and write figures to files.
 
     Args:
         sweep: the sweep.
-        trial: the id of one of its trials, or a unique prefix of it.
-        listing: the command that lists the trials, for an error.
+        trial: a trial id or a unique prefix; None for the whole sweep.
+        listing: the command that lists the trials, for error messages.
         save: FILE.png or FILE.svg for the curves.
-        pictures: FILE.png for a trial's pictures.
+        pictures: FILE.png for the pictures of a trial.
 
     Raises:
-        RequestError: if one of the files cannot be made; then neither is written.
+        RequestError: if a file cannot be written or a figure cannot be drawn. Nothing is written
+            then.
     """
     row = None if trial is None else find_trial(sweep, trial, listing)
     if save is not None and save == pictures:
-        raise RequestError(f"--save and --pictures both name {save!r}; give one of them another")
+        raise RequestError(f"--save and --pictures both name {save!r}; use different files")
     makers = {
         **({} if save is None else {save: _curves(sweep, row, save)}),
         **({} if pictures is None else {pictures: _pictures(sweep, row, pictures)}),
@@ -60,19 +61,23 @@ def show(
 
 
 def _curves(sweep: Sweep, row: Row | None, path: str) -> Callable[[], bytes]:
-    """What draws the curves; RequestError if there are none, before anything is drawn."""
-    if not path.lower().endswith(_FORMS):
+    """Return a function that draws the curves.
+
+    Raises:
+        RequestError: if the file name is wrong, or the sweep or trial has no curve.
+    """
+    if not path.lower().endswith(_SUFFIXES):
         raise RequestError(f"--save takes FILE.png or FILE.svg, but got {path!r}")
     try:
         charts = trial_charts(sweep, row) if row else sweep_charts(sweep, sweep.current_rows())
     except RequestError as error:
-        raise RequestError(f"--save: {error}; leave --save out") from None
+        raise RequestError(f"--save: {error}; remove --save") from None
     if not charts:
         assert row is not None
         raise RequestError(
             f"--save: trial {row['trial_id']} has fewer than two steps, so it has no "
-            "curve; leave --save out, or draw the curves of all trials: show "
-            f"{sweep.manifest.name}"
+            "curve; remove --save, or draw the curves of all trials with show "
+            f"{sweep.manifest.name} --save {path}"
         )
 
     def draw_curves() -> bytes:
@@ -84,15 +89,18 @@ def _curves(sweep: Sweep, row: Row | None, path: str) -> Callable[[], bytes]:
 
 
 def _pictures(sweep: Sweep, row: Row | None, path: str) -> Callable[[], bytes]:
-    """What draws the contact sheet; RequestError if there are no pictures."""
-    if row is None or not path.lower().endswith(".png"):
-        what = repr(path) if row else "no trial"
-        raise RequestError(
-            f"--pictures takes FILE.png, and one trial: show NAME TRIAL; but got {what}"
-        )
+    """Return a function that draws the contact sheet.
+
+    Raises:
+        RequestError: if the file name is wrong, or the trial has no pictures.
+    """
+    if row is None:
+        raise RequestError(f"--pictures requires a trial: show NAME TRIAL --pictures {path}")
+    if not path.lower().endswith(".png"):
+        raise RequestError(f"--pictures takes FILE.png, but got {path!r}")
     if not pictures_of(sweep, row):
         raise RequestError(
-            f"--pictures: trial {row['trial_id']} has no pictures among its samples; leave "
-            "--pictures out (--save FILE.png draws its curves)"
+            f"--pictures: the samples of trial {row['trial_id']} contain no pictures; remove "
+            "--pictures (--save FILE.png draws the curves)"
         )
     return lambda: draw_pictures(sweep, row) or b""

@@ -1,1 +1,1 @@
-"""One sweep, from the request to the tables."""
+"""Runs one sweep, from the request to its tables."""

@@ -1,4 +1,4 @@
-"""What earlier runs have found, in this sweep or in others: such trials do not run again."""
+"""Finds results of earlier runs, of this sweep and of others, so that no trial runs twice."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from tasks.contract import Trial
 
 
 class EarlierResults:
-    """The results of earlier runs under one ``--out``."""
+    """The results of earlier runs under the same ``--out``."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan, self._out, self._task = plan, plan.request.out, plan.task.name
         self._metric = plan.task.metric.name
-        self.failed: list[dict[str, Any]] = []  # rows of listed trials that do not run again
-        self.on_taken_over: Callable[[EarlierTrial], None] = lambda trial: None
-        self._curves: dict[str, dict[str, dict[int, float]]] = {}  # of other sweeps
+        self.failed: list[dict[str, Any]] = []  # rows of planned trials that do not run again
+        self.on_reuse: Callable[[EarlierTrial], None] = lambda trial: None
+        self._curves: dict[str, dict[str, dict[int, float]]] = {}  # by sweep, trial id and step
         self.read()
 
     def read(self) -> None:
-        """See what has ended by now; for a replay, only its own trials."""
+        """Read the results again. A replay reuses only its own."""
         names = () if self._plan.recorded is None else (self._plan.name,)
         self._known = known_trials(self._out, self._task, names, prefer=self._plan.name)
 
-    def take_over(
+    def reuse(
         self, trials: Sequence[Trial], store: SweepStore, checkpoints: Checkpoints
     ) -> list[Trial]:
-        """Copy what other sweeps hold into the store; the trials that are still to run."""
+        """Copy results of other sweeps to the store, and return the trials that must still run."""
         if self._plan.request.rerun:
             for trial in trials:
                 checkpoints.delete(trial.id)
@@ -55,7 +55,7 @@ class EarlierResults:
         return to_run
 
     def _runs_again(self, trial: Trial, status: str | None) -> bool:
-        """Whether a listed trial runs: it runs to its end, also where a search stopped it."""
+        """Return whether a planned trial runs again. It does if a search stopped it early."""
         stops = self._plan.recorded.stops if self._plan.recorded else {}
         return (
             status is None
@@ -63,8 +63,8 @@ class EarlierResults:
             or (status == "failed" and self._plan.request.retry_failed)
         )
 
-    def listed(self, to_run: Sequence[Trial]) -> list[EarlierTrial]:
-        """The plan's trials that do not run again, with their results."""
+    def reused(self, to_run: Sequence[Trial]) -> list[EarlierTrial]:
+        """Return the plan's trials that do not run again, with their results."""
         left = {trial.id for trial in to_run}
         return [
             self._describe(trial, self._known[trial.id][1])
@@ -75,13 +75,13 @@ class EarlierResults:
     def find_finished(
         self, trial: Trial, store: SweepStore, checkpoints: Checkpoints
     ) -> PastTrial | None:
-        """A trial that has finished in another sweep, taken over from there."""
+        """Return the result of a trial that finished in another sweep, copied to the store."""
         sweep, row = self._known.get(trial.id, ("", {}))
         is_elsewhere = row.get("status") == "finished" and sweep != self._plan.name
         if self._plan.request.rerun or not is_elsewhere:
             return None
-        self.take_over([trial], store, checkpoints)
-        self.on_taken_over(self._describe(trial, row))
+        self.reuse([trial], store, checkpoints)
+        self.on_reuse(self._describe(trial, row))
         if sweep not in self._curves:
             tables = open_history(self._out, self._task, sweep)
             self._curves[sweep] = read_curves(tables, self._metric)
@@ -93,11 +93,11 @@ class EarlierResults:
         )
 
     def finished(self) -> set[str]:
-        """The trials that have finished, in any sweep."""
+        """Return the ids of the trials that finished in any sweep."""
         return {i for i, (_, row) in self._known.items() if row["status"] == "finished"}
 
     def statuses(self) -> dict[str, str]:
-        """The statuses of trials that have a result here, which a ``--rerun`` must not spoil."""
+        """Return the statuses of results here, which a failed --rerun must not replace."""
         trials = open_history(self._out, self._task, self._plan.name).trials
         if not trials.num_rows:
             return {}

@@ -1,4 +1,4 @@
-"""Run trials on an engine, watched by the view."""
+"""Runs trials on an engine and shows their progress."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tasks.contract import Trial
 
 
 def run_trials(plan: Plan) -> Sweep | None:
-    """Run a plan's trials and print no table; the sweep, or None if it was interrupted."""
+    """Run a plan's trials without printing tables; return the sweep, or None if interrupted."""
     check_can_start(plan)
     run = Run(plan)
     run.store.write_manifest(run.manifest(0.0))
@@ -39,7 +39,10 @@ def run_trials(plan: Plan) -> Sweep | None:
 
 
 def execute(run: Run, to_run: Sequence[Trial], *, again: bool = False) -> None:
-    """Run these trials, or a search; ``again`` if they have finished, but have no weights."""
+    """Run these trials, or a search.
+
+    ``again`` means that the trials have finished, and run again only to get their weights.
+    """
     width = Console().size.width
     with run_log(run) as log, redirect_output(log) as stdout:
         terminal = Console(file=stdout, width=width if stdout.isatty() else None)
@@ -56,8 +59,8 @@ def execute(run: Run, to_run: Sequence[Trial], *, again: bool = False) -> None:
             handle_ctrl_c(run.budget, run.num_running, view.print_line),
         ):
             _announce(run, to_run, view, again)
-            whole = None if run.plan.space.search is not None and not again else to_run
-            coordinator = _run_engine(run, engine, view, searcher, whole)
+            listed = None if run.plan.space.search is not None and not again else to_run
+            coordinator = _run_engine(run, engine, view, searcher, listed)
     run.is_complete = coordinator.is_complete() and study.is_exhausted()
     run.num_left_out = getattr(study, "num_left_out", lambda: run.num_left_out)()
     run.budget.trials_spent = isinstance(searcher, MaxTrials) and searcher.is_limit_reached()
@@ -74,10 +77,10 @@ def _make_view(
     study: Searcher,
     searcher: Searcher,
 ) -> SweepView:
-    """The view, which also hears of trials that are taken over and of weights."""
+    """Make the view, and let it show reused trials and messages about weights."""
     plan = run.plan
-    earlier = run.earlier.listed(to_run) if plan.trials else getattr(study, "earlier", [])
-    num_listed = len(earlier) if plan.trials else 0  # a study counts its own
+    earlier = run.earlier.reused(to_run) if plan.trials else getattr(study, "earlier", [])
+    num_listed = len(earlier) if plan.trials else 0  # a study counts them itself
     view = SweepView(
         console,
         plan.task,
@@ -89,21 +92,24 @@ def _make_view(
         num_workers=lambda: getattr(engine, "num_workers", 1),
         max_started=run.num_left(),
     )
-    run.earlier.on_taken_over, run.weights.keeper.print_line = view.add_earlier, view.print_line
+    run.earlier.on_reuse, run.weights.keeper.print_line = view.add_earlier, view.print_line
     return view
 
 
 def _announce(run: Run, to_run: Sequence[Trial], view: SweepView, again: bool) -> None:
-    """Say which of the listed trials do not run, or run again."""
+    """Print how many of the planned trials do not run, or run again."""
     if again:
-        view.print_line(f"{plural(len(to_run), 'trial')} to run again, because of missing weights")
+        view.print_line(
+            f"{plural(len(to_run), 'trial')} will run again, because weights are missing"
+        )
         return
     num_failed = len(run.earlier.failed)
     num_done = len(run.plan.trials) - len(to_run) - num_failed
     if run.plan.trials and num_done:
         view.print_line(f"{plural(num_done, 'finished trial')} reused")
     if run.plan.trials and num_failed:
-        view.print_line(f"failed earlier, and not run again without --retry-failed: {num_failed}")
+        failed = plural(num_failed, "trial")
+        view.print_line(f"{failed} failed earlier; add --retry-failed to run failed trials again")
 
 
 def _run_engine(
@@ -113,9 +119,9 @@ def _run_engine(
     searcher: Searcher,
     trials: Sequence[Trial] | None,
 ) -> Coordinator:
-    """Start the engine and let it run until all is done or halted.
+    """Start the engine and run it until all trials are done or the sweep is halted.
 
-    ``trials`` are all that can come, or None for a search.
+    ``trials`` are all trials that can run; None for a search.
     """
     task, is_ray = run.plan.task, run.request.engine == "ray"
     view.set_phase("starting Ray" if is_ray else "starting")
@@ -134,7 +140,7 @@ def _run_engine(
             num_workers=engine.num_workers,
             worker_memory=engine.worker_memory,
             view=view,
-            step_timeout=run.request.deadline,
+            step_timeout=run.request.step_timeout,
             checkpoint_interval=run.request.checkpoint_interval,
             trials=trials,
             results_before=run.earlier.statuses(),
@@ -149,19 +155,20 @@ def _run_engine(
 
 
 def _warn_of_unshared_out(run: Run, engine: Engine, view: SweepView) -> None:
-    """Say what it means that results lie where not every machine sees them."""
+    """Warn if some nodes do not share the folder of the results."""
     if "://" in run.request.out:
         return
-    blind = engine.num_nodes_without_shared_storage(f"{run.store.path}/sweep.json")
-    if blind:
+    num_nodes = engine.num_nodes_without_shared_storage(f"{run.store.path}/sweep.json")
+    if num_nodes:
+        cannot = "node cannot" if num_nodes == 1 else "nodes cannot"
         view.print_line(
-            f"{blind} of the cluster's machines do not see {run.request.out}: results come here, "
-            "but checkpoints stay on each, and a lost machine's trials start again; weights of "
-            "trials that run there are not kept. An --out that all see, such as s3://BUCKET/PATH, "
-            "keeps both."
+            f"{num_nodes} {cannot} access {run.request.out}. Results are complete, but checkpoints "
+            "there are lost with the node, and weights of trials there are not kept. Use an --out "
+            "that all nodes share, such as s3://BUCKET/PATH, to keep both."
         )
         run.weights.keeper.is_reported = True
-        run.cache = StageCache(run.request.cache)  # a value could be kept where nobody deletes it
+        # Nobody would delete stage values that are kept on those nodes.
+        run.cache = StageCache(run.request.cache)
 
 
 def _make_engine(request: Request) -> Engine:
@@ -179,7 +186,7 @@ def _make_engine(request: Request) -> Engine:
 
 
 def _export_journal(run: Run, searcher: Searcher) -> None:
-    """A journal that optuna-dashboard opens, beside the tables of a local search."""
+    """Write the journal that optuna-dashboard reads, if a search writes to a local folder."""
     if run.plan.space.search is None or "://" in run.request.out:
         return
     from orchestrator.search.journal import export_journal

@@ -1,8 +1,8 @@
-"""``--final test``: the best rows of a complete sweep, scored once on a split that chose nothing.
+"""``--final test``: scores the best rows of a complete sweep once, on a held-out split.
 
-Each trial of a best or tied row becomes a trial on the other split, whose state is the kept
-weights. It runs like any trial, on the sweep's own engine, below ``<sweep>/.final``, which goes
-afterwards; what it gives is in ``looks.json``.
+Each trial of the best row and of rows tied with it becomes a trial on the other split that starts
+from the kept weights. It runs like any trial, on the sweep's engine. Its results are written to a
+temporary folder, ``<sweep>/.final``, and then recorded in ``looks.json``.
 """
 
 from __future__ import annotations
@@ -44,17 +44,20 @@ from results.tables.summary import SummaryRow, SummaryTable, summarise
 from results.text import plural, print_line
 from tasks.contract import RequestError, State, Step, StoreError, Task, Trial
 
-CHOSEN = -1  # ``Step.at`` of the step that a final trial brings along: its row's own numbers
+SELECTION_STEP = -1  # ``Step.at`` of the metrics on the split that the row was selected on
 FOLDER = ".final"
 INTERRUPTED = 130
 
 
 def score_final(plan: Plan, sweep: Sweep, split: str) -> int:
-    """Score the best rows on the split, print both splits, and record the look; an exit status.
+    """Score the best rows on a split, print the scores on both splits, and record the look.
+
+    Returns:
+        The exit status.
 
     Raises:
         RequestError: if the best rows have no weights.
-        StoreError: if something cannot be read or written.
+        StoreError: if a file cannot be read or written.
     """
     chosen = _choose(plan, sweep)
     looks = read_looks(sweep)
@@ -76,7 +79,7 @@ def score_final(plan: Plan, sweep: Sweep, split: str) -> int:
     print_line(Console(), f"Scoring {plural(len(look.trials), 'trial')} on {split}.")
     found = _run(plan, sweep, finals, states, rows)
     if found is None:
-        print_line(Console(stderr=True), "Interrupted. The look is recorded, without values.")
+        print_line(Console(stderr=True), "Interrupted. The look is recorded without values.")
         return INTERRUPTED
     look.rows = [_final_row(plan, sweep, table, row, finals, found) for table, row in chosen]
     look.ended = datetime.now(UTC).isoformat()
@@ -91,7 +94,7 @@ def score_final(plan: Plan, sweep: Sweep, split: str) -> int:
 
 
 def _choose(plan: Plan, sweep: Sweep) -> list[tuple[SummaryTable, SummaryRow]]:
-    """The best row of each table and its ties, as far as they have weights."""
+    """Return the best row of each table and the rows tied with it, if they have weights."""
     maximize = plan.task.metric.direction == "maximize"
     chosen = [
         (table, row)
@@ -100,26 +103,29 @@ def _choose(plan: Plan, sweep: Sweep) -> list[tuple[SummaryTable, SummaryRow]]:
         if row.trial_ids
     ]
     if not chosen:
-        raise RequestError("--final: no configuration finished all of its seeds, so none is best")
+        raise RequestError(
+            "--final requires a configuration of which all seeds finished, but none has; see the "
+            "failed trials with `show`"
+        )
     if not plan.task.has_weights:
         return chosen
     rows = [row for row in sweep.rows() if row["status"] == "finished"]
     kept = weights_of(sweep, rows).keys()
-    whole = [(table, row) for table, row in chosen if kept >= set(row.trial_ids)]
-    lacking = len(chosen) - len(whole)
-    advice = "repeat the command with --keep best: it runs them again and keeps their weights"
-    if any(not any(table is other for other, _ in whole) for table, _ in chosen):
-        raise RequestError(f"--final: the weights of the best row are not kept; {advice}")
-    if lacking:
-        line = f"{plural(lacking, 'tied row')} without weights left out; {advice}."
+    with_weights = [(table, row) for table, row in chosen if kept >= set(row.trial_ids)]
+    num_missing = len(chosen) - len(with_weights)
+    advice = "run the command with --keep best to run them again and keep their weights"
+    if any(not any(table is other for other, _ in with_weights) for table, _ in chosen):
+        raise RequestError(f"--final: the weights of the best row were not kept; {advice}")
+    if num_missing:
+        line = f"Left out {plural(num_missing, 'tied row')} without weights; {advice}."
         print_line(Console(stderr=True), line)
-    return whole
+    return with_weights
 
 
 def _states(
     task: Task, sweep: Sweep, rows: Sequence[Mapping[str, Any]], finals: Mapping[str, Trial]
 ) -> dict[str, State]:
-    """The state that each final trial starts from, by the trial that it is of."""
+    """Return the state that each final trial starts from, by the id of the original trial."""
     if not task.has_weights:
         return {}
     stores, states = weights_of(sweep, rows), {}
@@ -127,7 +133,9 @@ def _states(
         trial_id = row["trial_id"]
         weights = stores[trial_id][0].read(trial_id)
         if weights is None:
-            raise StoreError(f"the weights of trial {trial_id} have just been removed; try again")
+            raise StoreError(
+                f"the weights of trial {trial_id} were removed just now; run the command again"
+            )
         states[trial_id] = task.restore(finals[trial_id], weights.arrays, weights.values)
     return states
 
@@ -142,7 +150,7 @@ def _run(
     states: Mapping[str, State],
     rows: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Sweep] | None:
-    """The results of each final trial, by the trial it is of; None if that was interrupted."""
+    """Return each final trial's results by the id of its original trial; None if interrupted."""
     found: dict[str, Sweep] = {}
     for number, group in enumerate(_groups(finals)):
         out = f"{sweep.root.rstrip('/')}/{plan.task.name}/{plan.name}/{FOLDER}/{number}"
@@ -150,7 +158,7 @@ def _run(
         checkpoints = Checkpoints(f"{out}/.checkpoints")
         for trial_id, state in states.items():
             if trial_id in group:
-                step = Step(at=CHOSEN, metrics=_metrics(rows[trial_id]))
+                step = Step(at=SELECTION_STEP, metrics=_metrics(rows[trial_id]))
                 checkpoints.save(group[trial_id].id, state, [TimedStep(step=step, seconds=0.0)])
         request = dataclasses.replace(
             plan.request, out=out, name=plan.name, budget=None, budget_trials=None, final=None
@@ -167,7 +175,10 @@ def _run(
 
 
 def _groups(finals: Mapping[str, Trial]) -> list[dict[str, Trial]]:
-    """Trials that can run together: those that differ only in what trained them are one trial."""
+    """Split final trials into groups without equal ids.
+
+    Two trials that differ only in parameters of their training give final trials with equal ids.
+    """
     groups: list[dict[str, Trial]] = []
     for trial_id, trial in finals.items():
         for group in groups:
@@ -185,24 +196,24 @@ def _metrics(row: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _check(scored: Sweep, with_weights: bool) -> None:
-    """Refuse a score of anything but the kept weights.
+    """Check that the final trials finished, and that they started from the kept weights.
 
     Raises:
-        StoreError: if a trial failed, or its worker did not see the weights.
+        StoreError: if a trial failed, or its worker could not read the weights.
     """
     for row in scored.rows():
         if row["status"] != "finished":
             raise StoreError(f"scoring failed: {row['reason'] or row['status']}")
         steps = [step["at"] for step in scored.steps_of(row["trial_id"])]
-        if with_weights and CHOSEN not in steps:
+        if with_weights and SELECTION_STEP not in steps:
             raise StoreError(
-                "a worker did not see the kept weights, so that its score is not theirs; use an "
-                "--out that all machines see"
+                "a worker could not read the kept weights, so its score does not count; use an "
+                "--out that all nodes share"
             )
 
 
 def _loaded(sweep: Sweep) -> Sweep:
-    """The sweep with its tables read, because its files go."""
+    """Read all tables of a sweep, because its files will be deleted."""
     for table in ("trials", "steps", "samples"):
         getattr(sweep, table)
     return sweep
@@ -214,7 +225,7 @@ def _remove(sweep: Sweep, number: int) -> None:
             inside = pyarrow.fs.FileSelector(path, allow_not_found=True)
             if sweep.filesystem.get_file_info(inside):
                 return
-        with contextlib.suppress(OSError):  # there is none
+        with contextlib.suppress(OSError):  # it does not exist
             sweep.filesystem.delete_dir(path)
 
 

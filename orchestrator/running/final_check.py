@@ -1,4 +1,4 @@
-"""Whether ``--final`` can score the trials of a plan, asked before anything runs."""
+"""Checks before a sweep runs that ``--final`` will be able to score its trials."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from tasks.contract import RequestError, Task, Trial
 
 
 def check_final(task: Task, trial: Trial, split: str, keep: object) -> None:
-    """Refuse a split that trials like this one cannot be scored on.
+    """Check that trials such as this one can be scored on a split.
 
     Raises:
-        RequestError: saying why, and what to do.
+        RequestError: if they cannot.
     """
     task.final(trial, split)
     if task.has_weights and not overrides(task, "restore"):
@@ -19,4 +19,4 @@ def check_final(task: Task, trial: Trial, split: str, keep: object) -> None:
             "`restore` (docs/reference/task-contract.md); remove --final"
         )
     if task.has_weights and keep == "none":
-        raise RequestError(f"--final {split} needs kept weights; remove --keep none")
+        raise RequestError(f"--final {split} requires kept weights; remove --keep none")

@@ -1,6 +1,6 @@
 """The log of a run: ``logs/<start>.log`` in the sweep's folder.
 
-It takes what other programs print while trials run, and what this project's loggers say.
+It holds what other libraries print while trials run, and the messages of this project's loggers.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ LOGGER = logging.getLogger("orchestrator")
 
 @contextlib.contextmanager
 def run_log(run: Run) -> Iterator[str]:
-    """The path of a local file to write to; it ends up in the sweep's folder or bucket.
+    """Yield the path of a local file for the log, and upload it if the sweep is in a bucket.
 
-    An error that passes through names the log, unless nothing was written to it.
+    Adds the place of the log to an error that passes through, unless the log is empty.
     """
     is_local = isinstance(run.store.filesystem, pyarrow.fs.LocalFileSystem)
     name = f"{run.started:%Y-%m-%dT%H-%M-%S}.log"
@@ -34,7 +34,8 @@ def run_log(run: Run) -> Iterator[str]:
             try:
                 os.makedirs(folder, exist_ok=True)
             except OSError as error:
-                raise StoreError(f"cannot write to {folder}: {error.strerror or error}") from None
+                reason = error.strerror or error
+                raise StoreError(f"cannot write to {folder}: {reason}; use another --out") from None
         path = f"{folder if is_local else stack.enter_context(_scratch())}/{name}"
         try:
             yield path
@@ -53,12 +54,12 @@ def _scratch() -> tempfile.TemporaryDirectory[str]:
 
 
 def _keep(run: Run, path: str, name: str) -> str:
-    """Where the log is kept; an empty one is deleted."""
+    """Upload the log if needed and return its place, or delete it if it is empty."""
     if not os.path.exists(path):
         return ""
     if not os.path.getsize(path):
         os.unlink(path)
-        with contextlib.suppress(OSError):  # there are logs of failed trials
+        with contextlib.suppress(OSError):  # the folder holds logs of failed trials
             os.rmdir(os.path.dirname(path))
         return ""
     if path == f"{run.store.path}/logs/{name}":
@@ -70,12 +71,12 @@ def _keep(run: Run, path: str, name: str) -> str:
 
 @contextlib.contextmanager
 def logging_to(path: str, say: Callable[[str], None] | None) -> Iterator[None]:
-    """Write what this project's loggers say to the file, and give it to ``say`` if wanted."""
+    """Write the messages of this project's loggers to a file, and pass them to ``say``."""
     file = logging.FileHandler(path, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handlers: list[logging.Handler] = [file]
     if say is not None:
-        handlers.append(_Say(say))
+        handlers.append(_CallbackHandler(say))
     before = LOGGER.level, LOGGER.propagate
     LOGGER.setLevel(logging.INFO)
     LOGGER.propagate = False
@@ -90,8 +91,8 @@ def logging_to(path: str, say: Callable[[str], None] | None) -> Iterator[None]:
         file.close()
 
 
-class _Say(logging.Handler):
-    """Gives each message to the view."""
+class _CallbackHandler(logging.Handler):
+    """Passes each message to a function."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         super().__init__()

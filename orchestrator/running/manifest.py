@@ -1,4 +1,4 @@
-"""``sweep.json``: what a table needs, and where the results come from."""
+"""Makes ``sweep.json``: what the tables need, and where the results come from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orchestrator.environment.describe import describe_environment
 from orchestrator.functions.task import FunctionTask
 from orchestrator.planning.errata import plan_errata
 from orchestrator.planning.plan import PlannedRow
-from orchestrator.planning.planned_claims import Published, plan_claims, plan_published
+from orchestrator.planning.planned_claims import PublishedRows, plan_claims, plan_published
 from orchestrator.request import Request
 from orchestrator.running.recorded import RecordedSweep
 from results.storage.filesystem import redact
@@ -30,11 +30,11 @@ from search_spaces.space import Table
 if TYPE_CHECKING:
     from orchestrator.running.plan import Plan
 
-#: Where results come from: kept from the earlier run if a run finds every trial done.
+#: Fields on the origin of results. A run that finds every trial done keeps the earlier values.
 ORIGIN = ("versions", "git", "hardware", "environment")
 RUNS = ("started", "seconds", "engine", "first_started", "earlier_seconds", "num_runs")
 
-#: What a table needs: a replay has it from the sweep that it runs again.
+#: Fields that the tables need. A replay copies them from the sweep that it runs again.
 TABLE = (
     *("columns", "metric", "paired", "front", "shown_samples", "step_unit", "signatures"),
     *("space", "search", "seeds", "tables", "claims", "published", "errata", "tolerance"),
@@ -44,9 +44,9 @@ TABLE = (
 def make_manifest(
     plan: Plan, types: Mapping[str, str], started: datetime, seconds: float
 ) -> Manifest:
-    """The content of ``sweep.json``; ``types`` are those of the task's parameters."""
+    """Return the content of ``sweep.json``. ``types`` are the types of the task's parameters."""
     task, before = plan.task, plan.manifest_before
-    published = Published(space=plan.space, planned=plan.planned, task=task)
+    published = PublishedRows(space=plan.space, planned=plan.planned, task=task)
     claims = plan_claims(published) if plan.space.is_report else []
     return Manifest(
         task=task.name,
@@ -97,7 +97,7 @@ def command_of(request: Request) -> tuple[str, ...]:
 
 
 def replay_manifest(made: Manifest, recorded: RecordedSweep) -> Manifest:
-    """``sweep.json`` of a replay: its own origin, the recorded sweep's tables and claims."""
+    """Return the manifest of a replay: its own origin, and the archive's tables and claims."""
     before = recorded.manifest
     space = before.environment.space if before.environment else None
     environment = made.environment or Environment()
@@ -110,13 +110,13 @@ def replay_manifest(made: Manifest, recorded: RecordedSweep) -> Manifest:
 
 
 def with_origin_of(made: Manifest, before: Manifest) -> Manifest:
-    """The manifest with the origin of an earlier run's results, as far as that recorded it."""
+    """Return the manifest with the origin that an earlier run recorded."""
     recorded = [key for key in ORIGIN if key in before.as_read]
     return dataclasses.replace(made, **{key: getattr(before, key) for key in (*recorded, *RUNS)})
 
 
 def plan_tables(plan: Plan) -> list[ReportTable]:
-    """The tables of a REPORT; a row has published numbers if it runs as published."""
+    """Return the tables of a REPORT. Rows that ``--set`` changes get no published numbers."""
     return [
         ReportTable(
             title=table.title,
@@ -137,13 +137,13 @@ def plan_tables(plan: Plan) -> list[ReportTable]:
 
 
 def _note(table: Table, rows: Sequence[PlannedRow]) -> str:
-    """The table's note; where ``--set`` changes its rows, that they are not the published ones."""
+    """Return the table's note, or an explanation if ``--set`` changes its rows."""
     changed = {name for row in rows for name in row.changed}
     if not changed:
         return table.note
     names = " and ".join(f"--set {name}" for name in sorted(changed))
     every = all(row.changed for row in rows)
     return (
-        f"No published numbers beside {'the' if every else 'some'} rows: they are another "
-        f"configuration, by {names}."
+        f"{'The' if every else 'Some'} rows have no published numbers, because {names} makes them "
+        "another configuration."
     )

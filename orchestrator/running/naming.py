@@ -1,7 +1,8 @@
-"""Which sweep a request belongs to: a name holds one space, settings, model and data.
+"""Finds the name of the sweep that a request starts or continues.
 
-The same request finds the same name again, with more seeds, trials or budget too. Another request
-gets a name of its own, or an error where the user gave the name.
+A sweep has one space, one set of settings, one model and one data set. The same request continues
+the same sweep, even with more seeds, trials or budget. Another request gets another name, or an
+error if the user gave the name.
 """
 
 from __future__ import annotations
@@ -19,23 +20,23 @@ from results.tables.summary import format_plain
 from search_spaces.space import Scalar
 from tasks.contract import RequestError, Source, StoreError, content_id
 
-MAX_LENGTH = 60  # of a name that is made from a request; a longer one ends in a hash
+MAX_LENGTH = 60  # characters of a default name; a longer one is cut and ends in a hash
 
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What makes two requests one sweep."""
+    """The parts of a request that distinguish sweeps."""
 
     space: str
-    file: str | None  # of a space file: its path, and the hash of its text
-    file_hash: str | None
+    file: str | None  # path of the user's space file
+    file_hash: str | None  # hash of its text
     settings: Mapping[str, Scalar]
-    search: Mapping[str, str]  # the sampler and pruner of a search
+    search: Mapping[str, str]  # sampler and pruner of a search
     model: Source
     data: Source
 
     def record(self) -> RecordedRequest:
-        """As ``sweep.json`` holds it, beside the model and data that it names anyway."""
+        """Return the part that ``sweep.json`` records in addition to model and data."""
         return RecordedRequest(
             space=self.space,
             file=self.file,
@@ -45,14 +46,14 @@ class Identity:
         )
 
     def differences(self, manifest: Manifest) -> list[str]:
-        """How the request of a ``sweep.json`` differs from this one, as far as it is recorded."""
+        """Describe how the request that a ``sweep.json`` records differs from this one."""
         found = []
         then = manifest.request
         space = then.space if then else manifest.space
         space = ALIASES.get(space, space)
         if space != self.space:
             found.append(f"with the space {space}, not {self.space}")
-        if then is not None:  # older versions did not record more than the space
+        if then is not None:  # older versions recorded only the space
             same_text = then.file_hash == self.file_hash
             if then.file != self.file and not (same_text and self.file_hash):
                 built_in = "the task's own space"
@@ -91,7 +92,7 @@ def _text(value: Scalar) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Name:
-    """A sweep's name, what the user should know about it, and what is recorded under it."""
+    """A sweep's name, a line about it for the user, and the manifest of earlier runs."""
 
     name: str
     notice: str = ""
@@ -101,19 +102,25 @@ class Name:
 def choose_name(
     identity: Identity, *, given: str | None, defaults: Mapping[str, Any], out: str, task: str
 ) -> Name:
-    """The sweep that a request continues or starts.
+    """Choose the name of the sweep that a request starts or continues.
 
-    ``defaults`` are the names of the task's model and data, and the default sampler and pruner.
+    Args:
+        identity: what distinguishes the request from others.
+        given: the name that the user gave, if any.
+        defaults: the names of the task's default model and data, and the default sampler and
+            pruner.
+        out: the folder or URI for the results.
+        task: the name of the task.
 
     Raises:
-        RequestError: if ``given`` belongs to another request; it lists the differences.
+        RequestError: if the sweep named ``given`` belongs to another request.
     """
     name = given or default_name(identity, defaults)
     manifest = read_manifest(out, task, name)
     differences = identity.differences(manifest) if manifest else []
     if differences and given:
         raise RequestError(
-            f"the sweep {name!r} was started {', '.join(differences)}; give another --name, "
+            f"the sweep {name!r} was started {', '.join(differences)}; use another --name, "
             "or the same options to continue it"
         )
     if differences:
@@ -127,7 +134,7 @@ def choose_name(
 
 
 def default_name(identity: Identity, defaults: Mapping[str, Any]) -> str:
-    """The space's name, and what differs from the task's defaults: ``paper-epochs-2``."""
+    """Return the space's name and what differs from the task's defaults: ``paper-epochs-2``."""
     parts = [identity.space]
     parts += [v for k, v in sorted(identity.search.items()) if v != defaults[k]]
     for what, source in (("model", identity.model), ("data", identity.data)):
@@ -142,8 +149,8 @@ def default_name(identity: Identity, defaults: Mapping[str, Any]) -> str:
 
 
 def read_manifest(out: str, task: str, name: str) -> Manifest | None:
-    """The ``sweep.json`` of a name; None if there is none that can be read."""
+    """Return the ``sweep.json`` of a sweep, or None if it is missing or damaged."""
     try:
         return read_sweep(out, task, name).manifest
-    except StoreError:  # a damaged one is replaced when the sweep runs again
+    except StoreError:  # the next run of the sweep replaces a damaged file
         return None

@@ -1,4 +1,4 @@
-"""A request understood: its trials, its name, and everything that can be wrong with it."""
+"""``make_plan``: checks a request and makes its trials."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ from orchestrator.planning.plan import (
     plan_rows,
 )
 from orchestrator.planning.settings import parse_settings
-from orchestrator.planning.space_checks import check_number, check_published_numbers, check_seeds
+from orchestrator.planning.space_checks import (
+    check_num_trials,
+    check_published_numbers,
+    check_seeds,
+)
 from orchestrator.planning.space_file import SpaceFile
 from orchestrator.request import Request
 from orchestrator.running.final_check import check_final
 from orchestrator.running.naming import Identity, choose_name
 from orchestrator.running.recorded import RecordedSweep
-from orchestrator.running.request_checks import check_effect, check_options
+from orchestrator.running.request_checks import check_options, check_search_options
 from orchestrator.running.space_request import check_metric, read_space_of
 from orchestrator.saving.keep_policy import Keep, choose_keep
 from orchestrator.search.options import DEFAULT_PRUNER, DEFAULT_SAMPLER, describe
@@ -34,7 +38,7 @@ from tasks.contract import RequestError, Task, Trial
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The request, understood: everything that can be wrong with it has been checked."""
+    """A checked request, with its task, space, trials and name."""
 
     request: Request
     task: Task
@@ -45,35 +49,35 @@ class Plan:
     planned: list[list[PlannedRow]]
     identity: Identity
     keep: Keep
-    notice: str = ""  # a line on the name, where the user might expect another
-    manifest_before: Manifest | None = None  # of the runs it continues
-    recorded: RecordedSweep | None = None  # the sweep whose trials this one runs again
+    notice: str = ""  # tells the user about a name that is not the space's
+    manifest_before: Manifest | None = None  # of the runs that it continues
+    recorded: RecordedSweep | None = None  # for a replay: the sweep that runs again
 
     @property
     def seeds_before(self) -> tuple[int, ...]:
-        """The seeds of the runs that this one continues."""
+        """The seeds of earlier runs of this sweep."""
         return self.manifest_before.seeds if self.manifest_before else ()
 
     def search(self) -> Search:
-        """How a search chooses, as ``sweep.json`` records it."""
+        """Return the search options as ``sweep.json`` records them."""
         request = self.request
         return describe(request.trials, request.sampler, request.pruner)
 
     def warnings(self) -> list[str]:
-        """What runs but means little, as the task says of this model and data."""
+        """Return the task's warnings about this model and data."""
         return list(self.task.warnings(self.factory.model, self.factory.data))
 
     @cached_property
     def trials(self) -> list[Trial]:
-        """The distinct trials of the space's rows; none, for a search."""
+        """The distinct trials of the space's rows; empty for a search."""
         return distinct_trials(self.planned)
 
 
 def make_plan(request: Request) -> Plan:
-    """Check the request and work out its trials. Imports no torch and no Ray.
+    """Check a request and make its trials. Imports neither torch nor Ray.
 
     Raises:
-        RequestError: if anything about it is wrong.
+        RequestError: at the first problem with the request.
     """
     request = read_space_of(request)
     seeds = check_seeds(request.seeds)
@@ -88,12 +92,13 @@ def make_plan(request: Request) -> Plan:
         check_metric(request.space, task)
     space = find_space(task, request.space, settings, request.zipped)
     if space.search is None:
-        check_effect(request.given, request.space if isinstance(request.space, str) else space.name)
+        name = request.space if isinstance(request.space, str) else space.name
+        check_search_options(request.given, name)
     metrics = [c.key.removeprefix("metric.") for c in task.columns if c.key.startswith("metric.")]
     check_published_numbers(space.tables, task.columns)
     check_claims(space.claims, space.published, space.errata, space.tables, metrics)
     listed = sum(len(table.rows) for table in space.tables)
-    check_number(request.trials if space.search else listed, len(seeds))
+    check_num_trials(request.trials if space.search else listed, len(seeds))
     model, data = task_calls.resolve(
         task,
         task.default_model if request.model is None else request.model,
@@ -102,7 +107,7 @@ def make_plan(request: Request) -> Plan:
     factory = TrialFactory(task=task, model=model, data=data, fixed=settings.fixed)
     if space.search is not None:
         planned: list[list[PlannedRow]] = []
-        first = factory.trial({}, 0)  # the defaults must fit this model and data
+        first = factory.trial({}, 0)  # checks that the defaults fit this model and data
     else:
         planned = plan_rows(space, factory, seeds)
         first = next(row.trials[0] for table in planned for row in table)

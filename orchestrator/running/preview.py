@@ -1,4 +1,4 @@
-"""What ``--dry-run`` prints: the trials and the shared stages, and which are done already."""
+"""The output of ``--dry-run``: trials and shared stages, and which of them are done."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tasks.contract import StoreError, Trial
 
 
 def print_plan(plan: Plan, console: Console) -> None:
-    """Every trial and every distinct stage, and how many are done already."""
+    """Print every trial and every distinct stage, and how many trials are done."""
     if plan.notice:
         console.print(Text(plan.notice))
     if plan.space.announcement:
@@ -44,11 +44,11 @@ def print_plan(plan: Plan, console: Console) -> None:
     again = _missing_weights(plan) if all(done) else []
     if again:
         number = plural(len(again), "trial")
-        print_line(console, f"--keep {plan.keep} runs {number} again, because of missing weights")
+        print_line(console, f"--keep {plan.keep} runs {number} again, because weights are missing")
 
 
 def _missing_weights(plan: Plan) -> list[Trial]:
-    """The finished trials that run again for the sake of their weights."""
+    """Return the finished trials that run again because ``--keep`` asks for their weights."""
     try:
         sweep = read_sweep(plan.request.out, plan.task.name, plan.name)
     except StoreError:  # the trials are those of another sweep
@@ -57,13 +57,13 @@ def _missing_weights(plan: Plan) -> list[Trial]:
 
 
 def _print_search(plan: Plan, console: Console) -> None:
-    """How a search will choose, and some of what it can choose from."""
+    """Print the options of a search and some random configurations."""
     sample, request = sample_search(plan), plan.request
     total = request.trials * len(plan.seeds)
     lines = [
         f"{plan.task.name} {plan.name}: up to {plural(total, 'trial')} "
         f"({plural(request.trials, 'configuration')} x {plural(len(plan.seeds), 'seed')}), "
-        "chosen by Optuna while they run",
+        "sampled by Optuna while they run",
         *(f"  {line}" for line in describe_lines(plan.search())),
         f"{len(sample.trials)} of {len(sample.trials) + len(sample.refused)} random "
         "configurations can run, for example",
@@ -73,7 +73,7 @@ def _print_search(plan: Plan, console: Console) -> None:
         values = trial.param_values().items()
         lines.append("  " + ", ".join(f"{n}={format_plain(v)}" for n, v in values if n in params))
     if sample.refused:
-        lines.append(f"The others fail, for example: {sample.refused[0]}")
+        lines.append(f"The others are invalid, for example: {sample.refused[0]}")
     for line in lines:
         print_line(console, line)
 

@@ -1,7 +1,7 @@
-"""Trials rebuilt from their rows, so that what a sweep ran can be exported, scored or run again.
+"""Rebuilds trials from their rows, so that they can be exported, scored or run again.
 
-A row holds all that a trial's id hashes. Rebuilding a trial therefore needs no space file, and the
-id proves that nothing was lost on the way.
+A row holds everything that a trial's id hashes. So no space file is needed, and an equal id proves
+that the rebuilt trial is the same.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from tasks.contract import DataError, RequestError, Source, StoreError, Task, Tr
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedSweep:
-    """A finished sweep whose trials run again, under another name."""
+    """A sweep whose trials run again under another name."""
 
-    manifest: Manifest  # its ``sweep.json``
-    digest: str  # of its archive: only a replay of the same one continues a replay
-    stops: Mapping[str, int] = field(default_factory=dict)  # trial id -> step it was stopped after
+    manifest: Manifest
+    digest: str  # hash of its archive; only a replay of the same archive continues a replay
+    stops: Mapping[str, int] = field(default_factory=dict)  # trial id -> last step before a stop
 
 
 def recorded_trial(task: Task, row: Mapping[str, Any]) -> Trial:
-    """The trial that a row of ``trials`` is of.
+    """Rebuild the trial of a row of ``trials``.
 
     Args:
         task: the task that ran it.
         row: one row, with all ``param.*`` columns.
 
     Raises:
-        StoreError: if this version of the task cannot make the same trial.
+        StoreError: if this version of the task makes another trial of the row.
     """
     trial_id = row["trial_id"]
     if row["version"] != task.version:
         raise StoreError(
-            f"trial {trial_id} ran with version {row['version']} of {task.name}, and this is "
+            f"trial {trial_id} ran with version {row['version']} of {task.name}, but this is "
             f"version {task.version}; use the code that ran it, or run the sweep again"
         )
     values = {
@@ -50,8 +50,8 @@ def recorded_trial(task: Task, row: Mapping[str, Any]) -> Trial:
         params = task.Params(**values)
     except (TypeError, ValueError) as error:
         raise StoreError(
-            f"the parameters of trial {trial_id} do not fit this {task.name}: {error}; use the "
-            "code that ran it, or run the sweep again"
+            f"the parameters of trial {trial_id} do not fit this version of {task.name}: {error}; "
+            "use the code that ran it, or run the sweep again"
         ) from None
     trial = Trial(
         task=task.name,
@@ -63,24 +63,24 @@ def recorded_trial(task: Task, row: Mapping[str, Any]) -> Trial:
     )
     if trial_id not in (trial.id, _earlier_id(trial)):
         raise StoreError(
-            f"the row of trial {trial_id} makes another trial, {trial.id}: it was changed, or "
-            f"{task.name} was; use the code that ran it, or run the sweep again"
+            f"the row of trial {trial_id} gives another trial, {trial.id}, because the row or "
+            f"{task.name} has changed; use the code that ran it, or run the sweep again"
         )
     return trial
 
 
 def _earlier_id(trial: Trial) -> str:
-    """The id that versions before 0.2 gave the trial: it had the paths of model and data in it."""
+    """Return the trial's id before version 0.2, which hashed the names of model and data too."""
     fields = {f.name: getattr(trial, f.name) for f in dataclasses.fields(trial)}
     named = {name: dataclasses.asdict(fields[name]) for name in ("model", "data")}
     return content_id(fields | named)
 
 
 def check_sources(task: Task, trial: Trial) -> None:
-    """Look up the trial's model and data on this machine.
+    """Check that the trial's model and data are unchanged on this machine.
 
     Raises:
-        RequestError: if one of them is missing here, or has other content than in the sweep.
+        RequestError: if one of them is missing, or its content differs from the sweep's.
     """
     found = task_calls.resolve(task, trial.model.name, trial.data.name)
     for kind, recorded, here in zip(
@@ -90,13 +90,13 @@ def check_sources(task: Task, trial: Trial) -> None:
 
 
 def check_model(task: Task, trial: Trial) -> None:
-    """Look up the trial's model on this machine, where its data may be missing.
+    """Check that the trial's model is unchanged on this machine, even if its data is missing.
 
     Raises:
-        RequestError: if it is missing here, or has other content than in the sweep.
+        RequestError: if the model is missing, or its content differs from the sweep's.
     """
     try:
-        # The default data are built in, as a rule, and cheaper to look up than the sweep's.
+        # The default data is usually built in, and cheaper to resolve than the sweep's data.
         model, _ = task_calls.resolve(task, trial.model.name, task.default_data)
     except DataError:
         model, _ = task_calls.resolve(task, trial.model.name, trial.data.name)
@@ -107,6 +107,6 @@ def _check_source(kind: str, recorded: Source, here: Source) -> None:
     if here.fingerprint != recorded.fingerprint:
         raise RequestError(
             f"the {kind} {recorded.name} has changed since the sweep: its content hash is "
-            f"{here.fingerprint}, and was {recorded.fingerprint}; restore the {kind}, or run "
+            f"{here.fingerprint}, but was {recorded.fingerprint}; restore the {kind}, or run "
             "the sweep again"
         )

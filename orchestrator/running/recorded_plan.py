@@ -1,4 +1,4 @@
-"""A plan whose trials are given, such as those of rows: no space file is needed."""
+"""Makes a plan of given trials, such as those of recorded rows, without a space file."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tasks.contract import Task, Trial
 
 
 def recorded_plan(task: Task, trials: Sequence[Trial], request: Request, space: str) -> Plan:
-    """A plan that runs these trials of one model and data, in order, as a list.
+    """Return a plan that runs these trials in order.
 
     Args:
         task: the task.
-        trials: at least one.
-        request: where to run them and how; it must have a name.
-        space: the name of the space that they are from.
+        trials: at least one trial; all have the same model and data.
+        request: the options of the sweep, with a name.
+        space: the name of the space that the trials come from.
     """
     assert request.name is not None
     model, data = trials[0].model, trials[0].data

@@ -1,4 +1,4 @@
-"""Checks of a request's options, made before anything is loaded or written."""
+"""Checks the options of a request before anything is loaded or written."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 def find_address(request: Request) -> str | None:
-    """The cluster to join: --address, or RAY_ADDRESS; None for a Ray of this machine alone."""
+    """Return the Ray address from --address or RAY_ADDRESS; None to start a local Ray."""
     address = request.address or os.environ.get("RAY_ADDRESS")
     return None if address == "local" else address
 
 
 def check_options(request: Request) -> None:
-    """Refuse options that are empty, contradict each other, or name what cannot exist.
+    """Check the values of options, and that they do not contradict each other.
 
     Raises:
-        RequestError: at the first such option.
+        RequestError: at the first problem.
     """
     for option in ("model", "data", "name", "cache", "out", "space", "address"):
         value = getattr(request, option)
@@ -41,21 +41,22 @@ def check_options(request: Request) -> None:
     parse_sampler(request.sampler)
     check_name("pruner", request.pruner, PRUNERS)
     if request.rerun and request.retry_failed:
-        raise RequestError("--retry-failed has no effect with --rerun, which runs all trials again")
+        raise RequestError("--rerun also runs failed trials again; remove --retry-failed")
     if request.engine == "local" and request.address is not None:
         raise RequestError("--address requires --engine ray; remove one of the two")
-    slots = (request.cpus_per_trial, request.gpus_per_trial)
-    if request.engine == "local" and slots != (None, 1.0):
+    resources = (request.cpus_per_trial, request.gpus_per_trial)
+    if request.engine == "local" and resources != (None, 1.0):
         raise RequestError(
-            "--cpus-per-trial and --gpus-per-trial require --engine ray; local uses one process "
-            "with all CPUs and the first GPU (OMP_NUM_THREADS and CUDA_VISIBLE_DEVICES choose)"
+            "--cpus-per-trial and --gpus-per-trial require --engine ray; the local engine uses all "
+            "CPUs and the first GPU, which OMP_NUM_THREADS and CUDA_VISIBLE_DEVICES change"
         )
     address, cores = find_address(request), os.cpu_count() or 1
     if request.engine == "ray" and address:
         check_address(address)
     elif (request.cpus_per_trial or 1) > cores:
         raise RequestError(
-            f"--cpus-per-trial is {request.cpus_per_trial}, but this machine has {cores}; lower it"
+            f"--cpus-per-trial is {request.cpus_per_trial}, but this machine has {cores}; use at "
+            f"most {cores}"
         )
     if request.engine not in ("ray", "local"):
         raise RequestError(f"--engine takes ray or local, but got {request.engine!r}")
@@ -67,11 +68,11 @@ def check_options(request: Request) -> None:
         )
 
 
-def check_effect(given: Mapping[str, object], space: str) -> None:
-    """Refuse options of a search where the space lists its trials.
+def check_search_options(given: Mapping[str, object], space: str) -> None:
+    """Refuse search options for a space that lists its trials.
 
     Raises:
-        RequestError: naming the first that was given.
+        RequestError: at the first such option.
     """
     advice = {
         "trials": "add --space search, or start only some of the listed trials with --budget",
@@ -87,10 +88,10 @@ def check_effect(given: Mapping[str, object], space: str) -> None:
 
 
 def check_can_start(plan: Plan) -> None:
-    """Check what a dry run does not need: Ray, the cluster, and that a search can be run.
+    """Check what only a real run needs: Ray, the cluster, and a working search function.
 
     Raises:
-        RequestError: if not.
+        RequestError: if one of them is missing or does not work.
     """
     address = find_address(plan.request)
     if plan.request.engine == "ray":
@@ -102,10 +103,10 @@ def check_can_start(plan: Plan) -> None:
 
 
 def sample_search(plan: Plan) -> SearchSample:
-    """Random configurations of the plan's search, which is checked by asking for them.
+    """Check the plan's search function by sampling random configurations, and return them.
 
     Raises:
-        RequestError: if the search cannot be run, or Optuna is missing.
+        RequestError: if the search function fails, or Optuna is missing.
     """
     require("a search", "optuna")
     from orchestrator.search.function import check_search

@@ -1,4 +1,4 @@
-"""One run of a plan: its store, checkpoints, weights and caches, and how far it is."""
+"""``Run``: one run of a plan, with its store, checkpoints, weights and caches."""
 
 from __future__ import annotations
 
@@ -29,18 +29,20 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """What one run of a plan holds together."""
+    """One run of a plan, with everything that it reads and writes."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.request = plan, plan.request
         self.started = datetime.now(UTC)
         self.budget = Budget(plan.request.budget)
-        self.num_invalid = 0  # configurations of a search that this run found cannot run
+        self.num_invalid = 0  # invalid configurations that the search sampled in this run
         self.coordinators: list[Coordinator] = []
         self.is_complete = False  # whether no trial is left to run
         before = plan.manifest_before
-        self.num_left_out = before.num_left_out if before else 0  # of a search, that never run
-        self.earlier = EarlierResults(plan)  # refused, if it is damaged, before we write
+        self.num_left_out = (
+            before.num_left_out if before else 0
+        )  # configurations that a search will not run
+        self.earlier = EarlierResults(plan)  # before anything is written: it may raise
         self._types = {
             name: {str: "str", float: "float", int: "int", bool: "bool"}[kind]
             for name, (kind, _) in param_types(plan.task.Params).items()
@@ -48,7 +50,7 @@ class Run:
         out, sweep = plan.request.out.rstrip("/"), f"{plan.task.name}/{plan.name}"
         metrics = [c.key for c in plan.task.columns if c.key.startswith("metric.")]
         self.store = SweepStore(plan.request.out, plan.task.name, plan.name, self._types, metrics)
-        # By sweep: a search finds its interrupted trials, a replay nobody else's.
+        # A search must find its interrupted trials, and a replay must not find those of others.
         own = plan.space.search is not None or plan.recorded is not None
         self.weights = SweepWeights(plan)
         self.checkpoints = Checkpoints(
@@ -57,31 +59,31 @@ class Run:
         self.cache = StageCache(plan.request.cache, f"{out}/.stages/{sweep}")
 
     def num_running(self) -> int:
-        """Trials that a worker runs now."""
+        """Return the number of trials that workers run now."""
         return sum(each.num_running() for each in self.coordinators)
 
     def num_left(self) -> int | None:
-        """Trials that this run may still start, if ``--budget`` limits them."""
+        """Return how many trials this run may still start; None without such a ``--budget``."""
         most = self.request.budget_trials
         runs = [each.stats for each in self.coordinators]
         started = sum(stats.finished + stats.stopped + stats.failed for stats in runs)
         return None if most is None else most - started
 
-    def take_over(self) -> list[Trial]:
-        """Take over what other sweeps hold; the listed trials that are still to run."""
-        to_run = self.earlier.take_over(self.plan.trials, self.store, self.checkpoints)
+    def reuse_results(self) -> list[Trial]:
+        """Copy results of other sweeps, and return the planned trials that must still run."""
+        to_run = self.earlier.reuse(self.plan.trials, self.store, self.checkpoints)
         self._drop_stale_checkpoints({trial.id for trial in to_run})
         return to_run
 
     def _drop_stale_checkpoints(self, to_run: set[str]) -> None:
-        """Drop those of trials that have ended: a driver was killed between result and drop."""
+        """Delete checkpoints of finished trials, which a killed driver may have left."""
         left = self.checkpoints.trial_ids()
         done = {trial.id for trial in self.plan.trials} - to_run
         for trial_id in left & (done if self.plan.trials else self.earlier.finished()):
             self.checkpoints.delete(trial_id)
 
     def to_run_again(self) -> list[Trial]:
-        """Of a complete sweep: the trials whose weights are asked for, and were not kept."""
+        """Return the trials of a complete sweep that ``--keep`` selects but have no weights."""
         if not self.is_complete or self.budget() or self.num_left() == 0:
             return []
         self.earlier.read()
@@ -89,20 +91,20 @@ class Run:
         return self.weights.to_run_again(sweep)
 
     def manifest(self, seconds: float) -> Manifest:
-        """``sweep.json`` after so many seconds."""
+        """Return the content of ``sweep.json`` after a run of some seconds."""
         made = make_manifest(self.plan, self._types, self.started, seconds)
         if self.plan.recorded is not None:
             made = replay_manifest(made, self.plan.recorded)
         made = dataclasses.replace(made, num_left_out=self.num_left_out)
         before = self.plan.manifest_before
         if before and self.is_complete and not self.coordinators:
-            made = with_origin_of(made, before)  # no trial ran in this environment
+            made = with_origin_of(made, before)  # no trial ran in the current environment
         return made
 
-    # --- what proposes trials ---------------------------------------------------------------------
+    # --- searchers --------------------------------------------------------------------------------
 
     def searcher(self, to_run: Sequence[Trial]) -> Searcher:
-        """The list of a grid or of recorded trials, or the study of a search."""
+        """Return the searcher: a fixed list of trials, or an Optuna study."""
         if self.plan.recorded is not None:
             return RecordedTrials(to_run, self.plan.recorded.stops)
         if self.plan.space.search is None:
@@ -124,7 +126,7 @@ class Run:
         return study
 
     def _past(self) -> list[PastConfiguration]:
-        """Configurations of this search that ran before; a ``--rerun`` forgets them."""
+        """Return the configurations that this search ran before; none with ``--rerun``."""
         interrupted = self.checkpoints.interrupted_trials()
         if self.request.rerun:
             for one in interrupted:
@@ -138,7 +140,7 @@ class Run:
         )
 
     def _add_invalid(self, error: InvalidConfigurationError) -> None:
-        """A row for a configuration that cannot run, in place of its trials'."""
+        """Store one row for an invalid configuration, in place of its trials."""
         self.num_invalid += 1
         row = invalid_row(error, self.plan.factory, self.plan.seeds[0])
         self.store.add([TrialResult(trial=row, steps=[], samples=None)])

@@ -1,4 +1,4 @@
-"""One sweep from plan to tables: take over what is known, run the rest, record it."""
+"""``run_sweep``: reuses known results, runs the other trials, and prints the tables."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import time
 from rich.console import Console
 from rich.text import Text
 
-from orchestrator.running.conclusion import print_results
 from orchestrator.running.execute import execute
 from orchestrator.running.final import score_final
 from orchestrator.running.plan import Plan
+from orchestrator.running.print_results import print_results
 from orchestrator.running.request_checks import check_can_start
 from orchestrator.running.run import Run
 from results.storage.reading import read_sweep
@@ -19,7 +19,7 @@ from results.text import plural, print_line
 
 
 def run_sweep(plan: Plan, *, show_tables: bool = True) -> int:
-    """Run what is not yet known and print the tables; the process's exit status."""
+    """Run the trials that have no result yet, print the tables, and return the exit status."""
     check_can_start(plan)
     if plan.notice:
         Console().print(Text(plan.notice))
@@ -33,27 +33,25 @@ def run_sweep(plan: Plan, *, show_tables: bool = True) -> int:
 def _run(run: Run, show_tables: bool) -> int:
     plan = run.plan
     run.cache.prepare()
-    to_run = run.take_over()
+    to_run = run.reuse_results()
     run.is_complete = not to_run and plan.space.search is None
     began = time.monotonic()
     run.store.write_manifest(run.manifest(0.0))
-    run.weights.see_earlier(run.manifest(0.0))
+    run.weights.load_earlier(run.manifest(0.0))
     if to_run or plan.space.search is not None:
         num_resumed = len(run.checkpoints.trial_ids() & {trial.id for trial in to_run})
         if num_resumed:
-            verb = "continues from its" if num_resumed == 1 else "continue from their"
-            noun = "checkpoint" if num_resumed == 1 else "checkpoints"
-            print_line(Console(), f"{plural(num_resumed, 'trial')} {verb} {noun}")
+            print_line(Console(), f"Resuming {plural(num_resumed, 'trial')} from checkpoints")
         execute(run, to_run)
     again = run.to_run_again()
     if again:
         execute(run, again, again=True)
-    run.store.compact()  # also what an earlier run, killed at its end, has left in parts
+    run.store.compact()  # also merges parts that an earlier, killed run has left
     seconds = time.monotonic() - began
     if run.coordinators:
         run.store.write_manifest(run.manifest(seconds))
     elif not run.earlier.failed:
-        Console().print("Every trial of this sweep is done already; --rerun runs them again.")
+        Console().print("Every trial of this sweep is already done; use --rerun to run them again.")
     if run.is_complete:
         run.cache.delete_kept()
     status = print_results(run, to_run, show_tables=show_tables)
@@ -61,10 +59,10 @@ def _run(run: Run, show_tables: bool) -> int:
 
 
 def _final(run: Run) -> int:
-    """Score the best rows on the split that ``--final`` names, once the sweep is complete."""
+    """Score the best rows on the split that ``--final`` names, if the sweep is complete."""
     split, plan = run.request.final, run.plan
     assert split is not None
     if not run.is_complete:
-        print_line(Console(), f"--final {split} waits until the sweep is complete.")
+        print_line(Console(), f"The sweep is not complete, so --final {split} did not run.")
         return 0
     return score_final(plan, read_sweep(run.request.out, plan.task.name, plan.name), split)

@@ -1,4 +1,4 @@
-"""The weights of one sweep: where workers write them, which stay, and what the user hears of it."""
+"""Manages the weights of one sweep: where workers write them, and which are kept."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 class SweepWeights:
-    """What one run of a sweep does about weights."""
+    """The weights of a sweep during one run."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan, self._out = plan, plan.request.out
         self._is_explicit = plan.request.keep is not None
         self._store = WeightStore(self._out, plan.task.name, plan.name)
-        #: Where workers write; None if nothing is kept.
+        #: Where workers write weights; None if none are kept.
         self.target = None if plan.keep == "none" else self._store
         self._before = {*self._store.sizes(), *self._store.leftovers()}
         column = next(c for c in plan.task.columns if c.key == f"metric.{plan.task.metric.name}")
@@ -44,8 +44,8 @@ class SweepWeights:
             tables=_tables(plan) if plan.space.is_report else {},
         )
 
-    def see_earlier(self, manifest: Manifest) -> None:
-        """Show the keeper the trials of earlier runs, and those of other sweeps."""
+    def load_earlier(self, manifest: Manifest) -> None:
+        """Pass the trials of earlier runs, and those reused from other sweeps, to the keeper."""
         history = open_history(self._out, self._plan.task.name, self._plan.name)
         rows = [
             row
@@ -65,12 +65,12 @@ class SweepWeights:
     # --- when the sweep is complete ---------------------------------------------------------------
 
     def to_run_again(self, sweep: Sweep) -> list[Trial]:
-        """The finished trials whose weights an explicit ``--keep`` asks for, and that have none."""
+        """Return the finished trials that ``--keep`` selects but that have no weights."""
         if not self._is_explicit or self._plan.keep == "none":
             return []
         rows, available = self._available(sweep)
-        lacking = self._choose(sweep, available).wanted - available.keys()
-        return [recorded_trial(self._plan.task, row) for row in rows if row["trial_id"] in lacking]
+        missing = self._choose(sweep, available).wanted - available.keys()
+        return [recorded_trial(self._plan.task, row) for row in rows if row["trial_id"] in missing]
 
     def _available(
         self, sweep: Sweep
@@ -87,7 +87,11 @@ class SweepWeights:
         )
 
     def finish(self, sweep: Sweep, is_complete: bool) -> list[str]:
-        """Delete what a complete sweep does not keep; lines that tell the user what is kept."""
+        """Delete the weights that a complete sweep does not keep.
+
+        Returns:
+            Lines that describe the kept weights to the user.
+        """
         _, available = self._available(sweep)
         if not (available or self._is_explicit or self._before or self._store.sizes()):
             return []
@@ -100,13 +104,13 @@ class SweepWeights:
             self._store.sync(sorted(here))
             self._delete_others(here, sweep)
         except StoreError as error:
-            return [f"Weights that need not be kept are left: {error}."]
+            return [f"Could not delete weights that are no longer needed: {error}."]
         return self._describe(choice, kept, here)
 
     def _delete_others(self, here: Mapping[str, int], sweep: Sweep) -> None:
-        """Delete all other files, unless another run of this sweep may still be about to use them.
+        """Delete all other files, except those that another run of this sweep may still need.
 
-        Those are files that this run neither found when it began nor has a result of.
+        Such files did not exist when this run started, and their trials have no result yet.
         """
         ended = {row["trial_id"] for row in sweep.rows() if row["status"] != "interrupted"}
         for trial_id in self._store.sizes():
@@ -133,31 +137,29 @@ class SweepWeights:
                 f"Kept the weights of {plural(len(kept), 'trial')} ({size}) in {places}; export "
                 f"them with: python -m orchestrator export {sweep} DIR{given}"
             )
-        lacking = len(choice.wanted - kept.keys())
-        if lacking and kept:
-            number = plural(lacking, "further trial")
-            again = f"add --keep {self._plan.keep} to the command to run {_them(lacking)} again"
-            have = "has" if lacking == 1 else "have"
-            lines.append(f"{number} of this choice {have} no weights; {again}.")
+        num_missing = len(choice.wanted - kept.keys())
+        if num_missing and kept:
+            number = plural(num_missing, "further trial")
+            has, them = ("has", "it") if num_missing == 1 else ("have", "them")
+            keep = f"--keep {self._plan.keep}"
+            lines.append(
+                f"{number} to keep {has} no weights; add {keep} to the command to run {them} again."
+            )
         return lines
 
     def _describe_candidates(self) -> list[str]:
         sizes = self._store.sizes()
         if not sizes:
             return []
-        place = os.path.join(redact(self._out), self._store.sweep, "weights")
+        folder = os.path.join(redact(self._out), self._store.sweep, "weights")
         return [
             f"The weights of {plural(len(sizes), 'trial')} ({size_text(sum(sizes.values()))}) are "
-            f"in {place} so far; a complete sweep keeps those that --keep asks for."
+            f"in {folder}. When the sweep is complete, it keeps those that --keep asks for."
         ]
 
 
-def _them(number: int) -> str:
-    return "it" if number == 1 else "them"
-
-
 def _tables(plan: Plan) -> dict[str, frozenset[int]]:
-    """By ``params_key``, the numbers of the tables that have a row of the configuration."""
+    """Return the indices of the tables that contain each configuration, by ``params_key``."""
     found: dict[str, set[int]] = {}
     for number, rows in enumerate(plan.planned):
         for row in rows:

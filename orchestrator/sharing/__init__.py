@@ -1,1 +1,1 @@
-"""Take a sweep or a model elsewhere: export, archive, replay, verify."""
+"""Exports models, and archives, replays and verifies sweeps."""

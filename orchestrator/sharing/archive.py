@@ -1,4 +1,4 @@
-"""What ``archive`` puts into one file: a sweep's tables, environment and space, and its weights."""
+"""``archive``: writes a sweep's tables, environment, space and weights to one file."""
 
 from __future__ import annotations
 
@@ -31,38 +31,38 @@ from tasks.contract import RequestError
 def archive_sweep(
     out: str, task: str, name: str, path: str, *, weights: bool = True, overwrite: bool = False
 ) -> None:
-    """Write a sweep to one file, whole or not at all, and say what is in it.
+    """Write a sweep to one file, atomically, and print what it contains.
 
     Args:
         out: the folder or URI that holds the results.
         task, name: the sweep.
-        path: the file to write, on this machine.
-        weights: whether kept weights go into it.
-        overwrite: whether to replace a file of that name.
+        path: the local file to write.
+        weights: whether to include kept weights.
+        overwrite: whether to replace an existing file.
 
     Raises:
-        RequestError: if there is such a file, or the sweep has no result yet.
-        StoreError: if the sweep cannot be read, or the file not written.
+        RequestError: if the file exists, or the sweep has no finished trial.
+        StoreError: if the sweep cannot be read, or the file cannot be written.
     """
     check_target(path)
     if os.path.exists(path) and not overwrite:
         raise RequestError(f"{path} exists; add --overwrite, or name another file")
     sweep = read_sweep(out, task, name)
-    trials = sweep.trials  # first: a trial's steps and samples are there before its row is
+    trials = sweep.trials  # read first: a trial's steps and samples are written before its row
     rows = sweep.current_rows()
     counts = Counter(row["status"] for row in rows)
     if not counts["finished"]:
         raise RequestError(f"{task}/{name} has no finished trial; run the sweep first")
     tables = {
         "trials": trials,
-        "steps": _of(trials, sweep.steps),
-        "samples": _of(trials, sweep.samples),
+        "steps": _rows_of(trials, sweep.steps),
+        "samples": _rows_of(trials, sweep.samples),
         "stages": sweep.stages,
     }
     kept = weights_of(sweep, rows) if weights else {}
-    looks = sweep.read_file(LOOKS) if read_looks(sweep) else None  # a damaged file is named
+    looks = sweep.read_file(LOOKS) if read_looks(sweep) else None  # raises if damaged
     for trial_id, (store, _) in kept.items():
-        store.read(trial_id)  # a damaged file is named, and not passed on
+        store.read(trial_id)  # raises if damaged
     entries = [
         *(_text(name, text) for name, text in texts(sweep.manifest).items()),
         *([_bytes(LOOKS, looks)] if looks else []),
@@ -83,7 +83,7 @@ def archive_sweep(
 
 
 def texts(manifest: Manifest) -> dict[str, str]:
-    """The text files of an archive: ``sweep.json``, and what it records as files of their own."""
+    """Return the text files of an archive: ``sweep.json``, and parts of it as separate files."""
     environment = manifest.environment or Environment()
     space = environment.space
     return {
@@ -95,7 +95,7 @@ def texts(manifest: Manifest) -> dict[str, str]:
 
 
 def lock_text(manifest: Manifest) -> str:
-    """``name==version`` lines as pip installs them; what came from a folder is a remark."""
+    """Return a requirements file, with comments for packages from local folders."""
     environment, versions = manifest.environment, manifest.versions
     lines = [f"# Python {versions.get('python', '?')}; the environment of the sweep's last run"]
     if environment is None:
@@ -107,8 +107,8 @@ def lock_text(manifest: Manifest) -> str:
     return "\n".join([*lines, ""])
 
 
-def _of(trials: pa.Table, rows: pa.Table) -> pa.Table:
-    """The rows of these trials: others may be written right now."""
+def _rows_of(trials: pa.Table, rows: pa.Table) -> pa.Table:
+    """Return the rows of these trials. A running sweep may have written rows of others since."""
     if not rows.num_rows:
         return rows
     return rows.filter(pc.is_in(rows["trial_id"], value_set=trials["trial_id"].combine_chunks()))
@@ -136,14 +136,14 @@ def _describe(path: str, size: int, counts: Mapping[str, int], kept: Mapping[str
     line = f"Wrote {path} ({size_text(size)}): {number}"
     if kept:
         line += (
-            f", with the weights of {len(kept)} ({size_text(sum(kept.values()))}; --no-weights "
-            "leaves them out)"
+            f", with the weights of {len(kept)} ({size_text(sum(kept.values()))}; use --no-weights "
+            "to leave them out)"
         )
     return f"{line}."
 
 
 def _unfinished(manifest: Manifest, counts: Mapping[str, int], is_running: bool) -> list[str]:
-    """What the archive lacks, because the sweep is not complete."""
+    """Return a warning with the number of missing trials, if the sweep is not complete."""
     total = num_planned(manifest, counts)
     done = counts["finished"] + counts["stopped"]
     missing = total - done if total is not None else counts["failed"] + counts["interrupted"]

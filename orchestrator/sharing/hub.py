@@ -1,4 +1,4 @@
-"""Uploads of exported folders to the Hugging Face Hub, or where ``HF_ENDPOINT`` points."""
+"""Uploads exported folders to the Hugging Face Hub, or to the server in ``HF_ENDPOINT``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tasks.contract import RequestError
 
 
 def check_push(repository: str) -> None:
-    """Refuse an upload that cannot work, before anything is exported.
+    """Refuse an upload that cannot succeed, before anything is exported.
 
     Raises:
-        RequestError: if the name is no repository's, or Hugging Face is switched off.
+        RequestError: if the repository id is invalid, or HF_HUB_OFFLINE is set.
     """
     from huggingface_hub import constants
     from huggingface_hub.utils import HFValidationError, validate_repo_id
@@ -25,21 +25,21 @@ def check_push(repository: str) -> None:
         ) from None
     if constants.is_offline_mode():
         raise RequestError(
-            "--push-to-hub needs the network, but HF_HUB_OFFLINE is set; unset it and run the "
+            "--push-to-hub requires the network, but HF_HUB_OFFLINE is set; unset it and run the "
             "command again"
         )
 
 
 def push_to_hub(folder: Path, repository: str, *, private: bool = False) -> str:
-    """Upload a folder as one commit, and make the repository if there is none.
+    """Upload a folder as one commit, and create the repository if it does not exist.
 
-    The token is the one of ``HF_TOKEN`` or of ``hf auth login``.
+    Uses the token from ``HF_TOKEN`` or ``hf auth login``.
 
     Returns:
-        The repository's address.
+        The URL of the repository.
 
     Raises:
-        RequestError: if the Hub refuses it or cannot be reached. The folder stays.
+        RequestError: if the Hub refuses the upload or cannot be reached. The folder is kept.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
@@ -48,7 +48,7 @@ def push_to_hub(folder: Path, repository: str, *, private: bool = False) -> str:
     disable_progress_bars()
     api = HfApi(library_name="multimodal-sweep-orchestrator")
     try:
-        # Only a new repository is made private: an existing one keeps what its owner set.
+        # ``private`` applies only to a new repository; an existing one keeps its visibility.
         made = api.create_repo(repository, private=private or None, exist_ok=True)
         api.upload_folder(
             repo_id=made.repo_id,
@@ -57,7 +57,7 @@ def push_to_hub(folder: Path, repository: str, *, private: bool = False) -> str:
         )
     except HfHubHTTPError as error:
         raise RequestError(_refused(repository, folder, error)) from None
-    except Exception as error:  # no network, no token: each release has other classes
+    except Exception as error:  # no network or no token; the classes differ between releases
         why = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise RequestError(
             f"{repository} cannot be uploaded to {api.endpoint}: {why}; {_again(folder)}"
@@ -70,8 +70,8 @@ def _refused(repository: str, folder: Path, error: object) -> str:
     if status in (401, 403):
         token = "the token in HF_TOKEN" if os.environ.get("HF_TOKEN") else "your login"
         return (
-            f"the Hub refuses {token} for {repository} ({status}): set HF_TOKEN to a token that "
-            f"may write there; {_again(folder)}"
+            f"the Hub refuses {token} for {repository} ({status}): set HF_TOKEN to a token with "
+            f"write access; {_again(folder)}"
         )
     message = getattr(error, "server_message", None) or str(error).strip().splitlines()[0]
     return f"the Hub refuses {repository} ({status}): {message}; {_again(folder)}"

@@ -1,4 +1,4 @@
-"""What ``export`` does: one trial of a sweep as a folder that runs without this project."""
+"""``export``: writes a trial's model to a folder that can be used without this project."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ RECORD, CARD = "export.json", "README.md"
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What was written."""
+    """Describes an exported model."""
 
     folder: Path
     selection: Selection
     num_files: int
     num_bytes: int
-    untrained: str  # that it was not trained, as a sentence; empty for one that was
+    untrained: str  # a sentence if the model was not trained; otherwise empty
 
 
 def export_model(
@@ -47,21 +47,21 @@ def export_model(
     listing: str = "`show`",
     task: Task | None = None,
 ) -> Exported:
-    """Write a finished trial's model, its model card and its parameters into a folder.
-
-    The folder appears when it is complete.
+    """Write a finished trial's model, model card and parameters to a folder, atomically.
 
     Args:
         sweep: the sweep.
-        trial_prefix: how the trial's id starts; None for the first seed of the best configuration.
+        trial_prefix: a unique prefix of the trial's id; None for the first seed of the best
+            configuration.
         directory: the folder to write.
         overwrite: whether to replace an earlier export.
-        listing: the command that lists the sweep's trials, for an error.
-        task: the task that ran; None to find it by its name.
+        listing: the command that lists the sweep's trials, for error messages.
+        task: the task of the sweep; None to find it by its name.
 
     Raises:
-        RequestError: if the folder is taken or cannot be written, or the model has changed.
-        StoreError: if the trial has no weights, or damaged ones.
+        RequestError: if the folder is not empty or cannot be written, or the base model has
+            changed.
+        StoreError: if the trial's weights are missing or damaged.
     """
     if trial_prefix is None:
         _check_is_folder(sweep, directory)
@@ -81,7 +81,7 @@ def export_model(
         untrained = _describe_untrained(task, trial)
         card = render_card(sweep, selection, description, untrained)
         (folder / CARD).write_text(card, encoding="utf-8")
-        mode = (folder / CARD).stat().st_mode  # safetensors gives its files to their owner alone
+        mode = (folder / CARD).stat().st_mode  # safetensors makes files readable only by the owner
         for file in folder.rglob("*.safetensors"):
             file.chmod(mode)
         sizes = [file.stat().st_size for file in folder.rglob("*") if file.is_file()]
@@ -95,33 +95,33 @@ def export_model(
 
 
 def _check_is_folder(sweep: Sweep, directory: str) -> None:
-    """Refuse a trial's id where a folder is asked for."""
+    """Refuse a trial id in place of a folder."""
     ids = [row["trial_id"] for row in sweep.rows() if row["trial_id"].startswith(directory)]
     if len(directory) >= 4 and ids and not os.path.exists(directory):
         raise RequestError(
-            f"{directory} is a trial; name a folder as well: export NAME {directory} DIR (for a "
-            f"folder of this name, ./{directory})"
+            f"{directory} is a trial; add a folder: export NAME {directory} DIR (or write to "
+            f"./{directory} if you mean a folder)"
         )
 
 
 def _describe_untrained(task: Task, trial: Trial) -> str:
-    """That a trial whose schedule has no length is the start of the others, not their result."""
+    """Return a sentence if the trial's schedule has length 0; otherwise an empty string."""
     name = task.schedule_length
     if name is None or getattr(trial.params, name) != 0:
         return ""
-    return f"It was not trained in this sweep ({name} 0): the model is as it started."
+    return f"The model was not trained in this sweep ({name} is 0)."
 
 
 # --- weights --------------------------------------------------------------------------------------
 
 
 def _read_weights(sweep: Sweep, selection: Selection, task: Task) -> Weights | None:
-    """The trial's weights; None for a task that has none."""
+    """Return the trial's weights; None for a task without weights."""
     row = selection.trial
     if row["status"] != "finished":
         raise StoreError(
-            f"trial {row['trial_id']} is {row['status']}, and only finished trials have weights; "
-            "export another one"
+            f"trial {row['trial_id']} is {row['status']}, but only finished trials have weights; "
+            "export another trial"
         )
     if not task.has_weights:
         return None
@@ -130,14 +130,14 @@ def _read_weights(sweep: Sweep, selection: Selection, task: Task) -> Weights | N
     if found is None:
         again = keeping_command(sweep.manifest.command, "best" if selection.is_best else "all")
         raise StoreError(
-            f"the weights of trial {row['trial_id']} are not kept; this command runs what is "
-            f"needed again and keeps them: {again}"
+            f"the weights of trial {row['trial_id']} were not kept; to run the needed trials "
+            f"again and keep their weights: {again}"
         )
     return found
 
 
 def keeping_command(command: Sequence[str], keep: str) -> str:
-    """A sweep's command with another ``--keep``, and without a look at another split."""
+    """Return a sweep's command with another ``--keep`` and without ``--final``."""
     if len(command) == 1:  # a call in Python
         return f"{command[0]} with keep={keep!r}"
     words: list[str] = []
@@ -151,9 +151,9 @@ def keeping_command(command: Sequence[str], keep: str) -> str:
 
 
 def _call_export(task: Task, trial: Trial, found: Weights | None, folder: Path) -> Export:
-    """Let the task write its model."""
+    """Call the task's ``export``, and check what it returns."""
     arrays, values = (found.arrays, found.values) if found else ({}, {})
-    with task_calls.calling(task, "export"), _full_disk():
+    with task_calls.calling(task, "export"), _write_errors():
         description: object = task.export(trial, arrays, values, folder)
     if not isinstance(description, Export):
         raise RequestError(
@@ -164,8 +164,8 @@ def _call_export(task: Task, trial: Trial, found: Weights | None, folder: Path) 
 
 
 @contextlib.contextmanager
-def _full_disk() -> Iterator[None]:
-    """Turn an error of writing into one that the user can act on."""
+def _write_errors() -> Iterator[None]:
+    """Convert errors of writing, such as a full disk, to RequestError."""
     try:
         yield
     except safetensors.SafetensorError as error:
@@ -178,10 +178,10 @@ def _full_disk() -> Iterator[None]:
 
 
 def check_directory(directory: str, overwrite: bool) -> Path:
-    """The absolute folder to write, refused if something is there.
+    """Check that the folder can be written, and return its absolute path.
 
     Raises:
-        RequestError: naming what is in the way.
+        RequestError: if it is not a local folder, or is not empty.
     """
     if not directory.strip() or "://" in directory:
         raise RequestError(f"DIR must be a local folder, but got {directory!r}")
@@ -195,15 +195,15 @@ def check_directory(directory: str, overwrite: bool) -> Path:
             raise RequestError(f"{directory} is not empty; name a new folder, or add --overwrite")
         if not (target / RECORD).is_file():
             raise RequestError(
-                f"{directory} is no export (it has no {RECORD}), so --overwrite leaves it alone; "
-                "name a new folder"
+                f"{directory} is not an export (it has no {RECORD}), so --overwrite does not "
+                "replace it; name a new folder"
             )
     return target
 
 
 @contextlib.contextmanager
 def _new_folder(target: Path, directory: str) -> Iterator[Path]:
-    """A new folder that takes the target's place at the end, with errors as the user's.
+    """Yield a new folder that replaces the target at the end.
 
     Raises:
         RequestError: if it cannot be written.

@@ -1,4 +1,4 @@
-"""An archived sweep run again: the same trials, from their rows, then compared cell by cell."""
+"""``replay``: runs the trials of an archive again and compares all numbers."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from results.storage.store import check_name
 from results.text import plural, print_line
 from tasks.contract import RequestError, Source, StoreError, Task, Trial
 
-_RAN = ("finished", "stopped")
+_WITH_RESULT = ("finished", "stopped")
 
 
 def replay_archive(path: str, request: Request, tolerance: float | None = None) -> int:
-    """Run an archive's trials again and compare; 0 if all numbers agree, otherwise 1.
+    """Run an archive's trials again and compare; return 0 if all numbers agree, otherwise 1.
 
     Args:
         path: the archive.
-        request: engine, place of results, and model and data of this machine; ``task`` is ignored.
-        tolerance: absolute and relative; None for what the task states.
+        request: the options of the new sweep; ``task`` is ignored.
+        tolerance: absolute and relative tolerance; None for the task's.
 
     Raises:
-        RequestError: if the archive or the request is wrong, or model or data are other ones here.
+        RequestError: if the file is not an archive, an option is wrong, or model or data differ.
         StoreError: if the archive is damaged, or this version of the task makes other trials.
     """
     archived = read_archive(path)
@@ -61,19 +61,17 @@ def replay_archive(path: str, request: Request, tolerance: float | None = None) 
 
 
 def plan_replay(archived: ArchivedSweep, request: Request) -> Plan:
-    """The plan of a sweep over exactly the trials that have a result in the archive.
+    """Return a plan with exactly the trials that have a result in the archive.
 
     Raises:
-        RequestError, StoreError: as ``replay_archive`` does.
+        RequestError, StoreError: in the same cases as ``replay_archive``.
     """
     check_options(request)
     task = load_recorded_task(archived.manifest, "replay")
     model, data = _resolve_sources(task, archived.manifest, request)
-    rows = [row for row in archived.current_rows() if row["status"] in _RAN]
+    rows = [row for row in archived.current_rows() if row["status"] in _WITH_RESULT]
     if not rows:
-        raise RequestError(
-            f"{archived.archive.path} holds no finished trial; nothing can run again"
-        )
+        raise RequestError(f"{archived.archive.path} has no finished trial to run again")
     last = _last_steps(archived)
     trials: list[Trial] = []
     stops: dict[str, int] = {}
@@ -81,8 +79,8 @@ def plan_replay(archived: ArchivedSweep, request: Request) -> Plan:
         trial = dataclasses.replace(recorded_trial(task, row), model=model, data=data)
         if task_calls.normalize(task, trial).id != trial.id:
             raise StoreError(
-                f"trial {row['trial_id']} runs with other parameters on this machine; use the code "
-                "and versions that ran it"
+                f"trial {row['trial_id']} would run with other parameters on this machine; use the "
+                "code and versions that ran it"
             )
         trials.append(trial)
         if row["status"] == "stopped":
@@ -94,7 +92,7 @@ def plan_replay(archived: ArchivedSweep, request: Request) -> Plan:
         recorded_plan(task, trials, dataclasses.replace(request, name=name), "replay"),
         space=Space(name="replay"),
         keep=choose_keep(request.keep, task, before),
-        notice=f"This sweep is {task.name}/{name}.",
+        notice=f"The results go to {task.name}/{name}.",
         manifest_before=before,
         recorded=RecordedSweep(
             manifest=archived.manifest, digest=archived.archive.digest, stops=stops
@@ -103,7 +101,7 @@ def plan_replay(archived: ArchivedSweep, request: Request) -> Plan:
 
 
 def _last_steps(archived: ArchivedSweep) -> dict[str, int]:
-    """The last step of each trial."""
+    """Return the last step of each trial, by id."""
     if not archived.steps.num_rows:
         return {}
     found = archived.steps.group_by("trial_id").aggregate([("at", "max")])
@@ -111,14 +109,18 @@ def _last_steps(archived: ArchivedSweep) -> dict[str, int]:
 
 
 def _check_free(archived: ArchivedSweep, request: Request, name: str) -> Manifest | None:
-    """What an earlier run of this replay recorded; RequestError if the name is another sweep's."""
+    """Return the manifest of an earlier run of this replay, or None.
+
+    Raises:
+        RequestError: if another sweep has the name.
+    """
     before = read_manifest(request.out, archived.archive.task, name)
     if before is None:
         return None
     if before.replay_of is None or before.replay_of.digest != archived.archive.digest:
         raise RequestError(
-            f"the sweep {archived.archive.task}/{name} is no replay of {archived.archive.path}; "
-            "give another --name"
+            f"the sweep {archived.archive.task}/{name} exists and is not a replay of "
+            f"{archived.archive.path}; use another --name"
         )
     return before
 
@@ -127,7 +129,7 @@ def _check_free(archived: ArchivedSweep, request: Request, name: str) -> Manifes
 
 
 def _resolve_sources(task: Task, manifest: Manifest, request: Request) -> tuple[Source, Source]:
-    """Model and data on this machine, with the content that the archive names."""
+    """Return model and data on this machine, and check that their content is as recorded."""
     recorded = {"model": manifest.model, "data": manifest.data}
     given = {"model": request.model, "data": request.data}
     _refuse_code(manifest.model.name, given["model"])
@@ -135,25 +137,25 @@ def _resolve_sources(task: Task, manifest: Manifest, request: Request) -> tuple[
     try:
         found = task_calls.resolve(task, names["model"], names["data"])
     except RequestError as error:
-        unnamed = [f"--{what}" for what in given if given[what] is None]
-        if not unnamed:
+        not_given = [f"--{what}" for what in given if given[what] is None]
+        if not not_given:
             raise
         raise RequestError(
-            f"{error} (recorded in the archive; {' and '.join(unnamed)} "
-            f"{'give' if len(unnamed) > 1 else 'gives'} the place on this machine)"
+            f"{error} (the name is recorded in the archive; pass {' and '.join(not_given)} for "
+            "this machine)"
         ) from None
     for (what, wanted), here in zip(recorded.items(), found, strict=True):
         if here.fingerprint != wanted.fingerprint:
             raise RequestError(
                 f"the {what} {here.name} has the content hash {here.fingerprint}, but the sweep "
-                f"ran on {wanted.name} with {wanted.fingerprint}; give the same {what} with "
+                f"ran on {wanted.name} with {wanted.fingerprint}; pass the same {what} with "
                 f"--{what}"
             )
     return found
 
 
 def _refuse_code(recorded: str, given: str | None) -> None:
-    """A name that runs code of this machine must come from the user, not from an archive."""
+    """Refuse a model name from the archive that would run code; the user must pass it."""
     for part in recorded.split("+"):
         module, colon, function = part.partition(":")
         if (
@@ -162,16 +164,16 @@ def _refuse_code(recorded: str, given: str | None) -> None:
             and all(w.isidentifier() for w in [*module.split("."), function])
         ):
             raise RequestError(
-                f"the model {recorded} is code, {part}, which an archive cannot choose to run; if "
-                f"you trust it, add --model {recorded}"
+                f"the archive's model {recorded} would run code on this machine, {part}; if you "
+                f"trust it, add --model {recorded}"
             )
 
 
 def _left_out(archived: ArchivedSweep) -> list[str]:
-    """How many trials of the archive do not run again, and why."""
+    """Describe how many trials of the archive do not run again, and why."""
     rows = archived.rows()
     current = archived.current_rows()
-    without = sum(row["status"] not in _RAN for row in current)
+    without = sum(row["status"] not in _WITH_RESULT for row in current)
     lines = []
     if without:
         lines.append(f"{plural(without, 'trial')} without a result will not run again.")

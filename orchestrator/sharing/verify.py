@@ -1,4 +1,4 @@
-"""Runs a sample of a sweep's trials again on this machine, and compares the numbers."""
+"""``verify``: runs a sample of a sweep's trials again on this machine and compares the numbers."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ INTERRUPTED = 130
 
 
 def verify(sweep: Sweep, *, share: float, seed: int, tolerance: float | None, engine: str) -> int:
-    """Print trial by trial whether the numbers agree; 0 if all do, else 1.
+    """Print for each trial whether the numbers agree; return 0 if all do, otherwise 1.
 
     Args:
-        sweep: the sweep, which is not written to.
-        share: of its finished trials, how many to run; at least one is.
-        seed: of the choice.
-        tolerance: absolute or relative; the task's own if None.
+        sweep: the sweep; it is not changed.
+        share: share of the finished trials to run again, at least one trial.
+        seed: seed for choosing the trials.
+        tolerance: absolute and relative tolerance; None for the task's.
         engine: ray or local.
 
     Raises:
-        RequestError: if nothing finished, or the model or data is not here as it was.
-        StoreError: if this version of the task cannot make the trials.
+        RequestError: if no trial finished, or model or data have changed.
+        StoreError: if this version of the task makes other trials.
     """
     task = load_recorded_task(sweep.manifest, "verify")
     rows = sample_rows(sweep, share, seed)
@@ -61,7 +61,7 @@ def verify(sweep: Sweep, *, share: float, seed: int, tolerance: float | None, en
         request = Request(task=task.name, name=name, out=folder, engine=engine, address="local")
         again = run_trials(recorded_plan(task, trials, request, sweep.manifest.space))
         if again is None:
-            print_line(Console(stderr=True), "Interrupted: nothing was compared, nothing is left.")
+            print_line(Console(stderr=True), "Interrupted. Nothing was compared or kept.")
             return INTERRUPTED
         verdicts = _in_order(verify_trials(sweep, again, tolerance), trials)
         environment = environment_table(sweep, again)
@@ -75,7 +75,7 @@ def verify(sweep: Sweep, *, share: float, seed: int, tolerance: float | None, en
 
 
 def sample_rows(sweep: Sweep, share: float, seed: int) -> list[Mapping[str, Any]]:
-    """A share of the finished trials, drawn from a seed; at least one.
+    """Return a random share of the rows of finished trials, at least one.
 
     Raises:
         RequestError: if no trial finished.
@@ -85,11 +85,11 @@ def sample_rows(sweep: Sweep, share: float, seed: int) -> list[Mapping[str, Any]
         raise RequestError(
             f"no trial of {sweep.manifest.name} finished, so there is nothing to run again"
         )
-    rows.sort(key=lambda row: str(row["trial_id"]))  # the same choice, however they were written
+    rows.sort(key=lambda row: str(row["trial_id"]))  # so that the choice depends on the seed alone
     number = max(1, math.ceil(round(share * len(rows), 9)))
     return random.Random(seed).sample(rows, number)
 
 
 def _in_order(verdicts: Sequence[TrialVerdict], trials: Sequence[Trial]) -> list[TrialVerdict]:
-    places = {trial.id: place for place, trial in enumerate(trials)}
-    return sorted(verdicts, key=lambda each: places[each.trial_id])
+    positions = {trial.id: position for position, trial in enumerate(trials)}
+    return sorted(verdicts, key=lambda each: positions[each.trial_id])

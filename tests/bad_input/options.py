@@ -60,7 +60,7 @@ CASES = [
     Case(args="sweep lr --lr 1", message="sweep has no option --lr; see `python -m orchestrator"),
     Case(
         args="sweep retrieval --deadline 5m --step-timeout 5m",
-        message="--deadline is the earlier name of --step-timeout; give one of the two",
+        message="--deadline is the earlier name of --step-timeout; remove --deadline",
     ),
     Case(args="sweep retrieval --step-timeout 5", message="--step-timeout takes a time such as"),
     Case(args="sweep retrieval --seeds", message="Option '--seeds' requires an argument"),
@@ -69,12 +69,15 @@ CASES = [
     Case(args="sweep retrieval --seeds two", message="Invalid value for '--seeds'"),
     Case(args="sweep retrieval --seeds 1.5", message="Invalid value for '--seeds'"),
     Case(args="sweep retrieval --seeds 1,two", message="or a list such as 1,2, but got '1,two'"),
-    Case(args="sweep retrieval --seeds 1,2,1", message="different numbers from 0 to 2^31 - 1"),
-    Case(args="sweep retrieval --seeds 1,-2", message="2^31 - 1, but one is -2"),
+    Case(
+        args="sweep retrieval --seeds 1,2,1",
+        message="distinct integers from 0 to 2^31 - 1, but got 1 twice",
+    ),
+    Case(args="sweep retrieval --seeds 1,-2", message="2^31 - 1, but got -2"),
     Case(args="sweep retrieval --seeds ,", message="Invalid value for '--seeds'"),
     Case(args="sweep retrieval --seeds 0", message="--seeds must be at least 1, but is 0"),
     Case(args="sweep retrieval --seeds -3", message="--seeds must be at least 1, but is -3"),
-    Case(args="sweep retrieval --seeds 1000000000", message="9,000,000,000 trials; a sweep has"),
+    Case(args="sweep retrieval --seeds 1000000000", message="9,000,000,000 trials, but a sweep"),
     Case(args="sweep retrieval --trials 0", message="--trials must be at least 1, but is 0"),
     Case(args="sweep retrieval --trials many", message="Invalid value for '--trials'"),
     Case(
@@ -127,7 +130,7 @@ CASES = [
     ),
     Case(
         args="sweep retrieval --rerun --retry-failed",
-        message="--retry-failed has no effect with --rerun, which runs all trials again",
+        message="--rerun also runs failed trials again; remove --retry-failed",
     ),
     Case(
         args="sweep retrieval --space nothing",
@@ -155,7 +158,7 @@ CASES = [
     *(
         Case(
             args=f"sweep retrieval --engine local {option}",
-            message="require --engine ray; local uses",
+            message="require --engine ray; the local engine uses",
         )
         for option in ("--cpus-per-trial 1", "--gpus-per-trial 0.5", "--gpus-per-trial auto")
     ),
@@ -219,10 +222,10 @@ CASES = [
     Case(
         args="sweep diffusion --set steps=9",
         message="did you mean 'sampling_steps', 'num_steps' or 'epochs'? `python -m orchestrator "
-        "tasks diffusion` describes them all",
+        "tasks diffusion` lists all parameters",
     ),
-    Case(args="sweep retrieval --set seed=3", message="'seed'; the option --seeds sets it"),
-    Case(args="sweep retrieval --set model=x", message="'model'; the option --model sets it"),
+    Case(args="sweep retrieval --set seed=3", message="'seed'; use the option --seeds instead"),
+    Case(args="sweep retrieval --set model=x", message="'model'; use the option --model instead"),
     Case(args="sweep retrieval --set zzz=1", message="has no parameter 'zzz'; available: augment,"),
     Case(
         args="sweep retrieval --set 'lr=1e-3 1e-2'",
@@ -263,7 +266,7 @@ CASES = [
         message="epochs takes an integer, but got '1.5'",
     ),
     Case(args="sweep retrieval --set epochs=-1", message="`epochs >= 0` must hold"),
-    Case(args="sweep retrieval --set epochs=" + "9" * 30, message="epochs must be a number of 64"),
+    Case(args="sweep retrieval --set epochs=" + "9" * 30, message="epochs must fit into 64 bits"),
     Case(args="sweep retrieval --set epochs=" + "9" * 5000, message="an integer, but got '9999"),
     Case(args="sweep retrieval --set augment=maybe", message="takes true or false, but got 'maybe"),
     Case(

@@ -125,10 +125,10 @@ CASES = [
     broken("report --format csv", manifest_text("{"), "sweep.json is damaged"),
     broken("show s t1", manifest_text("nonsense"), "sweep.json is damaged"),
     # check.
-    broken("check s", nothing, "the sweep 's' holds no claims: state CLAIMS beside the REPORT"),
+    broken("check s", nothing, "the sweep 's' has no claims; add CLAIMS to the file of its"),
     broken("check t", nothing, "no sweep named 't' under TMP/runs; available: toy/s"),
     broken("check s --tolerance 2", nothing, "--tolerance must be at least 0 and below 1"),
-    broken("check s --strict --against s", nothing, "--strict is about claims, --against compares"),
+    broken("check s --strict --against s", nothing, "--strict applies to claims, not to --against"),
     broken("check s --against t", nothing, "no sweep named 't' under TMP/runs; available: toy/s"),
     broken("check s --format yaml", nothing, "--format takes terminal, markdown"),
     broken("check s", changed(claims=[{}]), "damaged (its 'claims[0].text' is missing)"),
@@ -141,7 +141,7 @@ CASES = [
     broken(
         "archive s TMP/no/s.zip --out TMP/runs",
         nothing,
-        "TMP/no/s.zip cannot be written: there is no folder TMP/no; create it",
+        "TMP/no/s.zip cannot be written: no such folder: TMP/no; create it",
     ),
     broken("archive t TMP/t.zip --out TMP/runs", nothing, "no sweep named 't' under TMP/runs"),
     broken("archive s TMP --out TMP/runs", nothing, "TMP cannot be written: it is a folder"),
@@ -160,7 +160,9 @@ CASES = [
     broken("show toy", nothing, "no sweep named 'toy' under TMP/runs; that is a task; its sweeps"),
     broken("show toys/s", nothing, "no sweeps of toys under TMP/runs; did you mean 'toy'?"),
     broken("show toy/ss", nothing, "no sweep named 'ss' under TMP/runs; did you mean toy/s?"),
-    broken("show toy/s --task a", nothing, "'toy/s' is of toy, but --task is a; remove --task"),
+    broken(
+        "show toy/s --task a", nothing, "'toy/s' is a sweep of toy, but --task is a; remove --task"
+    ),
     *(
         Case(
             args=f"{verb} s{more}",
@@ -200,9 +202,9 @@ CASES = [
     broken("show s --save TMP/c.pdf", nothing, "--save takes FILE.png or FILE.svg, but got"),
     broken("show s --save TMP/c.png", nothing, "no trial of s has two steps to draw a curve of"),
     broken("show s t1 --save TMP/c.png", nothing, "trial t1 has fewer than two steps"),
-    broken("show s --pictures TMP/p.png", nothing, "--pictures takes FILE.png, and one trial: "),
-    broken("show s t1 --pictures TMP/p.gif", nothing, "show NAME TRIAL"),
-    broken("show s t1 --pictures TMP/p.png", nothing, "trial t1 has no pictures"),
+    broken("show s --pictures TMP/p.png", nothing, "--pictures requires a trial: show NAME TRIAL"),
+    broken("show s t1 --pictures TMP/p.gif", nothing, "--pictures takes FILE.png, but got"),
+    broken("show s t1 --pictures TMP/p.png", nothing, "samples of trial t1 contain no pictures"),
     # Earlier results that a sweep would continue from.
     Case(
         args="sweep diffusion",

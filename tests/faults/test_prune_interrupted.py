@@ -23,7 +23,7 @@ def test_prune_keeps_what_an_interrupted_sweep_needs(tmp_path: Path, end: signal
     sweep.process.communicate(timeout=60)
     assert list(saved.glob("*.safetensors"))
     output = run("prune", "--checkpoints", "--stages", "--yes", "--out", sweep.out)
-    assert "trials that are still to finish" in output
+    assert "their trials are not finished" in output
     assert list(saved.glob("*.safetensors"))
     run("prune", "s", "--sweeps", "--yes", "--out", sweep.out)
     assert not [p for p in file_names(tmp_path / "out") if not p.startswith(".stages")]

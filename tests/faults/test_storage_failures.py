@@ -96,7 +96,7 @@ def test_killed_sweep_continues_on_another_machine(
         first.process.wait()
         other = elsewhere(tmp_path)
         second = Run(tmp_path, *where, *SLOW, space=SIX, out=out, environment=other)
-        assert "trials continue from their checkpoints" in second.end()
+        assert "Resuming " in second.end()
         assert second.totals() == undisturbed
         assert_resumed(second, 6 * 8, at_most_again=6)
 

@@ -66,4 +66,4 @@ def test_check_task_prints_one_line_per_check(package: Package) -> None:
     assert (status, err) == (1, "")
     assert "FAILED" in out
     assert "at must increase" in out
-    assert "fix: each step needs a larger `at`" in out
+    assert "fix: return a larger `at`" in out

@@ -44,7 +44,7 @@ def parse(output: str) -> dict[str, str]:
     subject = ""
     for line in output.splitlines():
         words = line.split("  ")
-        if words[0] in ("ok", "warning", "wrong"):
+        if words[0] in ("ok", "warning", "error"):
             subject = next(word.strip() for word in words[1:] if word.strip())
             found[subject] = f"{found.get(subject, '')}\n{' '.join(line.split())}"
         elif "→" in line:
@@ -60,26 +60,26 @@ def test_healthy_machine_and_placement_of_a_task(tmp_path: Path) -> None:
     found, output = doctor("toy", "--cpus-per-trial", "1", cwd=tmp_path, status=0, env=env)
     for subject in ("python", "packages", "--out", "sources", "gpus", "ray", "placement"):
         assert found[subject].startswith("\nok"), output
-    assert "as the driver" in output
-    assert "for at most 4 packs, each 1 CPU, as many threads, no GPU" in found["placement"]
+    assert "same versions as the driver" in output
+    assert "for at most 4 packs, each with 1 CPU and no GPU" in found["placement"]
     assert not list(tmp_path.iterdir())  # nothing is left behind
 
 
 def test_wrong_address_is_reported_quickly(tmp_path: Path) -> None:
     began = time.monotonic()
     found, _ = doctor("--address", "127.0.0.1:9", cwd=tmp_path, status=1)
-    assert "wrong ray cannot reach the Ray cluster at 127.0.0.1:9" in found["ray"]
+    assert "error ray cannot reach the Ray cluster at 127.0.0.1:9" in found["ray"]
     assert "→ see `ray status`" in found["ray"]
     assert time.monotonic() - began < 60
     found, _ = doctor("--address", "nonsense", cwd=tmp_path, status=1)
-    assert "wrong ray --address (or RAY_ADDRESS) takes HOST:PORT" in found["ray"]
+    assert "error ray --address (or RAY_ADDRESS) takes HOST:PORT" in found["ray"]
 
 
 def test_invalid_out_model_and_data_are_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     args = ["--out", "file/below", "--model", "./nowhere", "--data", f"voc:{tmp_path}/no"]
     found, _ = doctor(*args, "--address", "127.0.0.1:9", cwd=tmp_path, status=1)
-    assert "wrong --out file/below: " in found["--out"]
+    assert "error --out file/below: " in found["--out"]
     assert "Not a directory" in found["--out"]
     assert f"no such folder: {tmp_path}/nowhere" in found["sources"]
     assert f"no such folder: {tmp_path}/no" in found["sources"]
@@ -87,9 +87,9 @@ def test_invalid_out_model_and_data_are_reported(tmp_path: Path) -> None:
     args = ["--model", "some/model", "--address", "127.0.0.1:9"]
     env = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     found, _ = doctor(*args, cwd=tmp_path, status=1, env=env)
-    assert "wrong sources some/model is not in the cache" in found["sources"]
+    assert "error sources some/model is not in the Hugging Face cache" in found["sources"]
     found, _ = doctor("retrieval", *args, cwd=tmp_path, status=1, env=env | {"HF_HUB_OFFLINE": "0"})
-    assert "warning sources some/model is not in the cache" in found["sources"]
+    assert "warning sources some/model is not in the Hugging Face cache" in found["sources"]
     (tmp_path / "model").mkdir()
     args[1] = "./model"
     found, _ = doctor("retrieval", *args, cwd=tmp_path, status=1, env=env)
@@ -103,7 +103,7 @@ def test_gpus_invisible_to_torch_are_reported(tmp_path: Path) -> None:
     listing.chmod(0o755)
     env = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "CUDA_VISIBLE_DEVICES": ""}
     found, _ = doctor("--address", "127.0.0.1:9", cwd=tmp_path, status=1, env=env)
-    assert "wrong gpus nvidia-smi lists 2, torch sees 0" in found["gpus"]
+    assert "error gpus nvidia-smi lists 2, torch sees 0" in found["gpus"]
 
 
 def test_unknown_task_is_refused(tmp_path: Path) -> None:
@@ -136,11 +136,12 @@ def test_without_ray_only_the_local_engine_works(tmp_path: Path) -> None:
     done = run("doctor")
     assert done.returncode == 0, done.stderr
     found = parse(done.stdout)
-    assert "warning packages no Ray: only --engine local runs" in found["packages"]
+    assert "warning packages --engine ray needs ray, which is not installed" in found["packages"]
+    assert "→ pip install 'multimodal-sweep-orchestrator[ray]'" in found["packages"]
     assert "--engine local" in found["placement"]
     done = run("doctor", "--address", "127.0.0.1:9")
     assert done.returncode == 1
-    assert "wrong ray is needed for --address" in parse(done.stdout)["ray"]
+    assert "error ray --address 127.0.0.1:9 needs ray" in parse(done.stdout)["ray"]
     done = run("sweep", "retrieval")
     assert done.returncode == 2
     needed = "error: --engine ray needs ray, which is not installed: pip install "
@@ -224,11 +225,11 @@ def test_node_that_differs_is_listed_with_its_differences(cluster: tuple[str, Pa
     told_of = sorted(text.strip() for name, text in found.items() if name.startswith("node"))
     alike, differing = told_of
     assert alike.startswith("ok node")
-    assert alike.endswith("as the driver")
+    assert alike.endswith("same versions as the driver")
     assert " transformers 4.1, the driver has" in differing
-    assert "HF_TOKEN is another than the driver's" in differing
+    assert "HF_TOKEN differs from the driver's" in differing
     assert SECRET not in output
-    assert "3 slots, each 1 CPU" in found["placement"]
+    assert "3 workers, each with 1 CPU" in found["placement"]
     assert [path.name for path in hidden.iterdir()] == ["model"]
 
 
@@ -238,7 +239,7 @@ def test_node_without_shared_storage_is_reported(cluster: tuple[str, Path]) -> N
     address, hidden = cluster
     args = ["--address", address, "--out", str(hidden / "runs"), "--model", str(hidden / "model")]
     _, output = doctor(*args, cwd=hidden, status=1, env={"RAY_AUTH_MODE": "disabled"})
-    assert f"has no {hidden}/model" in output
+    assert f"{hidden}/model is missing" in output
     assert "checkpoints stay on each node" in output
     _, output = doctor(*args[:4], cwd=hidden, status=0, env={"RAY_AUTH_MODE": "disabled"})
     assert "checkpoints stay on each node" in output  # only a warning
@@ -257,7 +258,7 @@ def test_model_missing_from_the_cache_of_a_node_is_reported(cluster: tuple[str, 
     env = {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "RAY_AUTH_MODE": "disabled"}
     found, output = doctor(*args, cwd=hidden, status=1, env=env)
     assert "ok sources --model some/model" in found["sources"]
-    assert "some/model is not in its cache and it is offline" in output
+    assert "some/model is not in the Hugging Face cache, and HF_HUB_OFFLINE is set" in output
     assert "needs 3 CPUs and 0 GPUs" in found["placement"]
 
 
@@ -288,7 +289,7 @@ def test_wrong_token_is_one_line(tmp_path: Path) -> None:
             assert "1 node, 1 CPUs" in found["ray"], output
             wrong = {**env, "RAY_AUTH_TOKEN": "b" * 64}
             found, output = doctor("--address", address, cwd=tmp_path, status=1, env=wrong)
-            assert f"wrong ray cannot reach the Ray cluster at {address}" in found["ray"]
+            assert f"error ray cannot reach the Ray cluster at {address}" in found["ray"]
             assert "check that the token equals the head node's" in found["ray"]
             assert "b" * 64 not in output
         finally:

@@ -174,14 +174,14 @@ def test_final_is_refused_for_unsuitable_tasks_and_options(data: str, tmp_path: 
     output = run("sweep", "toy", "--final", "test", *at, status=2)
     assert "toy cannot score another split, because it has no method `final`" in output
     output = sweep("retrieval", data, tmp_path, "--final", "test", "--keep", "none", status=2)
-    assert "--final test needs kept weights; remove --keep none" in output
+    assert "--final test requires kept weights; remove --keep none" in output
     assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_or_damaged_weights_do_not_count_as_a_look(data: str, tmp_path: Path) -> None:
     sweep("retrieval", data, tmp_path, "--keep", "none")
     output = sweep("retrieval", data, tmp_path, "--final", "test", status=2)
-    assert "the weights of the best row are not kept; repeat the command with --keep best" in output
+    assert "the weights of the best row were not kept; run the command with --keep best" in output
     assert looks(tmp_path) == []
     sweep("retrieval", data, tmp_path, "--keep", "best", "--final", "test")
     assert len(looks(tmp_path)) == 1
@@ -198,7 +198,7 @@ def test_missing_or_damaged_weights_do_not_count_as_a_look(data: str, tmp_path: 
 
 def test_an_unfinished_sweep_is_not_scored(data: str, tmp_path: Path) -> None:
     output = sweep("retrieval", data, tmp_path, "--final", "test", "--budget", "1trial")
-    assert "--final test waits until the sweep is complete" in output
+    assert "The sweep is not complete, so --final test did not run" in output
     assert looks(tmp_path) == []
 
 
@@ -209,7 +209,7 @@ def test_interrupted_look_counts(
     with monkeypatch.context() as patch:
         patch.setattr(scoring, "run_trials", lambda plan: None)
         output = sweep("retrieval", data, tmp_path, "--final", "test", status=130)
-        assert "The look is recorded, without values" in output
+        assert "The look is recorded without values" in output
     assert [look.ended for look in looks(tmp_path)] == [None]
     assert "The best on test" not in run("report", "s", "--out", str(tmp_path))
     output = sweep("retrieval", data, tmp_path, "--final", "test")
@@ -223,7 +223,7 @@ def test_worker_without_the_weights_gives_no_score(
     sweep("retrieval", data, tmp_path)
     monkeypatch.setattr(Checkpoints, "save", lambda *args: None)
     output = sweep("retrieval", data, tmp_path, "--final", "test", status=2)
-    assert "a worker did not see the kept weights" in output
+    assert "a worker could not read the kept weights" in output
     assert not any(look.rows for look in looks(tmp_path))
 
 

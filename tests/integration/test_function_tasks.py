@@ -196,7 +196,7 @@ def test_another_metric_judges_the_same_trials(case: Case) -> None:
     args = ("--engine=local", "--space=grid")
     command(*case.words(*args))
     told = command(*case.words(*args, "--metric=epoch_of_weights", "--maximize"))
-    assert "Every trial of this sweep is done already" in told
+    assert "Every trial of this sweep is already done" in told
     assert case.sweep().manifest.metric.direction == "maximize"
 
 

@@ -391,7 +391,7 @@ def test_task_without_export_writes_arrays_parameters_and_a_card(
     folder = tmp_path / "new" / "export"
     status, text = call(capsys, "export", "s", folder, "--out", toy)
     assert status == 0
-    assert "the best row's first seed" in text
+    assert "the first seed of the best row" in text
     record = json.loads((folder / "export.json").read_text())
     assert record["trial_id"] in text
     kept = WeightStore(str(toy), "toy", "s").read(record["trial_id"])
@@ -424,7 +424,7 @@ def test_a_trial_without_weights_names_the_command_that_keeps_them(
     lost = next(row["trial_id"] for row in rows if row["trial_id"] not in kept)
     status, text = call(capsys, "export", "s", lost, tmp_path / "e", "--out", toy)
     assert status == 2
-    assert f"weights of trial {lost} are not kept" in text
+    assert f"weights of trial {lost} were not kept" in text
     assert text.rstrip().endswith("--keep all")
     assert not any(tmp_path.iterdir())
 
@@ -518,7 +518,7 @@ def test_overwrite_refuses_other_folders(
     (tmp_path / "thesis.tex").write_text("years of work")
     status, text = call(capsys, "export", "s", tmp_path, "--out", toy, "--overwrite")
     assert status == 2
-    assert "is no export" in text
+    assert "is not an export" in text
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
@@ -542,7 +542,7 @@ def test_failed_export_leaves_the_earlier_one(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["s"], "export needs a folder to write: export NAME [TRIAL] DIR"),
+        (["s"], "export requires a folder to write: export NAME [TRIAL] DIR"),
         ([], "which sweep?"),
         (["s", "zzz", "{tmp}/e"], "s has no trial 'zzz'"),
         (["s", "{file}"], "is a file; name a new folder"),
@@ -578,12 +578,12 @@ def test_trial_in_place_of_the_folder_is_refused(
     trial = read_sweep(str(toy), "toy", "s").rows()[0]["trial_id"][:8]
     status, text = call(capsys, "export", "s", trial, "--out", toy)
     assert status == 2
-    assert f"{trial} is a trial; name a folder as well" in text
+    assert f"{trial} is a trial; add a folder" in text
 
 
 def test_an_unfinished_trial_has_no_weights(toy: Path, tmp_path: Path) -> None:
     sweep = read_sweep(str(toy), "toy", "s")
     row = sweep.rows()[0]
     row["status"] = "stopped"
-    with pytest.raises(StoreError, match="is stopped, and only finished trials have weights"):
+    with pytest.raises(StoreError, match="is stopped, but only finished trials have weights"):
         export_model(sweep, row["trial_id"], str(tmp_path / "e"))

@@ -137,7 +137,7 @@ def test_results_without_shared_storage_reach_the_driver(
     output = " ".join(
         cluster.ray("exec", f"{sweep} --out /tmp/alone").split()
     )  # each machine has its own /tmp
-    assert "1 of the cluster's machines do not see /tmp/alone" in output
+    assert "1 node cannot access /tmp/alone" in output
     report = cluster.ray("exec", "python -m orchestrator report four --out /tmp/alone")
     assert "All rows: steps 3" in " ".join(report.split())  # below the table
     output = cluster.ray("exec", f"{sweep} --out {cluster.shared / 'runs'}")

@@ -56,5 +56,5 @@ def test_long_changes_are_cut(tmp_path: Path) -> None:
     (folder / "a.py").write_text("".join(f"value = {i}\n" for i in range(60_000)))
     diff, _ = changes.__wrapped__(folder)
     assert len(diff) < MAX_BYTES + 200
-    assert diff.endswith("# cut: the changes are longer than 256 KiB\n")
+    assert diff.endswith("# truncated: the diff exceeds 256 KiB\n")
     assert "a line of 5001 characters was left out" in shorten(b"+" + b"x" * 5000, "changes")

@@ -152,7 +152,7 @@ def test_killed_replay_resumes_and_reuses_nothing(tmp_path: Path) -> None:
     assert {(r["param.level"], 0, 0): r["metric.total"] for r in again} == totals
     done = process(*words, cwd=tmp_path)
     assert done.returncode == 0
-    assert "Every trial of this sweep is done already" in done.stdout
+    assert "Every trial of this sweep is already done" in done.stdout
 
 
 def test_a_name_of_another_sweep_is_refused(stored: Path, tmp_path: Path) -> None:
@@ -161,7 +161,10 @@ def test_a_name_of_another_sweep_is_refused(stored: Path, tmp_path: Path) -> Non
     replay = ("replay", stored, "--engine=local", "--out", out)
     status, _, err = run(*replay, "--name=mine")
     assert status == 2
-    assert err == f"error: the sweep toy/mine is no replay of {stored}; give another --name\n"
+    assert (
+        err
+        == f"error: the sweep toy/mine exists and is not a replay of {stored}; use another --name\n"
+    )
     assert run(*replay)[0] == 0
     sweep = ("sweep", "toy", "--engine=local", "--name=stored-replay", "--out", out)
     status, _, err = run(*sweep)
@@ -175,9 +178,12 @@ def test_a_name_of_another_sweep_is_refused(stored: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (change_rows(seed=77), "makes another trial"),
-        (change_rows(**{"param.degree": 40}), "do not fit this toy: `0 <= degree <= 12` must hold"),
-        (json_change(version="0"), "holds no finished trial"),
+        (change_rows(seed=77), "gives another trial"),
+        (
+            change_rows(**{"param.degree": 40}),
+            "do not fit this version of toy: `0 <= degree <= 12` must hold",
+        ),
+        (json_change(version="0"), "has no finished trial"),
         (
             json_change(model={"name": "cubic", "fingerprint": "1"}),
             "the only model of toy is 'polynomial'",
@@ -208,7 +214,7 @@ def test_another_version_of_the_task_is_refused(
     monkeypatch.setattr(type(load_task("toy")), "version", "2")
     status, _, err = run("replay", stored, "--engine=local", "--out", tmp_path / "out")
     assert status == 2
-    assert "ran with version 1 of toy, and this is version 2; use the code that ran it" in err
+    assert "ran with version 1 of toy, but this is version 2; use the code that ran it" in err
 
 
 def test_data_of_other_content_are_refused(tmp_path: Path) -> None:
@@ -225,7 +231,7 @@ def test_data_of_other_content_are_refused(tmp_path: Path) -> None:
     status, _, err = run("replay", tmp_path / "s.zip", "--engine=local", *other)
     assert status == 2
     assert "has the content hash" in err
-    assert "give the same data with --data" in err
+    assert "pass the same data with --data" in err
 
 
 def test_a_task_that_is_not_installed_is_named(stored: Path, tmp_path: Path) -> None:
@@ -263,6 +269,6 @@ def test_different_versions_are_one_line(
     (line,) = differences.environment_differences(dataclasses.replace(manifest, git=None))
     then = manifest.versions
     assert line.startswith("Recorded with ")
-    assert f"torch {then['torch']}, here 2.0, transformers" in line
-    assert f"numpy {then['numpy']}, here 1.0" in line
+    assert f"torch {then['torch']} (here 2.0), transformers" in line
+    assert f"numpy {then['numpy']} (here 1.0)" in line
     assert line.endswith("numbers may differ.")

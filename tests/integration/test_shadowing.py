@@ -67,7 +67,11 @@ def test_python_m_names_the_shadowing_file(here: Path, name: str) -> None:
     assert len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith(f"error: {found} hides the ")
     package = found.stem
-    ours = str(ROOT / package) if package in shadowing.OURS else f"installed package {package}"
+    ours = (
+        str(ROOT / package)
+        if package in shadowing.PROJECT_PACKAGES
+        else f"installed package {package}"
+    )
     assert ours in done.stderr
     assert "rename it, or run the `orchestrator` command" in done.stderr
 

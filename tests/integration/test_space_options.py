@@ -25,7 +25,7 @@ def test_lists_are_a_grid_that_runs_and_resumes(tmp_path: Path) -> None:
     grid = {(1, 0.01), (1, 0.1), (3, 0.01), (3, 0.1)}
     assert params(tmp_path, "grid-degree-lr", "degree", "lr") == grid
     again = run_command(*options, "--set", "lr=0.01,0.1")
-    assert "Every trial of this sweep is done already" in again.stdout
+    assert "Every trial of this sweep is already done" in again.stdout
 
     zipped = run_command(*options, "--set", "lr=0.01,0.1", "--zip", "degree,lr", "--name", "z")
     assert zipped.returncode == 0, zipped.stderr

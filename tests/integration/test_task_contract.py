@@ -37,7 +37,7 @@ def test_spaces_have_several_trials(subject: Subject) -> None:
     task = subject.task
     loose = dataclasses.replace(subject.factory, fixed={})
     for offered, kind in (("REPORT", None), ("GRID", "grid")):
-        if offered in discovery.offered_spaces(task.name):
+        if offered in discovery.defined_spaces(task.name):
             planned: list[Any] = [
                 row
                 for table in plan_rows(resolve_space(task.name, kind), loose, [0, 1])

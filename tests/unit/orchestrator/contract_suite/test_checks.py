@@ -86,7 +86,7 @@ def test_valid_export_passes() -> None:
         (
             stepping(lambda m, s, step: (s, dataclasses.replace(step, metrics={"eror": 1.0}))),
             "ends",
-            "has no 'error'; did you mean 'eror'?",
+            "does not report 'error'; did you mean 'eror'?",
         ),
         (
             stepping(
@@ -130,17 +130,17 @@ def test_valid_export_passes() -> None:
         (
             variant(estimate_memory=lambda self, trial: -1),
             "packing",
-            "must return an int of at least 0, the bytes that one trial needs, but returned -1",
+            "the bytes that one trial needs, an int of at least 0, but returned -1",
         ),
         (
             variant(normalize=lambda self, trial: dataclasses.replace(trial, seed=trial.seed + 1)),
             "normal_form",
-            "normalize changes a trial that it returned before",
+            "normalize changes a trial that is already normalized",
         ),
         (variant(__doc__=""), "attributes", "has no docstring"),
         (variant(export=writing(None)), "export", "must return an Export, but returned None"),
         (variant(export=lambda *_: Export(usage="")), "export", "export wrote no file"),
-        (variant(export=writing(Export(usage="print("))), "export", "is no Python"),
+        (variant(export=writing(Export(usage="print("))), "export", "is not Python"),
     ],
 )
 def test_broken_task_fails_its_check(task: Any, check: str, message: str) -> None:

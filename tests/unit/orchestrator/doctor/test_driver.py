@@ -17,11 +17,11 @@ def test_token_that_is_missing_or_readable_by_others(
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
     (missing,) = check_token("head:6379")
-    assert (missing.verdict, missing.subject) == ("wrong", "token")
+    assert (missing.verdict, missing.subject) == ("error", "token")
     file.write_text("x")
     file.chmod(0o644)
     (readable,) = check_token("head:6379")
-    assert (readable.verdict, readable.mend) == ("warning", f"chmod 600 {file}")
+    assert (readable.verdict, readable.fix) == ("warning", f"chmod 600 {file}")
     file.chmod(0o600)
     assert [finding.verdict for finding in check_token("head:6379")] == ["ok"]
     monkeypatch.delenv("RAY_AUTH_MODE")

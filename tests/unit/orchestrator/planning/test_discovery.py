@@ -29,11 +29,14 @@ BROKEN: list[tuple[Callable[[Package], None], str]] = [
     (lambda p: p.edit("task.py", "TASK = ToyTask()", "TSK = 1"), "end the file with `TASK = Your"),
     (lambda p: p.edit("task.py", "TASK = ToyTask()", "TASK = ToyTask"), "write TASK = ToyTask()"),
     (lambda p: p.edit("task.py", "TASK = ToyTask()", "raise SystemExit"), "SystemExit"),
-    (lambda p: p.declare("mine.tsk:TASK"), "names the module mine.tsk, and there is no mine.tsk"),
+    (
+        lambda p: p.declare("mine.tsk:TASK"),
+        "names the module mine.tsk, but mine.tsk does not exist",
+    ),
     (lambda p: p.edit("params.py", "frozen=True, ", ""), "params.py, line 8"),
     (
         lambda p: p.edit("task.py", "def pack_key", "def pack_keys"),
-        "a task has no 'pack_keys'; did you mean 'pack_key'? rename it, or start its name with _",
+        "'pack_keys' is not a member of Task; did you mean 'pack_key'? rename it, or",
     ),
 ]
 
@@ -60,7 +63,7 @@ def test_task_with_one_space_uses_it_by_default(package: Package) -> None:
     space.write_text("GRID = {'degree': [1, 2]}\n")
     status, out, err = run_wide("sweep", "mine", "--dry-run")
     assert (status, err) == (0, "")
-    assert "mine offers one space, GRID: running --space grid" in out
+    assert "mine has only one space, GRID: running --space grid" in out
     assert "2 trials" in out
     for text, message in (
         ("GRID = {'degree': [1]}\ndef search(trial): ...\n", "with --space grid or --space search"),
@@ -78,7 +81,7 @@ def test_task_without_a_space_requires_a_space_file(package: Package, tmp_path: 
     package.declare("mine.task:TASK")
     status, _, err = run_wide("sweep", "mine", "--dry-run")
     assert status == 2
-    assert "has no search space of its own: give one with --space FILE.py" in err
+    assert "has no search space; pass one with --space FILE.py" in err
     assert "spaces: none (" in run_wide("tasks")[1]
     (tmp_path / "s.py").write_text("GRID = {'degree': [1, 2]}\n")
     options = ("--space", str(tmp_path / "s.py"), "--dry-run")

@@ -7,7 +7,7 @@ from pathlib import Path
 from simulated import published
 
 from orchestrator.planning.errata import plan_errata
-from orchestrator.planning.planned_claims import Published, plan_claims
+from orchestrator.planning.planned_claims import PublishedRows, plan_claims
 from orchestrator.request import Request
 from orchestrator.running.plan import make_plan
 from results.storage.manifest_parts import RecordedErratum
@@ -44,7 +44,7 @@ def test_erratum_without_evidence_is_marked(tmp_path: Path) -> None:
         "ERRATA = (Erratum(text='the text names a best', best=A),)\n"
     )
     plan = make_plan(Request(task="retrieval", space=str(space)))
-    made = Published(space=plan.space, planned=plan.planned, task=plan.task)
+    made = PublishedRows(space=plan.space, planned=plan.planned, task=plan.task)
     claims = plan_claims(made)
     assert [c.text for c in claims] == ["b wins"], "nothing is derived without known noise"
     named, several, contradicted = plan_errata(made, claims)

@@ -30,14 +30,17 @@ def fail(*_: Any) -> Any:
         ({"stages": lambda self, trial: [draw]}, "must return a list of Stage"),
         (
             {"stages": lambda self, trial: [Stage(function=lambda: None)]},
-            "must be defined at the level of its module",
+            "must be defined at module level",
         ),
         (
             {"stages": lambda self, trial: [Stage(function=draw, args={"split": {1}})]},
             "args of the stage draw of 'toy' must be plain values",
         ),
-        ({"pack_key": lambda self, trial: []}, "must return what can be hashed"),
-        ({"estimate_memory": lambda self, trial: None}, "must return an int of at least 0, the"),
+        ({"pack_key": lambda self, trial: []}, "must return a hashable value"),
+        (
+            {"estimate_memory": lambda self, trial: None},
+            "needs, an int of at least 0, but returned None",
+        ),
     ],
 )
 def test_failing_task_method_is_a_request_error(changes: dict[str, Any], message: str) -> None:

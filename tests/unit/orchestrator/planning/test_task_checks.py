@@ -65,14 +65,14 @@ DEGREE = Column(key="param.degree", label="degree")
     [
         ({"Params": Thawed}, "Params is not frozen"),
         ({"Params": Positional}, "Params is not keyword-only"),
-        ({"Params": Odd}, "the parameter degree has the type list[int]; a parameter is str, int"),
+        ({"Params": Odd}, "the parameter degree has the type list[int]; use str, int, float"),
         ({"Params": Odd}, "the parameter lr has no default"),
         ({"Params": Misfit}, "the default of the parameter degree must be int, but is None"),
         ({"Params": Misfit}, "the default of the parameter lr must be float | None, but is 'fast'"),
         ({"Params": Picky}, "Params() with its defaults raises ValueError: degree is too high"),
-        ({"Params": Plain}, "Params is no dataclass"),
+        ({"Params": Plain}, "Params is not a dataclass"),
         ({"Params": 3}, "Params must be a class, but is 3"),
-        ({"version": 1}, "its version must be text that is not empty, but is 1"),
+        ({"version": 1}, "its version must be a non-empty string, but is 1"),
         ({"name": "game"}, "its name is 'game', but it is declared as 'toy'"),
         ({"metric": "error"}, "its metric must be a Metric, but is 'error'"),
         (
@@ -84,7 +84,7 @@ DEGREE = Column(key="param.degree", label="degree")
         ({"columns": (ERROR, ERROR)}, "two columns have the key 'metric.error'"),
         (
             {"columns": (DEGREE,), "per_sample": ()},
-            "its metric 'error' is no column (metric.error)",
+            "its metric 'error' has no column (metric.error)",
         ),
         ({"columns": ERROR}, "its columns must be a tuple of Column, but are Column("),
         ({"columns": ("metric.error",)}, "must be a tuple of Column, but one is 'metric.error'"),
@@ -94,7 +94,7 @@ DEGREE = Column(key="param.degree", label="degree")
         ),
         (
             {"per_sample": (PerSampleMetric(metric="eror", unit="point", value="v"),)},
-            "per_sample names the metric 'eror', which is no column; did you mean 'error'?",
+            "per_sample names the metric 'eror', which has no column; did you mean 'error'?",
         ),
         (
             {
@@ -106,32 +106,41 @@ DEGREE = Column(key="param.degree", label="degree")
         ),
         (
             {"per_sample": PerSampleMetric(metric="error", unit="p", value="v")},
-            "for a single one write (item,)",
+            "a tuple of one item is written (item,)",
         ),
         ({"pareto_front": ("error", "speed")}, "its pareto_front must be two metrics of its"),
         ({"pareto_front": 2}, "its pareto_front must be two metrics of its columns, but is 2"),
         ({"scoring_params": "lr"}, "its scoring_params must be a tuple of names, but are 'lr'"),
-        ({"scoring_params": ("lrr",)}, "its scoring_params name 'lrr', no field of Params; did"),
+        (
+            {"scoring_params": ("lrr",)},
+            "its scoring_params names 'lrr', which is not a field of Params; did",
+        ),
         ({"shown_samples": "point"}, "its shown_samples must be a tuple of names, but are 'point'"),
-        ({"step_unit": ""}, "its step_unit must be text that is not empty"),
-        ({"tolerance": 1}, "its tolerance must be a number from 0 to below 1, but is 1"),
+        ({"step_unit": ""}, "its step_unit must be a non-empty string"),
+        ({"tolerance": 1}, "its tolerance must be at least 0 and below 1, but is 1"),
         ({"shares_steps": "no"}, "its shares_steps must be True or False, but is 'no'"),
-        ({"schedule_length": "epoch"}, "is no field of Params; did you mean 'epochs'?"),
+        ({"schedule_length": "epoch"}, "is not a field of Params; did you mean 'epochs'?"),
         ({"example_params": {"degree": 1}}, "its example_params must be a tuple of dicts"),
-        ({"example_params": ({"degre": 1},)}, "example_params names 'degre', no field of Params"),
-        ({"start": lambda self, trial: None}, "its method start takes (trial), but is called as"),
-        ({"step": lambda self, trial: None}, "its method step takes (trial), but is called as"),
+        (
+            {"example_params": ({"degre": 1},)},
+            "example_params names 'degre', which is not a field of Params",
+        ),
+        ({"start": lambda self, trial: None}, "its method start takes (trial), but must accept"),
+        ({"step": lambda self, trial: None}, "its method step takes (trial), but must accept"),
         ({"num_steps": 20}, "its num_steps must be a method, `def num_steps(self, trial)`"),
-        ({"final": lambda self, trial: trial}, "is called as `def final(self, trial, split)`"),
+        ({"final": lambda self, trial: trial}, "must accept `def final(self, trial, split)`"),
         ({"warnings": ("slow",)}, "its warnings must be a method"),
         ({"estimate_memory": 1024}, "its estimate_memory must be a method"),
-        ({"weights": None}, "a task without weights has has_weights = False instead"),
+        ({"weights": None}, "set has_weights = False for a task without weights"),
         ({"check": lambda self, trial: trial}, "its check is now named normalize; rename it"),
         ({"num_bytes": lambda self, trial: 1}, "its num_bytes is now named estimate_memory"),
         ({"front": ("error", "error")}, "its front is now named pareto_front"),
-        ({"example_param": ({},)}, "a task has no 'example_param'; did you mean 'example_params'?"),
+        (
+            {"example_param": ({},)},
+            "'example_param' is not a member of Task; did you mean 'example_params'?",
+        ),
         ({"normalise": lambda self, trial: trial}, "did you mean 'normalize'? rename it, or"),
-        ({"signature": dict}, "a task has no 'signature'; did you mean 'signatures'?"),
+        ({"signature": dict}, "'signature' is not a member of Task; did you mean 'signatures'?"),
     ],
 )
 def test_wrong_declaration_is_refused_with_a_fix(changes: dict[str, Any], message: str) -> None:
@@ -179,6 +188,6 @@ def test_misspelled_attribute_is_reported_unless_the_correct_one_exists(
     bare = {"step": ToyTask.step, **{k: getattr(ToyTask, k) for k in ("Params", "metric")}}
     bare |= {"name": "toy", "columns": ToyTask.columns, "start": ToyTask.start}
     (line,) = problems(type("Misspelled", (Task,), {**bare, name: method})(), "toy")
-    assert f"a task has no {name!r}; did you mean {meant!r}?" in line
+    assert f"{name!r} is not a member of Task; did you mean {meant!r}?" in line
     assert not problems(type("Helper", (Task,), {**bare, name: method, meant: method})(), "toy")
     assert not problems(variant(helper=method, num_points=3, steps=3, stat=2), "toy")

@@ -50,7 +50,7 @@ def test_prune_removes_nothing_without_yes(tmp_path: Path) -> None:
     assert "2.0 kB removed." in run(*shlex.split(command[1]))
     assert not (tmp_path / "toy" / "a" / "weights").exists()
     assert before - file_names(tmp_path) == {p for p in before if "/weights/" in p}
-    assert "nothing to remove" in run(*shlex.split(command[1]))
+    assert "Nothing to remove" in run(*shlex.split(command[1]))
 
 
 def test_sweep_is_removed_with_its_stages_and_checkpoints(tmp_path: Path) -> None:
@@ -85,16 +85,16 @@ def test_age_and_size_select_sweeps(tmp_path: Path) -> None:
     assert chosen("--larger-than", "3MiB") == set()
     assert chosen("--larger-than", "1MB", "--older-than", "30d") == set()
     output = run("prune", "--weights", "--older-than", "30d", "--out", str(tmp_path))
-    assert "nothing to remove" in output
+    assert "Nothing to remove" in output
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--yes",), "--yes removes what you name: add --weights"),
+        (("--yes",), "--yes requires a kind to remove: add --weights"),
         (("--weights", "--older-than", "30"), "--older-than takes a time such as"),
         (("--weights", "--larger-than", "big"), "--larger-than takes a size such as 500MB or 1GB"),
-        (("a", "--cache", "x"), "--cache holds stages of any sweep"),
+        (("a", "--cache", "x"), "--cache removes stages of all sweeps"),
         (("nope", "--weights"), "no sweep named 'nope'"),
     ],
 )
@@ -121,7 +121,7 @@ def test_results_reused_by_another_sweep_are_kept(tmp_path: Path) -> None:
     at = ("--out", str(tmp_path))
     for kind, removed in (("--weights", "them"), ("--sweeps", "it")):
         output = run("prune", "first", kind, *at)
-        assert "nothing to remove" in output
+        assert "Nothing to remove" in output
         assert "second" in output
         assert f"--needed removes {removed}" in output
         assert "toy/first" in run("prune", "first", kind, "--needed", *at)
@@ -146,7 +146,7 @@ def test_running_sweep_is_never_removed(tmp_path: Path) -> None:
     with run_lock(sweep.filesystem, sweep.path):
         for words in (("--sweeps",), ("--weights",), ("--cache", str(cache)), ("runs", "--sweeps")):
             output = run("prune", *words, *at)
-            assert "nothing to remove" in output
+            assert "Nothing to remove" in output
             assert "running" in output
         assert file_names(tmp_path) == before
         assert "running" in run("list", "--out", str(tmp_path))
@@ -178,7 +178,7 @@ def test_foreign_files_are_kept(tmp_path: Path) -> None:
     (tmp_path / "toy" / "photos").mkdir()
     (tmp_path / "toy" / "photos" / "one.png").write_text("mine")
     output = run("prune", "--sweeps", "--yes", "--out", str(tmp_path))
-    assert "still holds notes.txt" in output
+    assert "it contains files that no sweep writes: notes.txt" in output
     assert file_names(tmp_path) == {"toy/a/notes.txt", "toy/photos/one.png"}
 
 
@@ -217,7 +217,7 @@ def test_checkpoints_of_unfinished_trials_are_kept(tmp_path: Path) -> None:
     set_age(tmp_path, 1)
     output = run("prune", "--checkpoints", "--yes", "--out", str(tmp_path))
     assert "checkpoints of toy/a (2 files" in output
-    assert "trials that are still to finish; --needed" in output
+    assert "their trials are not finished; --needed" in output
     assert not any(path.exists() for path in (left, search, gone))
     assert to_finish.exists()
     assert to_finish_search.exists()
@@ -274,5 +274,5 @@ def test_names_from_two_folders_are_refused(tmp_path: Path) -> None:
         make_ended_sweep(tmp_path / place, "a")
     both = [f"{tmp_path}/{place}/toy/a" for place in ("one", "two")]
     assert "several folders" in run("prune", *both, "--sweeps", status=2)
-    with pytest.raises(RequestError, match="--yes removes what you name"):
+    with pytest.raises(RequestError, match="--yes requires a kind to remove"):
         prune(PruneRequest(out=str(tmp_path / "one"), yes=True))

@@ -31,7 +31,7 @@ def test_csv_of_several_tables_is_refused_with_their_names(capsys: Any) -> None:
     with pytest.raises(RequestError) as raised:
         export([stored()], "csv")
     message = str(raised.value)
-    assert "--format csv prints one table, but there are" in message
+    assert "--format csv prints one table, but got" in message
     for part in ("claims", "--table", "--to DIR"):
         assert part in message
     assert capsys.readouterr().out == ""
@@ -46,7 +46,7 @@ def test_table_is_selected_by_number_or_name(capsys: pytest.CaptureFixture[str])
             printed.append(capsys.readouterr().out)
         assert printed[0] == printed[1]
         assert_reads_back(pd.read_csv(io.StringIO(printed[0])), records_of(table))
-    with pytest.raises(RequestError, match="there is no table '9'; choose a number: 1 "):
+    with pytest.raises(RequestError, match="no table is named '9'; choose a number: 1 "):
         export([document], "markdown", table="9")
     with pytest.raises(RequestError, match="2 tables are named 'claims'; choose a number"):
         export([document, document], "csv", table="claims")
@@ -65,7 +65,7 @@ def test_folder_gets_one_file_per_table(
     suffix = files[0].suffix
     file = tmp_path / f"all{suffix}"
     if form == "csv":
-        with pytest.raises(RequestError, match="holds one table, but there are"):
+        with pytest.raises(RequestError, match="holds one table, but got"):
             export([document], form, to=str(file))
         assert not file.exists()
         export([document], form, to=str(file), table="1")
@@ -106,7 +106,10 @@ def test_file_suffix_selects_the_format(format_: Any, to: Any, wanted: str) -> N
 
 def test_unwritable_path_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    for to, message in (("file/x", "cannot be a folder"), ("no/x.html", "there is no folder")):
+    for to, message in (
+        ("file/x", "cannot be created as a folder"),
+        ("no/x.html", "no such folder"),
+    ):
         with pytest.raises(RequestError, match=message):
             export([stored()], "html", to=str(tmp_path / to))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -38,11 +38,14 @@ def test_show_prints_the_saved_files(tmp_path: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"trial": "bare", "pictures": "p.png"}, "--pictures: trial bare has no pictures"),
+        (
+            {"trial": "bare", "pictures": "p.png"},
+            "--pictures: the samples of trial bare contain no pictures",
+        ),
         ({"trial": "short", "pictures": "p.png"}, "--save: trial short has fewer than two steps"),
-        ({"pictures": "p.png"}, "--pictures takes FILE.png, and one trial"),
+        ({"pictures": "p.png"}, "--pictures requires a trial: show NAME TRIAL"),
         ({"trial": "one", "pictures": "p.svg"}, "--pictures takes FILE.png"),
-        ({"trial": "one", "pictures": "nowhere/p.png"}, "there is no folder"),
+        ({"trial": "one", "pictures": "nowhere/p.png"}, "no such folder"),
         ({"trial": "one", "pictures": "c.png"}, "--save and --pictures both name"),
     ],
 )

@@ -16,10 +16,10 @@ def test_repeated_command_reports_trials_that_failed_earlier(tmp_path: Path) -> 
     status, text, _ = run_wide(*args)
     assert status == 1
     assert "All 3 trials failed in an earlier run and did not run again." in text
-    assert "The first reason: " in text
+    assert "First reason: " in text
     assert "`show toy/s " in text
     assert f"--out {out}`; add --retry-failed" in text
-    assert "done already" not in text
+    assert "already done" not in text
     trial = text.split("`show toy/s ")[1].split()[0]
     assert run_wide("show", "toy/s", trial, "--out", out)[0] == 0
     space.write_text("GRID = {'lr': [90.0, 0.1], 'epochs': [30]}\n")
@@ -27,4 +27,4 @@ def test_repeated_command_reports_trials_that_failed_earlier(tmp_path: Path) -> 
     assert "1 of 2 trials failed in an earlier run" in text
     assert "failed in an earlier run" not in run_wide(*args, "--retry-failed")[1]
     space.write_text("GRID = {'lr': [0.1], 'epochs': [30]}\n")
-    assert "Every trial of this sweep is done already" in run_wide(*args)[1]
+    assert "Every trial of this sweep is already done" in run_wide(*args)[1]

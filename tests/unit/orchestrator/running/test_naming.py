@@ -117,5 +117,5 @@ def test_models_with_the_same_last_name_get_different_names(tmp_path: Path) -> N
     assert chosen.name.startswith("paper-clip-")
     assert "toy/paper-clip was started with the model /a/clip, not /b/clip" in chosen.notice
     assert choose_name(OTHER_MODEL, given=None, **place).name == chosen.name
-    with pytest.raises(RequestError, match="with the model /a/clip, not /b/clip; give another"):
+    with pytest.raises(RequestError, match="with the model /a/clip, not /b/clip; use another"):
         choose_name(OTHER_MODEL, given="paper-clip", **place)

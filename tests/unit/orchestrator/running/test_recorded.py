@@ -20,17 +20,17 @@ def toy_row() -> dict[str, Any]:
 
 
 def test_a_row_of_another_task_version_is_refused(toy_row: dict[str, Any]) -> None:
-    with pytest.raises(StoreError, match=r"ran with version 0 of toy, and this is version"):
+    with pytest.raises(StoreError, match=r"ran with version 0 of toy, but this is version"):
         recorded_trial(load_task("toy"), toy_row | {"version": "0"})
 
 
 def test_a_row_with_an_unknown_parameter_is_refused(toy_row: dict[str, Any]) -> None:
-    with pytest.raises(StoreError, match="do not fit this toy"):
+    with pytest.raises(StoreError, match="do not fit this version of toy"):
         recorded_trial(load_task("toy"), toy_row | {"param.nonsense": 1})
 
 
 def test_a_changed_row_is_refused(toy_row: dict[str, Any]) -> None:
-    with pytest.raises(StoreError, match=f"row of trial {toy_row['trial_id']} makes another"):
+    with pytest.raises(StoreError, match=f"row of trial {toy_row['trial_id']} gives another"):
         recorded_trial(load_task("toy"), toy_row | {"seed": 77})
 
 
@@ -58,5 +58,5 @@ def test_id_of_a_row_of_an_earlier_version_includes_the_data_path(
     }
     rebuilt = recorded_trial(task, moved | {"trial_id": content_id(named)})
     assert rebuilt.id == recorded_trial(task, moved | {"trial_id": rebuilt.id}).id
-    with pytest.raises(StoreError, match="makes another trial"):
+    with pytest.raises(StoreError, match="gives another trial"):
         recorded_trial(task, moved | {"trial_id": content_id(named)[::-1]})

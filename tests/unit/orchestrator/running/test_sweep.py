@@ -33,12 +33,12 @@ def test_changed_setting_makes_a_new_sweep(tmp_path: Path) -> None:
     assert after.rows() == before.rows()
 
     out = sweep(tmp_path, "--set", "epochs=2", "--name", "paper", status=2)
-    assert "the sweep 'paper' was started without --set epochs; give another --name" in out
-    assert "done already" in sweep(tmp_path, "--set", "epochs=2")
+    assert "the sweep 'paper' was started without --set epochs; use another --name" in out
+    assert "already done" in sweep(tmp_path, "--set", "epochs=2")
 
     sweep(tmp_path, "--seeds", "2")  # the same request, and more of it
     assert read_sweep(str(tmp_path / "runs"), "toy", "paper").manifest.seeds == (0, 1)
-    assert "done already" in sweep(tmp_path)
+    assert "already done" in sweep(tmp_path)
     assert read_sweep(str(tmp_path / "runs"), "toy", "paper").manifest.seeds == (0, 1)
 
 

@@ -118,11 +118,11 @@ def test_keep_none_all_and_a_number(tmp_path: Path, sweep_toy: Print) -> None:
     assert "not kept" not in sweep_toy()  # same request: nothing is kept, nothing runs
     assert not files_of(tmp_path)
     output = sweep_toy("--keep=all")
-    assert "4 trials to run again, because of missing weights" in output
+    assert "4 trials will run again, because weights are missing" in output
     assert "Kept the weights of 4 trials" in output
     assert len(files_of(tmp_path)) == 4
     output = sweep_toy()  # as before, without the option
-    assert "Every trial of this sweep is done already" in output
+    assert "Every trial of this sweep is already done" in output
     assert len(files_of(tmp_path)) == 4
     assert "run again" not in sweep_toy("--keep=2")
     by_error = sorted(open_toy(tmp_path).rows(), key=lambda row: float(row["metric.error"]))
@@ -135,13 +135,13 @@ def test_only_trials_with_missing_weights_run_again(tmp_path: Path, sweep_toy: P
     sweep_toy("--keep=none", "--seeds=2")
     before = {row["trial_id"]: row["ended"] for row in open_toy(tmp_path).rows()}
     dry = sweep_toy("--keep=1", "--seeds=2", "--dry-run")
-    assert "--keep 1 runs 2 trials again, because of missing weights" in dry
+    assert "--keep 1 runs 2 trials again, because weights are missing" in dry
     sweep_toy("--keep=1", "--seeds=2")
     sweep = open_toy(tmp_path)
     again = {r["trial_id"] for r in sweep.rows() if r["ended"] != before[r["trial_id"]]}
     assert again == set(weights_of(sweep, sweep.rows()))
     assert len(again) == 2
-    assert sweep_toy("--keep=1", "--seeds=2").count("to run again") == 0
+    assert sweep_toy("--keep=1", "--seeds=2").count("will run again") == 0
 
 
 def test_search_runs_its_best_again_for_missing_weights(tmp_path: Path, sweep_toy: Print) -> None:
@@ -149,7 +149,7 @@ def test_search_runs_its_best_again_for_missing_weights(tmp_path: Path, sweep_to
     options = ("--trials=4", "--sampler=random", "--pruner=none", "--set=epochs=1")
     sweep_toy(*options, "--keep=none", "--name=found", space=space)
     output = sweep_toy(*options, "--keep=1", "--name=found", space=space)
-    assert "1 trial to run again, because of missing weights" in output
+    assert "1 trial will run again, because weights are missing" in output
     rows = [r for r in open_toy(tmp_path, "found").rows() if r["status"] == "finished"]
     best = min(rows, key=lambda row: float(row["metric.error"]))
     assert kept(tmp_path, "found") == {(best["param.degree"], 0): "toy/found"}
@@ -177,11 +177,11 @@ def test_reused_trial_has_its_weights_in_the_original_sweep(
     assert set(kept(tmp_path, "second").values()) == {"toy/first"}
     assert not files_of(tmp_path, "second")
     assert "toy/first/weights" in output
-    assert "to run again" not in sweep_toy("--name=second", "--keep=all")
+    assert "will run again" not in sweep_toy("--name=second", "--keep=all")
     row = open_toy(tmp_path, "second").rows()[0]
     assert "in toy/first" in describe_weights(open_toy(tmp_path, "second"), row)
     shutil.rmtree(tmp_path / "runs/toy/first/weights")
-    assert "4 trials to run again" in sweep_toy("--name=second", "--keep=all")
+    assert "4 trials will run again" in sweep_toy("--name=second", "--keep=all")
     assert set(kept(tmp_path, "second").values()) == {"toy/second"}
 
 
@@ -198,7 +198,7 @@ def test_damaged_weights_are_named_and_can_be_replaced(tmp_path: Path, sweep_toy
     with pytest.raises(StoreError, match=f"{row['trial_id']}.safetensors are damaged"):
         store.read(row["trial_id"])
     file.unlink()  # as the error says
-    assert "1 trial to run again" in sweep_toy("--keep=best")
+    assert "1 trial will run again" in sweep_toy("--keep=best")
     assert store.read(row["trial_id"]) is not None
 
 

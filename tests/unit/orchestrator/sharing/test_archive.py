@@ -87,7 +87,7 @@ def test_weights_are_included_unless_they_are_left_out(kept: Path, tmp_path: Pat
     status, out, _ = run("archive", "toy/paper", tmp_path / "a.zip", "--out", kept)
     assert status == 0
     assert "with the weights of 4 (" in out
-    assert "--no-weights leaves them out" in out
+    assert "use --no-weights to leave them out" in out
     assert run("archive", "paper", tmp_path / "b.zip", "--no-weights", "--out", kept)[0] == 0
     weights = [{n for n in read(tmp_path / f) if "/weights/" in n} for f in ("a.zip", "b.zip")]
     assert list(map(len, weights)) == [4, 0]
@@ -319,7 +319,7 @@ def test_archive_cannot_choose_a_model_that_is_code(stored: Path, tmp_path: Path
     json_change(model={"name": "os:getcwd+os.path:abspath", "fingerprint": "1"})(stored)
     status, _, err = run("replay", stored, "--engine=local", "--out", tmp_path / "out")
     assert status == 2
-    assert "is code, os:getcwd, which an archive cannot choose to run" in err
+    assert "would run code on this machine, os:getcwd" in err
 
 
 def test_report_of_an_archive_equals_the_original(stored: Path) -> None:

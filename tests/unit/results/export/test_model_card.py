@@ -151,7 +151,7 @@ def test_card_contains_the_test_score(tmp_path: Path) -> None:
 
 
 def test_untrained_model_is_stated_first(grid: Sweep) -> None:
-    text = "It was not trained in this sweep (epochs 0): the model is as it started."
+    text = "The model was not trained in this sweep (epochs is 0)."
     card = render_card(grid, select_best(grid), EXPORT, text)
     first = next(part for part in card.split("\n\n") if part.startswith("Trial `"))
     assert first.endswith(text)

@@ -10,7 +10,7 @@ from PIL import Image
 from rich.console import Console
 from sweeps_with_figures import MANIFEST, make_store, result
 
-from orchestrator.running.conclusion import _save_figures
+from orchestrator.running.print_results import _save_figures
 from results.figures import drawing as figures
 from results.figures import saved as saved_figures
 from results.figures.saved import save_figures

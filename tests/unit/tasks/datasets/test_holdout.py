@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from captioned_folder import draw_folder
 
-from orchestrator.doctor.driver import _sources
+from orchestrator.doctor.driver import split_sources
 from orchestrator.planning.discovery import load_task
 from tasks.contract import DataError
 from tasks.datasets import registry
@@ -86,7 +86,7 @@ def test_existing_val_split_is_not_replaced(photos: Path) -> None:
 
 
 def test_doctor_checks_the_folder_without_the_share(photos: Path) -> None:
-    assert _sources(None, f"folder:{photos},val=0.1,seed=2") == ([str(photos)], [])
+    assert split_sources(None, f"folder:{photos},val=0.1,seed=2") == ([str(photos)], [])
 
 
 @pytest.mark.parametrize("task", ["retrieval", "captioning"])

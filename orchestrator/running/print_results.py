@@ -1,4 +1,4 @@
-"""The end of a run: its tables, what failed or is left, figures and weights."""
+"""Prints the results of a run: its tables, failures, figures and kept weights."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ from results.tables.summary import MAX_ROWS
 from results.text import plural, print_line
 from tasks.contract import Trial
 
-INTERRUPTED = 130  # the exit status of what Ctrl-C ended
+INTERRUPTED = 130  # exit status after Ctrl-C
 
 
 def print_results(run: Run, to_run: Sequence[Trial], *, show_tables: bool = True) -> int:
-    """Print what a run that had ``to_run`` before it has brought; its exit status."""
+    """Print the results of a run and return its exit status.
+
+    ``to_run`` are the trials that were not finished when the run started.
+    """
     plan, errors = run.plan, Console(stderr=True)
     sweep = read_sweep(run.request.out, plan.task.name, plan.name)
     rows = sweep.current_rows()
@@ -32,7 +35,7 @@ def print_results(run: Run, to_run: Sequence[Trial], *, show_tables: bool = True
     halted = run.budget.interrupted or run.budget.spent()
     if halted and not run.is_complete:
         stages = distinct_stages(plan.task, to_run)
-        # Asked of the disk: a worker may have written a value that the driver did not hear of.
+        # Count the files: a worker may have written a value without telling the driver.
         kept = run.cache.num_kept(stages)
         num_kept = kept if stages else sum(each.stages.num_kept for each in run.coordinators)
         line = describe_halt(run.budget.interrupted, any_step, num_kept, len(stages))
@@ -42,15 +45,15 @@ def print_results(run: Run, to_run: Sequence[Trial], *, show_tables: bool = True
     again = {k: v for each in run.coordinators for k, v in each.failed_again.items()}
     if again:
         line = f"{plural(len(again), 'trial')} failed when run again; the tables show the earlier "
-        line += f"results. The first reason: {next(iter(again.values()))}."
+        line += f"results. First reason: {next(iter(again.values()))}."
         print_line(Console(), line, "bold red")
     if run.earlier.failed and any_step:
-        print_line(Console(), _failed_earlier(run))
-    wanted = {trial.id for trial in plan.trials}
+        print_line(Console(), _describe_failed_earlier(run))
+    planned = {trial.id for trial in plan.trials}
     failed = [
         row
         for row in rows
-        if row["status"] == "failed" and (not wanted or row["trial_id"] in wanted)
+        if row["status"] == "failed" and (not planned or row["trial_id"] in planned)
     ]
     print_line(Console(), f"Results: {sweep.path}", "dim")
     if any(each.stats.failed for each in run.coordinators):
@@ -62,8 +65,8 @@ def print_results(run: Run, to_run: Sequence[Trial], *, show_tables: bool = True
     return 1 if failed or failed_now else 0
 
 
-def _failed_earlier(run: Run) -> str:
-    """How many trials of this request failed before this run, why, and what to do about it."""
+def _describe_failed_earlier(run: Run) -> str:
+    """Describe how many trials failed in earlier runs, why, and how to run them again."""
     failed, total = run.earlier.failed, len(run.plan.trials)
     first = failed[0]
     count = f"{len(failed)} of {total} trials" if total > len(failed) else f"{len(failed)} trials"
@@ -72,14 +75,14 @@ def _failed_earlier(run: Run) -> str:
     out = "" if run.request.out == "runs" else f" --out {redact(run.request.out)}"
     reason = str(first.get("reason") or "unknown").strip().rstrip(".")
     return (
-        f"{count} failed in an earlier run and did not run again. The first reason: {reason}. "
+        f"{count} failed in an earlier run and did not run again. First reason: {reason}. "
         f"See its log with `show {run.plan.task.name}/{run.plan.name} {first['trial_id']}{out}`; "
         "add --retry-failed to run failed trials again."
     )
 
 
 def _save_figures(sweep: Sweep, errors: Console) -> None:
-    """Curves and contact sheets next to the results; a figure that fails costs one line."""
+    """Save curves and contact sheets next to the results; print one line if that fails."""
     from results.figures.saved import save_figures
 
     if not is_installed("matplotlib"):
@@ -87,7 +90,7 @@ def _save_figures(sweep: Sweep, errors: Console) -> None:
         return
     try:
         line = save_figures(sweep)
-    except Exception as error:  # whatever a damaged font or a full disk brings up
+    except Exception as error:  # such as a damaged font or a full disk
         why = " ".join(redact(f"{type(error).__name__}: {error}").split())
         errors.print(Text(f"The figures could not be drawn ({why})."), soft_wrap=True)
         return

@@ -1,4 +1,4 @@
-"""What ``doctor`` is asked about, and how nodes can tell that they see the same folder."""
+"""What ``doctor`` checks, and the file that shows whether nodes share the driver's folder."""
 
 from __future__ import annotations
 
@@ -10,33 +10,36 @@ from dataclasses import dataclass, field
 
 import pyarrow.fs
 
-from orchestrator.doctor.node_probe import new_folders
+from orchestrator.doctor.node_probe import missing_folders
 from orchestrator.request import Request
 from results.storage.filesystem import open_filesystem
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What is to run, and where."""
+class Target:
+    """The sweep that should run, and the cluster that should run it."""
 
-    request: Request  # its task is empty if none was named
+    request: Request  # with an empty task if the user named none
     task: str | None
     address: str | None
     paths: list[str] = field(default_factory=list)  # of model and data, absolute
-    hub: list[str] = field(default_factory=list)  # models by Hugging Face id
+    hub_models: list[str] = field(default_factory=list)  # Hugging Face ids
 
 
 @contextlib.contextmanager
 def driver_marker(out: str) -> Iterator[str | None]:
-    """A file of a new name under ``out`` that other nodes should see; None if it cannot be."""
+    """Create a file under ``out`` that other nodes should see, and yield its name.
+
+    Yields None if the file cannot be written.
+    """
     filesystem, path = open_filesystem(out)
     local = isinstance(filesystem, pyarrow.fs.LocalFileSystem)
-    made = new_folders(path) if local else []
+    created = missing_folders(path) if local else []
     name = f".doctor-{uuid.uuid4().hex}"
     try:
         filesystem.create_dir(path, recursive=True)
         with filesystem.open_output_stream(f"{path}/{name}") as stream:
-            stream.write(b"a node that sees this file sees the driver's folder")
+            stream.write(b"a node that sees this file shares the driver's folder")
     except OSError:
         yield None
         return
@@ -45,6 +48,6 @@ def driver_marker(out: str) -> Iterator[str | None]:
     finally:
         with contextlib.suppress(OSError):
             filesystem.delete_file(f"{path}/{name}")
-        for folder in made:
+        for folder in created:
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
