@@ -1,4 +1,4 @@
-"""From the options of ``sweep`` to its requests, one per task."""
+"""Makes the requests of ``sweep`` from its options, one per task."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tasks.contract import RequestError
 if TYPE_CHECKING:
     from orchestrator.request import Request
 
-_OF_SEARCH = ("trials", "sampler", "pruner")
+_SEARCH_OPTIONS = ("trials", "sampler", "pruner")
 
-#: Options whose parameter in Python is not the name of their field.
+#: Parameters of the command whose fields in ``Request`` have another name.
 _FIELDS = {
     "set_": ("settings",),
     "zip_": ("zipped",),
     "budget": ("budget", "budget_trials"),
-    "step_timeout": ("deadline",),
+    "deadline": ("step_timeout",),
 }
 
 
 def given(context: typer.Context) -> set[str]:
-    """The fields of a request that options on the command line say something about."""
+    """Return the fields of a request that the command line or the environment sets."""
     found: set[str] = set()
     for name in context.params:
         source = context.get_parameter_source(name)
@@ -38,29 +38,30 @@ def given(context: typer.Context) -> set[str]:
 def make_requests(
     tasks: Sequence[str], stored: str | None, values: Mapping[str, Any], given: Collection[str]
 ) -> list[Request]:
-    """The requests of the tasks, or the stored one with the options that are ``given``.
+    """Return a request for each task, or the stored request with the options that are ``given``.
 
     Raises:
-        RequestError: if no task is named, or one is and the stored request has another.
+        RequestError: if neither a task nor a stored request is named, or both are.
     """
     from orchestrator.planning.discovery import task_names
     from orchestrator.planning.space_file import is_space_file
     from orchestrator.request import Request
     from orchestrator.running.stored_request import program_of, read_request
 
-    of_search = {name: values[name] for name in _OF_SEARCH if values[name] is not None}
+    search_options = {n: values[n] for n in _SEARCH_OPTIONS if values[n] is not None}
     if stored is not None:
         if tasks:
             raise RequestError(f"--from {stored} names its task; remove {' '.join(tasks)}")
         found = read_request(stored)
         changes = {name: value for name, value in values.items() if name in given}
-        return [dataclasses.replace(found, **changes, given={**found.given, **of_search})]
+        return [dataclasses.replace(found, **changes, given={**found.given, **search_options})]
     if not tasks and is_space_file(values["space"]):
         tasks = [program_of(values["space"])]
     if not tasks:
         raise RequestError(f"name a task to sweep; available: {', '.join(task_names())}")
     check_tasks(tasks)
-    plain = {name: value for name, value in values.items() if name not in _OF_SEARCH}
+    others = {name: value for name, value in values.items() if name not in _SEARCH_OPTIONS}
     return [
-        Request(task=each, **plain, **of_search, given=of_search) for each in dict.fromkeys(tasks)
+        Request(task=each, **others, **search_options, given=search_options)
+        for each in dict.fromkeys(tasks)
     ]

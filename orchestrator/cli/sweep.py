@@ -44,7 +44,7 @@ Space = Annotated[
     ),
 ]
 Trials = Annotated[
-    int | None, typer.Option(help="With --space search: number of configurations (default: 50).")
+    int | None, typer.Option(help="For a search: number of configurations (default: 50).")
 ]
 Seeds = Annotated[
     Any,
@@ -57,14 +57,14 @@ Seeds = Annotated[
 Sampler = Annotated[
     str | None,
     typer.Option(
-        help="With --space search: tpe (default), random, qmc, gp, cmaes, nsga2, or module:Class.",
+        help="For a search: tpe (default), random, qmc, gp, cmaes, nsga2, or module:Class.",
         autocompletion=complete_sampler,
     ),
 ]
 Pruner = Annotated[
     str | None,
     typer.Option(
-        help="With --space search: halving (default), median, hyperband or none.",
+        help="For a search: halving (default), median, hyperband or none.",
         autocompletion=complete_pruner,
     ),
 ]

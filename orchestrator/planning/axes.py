@@ -1,7 +1,7 @@
-"""Search spaces without a file: lists and ranges by parameter, from options, YAML or Python.
+"""Search spaces as lists and ranges by parameter, from options, YAML files or Python.
 
---set lr=1e-5,1e-3        a list: a grid over all lists
---set lr=1e-5..1e-2:log   a range: a search, in which lists are choices
+--set lr=1e-5,1e-3        a list; lists alone make a grid
+--set lr=1e-5..1e-2:log   a range; with a range, the space is a search that samples from the lists
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from tasks.contract import RequestError
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER})\s*\.\.\s*({_NUMBER})(?::(log|{_NUMBER}))?")
 _QUOTES = "\"'"
-_MAX_NAME = 40  # characters of a space's name that are made of its parameters
+_MAX_NAME = 40  # characters of the parameters in a space's name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Range:
-    """Numbers from ``low`` to ``high``, both included."""
+    """Numbers from ``low`` to ``high``, inclusive."""
 
     low: float
     high: float
@@ -59,7 +59,7 @@ class Axes:
     zipped: tuple[tuple[str, ...], ...] = ()
     """Groups of parameters whose lists vary together, value by value."""
     conditions: Mapping[str, Mapping[str, tuple[Scalar, ...]]] = field(default_factory=dict)
-    """By parameter, the values of others with which it varies; otherwise it has its default."""
+    """Values of other parameters with which a parameter varies; otherwise it has its default."""
 
     def __post_init__(self) -> None:
         together = {name for group in self.zipped for name in group}
@@ -83,25 +83,25 @@ class Axes:
 
     @property
     def name(self) -> str:
-        """``grid-lr-temperature``: the parameters that vary, or all if none does."""
+        """A name from the parameters that vary, or from all if none does: ``grid-lr-epochs``."""
         varying = [n for n, axis in self.values.items() if isinstance(axis, Range) or len(axis) > 1]
         text = "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", n) for n in varying or self.values)
         short = text if len(text) <= _MAX_NAME else text[:_MAX_NAME].rstrip("-._")
         return f"{'search' if self.is_search else 'grid'}-{short}"
 
     def rows(self) -> list[dict[str, Scalar]]:
-        """The distinct configurations of a grid, in order."""
+        """Return the distinct configurations of a grid, in order."""
         groups = list(self._groups())
         check_num_trials(math.prod(len(group) for group in groups), 1)
         rows: dict[str, dict[str, Scalar]] = {}
         for point in itertools.product(*groups):
             row = {name: value for part in point for name, value in part.items()}
-            row = self._conditioned(row)
+            row = self._apply_conditions(row)
             rows.setdefault(repr(sorted(row.items())), row)
         return list(rows.values())
 
     def _groups(self) -> Iterator[list[dict[str, Scalar]]]:
-        """What varies together, as its values; in the order of the parameters."""
+        """Yield the values of each zipped group or single parameter, in order."""
         seen: set[str] = set()
         for name in self.values:
             if name in seen:
@@ -111,16 +111,19 @@ class Axes:
             lists = [axis for n in names if isinstance(axis := self.values[n], tuple)]
             yield [dict(zip(names, point, strict=True)) for point in zip(*lists, strict=True)]
 
-    def _conditioned(self, row: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    def _apply_conditions(self, row: Mapping[str, Scalar]) -> dict[str, Scalar]:
         kept: dict[str, Scalar] = {}
-        for name in self.values:  # in order, since a condition may need one that has its own
+        for name in self.values:  # in order, because a condition may depend on another one
             needed = self.conditions.get(name, {})
             if all(other in kept and kept[other] in allowed for other, allowed in needed.items()):
                 kept[name] = row[name]
         return kept
 
     def suggest(self, trial: Any, integers: frozenset[str]) -> dict[str, Scalar]:
-        """The configuration that an Optuna trial suggests; ``integers`` are whole numbers."""
+        """Return the configuration that an Optuna trial suggests.
+
+        ``integers`` are the names of integer parameters.
+        """
         found: dict[str, Scalar] = {}
         for name, axis in self.values.items():
             needed = self.conditions.get(name, {})
@@ -143,7 +146,7 @@ def _suggest(trial: Any, name: str, axis: Axis, integer: bool) -> Scalar:
 
 @dataclass(frozen=True, kw_only=True)
 class AxesSearch:
-    """The search function of axes with a range. It can be pickled."""
+    """The search function of axes with a range. Unlike a closure, it can be pickled."""
 
     axes: Axes
     integers: frozenset[str]
@@ -155,7 +158,7 @@ class AxesSearch:
 
 def _check_list(name: str, axis: Sequence[Scalar], *, repeats: bool) -> None:
     if not axis:
-        raise RequestError(f"the list of {name} is empty; give it a value")
+        raise RequestError(f"the list of {name} is empty; add a value")
     if repeats:
         return
     keys = [repr(value) for value in axis]
@@ -176,10 +179,8 @@ def _check_zipped(values: Mapping[str, Axis], zipped: Sequence[Sequence[str]]) -
         if len(group) < 2 or len(set(group)) < len(group):
             raise RequestError(f"--zip takes several parameters, such as lr,epochs, not {words!r}")
         if len(set(lengths.values())) > 1:
-            each = ", ".join(f"{number} of {name}" for name, number in lengths.items())
-            raise RequestError(
-                f"--zip {words}: the lists must be equally long, but there are {each}"
-            )
+            each = ", ".join(f"{name} {number}" for name, number in lengths.items())
+            raise RequestError(f"--zip {words}: the lists must have equal lengths, but have {each}")
     names = [name for group in zipped for name in group]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -190,9 +191,9 @@ def _check_zipped(values: Mapping[str, Axis], zipped: Sequence[Sequence[str]]) -
 
 
 def split_list(text: str) -> list[str] | None:
-    """The parts between commas outside of quotes; None if there is no such comma.
+    """Split text at commas outside of quotes; None if it has none.
 
-    Brackets around the whole list are left out, as of a list that is copied from Python.
+    Brackets around the whole list are removed, so that a Python list can be pasted.
 
     >>> split_list("1e-5, 1e-3")
     ['1e-5', '1e-3']
@@ -218,14 +219,14 @@ def split_list(text: str) -> list[str] | None:
 
 
 def unquote(text: str) -> str:
-    """The text without the quotes around it."""
+    """Remove the quotes around a text."""
     inner = text[1:-1]
     quoted = len(text) >= 2 and text[0] in _QUOTES and text[-1] == text[0] and text[0] not in inner
     return inner if quoted else text
 
 
 def parse_range(text: str) -> Range | None:
-    """``1e-5..1e-2:log`` or ``1..9:2`` as a range; None if it is none.
+    """Parse a range such as ``1e-5..1e-2:log`` or ``1..9:2``; None for other text.
 
     >>> parse_range("1e-5..1e-2:log")
     Range(low=1e-05, high=0.01, log=True, step=None)

@@ -1,9 +1,9 @@
-"""Axes from the values of YAML or Python, also in the shape of a W&B sweep.
+"""Reads axes from YAML or Python values, in our format or that of a W&B sweep.
 
 lr: {min: 1e-5, max: 1e-2, distribution: log_uniform_values}
 head: {values: [linear, mlp]}
 epochs: 3                                        one value
-temperature: [0.1, 0.7]                          the same as values
+temperature: [0.1, 0.7]                          short for {values: [0.1, 0.7]}
 top_k: {values: [10, 50], conditions: {decoding: sample}}
 """
 
@@ -20,7 +20,7 @@ from orchestrator.planning.suggestions import suggest
 from search_spaces.space import Scalar
 from tasks.contract import RequestError
 
-#: The keys of a parameter. ``q`` is W&B's name of ``step``.
+#: The keys of a parameter. ``q`` is W&B's name for ``step``.
 KEYS = ("values", "value", "min", "max", "distribution", "log", "step", "q", "conditions")
 DISTRIBUTIONS = (
     *("constant", "categorical", "uniform", "int_uniform", "q_uniform"),
@@ -33,10 +33,10 @@ Kinds = Mapping[str, tuple[type, bool]]
 def read_axes(
     parameters: Mapping[str, Any], kinds: Kinds, zipped: Sequence[Sequence[str]] = ()
 ) -> Axes:
-    """The axes of parameters; ``kinds`` are the types of the task's parameters by name.
+    """Read the axes of parameters. ``kinds`` are the types of the task's parameters by name.
 
     Raises:
-        RequestError: if a parameter is no list, range or value.
+        RequestError: if a parameter is not a list, range or value.
     """
     values: dict[str, Axis] = {}
     conditions: dict[str, Mapping[str, tuple[Scalar, ...]]] = {}
@@ -48,12 +48,12 @@ def read_axes(
         if needed:
             conditions[str(name)] = needed
     if not values:
-        raise RequestError("the space has no parameters; give it a list or a range of one")
+        raise RequestError("the space has no parameters; add one with a list or a range")
     return Axes(values=values, zipped=tuple(map(tuple, zipped)), conditions=conditions)
 
 
 def read_axis(name: str, spec: Any) -> tuple[Axis, Mapping[str, tuple[Scalar, ...]]]:
-    """One parameter: its axis, and the conditions under which it varies."""
+    """Return a parameter's axis, and the conditions under which it varies."""
     if hasattr(spec, "tolist"):
         spec = spec.tolist()
     if isinstance(spec, (list, tuple)):
@@ -62,12 +62,14 @@ def read_axis(name: str, spec: Any) -> tuple[Axis, Mapping[str, tuple[Scalar, ..
         return (spec,), {}
     for key in spec:
         if key not in KEYS:
-            hint = "a space has one level of parameters" if key == "parameters" else ""
-            raise RequestError(f"{name} has the key {shown(key)}; {hint or suggest(key, KEYS)}")
+            hint = "parameters cannot be nested" if key == "parameters" else ""
+            raise RequestError(
+                f"{name} has the unknown key {shown(key)}; {hint or suggest(key, KEYS)}"
+            )
     distribution = spec.get("distribution")
     if distribution is not None and distribution not in DISTRIBUTIONS:
         raise RequestError(
-            f"{name} has the distribution {shown(distribution)}; "
+            f"{name} has the unknown distribution {shown(distribution)}; "
             f"available: {', '.join(DISTRIBUTIONS)}"
         )
     return _values(name, spec), _conditions(spec.get("conditions", {}), name)
@@ -116,7 +118,7 @@ def _conditions(spec: Any, name: str) -> Mapping[str, tuple[Scalar, ...]]:
 
 
 def to_spec(axes: Axes) -> dict[str, Any]:
-    """The parameters as plain values, from which ``read_axes`` makes the same axes."""
+    """Return the parameters as plain values, from which ``read_axes`` reads the same axes."""
     found: dict[str, Any] = {}
     for name, axis in axes.values.items():
         if isinstance(axis, tuple):

@@ -22,10 +22,10 @@ InlineSpace = (
 
 
 def inline_space(value: object, kinds: Kinds, zipped: Sequence[Sequence[str]] = ()) -> Space:
-    """The space of a dict of lists and ranges, of several, or of a search function.
+    """Return the space for a dict of lists and ranges, several dicts, or a search function.
 
     Args:
-        value: one of these.
+        value: the dict, the dicts or the function.
         kinds: the types of the task's parameters, by name.
         zipped: parameters whose lists vary together.
 
@@ -41,18 +41,18 @@ def inline_space(value: object, kinds: Kinds, zipped: Sequence[Sequence[str]] = 
             "space must be a name, a FILE.py, a dict of lists, or a function of an Optuna trial, "
             f"but is {shown(value)}"
         )
-    return _united([read_axes(each, kinds) for each in value])
+    return _concatenate([read_axes(each, kinds) for each in value])
 
 
 def space_of(axes: Axes, kinds: Kinds, *, as_search: bool = False) -> Space:
-    """The grid of axes, or a search if there is a range or ``as_search``."""
+    """Return a grid, or a search if an axis is a range or ``as_search`` is set."""
     if not axes.is_search and not as_search:
-        return _united([axes])
+        return _concatenate([axes])
     if axes.zipped:
         raise RequestError(
-            f"--zip {','.join(axes.zipped[0])} is for grids; with a range such as "
-            f"{next((str(a) for a in axes.values.values() if not isinstance(a, tuple)), '')}, "
-            "a search chooses each parameter by itself: remove --zip"
+            f"--zip {','.join(axes.zipped[0])} is for grids, but a range such as "
+            f"{next((str(a) for a in axes.values.values() if not isinstance(a, tuple)), '')} "
+            "makes a search, which samples each parameter separately; remove --zip"
         )
     integers = frozenset(name for name, (kind, _) in kinds.items() if kind is int)
     spec = to_spec(axes)
@@ -64,11 +64,11 @@ def space_of(axes: Axes, kinds: Kinds, *, as_search: bool = False) -> Space:
     )
 
 
-def _united(grids: Sequence[Axes]) -> Space:
+def _concatenate(grids: Sequence[Axes]) -> Space:
     if any(axes.is_search for axes in grids):
-        raise RequestError("of several grids, none may have a range; give one dict for a search")
+        raise RequestError("several grids cannot contain a range; use one dict for a search")
     if not grids:
-        raise RequestError("the space is empty; give it a list of a parameter")
+        raise RequestError("the space is empty; add a parameter with a list of values")
     rows = [row for axes in grids for row in axes.rows()]
     names = dict.fromkeys(
         part for axes in grids for part in axes.name.removeprefix("grid-").split("-")
@@ -86,7 +86,7 @@ def _united(grids: Sequence[Axes]) -> Space:
 
 
 def _as_grids(rows: Sequence[Mapping[str, Scalar]]) -> list[dict[str, list[Scalar]]]:
-    """Rows that are no product, each as a grid of one."""
+    """Return each row as a grid with one configuration, for rows that are not a product."""
     return [{name: [value] for name, value in row.items()} for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""``--set NAME=VALUE``: the text of a value, a list or a range, read by the parameter's type."""
+"""Parses ``--set NAME=VALUE``, where VALUE is a value, a list or a range."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tasks.contract import RequestError, Task
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What ``--set`` says: one value for every row, or what varies, by parameter."""
+    """The values of ``--set`` by parameter: fixed ones, and those that vary."""
 
     fixed: Mapping[str, Scalar]
     axes: Mapping[str, Axis]
@@ -27,11 +27,11 @@ NO_SETTINGS = Settings(fixed={}, axes={})
 
 
 def parse_settings(task: Task, settings: Sequence[str] | Mapping[str, Any]) -> Settings:
-    """The values, lists and ranges of ``--set`` by name.
+    """Parse the values, lists and ranges of ``--set`` by the types of the task's parameters.
 
     Raises:
-        RequestError: if there is no such parameter, its type does not allow the value, or a
-            parameter is set twice.
+        RequestError: if a parameter does not exist, a value has a wrong type, or a parameter is
+            set twice.
     """
     if isinstance(settings, Mapping):
         several = {n: tuple(v) for n, v in settings.items() if isinstance(v, (list, tuple))}
@@ -61,10 +61,10 @@ def parse_settings(task: Task, settings: Sequence[str] | Mapping[str, Any]) -> S
 
 
 def parse_fixed(task: Task, settings: Sequence[str]) -> Mapping[str, Scalar]:
-    """The values of ``--set`` where each must be one.
+    """Parse ``--set`` where lists and ranges are not allowed.
 
     Raises:
-        RequestError: as ``parse_settings``, or if one is a list or a range.
+        RequestError: in the same cases as ``parse_settings``, and for a list or a range.
     """
     found = parse_settings(task, settings)
     for name, axis in found.axes.items():
@@ -86,7 +86,7 @@ def _text(value: Scalar | Axis) -> str:
 
 
 def parse_axis(name: str, text: str, kind: type, optional: bool) -> Scalar | Axis:
-    """The text after ``--set name=``: a value, a tuple of several, or a range of numbers."""
+    """Return the text after ``--set name=`` as a value, a tuple of values, or a range."""
     if kind is not str:
         _check_one_name(name, text)
     parts = split_list(text)
@@ -102,16 +102,18 @@ def parse_axis(name: str, text: str, kind: type, optional: bool) -> Scalar | Axi
 
 
 def check_range(name: str, axis: Range, kind: type) -> None:
-    """Refuse a range that the parameter's type does not have.
+    """Check that a range fits the type of its parameter.
 
     Raises:
-        RequestError: if it is no number, or an integer and the range has others.
+        RequestError: if the parameter is not a number, or is an integer and the range is not.
     """
     if kind not in (int, float):
-        raise RequestError(f"{name} is no number, so {axis} is no range of it; list its values")
+        raise RequestError(
+            f"{name} is not a number, so it cannot have the range {axis}; list its values"
+        )
     ends = (axis.low, axis.high, axis.step or 1)
     if kind is int and not all(float(end).is_integer() for end in ends):
-        raise RequestError(f"{name} is an integer, but its range is {axis}; use whole numbers")
+        raise RequestError(f"{name} is an integer, but its range is {axis}; use integers")
 
 
 def _check_one_name(name: str, text: str) -> None:
@@ -122,12 +124,12 @@ def _check_one_name(name: str, text: str) -> None:
 
 
 def parse_value(name: str, text: str, kind: type, optional: bool) -> Scalar:
-    """The text of one value as its type."""
+    """Return the text of one value as a value of its type."""
     if optional and text.lower() in ("none", "null", ""):
         return None
     if kind is bool:
         if text.lower() in ("true", "false", "yes", "no"):
-            return text.lower() in ("true", "yes")  # tables print yes and no
+            return text.lower() in ("true", "yes")  # accepts yes, because tables print it
         raise RequestError(f"--set {name} takes true or false, but got {shown(text)}")
     try:
         return typing.cast(Scalar, kind(text))

@@ -1,4 +1,4 @@
-"""``--space FILE.yaml``: a space in the shape of a W&B sweep configuration."""
+"""``--space FILE.yaml``: reads a space in the format of a W&B sweep configuration."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from orchestrator.planning.suggestions import suggest
 from orchestrator.planning.yaml_file import read_yaml
 from tasks.contract import RequestError, content_id
 
-#: The sampler of each method of W&B; a grid has none.
+#: W&B's methods -> our samplers; a grid has none.
 METHODS = {"grid": None, "random": "random", "bayes": "tpe"}
 GOALS = {"maximize": True, "minimize": False}
 KEYS = (
     *("program", "method", "metric", "parameters", "zip", "seeds", "run_cap", "early_terminate"),
     *("name", "description"),
 )
-#: Keys of W&B's own service, which mean nothing here.
+#: Keys for W&B's service, which are ignored.
 IGNORED = ("project", "entity", "command", "$schema")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpaceFile:
-    """What such a file asks for."""
+    """The content of a space file."""
 
     path: str
     name: str
@@ -43,16 +43,16 @@ class SpaceFile:
     pruner: str | None = None
 
     def space(self, kinds: Kinds) -> Space:
-        """The space; ``kinds`` are the types of the task's parameters.
+        """Return the space. ``kinds`` are the types of the task's parameters.
 
         Raises:
-            RequestError: if the parameters cannot make one.
+            RequestError: if the parameters are invalid.
         """
         axes = read_axes(self.parameters, kinds, self.zipped)
         if self.method == "grid" and axes.is_search:
             ranges = [n for n, axis in axes.values.items() if not isinstance(axis, tuple)]
             raise RequestError(
-                f"{self.path}: method grid needs values, but {ranges[0]} is a range; list its "
+                f"{self.path}: method grid requires values, but {ranges[0]} is a range; list its "
                 "values, or use method: bayes"
             )
         found = space_of(axes, kinds, as_search=self.method != "grid")
@@ -67,22 +67,24 @@ class SpaceFile:
 
 
 def is_space_file(space: object) -> bool:
-    """Whether ``--space`` names a YAML file."""
+    """Return whether ``--space`` names a YAML file."""
     return isinstance(space, str) and space.endswith((".yaml", ".yml"))
 
 
 def read_space_file(path: str) -> SpaceFile:
-    """The content of a file, checked as far as no task is needed.
+    """Read a space file, and check everything that does not depend on the task.
 
     Raises:
-        RequestError: if it cannot be read, or a key or its value is not known.
+        RequestError: if the file cannot be read, or a key or a value is invalid.
     """
     content = read_yaml(path)
     if not isinstance(content, Mapping) or not isinstance(content.get("parameters"), Mapping):
-        raise RequestError(f"{path} must map parameters: to the values of each, but does not")
+        raise RequestError(f"{path} has no mapping under parameters:; add one, such as lr: [0.1]")
     for key in content:
         if key not in (*KEYS, *IGNORED):
-            raise RequestError(f"{path} has the key {shown(key)}; {suggest(str(key), KEYS)}")
+            raise RequestError(
+                f"{path} has the unknown key {shown(key)}; {suggest(str(key), KEYS)}"
+            )
     method = content.get("method", "grid")
     if method not in METHODS:
         raise RequestError(f"{path}: method takes {', '.join(METHODS)}, but is {shown(method)}")

@@ -1,4 +1,4 @@
-"""The JSON schema of a task's space files, with which editors complete and check them."""
+"""The JSON schema of a task's space files, for completion and checks in editors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TYPES = {float: "number", int: "integer", bool: "boolean", str: "string"}
 
 
 def space_schema(task: Task) -> dict[str, Any]:
-    """The schema of ``--space FILE.yaml`` for one task."""
+    """Return the schema of ``--space FILE.yaml`` for one task."""
     names = list(param_types(task.Params))
     values = {each.name: each for each in parameters(task.Params)}
     hints, kinds = typing.get_type_hints(task.Params), param_types(task.Params)
@@ -83,7 +83,7 @@ def _parameter(value: dict[str, Any], kind: type) -> dict[str, Any]:
     listed = {"type": "array", "items": value, "minItems": 1}
     conditions = {
         "type": "object",
-        "description": "Vary only where other parameters have these values.",
+        "description": "Vary only if other parameters have these values.",
     }
     several = {
         "type": "object",

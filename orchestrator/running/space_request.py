@@ -1,4 +1,4 @@
-"""A request whose space is a YAML file: what the file says and the request leaves open."""
+"""Completes a request with the options in its YAML space file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tasks.contract import RequestError, Task
 
 
 def read_space_of(request: Request) -> Request:
-    """The request with its YAML file read. An option of the request overrides the file.
+    """Return the request with its YAML space file read. Options of the request take precedence.
 
     Raises:
-        RequestError: if the file cannot be read or is no space.
+        RequestError: if the file cannot be read or is not a space.
     """
     if not is_space_file(request.space):
         return request
@@ -37,17 +37,17 @@ def read_space_of(request: Request) -> Request:
 
 
 def check_metric(file: SpaceFile, task: Task) -> None:
-    """Refuse a metric of the file that is not the task's: tables and searches use the task's.
+    """Check that the file's metric is the task's, which tables and searches use.
 
     Raises:
-        RequestError: if it is another.
+        RequestError: if it is another metric or direction.
     """
     if file.metric is None:
         return
     maximize = task.metric.direction == "maximize"
     if (file.metric, file.maximize) != (task.metric.name, maximize):
         raise RequestError(
-            f"{file.path}: the metric is {file.metric!r}, but {task.name} is judged by "
+            f"{file.path}: the metric is {file.metric!r}, but the metric of {task.name} is "
             f"{task.metric.name!r}; write metric: {{name: {task.metric.name}, "
             f"goal: {task.metric.direction}}}"
         )

@@ -1,4 +1,4 @@
-"""``sweep --from FILE``: the request of a stored sweep, or of a YAML file."""
+"""``sweep --from FILE``: reads a request from a stored sweep or a YAML file."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tasks.contract import RequestError
 
 
 def read_request(path: str) -> Request:
-    """The request in ``sweep.json``, or in a YAML file of options or in the shape of W&B.
+    """Read a request from ``sweep.json``, a YAML file of options, or a space file.
 
     Raises:
-        RequestError: if the file cannot be read, or does not hold all of a request.
+        RequestError: if the file cannot be read, or its request is incomplete.
         StoreError: if it is a damaged ``sweep.json``.
     """
     if is_space_file(path):
@@ -39,7 +39,7 @@ def read_request(path: str) -> Request:
 
 
 def program_of(path: str) -> str:
-    """The task that a space file names.
+    """Return the task that a space file names.
 
     Raises:
         RequestError: if it names none.
@@ -47,40 +47,41 @@ def program_of(path: str) -> str:
     program = read_space_file(path).program
     if program is None:
         raise RequestError(
-            f"{path} names no task; add program: TASK or program: FILE.py:FUNCTION, or give a task"
+            f"{path} names no task; add program: TASK or program: FILE.py:FUNCTION, or name a task "
+            "on the command line"
         )
     if program.endswith(".py"):
         raise RequestError(
-            f"{path}: program {program!r} names a file; name a function of it, such as "
+            f"{path}: program {program!r} is a file; add a function, such as "
             f"program: {program}:train"
         )
     return program
 
 
 def request_of(manifest: Manifest) -> Request:
-    """What was asked for when a sweep was started.
+    """Return the request that started a sweep.
 
     Raises:
-        RequestError: if it was started from a Python function, which no file holds.
+        RequestError: if the sweep did not record it, or its space was a Python function.
     """
     recorded, search = manifest.request, manifest.search
     if recorded is None:
         raise RequestError(
             f"{manifest.full_name} was made by an older version, which recorded no request; "
-            "repeat its command"
+            "run its command again"
         )
     if manifest.replay_of is not None:
         raise RequestError(f"{manifest.full_name} is a replay; use `replay` with its archive")
-    of_search: dict[str, Any] = {}
+    search_options: dict[str, Any] = {}
     if search is not None:
-        of_search = {
+        search_options = {
             "trials": search.trials,
             "sampler": recorded.search.get("sampler", search.sampler["name"]),
             "pruner": search.pruner["name"],
         }
-    of_function: dict[str, Any] = {}
+    function_options: dict[str, Any] = {}
     if manifest.function is not None:
-        of_function = {"metric": manifest.metric.name, "maximize": manifest.maximize}
+        function_options = {"metric": manifest.metric.name, "maximize": manifest.maximize}
     return Request(
         task=manifest.function or manifest.task,
         space=_space_of(manifest),
@@ -91,14 +92,14 @@ def request_of(manifest: Manifest) -> Request:
         engine=manifest.engine,
         name=manifest.name,
         keep=None if manifest.keep is None else str(manifest.keep),
-        given=of_search,
-        **of_search,
-        **of_function,
+        given=search_options,
+        **search_options,
+        **function_options,
     )
 
 
 def _space_of(manifest: Manifest) -> Any:
-    """A name, a file, or the value that the space was given as."""
+    """Return the space's name, file, or value."""
     recorded = manifest.request
     assert recorded is not None
     if recorded.space in KINDS:
@@ -118,6 +119,6 @@ def _space_of(manifest: Manifest) -> Any:
         return ast.literal_eval(value.strip())
     except (ValueError, SyntaxError):
         raise RequestError(
-            f"the space of {manifest.full_name} was a Python function or is not recorded; repeat "
-            "the call that started it"
+            f"the space of {manifest.full_name} was a Python function or was not recorded; run the "
+            "call that started the sweep again"
         ) from None

@@ -84,7 +84,7 @@ def test_a_search_suggests_within_ranges_and_lists() -> None:
         ({"lr": ()}, (), "the list of lr is empty"),
         ({"lr": (1, 1)}, (), "the list of lr has 1 twice"),
         ({"lr": (1, 2)}, (("lr", "x"),), "x has no list of values"),
-        ({"lr": (1, 2), "x": (1, 2, 3)}, (("lr", "x"),), "2 of lr, 3 of x"),
+        ({"lr": (1, 2), "x": (1, 2, 3)}, (("lr", "x"),), "equal lengths, but have lr 2, x 3"),
         ({"lr": (1, 2)}, (("lr",),), "takes several parameters"),
         ({"a": (1, 2), "b": (1, 2), "c": (1, 2)}, (("a", "b"), ("b", "c")), "names b in two"),
     ],
