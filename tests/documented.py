@@ -46,6 +46,8 @@ REDUCED_SWEEPS = {
         *("--set", "batch_size=32", "--set", "num_samples=2", "--set", "sampling_steps=2"),
     ),
     "toy": (),
+    "train.py:train": ("--set", "epochs=1"),
+    "toy_function.py:polynomial": ("--set", "epochs=1"),
     "descent": (),
     "spiral": ("--set", "epochs=2"),
 }

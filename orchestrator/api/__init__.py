@@ -1,1 +1,1 @@
-"""Sweeps from Python: what ``import orchestrator as orc`` offers for scripts and notebooks."""
+"""Sweeps from Python, for scripts and notebooks that ``import orchestrator as orc``."""

@@ -58,7 +58,7 @@ class Sweep:
         """Its folder."""
         return self._stored.path
 
-    # --- what came out ----------------------------------------------------------------------------
+    # --- results ----------------------------------------------------------------------------------
 
     def table(self, max_rows: int | None = MAX_ROWS, *, published: bool = True) -> Table:
         """Everything that ``orchestrator report`` prints.
@@ -168,7 +168,7 @@ def load(path: str | os.PathLike[str]) -> Sweep:
 
     Raises:
         RequestError: if the path has too few parts.
-        StoreError: if there is no such sweep, or it is damaged.
+        StoreError: if the sweep does not exist or is damaged.
     """
     text = os.fspath(path).rstrip("/")
     if is_archive(text):

@@ -26,6 +26,7 @@ def sweep(
     space: str | InlineSpace | None = None,
     *,
     set: Mapping[str, Scalar] | None = None,
+    zip: Sequence[Sequence[str]] = (),
     seeds: int | Sequence[int] = 1,
     metric: str | None = None,
     maximize: bool | None = None,
@@ -53,34 +54,43 @@ def sweep(
 ) -> Sweep:
     """Run a sweep and return its results. The same call again continues or extends it.
 
-    It does what the command ``orchestrator sweep`` does, and shows the same progress; in a notebook
-    below the cell. Ctrl-C, or interrupting the kernel, lets running steps end and saves them. Only
-    the main thread gets these signals, and only there can a step be timed out.
+    It does the same as the command ``sweep`` and shows the same progress, in a notebook below the
+    cell. On Ctrl-C, or when you interrupt the kernel, the running steps end and are saved. Only the
+    main thread receives these signals, and only there ``step_timeout`` has an effect.
 
     Args:
-        task: a task's name, ``"FILE.py:FUNCTION"``, a function, or a ``Request`` that has all else.
-        space: what to try: ``{"lr": [1e-5, 1e-3]}`` is a grid, a list of such dicts several grids,
-            and a function of an Optuna trial a search. A name or a file is as for ``--space``.
+        task: the name of a task, ``"FILE.py:FUNCTION"``, a function, or a ``Request``, alone.
+        space: the values to try. ``{"lr": [1e-5, 1e-3]}`` is a grid, a list of such dicts several
+            grids, and a range ``{"lr": {"min": 1e-5, "max": 1e-2, "log": True}}`` or a function of
+            an Optuna trial a search. A name or a file is as for ``--space``.
         set: parameters that are the same in every trial.
-        seeds: how many, from 0 on, or which.
-        metric, maximize: the metric of a function that does not declare it, and its direction.
-        trials, sampler, pruner: of a search: configurations to try, and names as for the command.
-        model, data: names as for the command.
+        zip: groups of parameters whose lists vary together, such as ``[("lr", "epochs")]``.
+        seeds: number of seeds, or a list of them.
+        metric: the metric of a function, in place of the one that it declares.
+        maximize: whether a higher value of ``metric`` is better.
+        trials: number of configurations of a search.
+        sampler: sampler of a search, as for ``--sampler``.
+        pruner: pruner of a search, as for ``--pruner``.
+        model: Hugging Face id or folder.
+        data: data set, such as ``"folder:DIR"``.
         engine: ``"ray"``, or ``"local"`` for this process.
-        address: of a Ray cluster; by default ``$RAY_ADDRESS``, otherwise a Ray of this machine.
-        cpus_per_trial, gpus_per_trial: of a worker of Ray.
-        name: of the sweep; by default made of the space and the settings.
-        out: folder or URI of all results.
-        cache: folder or URI that keeps shared stages for later sweeps; by default
-            ``$ORCHESTRATOR_CACHE``.
-        budget, budget_trials: seconds, or trials, after which to stop; the same call continues.
+        address: Ray address (default: ``$RAY_ADDRESS``, otherwise a Ray on this machine).
+        cpus_per_trial: CPU cores per worker (default: split evenly).
+        gpus_per_trial: GPUs per worker, at most 1, or ``"auto"``.
+        name: name of the sweep (default: from the space and the settings).
+        out: folder or URI for the results.
+        cache: folder or URI that keeps shared stages for later sweeps (default:
+            ``$ORCHESTRATOR_CACHE``).
+        budget: seconds after which to stop. The same call continues.
+        budget_trials: number of trials to start before stopping. The same call continues.
         step_timeout: seconds that a step or a shared stage may take.
-        checkpoint_interval: seconds between two checkpoints of a trial; 0 saves every step.
-        keep: whose weights are kept: ``"best"``, ``"none"``, ``"all"``, or so many of the best
+        checkpoint_interval: seconds between two checkpoints of a trial. 0 saves every step.
+        keep: trials whose weights are kept: ``"best"``, ``"none"``, ``"all"``, or a number of
             configurations.
-        final: the split to score the best rows on when the sweep is complete.
-        rerun, retry_failed: whether finished, or failed, trials run again.
-        verbose: whether to show what otherwise only the log has.
+        final: split on which to score the best rows when the sweep is complete.
+        rerun: whether to run finished trials again.
+        retry_failed: whether to run failed trials again.
+        verbose: whether to print the lines of the log, too.
 
     Returns:
         The sweep with all results so far. Failed trials are rows with a reason.
@@ -103,6 +113,7 @@ def sweep(
         task=task,
         space=space,
         settings=set or {},
+        zipped=tuple(map(tuple, zip)),
         seeds=seeds if isinstance(seeds, int) else tuple(seeds),
         metric=metric,
         maximize=maximize,

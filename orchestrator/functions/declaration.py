@@ -1,4 +1,4 @@
-"""What users write: ``task`` above a function, and ``shared`` in its signature."""
+"""The decorator ``task``, and ``shared`` for the defaults of a signature."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ATTRIBUTE = "__orchestrator_task__"  # of a decorated function
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Declaration:
-    """What a function's signature does not say about its task."""
+    """The parts of a task that a function's signature does not contain."""
 
     metric: str
     maximize: bool
@@ -27,7 +27,7 @@ class Declaration:
 def task(
     *, metric: str, maximize: bool, columns: Sequence[str] = (), steps: str | None = None
 ) -> Callable[[Function], Function]:
-    """Declare a function as a task. The function itself stays as it is and can be called.
+    """Declare a function as a task. The function itself does not change and can still be called.
 
     Args:
         metric: the name of the metric that a sweep is judged by.
@@ -36,7 +36,7 @@ def task(
         steps: the parameter that says how often the function yields, such as ``"epochs"``. The live
             view then shows how far a trial is.
 
-    Example:
+    Examples:
         >>> @task(metric="accuracy", maximize=True, steps="epochs")
         ... def train(lr: float = 1e-3, epochs: int = 3, *, seed: int):
         ...     for epoch in range(epochs):
@@ -87,22 +87,26 @@ def declaration_of(
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """The default value of a parameter that gets the value of a shared stage."""
+    """The default of a parameter that receives the value of a shared stage."""
 
     function: Callable[..., Any]
     args: Mapping[str, Any]
 
 
 def shared(function: Callable[..., T], /, **args: Any) -> T:
-    """Work that trials share, as the default of a parameter: it is computed once for all of them.
+    """Share work between trials: the default of a parameter that is computed once for all trials.
 
-    The parameter gets what ``function(**args)`` returns. Arguments that are not given here are
-    taken from the trial's parameters of the same name, and ``seed`` and ``device`` from the trial.
-    An argument may be ``shared`` work itself. The function must be deterministic, and trials must
-    not change the value. numpy arrays by name and Arrow tables are kept on disk until the sweep is
+    The parameter receives the result of ``function(**args)``. Arguments that are missing here come
+    from the trial's parameters of the same name, and ``seed`` and ``device`` from the trial. An
+    argument can be ``shared`` work too. The function must be deterministic, and trials must not
+    change the value. Dicts of numpy arrays and Arrow tables are kept on disk until the sweep is
     complete, so that a resumed sweep does not compute them again.
 
-    Example:
+    Args:
+        function: a function that was defined with ``def``.
+        args: its arguments: plain values, or other shared work.
+
+    Examples:
         >>> def draw(split: str) -> dict[str, float]:
         ...     return {"mean": float(len(split))}
         >>> def train(lr: float = 0.1, *, data: dict[str, float] = shared(draw, split="train")):

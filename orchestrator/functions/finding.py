@@ -1,4 +1,4 @@
-"""From what a request names to its task, and from a task to its search space."""
+"""Find the task of a request, and the search space of a task."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def find_task(
         metric, maximize: the metric of a function and its direction, in place of its declaration.
 
     Raises:
-        RequestError: if there is none, or it cannot be a task.
+        RequestError: if it does not exist or cannot be a task.
     """
     if isinstance(task, str) and is_reference(task):
         task = load_function(task)
@@ -70,7 +70,7 @@ def load_function(reference: str) -> Callable[..., Any]:
     """The function that FILE.py:FUNCTION names. Its file is imported.
 
     Raises:
-        RequestError: if there is no such file or function, or importing the file fails.
+        RequestError: if the file or the function does not exist, or the import fails.
     """
     match = _REFERENCE.fullmatch(reference)
     assert match is not None

@@ -97,5 +97,5 @@ class PortableFunction:
         return hash(self.function)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by what it was made of."""
+        """Pickle as a call of the constructor."""
         return PortableFunction, (self._modules, self.function, self.version, self._needs)

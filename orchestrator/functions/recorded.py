@@ -33,7 +33,7 @@ def load_recorded_task(manifest: Manifest, purpose: str = "") -> Task:
         purpose: the command, if it runs trials.
 
     Raises:
-        RequestError: if there is no such task, or it is a function and its trials should run.
+        RequestError: if the task does not exist, or is a function whose trials would have to run.
     """
     if manifest.function is None:
         return load_task(manifest.task)

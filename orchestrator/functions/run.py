@@ -1,8 +1,8 @@
-"""One trial of a function: what it yields becomes steps, ``checkpoint`` and ``samples`` its rest.
+"""One trial of a function, and the functions ``checkpoint`` and ``samples`` that it can call.
 
-A function that yields is advanced from one yield to the next. The generator stays in the process
-that runs the trial; another process starts the function anew, and ``checkpoint`` gives it the state
-of its last saved yield.
+Each yield of the function is a step. The generator stays in the process that runs the trial.
+Another process starts the function again, and ``checkpoint`` gives it the state of the last saved
+yield.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class FunctionRun:
     metric: str
     per_sample: tuple[str, ...]  # metrics that ``samples`` of their name are the parts of
     num_steps: int | None  # yields in all, if known
-    saved: State  # where it goes on from; an empty one for a new trial
+    saved: State  # the checkpoint to continue from; empty for a new trial
     at: int = 0  # yields so far, those of other processes included
     metrics: dict[str, float] = field(default_factory=dict)  # of the last yield
     samples: dict[str, list[Any]] = field(default_factory=dict)  # likewise
     new_samples: dict[str, list[Any]] | None = None  # for the next yield
-    state: dict[str, Any] | None = None  # what ``checkpoint`` was given
+    state: dict[str, Any] | None = None  # the dict that was passed to ``checkpoint``
     iterator: Iterator[Any] | None = None
 
     def __post_init__(self) -> None:
@@ -54,7 +54,7 @@ class FunctionRun:
         """Run the function up to its next yield, or to its end.
 
         Raises:
-            TrialError: if what it yields or returns cannot be recorded.
+            TrialError: if the yielded or returned value cannot be recorded.
         """
         with _running(self):
             if self.iterator is None:
@@ -89,7 +89,7 @@ class FunctionRun:
         )
 
     def _end(self, returned: Any) -> Step:
-        """The last step: what the function returned is added to what it yielded last."""
+        """The last step: the last yield's metrics, and the returned ones."""
         if returned is not None:
             self.metrics = {**self.metrics, **self._read(returned)}
         if not self.metrics:
@@ -116,7 +116,7 @@ class FunctionRun:
         try:
             if any(isinstance(each, (str, bytes, bool)) for each in found.values()):
                 raise TypeError
-            return {str(name): float(each) for name, each in found.items()}
+            return {str(name): _number(each) for name, each in found.items()}
         except (TypeError, ValueError, RuntimeError):  # RuntimeError: a tensor of several values
             raise TrialError(
                 f"{self.name} must yield or return a dict of numbers or a number, but gave "
@@ -139,11 +139,14 @@ class FunctionRun:
 
     # --- the checkpoint ---------------------------------------------------------------------------
 
-    def snapshot(self) -> LiveState:
+    def snapshot(self, *, done: bool) -> LiveState:
         """The state after a step, which a later step does not change."""
         if self.state is None:
             return LiveState(run=self, resumable=False)
         arrays, values = saved_state.save(self.state)
+        if done:  # kept with the weights; no trial continues from it
+            plain = {name: each for name, each in self.state.items() if _is_json([each])}
+            return LiveState(run=self, arrays=arrays, values=plain)
         return LiveState(
             run=self,
             arrays=arrays,
@@ -156,7 +159,7 @@ class FunctionRun:
         )
 
     def register(self, state: Any) -> None:
-        """Have this state saved at every yield; of a trial that goes on, fill it first."""
+        """Save this state at every yield. If the trial was interrupted, fill the state first."""
         if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
             raise TrialError(
                 f"orc.checkpoint takes a dict with text as keys, but got {shown(state)}; write "
@@ -185,6 +188,11 @@ class FunctionRun:
         if plain:
             plain.setdefault(UNIT, list(range(next(iter(lengths.values())))))
         self.new_samples = plain
+
+
+def _number(value: Any) -> float:
+    """A number as it is; of a tensor in a graph, such as a loss, its value."""
+    return float(value.detach() if hasattr(value, "detach") else value)
 
 
 def _plain_column(column: Any) -> list[Any]:
@@ -221,23 +229,24 @@ def _running(run: FunctionRun) -> Iterator[None]:
 
 
 def checkpoint(state: dict[str, Any]) -> dict[str, Any]:
-    """Let an interrupted trial go on from its last yield instead of its beginning.
+    """Make a trial resumable: after an interruption it continues from its last saved yield.
 
-    Call it once, before the first yield. What ``state`` holds at a yield is saved; in a trial that
-    was interrupted, ``state`` is filled with what was saved. Outside of a sweep nothing happens.
+    Call it once, before the first yield. The content of ``state`` is saved at each yield. In a
+    trial that was interrupted, ``state`` is filled with the saved content. Outside of a sweep, this
+    function does nothing.
 
     Args:
         state: a dict of numbers, text, lists, dicts, numpy arrays, torch tensors, and objects with
-            ``state_dict`` and ``load_state_dict`` (modules, optimizers), which load what they had.
-            Change this dict as the trial advances.
+            ``state_dict`` and ``load_state_dict`` (modules, optimizers), which load their saved
+            state. Change this dict as the trial advances.
 
     Returns:
         The same dict.
 
     Raises:
-        TrialError: if it holds anything else; the trial then fails with this reason.
+        TrialError: if it contains anything else; the trial then fails with this reason.
 
-    Example:
+    Examples:
         >>> def train(epochs: int = 3, *, seed: int):
         ...     state = checkpoint({"epoch": 0, "total": 0.0})
         ...     while state["epoch"] < epochs:
@@ -252,15 +261,16 @@ def checkpoint(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def samples(columns: Mapping[str, Sequence[Any]] | None = None, /, **named: Sequence[Any]) -> None:
-    """Keep values per sample with the next yield, or with the last one if none follows.
+    """Attach values per sample to the next yield, or to the last one if no yield follows.
 
-    A column that is named like a metric has the parts whose mean is that metric: its table then
-    has intervals over samples, and configurations are compared sample by sample. Every trial must
-    give the samples in one order, or name them in a column ``sample``. Only the samples of a
-    trial's last step are kept. Outside of a sweep nothing happens.
+    The mean of a column that has the name of a metric must be that metric. The table then has
+    intervals over samples, and configurations are compared sample by sample. Every trial must give
+    its samples in the same order, or name them in a column ``sample``. Only the samples of a
+    trial's last step are kept. Outside of a sweep, this function does nothing.
 
     Args:
-        columns, named: columns of equal length, such as ``accuracy=correct, text=captions``.
+        columns: columns of equal length by name.
+        named: the same, such as ``accuracy=correct, text=captions``.
 
     Raises:
         TrialError: if the lengths differ; the trial then fails with this reason.

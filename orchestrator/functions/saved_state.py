@@ -21,7 +21,7 @@ def save(state: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
     """Copies of all arrays by name, such as ``model.weight``, and the rest as plain values.
 
     Raises:
-        TrialError: naming what cannot be saved.
+        TrialError: if a value cannot be saved; it names the value.
     """
     arrays: dict[str, Any] = {}
     return arrays, _save(state, (), arrays)
@@ -83,10 +83,10 @@ def _save_array(value: Any, path: tuple[str, ...], arrays: dict[str, Any]) -> An
 def restore(
     state: MutableMapping[str, Any], arrays: Mapping[str, Any], saved: Mapping[str, Any]
 ) -> None:
-    """Put what ``save`` returned into a state, in place: objects load what they had.
+    """Put the result of ``save`` into a state, in place; objects load their saved state.
 
     Raises:
-        TrialError: if an object of the state does not accept what was saved.
+        TrialError: if an object of the state does not accept its saved state.
     """
     for key, value in _restore(saved, arrays).items():
         load = getattr(state.get(key), "load_state_dict", None)

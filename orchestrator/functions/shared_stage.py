@@ -16,7 +16,7 @@ from tasks.contract import RequestError, Stage, Trial, content_id
 
 @dataclass(frozen=True, kw_only=True)
 class SharedStage:
-    """A shared stage, up to what it takes from a trial."""
+    """A shared stage before the arguments that come from a trial are known."""
 
     function: PortableFunction
     args: Mapping[str, Any]  # the same in every trial
@@ -40,14 +40,14 @@ class SharedStage:
 
 
 def read_shared(shared: Shared, params: Collection[str]) -> SharedStage:
-    """What a shared stage takes, and from where.
+    """Check a shared stage, and find out where each of its arguments comes from.
 
     Args:
         shared: the default of a parameter.
         params: the names of the trial's parameters.
 
     Raises:
-        RequestError: if its function is none, or an argument is missing, unknown or not plain.
+        RequestError: if it has no function, or an argument is missing, unknown or not plain.
     """
     function = shared.function
     if not inspect.isfunction(function) or function.__name__ == "<lambda>":

@@ -21,11 +21,11 @@ _Field = tuple[str, Any, Any]  # name, type, default
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Signature:
-    """What a function takes."""
+    """The arguments of a function, by where they come from."""
 
-    params: type[Any]  # a frozen dataclass: what a search space can vary
-    special: tuple[str, ...]  # of ``SPECIAL``
-    shared: Mapping[str, Shared]  # parameters that get the value of a shared stage
+    params: type[Any]  # a frozen dataclass: from the search space
+    special: tuple[str, ...]  # from the trial: some of ``SPECIAL``
+    shared: Mapping[str, Shared]  # from shared stages
 
 
 def read_signature(function: Callable[..., Any]) -> Signature:

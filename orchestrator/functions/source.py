@@ -1,8 +1,8 @@
 """The identity of a function: the content of its source, and of the modules of its own folder.
 
-The place of the folder does not count. What cannot be seen: installed packages, files that the
-function reads, modules that are imported by a name made at run time, and, of a function in a
-notebook, values of the session that are not plain.
+The place of the folder does not count. The identity does not cover installed packages, files that
+the function reads, modules whose names are made at run time, and, for a function of a notebook,
+objects of the session other than functions, classes and plain values.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MAX_ITEMS = 10_000  # of a list or dict that a function of a notebook refers to
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What a function consists of."""
+    """The source of a function, and its identity."""
 
     identity: str  # of its content
     root: str = ""  # the folder that the files are imported from
@@ -79,7 +79,7 @@ def module_file(value: Any) -> Path | None:
 
 
 def _read_session(function: Callable[..., Any]) -> Source:
-    """A function without a file: its source, and what it refers to in its session."""
+    """The source of a function without a file, and of everything it refers to in its session."""
     session = _Session(Path.cwd().resolve())
     session.add_function(function)
     trees = {path: plain_tree(text) for path, text in session.files.items()}
@@ -88,7 +88,7 @@ def _read_session(function: Callable[..., Any]) -> Source:
 
 
 class _Session:
-    """What a function refers to: other functions and classes, plain values, modules."""
+    """The functions, classes, plain values and modules that a function refers to."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder  # whose modules are the user's own
@@ -96,7 +96,7 @@ class _Session:
         self.files: dict[str, str] = {}  # of the folder's modules: text by path
 
     def add_function(self, function: Any) -> None:
-        """A function, and what its code names."""
+        """Add a function, and everything that its code names."""
         name = function.__qualname__
         if name in self.parts:
             return
@@ -111,7 +111,7 @@ class _Session:
             self.add(f"{name}:{key}", value)
 
     def add(self, key: str, value: Any) -> None:
-        """A value of the session by its name."""
+        """Add a value of the session by its name."""
         if isinstance(value, types.ModuleType):
             self._add_module(value)
         elif isinstance(value, (types.FunctionType, type)):
@@ -136,7 +136,7 @@ class _Session:
             self.add(f"{kind.__qualname__}:{base.__qualname__}", base)
 
     def _add_module(self, module: types.ModuleType) -> None:
-        """A module of the session's folder, with those that it imports from there."""
+        """Add a module of the session's folder, and those that it imports from there."""
         name = getattr(module, "__file__", None)
         path = Path(name).resolve() if name else None
         if path is None or path.suffix != ".py" or import_root(path) != self.folder:

@@ -1,4 +1,4 @@
-"""What counts of a module's text: its syntax tree, without what changes no result."""
+"""The syntax tree of a module, without the parts that change no result."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _has_docstring(node: ast.AST) -> bool:
 
 
 def _declares_task(decorator: ast.expr) -> bool:
-    """Whether it is ``@orc.task(metric=...)``: what a sweep is judged by changes no trial."""
+    """Whether it is ``@orc.task(metric=...)``, which changes how a sweep is judged, no trial."""
     if not isinstance(decorator, ast.Call):
         return False
     name = getattr(decorator.func, "attr", getattr(decorator.func, "id", ""))
@@ -53,7 +53,7 @@ def _declares_task(decorator: ast.expr) -> bool:
 
 
 def _is_space(node: ast.stmt) -> bool:
-    """Whether it defines a search space, which says what is tried and not what a trial does."""
+    """Whether it defines a search space, which chooses trials and does not change them."""
     if isinstance(node, ast.FunctionDef):
         return node.name == "search"
     if isinstance(node, ast.Assign):

@@ -69,7 +69,7 @@ class FunctionTask(Task):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by what it was made of; the class of its parameters exists in no module."""
+        """Pickle as a call of the constructor: the class of its parameters exists in no module."""
         return FunctionTask, (self._function, self._declaration, self._shared)
 
     @property
@@ -99,7 +99,7 @@ class FunctionTask(Task):
         return trial
 
     def stages(self, trial: Trial) -> Sequence[Stage]:
-        """What the defaults of the signature share."""
+        """The shared stages in the defaults of the signature."""
         return [shared.stage(trial) for shared in self._shared.values()]
 
     def num_steps(self, trial: Trial) -> int | None:
@@ -112,7 +112,7 @@ class FunctionTask(Task):
         run = state.run if isinstance(state, LiveState) else None
         run = run or self._start_function(trial, state, inputs, device)
         step = run.advance()
-        return run.snapshot(), step
+        return run.snapshot(done=step.done), step
 
     def _start_function(
         self, trial: Trial, saved: State, inputs: Inputs, device: str
@@ -157,10 +157,10 @@ def function_task(function: Callable[..., Any], declaration: Declaration) -> Fun
 
 
 def check_function(function: object) -> None:
-    """Refuse what is not a plain function.
+    """Refuse anything but a plain function that can be a task.
 
     Raises:
-        RequestError: saying what it is.
+        RequestError: if it is something else.
     """
     fix = "give a function that was defined with def"
     if not inspect.isfunction(function):

@@ -62,8 +62,10 @@ def _results_caption(
     sweep: Sweep, selection: Selection, has_interval: bool, has_published: bool
 ) -> list[str]:
     manifest, trial, row = sweep.manifest, selection.trial, selection.row
-    lines = [_where_scored(trial)]
-    if has_interval and row is not None:
+    lines = [_where_scored(trial)] if manifest.function is None else []
+    if has_interval and row is not None and not row.num_units:
+        lines.append(f"95 %: interval of {manifest.metric.label} over seeds.")
+    elif has_interval and row is not None:
         unit = manifest.unit
         seeds = " and other seeds" if row.num_seeds > 1 else ""
         only = "" if seeds else "; one seed says nothing about other seeds"

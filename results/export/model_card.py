@@ -36,7 +36,7 @@ def render_card(sweep: Sweep, selection: Selection, export: Export, untrained: s
         _front_matter(sweep, export),
         f"# {escape(_title(sweep, trial))}",
         f"Trial `{trial['trial_id']}` of the {sweep.manifest.task} sweep "
-        f"`{sweep.manifest.name}`: model {escape(model)}, data {escape(data)}, seed "
+        f"`{sweep.manifest.name}`: {escape(_sources(sweep, model, data))}, seed "
         f"{trial['seed']}." + (f" {untrained}" if untrained else ""),
         *(["\n".join(f"- {note}" for note in export.notes)] if export.notes else []),
         "## Usage",
@@ -52,12 +52,19 @@ def render_card(sweep: Sweep, selection: Selection, export: Export, untrained: s
         "## Origin",
         _origin(sweep, trial, model, data),
         "## License",
-        _license(export, model, data),
+        _license(sweep, export, model, data),
     ]
     return "\n\n".join(parts) + "\n"
 
 
+def _sources(sweep: Sweep, model: str, data: str) -> str:
+    function = sweep.manifest.function
+    return f"model {model}, data {data}" if function is None else f"function {function}"
+
+
 def _title(sweep: Sweep, trial: Mapping[str, Any]) -> str:
+    if sweep.manifest.function is not None:
+        return f"{sweep.manifest.task}, trial {trial['trial_id'][:8]}"
     return f"{sweep.manifest.task}: {short_name(trial['model'])}, trial {trial['trial_id'][:8]}"
 
 
@@ -118,7 +125,8 @@ def _looks(sweep: Sweep, selection: Selection) -> list[str]:
         if trial_id in row.trial_ids
     ]
     if not found:
-        return ["The sweep says nothing about any other split."]
+        other = "any other split" if sweep.manifest.function is None else "other data"
+        return [f"The sweep says nothing about {other}."]
     number, look, row = found[-1]
     seeds = f", the mean of {len(row.trial_ids)} seeds" if len(row.trial_ids) > 1 else ""
     line = (
@@ -179,9 +187,14 @@ def _origin(sweep: Sweep, trial: Mapping[str, Any], model: str, data: str) -> st
     manifest = sweep.manifest
     versions = ", ".join(f"{name} {v}" for name, v in manifest.versions.items())
     git = manifest.git
-    lines = [
+    sources = [
         f"- model: {escape(model)}, content hash `{trial['model_fingerprint']}`",
         f"- data: {escape(data)}, content hash `{trial['data_fingerprint']}`",
+    ]
+    if manifest.function is not None:  # what it loads is in its code alone
+        sources = [f"- function: {escape(manifest.function)}"]
+    lines = [
+        *sources,
         f"- seed: {trial['seed']}",
         f"- task: {manifest.task}, version {trial['version']}",
         f"- trial: `{trial['trial_id']}`",
@@ -193,7 +206,13 @@ def _origin(sweep: Sweep, trial: Mapping[str, Any], model: str, data: str) -> st
     return "\n".join(lines)
 
 
-def _license(export: Export, model: str, data: str) -> str:
+def _license(sweep: Sweep, export: Export, model: str, data: str) -> str:
+    if sweep.manifest.function is not None:
+        return (
+            "Unknown: only the function knows which models and data it used. Find out their "
+            "licenses before you share the model."
+        )
+
     def named(found: str | None) -> str:
         return found or "unknown"
 

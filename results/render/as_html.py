@@ -1,4 +1,4 @@
-"""What rich renders for a terminal, as a fragment of HTML for a notebook."""
+"""Rich's rendering for a terminal as a fragment of HTML, for notebooks."""
 
 from __future__ import annotations
 

@@ -132,6 +132,8 @@ class Place:
         (root / "my_space.py").write_text(
             _saved_file(ROOT / "docs" / "how-to" / "search-spaces.md")
         )
+        (root / "train.py").write_text(_saved_file(ROOT / "docs" / "how-to" / "function.md"))
+        shutil.copy(ROOT / "examples" / "toy" / "toy_function.py", root)
         self._made: set[tuple[str, str]] = set()
 
     def fill(self, words: Sequence[str]) -> list[str]:

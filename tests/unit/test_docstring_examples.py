@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 PACKAGES = (
-    *("orchestrator", "results.statistics", "results.storage", "search_spaces.space"),
+    *("orchestrator.functions", "results.statistics", "results.storage", "search_spaces.space"),
     "tasks.contract",
 )
 
@@ -19,9 +19,8 @@ def modules() -> Iterator[str]:
     for name in PACKAGES:
         package = importlib.import_module(name)
         yield name
-        if name != "orchestrator":  # its packages are not for scripts
-            found = pkgutil.iter_modules(getattr(package, "__path__", []))
-            yield from (f"{name}.{module.name}" for module in found)
+        found = pkgutil.iter_modules(getattr(package, "__path__", []))
+        yield from (f"{name}.{module.name}" for module in found)
 
 
 @pytest.mark.parametrize("name", list(modules()))

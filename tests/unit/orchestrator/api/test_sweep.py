@@ -88,6 +88,13 @@ def test_several_grids_are_united(tmp_path: Path) -> None:
     assert found.name == "fit/grid-lr-epochs"
 
 
+def test_lists_that_vary_together(tmp_path: Path) -> None:
+    grid = {"lr": [0.1, 0.2], "epochs": [1, 2]}
+    found = sweep(fit, grid, zip=[("lr", "epochs")], out=tmp_path)
+    rows = [(row["param.lr"], row["param.epochs"]) for row in found.trials.to_pylist()]
+    assert sorted(rows) == [(0.1, 1), (0.2, 2)]
+
+
 def test_it_runs_in_another_thread(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     found: list[orc.Sweep] = []
     thread = threading.Thread(target=lambda: found.append(sweep(fit, {"lr": [0.1]}, out=tmp_path)))
@@ -114,7 +121,7 @@ def test_a_failed_trial_is_a_row(tmp_path: Path) -> None:
 def test_a_wrong_request_raises_one_message(tmp_path: Path) -> None:
     for call, message in (
         (lambda: sweep("toyy", out=tmp_path), "no task named 'toyy'; did you mean 'toy'?"),
-        (lambda: sweep(fit, {"lr": []}, out=tmp_path), "the list of lr is empty"),
+        (lambda: sweep(fit, {"lr": []}, out=tmp_path), "the list of lr is empty; give it a value"),
         (lambda: sweep(fit, {"lrr": [0.1]}, out=tmp_path), "did you mean 'lr'? available: epochs"),
         (lambda: sweep(fit, 3, out=tmp_path), "space must be a name, a FILE.py, a dict of lists"),
         (lambda: sweep(fit, set={"lr": "x"}, out=tmp_path), "lr must be float, but got 'x'"),
@@ -153,6 +160,10 @@ def test_the_model_is_exported(tmp_path: Path) -> None:
     found = sweep(kept, {"scale": [1.0, 4.0]}, out=tmp_path / "runs")
     folder = found.export(tmp_path / "model")
     assert load_file(folder / "weights.safetensors")["weights"].tolist() == [4, 4, 4]
+    card = (folder / "README.md").read_text()
+    assert f"# kept, trial {found.best.trial_ids[0][:8]}" in card
+    assert "of the kept sweep `grid-scale`: function test_sweep.py:kept, seed 0." in card
+    assert "none" not in card.split("## Parameters")[0]
     # Another process has the stored sweep, and not the function.
     again = orc.load(tmp_path / "runs" / found.name).export(tmp_path / "again")
     assert load_file(again / "weights.safetensors")["weights"].tolist() == [4, 4, 4]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from orchestrator.execution.events import Event, Failure
 from orchestrator.execution.run_pack import run_pack
@@ -81,6 +82,16 @@ def test_a_number_is_the_metric(tmp_path: Path) -> None:
         return lr
 
     assert Runner(fit, tmp_path).steps() == [(1, {"error": 0.5}, True)]
+
+
+def test_tensors_and_arrays_are_numbers(tmp_path: Path) -> None:
+    @metric
+    def fit(lr: float = 0.5) -> dict[str, Any]:
+        samples(error=torch.tensor([True, False]))
+        loss = torch.tensor(2.0, requires_grad=True) * 2
+        return {"error": torch.tensor(0.5), "loss": loss, "other": np.float32(1.5)}
+
+    assert Runner(fit, tmp_path).steps() == [(1, {"error": 0.5, "loss": 4.0, "other": 1.5}, True)]
 
 
 @metric
@@ -237,10 +248,6 @@ def late() -> Iterator[Any]:
 
 def no_dict() -> Any:
     checkpoint([1])  # type: ignore[arg-type]
-
-
-def not_finite() -> Iterator[Any]:
-    yield {"error": math.nan}
 
 
 @pytest.mark.parametrize(
