@@ -7,7 +7,7 @@ yield.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -176,7 +176,7 @@ class FunctionRun:
             saved_state.restore(state, self.saved.arrays, self.saved.values["state"])
         self.state = state
 
-    def add_samples(self, columns: Mapping[str, Sequence[Any]]) -> None:
+    def add_samples(self, columns: Mapping[str, Any]) -> None:
         """Keep these samples with the next yield, in place of earlier ones."""
         plain = {name: _plain_column(column) for name, column in columns.items()}
         for name in self.per_sample:
@@ -260,7 +260,7 @@ def checkpoint(state: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
-def samples(columns: Mapping[str, Sequence[Any]] | None = None, /, **named: Sequence[Any]) -> None:
+def samples(columns: Mapping[str, Any] | None = None, /, **named: Any) -> None:
     """Attach values per sample to the next yield, or to the last one if no yield follows.
 
     The mean of a column that has the name of a metric must be that metric. The table then has
@@ -269,7 +269,7 @@ def samples(columns: Mapping[str, Sequence[Any]] | None = None, /, **named: Sequ
     trial's last step are kept. Outside of a sweep, this function does nothing.
 
     Args:
-        columns: columns of equal length by name.
+        columns: lists, arrays or tensors [N] by name.
         named: the same, such as ``accuracy=correct, text=captions``.
 
     Raises:

@@ -20,7 +20,7 @@ def test_the_example_runs_from_data_to_an_exported_model(tmp_path: Path) -> None
     import nbclient
     import nbformat
 
-    notebook = nbformat.read(NOTEBOOK, 4)  # type: ignore[no-untyped-call]
+    notebook = nbformat.read(NOTEBOOK, 4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "it is stored without outputs"
     client = nbclient.NotebookClient(
         notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}
