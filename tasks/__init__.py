@@ -1,1 +1,1 @@
-"""What one trial does: a folder a task, beside the data sets and models they share."""
+"""The built-in tasks, one folder each, and the data sets and models that they share."""

@@ -1,4 +1,4 @@
-"""The content of files as a short hash, remembered so that large data is not read at each start."""
+"""Hash the content of files; a cache avoids reading large data again at each start."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 from tasks.contract import content_id
 
 
-def _memory_path() -> Path:
+def _cache_path() -> Path:
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(root) / "orchestrator" / "fingerprints.json"
 
 
-def _remembered() -> dict[str, str]:
+def _read_cache() -> dict[str, str]:
     try:
-        found = json.loads(_memory_path().read_text())
+        found = json.loads(_cache_path().read_text())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -28,25 +28,25 @@ def _remembered() -> dict[str, str]:
 def fingerprint_files(
     root: Path, files: Iterable[Path], check: Callable[[Path], object] = lambda file: None
 ) -> str:
-    """One hash over the bytes and the relative names of all files.
+    """Return one hash over the bytes and the relative names of all files.
 
-    A file whose path, size and time of change are remembered is not read again; without a
-    writable cache every file is read. A file that is read goes through ``check`` first, which
-    raises where it is damaged: what is remembered was once found good.
+    A file whose path, size and modification time are in the cache is not read again. ``check`` is
+    called on every file that is read, and raises an error if the file is damaged. Files in the
+    cache have passed this check before.
     """
-    memory = _remembered()
+    cache = _read_cache()
     new: dict[str, str] = {}
     hashes: dict[str, str] = {}
     for file in sorted(files):
         status = file.stat()
         key = f"{file.resolve()}|{status.st_size}|{status.st_mtime_ns}"
-        known = memory.get(key) or new.get(key)
+        known = cache.get(key) or new.get(key)
         if known is None:
             check(file)
             known = new[key] = _hash(file)
         hashes[os.path.relpath(file, root)] = known
     if new:
-        _remember(memory | new)
+        _write_cache(cache | new)
     return content_id(hashes)
 
 
@@ -58,10 +58,10 @@ def _hash(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _remember(memory: dict[str, str]) -> None:
-    path = _memory_path()
-    with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
+def _write_cache(cache: dict[str, str]) -> None:
+    path = _cache_path()
+    with contextlib.suppress(OSError):  # without a writable cache, every file is read each time
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(f".{os.getpid()}.tmp")
-        beside.write_text(json.dumps(memory))
-        os.replace(beside, path)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(cache))
+        os.replace(temporary, path)

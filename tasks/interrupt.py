@@ -1,7 +1,7 @@
-"""Lets long loops of tasks and stages stop early when the user presses Ctrl-C.
+"""Stop the long loops of tasks and stages early when the user presses Ctrl-C.
 
-A loop calls ``check_interrupt()`` once per batch, which costs less than a microsecond. It does
-nothing unless the engine that runs the loop has said what to ask (``interruptible``).
+A loop calls ``check_interrupt()`` once per batch, which takes less than a microsecond. The call
+does nothing unless the engine runs the loop inside ``interruptible``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from contextvars import ContextVar
 
 
 class Interrupted(BaseException):
-    """The sweep is to stop: what was being computed is discarded.
+    """Raised in a loop when the sweep must stop; its unfinished work is discarded.
 
-    Like ``KeyboardInterrupt`` it is no ``Exception``, so that no task takes it for a failed trial.
+    Like ``KeyboardInterrupt``, this is not an ``Exception``, so that a task does not mistake it
+    for a failed trial.
     """
 
 
@@ -26,10 +27,10 @@ _should_stop: ContextVar[Callable[[], bool]] = ContextVar("should_stop", default
 
 
 def check_interrupt() -> None:
-    """Stop here if the sweep is to stop.
+    """Raise ``Interrupted`` if the sweep must stop.
 
     Raises:
-        Interrupted: for the engine to catch.
+        Interrupted: the engine catches it.
     """
     if _should_stop.get()():
         raise Interrupted
@@ -37,7 +38,7 @@ def check_interrupt() -> None:
 
 @contextmanager
 def interruptible(should_stop: Callable[[], bool]) -> Iterator[None]:
-    """Have ``check_interrupt`` ask this function until the end of the block."""
+    """Let ``check_interrupt`` call ``should_stop`` until the end of the block."""
     token = _should_stop.set(should_stop)
     try:
         yield

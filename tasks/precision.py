@@ -1,4 +1,4 @@
-"""What a network computes in: float32, or bfloat16 where this machine has instructions for it."""
+"""The precision of a network: float32, or bfloat16 if this machine has instructions for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 
 def resolve_precision(precision: Precision) -> Precision:
-    """``auto`` as this machine would have it; it is the driver's, where trials get their ids."""
+    """Replace ``auto`` by the best precision of this machine.
+
+    The driver calls it before it computes trial ids, so all workers use the same precision.
+    """
     if precision != "auto":
         return precision
     return "bfloat16" if _has_bfloat16() else "float32"
@@ -20,10 +23,10 @@ def resolve_precision(precision: Precision) -> Precision:
 
 @functools.cache
 def _has_bfloat16() -> bool:
-    """Whether all GPUs of this machine, or its processor if it has none, compute in bfloat16.
+    """Return whether all GPUs of this machine, or its CPU if it has none, support bfloat16.
 
-    Emulation does not count: on a T4 or V100 it is slower than float32. Imports torch only where
-    there is an NVIDIA driver.
+    Emulation does not count: on a T4 or V100 it is slower than float32. Torch is imported only if
+    an NVIDIA driver is present.
     """
     if NVIDIA_DRIVER.exists():
         import torch

@@ -1,7 +1,7 @@
-"""Lets a long loop of a task or a stage report how much of it is done.
+"""Report the progress of long loops in tasks and stages.
 
-The engine that runs the loop says where reports go (``reporting``); without it they go nowhere. A
-report is no result: it is never stored, may be dropped, and changes no number.
+The engine receives the reports if it runs the loop inside ``reporting``; otherwise they are
+ignored. Reports are not results: they are never stored, and some are dropped.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-INTERVAL = 0.25  # seconds between two reports that are passed on, at least
+INTERVAL = 0.25  # minimum seconds between two reports that are passed on
 
-#: Takes the share of the step that is done, from 0 to 1, and the ``Step.at`` that it will end with
-#: (None if that is one more than the last step's).
+#: Called with the fraction of the step that is done, from 0 to 1, and the ``Step.at`` with which
+#: the step will end (None if it is one more than that of the last step).
 Receiver = Callable[[float, int | None], None]
 
 
 @dataclass(slots=True)
 class Throttle:
-    """Holds back reports that follow one another too quickly; kept from one step to the next."""
+    """Limits the rate of reports. The same object is used for all steps."""
 
     interval: float = INTERVAL
-    due: float = 0.0  # when the next report may pass, on the clock of ``time.monotonic``
+    due: float = 0.0  # the ``time.monotonic`` time from which the next report may pass
 
 
 @dataclass(slots=True)
 class _Scope:
     receive: Receiver
     throttle: Throttle
-    first: float = 0.0  # the share of the step that was done when this part of it began
-    length: float = 1.0  # the share of the step that this part is
+    first: float = 0.0  # the fraction of the step that was done when this part began
+    length: float = 1.0  # the fraction of the step that this part makes up
     next_at: int | None = None
 
 
@@ -40,16 +40,17 @@ _scope: ContextVar[_Scope | None] = ContextVar("progress", default=None)
 
 
 def report_progress(done: float, total: float, next_at: int | None = None) -> None:
-    """Report that ``done`` of ``total`` are done of this step, or of this part of it.
+    """Report that ``done`` of ``total`` units of this step are done.
 
-    Call it once per batch, from the thread that runs the step. At most four reports a second are
-    passed on; the others cost less than a microsecond.
+    Inside ``progress_part`` the numbers refer to the part. Call this function once per batch, from
+    the thread that runs the step. At most four reports per second are passed on; the others take
+    less than a microsecond each.
 
     Args:
-        done: batches, images or anything else that takes about the same time each.
-        total: how many there are of them. > 0.
-        next_at: the ``Step.at`` with which this step will end, where it is not one more than the
-            last step's.
+        done: the number of finished batches, images or other units of about equal duration.
+        total: the number of all units. > 0.
+        next_at: the ``Step.at`` with which this step will end, if it is not one more than that of
+            the last step.
     """
     scope = _scope.get()
     if scope is None:
@@ -66,11 +67,11 @@ def report_progress(done: float, total: float, next_at: int | None = None) -> No
 def progress_part(
     done: float, total: float, size: float = 1, next_at: int | None = None
 ) -> Iterator[None]:
-    """Count this block as ``size`` of ``total``, ``done`` of which came before it.
+    """Count this block as ``size`` of ``total`` units, of which ``done`` are finished before it.
 
-    Reports within the block then say how much of the block is done. A loop over a pack uses
-    ``with progress_part(number, len(pack)): ...``. ``next_at`` is as in ``report_progress``, for
-    all reports of the block.
+    Reports inside the block give the progress of the block. A loop over a pack uses
+    ``with progress_part(number, len(pack)): ...``. ``next_at`` has the same meaning as in
+    ``report_progress`` and applies to all reports in the block.
     """
     scope = _scope.get()
     if scope is None:
@@ -93,7 +94,7 @@ def progress_part(
 
 @contextmanager
 def reporting(receive: Receiver, throttle: Throttle) -> Iterator[None]:
-    """Pass the reports of this block on, the first of them at its start."""
+    """Pass the reports of this block to ``receive``, beginning with one at its start."""
     token = _scope.set(_Scope(receive, throttle))
     try:
         report_progress(0, 1)

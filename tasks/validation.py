@@ -1,4 +1,4 @@
-"""Rules that a task's parameters must satisfy."""
+"""Checks of a task's parameters."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Sequence
 
 
 def check_rule(rule: str, holds: bool, got: str) -> None:
-    """Refuse parameters that break a rule.
+    """Raise an error if parameters break a rule.
 
     Args:
-        rule: the rule, as in ``"lr > 0"``.
-        holds: whether the parameters satisfy it.
-        got: the values that it is about, as in ``"lr=-1"``.
+        rule: the rule, such as ``"lr > 0"``.
+        holds: whether the parameters satisfy the rule.
+        got: the parameters in question, such as ``"lr=-1"``.
 
     Raises:
-        ValueError: with the rule and the values, if it does not hold.
+        ValueError: if the rule does not hold; the message names the rule and the values.
     """
     if not holds:
         raise ValueError(f"`{rule}` must hold, but got {got}")
 
 
 def check_choice(name: str, value: str, options: Sequence[str]) -> None:
-    """Refuse a parameter that is none of its options.
+    """Raise an error if a parameter is not one of its options.
 
     Raises:
-        ValueError: with the options and the value.
+        ValueError: the message names the options and the value.
     """
     if value not in options:
         raise ValueError(f"{name} must be one of {', '.join(options)}, but got {value!r}")

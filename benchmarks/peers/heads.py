@@ -38,12 +38,12 @@ def encode(folder: str, model: str) -> Features:
     """Features of train and val, with the same encoders and batches as the project's own."""
     from tasks.datasets.registry import load_split
     from tasks.models import families
-    from tasks.models.dual import load_dual
+    from tasks.models.dual import load_dual_encoder
     from tasks.models.encoders import in_batches
     from tasks.retrieval.stages import index_captions
 
     source = families.resolve(model)
-    dual = load_dual(source.name, source.fingerprint, "cpu", "float32")
+    dual = load_dual_encoder(source.name, source.fingerprint, "cpu", "float32")
     found: Features = {}
     for name in ("train", "val"):
         split = load_split(f"karpathy:{folder}", name)

@@ -20,7 +20,7 @@ from orchestrator.saving.checkpoint_writer import CheckpointWriter
 from orchestrator.saving.checkpoints import TimedStep
 from orchestrator.saving.final_weights import write_weights
 from tasks.contract import Advanced, Inputs, Member, Step, Task, Trial, TrialError
-from tasks.memory import give_back_memory
+from tasks.memory import release_memory
 from tasks.progress import Throttle, reporting
 
 
@@ -161,6 +161,6 @@ def _advance(
     if results is not None:
         yield members, results, time.perf_counter() - start
         return
-    give_back_memory()  # outside of ``except``, whose traceback keeps the pack's memory alive
+    release_memory()  # outside of ``except``, whose traceback keeps the pack's memory alive
     for member in members:
         yield from _advance([member], advance)

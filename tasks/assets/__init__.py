@@ -1,1 +1,1 @@
-"""What ships with the package: the small BLIP trained on scenes, and its recipe."""
+"""The small BLIP that ships with the package, and the recipe that trains it on scenes."""

@@ -1,18 +1,18 @@
 """Train the small BLIP that ships with the package: ``python -m tasks.assets.recipe``.
 
-One image encoder and two text models of BLIP's own classes learn together from an endless stream of
-``scenes`` of style ``pretrain``: a captioner (text_decoder), and a text encoder with two uses,
-contrastive (with the two projections) and matching (reading the image, with the matching head and
-hard negatives), as in Li et al. 2022. No picture is used twice. Their union is saved as one folder
-in Hugging Face's format, fp16, so that ``BlipForConditionalGeneration`` and
-``BlipForImageTextRetrieval`` both load it unchanged.
+An image encoder and two text models, all classes of BLIP, train together on an endless stream of
+``scenes`` of style ``pretrain``, as in Li et al. 2022. One text model is a captioner
+(text_decoder). The other is a text encoder with two losses: contrastive (through the two
+projections) and matching (with attention to the image, the matching head and hard negatives). No
+image is used twice. All weights are saved as one Hugging Face folder, fp16, which both
+``BlipForConditionalGeneration`` and ``BlipForImageTextRetrieval`` load unchanged.
 
-Two things make the image encoder see within minutes instead of hours: its position embeddings start
-as sines and cosines of the patch's place (Dosovitskiy et al. 2021 learn them; He et al. 2022 start
-so), and linear probes on [CLS], thrown away afterwards, learn to name the scene's attributes.
+Two things let the image encoder learn within minutes instead of hours. Its position embeddings are
+initialized with sines and cosines of the patch's position, as in He et al. 2022 (Dosovitskiy et al.
+2021 learn them). And linear probes on [CLS], dropped after training, predict the attributes of the
+scene.
 
-B batch, M pairs of it that the matching loss takes, T tokens, S image tokens, D width,
-A attributes of a scene
+B batch, T tokens, S image tokens, D width, A attributes of a scene
 """
 
 from __future__ import annotations
@@ -48,19 +48,19 @@ from tasks.retrieval.ranks import rank_pairs, recalls
 SHIPPED = Path(__file__).parent / "blip-scenes"
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 MAX_TOKENS = 28
-MATCHED = 32  # pairs of a batch that the matching loss takes beside the others
+MATCHED = 32  # pairs of a batch that the matching loss uses while all losses are trained
 STEPS, MATCHING_STEPS = 2600, 450  # under 30 minutes on two cores
-HARDNESS = 0.05  # temperature of the similarities that negatives are drawn by
+HARDNESS = 0.05  # temperature of the similarities that hard negatives are sampled from
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def vocabulary() -> list[str]:
-    """Every word of the generator, those of the usual prompts included, after BERT's own tokens."""
+    """Return BERT's special tokens and every word that a caption or a usual prompt can contain."""
     return [*SPECIAL, *sorted(words.vocabulary())]
 
 
 def build_tokenizer(folder: Path) -> BertTokenizerFast:
-    """A BERT tokenizer over the vocabulary, saved into ``folder``."""
+    """Create a BERT tokenizer for the vocabulary and save it into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     vocab = {word: index for index, word in enumerate(vocabulary())}
     tokenizer = BertTokenizerFast(vocab=vocab, do_lower_case=True, model_max_length=64)
@@ -69,7 +69,7 @@ def build_tokenizer(folder: Path) -> BertTokenizerFast:
 
 
 def build_config(tokenizer: BertTokenizerFast) -> BlipConfig:
-    """BLIP at small size: 64 px, patch 8, width 128, 4 image and 2 text layers."""
+    """Configure a small BLIP: 64 px, patch 8, width 128, 4 image and 2 text layers."""
     text = {
         "vocab_size": len(tokenizer),
         "hidden_size": 128,
@@ -94,7 +94,7 @@ def build_config(tokenizer: BertTokenizerFast) -> BlipConfig:
         "num_attention_heads": 4,
         "image_size": scenes.SIZE,
         "patch_size": 8,
-        "initializer_range": 0.02,  # BLIP's default, 1e-10, starts the image encoder at zero
+        "initializer_range": 0.02,  # with BLIP's default, 1e-10, the image encoder starts at zero
     }
     return BlipConfig(
         text_config=text, vision_config=vision, projection_dim=128, image_text_hidden_size=64
@@ -102,12 +102,12 @@ def build_config(tokenizer: BertTokenizerFast) -> BlipConfig:
 
 
 def normalize(pixels: Tensor) -> Tensor:
-    """uint8 [B, 3, H, W] as the image processor gives it."""
+    """Normalize images uint8 [B, 3, H, W] as the image processor does."""
     mean, std = torch.tensor(MEAN)[:, None, None], torch.tensor(STD)[:, None, None]
     return (pixels.float() / 255 - mean) / std
 
 
-#: What a group of a scene can be, and then the scene, in the order of ``attributes``.
+#: The possible values of a group's attributes, and then of all attributes of a scene.
 _GROUP: tuple[tuple[object, ...], ...] = (
     tuple(world.COLORS),
     world.SHAPES,
@@ -118,14 +118,14 @@ ATTRIBUTES = (*_GROUP, *_GROUP, world.RELATIONS, tuple(world.GROUNDS["pretrain"]
 
 
 def attributes(scene: scenes.Scene) -> list[int]:
-    """The index of the scene's value in each of ``ATTRIBUTES``."""
+    """Return the index of the scene's value in each of ``ATTRIBUTES``."""
     groups = [(g.color, g.shape, g.size, g.count) for g in (scene.first, scene.second)]
     values = (*groups[0], *groups[1], scene.relation, scene.ground)
     return [options.index(value) for options, value in zip(ATTRIBUTES, values, strict=True)]
 
 
 class Stream(torch.utils.data.Dataset[tuple[Tensor, str, str, Tensor]]):
-    """The first scenes of the stream: pixels uint8 [3, H, W], two captions, truth [A]."""
+    """The first scenes of the stream: pixels uint8 [3, H, W], two captions, attributes [A]."""
 
     def __init__(self, length: int) -> None:
         self._length = length
@@ -134,13 +134,13 @@ class Stream(torch.utils.data.Dataset[tuple[Tensor, str, str, Tensor]]):
         return self._length
 
     def __getitem__(self, index: int) -> tuple[Tensor, str, str, Tensor]:
-        pixels, (caption, other), scene = scenes.fresh(index)
+        pixels, (caption, other), scene = scenes.pretraining_scene(index)
         image = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
         return image, caption, other, torch.tensor(attributes(scene))
 
 
 def sinusoidal_positions(side: int, width: int) -> Tensor:
-    """Sines and cosines of a patch's row and column [side * side, width] (He et al. 2022)."""
+    """Return position embeddings [side * side, width] of rows and columns (He et al. 2022)."""
     frequency = 10_000 ** -(torch.arange(width // 4) / (width // 4))
     angle = torch.arange(side)[:, None] * frequency
     one = torch.cat([angle.sin(), angle.cos()], dim=1)  # [side, width / 2]
@@ -149,23 +149,23 @@ def sinusoidal_positions(side: int, width: int) -> Tensor:
 
 
 class Learner:
-    """The captioner and the retrieval model, sharing one image encoder."""
+    """The captioner and the retrieval model, which share one image encoder."""
 
     def __init__(self, config: BlipConfig) -> None:
         torch.manual_seed(0)
         self.captioner = BlipForConditionalGeneration(config)
         vision = config.vision_config
         self.probes = torch.nn.Linear(vision.hidden_size, sum(map(len, ATTRIBUTES)))
-        places = sinusoidal_positions(vision.image_size // vision.patch_size, vision.hidden_size)
+        positions = sinusoidal_positions(vision.image_size // vision.patch_size, vision.hidden_size)
         with torch.no_grad():  # half as strong as a patch's own content
-            self.captioner.vision_model.embeddings.position_embedding[0, 1:] = places / 2
+            self.captioner.vision_model.embeddings.position_embedding[0, 1:] = positions / 2
         self.retrieval = BlipForImageTextRetrieval(config)
         self.retrieval.vision_model = self.captioner.vision_model
         self.log_scale = torch.nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
     @classmethod
     def load(cls, folder: Path) -> Learner:
-        """The saved models, without the probes; the scale of the contrastive loss is lost."""
+        """Load the saved models. The probes and the contrastive scale are not saved."""
         learner = cls(BlipConfig.from_pretrained(folder))
         learner.captioner = BlipForConditionalGeneration.from_pretrained(folder)
         learner.retrieval = BlipForImageTextRetrieval.from_pretrained(folder)
@@ -173,31 +173,31 @@ class Learner:
         return learner
 
     def parameters(self) -> list[torch.nn.Parameter]:
-        """Every trained parameter, once."""
+        """Return every trained parameter once."""
         models = (self.captioner, self.retrieval, self.probes)
         unique = {id(p): p for model in models for p in model.parameters()}
         return [*unique.values(), self.log_scale]
 
     def image_states(self, pixels: Tensor) -> Tensor:
-        """[B, 3, H, W] -> [B, S, D]."""
+        """Encode images: [B, 3, H, W] -> [B, S, D]."""
         return self.captioner.vision_model(pixel_values=pixels).last_hidden_state  # type: ignore[no-any-return]
 
     def embed_images(self, states: Tensor) -> Tensor:
-        """[B, S, D] -> unit vectors [B, 64]."""
+        """Project encoded images: [B, S, D] -> unit vectors [B, 64]."""
         return F.normalize(self.retrieval.vision_proj(states[:, 0]), dim=-1)
 
     def embed_texts(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """[B, T] -> unit vectors [B, 64]."""
+        """Encode and project texts: [B, T] -> unit vectors [B, 64]."""
         states = self.retrieval.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         return F.normalize(self.retrieval.text_proj(states[:, 0]), dim=-1)
 
     def losses(
         self, pixels: Tensor, all_ids: Tensor, all_masks: Tensor, truth: Tensor
     ) -> list[Tensor]:
-        """Captioning, contrastive, matching and attribute loss.
+        """Return the captioning, contrastive, matching and attribute losses.
 
-        ``all_ids`` [2B, T] are a caption of each image and then another of each, which the
-        contrastive loss takes too; truth [B, A].
+        ``all_ids`` [2B, T] holds one caption of each image, then a second one of each, which only
+        the contrastive loss uses. ``truth`` [B, A] holds the attributes.
         """
         states = self.image_states(pixels)
         ids, mask = all_ids[: len(pixels)], all_masks[: len(pixels)]
@@ -219,7 +219,7 @@ class Learner:
         return [captioning, contrastive, matching, torch.stack(probing).mean()]
 
     def match(self, states: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-        """Logits [B, 2] of "no" and "yes" to whether each text [B, T] fits its image [B, S, D]."""
+        """Return logits [B, 2] of "no" and "yes": does each text [B, T] fit its image [B, S, D]?"""
         fused = self.retrieval.text_encoder(
             input_ids=ids, attention_mask=mask, encoder_hidden_states=states
         ).last_hidden_state
@@ -228,10 +228,11 @@ class Learner:
     def matching_loss(
         self, states: Tensor, ids: Tensor, mask: Tensor, similarity: Tensor, number: int = MATCHED
     ) -> Tensor:
-        """The first ``number`` pairs, each text with a hard image, and each image with a hard text.
+        """Return the matching loss of the first ``number`` pairs and of hard negatives.
 
-        A negative is drawn in proportion to its softmaxed similarity (Li et al. 2021, sec. 3.2);
-        the same text under another image is no negative.
+        Each text is paired with a hard image and each image with a hard text, sampled by the
+        softmax of their similarities (Li et al. 2021, sec. 3.2). An image with the same text is
+        not a negative.
         """
         rows = torch.arange(min(number, len(ids)))
         same = (ids[:, None] == ids[None]).all(-1)
@@ -248,7 +249,7 @@ class Learner:
         return F.cross_entropy(logits.float(), target)
 
     def save(self, folder: Path, tokenizer: BertTokenizerFast) -> None:
-        """The union of both models' weights, fp16, beside tokenizer and processor."""
+        """Save the weights of both models in fp16, with the tokenizer and the image processor."""
         folder.mkdir(parents=True, exist_ok=True)
         state = {**self.retrieval.state_dict(), **self.captioner.state_dict()}
         shared: dict[int, str] = {}
@@ -257,7 +258,7 @@ class Learner:
             if not tensor.is_floating_point():
                 continue
             if tensor.data_ptr() in shared:
-                continue  # tied to one already kept
+                continue  # tied to a weight that is saved already
             shared[tensor.data_ptr()] = name
             half[name] = tensor.half().contiguous()
         safetensors.torch.save_file(half, folder / "model.safetensors", metadata={"format": "pt"})
@@ -280,7 +281,7 @@ def train(
     precision: str = "bfloat16",
     workers: int = 2,
 ) -> list[float]:
-    """Train on ``steps`` batches of fresh scenes and save; the total loss of each step."""
+    """Train all losses on ``steps`` batches of new scenes, save, and return each step's loss."""
     tokenizer = build_tokenizer(folder)
     learner = Learner(build_config(tokenizer))
     learner.captioner.train()
@@ -324,12 +325,12 @@ def train_matching(
     precision: str = "bfloat16",
     workers: int = 2,
 ) -> list[float]:
-    """Train what matching alone uses, and save; the loss of each step.
+    """Train the weights that only matching uses, save, and return each step's loss.
 
-    Hard negatives keep the matching loss at chance for as long as the text encoder cannot read
-    images, and beside the other losses it did not leave chance. BLIP's encoder and decoder share
-    their cross-attention (Li et al. 2022, sec. 3.2), so here the encoder's starts from the
-    decoder's. The rest is frozen: embeddings and captions stay as they are.
+    With hard negatives, the matching loss stays at chance until the text encoder attends to
+    images; trained together with the other losses, it never left chance. BLIP's encoder and decoder
+    share their cross-attention (Li et al. 2022, sec. 3.2), so the encoder's is initialized from the
+    decoder's. All other weights are frozen, so embeddings and captions do not change.
     """
     learner = Learner.load(folder)
     encoder, decoder = learner.retrieval.text_encoder, learner.captioner.text_decoder.bert
@@ -370,16 +371,16 @@ def train_matching(
     return curve
 
 
-def build(folder: Path, *, steps: int, matching_steps: int, **how: Any) -> dict[str, Any]:
-    """Both trainings, one after the other, and what ``scores.json`` records of them."""
-    began = time.perf_counter()
-    batch = how.get("batch", 128)
-    train(folder, steps=steps, **how)
-    train_matching(folder, first=steps * batch, steps=matching_steps, **how)
-    took = time.perf_counter() - began
+def build(folder: Path, *, steps: int, matching_steps: int, **options: Any) -> dict[str, Any]:
+    """Train the model, write ``scores.json``, and return its content."""
+    start = time.perf_counter()
+    batch = options.get("batch", 128)
+    train(folder, steps=steps, **options)
+    train_matching(folder, first=steps * batch, steps=matching_steps, **options)
+    seconds = time.perf_counter() - start
     scores = {
         **measure(folder),
-        "training_seconds": round(took, 1),
+        "training_seconds": round(seconds, 1),
         "steps": steps,
         "matching_steps": matching_steps,
         "scenes": (steps + matching_steps) * batch,
@@ -392,17 +393,17 @@ def build(folder: Path, *, steps: int, matching_steps: int, **how: Any) -> dict[
 
 
 def hash_weights(folder: Path) -> str:
-    """The SHA-256 of the weight file."""
+    """Return the SHA-256 of the weight file."""
     return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
 
 
 @torch.inference_mode()
 def measure(folder: Path, number: int = 1449) -> dict[str, float]:
-    """Recalls, matching accuracy and greedy BLEU-4 on held-out scenes of style ``pretrain``.
+    """Measure recalls, matching accuracy and greedy BLEU-4 on val scenes of style ``pretrain``.
 
-    Recalls are over ``number`` images, with all captions and with the first of each. Matching
-    accuracy is the share of images whose own caption fits better than another image's: any other,
-    or the hardest by the contrastive score.
+    Recalls are over ``number`` images, with all captions and with the first of each image. The
+    matching accuracy is the fraction of images whose own caption fits better than that of another
+    image: a fixed other one, or the most similar by the contrastive score.
     """
     from transformers import logging
 
@@ -444,7 +445,7 @@ def measure(folder: Path, number: int = 1449) -> dict[str, float]:
         logits = retrieval.itm_head(fused[:, 0])
         fits.append(logits[:, 1] - logits[:, 0])
     greedy = captioner.generate(pixel_values=pixels, max_new_tokens=MAX_TOKENS, do_sample=False)
-    said = processor.batch_decode(greedy, skip_special_tokens=True)
+    generated = processor.batch_decode(greedy, skip_special_tokens=True)
     streams = [[five[k] for five in captions] for k in range(5)]
     return {
         **{name: round(recalled[name], 4) for name in ("i2t_r1", "i2t_r5", "t2i_r1", "t2i_r5")},
@@ -452,23 +453,23 @@ def measure(folder: Path, number: int = 1449) -> dict[str, float]:
         "t2i_r1_one_caption": round(first["t2i_r1"], 4),
         "matching_accuracy": round(float((fits[0] > fits[1]).float().mean()), 4),
         "matching_accuracy_hardest": round(float((fits[0] > fits[2]).float().mean()), 4),
-        "bleu4_one_reference": round(_bleu(said, streams[:1]), 2),
-        "bleu4_five_references": round(_bleu(said, streams), 2),
+        "bleu4_one_reference": round(_bleu(generated, streams[:1]), 2),
+        "bleu4_five_references": round(_bleu(generated, streams), 2),
     }
 
 
-def _bleu(said: list[str], references: list[list[str]]) -> float:
+def _bleu(captions: list[str], references: list[list[str]]) -> float:
     import sacrebleu
 
     metric = sacrebleu.BLEU(tokenize="none", smooth_method="none", lowercase=True)
-    return float(metric.corpus_score(said, references).score)
+    return float(metric.corpus_score(captions, references).score)
 
 
 def main() -> None:
-    """The command line."""
+    """Train the model with the options of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, default=SHIPPED, help="folder to write")
-    parser.add_argument("--steps", type=int, default=STEPS, help="batches of 128 fresh scenes")
+    parser.add_argument("--out", type=Path, default=SHIPPED, help="output folder")
+    parser.add_argument("--steps", type=int, default=STEPS, help="batches of 128 new scenes")
     parser.add_argument("--matching-steps", type=int, default=MATCHING_STEPS)
     parser.add_argument(
         "--precision",

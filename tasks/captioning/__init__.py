@@ -1,1 +1,1 @@
-"""Image captioning under different decoding settings."""
+"""The captioning task: compare settings for decoding captions."""

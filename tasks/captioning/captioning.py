@@ -1,4 +1,6 @@
-"""One rung of a pack of captioning trials: decode more images, score all so far.
+"""One step of a pack of captioning trials: decode more images, and score all images so far.
+
+The steps are rungs: each captions about twice as many images as the one before.
 
 N images of a rung, U images so far, T tokens
 """
@@ -14,7 +16,7 @@ import numpy as np
 import torch
 
 from tasks.captioning import scores, stages
-from tasks.captioning.decoding import LAB_BATCH, Setting, Vocabulary, decode
+from tasks.captioning.decoding import LAB_BATCH, DecodingConfig, Vocabulary, decode
 from tasks.captioning.params import Params
 from tasks.contract import Advanced, Inputs, Member, State, Step, Trial, TrialError
 from tasks.datasets.registry import load_split
@@ -23,46 +25,49 @@ from tasks.models.captioner import Captioner, load_captioner
 from tasks.progress import progress_part, report_progress
 
 Array = np.ndarray[Any, Any]
-DECODING_COST = 2  # what decoding a rung counts beside its scores in progress reports
-ROWS = 768  # sentences decoded side by side, at most
+DECODING_COST = 2  # the cost of decoding, relative to scoring, in progress reports
+MAX_ROWS = 768  # sentences that are decoded together
 
 
 def rungs(number: int) -> list[int]:
-    """Growing numbers of images, each a whole number of the lab's batches but the last."""
+    """Return growing numbers of images; all but the last are multiples of the lab's batch size."""
     parts = (number // 16, number // 8, number // 4, number // 2)
     whole = (max(LAB_BATCH, part // LAB_BATCH * LAB_BATCH) for part in parts)
     return sorted({*(n for n in whole if n < number), number})
 
 
 def start() -> State:
-    """No captions yet."""
+    """Return the state before the first image."""
     arrays = {"ids": np.zeros((0, 0), np.int32), "bleu": np.zeros((0, 10), np.int64)}
     return State(arrays=arrays, values={"images": 0})
 
 
 def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> Sequence[Advanced | Exception]:
-    """The next rung of every member; those at one rung with one prompt are decoded together."""
+    """Run the next rung of every member.
+
+    Members with the same prompt at the same rung are decoded together.
+    """
     results: list[Advanced | Exception | None] = [None] * len(pack)
     together: dict[Any, list[int]] = {}
-    for place, member in enumerate(pack):
+    for index, member in enumerate(pack):
         params: Params = member.trial.params
         key = (params.prompt, params.split, params.num_images, member.state.values["images"])
-        together.setdefault(key, []).append(place)
+        together.setdefault(key, []).append(index)
     done, total = 0, (DECODING_COST + 1) * len(pack)
-    for places in together.values():
-        decoding = DECODING_COST * len(places)
+    for indices in together.values():
+        decoding = DECODING_COST * len(indices)
         try:
             with progress_part(done, total, decoding):
-                told = _decode([pack[place] for place in places], inputs, device)
-        except TrialError as error:  # the prompt does not fit: true of each of them
-            told = [error] * len(places)
+                decoded = _decode([pack[index] for index in indices], inputs, device)
+        except TrialError as error:  # it concerns all of these members
+            decoded = [error] * len(indices)
         done += decoding
-        for place, ids in zip(places, told, strict=True):
+        for index, ids in zip(indices, decoded, strict=True):
             try:
                 with progress_part(done, total):
-                    results[place] = _step(pack[place], ids, device)
-            except Exception as error:  # one member's failure is a row, not the pack's end
-                results[place] = error
+                    results[index] = _step(pack[index], ids, device)
+            except Exception as error:  # the other members continue
+                results[index] = error
             done += 1
     return [result for result in results if result is not None]
 
@@ -76,24 +81,24 @@ def _load(trial: Trial, device: str) -> Captioner:
 
 
 def _decode(members: Sequence[Member], inputs: Inputs, device: str) -> list[Any]:
-    """The tokens of the next rung's images [N, T], or the exception, for each member."""
+    """Return the tokens of the next rung's images [N, T], or an exception, for each member."""
     trial = members[0].trial
     captioner = _load(trial, device)
     prompt = captioner.prompt_ids(trial.params.prompt)
     found: dict[Any, Any] = {}
     for member in members:
         if member.trial.params.max_length <= len(prompt):
-            found[_setting(member.trial)] = TrialError(
-                f"`max_length > tokens of start and prompt` must hold, but got "
+            found[_decoding_config(member.trial)] = TrialError(
+                "`max_length > tokens of start and prompt` must hold, but got "
                 f"{member.trial.params.max_length} <= {len(prompt)}"
             )
     first = members[0].state.values["images"]
-    last = next(n for n in rungs(stages.number_of_images(trial)) if n > first)
-    wanted = list(dict.fromkeys(_setting(member.trial) for member in members))
-    drawn = [s for s in wanted if isinstance(s, Setting) and s not in found]
-    beams = [s for s in wanted if not isinstance(s, Setting) and s not in found]
-    parts: dict[Any, list[Array]] = {setting: [] for setting in (*drawn, *beams)}
-    size = max(1, ROWS // max(1, len(drawn)) // LAB_BATCH) * LAB_BATCH
+    last = next(n for n in rungs(stages.num_images(trial)) if n > first)
+    wanted = list(dict.fromkeys(_decoding_config(member.trial) for member in members))
+    configs = [c for c in wanted if isinstance(c, DecodingConfig) and c not in found]
+    beams = [c for c in wanted if not isinstance(c, DecodingConfig) and c not in found]
+    parts: dict[Any, list[Array]] = {config: [] for config in (*configs, *beams)}
+    size = max(1, MAX_ROWS // max(1, len(configs)) // LAB_BATCH) * LAB_BATCH
     image_ids = load_split(trial.data.name, trial.params.split).image_ids
     vocabulary = Vocabulary(end=captioner.end, pad=captioner.pad)
     decoder = captioner.model.text_decoder
@@ -105,44 +110,47 @@ def _decode(members: Sequence[Member], inputs: Inputs, device: str) -> list[Any]
             captioner.autocast(),
             progress_part(begin - first, last - first, end - begin, next_at=last),
         ):
-            loops = bool(drawn) + len(beams)
-            if drawn:
+            loops = bool(configs) + len(beams)
+            if configs:
                 with progress_part(0, loops):
-                    told = decode(decoder, states, prompt, keys, drawn, vocabulary)
-                for setting, ids in zip(drawn, told, strict=True):
-                    parts[setting].append(ids)
-            for number, beam in enumerate(beams, start=bool(drawn)):
+                    decoded = decode(decoder, states, prompt, keys, configs, vocabulary)
+                for config, ids in zip(configs, decoded, strict=True):
+                    parts[config].append(ids)
+            for number, beam in enumerate(beams, start=bool(configs)):
                 with progress_part(number, loops):
                     parts[beam].append(_beam_search(captioner, states, prompt, beam))
-    found |= {setting: _stack(ids, captioner.pad) for setting, ids in parts.items()}
-    return [found[_setting(member.trial)] for member in members]
+    found |= {config: _stack(ids, captioner.pad) for config, ids in parts.items()}
+    return [found[_decoding_config(member.trial)] for member in members]
 
 
-def _setting(trial: Trial) -> Setting | tuple[Any, ...]:
-    """What decides the tokens; equal for greedy trials of several seeds."""
+def _decoding_config(trial: Trial) -> DecodingConfig | tuple[Any, ...]:
+    """Return the config of a trial, or a tuple for beam search.
+
+    Equal configs give equal tokens: those of greedy trials do not depend on the seed.
+    """
     params: Params = trial.params
     if params.decoding == "beam":
         penalty = params.repetition_penalty
         return (params.num_beams, params.min_length, params.max_length, penalty)
-    draws = params.decoding == "sample"
-    return Setting(
-        temperature=params.temperature if draws else None,
-        top_k=params.top_k if draws else None,
-        top_p=params.top_p if draws else None,
+    samples = params.decoding == "sample"
+    return DecodingConfig(
+        temperature=params.temperature if samples else None,
+        top_k=params.top_k if samples else None,
+        top_p=params.top_p if samples else None,
         min_length=params.min_length,
         max_length=params.max_length,
         repetition_penalty=params.repetition_penalty,
-        seed=trial.seed if draws else 0,
-        runs_on=params.faithful and draws,
+        seed=trial.seed if samples else 0,
+        continue_after_eos=params.faithful and samples,
     )
 
 
 @torch.inference_mode()
 def _beam_search(
-    captioner: Captioner, states: torch.Tensor, prompt: Sequence[int], setting: tuple[Any, ...]
+    captioner: Captioner, states: torch.Tensor, prompt: Sequence[int], config: tuple[Any, ...]
 ) -> Array:
-    """The library's own beam search over encoded images: the tokens after the prompt."""
-    num_beams, min_length, max_length, penalty = setting
+    """Run the beam search of transformers and return the tokens after the prompt."""
+    num_beams, min_length, max_length, penalty = config
     rows = []
     for begin in range(0, len(states), LAB_BATCH):
         check_interrupt()
@@ -160,18 +168,18 @@ def _beam_search(
             max_length=max_length,
             repetition_penalty=penalty,
         )
-        rows.append(_cut(ids[:, len(prompt) :].cpu().numpy(), captioner))
+        rows.append(_pad_after_end(ids[:, len(prompt) :].cpu().numpy(), captioner))
     return _stack(rows, captioner.pad)
 
 
-def _cut(ids: Array, captioner: Captioner) -> Array:
-    """Padding after the first end token, whatever stood there."""
-    over = np.cumsum(ids == captioner.end, axis=1) - (ids == captioner.end) > 0
-    return np.where(over, captioner.pad, ids)
+def _pad_after_end(ids: Array, captioner: Captioner) -> Array:
+    """Replace all tokens after the first end token by padding."""
+    is_after = np.cumsum(ids == captioner.end, axis=1) - (ids == captioner.end) > 0
+    return np.where(is_after, captioner.pad, ids)
 
 
 def _stack(parts: Sequence[Array], pad: int) -> Array:
-    """Rows of different lengths below each other, padded."""
+    """Concatenate rows of different lengths, with padding."""
     width = max((part.shape[1] for part in parts), default=0)
     padded = [
         np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=pad) for part in parts
@@ -180,7 +188,7 @@ def _stack(parts: Sequence[Array], pad: int) -> Array:
 
 
 def _states(trial: Trial, inputs: Inputs, begin: int, end: int) -> torch.Tensor:
-    """The encoded images from ``begin`` to before ``end``, out of the chunks they lie in."""
+    """Return the encoded images ``begin`` to ``end`` (exclusive) from the chunks of the stages."""
     rows = []
     for stage in stages.needed(trial):
         first, last = stage.args["first"], stage.args["last"]
@@ -193,18 +201,18 @@ def _states(trial: Trial, inputs: Inputs, begin: int, end: int) -> torch.Tensor:
 # --- scoring --------------------------------------------------------------------------------------
 
 
-def _step(member: Member, told: Any, device: str) -> Advanced:
-    if isinstance(told, Exception):
-        raise told
+def _step(member: Member, new_ids: Any, device: str) -> Advanced:
+    if isinstance(new_ids, Exception):
+        raise new_ids
     trial, state = member.trial, member.state
     captioner = _load(trial, device)
     first = state.values["images"]
-    ids = _stack([state.arrays["ids"], told], captioner.pad) if first else told
+    ids = _stack([state.arrays["ids"], new_ids], captioner.pad) if first else new_ids
     source = (trial.data.name, trial.params.split, trial.params.num_references)
-    new = _bleu(*source)(to_text(told, trial.params, captioner), first)
-    statistics = np.concatenate([state.arrays["bleu"], new])
+    new_statistics = _bleu(*source)(to_text(new_ids, trial.params, captioner), first)
+    statistics = np.concatenate([state.arrays["bleu"], new_statistics])
     metrics, samples, done = {"bleu4": scores.bleu(statistics)}, None, False
-    if len(ids) >= stages.number_of_images(trial):
+    if len(ids) >= stages.num_images(trial):
         captions = to_text(ids, trial.params, captioner)
         more, samples = score(captions, statistics, trial)
         metrics, done = metrics | more, True
@@ -213,17 +221,20 @@ def _step(member: Member, told: Any, device: str) -> Advanced:
 
 
 def to_text(ids: Array, params: Params, captioner: Captioner) -> list[str]:
-    """The captions without their prompt; with ``faithful`` the prompt is cut off as the lab did."""
+    """Return the captions without their prompt.
+
+    With ``faithful``, the prompt is cut off by its number of characters, as in the lab.
+    """
     if not params.faithful:
         return [caption.strip() for caption in captioner.decode(ids)]
     prompt = np.tile(captioner.prompt_ids(params.prompt), (len(ids), 1))
-    whole = captioner.decode(np.concatenate([prompt, ids], axis=1))
-    return [sentence[len(params.prompt) :] for sentence in whole]
+    sentences = captioner.decode(np.concatenate([prompt, ids], axis=1))
+    return [sentence[len(params.prompt) :] for sentence in sentences]
 
 
 @functools.lru_cache(maxsize=4)
 def _references(data: str, split: str, number: int | None) -> list[tuple[str, ...]]:
-    return [told[:number] for told in load_split(data, split).captions]
+    return [captions[:number] for captions in load_split(data, split).captions]
 
 
 @functools.lru_cache(maxsize=4)
@@ -240,15 +251,15 @@ def _cider(data: str, split: str, number: int | None, images: int) -> scores.Cid
 def _training_captions(data: str) -> frozenset[str] | None:
     try:
         captions = load_split(data, "train").captions
-    except Exception:  # a data set without a train split has nothing to be novel against
+    except Exception:  # without a train split, novelty is undefined
         return None
-    return frozenset(" ".join(scores.words_of(each)) for told in captions for each in told)
+    return frozenset(" ".join(scores.words_of(text)) for texts in captions for text in texts)
 
 
 def score(
     captions: Sequence[str], statistics: Array, trial: Trial
 ) -> tuple[dict[str, float], Mapping[str, Sequence[Any]]]:
-    """All scores of a trial's captions, and its samples."""
+    """Return all scores of a trial's captions, and its samples."""
     params: Params = trial.params
     source = (trial.data.name, params.split, params.num_references)
     references = _references(*source)[: len(captions)]
@@ -263,7 +274,7 @@ def score(
         "image": list(range(len(captions))),
         "image_id": list(ids[: len(captions)]),
         "caption": list(captions),
-        "references": [list(told) for told in references],
+        "references": [list(texts) for texts in references],
         "rouge_l": rouge.tolist(),
         "cider_d": cider.tolist(),
         "bleu_statistics": statistics.tolist(),

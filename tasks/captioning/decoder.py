@@ -1,10 +1,10 @@
-"""BLIP's text decoder, one token a step, for many rows that look at few images.
+"""Run BLIP's text decoder one token at a time, for many rows that attend to few images.
 
-The library's own forward keeps the keys and values of an image once per row; here rows of one image
-share them, and self-attention's cache is written in place. Held against the library's ``generate``
-in ``tests/integration/test_decoding.py``.
+transformers stores the keys and values of an image once per row. Here the rows of an image share
+them, and the self-attention cache is updated in place. ``tests/integration/test_decoding.py``
+compares the results with ``generate``.
 
-N images, R rows (sentences), K rows of an image at most, S image tokens, T steps, D width, H heads
+N images, R rows (sentences), S image tokens, L new tokens, V vocabulary, D width, H heads
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def _heads(states: Tensor, num_heads: int) -> Tensor:
     return states.reshape(*states.shape[:-1], num_heads, -1).transpose(-3, -2)
 
 
-class ImageMemory:
-    """The keys and values of encoded images, by layer: computed once, read by every row."""
+class CrossAttentionCache:
+    """The keys and values of encoded images by layer, which all rows of an image share."""
 
     def __init__(self, decoder: nn.Module, states: Float[Tensor, "N S D"]) -> None:
         self.layers: list[tuple[Tensor, Tensor]] = []
@@ -34,49 +34,55 @@ class ImageMemory:
             self.layers.append((_heads(keys, num_heads), _heads(values, num_heads)))
 
     def keep(self, images: Int[Tensor, " M"]) -> None:
-        """Keep these images alone, in this order."""
+        """Keep only these images, in this order."""
         self.layers = [(keys[images], values[images]) for keys, values in self.layers]
 
 
-class Sentences:
-    """R sentences under way: which image each looks at, and what self-attention remembers."""
+class DecoderState:
+    """The state of R unfinished sentences: the image of each, and the attention caches."""
 
-    def __init__(self, decoder: Any, memory: ImageMemory, image: Int[Tensor, " R"], limit: int):
-        self._decoder, self._memory = decoder, memory
-        self._limit = limit
-        self._cache: list[tuple[Tensor, Tensor]] = []
+    def __init__(
+        self,
+        decoder: Any,
+        images: CrossAttentionCache,
+        image: Int[Tensor, " R"],
+        max_length: int,
+    ) -> None:
+        self._decoder, self._images = decoder, images
+        self._max_length = max_length
+        self._cache: list[tuple[Tensor, Tensor]] = []  # keys and values of self-attention by layer
         self.length = 0
         self._image = image
-        self._place()
+        self._arrange()
 
-    def _place(self) -> None:
-        """Each row's column among the rows of its image, so that rows and images make a grid."""
-        num_images = int(self._memory.layers[0][0].shape[0])
+    def _arrange(self) -> None:
+        """Arrange the rows in a grid: a line per image, with a column for each of its rows."""
+        num_images = int(self._images.layers[0][0].shape[0])
         order = torch.argsort(self._image, stable=True)
         counts = torch.bincount(self._image, minlength=num_images)
         first = torch.cumsum(counts, 0) - counts
         column = torch.empty_like(self._image)
         column[order] = torch.arange(len(order), device=order.device) - first[self._image[order]]
         self._column, self._num_columns = column, int(counts.max())
-        self._full = len(order) == num_images * self._num_columns
+        self._is_regular = len(order) == num_images * self._num_columns
         self._num_images = num_images
 
     def repeat(self, times: int) -> None:
-        """Let each sentence become so many, next to each other, that go on apart."""
+        """Replace each sentence by ``times`` copies in adjacent rows."""
         self._image = self._image.repeat_interleave(times)
         self._cache = [tuple(part.repeat_interleave(times, 0) for part in c) for c in self._cache]  # type: ignore[misc]
-        self._place()
+        self._arrange()
 
     def keep(self, rows: Int[Tensor, " Q"]) -> None:
-        """Go on with these rows alone; images that no row looks at any more are let go."""
+        """Keep only these rows, and only the images that they attend to."""
         images, self._image = torch.unique(self._image[rows], return_inverse=True)
         if len(images) < self._num_images:
-            self._memory.keep(images)
+            self._images.keep(images)
         self._cache = [(keys[rows], values[rows]) for keys, values in self._cache]
-        self._place()
+        self._arrange()
 
     def advance(self, tokens: Int[Tensor, "R L"]) -> Float[Tensor, "R V"]:
-        """Read L further tokens of each row; the logits of what follows."""
+        """Read L more tokens of each row and return the logits of the next token."""
         text = self._decoder.bert
         states = text.embeddings(input_ids=tokens, past_key_values_length=self.length)
         for number, layer in enumerate(_layers(self._decoder)):
@@ -95,12 +101,12 @@ class Sentences:
         )
         before, after = self.length, self.length + states.shape[1]
         if number == len(self._cache):
-            shape = (*key.shape[:2], self._limit, key.shape[-1])
+            shape = (*key.shape[:2], self._max_length, key.shape[-1])
             self._cache.append((key.new_empty(shape), value.new_empty(shape)))
         keys, values = self._cache[number]
         keys[:, :, before:after] = key
         values[:, :, before:after] = value
-        causal = states.shape[1] > 1  # only the prompt is read several tokens at a time, and first
+        causal = states.shape[1] > 1  # only the prompt, which comes first, has several tokens
         assert not causal or before == 0
         mixed = F.scaled_dot_product_attention(
             query, keys[:, :, :after], values[:, :, :after], is_causal=causal
@@ -108,10 +114,10 @@ class Sentences:
         return attention.output(mixed.transpose(1, 2).flatten(2), states)  # type: ignore[no-any-return]
 
     def _attend_to_image(self, number: int, attention: Any, states: Tensor) -> Tensor:
-        keys, values = self._memory.layers[number]  # [N, H, S, D / H]
+        keys, values = self._images.layers[number]  # [N, H, S, D / H]
         query = attention.self.query(states)  # [R, L, D]
         rows, length, width = query.shape
-        if self._full and rows == self._num_images:
+        if self._is_regular and rows == self._num_images:
             grid, order = query[torch.argsort(self._image)], self._image
         else:
             grid = query.new_zeros(self._num_images, self._num_columns, length, width)

@@ -1,4 +1,4 @@
-"""A captioning model as a Hugging Face folder that decodes as a trial did."""
+"""Export a captioning model as a Hugging Face folder that decodes as the trial did."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tasks.models.saving import find_license, hub_ids, save_folder
 
 
 def export(trial: Trial, folder: Path) -> Export:
-    """Write the model, its tokenizer and processor, and the decoding as generation settings."""
+    """Write the model, its tokenizer and processor, and the decoding as a generation config."""
     params: Params = trial.params
     captioner = load_captioner(trial.model.name, trial.model.fingerprint, "cpu", "float32")
     save_folder(folder, captioner.model, captioner.tokenizer, captioner.processor)
@@ -31,7 +31,7 @@ def export(trial: Trial, folder: Path) -> Export:
 
 
 def generation_config(params: Params, captioner: Captioner) -> Any:
-    """The decoding as ``generate`` reads it; lengths count the start token and the prompt."""
+    """Return the decoding as a config of ``generate``; lengths include the start and the prompt."""
     text = captioner.model.config.text_config
     options: dict[str, Any] = {"num_beams": 1, "do_sample": False}
     if params.decoding == "beam":
@@ -40,7 +40,7 @@ def generation_config(params: Params, captioner: Captioner) -> Any:
         options = {
             "do_sample": True,
             "temperature": params.temperature,
-            "top_k": params.top_k or 0,  # by default `generate` draws among 50
+            "top_k": params.top_k or 0,  # the default of `generate` is 50
             "top_p": params.top_p or 1.0,
         }
     return transformers.GenerationConfig(
@@ -57,36 +57,35 @@ def generation_config(params: Params, captioner: Captioner) -> Any:
 def _notes(params: Params) -> list[str]:
     notes = [
         "Nothing was trained: these are the base model's weights with the decoding of the sweep.",
-        "`generation_config.json` holds the decoding. BLIP's `generate` reads the settings of its "
-        "text decoder, which `from_pretrained` leaves at their defaults; the program below sets "
-        "them.",
+        "`generation_config.json` contains the decoding. BLIP's `generate` uses the config of its "
+        "text decoder, which `from_pretrained` leaves at its defaults; the program below sets it.",
     ]
     if params.prompt:
         notes.append(
-            f'Every caption begins with the prompt "{params.prompt}", which is not scored.'
+            f'Every caption begins with the prompt "{params.prompt}", which is not part of scoring.'
         )
     if params.decoding == "sample":
         notes.append(
-            "The sweep drew random numbers for each image by itself. `generate` draws others, so "
-            "that single captions differ while their distribution is the same."
+            "The sweep used separate random numbers for each image. `generate` uses other ones, so "
+            "single captions differ, but their distribution is the same."
         )
     if params.faithful:
         notes.append(
-            "The sweep repeated two defects of the lab (faithful): text after the end of a "
-            "caption, and prompts cut off by characters. The exported model does not, so that its "
-            "captions score otherwise."
+            "The sweep reproduced two bugs of the lab (faithful): text after the end of a caption, "
+            "and prompts cut off by characters. The exported model does not, so its captions get "
+            "different scores."
         )
     if params.precision != "float32":
         notes.append(
             f"In the sweep the model computed in {params.precision}. The exported weights are "
-            "float32, so that captions may differ."
+            "float32, so captions may differ."
         )
     return notes
 
 
 def _usage(params: Params, captioner: Captioner) -> str:
     prompt = captioner.prompt_ids(params.prompt)
-    # `generate` replaces the first token by the start and drops the last one.
+    # `generate` replaces the first token by the start token and drops the last one.
     ids = [*prompt, captioner.end]
     seed = "torch.manual_seed(0)\n" if params.decoding == "sample" else ""
     return f"""import torch
@@ -112,4 +111,4 @@ print(captions)
 
 
 def _quoted(prompt: str) -> str:
-    return f"the prompt {prompt!r}" if prompt else "no prompt: the start and the end token"
+    return f"the prompt {prompt!r}" if prompt else "no prompt: the start and end tokens"

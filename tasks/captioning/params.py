@@ -1,4 +1,4 @@
-"""What a captioning trial can vary. No torch here."""
+"""The parameters of a captioning trial. Without torch."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ Precision = Literal["float32", "bfloat16"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Params:
-    """Decoding captions from an image-to-text model, scored against human captions."""
+    """Decoding of captions from an image-to-text model, scored against human captions."""
 
     decoding: Decoding = "sample"
-    """The most likely token, a drawn one, or beam search."""
+    """The most likely token at each step, a sampled token, or beam search."""
     prompt: str = "a picture of "
-    """What every caption begins with; not part of the caption that is scored."""
+    """The beginning of every caption; it is not scored."""
     top_k: int | None = 50
-    """Draw among so many most likely tokens; none: among all. Only for sample. >= 1."""
+    """Sample from this many most likely tokens; none: from all. Only for sample. >= 1."""
     top_p: float | None = None
-    """Draw among the fewest tokens that together have this probability. Only for sample. 0 to 1."""
+    """Sample from the fewest tokens with this total probability. Only for sample. 0 to 1."""
     temperature: float | None = 0.7
-    """Divides the logits before drawing. Only for sample. > 0."""
+    """Divides the logits before sampling. Only for sample. > 0."""
     num_beams: int | None = 4
-    """Sentences kept beside each other. Only for beam. >= 2."""
+    """Number of beams. Only for beam. >= 2."""
     min_length: int = 10
-    """The fewest tokens of start, prompt and caption before the end may come. >= 0."""
+    """Minimum number of tokens of start, prompt and caption before the end. >= 0."""
     max_length: int = 30
-    """The most tokens of start, prompt, caption and end. >= 2, and more than the prompt has."""
+    """Maximum number of tokens of start, prompt, caption and end. >= 2, longer than the prompt."""
     repetition_penalty: float = 1.0
-    """Divides (or multiplies, if negative) the logits of tokens already said. > 0; 1 is none."""
+    """Divides (or multiplies, if negative) the logits of tokens used before. > 0; 1: no penalty."""
     faithful: bool = False
-    """Repeat the lab's two defects: junk after the end, and prompts cut off by characters."""
+    """Reproduce two bugs of the lab: text after the end, and prompts cut off by characters."""
     split: str = "val"
-    """The split that is captioned."""
+    """The split whose images are captioned."""
     num_images: int | None = None
-    """Caption the first so many images of the split; none: all. >= 1."""
+    """Caption only this many images of the split; none: all. >= 1."""
     num_references: int | None = None
-    """Score against the first so many references of an image; none: all. >= 1."""
+    """Score against only this many references per image; none: all. >= 1."""
     precision: Precision = "float32"
-    """What the model computes in."""
+    """The precision of the model's computations."""
 
     def __post_init__(self) -> None:
         check_choice("decoding", self.decoding, get_args(Decoding))
@@ -72,7 +72,7 @@ class Params:
             check_rule(f"{name} >= 1", number is None or number >= 1, f"{name}={number}")
 
     def resolved(self) -> Params:
-        """The same decoding, with what it does not read set to none, so that it is one trial."""
+        """Return the same decoding with unused parameters set to None, so that ids are equal."""
         if self.decoding == "sample":
             return dataclasses.replace(
                 self,

@@ -1,6 +1,6 @@
-"""Scores of captions against references, and how varied they are.
+"""Scores of captions against references, and measures of their diversity.
 
-U images; of each a caption and one or more references
+U images, each with a caption and one or more references
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 References = Sequence[Sequence[str]]
 MAX_ORDER = 4
-SIGMA = 6.0  # of CIDEr-D's penalty on a difference in length
-BETA = 1.2  # of ROUGE-L, as the COCO caption evaluation has it
+SIGMA = 6.0  # of CIDEr-D's penalty for a difference in length
+BETA = 1.2  # of ROUGE-L, as in the COCO caption evaluation
 
 
 def ngrams(words: Sequence[str], order: int) -> Counter[tuple[str, ...]]:
-    """How often each run of ``order`` words stands in a sentence."""
+    """Count the n-grams of ``order`` words in a sentence."""
     return Counter(zip(*(words[i:] for i in range(order)), strict=False))
 
 
@@ -31,40 +31,41 @@ def ngrams(words: Sequence[str], order: int) -> Counter[tuple[str, ...]]:
 
 
 class BleuStatistics:
-    """What corpus BLEU is made of, image by image.
+    """Computes the statistics of corpus BLEU image by image.
 
-    Both sides are lower-cased and split at white space; the reference length is the closest one,
-    the shorter of two as close (Papineni et al. 2002).
+    Captions and references are lowercased and split at white space. The reference length is the
+    closest one, and the shorter of two that are equally close (Papineni et al. 2002).
     """
 
     def __init__(self, references: References) -> None:
         self._references = references
-        self._cooked: dict[int, tuple[list[Counter[tuple[str, ...]]], list[int]]] = {}
+        self._cache: dict[int, tuple[list[Counter[tuple[str, ...]]], list[int]]] = {}
 
-    def _cook(self, image: int) -> tuple[list[Counter[tuple[str, ...]]], list[int]]:
-        """Per order the most that any reference has of each n-gram; the references' lengths."""
-        if image not in self._cooked:
-            told = [reference.lower().split() for reference in self._references[image]]
-            most = []
+    def _count(self, image: int) -> tuple[list[Counter[tuple[str, ...]]], list[int]]:
+        """Return, by order, the maximum count of each n-gram in a reference; and the lengths."""
+        if image not in self._cache:
+            sentences = [reference.lower().split() for reference in self._references[image]]
+            maxima = []
             for order in range(1, MAX_ORDER + 1):
-                counts = ngrams(told[0], order)
-                for other in told[1:]:
+                counts = ngrams(sentences[0], order)
+                for other in sentences[1:]:
                     counts |= ngrams(other, order)
-                most.append(counts)
-            self._cooked[image] = (most, [len(other) for other in told])
-        return self._cooked[image]
+                maxima.append(counts)
+            self._cache[image] = (maxima, [len(other) for other in sentences])
+        return self._cache[image]
 
     def __call__(self, captions: Sequence[str], first: int = 0) -> Array:
-        """Statistics [U, 10] of the captions of images from ``first`` on.
+        """Return the statistics [U, 10] of captions of the images from index ``first`` on.
 
-        Matches and totals of orders 1 to 4, lengths of caption and closest reference.
+        They are the matches of orders 1 to 4, the totals of orders 1 to 4, the length of the
+        caption, and the length of the closest reference.
         """
         rows = []
         for image, caption in enumerate(captions, first):
             words = caption.lower().split()
-            most, lengths = self._cook(image)
+            maxima, lengths = self._count(image)
             matches, totals = [], []
-            for order, allowed in enumerate(most, 1):
+            for order, allowed in enumerate(maxima, 1):
                 found = ngrams(words, order)
                 matches.append(sum(min(n, allowed[g]) for g, n in found.items() if g in allowed))
                 totals.append(max(0, len(words) - order + 1))
@@ -74,26 +75,26 @@ class BleuStatistics:
 
 
 def bleu(statistics: Array, order: int = MAX_ORDER) -> float:
-    """Corpus BLEU in 0..100 of statistics summed over images, without smoothing."""
+    """Return corpus BLEU in 0..100 from statistics [U, 10], without smoothing."""
     total = statistics.sum(0)
     matches, totals = total[:order], total[MAX_ORDER : MAX_ORDER + order]
     if (matches == 0).any():
         return 0.0
-    said, meant = total[-2], total[-1]
-    brevity = min(0.0, 1 - meant / said)
+    length, reference_length = total[-2], total[-1]
+    brevity = min(0.0, 1 - reference_length / length)
     return float(100 * math.exp(brevity + np.log(matches / totals).mean()))
 
 
 def sacrebleu_13a(captions: Sequence[str], references: References) -> float:
-    """BLEU-4 as sacrebleu counts it by default: 13a tokens, exponential smoothing."""
+    """Return BLEU-4 with sacrebleu's defaults: 13a tokens and exponential smoothing."""
     streams = transpose(references)
     return float(_default_bleu().corpus_score(list(captions), streams).score)
 
 
 def transpose(references: References) -> list[list[str | None]]:
-    """sacrebleu's reference streams: the j-th of every image, None where there is none."""
-    longest = max(len(told) for told in references)
-    return [[told[j] if j < len(told) else None for told in references] for j in range(longest)]
+    """Return sacrebleu's reference streams: the j-th reference of every image, or None."""
+    longest = max(len(texts) for texts in references)
+    return [[texts[j] if j < len(texts) else None for texts in references] for j in range(longest)]
 
 
 def _default_bleu() -> Any:
@@ -104,7 +105,7 @@ def _default_bleu() -> Any:
 
 @functools.cache
 def signatures() -> Mapping[str, str]:
-    """sacrebleu's signatures of both BLEU-4s; the number of references may vary by image."""
+    """Return sacrebleu's signatures of both BLEU-4 metrics, for a varying number of references."""
     import sacrebleu
 
     metrics = {
@@ -122,8 +123,8 @@ def signatures() -> Mapping[str, str]:
 # --- ROUGE-L and CIDEr-D --------------------------------------------------------------------------
 
 
-# Scripts without spaces between words of which sentences are counted by the character: Chinese
-# characters, Hiragana, Katakana.
+# Scripts without spaces between words, in which each character counts as a word: Chinese, Hiragana
+# and Katakana.
 _UNSPACED = (
     "\u3005\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff"
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d\U00020000-\U0003ffff"
@@ -131,11 +132,11 @@ _UNSPACED = (
 
 
 def words_of(sentence: str) -> list[str]:
-    """Lower-case words without punctuation: close to the PTB tokens of the COCO evaluation.
+    """Return lowercase words without punctuation, similar to the COCO evaluation's PTB tokens.
 
-    A word is a run of Unicode letters, digits and their combining marks, with apostrophes and
-    hyphens inside it. Each Chinese character, Hiragana or Katakana is a word: those scripts put no
-    spaces between words, and PTB would count a whole sentence as one.
+    A word is a sequence of Unicode letters, digits and combining marks, and may contain apostrophes
+    and hyphens. Each Chinese character, Hiragana or Katakana is a word, because these scripts have
+    no spaces: PTB would count a whole sentence as one word.
     """
     if sentence.isascii():
         return re.findall(r"[a-z0-9]+(?:['-][a-z0-9]+)*", sentence.lower())
@@ -145,25 +146,28 @@ def words_of(sentence: str) -> list[str]:
 
 @functools.cache
 def _unicode_words() -> re.Pattern[str]:
-    """``re`` counts vowel signs, as in Hindi, as no part of a word; so they are listed."""
+    """Return the pattern of a word. It lists vowel signs, which ``\\w`` does not match."""
     marks = (chr(c) for c in range(0x300, 0x10000) if unicodedata.category(chr(c))[0] == "M")
     word = rf"(?:[^\W_{_UNSPACED}]|[{''.join(marks)}])+"
     return re.compile(rf"[{_UNSPACED}]|{word}(?:['-]{word})*")
 
 
 def rouge_l(captions: Sequence[str], references: References) -> Array:
-    """ROUGE-L of each image [U], in 0..1: the best recall with the best precision (Lin 2004)."""
+    """Return ROUGE-L of each image [U], in 0..1 (Lin 2004).
+
+    It combines the best recall and the best precision over the references.
+    """
     scores = []
-    for caption, told in zip(captions, references, strict=True):
+    for caption, texts in zip(captions, references, strict=True):
         words = words_of(caption)
         recall = precision = 0.0
-        for reference in map(words_of, told):
+        for reference in map(words_of, texts):
             common = _longest_common(words, reference)
             if words and reference:
                 precision = max(precision, common / len(words))
                 recall = max(recall, common / len(reference))
-        both = recall + BETA**2 * precision
-        scores.append((1 + BETA**2) * precision * recall / both if both else 0.0)
+        divisor = recall + BETA**2 * precision
+        scores.append((1 + BETA**2) * precision * recall / divisor if divisor else 0.0)
     return np.array(scores)
 
 
@@ -179,32 +183,32 @@ def _longest_common(one: Sequence[str], other: Sequence[str]) -> int:
 
 
 class CiderD:
-    """CIDEr-D (Vedantam et al. 2015): n-grams weighed by how few images' references have them."""
+    """CIDEr-D (Vedantam et al. 2015): n-gram similarity with TF-IDF weights."""
 
     def __init__(self, references: References) -> None:
-        cooked = [[self._count(reference) for reference in told] for told in references]
+        counted = [[self._count(reference) for reference in texts] for texts in references]
         self._frequency: Counter[tuple[str, ...]] = Counter()
-        for told in cooked:
-            self._frequency.update({gram for counts in told for gram in counts})
-        self._log_images = math.log(max(len(cooked), 1))
-        self._references = [[self._weigh(counts) for counts in told] for told in cooked]
+        for all_counts in counted:
+            self._frequency.update({gram for counts in all_counts for gram in counts})
+        self._log_images = math.log(max(len(counted), 1))
+        self._references = [[self._weigh(counts) for counts in texts] for texts in counted]
 
     def __call__(self, captions: Sequence[str]) -> Array:
-        """The score of each image [U], in 0..10, as the COCO evaluation scales it."""
+        """Return the score of each image [U], in 0..10, the scale of the COCO evaluation."""
         scores = []
-        for caption, told in zip(captions, self._references, strict=True):
+        for caption, references in zip(captions, self._references, strict=True):
             vector, norms, length = self._weigh(self._count(caption))
             total = np.zeros(MAX_ORDER)
-            for other, other_norms, other_length in told:
+            for other, other_norms, other_length in references:
                 penalty = math.exp(-((length - other_length) ** 2) / (2 * SIGMA**2))
                 for order in range(MAX_ORDER):
-                    both = vector[order].keys() & other[order].keys()
+                    common = vector[order].keys() & other[order].keys()
                     dot = sum(
-                        min(vector[order][g], other[order][g]) * other[order][g] for g in both
+                        min(vector[order][g], other[order][g]) * other[order][g] for g in common
                     )
                     scale = norms[order] * other_norms[order]
                     total[order] += penalty * (dot / scale if scale else dot)
-            scores.append(10 * total.mean() / len(told))
+            scores.append(10 * total.mean() / len(references))
         return np.array(scores)
 
     @staticmethod
@@ -218,6 +222,7 @@ class CiderD:
     def _weigh(
         self, counts: Counter[tuple[str, ...]]
     ) -> tuple[list[dict[tuple[str, ...], float]], list[float], int]:
+        """Return the TF-IDF vectors and their norms by order, and the number of bigrams."""
         vector: list[dict[tuple[str, ...], float]] = [{} for _ in range(MAX_ORDER)]
         for gram, count in counts.items():
             rarity = self._log_images - math.log(max(1, self._frequency[gram]))
@@ -231,11 +236,12 @@ class CiderD:
 
 
 def diversity(captions: Sequence[str], known: frozenset[str] | None) -> dict[str, float]:
-    """How varied captions are; ``known`` are the training references, by their words.
+    """Measure the diversity of captions. ``known`` contains the words of the training captions.
 
-    ``distinct1`` and ``distinct2``: distinct n-grams among all n-grams (Li et al. 2016);
-    ``vocabulary``: distinct words; ``unique``: distinct captions among all; ``novel``: those no
-    training reference equals; ``length``: words a caption.
+    ``distinct1``, ``distinct2``: fraction of n-grams that are distinct (Li et al. 2016).
+    ``vocabulary``: number of distinct words. ``unique``: fraction of captions that are distinct.
+    ``novel``: fraction of captions that equal no training caption. ``length``: mean number of
+    words per caption.
     """
     sentences = [words_of(caption) for caption in captions]
     found = {}

@@ -1,4 +1,4 @@
-"""The shared work of captioning trials: images pass through the encoder once.
+"""The stages of captioning trials: encode the images once.
 
 N images of a chunk, S image tokens, D the encoder's width
 """
@@ -17,7 +17,7 @@ from tasks.progress import report_progress
 
 Array = np.ndarray[Any, Any]
 BATCH = 64
-CHUNK = 256  # images a stage; a whole number of the lab's batches of 16
+CHUNK = 256  # images per stage; a multiple of the lab's batch size of 16
 
 
 def encode_images(
@@ -30,7 +30,7 @@ def encode_images(
     last: int,
     device: str,
 ) -> Mapping[str, Array]:
-    """``states`` [N, S, D] of the images from ``first`` to before ``last``."""
+    """Encode the images ``first`` to ``last`` (exclusive) into ``states`` [N, S, D]."""
     from tasks.models.captioner import load_captioner
 
     captioner = load_captioner(model.name, model.fingerprint, device, precision)
@@ -44,15 +44,18 @@ def encode_images(
     return {"states": np.concatenate(rows)}
 
 
-def number_of_images(trial: Trial) -> int:
-    """How many images the trial captions."""
+def num_images(trial: Trial) -> int:
+    """Return the number of images that the trial captions."""
     number = len(load_split(trial.data.name, trial.params.split))
     return min(number, trial.params.num_images or number)
 
 
 def needed(trial: Trial) -> list[Stage]:
-    """The encoded images, in chunks; trials of fewer images share the whole chunks."""
-    number, whole = number_of_images(trial), len(load_split(trial.data.name, trial.params.split))
+    """Return the stages that encode the trial's images in chunks.
+
+    Trials of fewer images use the same chunks, and so share their values.
+    """
+    number, whole = num_images(trial), len(load_split(trial.data.name, trial.params.split))
     return [
         Stage(
             function=encode_images,

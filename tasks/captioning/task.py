@@ -1,4 +1,4 @@
-"""Captioning under decoding settings as a task. Torch is imported where it is needed, not here."""
+"""The captioning task. Methods that need torch import it themselves."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from tasks.contract import (
 from tasks.datasets import registry
 from tasks.models import folders
 
-#: Corpus BLEU-4 without smoothing, of the sums that ``scores.BleuStatistics`` gives.
+#: Corpus BLEU-4 without smoothing, from sums of the statistics of ``scores.BleuStatistics``.
 BLEU4 = "100 * exp(mean(log(sums[0:4] / sums[4:8])) + min(0, 1 - sums[9] / sums[8]))"
 
 
 class CaptioningTask(Task):
-    """Caption images under a decoding setting and score the captions against human ones."""
+    """Caption images with different decoding settings and score them against human captions."""
 
     name = "captioning"
     version = "2"  # 2: decoded text has no spaces around apostrophes; Unicode words
@@ -74,47 +74,47 @@ class CaptioningTask(Task):
     data_forms = registry.FORMS
 
     def resolve(self, model: str, data: str) -> tuple[Source, Source]:
-        """Fingerprints of a captioning model and a captioned data set."""
+        """Check a captioning model and a captioned data set, and return their fingerprints."""
         from tasks.models.families import check_captioner
 
         check_captioner(model)
         return folders.resolve(model), registry.resolve(data)
 
     def warnings(self, model: Source, data: Source) -> list[str]:
-        """Whether the shipped model meets photos."""
+        """Return a warning if the shipped model is used on photos."""
         return registry.domain_warnings(model, data)
 
     def normalize(self, trial: Trial) -> Trial:
-        """What a decoding does not read, and a limit above the images, is set to none."""
+        """Set unused decoding parameters to None, and ``num_images`` if it covers the split."""
         split = registry.load_split(trial.data.name, trial.params.split)
         params = trial.params.resolved()
         if params.num_images is not None and params.num_images >= len(split):
-            params = dataclasses.replace(params, num_images=None)  # all there are: one trial
+            params = dataclasses.replace(params, num_images=None)
         return dataclasses.replace(trial, params=params)
 
     def stages(self, trial: Trial) -> Sequence[Stage]:
-        """The encoded images, in chunks."""
+        """Return the stages that encode the images in chunks."""
         return stages.needed(trial)
 
     def pack_key(self, trial: Trial) -> Hashable:
-        """Trials over the same images run together; those of one prompt share their decoding."""
+        """Return one key for trials with the same images and prompt, which are decoded together."""
         params: Params = trial.params
         return (trial.model, trial.data, params.precision, params.split, params.prompt)
 
     def estimate_memory(self, trial: Trial) -> int:
-        """Keys and values of a member's share of the sentences that are decoded side by side."""
+        """Estimate the memory of a member's attention caches."""
         return 64 * 1024 * 1024
 
     def num_steps(self, trial: Trial) -> int:
-        """The images."""
-        return stages.number_of_images(trial)
+        """Return the number of images."""
+        return stages.num_images(trial)
 
     def signatures(self) -> Mapping[str, str]:
-        """How the BLEU scores were counted."""
+        """Return sacrebleu's signatures of the BLEU scores."""
         return scores.signatures()
 
     def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
-        """No captions yet."""
+        """Return the state before the first image."""
         from tasks.captioning import captioning
 
         return captioning.start()
@@ -122,20 +122,20 @@ class CaptioningTask(Task):
     def advance(
         self, pack: Sequence[Member], inputs: Inputs, device: str
     ) -> Sequence[Advanced | Exception]:
-        """The next, larger number of images for every member."""
+        """Caption the next rung of images for every member."""
         from tasks.captioning import captioning
 
         return captioning.advance(pack, inputs, device)
 
     def final(self, trial: Trial, split: str) -> Trial:
-        """The same decoding of another split."""
+        """Return the trial with the same decoding on another split."""
         registry.check_final(trial.data.name, split, chosen_on=trial.params.split)
         return dataclasses.replace(trial, params=dataclasses.replace(trial.params, split=split))
 
     def export(
         self, trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any], folder: Path
     ) -> Export:
-        """The model with the decoding setting as its ``generation_config.json``."""
+        """Export the model with the decoding as its ``generation_config.json``."""
         from tasks.captioning import export
 
         return export.export(trial, folder)

@@ -1,9 +1,9 @@
-"""What a task is: the types that tasks, engines and tables share. Standard library only.
+"""The types that tasks, engines and tables share. They need only the standard library.
 
-Trial   everything a result depends on, and its content id
+Trial   everything that a result depends on, and its content id
 Stage   work that several trials share, computed once
-State   a trial between two steps; saving it is the checkpoint
-Step    what one step of a trial yields
+State   a trial between two steps; a checkpoint is a saved State
+Step    the metrics and samples of one step of a trial
 Task    the base class of every task
 """
 

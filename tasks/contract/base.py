@@ -16,72 +16,75 @@ from tasks.progress import progress_part
 
 
 class Task:
-    """What a trial does. A subclass defines what is specific to it; the rest has a default.
+    """The base class of every task: what a trial varies, computes and reports.
 
-    Every task needs ``name``, ``Params``, ``metric``, ``columns`` and ``step`` (or ``advance``).
-    ``task.py`` offers an instance of the subclass as ``TASK``. Importing ``task.py`` must be cheap:
-    no torch, no transformers. The functions that compute import them when they are called.
+    A subclass must define ``name``, ``Params``, ``metric``, ``columns`` and ``step`` (or
+    ``advance``); everything else has a default. ``task.py`` defines an instance of the subclass as
+    ``TASK``. Importing ``task.py`` must be fast, so import torch and transformers inside the
+    functions that use them.
     """
 
-    # --- what every task declares -----------------------------------------------------------------
+    # --- required declarations --------------------------------------------------------------------
 
     name: ClassVar[str]
     """The name of the task's folder or entry point."""
     Params: ClassVar[type[Any]]
-    """A frozen dataclass with keyword-only fields: what a trial can vary."""
+    """A frozen dataclass with keyword-only fields: the parameters of a trial."""
     metric: ClassVar[Metric]
-    """The number that a sweep is judged by."""
+    """The main metric, which ranks the trials of a sweep."""
     columns: ClassVar[tuple[Column, ...]]
-    """The columns of the summary table, in order; the main metric is one of them."""
+    """The columns of the summary table, in order; one of them must be the main metric."""
 
-    # --- what a task may declare ------------------------------------------------------------------
+    # --- optional declarations --------------------------------------------------------------------
 
     version: ClassVar[str] = "1"
-    """Part of every trial's id: change it when a change to the code changes a result."""
+    """Part of every trial's id. Change it when a change of the code changes results."""
     default_model: ClassVar[str] = "none"
-    """The model without ``--model``."""
+    """The default of ``--model``."""
     default_data: ClassVar[str] = "none"
-    """The data set without ``--data``."""
+    """The default of ``--data``."""
     model_forms: ClassVar[str] = ""
-    """One sentence on what ``--model`` accepts."""
+    """One sentence that describes the values of ``--model``."""
     data_forms: ClassVar[str] = ""
-    """One sentence on what ``--data`` accepts."""
+    """One sentence that describes the values of ``--data``."""
     per_sample: ClassVar[tuple[PerSampleMetric, ...]] = ()
-    """The metrics that ``Step.samples`` give unit by unit, for intervals and paired tests."""
+    """How to compute metrics from ``Step.samples``, for intervals and paired tests."""
     pareto_front: ClassVar[tuple[str, str] | None] = None
-    """Two metrics, larger is better: rows that no other row beats in both are marked."""
+    """Two metrics for which larger is better. Tables mark the rows on their Pareto front."""
     scoring_params: ClassVar[tuple[str, ...]] = ()
-    """Parameters that say how a trial is scored, such as the split: trials that differ in one of
-    them are not compared."""
+    """Parameters that decide how a trial is scored, such as the split. Trials that differ in one
+    of them are not compared."""
     shown_samples: ClassVar[tuple[str, ...]] = ()
-    """Columns of ``Step.samples`` that ``show`` prints; all if there are none. If the first is a
-    number, ``show`` prints the samples with the best and the worst."""
+    """Columns of ``Step.samples`` that ``show`` prints; empty for all. If the first one is
+    numeric, ``show`` prints the samples with its best and its worst values."""
     step_unit: ClassVar[str] = "step"
-    """What ``Step.at`` counts, also the axis of curves: a number in order, such as "epoch" (shown
-    as ``epoch 2/3``), or an amount in the plural, such as "images" (``352/1449 images``)."""
+    """The unit of ``Step.at``, which labels the x axis of curves: a singular noun for a number in
+    order, such as "epoch" (shown as ``epoch 2/3``), or a plural noun for a quantity, such as
+    "images" (shown as ``352/1449 images``)."""
     example_params: ClassVar[tuple[Mapping[str, Any], ...]] = ()
-    """Parameters of short trials, for ``check-task``; the defaults if there are none."""
+    """Parameters of short trials for ``check-task``; empty for the defaults."""
     tolerance: ClassVar[float] = 0.0
-    """How far a metric may differ, absolute or relative, if a trial runs again in another pack or
-    on the other engine. 0 to below 1."""
+    """The largest absolute or relative difference of a metric when a trial runs again in another
+    pack or on the other engine. 0 to below 1."""
     schedule_length: ClassVar[str | None] = None
-    """The parameter that a trial's schedule, such as the decay of its learning rate, runs over: a
+    """The parameter that sets the length of a trial's schedule, such as a learning rate decay. A
     search that stops trials early must not vary it."""
     shares_steps: ClassVar[bool] = False
-    """Whether the members of a pack share the work of a step. Trials with one key then stay in one
-    pack instead of being spread over the workers."""
+    """Whether the members of a pack share the work of a step. Trials with equal pack keys then
+    stay in one pack instead of being spread over the workers."""
     has_weights: ClassVar[bool] = True
-    """Whether a finished trial has weights that can be kept."""
+    """Whether a finished trial has weights to keep."""
 
     # --- before a trial ---------------------------------------------------------------------------
 
     def resolve(self, model: str, data: str) -> tuple[Source, Source]:
-        """Check both names and return them with fingerprints of their content.
+        """Check the model and the data, and return them with fingerprints of their content.
 
-        The default is for a task that loads nothing: it accepts the default names alone.
+        The default implementation suits a task that loads neither: it accepts only the default
+        names.
 
         Raises:
-            RequestError: if there is no such model or data.
+            RequestError: if the model or the data does not exist or does not fit the task.
         """
         known = {"model": self.default_model, "data": self.default_data}
         for option, given in (("model", model), ("data", data)):
@@ -92,52 +95,54 @@ class Task:
         return Source(name=model, fingerprint="1"), Source(name=data, fingerprint="1")
 
     def warnings(self, model: Source, data: Source) -> Sequence[str]:
-        """One line for each reason why results on these sources mean little."""
+        """Return one line for each reason why results with this model and data mean little."""
         return ()
 
     def normalize(self, trial: Trial) -> Trial:
         """Return the trial as it will run.
 
-        Set parameters that depend on the model or the data, and set those that the trial does not
-        read to one value, so that equal work has one id. A normalized trial stays as it is.
+        Fill in parameters that depend on the model or the data. Set parameters that the trial does
+        not use to one fixed value, so that equal work has equal ids. Normalizing a trial twice
+        must give the same trial as normalizing it once.
 
         Raises:
-            RequestError: if this model and data cannot run these parameters.
+            RequestError: if the parameters do not fit this model or data.
         """
         return trial
 
     def stages(self, trial: Trial) -> Sequence[Stage]:
-        """The shared work that the trial needs; what those stages need may be left out."""
+        """Return the stages whose values the trial uses. Their own dependencies may be omitted."""
         return ()
 
     def pack_key(self, trial: Trial) -> Hashable:
-        """Trials with equal keys may run together in one process. By default each runs alone.
+        """Return a key; trials with equal keys may run together in one process.
 
-        Return one key for trials that are short, or that share work.
+        By default each trial has its own key and runs alone. Return the same key for trials that
+        are short or that share work.
         """
         return trial.id
 
     def estimate_memory(self, trial: Trial) -> int:
-        """The device memory of one member of a pack in bytes, as an estimate; 0 if negligible."""
+        """Estimate the device memory of one member of a pack in bytes; 0 if it is negligible."""
         return 0
 
     def num_steps(self, trial: Trial) -> int | None:
-        """``Step.at`` of the trial's last step if nothing stops it early; None if unknown.
+        """Return ``Step.at`` of the last step if nothing stops the trial early; None if unknown.
 
-        The live view shows it as the total and estimates the time left from it.
+        The live view shows it as the total and uses it to estimate the remaining time.
         """
         return None
 
-    # --- a trial ----------------------------------------------------------------------------------
+    # --- during a trial ---------------------------------------------------------------------------
 
     def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
-        """The state before the first step. ``inputs[stage]`` is the value of a stage."""
+        """Return the state before the first step. ``inputs[stage]`` is the value of a stage."""
         return State()
 
     def step(self, trial: Trial, state: State, inputs: Inputs, device: str) -> tuple[State, Step]:
-        """One step of one trial: the new state, and what the step yields.
+        """Run one step of one trial and return the new state and the step's results.
 
-        Leave ``state`` as it is. A step of more than a few seconds should call
+        Do not modify ``state``. If a step takes more than a few seconds, call
         ``report_progress(done, total)`` once per batch, so that the live view shows its progress.
 
         Raises:
@@ -148,27 +153,28 @@ class Task:
     def advance(
         self, pack: Sequence[Member], inputs: Inputs, device: str
     ) -> Sequence[Advanced | Exception]:
-        """One step of every member, in order; an exception fails that member alone.
+        """Run one step of every member and return the results in order.
 
-        The default runs ``step`` of one member after the other. Override it instead of ``step`` to
-        compute members together.
+        An exception in the result fails only that member. The default implementation calls
+        ``step`` for one member after the other. Override ``advance`` instead of ``step`` to
+        compute the members of a pack together.
         """
         results: list[Advanced | Exception] = []
         for number, member in enumerate(pack):
             try:
                 with progress_part(number, len(pack)):
                     results.append(self.step(member.trial, member.state, inputs, device))
-            except Exception as error:  # one member's failure is a row, not the pack's end
+            except Exception as error:  # the other members continue
                 results.append(error)
         return results
 
     # --- after a trial ----------------------------------------------------------------------------
 
     def weights(self, trial: Trial, state: State) -> Mapping[str, Any]:
-        """The arrays of a finished trial's state that are its weights, by name.
+        """Return the arrays of a finished trial's state that are its weights, by name.
 
-        The default returns all of them, an optimizer's moments too. ``{}`` keeps nothing of this
-        trial.
+        The default implementation returns all arrays, including the optimizer's. Return ``{}`` to
+        keep no weights of this trial.
         """
         return state.arrays
 
@@ -177,20 +183,22 @@ class Task:
     ) -> Export:
         """Write a model that runs without this project into an empty folder.
 
-        The default writes the arrays as ``weights.safetensors``. The data may be missing.
+        The default implementation writes the arrays as ``weights.safetensors``. The data set may
+        no longer exist when this method is called.
 
         Args:
             trial: the finished trial.
-            arrays: what ``weights`` returned, as numpy arrays; empty for a task without weights.
-            values: those of the last state; empty for a task without weights.
-            folder: where to write.
+            arrays: the result of ``weights`` as numpy arrays; empty for a task without weights.
+            values: ``State.values`` of the last state; empty for a task without weights.
+            folder: the folder to write into.
         """
         return export_arrays(arrays, folder)
 
     def final(self, trial: Trial, split: str) -> Trial:
-        """The trial that scores a finished trial on another split, for ``--final``.
+        """Return the trial that scores a finished trial on another split, for ``--final``.
 
-        It scores in its only or its last step, and its stages are those that scoring needs.
+        That trial reports the scores in its only or its last step. Its stages are those that
+        scoring needs.
 
         Raises:
             RequestError: if the data has no such split.
@@ -201,15 +209,15 @@ class Task:
         )
 
     def restore(self, trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any]) -> State:
-        """The state that a trial of ``final`` starts from; for tasks with weights.
+        """Return the state from which a trial of ``final`` starts, for tasks with weights.
 
         Args:
-            trial: what ``final`` returned.
-            arrays: the finished trial's kept weights, as numpy arrays.
-            values: those of the finished trial's last state.
+            trial: the result of ``final``.
+            arrays: the kept weights of the finished trial, as numpy arrays.
+            values: ``State.values`` of the finished trial's last state.
         """
         raise NotImplementedError
 
     def signatures(self) -> Mapping[str, str]:
-        """How metrics were counted, by name, for ``sweep.json``."""
+        """Return signatures of metrics, such as sacrebleu's, by metric, for ``sweep.json``."""
         return {}

@@ -1,10 +1,10 @@
 """The exceptions that this project raises on purpose.
 
 SweepError              the base class
-├── RequestError        the request was wrong: one line on stderr, exit status 2
+├── RequestError        the request is wrong: one line on stderr, exit status 2
 │   ├── DataError       a data set is missing, damaged or of the wrong layout
 │   └── ModelError      a model is missing, damaged or of the wrong architecture
-├── TrialError          one trial cannot continue: it becomes a row, the others continue
+├── TrialError          one trial cannot continue: its row says why, the others continue
 └── StoreError          results cannot be written or read
 """
 
@@ -16,7 +16,7 @@ class SweepError(Exception):
 
 
 class RequestError(SweepError):
-    """The request was wrong. The message says in one line what, and how to fix it."""
+    """The request is wrong. The message says what is wrong and how to fix it, in one line."""
 
 
 class DataError(RequestError):
@@ -28,7 +28,7 @@ class ModelError(RequestError):
 
 
 class TrialError(SweepError):
-    """One trial cannot continue. It becomes a row with this reason; the others continue."""
+    """One trial cannot continue. Its row in the results has this reason; the others continue."""
 
 
 class StoreError(SweepError):

@@ -1,4 +1,4 @@
-"""Content ids: equal values have equal ids, in any process."""
+"""Content ids: equal values have equal ids in every process."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Mapping
 
 
 def content_id(value: object, length: int = 16) -> str:
-    """The first ``length`` hex digits of the SHA-256 of ``value`` as canonical JSON.
+    """Return the first ``length`` hex digits of the SHA-256 of ``value`` as canonical JSON.
 
-    A dataclass is hashed by its fields, or by what its ``content()`` returns.
+    A dataclass is hashed by its fields, or by the result of its method ``content()`` if it has one.
 
     Examples:
         >>> content_id({"lr": 0.1, "epochs": 3}) == content_id({"epochs": 3, "lr": 0.1})
         True
 
     Raises:
-        TypeError: if ``value`` holds anything but plain values and dataclasses.
+        TypeError: if ``value`` contains anything but plain values and dataclasses.
     """
     text = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:length]
@@ -36,4 +36,4 @@ def _plain(value: object) -> object:
         return [_plain(item) for item in value]
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
-    raise TypeError(f"a content id hashes plain values and dataclasses, but got {value!r}")
+    raise TypeError(f"content_id takes plain values and dataclasses, but got {value!r}")

@@ -1,4 +1,4 @@
-"""A stage: work that several trials share, computed once."""
+"""Stages: work that several trials share, computed once."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from tasks.contract.identity import content_id
 from tasks.contract.trial import Source
 
-#: What a stage returns: numpy arrays by name, or an Arrow table. It is read without a copy and must
-#: not be written to.
+#: The value of a stage: numpy arrays by name, or an Arrow table. It may be shared memory: do not
+#: modify it.
 Value = Any
 
 
@@ -19,9 +19,9 @@ Value = Any
 class Stage:
     """A deterministic piece of work that trials share, such as encoding a split.
 
-    ``function(*values of needs, **args)`` returns the value; with ``on_device`` it also gets
-    ``device=`` (a torch device string). It must be importable (module level) and depend on its
-    arguments alone: two equal stages are one.
+    ``function(*values of needs, **args)`` returns the value. With ``on_device`` the function also
+    gets ``device=`` (a torch device string). The function must be defined at module level, and its
+    result must depend only on its arguments: equal stages are computed once.
 
     Examples:
         >>> def draw_points(*, split): ...
@@ -39,19 +39,19 @@ class Stage:
     needs: tuple[Stage, ...] = ()
     """Stages whose values are the function's first arguments."""
     on_device: bool = False
-    """Whether the function computes on a device, and gets ``device=``."""
+    """Whether the function computes on a device and gets ``device=``."""
     version: str = "1"
-    """Raise it when the function's result changes, because values may be kept."""
+    """Change it when the function's result changes, because values may be cached."""
 
     @cached_property
     def key(self) -> str:
-        """The content id: the function's name and version, its arguments and what it needs."""
+        """The content id of the function's name, the version, the arguments and the needs."""
         name = f"{self.function.__module__}:{self.function.__qualname__}"
         return content_id([name, self.version, self.args, [need.key for need in self.needs]])
 
     @property
     def label(self) -> str:
-        """One readable line for a dry run: ``encode_split(split=val, augment=None)``."""
+        """The stage as one readable line, such as ``encode_split(split=val, augment=None)``."""
         shown = (f"{key}={short_argument(value)}" for key, value in self.args.items())
         return f"{self.function.__name__}({', '.join(shown)})"
 
@@ -67,7 +67,7 @@ Inputs = Mapping[Stage, Value]
 
 
 def short_argument(value: object) -> str:
-    """The text of a stage's argument; of a source only the last part of its path, or paths."""
+    """Return a stage's argument as text; a source is shortened to the last part of its path."""
     if not isinstance(value, Source):
         return str(value)
     return "+".join(part.rstrip("/").rsplit("/", 1)[-1] for part in value.name.split("+"))

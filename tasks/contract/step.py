@@ -1,4 +1,4 @@
-"""What a trial is between two steps, and what a step yields."""
+"""The state of a trial between two steps, and the results of a step."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tasks.contract.trial import Trial
 
 @dataclass(kw_only=True, slots=True)
 class State:
-    """A trial between two steps: the content of a checkpoint, and all that the next step reads.
+    """The state of a trial between two steps, which a checkpoint saves.
 
-    ``arrays`` are numpy arrays or torch tensors by name (an optimizer's moments included);
-    ``values`` are plain (numbers, strings, lists of them). Draw random numbers from (seed, epoch),
-    so that no generator has to be kept. A state that is not ``resumable`` is not saved: if the
-    trial is interrupted, it starts again.
+    ``arrays`` are numpy arrays or torch tensors by name, including those of an optimizer.
+    ``values`` are plain values (numbers, strings, lists of them). Seed random numbers by (seed,
+    epoch), so that the state needs no random generator. A state that is not ``resumable`` is not
+    saved: an interrupted trial starts again.
 
     Examples:
         >>> state = State(values={"epoch": 3})
@@ -29,14 +29,14 @@ class State:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """What one step yields.
+    """The results of one step.
 
-    ``at`` is the epoch, rung or number of images seen and grows from step to step. ``metrics`` hold
-    the task's main metric at least at the last step; pruning looks at the steps that have it.
-    ``samples`` are columns of equal length, kept of a trial's last step; their names must not be
-    ``task``, ``sweep``, ``trial_id`` or ``seed``. ``done`` ends the trial; such a step may have
-    the ``at`` of the one before and then replaces it, if the task learns only later that it was
-    the last.
+    ``at`` is the epoch, rung or number of images seen, and increases from step to step.
+    ``metrics`` must include the task's main metric in the last step; pruning uses the steps that
+    include it. ``samples`` are columns of equal length, of which only those of the last step are
+    stored; their names must not be ``task``, ``sweep``, ``trial_id`` or ``seed``. ``done`` ends
+    the trial. A step with ``done`` may repeat the ``at`` of the step before it, which it then
+    replaces: a task may learn only afterwards that a step was the last.
 
     Examples:
         >>> step = Step(at=3, metrics={"accuracy": 0.9}, done=True)
@@ -50,11 +50,11 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Member:
-    """One trial of a pack, with the state that its next step starts from."""
+    """One trial of a pack, with the state from which its next step starts."""
 
     trial: Trial
     state: State
 
 
-#: The result of a step of one trial.
+#: The new state of one trial, and the results of its step.
 Advanced = tuple[State, Step]

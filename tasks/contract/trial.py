@@ -1,4 +1,4 @@
-"""A trial: everything that a result depends on."""
+"""Trials: everything that a result depends on."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ Scalar = str | int | float | bool | None
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """A data set or a model: the name a user types, and a fingerprint of its content."""
+    """A data set or a model: the name that the user gave, and a fingerprint of its content."""
 
     name: str
     fingerprint: str
 
     def content(self) -> dict[str, str]:
-        """What a content id hashes: absolute paths in the name do not count, their bytes do."""
+        """The part that a content id hashes: files count by content, not by absolute path."""
         return {"name": _PATHS.sub(r"\1", self.name), "fingerprint": self.fingerprint}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """Everything that a result depends on; nothing else changes a number.
+    """Everything that a result depends on.
 
-    ``params`` is an instance of the task's ``Params``: frozen, validated, all fields plain.
+    ``params`` is an instance of the task's ``Params``: frozen, validated, with plain fields.
 
     Examples:
         >>> @dataclass(frozen=True, kw_only=True)
@@ -56,9 +56,9 @@ class Trial:
 
     @cached_property
     def id(self) -> str:
-        """Sixteen hex digits: equal trials have equal ids, in any process and sweep."""
+        """Sixteen hex digits. Equal trials have equal ids, in every process and sweep."""
         return content_id(self)
 
     def param_values(self) -> dict[str, Scalar]:
-        """The parameters by name; the results have them as ``param.<name>``."""
+        """Return the parameters by name; the results store them as ``param.<name>``."""
         return {f.name: getattr(self.params, f.name) for f in dataclasses.fields(self.params)}

@@ -1,4 +1,4 @@
-"""What every captioned data set gives: a split of images with their captions."""
+"""A split of a captioned data set."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from PIL import Image
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Split:
-    """Images with at least one caption each; pixels are read when asked for."""
+    """Images with at least one caption each. ``load`` reads an image when it is needed."""
 
     image_ids: tuple[str, ...]
     captions: tuple[tuple[str, ...], ...]  # one tuple per image
-    load: Callable[[int], Image.Image]  # the i-th image, RGB
+    load: Callable[[int], Image.Image]  # returns the i-th image, RGB
 
     def __len__(self) -> int:
         return len(self.image_ids)

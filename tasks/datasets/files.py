@@ -1,11 +1,11 @@
 """Captioned photos on disk: Karpathy's JSON, the VOC layout, and a plain folder.
 
-karpathy:DIR   dataset_*.json beside its images (Flickr8k, Flickr30k, COCO; restval is train)
+karpathy:DIR   dataset_*.json with its images (Flickr8k, Flickr30k, COCO; restval joins train)
 voc:DIR        VOC2012: ImageSets/Segmentation/{train,val}.txt, JPEGImages, captions_v1.json
-folder:DIR     images beside captions.jsonl: {"image": ..., "captions": [...], "split": ...}
+folder:DIR     images and captions.jsonl: {"image": ..., "captions": [...], "split": ...}
 
-Without a val split, ``DIR,val=0.1`` after any of them holds out a tenth of the training images
-(``holdout.py``), which then are not trained on.
+If a data set has no val split, add ``,val=0.1`` to hold out a tenth of the training images as val
+(see ``holdout.py``).
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ class Photos:
     """The entries of each split of a folder of photos."""
 
     root: Path
-    index: tuple[Path, ...]  # the files that name images and captions
+    index: tuple[Path, ...]  # the files that list images and captions
     splits: dict[str, list[Entry]]
     layout: str = "folder"
 
     def hold_out(self, holdout: Holdout) -> Photos:
-        """The same photos with some of train as val.
+        """Return the same photos with part of train as val.
 
         Raises:
-            DataError: if there is a val split already, or nothing to take it from.
+            DataError: if a val split exists already, or no train split.
         """
         if "val" in self.splits or "train" not in self.splits:
             known = ", ".join(self.splits) or "none"
             raise DataError(
-                f"val={holdout.share:g} takes val out of train where there is no val, but "
-                f"{self.root} has the splits {known}; remove {holdout} from --data"
+                f"val={holdout.share:g} needs data with a train split and without a val split, "
+                f"but {self.root} has the splits {known}; remove {holdout} from --data"
             )
         train = self.splits["train"]
         held = holdout.choose([image_id for image_id, _, _ in train])
@@ -60,11 +60,15 @@ class Photos:
         return dataclasses.replace(self, splits={**self.splits, **parts})
 
     def files(self) -> list[Path]:
-        """Every file a result can depend on."""
+        """Return every file that a result can depend on."""
         return [*self.index, *(file for s in self.splits.values() for _, file, _ in s)]
 
     def split(self, name: str) -> Split:
-        """One split, its photos read when asked for."""
+        """Return one split.
+
+        Raises:
+            DataError: if there is no such split.
+        """
         if name not in self.splits:
             known = ", ".join(self.splits) or "none"
             fix = (
@@ -74,8 +78,8 @@ class Photos:
                 else "list its images"
             )
             raise DataError(
-                f"{self.root} has the splits {known}, but got {name!r}; {fix}, or give another "
-                "with --set split=NAME"
+                f"{self.root} has the splits {known}, but got {name!r}; {fix}, or choose another "
+                "split with --set split=NAME"
             )
         entries = self.splits[name]
         return Split(
@@ -86,39 +90,41 @@ class Photos:
 
 
 def find_root(name: str) -> Path:
-    """The absolute folder that a user's path names.
+    """Return a folder's absolute path.
 
     Raises:
-        DataError: if there is none.
+        DataError: if there is no such folder.
     """
     try:
         # Path.resolve reports a loop of links only before Python 3.13.
         root = Path(os.path.realpath(Path(name).expanduser()))
-        there = stat.S_ISDIR(root.stat().st_mode)
+        exists = stat.S_ISDIR(root.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
-        there = False
+        exists = False
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, no such user, too long
         why = getattr(error, "strerror", None) or error
-        raise DataError(f"{name[:80]} is no folder: {why}; check the path after --data") from None
-    if not there:
+        raise DataError(
+            f"{name[:80]} is not a folder: {why}; check the path after --data"
+        ) from None
+    if not exists:
         raise DataError(f"no such folder: {root}; check the path after --data")
     return root
 
 
 def read_photo(file: Path) -> Image.Image:
-    """An image file as RGB.
+    """Read an image file as RGB.
 
     Raises:
-        DataError: if it is missing, damaged or too large.
+        DataError: if the file is missing, damaged or too large.
     """
     return _open_photo(file, lambda image: image.convert("RGB"))
 
 
 def check_photo(file: Path) -> None:
-    """Refuse a file whose first bytes are no image's. Reads no pixels.
+    """Raise an error if the header of a file is not an image's. Reads no pixels.
 
     Raises:
-        DataError: naming the file.
+        DataError: the message names the file.
     """
     _open_photo(file, lambda image: None)
 
@@ -126,30 +132,30 @@ def check_photo(file: Path) -> None:
 def _open_photo(file: Path, use: Callable[[Image.Image], Opened]) -> Opened:
     try:
         if not file.stat().st_size:
-            raise DataError(f"{file} is no readable image (it is empty); replace or remove it")
+            raise DataError(f"{file} is not a readable image (it is empty); replace or remove it")
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file) as image:
                 return use(image)
     except FileNotFoundError:
-        raise DataError(f"image missing: {file}; put it there, or take its line out") from None
+        raise DataError(f"image missing: {file}; add the file or remove its entry") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise DataError(
-            f"{file} has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller or remove it"
+            f"{file} has more than {Image.MAX_IMAGE_PIXELS:,} pixels; resize or remove it"
         ) from None
     except DataError:
         raise
     except UnidentifiedImageError:
-        raise DataError(f"{file} is no readable image; replace or remove it") from None
-    except Exception as error:  # whatever a damaged file brings Pillow to raise
-        raise DataError(f"{file} is no readable image ({error}); replace or remove it") from None
+        raise DataError(f"{file} is not a readable image; replace or remove it") from None
+    except Exception as error:  # Pillow raises many kinds of errors for damaged files
+        raise DataError(f"{file} is not a readable image ({error}); replace or remove it") from None
 
 
 def read_photos(layout: str, root: Path) -> Photos:
-    """The photos under ``root`` in one of the layouts above.
+    """Read the photos under ``root``, in one of the layouts above.
 
     Raises:
-        DataError: if the folder does not hold that layout.
+        DataError: if the folder does not have that layout.
     """
     find_root(str(root))
     readers = {"karpathy": _karpathy, "voc": _voc, "folder": _folder}
@@ -158,24 +164,24 @@ def read_photos(layout: str, root: Path) -> Photos:
         seen: set[str] = set()
         for image_id, file, captions in entries:
             if image_id in seen:
-                raise DataError(f"{root}: the id {image_id!r} stands twice in {name}")
+                raise DataError(f"{root}: duplicate id {image_id!r} in {name}; remove one of them")
             seen.add(image_id)
             if not captions:
-                raise DataError(f"{root}: {image_id} has no caption; give it one or leave it out")
+                raise DataError(f"{root}: {image_id} has no caption; add one or remove the image")
             if not file.is_file():
-                what = "a folder" if file.is_dir() else "missing"
-                raise DataError(f"{root}: image {what}: {file}; put it there, or take its line out")
+                what = "is a folder" if file.is_dir() else "missing"
+                raise DataError(f"{root}: image {what}: {file}; add the file or remove its entry")
     if not any(photos.splits.values()):
-        raise DataError(f"{root} names no images; {', '.join(map(str, photos.index))} is empty")
+        files = ", ".join(map(str, photos.index))
+        raise DataError(f"{root} lists no images; add them to {files}")
     return photos
 
 
 def _text(file: Path) -> str:
-    """A text file whole."""
     try:
         return file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise DataError(f"captions missing: {file}; put it there") from None
+        raise DataError(f"captions missing: {file}; add the file") from None
     except UnicodeDecodeError:
         raise DataError(f"{file} is not UTF-8; save it as UTF-8") from None
     except OSError as error:
@@ -186,7 +192,7 @@ def _json(file: Path) -> Any:
     try:
         return json.loads(_text(file))
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{file} is no valid JSON: {error}; mend or replace it") from None
+        raise DataError(f"{file} is not valid JSON: {error}; fix or replace it") from None
 
 
 def _is_text(value: Any) -> bool:
@@ -195,40 +201,40 @@ def _is_text(value: Any) -> bool:
     try:
         value.encode()
         return True
-    except UnicodeEncodeError:  # half of a surrogate pair: no file and no table can hold it
+    except UnicodeEncodeError:  # half of a surrogate pair cannot be stored in files or tables
         return False
 
 
-def _word(value: Any) -> str:
+def _name(value: Any) -> str:
     if not _is_text(value) or not value or "\0" in value:
-        raise TypeError(f"a name must be a text, but got {value!r}")
+        raise TypeError(f"a name must be a nonempty string, but got {value!r}")
     return str(value)
 
 
 def _clean(captions: Any, where: str) -> tuple[str, ...]:
-    """One caption or a list of them, white space made single, empty ones left out."""
-    told = [captions] if isinstance(captions, str) else captions
-    if not isinstance(told, list) or not all(_is_text(each) for each in told):
-        shown = repr(told)[:80]
-        raise DataError(f"{where}: captions must be a text or a list of texts, but got {shown}")
-    return tuple(text for each in told if (text := " ".join(each.split())))
+    """Collapse white space in one caption or a list of them, and drop empty captions."""
+    found = [captions] if isinstance(captions, str) else captions
+    if not isinstance(found, list) or not all(_is_text(each) for each in found):
+        shown = repr(found)[:80]
+        raise DataError(f"{where}: captions must be a string or a list of strings, but got {shown}")
+    return tuple(text for each in found if (text := " ".join(each.split())))
 
 
 def _karpathy(root: Path) -> Photos:
     found = sorted(root.glob("dataset*.json"))
     if len(found) != 1:
-        raise DataError(f"{root} must hold one dataset_*.json, but holds {len(found)}")
-    listed = _json(found[0])
-    if not isinstance(listed, dict) or not isinstance(listed.get("images"), list):
+        raise DataError(f"{root} must contain one dataset_*.json, but contains {len(found)}")
+    content = _json(found[0])
+    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
         raise DataError(f"{found[0]} is not in Karpathy's layout: it has no list 'images'")
     splits: dict[str, list[Entry]] = {}
-    for number, image in enumerate(listed["images"]):
+    for number, image in enumerate(content["images"]):
         try:
-            split, filename = _word(image["split"]), _word(image["filename"])
+            split, filename = _name(image["split"]), _name(image["filename"])
             captions = _clean([s["raw"] for s in image["sentences"]], f"{found[0]}: {filename}")
         except (KeyError, TypeError) as error:
-            why = str(error) if isinstance(error, KeyError) else f"what it needs: {error}"
-            raise DataError(f"{found[0]}: image {number} lacks {why}; mend it") from None
+            why = f"lacks {error}" if isinstance(error, KeyError) else f"is malformed: {error}"
+            raise DataError(f"{found[0]}: image {number} {why}; fix it") from None
         below = root / str(image.get("filepath", ""))
         file = next(
             (p for p in (below / filename, root / "images" / filename) if p.is_file()),
@@ -242,13 +248,13 @@ def _karpathy(root: Path) -> Photos:
 def _voc(root: Path) -> Photos:
     captions = _json(root / "captions_v1.json")
     if not isinstance(captions, dict):
-        raise DataError(f"{root}/captions_v1.json must map image ids to captions")
+        raise DataError(f"{root}/captions_v1.json must be an object of captions by image id")
     splits: dict[str, list[Entry]] = {}
     index = [root / "captions_v1.json"]
     for name in ("train", "val"):
         listing = root / "ImageSets" / "Segmentation" / f"{name}.txt"
         if not listing.is_file():
-            raise DataError(f"list of images missing: {listing}; put it there")
+            raise DataError(f"list of images missing: {listing}; add the file")
         index.append(listing)
         for image_id in _text(listing).split():
             file = root / "JPEGImages" / f"{image_id}.jpg"
@@ -259,11 +265,11 @@ def _voc(root: Path) -> Photos:
 
 
 def _folder(root: Path) -> Photos:
-    # The brackets find broken links too, which are then reported: without them, Python before 3.13
-    # leaves out files that do not exist.
+    # The brackets also find broken links, which are then reported. Without them, Python before 3.13
+    # omits files that do not exist.
     index = sorted(root.glob("**/captions.json[l]"))
     if not index:
-        raise DataError(f"captions missing: no captions.jsonl under {root}; write one")
+        raise DataError(f"captions missing: no captions.jsonl under {root}; add one")
     splits: dict[str, list[Entry]] = {}
     for file in index:
         default = file.parent.name if file.parent != root else "train"
@@ -272,13 +278,13 @@ def _folder(root: Path) -> Photos:
                 continue
             try:
                 entry = json.loads(line)
-                name, split = _word(entry["image"]), _word(entry.get("split", default))
+                name, split = _name(entry["image"]), _name(entry.get("split", default))
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise DataError(
-                    f"{file}, line {number}: {error!r}; a line is "
+                    f"{file}, line {number}: {error!r}; a line must be "
                     '{"image": NAME, "captions": [TEXT, ...]}'
                 ) from None
-            told = entry.get("captions", entry.get("caption", []))
-            captions = _clean(told, f"{file}, line {number}")
+            found = entry.get("captions", entry.get("caption", []))
+            captions = _clean(found, f"{file}, line {number}")
             splits.setdefault(split, []).append((name, file.parent / name, captions))
     return Photos(root, tuple(index), splits)

@@ -1,7 +1,8 @@
-"""A seeded share of the training images as val: ``folder:DIR,val=0.1`` or ``,val=0.1,seed=1``.
+"""Hold out a random fraction of the training images as val: ``folder:DIR,val=0.1``.
 
-Which images are held out depends on their ids and the seed alone: not on their order, nor on the
-machine. When images are added, nearly all that were held out before still are.
+``folder:DIR,val=0.1,seed=1`` chooses other images. The choice depends only on the ids and the seed,
+not on the order of the images or the machine. If images are added later, almost all images that
+were held out stay held out.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _SUFFIX = re.compile(r"(?P<folder>.+?),val=(?P<share>[^,]*)(?:,seed=(?P<seed>[^,
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Holdout:
-    """The share of the training images that becomes val, above 0 and below 1."""
+    """The fraction of the training images that becomes val, above 0 and below 1."""
 
     share: float
     seed: int = 0
@@ -28,13 +29,15 @@ class Holdout:
         return f",val={self.share:g}{seed}"
 
     def choose(self, ids: Sequence[str]) -> set[str]:
-        """The ids that are held out: at least one, and never all.
+        """Return the ids to hold out: at least one, but never all.
 
         Raises:
-            DataError: if there are fewer than two.
+            DataError: if there are fewer than two ids.
         """
         if len(ids) < 2:
-            raise DataError(f"val={self.share:g} needs two training images, but got {len(ids)}")
+            raise DataError(
+                f"val={self.share:g} needs at least two training images, but got {len(ids)}"
+            )
         number = min(max(1, round(self.share * len(ids))), len(ids) - 1)
         return set(sorted(ids, key=self._rank)[:number])
 
@@ -42,11 +45,11 @@ class Holdout:
         return hashlib.blake2b(f"{self.seed}\n{image_id}".encode(), digest_size=16).digest()
 
 
-def split_name(name: str) -> tuple[str, Holdout | None]:
-    """``DIR,val=0.1`` as the folder and what is held out; a plain folder as it is.
+def parse_holdout(name: str) -> tuple[str, Holdout | None]:
+    """Split ``DIR,val=0.1`` into the folder and the holdout (None for a plain folder).
 
     Raises:
-        DataError: if the share or the seed is no such number.
+        DataError: if the fraction or the seed is invalid.
     """
     found = _SUFFIX.fullmatch(name)
     if found is None:
@@ -58,7 +61,7 @@ def split_name(name: str) -> tuple[str, Holdout | None]:
     if not 0 < share < 1 or seed < 0:
         given = name.removeprefix(found["folder"])
         raise DataError(
-            f"--data DIR,val=SHARE takes a share above 0 and below 1 and a seed from 0 on, such as "
+            f"--data DIR,val=SHARE takes a share above 0 and below 1 and a seed >= 0, such as "
             f"DIR,val=0.1 or DIR,val=0.1,seed=1, but got {given!r}"
         )
     return found["folder"], Holdout(share=share, seed=seed)

@@ -1,4 +1,4 @@
-"""Which layout a folder has, for a ``--data`` that does not name one."""
+"""Detect a folder's layout, to correct a ``--data`` that does not name it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def detect_layout(folder: Path) -> str | None:
-    """karpathy, voc, clevr or folder, by the files that each layout needs; None if none fits."""
+    """Return karpathy, voc, clevr or folder by the files in the folder; None if none fits."""
     try:
         if any(folder.glob("dataset*.json")):
             return "karpathy"
@@ -16,13 +16,13 @@ def detect_layout(folder: Path) -> str | None:
             return "clevr"
         if any(folder.glob("captions.jsonl")) or any(folder.glob("*/captions.jsonl")):
             return "folder"
-    except OSError:  # not ours to read
+    except OSError:  # no permission to read it
         return None
     return None
 
 
 def suggest_layout(name: str, layouts: tuple[str, ...]) -> str:
-    """The end of an error on a ``--data`` of no known form: what to type where it is a folder."""
+    """Return the end of an error about an invalid ``--data``: the right value if it is a folder."""
     rest = name.partition(":")[2]
     for path in filter(None, (name, rest)):
         try:
@@ -33,7 +33,7 @@ def suggest_layout(name: str, layouts: tuple[str, ...]) -> str:
             continue
         layout = detect_layout(folder)
         if layout in layouts:
-            return f"; for this folder give --data {layout}:{path}"
-        given = ", ".join(f"{each}:DIR" for each in layouts)
-        return f"; the folder {path} has none of these layouts ({given})"
+            return f"; use --data {layout}:{path} for this folder"
+        known = ", ".join(f"{each}:DIR" for each in layouts)
+        return f"; the folder {path} has none of these layouts ({known})"
     return ""

@@ -1,4 +1,4 @@
-"""From ``--data`` to a data set: its fingerprint, and its splits."""
+"""Find the data set that ``--data`` names, its fingerprint and its splits."""
 
 from __future__ import annotations
 
@@ -9,95 +9,95 @@ from tasks.contract import DataError, Source, content_id
 from tasks.datasets import scenes
 from tasks.datasets.base import Split
 from tasks.datasets.files import Photos, check_photo, find_root, read_photos
-from tasks.datasets.holdout import Holdout, split_name
+from tasks.datasets.holdout import Holdout, parse_holdout
 from tasks.datasets.layouts import suggest_layout
 from tasks.fingerprint import fingerprint_files
 from tasks.models.folders import SHIPPED
 
-KINDS = ("karpathy", "voc", "folder")
+LAYOUTS = ("karpathy", "voc", "folder")
 NAMES = "scenes, scenes:pretrain, karpathy:DIR, voc:DIR, folder:DIR"
 FORMS = (
-    "scenes (drawn, built in), karpathy:DIR (dataset_*.json), voc:DIR (VOC2012 with captions) or "
-    "folder:DIR (images beside captions.jsonl); without a val split: folder:DIR,val=0.1"
+    "scenes (built in, drawn), karpathy:DIR (dataset_*.json), voc:DIR (VOC2012 with captions) or "
+    "folder:DIR (images and captions.jsonl); without a val split: folder:DIR,val=0.1"
 )
 
 
 @lru_cache(maxsize=8)
-def _photos(kind: str, folder: str, holdout: Holdout | None) -> Photos:
-    photos = read_photos(kind, Path(folder))
+def _photos(layout: str, folder: str, holdout: Holdout | None) -> Photos:
+    photos = read_photos(layout, Path(folder))
     return photos if holdout is None else photos.hold_out(holdout)
 
 
 def _parse(name: str) -> tuple[str, str, Holdout | None]:
-    kind, _, rest = name.partition(":")
-    if kind == "scenes" and rest in ("", "pretrain", "sweep"):
-        return kind, rest or "sweep", None
-    if kind in KINDS and rest:
-        folder, holdout = split_name(rest)
-        return kind, str(find_root(folder)), holdout
-    hint = suggest_layout(name, KINDS)
+    layout, _, rest = name.partition(":")
+    if layout == "scenes" and rest in ("", "pretrain", "sweep"):
+        return layout, rest or "sweep", None
+    if layout in LAYOUTS and rest:
+        folder, holdout = parse_holdout(rest)
+        return layout, str(find_root(folder)), holdout
+    hint = suggest_layout(name, LAYOUTS)
     raise DataError(f"--data takes {NAMES}, but got {name!r}{hint}")
 
 
 def resolve(name: str) -> Source:
-    """Check the data set and take its fingerprint: a folder's name becomes absolute.
+    """Check the data set, make a folder's path absolute, and compute the fingerprint.
 
     Raises:
-        DataError: if there is none of that name, or it is damaged.
+        DataError: if the data set does not exist or is damaged.
     """
-    kind, rest, holdout = _parse(name)
-    if kind == "scenes":
-        return Source(name=name, fingerprint=scenes.fingerprint())  # the name says which
-    photos = _photos(kind, rest, holdout)
+    layout, rest, holdout = _parse(name)
+    if layout == "scenes":
+        return Source(name=name, fingerprint=scenes.fingerprint())
+    photos = _photos(layout, rest, holdout)
     files = {file for split in photos.splits.values() for _, file, _ in split}
     fingerprint = fingerprint_files(
         photos.root, photos.files(), lambda file: check_photo(file) if file in files else None
     )
     if holdout is None:
-        return Source(name=f"{kind}:{rest}", fingerprint=fingerprint)
+        return Source(name=f"{layout}:{rest}", fingerprint=fingerprint)
     return Source(
-        name=f"{kind}:{rest}{holdout}", fingerprint=content_id([fingerprint, str(holdout)])
+        name=f"{layout}:{rest}{holdout}", fingerprint=content_id([fingerprint, str(holdout)])
     )
 
 
 def load_split(name: str, split: str) -> Split:
-    """A split of the data set.
+    """Return a split of the data set.
 
     Raises:
         DataError: if there is no such split.
     """
-    kind, rest, holdout = _parse(name)
-    if kind == "scenes":
+    layout, rest, holdout = _parse(name)
+    if layout == "scenes":
         return scenes.load_split(split, rest)
-    return _photos(kind, rest, holdout).split(split)
+    return _photos(layout, rest, holdout).split(split)
 
 
 def check_final(name: str, split: str, *, chosen_on: str) -> None:
-    """Refuse a split that trials cannot be scored on at the end.
+    """Raise an error if ``--final`` cannot use a split.
 
     Raises:
         DataError: if the data has no such split, or the sweep has used it already.
     """
-    kind, rest, holdout = _parse(name)
-    if kind == "scenes":
+    layout, rest, holdout = _parse(name)
+    if layout == "scenes":
         known = list(scenes.splits(rest))
     else:
-        known = list(_photos(kind, rest, holdout).splits)
+        known = list(_photos(layout, rest, holdout).splits)
     if split not in known:
         raise DataError(
-            f"--final {split}: {name} has the splits {', '.join(known)}, but no {split}; add one, "
-            "or remove --final"
+            f"--final {split}: {name} has only the splits {', '.join(known)}; add {split}, or "
+            "remove --final"
         )
     if split in ("train", chosen_on):
-        why = "trials are trained on it" if split == "train" else "it already chooses the best row"
+        why = "trials train on it" if split == "train" else "it already chooses the best row"
         raise DataError(f"--final {split} needs a split that is not used yet, but {why}")
 
 
 def domain_warnings(model: Source, data: Source) -> list[str]:
-    """One line where the shipped model, which has seen drawn scenes alone, meets photos."""
+    """Return a warning if the shipped model, trained on drawn scenes only, is given photos."""
     if model.name != SHIPPED or data.name.partition(":")[0] == "scenes":
         return []
     return [
-        f"the default model, {SHIPPED}, knows only the drawn scenes it was pretrained on, so its "
-        "scores on photos mean little; give a model of photos with --model"
+        f"the default model, {SHIPPED}, was pretrained only on drawn scenes, so its scores on "
+        "photos mean little; choose a model for photos with --model"
     ]

@@ -1,1 +1,1 @@
-"""A conditional diffusion model: trained on four conditions, asked for eight."""
+"""The diffusion task: train a conditional model on four conditions and sample all eight."""

@@ -1,4 +1,4 @@
-"""One epoch of a pack of diffusion trials: train what they share once, sample and probe each.
+"""One epoch of a pack of diffusion trials: train once what they share, then sample and score each.
 
 N images
 """
@@ -20,7 +20,7 @@ from tasks.diffusion.params import Params
 from tasks.progress import progress_part
 
 Array = np.ndarray[Any, Any]
-SCORES = ("accuracy", "probe", "attributes")  # of a condition and of a group, as metrics
+SCORES = ("accuracy", "probe", "attributes")  # metrics of each condition and each group
 SAMPLES = (
     "sample",
     "condition",
@@ -31,25 +31,25 @@ SAMPLES = (
     "distance",
     "picture",
 )
-TRAINING_COST = 3  # passes through the network that training on an image takes the time of
+TRAINING_COST = 3  # the time of training on an image, in forward passes
 REAL = {"probe_accuracy": "accuracy", "real_accuracy": "real_accuracy"}
 
 
 def start(trial: Trial, inputs: Inputs, device: str) -> State:
-    """The state before the first epoch.
+    """Return the state before the first epoch.
 
     Raises:
-        TrialError: if real pictures do not count as right, so that accuracies mean nothing.
+        TrialError: if the judge rejects real images, so that accuracies would mean nothing.
     """
     judge.check(inputs[stages.probe_stage(trial)])
     return training.start(trial, device)
 
 
 def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> Sequence[Advanced | Exception]:
-    """One epoch of every member; those with one training and one state share it."""
+    """Run one epoch of every member. Members with equal training and state train once."""
     trained: dict[Any, list[tuple[State, tuple[State, float] | Exception]]] = {}
     results: list[Advanced | Exception] = []
-    costs = [_cost_of_sampling(member) for member in pack]
+    costs = [_sampling_cost(member) for member in pack]
     training_cost = max(TRAINING_COST * member.trial.params.draws for member in pack)
     done, total = 0, training_cost + sum(costs)
     for member, cost in zip(pack, costs, strict=True):
@@ -67,21 +67,21 @@ def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> Sequence[Adv
             with progress_part(done, total, cost):
                 results.append(_step(member.trial, *found, inputs, device))
             done += cost
-        except Exception as error:  # one member's failure is a row, not the pack's end
+        except Exception as error:  # the other members continue
             results.append(error)
     return results
 
 
-def _cost_of_sampling(member: Member) -> int:
-    """In passes of an image through the network."""
+def _sampling_cost(member: Member) -> int:
+    """Return the cost of sampling in forward passes of one image."""
     params: Params = member.trial.params
-    if not _is_evaluated(params, member.state.values["epoch"] + 1):
+    if not _evaluates_at(params, member.state.values["epoch"] + 1):
         return 0
     passes = 1 if params.guidance == 1 else 2
     return len(concepts.CONDITIONS) * params.num_samples * params.sampling_steps * passes
 
 
-def _is_evaluated(params: Params, epoch: int) -> bool:
+def _evaluates_at(params: Params, epoch: int) -> bool:
     every = params.evaluate_every
     return epoch >= params.epochs or (every > 0 and epoch % every == 0)
 
@@ -97,7 +97,7 @@ def _is_same(one: State, other: State) -> bool:
 def _train(member: Member, device: str) -> tuple[State, float] | Exception:
     try:
         return training.train_epoch(member.trial, member.state, device)
-    except TrialError as error:  # true of every member that shares it
+    except TrialError as error:  # it concerns every member that shares the training
         return error
 
 
@@ -107,7 +107,7 @@ def _step(trial: Trial, state: State, loss: float, inputs: Inputs, device: str) 
     done = epoch >= params.epochs
     metrics: dict[str, float] = {"loss": loss}
     samples = None
-    if _is_evaluated(params, epoch):
+    if _evaluates_at(params, epoch):
         images = training.sample(trial, state, device)
         scores, samples = evaluate(images, inputs[stages.probe_stage(trial)])
         metrics |= scores
@@ -115,12 +115,12 @@ def _step(trial: Trial, state: State, loss: float, inputs: Inputs, device: str) 
 
 
 def evaluate(images: Array, fitted: Any) -> tuple[dict[str, float], dict[str, list[Any]]]:
-    """Scores of images [8, N, 28, 28, 3] in the order of the conditions, and their samples.
+    """Return the metrics and samples of images [8, N, 28, 28, 3], in the order of the conditions.
 
-    ``accuracy`` is the share of pictures with all three attributes right that are also near real
-    ones, ``probe`` the share with all three right (Okawa et al. 2023), ``attributes`` the lab's
-    mean over the attributes. Each condition's mean image is among the samples too, with the means
-    of its pictures' scores.
+    ``accuracy`` is the fraction of images with all three attributes right that are also close to
+    real images, ``probe`` the fraction with all three right (Okawa et al. 2023), and ``attributes``
+    the lab's mean over the attributes. The samples also include the mean image of each condition,
+    with its mean scores.
     """
     rows: dict[str, list[Any]] = {name: [] for name in SAMPLES}
     metrics = {name: float(fitted[key]) for name, key in REAL.items()}
@@ -151,7 +151,7 @@ def evaluate(images: Array, fitted: Any) -> tuple[dict[str, float], dict[str, li
 
 
 def to_png(picture: Array) -> bytes:
-    """An image uint8 [H, W, 3] as PNG."""
+    """Encode an image uint8 [H, W, 3] as PNG."""
     out = io.BytesIO()
     Image.fromarray(picture).save(out, format="PNG")
     return out.getvalue()

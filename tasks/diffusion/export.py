@@ -1,4 +1,4 @@
-"""A trained diffusion model as weights, settings and one Python file that draws with them."""
+"""Export a diffusion model as weights, a config and one Python file that samples images."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tasks.diffusion import pipeline, samplers, sampling, schedule, training, un
 from tasks.diffusion.params import Params
 
 WEIGHTS, CONFIG, PROGRAM = "model.safetensors", "config.json", "pipeline.py"
-#: What the program consists of, in an order in which each part finds what it uses.
+#: The modules that form the program, each after those that it uses.
 PARTS = (schedule, samplers, unet, sampling, pipeline)
-_SHAPED = re.compile(r'\b(?:Float|Int)\[Tensor, "[^"]*"\]')  # jaxtyping, which an export lacks
-_REMARK = re.compile(r"  # type: ignore\[[\w-]+\]")
+_SHAPES = re.compile(r'\b(?:Float|Int)\[Tensor, "[^"]*"\]')  # the export does not use jaxtyping
+_TYPE_COMMENT = re.compile(r"  # type: ignore\[[\w-]+\]")
 
 USAGE = """from pipeline import load
 
@@ -36,7 +36,7 @@ images[0].resize((224, 224)).save("triangle.png")
 
 
 def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
-    """Write the network's weights, ``config.json`` and ``pipeline.py`` into the folder."""
+    """Write the network's weights, ``config.json`` and ``pipeline.py`` into ``folder``."""
     params: Params = trial.params
     weights = {
         name.partition(".")[2]: torch.as_tensor(value).float().contiguous()
@@ -56,7 +56,7 @@ def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
 def _config(params: Params) -> dict[str, Any]:
     return {
         "network": {"features": params.features, "attention": params.attention},
-        "sampling": dataclasses.asdict(training.sampling_of(params)),
+        "sampling": dataclasses.asdict(training.sampling_config(params)),
         "conditions": {
             concepts.describe(name): [
                 round(x, 6) for x in training.nominal_condition(name)[0].tolist()
@@ -67,24 +67,26 @@ def _config(params: Params) -> dict[str, Any]:
 
 
 def _notes(params: Params) -> list[str]:
-    averaged = "the moving average of the weights, which" if params.ema else "the network, which"
+    kind = "the moving average of the weights" if params.ema else "the weights"
     notes = [
-        f"`{WEIGHTS}` is {averaged} the sweep sampled from. The network was trained from scratch.",
-        f"The seed and the description decide the noise. `pipe(..., num_images={params.num_samples}"
-        ", seed=S)` draws the images that the sweep scored for the trial's own seed S.",
+        f"`{WEIGHTS}` contains {kind} with which the sweep sampled. The network was trained from "
+        "scratch.",
+        "The noise depends on the seed and the description. "
+        f"`pipe(..., num_images={params.num_samples}, seed=S)` returns the images that the sweep "
+        "scored, if S is the trial's seed.",
     ]
     unseen = ", ".join(concepts.describe(name) for name in concepts.UNSEEN)
-    notes.append(f"Descriptions that it never saw in training: {unseen}.")
+    notes.append(f"Descriptions that the network never saw in training: {unseen}.")
     if params.precision != "float32":
         notes.append(
             f"In the sweep the network computed in {params.precision}. `pipeline.py` computes in "
-            "float32, so that images differ a little."
+            "float32, so images differ slightly."
         )
     return notes
 
 
 def program() -> str:
-    """``pipeline.py``: this project's own sources in one file."""
+    """Return the text of ``pipeline.py``: the sources of ``PARTS`` in one file."""
     imports: dict[str, set[str]] = {}
     bodies = []
     for part in PARTS:
@@ -100,13 +102,13 @@ def program() -> str:
         '"""\n\nfrom __future__ import annotations\n\n'
     )
     text = head + "\n".join(lines) + "\n\n" + "\n\n\n".join(bodies) + "\n"
-    return _REMARK.sub("", _SHAPED.sub("Tensor", text))
+    return _TYPE_COMMENT.sub("", _SHAPES.sub("Tensor", text))
 
 
 def _body(module: ModuleType, imports: dict[str, set[str]]) -> str:
-    """A module's source below its imports; those from other packages are added to ``imports``.
+    """Return a module's source below its imports, and add those of other packages to ``imports``.
 
-    Names by the module that they are from; whole statements ``import ...`` under ``""``.
+    ``imports`` has the imported names by module, and whole statements ``import ...`` under ``""``.
     """
     source = inspect.getsource(module)
     last = 0

@@ -1,6 +1,6 @@
-"""What generated pictures are judged by: the probe, real pictures, and features for the KID.
+"""Judge generated images by a probe, by their distance to real images, and by the KID.
 
-N pictures
+N images
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ Array = np.ndarray[Any, Any]
 
 
 def fit(data: Source) -> Mapping[str, Array]:
-    """All that is fitted to real pictures, none of which trains the generator.
+    """Fit everything that needs real images. None of these images trains the generator.
 
-    ``accuracy`` is the probe's on real pictures it was not trained on, ``real_accuracy`` the share
-    of those that also count as near real pictures: what a perfect generator could score.
+    ``accuracy`` is the accuracy of the probe on held-out real images. ``real_accuracy`` is the
+    fraction of them that is also close to other real images: the score of a perfect generator.
     """
     names = ("probe-train", "probe-test", "held-out")
     train, test, held_out = (concepts.load_split(data.name, name) for name in names)
@@ -38,30 +38,31 @@ def fit(data: Source) -> Mapping[str, Array]:
 
 
 def check(fitted: Mapping[str, Array]) -> None:
-    """Refuse a probe, or reference pictures, that fail on real pictures.
+    """Raise an error if the judge rejects too many real images.
 
     Raises:
-        TrialError: with the share that counts as right.
+        TrialError: the message has the fraction that it accepts.
     """
     accuracy, real = float(fitted["accuracy"]), float(fitted["real_accuracy"])
     if accuracy < probe.MIN_ACCURACY:
         raise TrialError(
-            f"the probe reads {100 * accuracy:.1f} % of real held-out images correctly; under "
-            f"{100 * probe.MIN_ACCURACY:.0f} % its accuracies of generated ones mean nothing"
+            f"the probe classifies {100 * accuracy:.1f} % of real held-out images correctly; below "
+            f"{100 * probe.MIN_ACCURACY:.0f} % its accuracies of generated images mean nothing"
         )
     if real < realness.MIN_ACCURACY:
         raise TrialError(
-            f"only {100 * real:.1f} % of real held-out images count as near real ones, where "
+            f"only {100 * real:.1f} % of real held-out images count as close to real images, but "
             f"{100 * realness.MIN_ACCURACY:.0f} % must: the data set has too few images"
         )
 
 
 def score(fitted: Mapping[str, Array], condition: str, images: Array) -> tuple[Array, Array, Array]:
-    """Of images uint8 [N, 28, 28, 3] of one condition: right, attributes, relative distance.
+    """Judge images uint8 [N, 28, 28, 3] of one condition.
 
-    ``attributes`` [N, 3] are those that the probe reads as the condition has them; the distance
-    [N] to the nearest real picture is 1 at the limit; ``right`` [N] are pictures with all three
-    attributes and within the limit.
+    Returns:
+        ``right`` [N]: all three attributes are right and the distance is at most 1.
+        ``attributes`` [N, 3]: whether the probe predicts each attribute of the condition.
+        ``distance`` [N]: the distance to the nearest real image, relative to the limit.
     """
     attributes = probe.predict(fitted, images) == concepts.to_digits(condition)
     distance = realness.relative_distance(fitted, condition, images)

@@ -1,10 +1,10 @@
-"""Kernel inception distance (Binkowski et al. 2018) on a small network's features.
+"""Kernel inception distance (Binkowski et al. 2018) on the features of a small network.
 
-The squared maximum mean discrepancy under the kernel (x . y / D + 1)^3, by the unbiased estimator:
-0 on average where generated and real pictures have one distribution, so it can be below 0. Its
-variance is the jackknife's, over generated and over real pictures.
+It is the squared maximum mean discrepancy with the kernel (x . y / D + 1)^3. The unbiased estimator
+has mean 0 if generated and real images have the same distribution, so it can be negative. Its
+variance is estimated by the jackknife, over generated and over real images.
 
-N generated pictures, M real pictures, D features
+N generated images, M real images, D features
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tasks.progress import report_progress
 
 Array = np.ndarray[Any, Any]
 NUM_FEATURES, EPOCHS, BATCH, LR = 64, 6, 128, 1e-3
-MIN_PICTURES = 3  # a jackknife leaves one out of a mean over pairs
+MIN_IMAGES = 3  # the jackknife leaves one image out and needs a pair of the others
 Z = 1.96
 
 
@@ -39,11 +39,11 @@ def _network() -> nn.Sequential:
 
 
 def fit(train: concepts.Concepts, real: concepts.Concepts) -> Mapping[str, Array]:
-    """The network's weights as ``kid.*``; ``features`` [M, D] and ``feature_digits`` of ``real``.
+    """Train the network, and return its weights ``kid.*`` and the ``features`` [M, D] of ``real``.
 
-    The network learns a picture's shape, color and size. Its features are standardized over real
-    pictures that it was not trained on, so that no condition's are larger; the distance is taken to
-    those pictures.
+    The network learns to classify shape, color and size. Its features are standardized over
+    ``real``, images on which it was not trained and to which distances are measured.
+    ``feature_digits`` are the conditions of ``real``.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -71,7 +71,7 @@ def fit(train: concepts.Concepts, real: concepts.Concepts) -> Mapping[str, Array
 
 
 def to_features(fitted: Mapping[str, Array], images: Array) -> Array:
-    """Standardized features float64 [N, D] of images uint8 [N, 28, 28, 3]."""
+    """Return standardized features float64 [N, D] of images uint8 [N, 28, 28, 3]."""
     deviation = np.maximum(fitted["kid_deviation"], np.finfo(np.float64).tiny)
     return np.asarray((_forward(fitted, images) - fitted["kid_mean"]) / deviation)
 
@@ -88,21 +88,21 @@ def _forward(fitted: Mapping[str, Array], images: Array) -> Array:
 def of_condition(
     fitted: Mapping[str, Array], condition: str, images: Array
 ) -> tuple[float, float] | None:
-    """One condition's distance and its variance; None for fewer than three pictures."""
+    """Return one condition's distance and its variance; None for fewer than three images."""
     wanted = (fitted["feature_digits"] == concepts.to_digits(condition)).all(1)
-    if min(len(images), wanted.sum()) < MIN_PICTURES:
+    if min(len(images), wanted.sum()) < MIN_IMAGES:
         return None
     return distance(to_features(fitted, images), fitted["features"][wanted])
 
 
 def distance(drawn: Array, real: Array) -> tuple[float, float]:
-    """The unbiased estimate of features [N, D] against [M, D], and its jackknife variance."""
+    """Return the unbiased distance of features [N, D] to [M, D], and its jackknife variance."""
     n, m = len(drawn), len(real)
-    within, between, across = _kernel(drawn, drawn), _kernel(real, real), _kernel(drawn, real)
-    ours = within.sum(1) - within.diagonal()  # of each picture, over the others
-    theirs = between.sum(1) - between.diagonal()
-    whole = _combine(ours.sum(), theirs.sum(), across.sum(), n, m)
-    # The estimate without one of the pictures: its row leaves each sum over pairs twice.
+    kernel, kernel_real, across = _kernel(drawn, drawn), _kernel(real, real), _kernel(drawn, real)
+    ours = kernel.sum(1) - kernel.diagonal()  # for each image, the sum over the others
+    theirs = kernel_real.sum(1) - kernel_real.diagonal()
+    estimate = _combine(ours.sum(), theirs.sum(), across.sum(), n, m)
+    # Estimates without one of the images, whose row each sum over ordered pairs contains twice.
     without_ours = _combine(
         ours.sum() - 2 * ours, theirs.sum(), across.sum() - across.sum(1), n - 1, m
     )
@@ -110,7 +110,7 @@ def distance(drawn: Array, real: Array) -> tuple[float, float]:
         ours.sum(), theirs.sum() - 2 * theirs, across.sum() - across.sum(0), n, m - 1
     )
     variance = (n - 1) * without_ours.var() + (m - 1) * without_theirs.var()
-    return float(whole), float(variance)
+    return float(estimate), float(variance)
 
 
 def _kernel(x: Array, y: Array) -> Array:
@@ -122,10 +122,10 @@ def _combine(ours: Any, theirs: Any, across: Any, n: int, m: int) -> Any:
 
 
 def summarize(name: str, found: list[tuple[float, float] | None]) -> dict[str, float]:
-    """``<name>kid`` with its 95 % bounds ``_low`` and ``_high``: the mean over conditions.
+    """Return the mean over conditions as ``<name>kid``, with 95 % bounds ``_low`` and ``_high``.
 
-    A condition's generated and real pictures are its own, so the errors of conditions are
-    independent. Empty where a condition has too few pictures.
+    The errors of conditions are independent, because each condition has its own generated and
+    real images. The result is empty if a condition has too few images.
     """
     known = [each for each in found if each is not None]
     if len(known) < len(found):

@@ -1,4 +1,4 @@
-"""What a diffusion trial can vary. No torch here."""
+"""The parameters of a diffusion trial. Without torch."""
 
 from __future__ import annotations
 
@@ -13,68 +13,69 @@ from tasks.validation import check_choice, check_rule
 NoiseSchedule = Literal["linear", "cosine"]
 Prediction = Literal["epsilon", "v"]
 Weighting = Literal["none", "min_snr"]
-Optimiser = Literal["adam", "adamw"]
+Optimizer = Literal["adam", "adamw"]
 Sampler = Literal["ancestral", "ddim", "dpm"]
 
-#: What a trained model does not depend on: trials that differ in these alone share their training.
+#: The parameters that do not affect training: trials that differ only in these train once.
 SAMPLING = ("guidance", "sampler", "eta", "sampling_steps", "num_samples")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Params:
-    """A conditional diffusion model: trained on four conditions, sampled on eight, probed."""
+    """A conditional diffusion model, trained on four conditions and sampled and scored on eight."""
 
     features: int = 32
-    """Width of the U-Net; the lab has 256. >= 8."""
+    """Width of the U-Net; 256 in the lab. >= 8."""
     attention: bool = False
     """Self-attention at the smallest resolution."""
     epochs: int = 8
-    """Passes of ``draws`` images; the lab has 100. >= 1."""
+    """Epochs of ``draws`` images each; 100 in the lab. >= 1."""
     draws: int = 5000
-    """Images drawn an epoch, with replacement between epochs. >= batch_size."""
+    """Images per epoch, sampled with replacement. >= batch_size."""
     batch_size: int = 64
-    """Images a step; the last, smaller batch counts too. >= 1."""
-    optimiser: Optimiser = "adam"
-    """Adam as in the protocol, or AdamW."""
+    """Images per step; the last batch of an epoch may be smaller. >= 1."""
+    optimiser: Optimizer = "adam"
+    """Adam, as in the protocol, or AdamW."""
     lr: float | None = None
-    """Learning rate, constant; none: the lab's 1e-4 times 256 / features. > 0."""
+    """Constant learning rate; none: the lab's 1e-4 times 256 / features. > 0."""
     weight_decay: float = 0.0
-    """Of AdamW. >= 0."""
+    """Weight decay of AdamW. >= 0."""
     schedule: NoiseSchedule = "linear"
-    """How noise grows: betas on a line, or the cosine schedule."""
+    """Noise schedule: linear betas, or the cosine schedule."""
     num_steps: int = 500
     """T, the number of noise levels. >= 2."""
     beta_1: float = 1e-4
-    """First beta of the linear schedule. The lab takes its learning rate for it. 0 to 1."""
+    """First beta of the linear schedule; the lab uses its learning rate. 0 to 1."""
     beta_last: float = 0.02
     """Last beta of the linear schedule. beta_1 to 1."""
     prediction: Prediction = "epsilon"
-    """What the network predicts: the noise, or v."""
+    """The network's target: the noise, or v."""
     weighting: Weighting = "none"
-    """Weights of the loss over noise levels: none, or min-SNR with gamma 5."""
+    """Loss weights of noise levels: none, or min-SNR with gamma 5."""
     ema: float = 0.99
-    """Decay a step of the averaged weights that are sampled from; 0 is none. 0 to below 1."""
+    """Decay per step of the moving average of weights, used for sampling; 0: none. 0 to below 1."""
     drop_condition: float = 0.0
-    """Share of training images whose condition is left out, for guidance. 0 to below 1."""
+    """Fraction of training images without their condition, for guidance. 0 to below 1."""
     guidance: float = 1.0
-    """Scale of classifier-free guidance; 1 is none, and others need drop_condition. >= 0."""
+    """Scale of classifier-free guidance; 1: none; other values need drop_condition. >= 0."""
     sampler: Sampler = "ddim"
-    """Ancestral (all T steps, as the lab), DDIM, or DPM-Solver++ of second order."""
+    """Ancestral (all T steps, as in the lab), DDIM, or second-order DPM-Solver++."""
     eta: float = 1.0
-    """Noise that a step of ddim adds: 0 none, 1 as much as ancestral sampling. 0 to 1."""
+    """Noise that each step of ddim adds: 0 none, 1 as much as ancestral sampling. 0 to 1."""
     sampling_steps: int = 25
-    """Steps of ddim and dpm; ancestral takes all of them. 1 to num_steps."""
+    """Number of steps of ddim and dpm; ancestral takes num_steps. 1 to num_steps."""
     num_samples: int = 64
-    """Images sampled of each condition. >= 1."""
+    """Images sampled per condition. >= 1."""
     evaluate_every: int = 0
-    """Sample and probe after each so many epochs too; 0: at the end alone. >= 0."""
+    """Also sample and score after every this many epochs; 0: only at the end. >= 0."""
     precision: Precision = "auto"
-    """What the network computes in, weights and loss always in float32; auto: bfloat16 where the
-    driver's machine has instructions for it, which becomes part of the trial."""
+    """The precision of the network's computations; weights and loss are always float32. auto:
+    bfloat16 if the driver's machine has instructions for it; the choice becomes part of the trial.
+    """
 
     def __post_init__(self) -> None:
         for name, options in (
-            ("optimiser", Optimiser),
+            ("optimiser", Optimizer),
             ("schedule", NoiseSchedule),
             ("prediction", Prediction),
             ("weighting", Weighting),
@@ -113,20 +114,20 @@ class Params:
         check_rule(rule, guided, f"guidance={self.guidance}, drop_condition={self.drop_condition}")
 
     def resolved(self) -> Params:
-        """What is not read set to its default, and the learning rate worked out."""
-        blank = {f.name: f.default for f in dataclasses.fields(self)}
+        """Return the parameters with defaults for unused ones and with the learning rate."""
+        defaults = {f.name: f.default for f in dataclasses.fields(self)}
         changes: dict[str, object] = {"lr": self.lr or 1e-4 * 256 / self.features}
         if self.optimiser == "adam":
             changes["weight_decay"] = 0.0
         if self.schedule == "cosine":
-            changes |= {name: blank[name] for name in ("beta_1", "beta_last")}
+            changes |= {name: defaults[name] for name in ("beta_1", "beta_last")}
         if self.sampler == "ancestral":
             changes["sampling_steps"] = self.num_steps
         if self.sampler != "ddim":
-            changes["eta"] = blank["eta"]
+            changes["eta"] = defaults["eta"]
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
 
     def training(self) -> tuple[object, ...]:
-        """What the trained model depends on."""
+        """Return the values of the parameters that training depends on."""
         names = [f.name for f in dataclasses.fields(self) if f.name not in SAMPLING]
         return tuple(getattr(self, name) for name in names)

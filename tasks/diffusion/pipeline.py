@@ -1,6 +1,6 @@
-"""An exported model: loaded from its folder, called with descriptions.
+"""Load an exported model from its folder and sample images of descriptions.
 
-This file is the end of an export's ``pipeline.py``.
+This file becomes the last part of the export's ``pipeline.py``.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
-from tasks.diffusion.sampling import Sampling, noise_generator, sample_batches, to_images
+from tasks.diffusion.sampling import SamplingConfig, noise_generator, sample_batches, to_images
 from tasks.diffusion.unet import UNet
 
 
 class Pipeline:
-    """Draws images of what descriptions ask for."""
+    """Samples images of descriptions."""
 
     def __init__(
-        self, network: UNet, sampling: Sampling, conditions: Mapping[str, Sequence[float]]
+        self, network: UNet, sampling: SamplingConfig, conditions: Mapping[str, Sequence[float]]
     ) -> None:
         self.network, self.sampling, self.conditions = network, sampling, conditions
 
     def __call__(
         self, descriptions: Sequence[str], *, seed: int = 0, num_images: int = 1
     ) -> list[Image.Image]:
-        """``num_images`` images of each description, in order.
+        """Return ``num_images`` images of each description, in order.
 
         Raises:
-            ValueError: if the model knows no such description.
+            ValueError: if a description is not one of the model's conditions.
         """
         images = []
         for description in descriptions:
@@ -43,28 +43,32 @@ class Pipeline:
 
     @torch.inference_mode()
     def pixels(self, description: str, *, seed: int = 0, num_images: int = 1) -> Tensor:
-        """Pixels [N, 3, 28, 28] in about -1..1, before they are rounded to an image's."""
+        """Return pixels float [N, 3, 28, 28] in about -1..1, before rounding to an image."""
         known = list(self.conditions)
         if description not in self.conditions:
-            raise ValueError(f"no description {description!r}; there are: {', '.join(known)}")
+            raise ValueError(
+                f"description must be one of {', '.join(known)}, but got {description!r}"
+            )
         device = next(self.network.parameters()).device
         condition = torch.tensor([self.conditions[description]], device=device)
         generator = noise_generator(seed, known.index(description))
 
-        def predict(x: Tensor, time: Tensor, asked: Tensor) -> Tensor:
-            return self.network(x, time, asked).float()  # type: ignore[no-any-return]
+        def predict(x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+            return self.network(x, time, condition).float()  # type: ignore[no-any-return]
 
-        ends = []
+        batches = []
         for steps in sample_batches(predict, self.sampling, condition, num_images, generator):
             for x in steps:
                 last = x
-            ends.append(last)
-        return torch.cat(ends).cpu()
+            batches.append(last)
+        return torch.cat(batches).cpu()
 
 
 def load(folder: str | Path = ".", *, device: str = "cpu") -> Pipeline:
-    """The exported model of a folder."""
+    """Load the exported model of a folder."""
     config: dict[str, Any] = json.loads((Path(folder) / "config.json").read_text())
     network = UNet(**config["network"])
     network.load_state_dict(load_file(Path(folder) / "model.safetensors"))
-    return Pipeline(network.to(device).eval(), Sampling(**config["sampling"]), config["conditions"])
+    return Pipeline(
+        network.to(device).eval(), SamplingConfig(**config["sampling"]), config["conditions"]
+    )

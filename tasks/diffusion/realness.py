@@ -1,12 +1,12 @@
-"""Whether a picture is near real pictures of its condition: the distance to the nearest one.
+"""Check whether an image is close to a real image of its condition.
 
-A linear probe gives an answer for any picture, an empty one included. So a picture also has to be
-as near to some real picture of its condition as 99 % of real pictures are that were held out. The
-distance is the root mean square, in gray levels, over means of 4 x 4 pixels from which the mean
-color of the picture's border is taken. A condition is a shape, a color and a size: it says nothing
-about the ground's color, and faint noise hides no object. Both are the KID's to measure.
+A linear probe classifies any image, even an empty one. Therefore an image must also be as close to
+a real image of its condition as 99 % of held-out real images are. The distance is the root mean
+square difference, in gray levels, of means over 4 x 4 pixels, after subtracting the mean color of
+the image's border. So the ground's color, which a condition leaves open, and faint noise do not
+count; the KID measures those.
 
-N pictures, R reference pictures, C = 8 conditions, F = 147 features
+N images, R reference images, C = 8 conditions, F = 147 features
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from tasks.datasets import concepts
 from tasks.interrupt import check_interrupt
 
 Array = np.ndarray[Any, Any]
-QUANTILE = 0.99  # of the distances of held-out real pictures
-CELL = 4  # pixels a side that are averaged
-BORDER = 2  # pixels of ground around the objects
-MIN_ACCURACY = 0.95  # of real pictures; if fewer are right, the references are too few
+QUANTILE = 0.99  # of the distances of held-out real images
+CELL = 4  # side of the squares that are averaged, in pixels
+BORDER = 2  # width of the ground around every object, in pixels
+MIN_ACCURACY = 0.95  # on real held-out images; below, there are too few references
 
 
 def fit(references: concepts.Concepts, held_out: concepts.Concepts) -> Mapping[str, Array]:
-    """``references`` uint8 [R, 28, 28, 3], their ``reference_digits`` [R, 3], ``limits`` [C].
+    """Return ``references`` uint8 [R, 28, 28, 3], ``reference_digits`` [R, 3] and ``limits`` [C].
 
-    No reference picture trains the generator, and no held-out picture is a reference. ``limits``
-    are the largest distances that count as near, in the order of the conditions.
+    ``limits`` are the largest distances that count as close, in the order of the conditions. The
+    reference images do not train the generator, and held-out images are not references.
     """
     found = {"references": references.images, "reference_digits": references.digits}
     limits = []
@@ -42,7 +42,7 @@ def fit(references: concepts.Concepts, held_out: concepts.Concepts) -> Mapping[s
 
 
 def features(images: Array) -> Array:
-    """What distances are taken between: [N, F] of images uint8 [N, 28, 28, 3]."""
+    """Return features [N, F] of images uint8 [N, 28, 28, 3], for distances."""
     pixels = images.astype(np.float64)
     side = pixels.shape[1]
     is_border = np.ones((side, side), bool)
@@ -54,14 +54,14 @@ def features(images: Array) -> Array:
 
 
 def nearest(fitted: Mapping[str, Array], condition: str, images: Array) -> Array:
-    """Distances [N] of images uint8 [N, 28, 28, 3] to the nearest real picture of a condition."""
+    """Return distances [N] of images uint8 [N, 28, 28, 3] to a condition's nearest real image."""
     wanted = (fitted["reference_digits"] == concepts.to_digits(condition)).all(1)
     real, drawn = features(fitted["references"][wanted]), features(images)
-    # Summed picture by picture: a matrix product's last digits would depend on the company.
+    # One image at a time: the last digits of a matrix product would depend on the other images.
     return np.array([np.sqrt(((real - one) ** 2).mean(1).min()) for one in drawn])
 
 
 def relative_distance(fitted: Mapping[str, Array], condition: str, images: Array) -> Array:
-    """The same as a share of the condition's limit: a picture is near real ones up to 1."""
+    """Return the distances of ``nearest`` divided by the condition's limit."""
     limit = fitted["limits"][concepts.CONDITIONS.index(condition)]
     return nearest(fitted, condition, images) / max(float(limit), np.finfo(np.float64).tiny)

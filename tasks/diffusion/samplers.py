@@ -1,7 +1,7 @@
-"""From noise to images: ancestral sampling, DDIM, and a second-order few-step solver.
+"""Samplers: ancestral sampling, DDIM, and a second-order solver for few steps.
 
-A sampler is a generator that yields what it has at each of its steps, the images last, so that a
-caller may stop, draw or measure in between. ``denoise(x, index)`` gives (x_0, noise) for x_t.
+A sampler is a generator that yields x after each of its steps; the last x is the images.
+``denoise(x, index)`` returns the predicted (x_0, noise) of x_t.
 
 B batch, C channels
 """
@@ -19,16 +19,16 @@ Denoise = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def guided(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
-    """Classifier-free guidance (Ho and Salimans 2022, eq. 6); at scale 1 the conditional output."""
+    """Apply classifier-free guidance (Ho and Salimans 2022, eq. 6); scale 1 has no effect."""
     return unconditional + scale * (conditional - unconditional)
 
 
-def spaced(num_steps: int, number: int) -> list[int]:
-    """``number`` indices from T - 1 down to 0, evenly spaced."""
+def spaced_indices(num_steps: int, number: int) -> list[int]:
+    """Return ``number`` evenly spaced indices from T - 1 down to 0."""
     if number == 1:
         return [num_steps - 1]
-    places = torch.linspace(num_steps - 1, 0, number, dtype=torch.float64).round()
-    return sorted({int(place) for place in places}, reverse=True)
+    indices = torch.linspace(num_steps - 1, 0, number, dtype=torch.float64).round()
+    return sorted({int(index) for index in indices}, reverse=True)
 
 
 def _indices(x: Tensor, index: int) -> Tensor:
@@ -38,7 +38,7 @@ def _indices(x: Tensor, index: int) -> Tensor:
 def ancestral(
     denoise: Denoise, schedule: Schedule, x: Tensor, generator: torch.Generator
 ) -> Iterator[Tensor]:
-    """All T steps with the posterior's mean and variance (Ho et al. 2020, eq. 6 and 7)."""
+    """Sample in all T steps with the posterior's mean and variance (Ho et al. 2020, eq. 6, 7)."""
     alpha_bar = schedule.alpha_bar
     for index in range(schedule.num_steps - 1, -1, -1):
         before = float(alpha_bar[index - 1]) if index else 1.0
@@ -64,13 +64,16 @@ def ddim(
     eta: float = 0.0,
     clip: bool = True,
 ) -> Iterator[Tensor]:
-    """``number`` steps (Song et al. 2021, eq. 12 and 16): deterministic with ``eta`` 0; with 1 each
-    adds the noise of ancestral sampling, which undoes errors of the steps before."""
-    indices = spaced(schedule.num_steps, number)
+    """Sample in ``number`` steps of DDIM (Song et al. 2021, eq. 12 and 16).
+
+    With ``eta`` 0 the steps are deterministic. With 1 each step adds as much noise as ancestral
+    sampling, which corrects errors of earlier steps.
+    """
+    indices = spaced_indices(schedule.num_steps, number)
     for index, following in zip(indices, [*indices[1:], None], strict=True):
         x0, noise = denoise(x, _indices(x, index))
         if clip:
-            x0, noise = _clipped(schedule, x, x0, index)
+            x0, noise = _clip(schedule, x, x0, index)
         if following is None:
             x = x0
         else:
@@ -78,18 +81,21 @@ def ddim(
             variance = eta**2 * (1 - after) / (1 - now) * (1 - now / after)
             x = after**0.5 * x0 + (1 - after - variance) ** 0.5 * noise
             if eta:
-                fresh = torch.randn(x.shape, generator=generator).to(x.device)
-                x = x + variance**0.5 * fresh
+                new_noise = torch.randn(x.shape, generator=generator).to(x.device)
+                x = x + variance**0.5 * new_noise
         yield x
 
 
 def dpm_solver(
     denoise: Denoise, schedule: Schedule, x: Tensor, number: int, *, clip: bool = True
 ) -> Iterator[Tensor]:
-    """DPM-Solver++(2M), ``number`` steps (Lu et al. 2022, algorithm 2), the last of first order."""
-    indices = spaced(schedule.num_steps, number)
+    """Sample in ``number`` steps of DPM-Solver++(2M) (Lu et al. 2022, algorithm 2).
+
+    The last step is of first order.
+    """
+    indices = spaced_indices(schedule.num_steps, number)
     half_log = 0.5 * (schedule.alpha_bar.log() - (1 - schedule.alpha_bar).log())  # log SNR / 2
-    previous: tuple[Tensor, float] | None = None  # the last x_0, and the step that led here
+    previous: tuple[Tensor, float] | None = None  # the last x_0 and the length of the last step
     for index, following in zip(indices, [*indices[1:], None], strict=True):
         x0, _ = denoise(x, _indices(x, index))
         if clip:
@@ -100,7 +106,7 @@ def dpm_solver(
             step = float(half_log[following] - half_log[index])
             now, after = float(schedule.alpha_bar[index]), float(schedule.alpha_bar[following])
             direction = x0
-            if previous is not None and following != indices[-1]:  # its step in log SNR is large
+            if previous is not None and following != indices[-1]:  # the last log SNR step is large
                 last, last_step = previous
                 ratio = last_step / step
                 direction = (1 + 1 / (2 * ratio)) * x0 - 1 / (2 * ratio) * last
@@ -111,8 +117,8 @@ def dpm_solver(
         yield x
 
 
-def _clipped(schedule: Schedule, x: Tensor, x0: Tensor, index: int) -> tuple[Tensor, Tensor]:
-    """x_0 kept in [-1, 1], and the noise that then explains x."""
+def _clip(schedule: Schedule, x: Tensor, x0: Tensor, index: int) -> tuple[Tensor, Tensor]:
+    """Clip x_0 to [-1, 1], and return it with the noise that is consistent with x."""
     x0 = x0.clamp(-1, 1)
     alpha_bar = float(schedule.alpha_bar[index])
     return x0, (x - alpha_bar**0.5 * x0) / (1 - alpha_bar) ** 0.5

@@ -1,6 +1,6 @@
-"""The noise schedule of a diffusion model, and what its predictions mean.
+"""The noise schedule of a diffusion model, and the meaning of its predictions.
 
-x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise (Ho et al. 2020, eq. 4), t from 1 to T; index t - 1.
+x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) noise (Ho et al. 2020, eq. 4). t is 1 to T, index t - 1.
 
 B batch
 """
@@ -16,7 +16,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Schedule:
-    """``alpha_bar`` [T] in float64, falling from almost 1 to almost 0."""
+    """A noise schedule: ``alpha_bar`` [T] in float64, decreasing from almost 1 to almost 0."""
 
     alpha_bar: Tensor
 
@@ -26,18 +26,18 @@ class Schedule:
         return len(self.alpha_bar)
 
     def scales(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Of signal and noise at these indices [B], shaped for images [B, 1, 1, 1], float32."""
+        """Return the scales of signal and noise at indices [B], float32 [B, 1, 1, 1]."""
         alpha_bar = self.alpha_bar.to(index.device)[index]
         signal, noise = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
         return signal.float()[:, None, None, None], noise.float()[:, None, None, None]
 
     def add_noise(self, x0: Tensor, noise: Tensor, index: Tensor) -> Tensor:
-        """x_t of images [B, C, H, W]."""
+        """Return x_t of images x_0 [B, C, H, W]."""
         signal, strength = self.scales(index)
         return signal * x0 + strength * noise
 
     def target(self, prediction: str, x0: Tensor, noise: Tensor, index: Tensor) -> Tensor:
-        """What the network learns: the noise, or v (Salimans and Ho 2022, appendix D)."""
+        """Return the network's target: the noise, or v (Salimans and Ho 2022, appendix D)."""
         if prediction == "epsilon":
             return noise
         signal, strength = self.scales(index)
@@ -46,14 +46,14 @@ class Schedule:
     def split(
         self, prediction: str, out: Tensor, x: Tensor, index: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """(x_0, noise) that the network's output on x_t stands for."""
+        """Return the (x_0, noise) that the network's output for x_t implies."""
         signal, strength = self.scales(index)
         if prediction == "epsilon":
             return (x - strength * out) / signal, out
         return signal * x - strength * out, strength * x + signal * out
 
     def weight(self, prediction: str, gamma: float | None, index: Tensor) -> Tensor:
-        """Each image's weight in the loss [B]: one, or min-SNR-gamma (Hang et al. 2023, eq. 5)."""
+        """Return the loss weights [B]: one, or min-SNR-gamma (Hang et al. 2023, eq. 5)."""
         if gamma is None:
             return torch.ones(len(index), device=index.device)
         alpha_bar = self.alpha_bar.to(index.device)[index]
@@ -64,13 +64,13 @@ class Schedule:
 
 
 def linear(num_steps: int, beta_1: float, beta_last: float) -> Schedule:
-    """Betas on a line from ``beta_1`` to ``beta_last`` (Ho et al. 2020)."""
+    """Return a schedule of linear betas from ``beta_1`` to ``beta_last`` (Ho et al. 2020)."""
     betas = torch.linspace(beta_1, beta_last, num_steps, dtype=torch.float64)
     return Schedule(alpha_bar=torch.cumprod(1 - betas, 0))
 
 
 def cosine(num_steps: int, offset: float = 0.008) -> Schedule:
-    """The cosine schedule, betas at most 0.999 (Nichol and Dhariwal 2021, eq. 17)."""
+    """Return the cosine schedule, with betas <= 0.999 (Nichol and Dhariwal 2021, eq. 17)."""
     t = torch.arange(num_steps + 1, dtype=torch.float64) / num_steps
     f = torch.cos((t + offset) / (1 + offset) * math.pi / 2) ** 2
     betas = (1 - f[1:] / f[:-1]).clamp(max=0.999)

@@ -1,4 +1,4 @@
-"""The shared work of diffusion trials: what judges the pictures of them all."""
+"""The stages of diffusion trials: fit the judge of generated images once."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tasks.contract import Source, Stage, Trial
 
 
 def train_probe(*, data: Source) -> Mapping[str, Any]:
-    """Everything that is fitted to real pictures, and how often real pictures count as right."""
+    """Fit the judge to real images; see ``judge.fit``."""
     from tasks.diffusion import judge
 
     return judge.fit(data)
 
 
 def probe_stage(trial: Trial) -> Stage:
-    """One probe a data set."""
+    """Return the stage that fits the judge, one per data set."""
     return Stage(function=train_probe, args={"data": trial.data}, version="2")

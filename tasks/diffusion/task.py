@@ -1,4 +1,4 @@
-"""Conditional diffusion as a task. Torch is imported where it is needed, not here."""
+"""The diffusion task. Methods that need torch import it themselves."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ CHARTS = {
 
 
 class DiffusionTask(Task):
-    """Train a conditional diffusion model on four conditions, sample all eight, and probe them."""
+    """Train a conditional diffusion model on four conditions, and sample and score all eight."""
 
     name = "diffusion"
-    version = "2"  # 2: accuracy also asks that a picture is near real ones
+    version = "2"  # 2: accuracy also requires that an image is close to real images
     Params = Params
     metric = Metric(name="unseen_accuracy", label="unseen accuracy", direction="maximize")
     columns = (
@@ -109,47 +109,52 @@ class DiffusionTask(Task):
     )
     shown_samples = ("condition", "picture", "right", "all_right", "share_right", "distance")
     step_unit = "epoch"
-    shares_steps = True  # trials that differ in sampling alone are one training
+    shares_steps = True  # trials that differ only in sampling share one training
     default_model = MODEL
     default_data = "concepts"
-    model_forms = "only unet, trained from scratch; --set features=N is its width"
-    data_forms = "concepts (drawn, built in) or clevr:DIR (the lab's images of eight conditions)"
+    model_forms = "only unet, trained from scratch; --set features=N sets its width"
+    data_forms = "concepts (built in, drawn) or clevr:DIR (the lab's images of eight conditions)"
 
     def resolve(self, model: str, data: str) -> tuple[Source, Source]:
-        """The one network there is, trained from nothing; ``concepts`` or ``clevr:DIR``."""
+        """Check the model, which must be ``unet``, and the data: ``concepts`` or ``clevr:DIR``."""
         if model != MODEL:
             raise RequestError(
-                f"diffusion trains its own network, --model {MODEL}; its width is --set features=N"
+                f"diffusion trains only --model {MODEL}, but got {model!r}; set its width with "
+                "--set features=N"
             )
         return Source(name=MODEL, fingerprint="1"), concepts.resolve(data)
 
     def normalize(self, trial: Trial) -> Trial:
-        """What is not read is set to its default, and the learning rate worked out."""
+        """Set unused parameters to their defaults; fill in learning rate and precision."""
         params: Params = trial.params
         precision = resolve_precision(params.precision)
         resolved = dataclasses.replace(params.resolved(), precision=precision)
         return dataclasses.replace(trial, params=resolved)
 
     def stages(self, trial: Trial) -> Sequence[Stage]:
-        """The probe."""
+        """Return the stage that fits the judge of generated images."""
         return [stages.probe_stage(trial)]
 
     def pack_key(self, trial: Trial) -> Hashable:
-        """Trials that differ in sampling alone share each epoch of their training."""
+        """Return one key for trials that differ only in sampling, which share their training."""
         return (trial.data, trial.seed, trial.params.training())
 
     def estimate_memory(self, trial: Trial) -> int:
-        """Weights, gradients and moments, and the activations of a batch."""
+        """Estimate the memory of weights, gradients, moments and the activations of a batch."""
         width: int = trial.params.features
         batch: int = trial.params.batch_size
         return 4 * (4 * 430 * width**2 + 40 * batch * width * 28 * 28)
 
     def num_steps(self, trial: Trial) -> int:
-        """The epochs."""
+        """Return the number of epochs."""
         return int(trial.params.epochs)
 
     def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
-        """Weights by the seed; a probe that fails on real images ends the trial here."""
+        """Initialize the weights by the seed.
+
+        Raises:
+            TrialError: if the judge rejects too many real images.
+        """
         from tasks.diffusion import diffusion
 
         return diffusion.start(trial, inputs, device)
@@ -157,27 +162,27 @@ class DiffusionTask(Task):
     def advance(
         self, pack: Sequence[Member], inputs: Inputs, device: str
     ) -> Sequence[Advanced | Exception]:
-        """One epoch, computed once for members that share it; then each one's own images."""
+        """Train one epoch, once for members that share it, and sample each member's images."""
         from tasks.diffusion import diffusion
 
         return diffusion.advance(pack, inputs, device)
 
     def weights(self, trial: Trial, state: State) -> Mapping[str, Any]:
-        """The network that images are sampled from: its moving average if there is one."""
+        """Return the weights that are used for sampling: the moving average if there is one."""
         kept = "ema." if trial.params.ema else "weight."
         return {name: value for name, value in state.arrays.items() if name.startswith(kept)}
 
     def final(self, trial: Trial, split: str) -> Trial:
-        """There is no other split: images are drawn from the model, not read from data."""
+        """Raise an error: samples come from the model, so there is no other split."""
         raise RequestError(
-            f"--final {split}: diffusion has no {split} split, because its samples are judged on "
-            "the seen and unseen conditions themselves; remove --final"
+            f"--final {split}: diffusion has no {split} split, because it scores images that it "
+            "samples itself; remove --final"
         )
 
     def export(
         self, trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any], folder: Path
     ) -> Export:
-        """The network, its sampler as ``pipeline.py``, and their settings."""
+        """Export the network's weights, their config, and ``pipeline.py``, which samples images."""
         from tasks.diffusion import export
 
         return export.export(trial, arrays, folder)

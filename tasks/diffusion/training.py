@@ -1,4 +1,4 @@
-"""One epoch of a diffusion model, and the images it draws.
+"""Train a diffusion model for one epoch, and sample images from it.
 
 B batch, N images
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import deque
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -35,7 +34,7 @@ def _network(features: int, attention: bool, device: str) -> UNet:
 
 
 def _load(state: State, params: Params, device: str, part: str = "weight") -> UNet:
-    """The warm network with this state's weights."""
+    """Return the cached network with this state's weights."""
     network = _network(params.features, params.attention, device)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
@@ -44,7 +43,7 @@ def _load(state: State, params: Params, device: str, part: str = "weight") -> UN
 
 
 def start(trial: Trial, device: str) -> State:
-    """Weights by the seed, drawn on the CPU so that devices agree; no moments yet."""
+    """Return the initial state; its weights depend on the seed, but not on the device."""
     params: Params = trial.params
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(trial.seed)
@@ -61,22 +60,23 @@ def start(trial: Trial, device: str) -> State:
 @lru_cache(maxsize=2)
 def _training_images(data: str) -> tuple[Tensor, Tensor]:
     found = concepts.load_split(data, "train")
-    conditions = sampling.encode_conditions(found.digits, found.colours, found.sizes)
+    conditions = sampling.encode_conditions(found.digits, found.colors, found.sizes)
     return to_pixels(found.images), conditions
 
 
 def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
-    """``draws`` images with one noise level each; the mean loss.
+    """Train on ``draws`` images with one noise level each; return the state and the mean loss.
 
-    The draws, levels and noise follow from (seed, epoch) alone, so a resumed trial sees the same.
+    The images, noise levels and noise depend only on (seed, epoch), so they are the same in a
+    resumed trial.
 
     Raises:
         TrialError: if the loss is not finite.
     """
     params: Params = trial.params
-    levels = sampling.noise_levels(sampling_of(params))
+    schedule = sampling.make_schedule(sampling_config(params))
     network = _load(state, params, device)
-    optimiser = _optimiser(network, state, params)
+    optimizer = _make_optimizer(network, state, params)
     epoch = state.values["epoch"] + 1
     generator = torch.Generator().manual_seed(trial.seed * 1_000_003 + epoch)
     pixels, conditions = _training_images(trial.data.name)
@@ -91,30 +91,31 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
     for number, chosen in enumerate(batches):
         check_interrupt()
         report_progress(number, len(batches))
-        index = torch.randint(levels.num_steps, (len(chosen),), generator=generator)
+        index = torch.randint(schedule.num_steps, (len(chosen),), generator=generator)
         noise = torch.randn((len(chosen), *pixels.shape[1:]), generator=generator)
         kept = torch.rand(len(chosen), generator=generator) >= params.drop_condition
-        told = (conditions[chosen] * kept[:, None]).to(device)
+        condition = (conditions[chosen] * kept[:, None]).to(device)
         x0, noise, index = pixels[chosen].to(device), noise.to(device), index.to(device)
         with _autocast(params, device):
-            out = network(levels.add_noise(x0, noise, index), (index + 1) / levels.num_steps, told)
-        error = (out.float() - levels.target(params.prediction, x0, noise, index)) ** 2
+            x = schedule.add_noise(x0, noise, index)
+            out = network(x, (index + 1) / schedule.num_steps, condition)
+        error = (out.float() - schedule.target(params.prediction, x0, noise, index)) ** 2
         gamma = MIN_SNR_GAMMA if params.weighting == "min_snr" else None
-        weight = levels.weight(params.prediction, gamma, index)
+        weight = schedule.weight(params.prediction, gamma, index)
         loss = (weight * error.mean(dim=(1, 2, 3))).mean()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         total += loss.detach() * len(chosen)
         step += 1
-        # As Adam's moments, the average is free of where it began (Kingma and Ba 2015, section 3).
+        # Correct the bias to the initial weights, as for Adam's moments (Kingma and Ba 2015, 3).
         share = (1 - params.ema) / (1 - params.ema**step)
         for name, parameter in network.named_parameters() if averaged else ():
             averaged[name].lerp_(parameter.detach(), share)
     mean = float(total) / len(rows)
     if not math.isfinite(mean):
-        raise TrialError(f"the loss is not finite at epoch {epoch}: lower lr")
-    return _save(network, optimiser, averaged, state, epoch), mean
+        raise TrialError(f"the loss is not finite at epoch {epoch}; lower lr")
+    return _save(network, optimizer, averaged, state, epoch), mean
 
 
 def _autocast(params: Params, device: str) -> Any:
@@ -123,23 +124,25 @@ def _autocast(params: Params, device: str) -> Any:
     return torch.autocast(kind, dtype=dtype, enabled=dtype is not torch.float32)
 
 
-def _optimiser(network: UNet, state: State, params: Params) -> torch.optim.Optimizer:
-    """Torch's own Adam or AdamW, its moments from the state."""
+def _make_optimizer(network: UNet, state: State, params: Params) -> torch.optim.Optimizer:
+    """Return torch's Adam or AdamW with the moments of the state."""
     assert params.lr is not None
     kind = torch.optim.AdamW if params.optimiser == "adamw" else torch.optim.Adam
-    made = kind(network.parameters(), lr=params.lr, weight_decay=params.weight_decay, fused=True)
+    optimizer = kind(
+        network.parameters(), lr=params.lr, weight_decay=params.weight_decay, fused=True
+    )
     for name, parameter in network.named_parameters():
-        made.state[parameter] = {
+        optimizer.state[parameter] = {
             "step": torch.tensor(float(state.values["steps"]), device=parameter.device),
             "exp_avg": state.arrays[f"mean.{name}"].clone(),
             "exp_avg_sq": state.arrays[f"square.{name}"].clone(),
         }
-    return made
+    return optimizer
 
 
 def _save(
     network: UNet,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     averaged: dict[str, Tensor],
     state: State,
     epoch: int,
@@ -147,24 +150,25 @@ def _save(
     arrays = {f"ema.{name}": value for name, value in averaged.items()}
     steps = state.values["steps"]
     for name, parameter in network.named_parameters():
-        held = optimiser.state[parameter]
+        moments = optimizer.state[parameter]
         arrays[f"weight.{name}"] = parameter.detach().clone()
-        arrays[f"mean.{name}"], arrays[f"square.{name}"] = held["exp_avg"], held["exp_avg_sq"]
-        steps = int(held["step"])
+        arrays[f"mean.{name}"] = moments["exp_avg"]
+        arrays[f"square.{name}"] = moments["exp_avg_sq"]
+        steps = int(moments["step"])
     return State(arrays=arrays, values={"epoch": epoch, "steps": steps})
 
 
-def sampling_of(params: Params) -> sampling.Sampling:
-    """What the trial's images depend on, beside its network and seed."""
-    names = (field.name for field in dataclasses.fields(sampling.Sampling))
-    return sampling.Sampling(**{name: getattr(params, name) for name in names})
+def sampling_config(params: Params) -> sampling.SamplingConfig:
+    """Return the sampling parameters of a trial."""
+    names = (field.name for field in dataclasses.fields(sampling.SamplingConfig))
+    return sampling.SamplingConfig(**{name: getattr(params, name) for name in names})
 
 
 @torch.inference_mode()
 def sample(trial: Trial, state: State, device: str) -> Array:
-    """Images uint8 [8, num_samples, 28, 28, 3] of the eight conditions, in the paper's order.
+    """Sample images uint8 [8, num_samples, 28, 28, 3] of the conditions, in the paper's order.
 
-    The starting noise follows from (seed, condition), so settings of one seed share it.
+    The initial noise depends only on (seed, condition), so trials with the same seed share it.
     """
     params: Params = trial.params
     network = _load(state, params, device, "ema" if params.ema else "weight")
@@ -176,31 +180,28 @@ def sample(trial: Trial, state: State, device: str) -> Array:
 
     drawn = []
     for number, condition in enumerate(concepts.CONDITIONS):
-        asked = nominal_condition(condition).to(device)
+        encoded = nominal_condition(condition).to(device)
         generator = sampling.noise_generator(trial.seed, number)
         batches = sampling.sample_batches(
-            predict, sampling_of(params), asked, params.num_samples, generator
+            predict, sampling_config(params), encoded, params.num_samples, generator
         )
         with progress_part(number, len(concepts.CONDITIONS)):
-            ends = [_last(steps, params.sampling_steps) for steps in batches]
-        drawn.append(sampling.to_images(torch.cat(ends)))
+            pixels = [_run(steps, params.sampling_steps) for steps in batches]
+        drawn.append(sampling.to_images(torch.cat(pixels)))
     return np.stack(drawn)
 
 
 def nominal_condition(condition: str) -> Tensor:
-    """What the network is asked for at test time, [1, 6]."""
+    """Return a condition as an input of the network at test time, [1, 6]."""
     shape, color, size = concepts.nominal(condition)
     return sampling.encode_conditions(
         np.array([[shape, 0, 0]]), np.array([color], np.float32), np.array([size], np.float32)
     )
 
 
-def _last(steps: Iterator[Tensor], total: int) -> Tensor:
-    """What the last step gave."""
-    return deque(_reported(steps, total), maxlen=1)[0]
-
-
-def _reported(steps: Iterator[Tensor], total: int) -> Iterator[Tensor]:
-    for number, x in enumerate(steps):
+def _run(steps: Iterator[Tensor], total: int) -> Tensor:
+    """Run all steps of a sampler, report the progress, and return the last x."""
+    for number, pixels in enumerate(steps):
         report_progress(number, total)
-        yield x
+        x = pixels
+    return x

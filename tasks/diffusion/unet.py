@@ -1,7 +1,7 @@
-"""A small conditional U-Net for 28 x 28 images, in the manner of the lab's.
+"""A small conditional U-Net for 28 x 28 images, similar to the lab's.
 
-Two stages down and two up; the condition scales, and the time shifts, the features at each stage up
-(cemb * h + temb, as the lab does it).
+It has two down and two up stages. At each up stage, the condition scales the features and the time
+shifts them (cemb * h + temb, as in the lab).
 
 B batch, F features
 """
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions with group norm, and a way around them."""
+    """Two convolutions with group norm, and a residual connection."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ def _norm(channels: int) -> nn.GroupNorm:
 
 
 class Attention(nn.Module):
-    """Self-attention over places, with a way around it."""
+    """Self-attention over positions, with a residual connection."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -52,15 +52,15 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> the same."""
         batch, channels, height, width = x.shape
-        places = self.norm(x).flatten(2).transpose(1, 2)
+        tokens = self.norm(x).flatten(2).transpose(1, 2)
         shape = (batch, height * width, 3, self.heads, channels // self.heads)
-        query, key, value = self.inward(places).reshape(shape).permute(2, 0, 3, 1, 4)
+        query, key, value = self.inward(tokens).reshape(shape).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
         return x + self.outward(mixed).transpose(1, 2).reshape(x.shape)  # type: ignore[no-any-return]
 
 
 class Embedding(nn.Module):
-    """A GELU MLP from a few numbers to features that a stage is scaled or shifted by."""
+    """An MLP with GELU from a few numbers to the scale or the shift of a stage."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -74,21 +74,21 @@ class Embedding(nn.Module):
 
 
 class Condition(nn.Module):
-    """Shape (one-hot of 2), colour (3) and size (1), an MLP each, summed."""
+    """The sum of three MLPs, of shape (one-hot, 2), color (3) and size (1)."""
 
     def __init__(self, outputs: int) -> None:
         super().__init__()
         self.parts = nn.ModuleList([Embedding(number, outputs) for number in (2, 3, 1)])
 
     def forward(self, condition: Float[Tensor, "B 6"]) -> Tensor:
-        """-> [B, outputs]."""
+        """[B, 6] -> [B, outputs]."""
         pieces = (condition[:, :2], condition[:, 2:5], condition[:, 5:])
-        told = [part(piece) for part, piece in zip(self.parts, pieces, strict=True)]
-        return torch.stack(told).sum(0)
+        embedded = [part(piece) for part, piece in zip(self.parts, pieces, strict=True)]
+        return torch.stack(embedded).sum(0)
 
 
 class UNet(nn.Module):
-    """Predicts the noise (or v) in x_t, given the time and the condition."""
+    """Predicts the noise (or v) of x_t, given the time and the condition."""
 
     def __init__(self, features: int, *, attention: bool = False) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class UNet(nn.Module):
     def forward(
         self, x: Float[Tensor, "B 3 28 28"], time: Float[Tensor, " B"], condition: Tensor
     ) -> Float[Tensor, "B 3 28 28"]:
-        """``time`` in 0..1; a condition of all zeros stands for none."""
+        """Return the prediction. ``time`` is in 0..1; a condition of zeros means no condition."""
         first = self.inward(x)
         half = F.max_pool2d(self.down1(first), 2)  # [B, n, 14, 14]
         quarter = self.attention(F.max_pool2d(self.down2(half), 2))  # [B, 2n, 7, 7]
@@ -123,7 +123,7 @@ class UNet(nn.Module):
 
 
 class _Up(nn.Module):
-    """Joins what comes up with what went down, twice as large."""
+    """An up stage: concatenates the skip connection and doubles the resolution."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
@@ -141,7 +141,7 @@ def _modulate(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 
 
 def sinusoids(time: Float[Tensor, " B"], number: int) -> Float[Tensor, "B F"]:
-    """Sines and cosines of the time at geometric frequencies (Vaswani et al. 2017, 3.5)."""
+    """Return sines and cosines of the time at geometric frequencies (Vaswani et al. 2017, 3.5)."""
     half = (number + 1) // 2
     frequency = torch.exp(-math.log(1000) * torch.arange(half, device=time.device) / half)
     angle = 1000 * time[:, None] * frequency

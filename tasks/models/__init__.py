@@ -1,1 +1,1 @@
-"""Backbones, by name."""
+"""Find and load models by name."""

@@ -1,4 +1,4 @@
-"""BLIP for captioning: what the captioning task asks of a model.
+"""Load BLIP for captioning.
 
 B batch, T tokens, S image tokens, D the image encoder's width
 """
@@ -17,12 +17,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tasks.models.encoders import prepare_images
-from tasks.models.loading import load_beside, load_checked, quiet
+from tasks.models.loading import load_checked, load_preprocessor, silence_transformers
 
 
 @dataclass(frozen=True, kw_only=True)
 class Captioner:
-    """A captioning model on a device, with its tokenizer."""
+    """A captioning model on a device, with its tokenizer and image processor."""
 
     model: Any
     tokenizer: Any
@@ -31,28 +31,29 @@ class Captioner:
     precision: str
 
     def autocast(self) -> Any:
-        """The context in which the model computes at its precision."""
+        """Return a context manager in which the model computes at its precision."""
         dtype = getattr(torch, self.precision)
         kind = self.device.split(":")[0]
         return torch.autocast(kind, dtype=dtype, enabled=dtype is not torch.float32)
 
     @torch.inference_mode()
     def encode(self, images: Sequence[Any]) -> Float[np.ndarray, "B S D"]:
-        """All image tokens of RGB images, float32."""
+        """Encode RGB images into all their image tokens, float32."""
         pixels = prepare_images(self.processor, images)["pixel_values"].to(self.device)
         with self.autocast():
             states: Tensor = self.model.vision_model(pixel_values=pixels).last_hidden_state
         return np.asarray(states.float().cpu().numpy())
 
     def prompt_ids(self, prompt: str) -> list[int]:
-        """The start token and the prompt's own, as ``generate`` gives them to the decoder."""
+        """Return the start token and the prompt's tokens, as ``generate`` passes them on."""
         ids = self.tokenizer(prompt)["input_ids"]
         return [self.model.config.text_config.bos_token_id, *ids[1:-1]]
 
     def decode(self, ids: Int[np.ndarray, "B T"]) -> list[str]:
-        """Sentences without special tokens, as transformers 4 spaced them: "a person's feet".
+        """Decode tokens to text without special tokens, spaced as in transformers 4.
 
-        Without the clean-up a BERT tokenizer gives "a person ' s feet", which is other words.
+        Without the clean-up, a BERT tokenizer returns "a person ' s feet" for "a person's feet",
+        which changes the words that are scored.
         """
         texts: list[str] = self.tokenizer.batch_decode(
             ids, skip_special_tokens=True, clean_up_tokenization_spaces=True
@@ -61,23 +62,23 @@ class Captioner:
 
     @property
     def end(self) -> int:
-        """The token that ends a sentence."""
+        """The id of the token that ends a sentence."""
         return int(self.model.config.text_config.sep_token_id)
 
     @property
     def pad(self) -> int:
-        """The token that fills up after the end."""
+        """The id of the padding token."""
         return int(self.model.config.text_config.pad_token_id)
 
 
 @lru_cache(maxsize=2)
 def load_captioner(name: str, fingerprint: str, device: str, precision: str) -> Captioner:
-    """The model, kept warm in this process.
+    """Load a captioning model and keep it in this process's memory for later calls.
 
     Raises:
-        ModelError: if it cannot be loaded, or weights that it uses are missing.
+        ModelError: if it cannot be loaded, or if weights that it uses are missing.
     """
-    quiet()
+    silence_transformers()
     model = load_checked(
         name,
         transformers.BlipForConditionalGeneration,
@@ -85,8 +86,8 @@ def load_captioner(name: str, fingerprint: str, device: str, precision: str) -> 
     )
     return Captioner(
         model=model.to(device).eval(),
-        tokenizer=load_beside(name, "tokenizer", transformers.AutoTokenizer),
-        processor=load_beside(name, "image processor", transformers.AutoImageProcessor),
+        tokenizer=load_preprocessor(name, "tokenizer", transformers.AutoTokenizer),
+        processor=load_preprocessor(name, "image processor", transformers.AutoImageProcessor),
         device=device,
         precision=precision,
     )

@@ -1,4 +1,4 @@
-"""Load an image-text model: one checkpoint of both modalities, or a pair of encoders."""
+"""Load an image-text model: one checkpoint with both encoders, or a pair of encoders."""
 
 from __future__ import annotations
 
@@ -11,52 +11,52 @@ import transformers
 from tasks.models.encoders import (
     READERS,
     Array,
-    Dual,
+    DualEncoder,
     Encoder,
     Tower,
     prepare_images,
     prepare_texts,
 )
 from tasks.models.families import FAMILIES, Family, find_family, is_pair
-from tasks.models.loading import load_beside, load_checked, quiet
+from tasks.models.loading import load_checked, load_preprocessor, silence_transformers
 from tasks.models.pair import load_pair
 
 
 @lru_cache(maxsize=2)
-def load_dual(name: str, fingerprint: str, device: str, precision: str) -> Dual:
-    """The model, kept warm in this process for the stages that follow.
+def load_dual_encoder(name: str, fingerprint: str, device: str, precision: str) -> DualEncoder:
+    """Load an image-text model and keep it in this process's memory for later calls.
 
     Raises:
-        ModelError: if it cannot be loaded, or weights that it uses are missing.
+        ModelError: if it cannot be loaded, or if weights that it uses are missing.
     """
-    quiet()
+    silence_transformers()
     if is_pair(name):
         return load_pair(name, device, precision)
     return _load_family(name, find_family(name), device, precision)
 
 
-def _load_family(name: str, family: Family, device: str, precision: str) -> Dual:
+def _load_family(name: str, family: Family, device: str, precision: str) -> DualEncoder:
     encoders = (f"{family.image_encoder}.", f"{family.text_encoder}.")
     heads = (f"{family.image_head}.", f"{family.text_head}.")
-    # A BERT has a pooler that retrieval does not read; heads are checked where they are wanted.
+    # Retrieval does not use BERT's pooler. ``families.check_weights`` checks the heads if needed.
     model = load_checked(
         name,
         getattr(transformers, family.model_class),
         lambda key: key.startswith(encoders) and not key.startswith(heads) and "pooler" not in key,
     ).to(device)
     model.eval()
-    processor = load_beside(name, "image processor", transformers.AutoImageProcessor)
-    tokenizer = load_beside(name, "tokenizer", transformers.AutoTokenizer)
-    limit = model.config.text_config.max_position_embeddings
+    processor = load_preprocessor(name, "image processor", transformers.AutoImageProcessor)
+    tokenizer = load_preprocessor(name, "tokenizer", transformers.AutoTokenizer)
+    max_length = model.config.text_config.max_position_embeddings
     encoder = partial(Encoder, device=device, precision=precision)
-    return Dual(
+    return DualEncoder(
         image=encoder(
             tower=Tower(model.get_submodule(family.image_encoder), READERS[family.image_features]),
             prepare=partial(prepare_images, processor),
         ),
         text=encoder(
             tower=Tower(model.get_submodule(family.text_encoder), READERS[family.text_features]),
-            prepare=partial(prepare_texts, tokenizer, limit, family.pads_to_the_end),
+            prepare=partial(prepare_texts, tokenizer, max_length, family.pads_to_max_length),
         ),
         heads=_read_heads(model, family),
     )
@@ -69,7 +69,7 @@ def _read_heads(model: Any, family: Family) -> dict[str, Array]:
         for part, value in head.state_dict().items():
             found[f"{side}.{part}"] = value.float().cpu().numpy()
         if family is FAMILIES["siglip"] and side == "image":
-            # Not weights, but the pooling cannot be computed without them: see ``heads.py``.
+            # ``heads.py`` needs these constants to compute the pooling.
             found["image.num_heads"] = np.array(head.attention.num_heads)
             found["image.epsilon"] = np.array(head.layernorm.eps, dtype=np.float64)
     return found

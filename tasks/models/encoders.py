@@ -1,6 +1,6 @@
-"""Two encoders on a device: what passes through them before the heads.
+"""An image encoder and a text encoder, which compute the features that heads project.
 
-B batch, T tokens, S image tokens, D an encoder's width
+B batch, T tokens, S image tokens, D an encoder's width, P the width of the shared space
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tasks.progress import report_progress
 Array = np.ndarray[Any, Any]
 Prepare = Callable[[Sequence[Any]], Mapping[str, Tensor]]
 
-#: How a family's heads read the encoder's output.
+#: Functions that turn an encoder's output into the features that a family's heads take.
 READERS: dict[Features, Read] = {
     "first": first_token,
     "last": last_token,
@@ -32,34 +32,34 @@ READERS: dict[Features, Read] = {
 
 
 class Tower(nn.Module):
-    """A backbone and how features are read off its output: a dict of tensors -> [B, D]."""
+    """A backbone and the function that reads features from its output."""
 
     def __init__(self, backbone: nn.Module, read: Read) -> None:
         super().__init__()
         self.backbone, self.read = backbone, read
 
     def forward(self, **inputs: Tensor) -> Tensor:
-        """Features before the head: [B, D], or [B, S, D] where the head itself pools."""
+        """Return the features for the head: [B, D], or [B, S, D] if the head itself pools."""
         return self.read(self.backbone(**inputs), inputs)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoder:
-    """One modality: from images or captions to features."""
+    """The encoder of one modality: computes features of images or captions."""
 
     tower: Tower
-    prepare: Prepare  # a batch of RGB images or captions -> what the tower takes
+    prepare: Prepare  # turns a batch of RGB images or captions into inputs of the tower
     device: str
     precision: str
 
     def __call__(
         self, items: Sequence[Any], weights: Mapping[str, Tensor] | None = None
     ) -> Float[Tensor, "B ..."]:
-        """Features in float32; with ``weights`` (by the tower's names), of those instead."""
+        """Return features in float32, computed with ``weights`` instead of the tower's if given."""
         inputs = {name: value.to(self.device) for name, value in self.prepare(items).items()}
         dtype = getattr(torch, self.precision)
-        half = dtype is not torch.float32
-        with torch.autocast(self.device.split(":")[0], dtype=dtype, enabled=half):
+        kind = self.device.split(":")[0]
+        with torch.autocast(kind, dtype=dtype, enabled=dtype is not torch.float32):
             if weights is None:
                 features = self.tower(**inputs)
             else:
@@ -68,20 +68,20 @@ class Encoder:
 
     @torch.inference_mode()
     def encode(self, items: Sequence[Any]) -> Float[np.ndarray, "B ..."]:
-        """Features of the frozen backbone."""
+        """Return features of the frozen backbone."""
         return np.asarray(self(items).cpu().numpy())
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dual:
-    """An image-text model: two encoders, and the heads of its checkpoint where it has them."""
+class DualEncoder:
+    """An image-text model: two encoders, and the checkpoint's heads if it has any."""
 
     image: Encoder
     text: Encoder
-    heads: Mapping[str, Array]  # "image.weight" [P, D] and so on, as ``heads.py`` reads them
+    heads: Mapping[str, Array]  # "image.weight" [P, D] and others; see ``heads.py``
 
     def widths(self) -> tuple[int, int]:
-        """The widths D of image and text features."""
+        """Return the widths D of image and text features."""
         from PIL import Image
 
         image = self.image.encode([Image.new("RGB", (64, 64))])
@@ -89,22 +89,25 @@ class Dual:
 
 
 def prepare_images(processor: Any, images: Sequence[Any]) -> dict[str, Tensor]:
-    """RGB images as the model's own processor gives them."""
+    """Return RGB images as inputs of the model, from its own image processor."""
     return {"pixel_values": processor(images=list(images), return_tensors="pt")["pixel_values"]}
 
 
 def prepare_texts(
-    tokenizer: Any, limit: int, pads_to_the_end: bool, texts: Sequence[str]
+    tokenizer: Any, max_length: int, pads_to_max_length: bool, texts: Sequence[str]
 ) -> dict[str, Tensor]:
-    """Token ids [B, T], cut at the model's length."""
+    """Return token ids [B, T], truncated to ``max_length``, and the attention mask.
+
+    Padding to the maximum length has no mask, as in SigLIP's training.
+    """
     tokens = tokenizer(
         list(texts),
-        padding="max_length" if pads_to_the_end else True,
+        padding="max_length" if pads_to_max_length else True,
         truncation=True,
-        max_length=limit,
+        max_length=max_length,
         return_tensors="pt",
     )
-    if pads_to_the_end:
+    if pads_to_max_length:
         return {"input_ids": tokens["input_ids"]}
     return {"input_ids": tokens["input_ids"], "attention_mask": tokens["attention_mask"]}
 
@@ -112,7 +115,7 @@ def prepare_texts(
 def in_batches(
     encode: Callable[[Sequence[Any]], Array], items: Sequence[Any] | Any, size: int
 ) -> Array:
-    """``encode`` over batches of ``size`` items; rows in order."""
+    """Apply ``encode`` to batches of ``size`` items and concatenate the results in order."""
     rows = []
     for first in range(0, len(items), size):
         check_interrupt()

@@ -1,4 +1,4 @@
-"""From ``--model`` to a folder of weights: its fingerprint and its parameter names. No torch."""
+"""Find the folder of a model, its fingerprint and its parameter names. Without torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.contract import ModelError, Source
 from tasks.fingerprint import fingerprint_files
 
 SHIPPED = "blip-scenes"
-FILES = {  # what a model needs beside its weights, under any of these names
+PREPROCESSOR_FILES = {  # a model needs one file of each kind, under any of these names
     "tokenizer": (
         "tokenizer.json",
         "vocab.txt",
@@ -24,10 +24,10 @@ FILES = {  # what a model needs beside its weights, under any of these names
     "image processor": ("preprocessor_config.json", "processor_config.json"),
 }
 
-POOLING = "1_Pooling/config.json"  # of sentence-transformers: how an encoder pools its tokens
-#: The JSON files that are read, by the libraries or here, and must hold a mapping. Others, such as
-#: ``modules.json`` of sentence-transformers (a list), nobody reads.
-MAPPINGS = (
+POOLING = "1_Pooling/config.json"  # sentence-transformers' file on how an encoder pools tokens
+#: The JSON files that this project or the libraries read, which must contain an object. Other
+#: files, such as ``modules.json`` of sentence-transformers (a list), are not read.
+JSON_OBJECTS = (
     "config.json",
     "generation_config.json",
     "preprocessor_config.json",
@@ -42,21 +42,21 @@ MAPPINGS = (
 
 
 def find_folder(name: str) -> Path:
-    """The local folder of a model: shipped, a path, or a Hugging Face id in the local cache.
+    """Return the local folder of a model: the shipped one, a path, or a Hugging Face id.
 
     Raises:
-        ModelError: if it is nowhere, or is no model folder with safetensors weights.
+        ModelError: if there is no such model, or its folder has no safetensors weights.
     """
     folder = _locate(name)
     if not (folder / "config.json").is_file():
         raise ModelError(
-            f"{folder} is no model folder: it has no config.json; save one with "
+            f"{folder} is not a model folder: it has no config.json; save a model with "
             "model.save_pretrained(folder)"
         )
     if not list(folder.glob("*.safetensors")):
         if list(folder.glob("*.bin")) or list(folder.glob("*.pth")):
             raise ModelError(
-                f"{folder} has pickled weights only, which can run code when they are loaded; "
+                f"{folder} has only pickled weights, which can run code when they are loaded; "
                 "save them as safetensors: model.save_pretrained(folder)"
             )
         raise ModelError(
@@ -77,7 +77,7 @@ def _locate(name: str) -> Path:
     except (OSError, RuntimeError, ValueError) as error:  # no such user, too long
         raise ModelError(f"no model {name[:80]!r}: {error}") from None
     if is_file:
-        raise ModelError(f"{name} is a file; --model takes the folder that it lies in")
+        raise ModelError(f"{name} is a file; --model takes the folder that contains it")
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise ModelError(f"no such model folder: {name}; check the path after --model")
     from huggingface_hub import snapshot_download
@@ -88,15 +88,15 @@ def _locate(name: str) -> Path:
     except Exception as error:  # offline, unknown, gated: each has its own class
         raise ModelError(
             f"no model {name!r}: neither {SHIPPED!r}, nor a folder, nor a Hugging Face id that "
-            f"can be had here ({type(error).__name__}); give a folder, or download it first"
+            f"can be downloaded here ({type(error).__name__}); use a folder, or download it first"
         ) from None
 
 
 def resolve(name: str, needs: Sequence[str] = ("tokenizer", "image processor")) -> Source:
-    """The model with the fingerprint of its files; a folder's name becomes absolute.
+    """Return a model with the fingerprint of its files; a folder's path becomes absolute.
 
     Raises:
-        ModelError: if a file is missing or damaged, as far as headers tell.
+        ModelError: if a file is missing, or if its header shows that it is damaged.
     """
     folder = find_folder(name)
     check_files(folder, needs)
@@ -106,18 +106,19 @@ def resolve(name: str, needs: Sequence[str] = ("tokenizer", "image processor")) 
 
 
 def check_files(folder: Path, needs: Sequence[str]) -> None:
-    """Refuse a folder in which something is missing, cut short or no JSON. Loads no weights.
+    """Raise an error if a file of a model is missing, truncated or not JSON. Loads no weights.
 
     Raises:
-        ModelError: naming the file and how to get it.
+        ModelError: the message names the file and how to get it.
     """
     for what in needs:
-        if not any((folder / name).is_file() for name in FILES[what]):
+        if not any((folder / name).is_file() for name in PREPROCESSOR_FILES[what]):
             raise ModelError(
-                f"{folder} has no {what} ({' or '.join(FILES[what][:2])}); copy it from the "
-                f"original model, or save it with {what.split()[-1]}.save_pretrained(folder)"
+                f"{folder} has no {what} ({' or '.join(PREPROCESSOR_FILES[what][:2])}); copy it "
+                f"from the original model, or save it with {what.split()[-1]}.save_pretrained"
+                "(folder)"
             )
-    for name in MAPPINGS:
+    for name in JSON_OBJECTS:
         if (folder / name).is_file():
             read_json(folder / name)
     parameter_names(folder)
@@ -127,38 +128,38 @@ def check_files(folder: Path, needs: Sequence[str]) -> None:
             raise ModelError(f"{index} has no 'weight_map'; copy it from the original model")
         missing = sorted({str(p) for p in parts.values() if not (folder / str(p)).is_file()})
         if missing:
-            raise ModelError(f"{folder} lacks {missing[0]}, a part of its weights; copy it there")
+            raise ModelError(f"{folder} lacks {missing[0]}, a part of its weights; add the file")
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The model's ``config.json``."""
+    """Read the model's ``config.json``."""
     return read_json(folder / "config.json")
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """A file's mapping.
+    """Read a JSON file that contains an object.
 
     Raises:
-        ModelError: if it cannot be read, or is no JSON, or no mapping.
+        ModelError: if the file cannot be read, is not JSON, or is not an object.
     """
     try:
         read = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ModelError(
-            f"{file} is no valid JSON: {error}; copy it from the original model"
+            f"{file} is not valid JSON: {error}; copy it from the original model"
         ) from None
     except OSError as error:
         raise ModelError(f"{file} cannot be read: {error.strerror}; replace it") from None
     if not isinstance(read, dict):
-        raise ModelError(f"{file} holds no mapping; copy it from the original model")
+        raise ModelError(f"{file} is not a JSON object; copy it from the original model")
     return read
 
 
 def parameter_names(folder: Path) -> set[str]:
-    """The names of all saved parameters, read from the headers alone.
+    """Return the names of all saved parameters. Reads only the headers of the files.
 
     Raises:
-        ModelError: if a header is damaged, or a file shorter than its header says.
+        ModelError: if a header is damaged, or if a file is shorter than its header says.
     """
     names: set[str] = set()
     for file in folder.glob("*.safetensors"):
@@ -167,25 +168,25 @@ def parameter_names(folder: Path) -> set[str]:
             with file.open("rb") as stream:
                 (length,) = struct.unpack("<Q", stream.read(8))
                 if length > size:
-                    raise ValueError("longer than its file")
+                    raise ValueError("the header is longer than its file")
                 header = json.loads(stream.read(length))
-            held = {name: part for name, part in header.items() if name != "__metadata__"}
-            end = max((part["data_offsets"][1] for part in held.values()), default=0)
-            cut = 8 + length + end > size
+            tensors = {name: part for name, part in header.items() if name != "__metadata__"}
+            end = max((part["data_offsets"][1] for part in tensors.values()), default=0)
+            is_truncated = 8 + length + end > size
         except (struct.error, ValueError, TypeError, AttributeError, KeyError, IndexError):
             raise ModelError(
                 f"{file} is damaged: it has no safetensors header; copy it again"
             ) from None
         except OSError as error:
             raise ModelError(f"{file} cannot be read: {error.strerror}; replace it") from None
-        if cut:
+        if is_truncated:
             raise ModelError(
-                f"{file} is cut short: {size:,} bytes of {8 + length + end:,}; copy it again"
+                f"{file} is truncated: {size:,} of {8 + length + end:,} bytes; copy it again"
             )
-        names |= set(held)
+        names |= set(tensors)
     return names
 
 
 def num_bytes(folder: Path) -> int:
-    """The size of all saved weights."""
+    """Return the size of all saved weights in bytes."""
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))

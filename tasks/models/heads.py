@@ -1,9 +1,10 @@
-"""Projection heads as plain functions of named weights, so that a pack can stack them.
+"""Projection heads as functions of their weights, so that a pack can stack several heads.
 
-A side's weights say what its head is: ``weight`` (and ``bias``) a linear layer; ``hidden.*`` and
-``out.*`` a layer of GELU between two linear ones; ``probe`` and more SigLIP's attention pooling.
+The names of a head's weights determine its kind: ``weight`` (and ``bias``) is a linear layer,
+``hidden.*`` and ``out.*`` are two linear layers with a GELU between them, and ``probe`` and others
+are SigLIP's attention pooling.
 
-K heads at once, B batch, S image tokens, D an encoder's width, P the width of the shared space
+K stacked heads, B batch, S image tokens, D an encoder's width, P the width of the shared space
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-CONSTANTS = ("num_heads", "epsilon")  # of a head, beside its weights; never trained
+CONSTANTS = ("num_heads", "epsilon")  # stored with a head's weights, but never trained
 
 
 def project(
     weights: Mapping[str, Tensor], side: str, features: Float[Tensor, "*K B ..."]
 ) -> Float[Tensor, "*K B P"]:
-    """A side's features in the shared space, unit length; linear and mlp heads also K at a time."""
+    """Project features of ``side`` (image or text) to unit vectors in the shared space.
+
+    Linear and MLP heads may be stacked, K at a time.
+    """
     head = {k.removeprefix(f"{side}."): v for k, v in weights.items() if k.startswith(f"{side}.")}
     if "probe" in head:
         projected = _attention_pooling(head, features)
@@ -35,7 +39,7 @@ def project(
 
 
 def can_stack(weights: Mapping[str, Tensor]) -> bool:
-    """Whether ``project`` takes several heads of this form at once."""
+    """Return whether ``project`` supports several stacked heads of this kind."""
     return not any(name.endswith(".probe") for name in weights)
 
 
@@ -44,7 +48,7 @@ def _linear(
 ) -> Float[Tensor, "*K B P"]:
     if weight.ndim == 2:
         return F.linear(features, weight, bias)
-    # The weights on the left: so their gradient comes as they lie, and need not be copied.
+    # With the weights on the left, their gradient has the same memory layout and needs no copy.
     if bias is None:
         return torch.bmm(weight, features.mT).mT
     return torch.baddbmm(bias[:, :, None], weight, features.mT).mT
@@ -53,7 +57,7 @@ def _linear(
 def _attention_pooling(
     head: Mapping[str, Tensor], tokens: Float[Tensor, "B S D"]
 ) -> Float[Tensor, "B D"]:
-    """One learned query attends to all tokens, then an MLP (Zhai et al. 2022, section 3.4)."""
+    """Pool by a learned query that attends to all tokens (Zhai et al. 2022, section 3.4)."""
     batch, _, width = tokens.shape
     num_heads = int(head["num_heads"])
 
@@ -80,8 +84,8 @@ def _attention_pooling(
     return (pooled + F.linear(hidden, head["mlp.fc2.weight"], head["mlp.fc2.bias"]))[:, 0]
 
 
-def new_shapes(kind: str, width: int, embed_dim: int) -> dict[str, tuple[int, ...]]:
-    """The weights of a new head on features of ``width``: linear, or mlp."""
+def head_shapes(kind: str, width: int, embed_dim: int) -> dict[str, tuple[int, ...]]:
+    """Return the weight shapes of a new head (``linear`` or ``mlp``) on features of ``width``."""
     if kind == "linear":
         return {"weight": (embed_dim, width), "bias": (embed_dim,)}
     return {
@@ -92,11 +96,11 @@ def new_shapes(kind: str, width: int, embed_dim: int) -> dict[str, tuple[int, ..
     }
 
 
-def draw(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, Tensor]:
-    """Random weights by name and shape, as torch's own layers draw them, on the CPU.
+def init_weights(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, Tensor]:
+    """Initialize weights at random on the CPU, with the distributions of torch's layers.
 
-    Linear layers as ``nn.Linear`` (uniform within 1/sqrt(inputs)), layer norms at one and zero,
-    a probe from the unit normal.
+    Linear layers are uniform within 1/sqrt(inputs), as in ``nn.Linear``. Layer norms have scale
+    one and bias zero. A probe is standard normal.
     """
     generator = torch.Generator().manual_seed(seed)
     drawn = {}

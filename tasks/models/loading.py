@@ -1,4 +1,4 @@
-"""``from_pretrained`` without surprises: nothing fetched, no foreign code, no random weights."""
+"""Load models safely: no downloads, no code from checkpoints, no randomly initialized weights."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ import transformers
 from tasks.contract import ModelError
 from tasks.models.folders import find_folder
 
-#: Of every model, tokenizer and processor: nothing is fetched, and none of its own code is run.
+#: Options of every ``from_pretrained``: download nothing and run no code from the checkpoint.
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 
-def quiet() -> None:
-    """Keep transformers from printing: what matters is raised as an error."""
+def silence_transformers() -> None:
+    """Turn off the progress bars and warnings of transformers; problems raise errors here."""
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
 
 
 def load_checked(name: str, loader: Any, used: Callable[[str], bool]) -> Any:
-    """``from_pretrained``, refusing a checkpoint that leaves a used weight at random.
+    """Load a model and check that the checkpoint has every weight for which ``used`` is true.
 
     Raises:
-        ModelError: naming the first weight that is missing, or why it cannot be loaded.
+        ModelError: if the model cannot be loaded, or if weights are missing.
     """
     try:
         model, info = loader.from_pretrained(
             find_folder(name), **LOCAL, use_safetensors=True, output_loading_info=True
         )
-    except Exception as error:  # what a damaged checkpoint brings a library to raise
-        raise _unloadable(name, "it", error) from error
+    except Exception as error:  # libraries raise many kinds of errors for damaged checkpoints
+        raise _loading_error(name, "it", error) from error
     missing = sorted(key for key in info["missing_keys"] if used(key))
     if missing:
         raise ModelError(
-            f"{name} lacks {len(missing)} weights of its {type(model).__name__}, "
-            f"{missing[0]} first; it was saved for another task: give a checkpoint of this one"
+            f"{name} lacks {len(missing)} weights of its {type(model).__name__}, such as "
+            f"{missing[0]}; it was saved for another task: use a checkpoint for this one"
         )
     return model
 
 
-def load_beside(name: str, what: str, loader: Any) -> Any:
-    """The tokenizer or image processor that lies beside a model's weights.
+def load_preprocessor(name: str, what: str, loader: Any) -> Any:
+    """Load the tokenizer or image processor of a model.
 
     Raises:
         ModelError: if it cannot be loaded.
@@ -50,13 +50,13 @@ def load_beside(name: str, what: str, loader: Any) -> Any:
     try:
         return loader.from_pretrained(find_folder(name), **LOCAL)
     except Exception as error:
-        raise _unloadable(name, f"its {what}", error) from error
+        raise _loading_error(name, f"its {what}", error) from error
 
 
-def _unloadable(name: str, what: str, error: Exception) -> ModelError:
+def _loading_error(name: str, what: str, error: Exception) -> ModelError:
     if "trust_remote_code" in str(error):
         return ModelError(
-            f"{name} brings code of its own, which is not run; write a factory and give it as "
+            f"{name} needs code from its checkpoint, which is never run; write a factory and use "
             "package.module:factory"
         )
     first = next(iter(str(error).strip().splitlines()), type(error).__name__)

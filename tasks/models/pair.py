@@ -1,10 +1,10 @@
-"""``IMAGE+TEXT``: two encoders that never met, to be joined by new heads.
+"""Load ``IMAGE+TEXT``: two encoders that were trained separately and get new heads.
 
-Each is a Hugging Face id or folder, or ``package.module:factory``: a function without arguments
-that gives ``(module, prepare)``, where ``prepare(items)`` turns a list of RGB images (or captions)
-into one tensor or a mapping of tensors, batch first, and ``module`` turns that into features
-[B, D]. Where weights come from files, ``factory.files`` (a function that gives their paths) makes
-them part of a trial's identity. ``pooling.py`` decides what a folder's features are.
+Each one is a Hugging Face id, a folder, or ``package.module:factory``, a function without arguments
+that returns ``(module, prepare)``. ``prepare(items)`` turns a list of RGB images (or captions) into
+one tensor or a mapping of tensors, batch first, and ``module`` turns those into features [B, D]. If
+the factory loads weights from files, ``factory.files()`` must return their paths: they become part
+of a trial's id. For a folder, ``pooling.py`` chooses the features.
 
 B batch, D an encoder's width
 """
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from tasks.contract import ModelError
 from tasks.models.encoders import (
     READERS,
-    Dual,
+    DualEncoder,
     Encoder,
     Prepare,
     Tower,
@@ -31,17 +31,17 @@ from tasks.models.encoders import (
 )
 from tasks.models.families import FAMILIES, Family, is_factory, load_factory, split_pair
 from tasks.models.folders import POOLING, find_folder, parameter_names, read_config
-from tasks.models.loading import load_beside, load_checked
+from tasks.models.loading import load_checked, load_preprocessor
 from tasks.models.pooling import Read, image_pooling, sentence_pooling, tower_text_pooling
 
-# Where a model of both modalities keeps the one that is asked for.
+# The names of the encoder of a modality in models that have both.
 TOWERS = {"image": ("vision_model",), "text": ("text_model", "text_encoder")}
 
 
-def load_pair(name: str, device: str, precision: str) -> Dual:
-    """Both encoders; there are no heads yet."""
+def load_pair(name: str, device: str, precision: str) -> DualEncoder:
+    """Load both encoders; the pair has no heads yet."""
     image, text = split_pair(name)
-    return Dual(
+    return DualEncoder(
         image=_load(image, "image", device, precision),
         text=_load(text, "text", device, precision),
         heads={},
@@ -54,8 +54,8 @@ def _load(name: str, side: str, device: str, precision: str) -> Encoder:
     return Encoder(tower=tower, prepare=prepare, device=device, precision=precision)
 
 
-class _Positional(nn.Module):
-    """A module of one tensor, called by name as the others are."""
+class _FactoryModule(nn.Module):
+    """Adapts a factory's module, which may take one positional tensor, to keyword inputs."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -68,43 +68,44 @@ class _Positional(nn.Module):
 def _from_factory(name: str) -> tuple[Tower, Prepare]:
     made = load_factory(name)()
     if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], nn.Module)):
-        raise ModelError(f"{name} must give (module, prepare), but gave {type(made).__name__}")
+        kind = type(made).__name__
+        raise ModelError(f"{name} must return (module, prepare), but returned {kind}")
     module, prepare = made
 
     def named(items: Any) -> Mapping[str, Tensor]:
         prepared = prepare(items)
         return {"items": prepared} if isinstance(prepared, Tensor) else prepared
 
-    return Tower(_Positional(module), lambda out, _: _flat(name, out)), named
+    return Tower(_FactoryModule(module), lambda out, _: _check_features(name, out)), named
 
 
-def _flat(name: str, out: Any) -> Tensor:
+def _check_features(name: str, out: Any) -> Tensor:
     if not isinstance(out, Tensor) or out.ndim != 2:
         shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-        raise ModelError(f"the module of {name} must give features [B, D], but gave {shape}")
+        raise ModelError(f"the module of {name} must return features [B, D], but returned {shape}")
     return out
 
 
 @dataclass(frozen=True, kw_only=True)
 class FolderEncoder:
-    """An encoder from a model folder, and all that it takes to save and load it elsewhere."""
+    """An encoder from a model folder, with everything needed to save it and load it again."""
 
-    model: Any  # the whole model, of which the encoder may be a half
-    half: str  # the encoder's name in it; "" for the whole
+    model: Any  # the whole model
+    submodule: str  # the encoder's name in the model; "" if it is the whole model
     read: Read
-    beside: Any  # its image processor or its tokenizer
-    limit: int = 0  # tokens of a caption
-    pads_to_the_end: bool = False  # SigLIP reads the last position, trained on padded captions
+    preprocessor: Any  # the image processor or the tokenizer
+    max_length: int = 0  # maximum tokens of a caption; 0 for images
+    pads_to_max_length: bool = False  # SigLIP reads the last position of padded captions
 
     def tower(self) -> Tower:
-        """The encoder and its pooling."""
-        return Tower(self.model.get_submodule(self.half), self.read)
+        """Return the encoder with its pooling."""
+        return Tower(self.model.get_submodule(self.submodule), self.read)
 
     def prepare(self) -> Prepare:
-        """What turns images or captions into its inputs."""
-        if not self.limit:
-            return partial(prepare_images, self.beside)
-        return partial(prepare_texts, self.beside, self.limit, self.pads_to_the_end)
+        """Return the function that turns images or captions into inputs of the encoder."""
+        if not self.max_length:
+            return partial(prepare_images, self.preprocessor)
+        return partial(prepare_texts, self.preprocessor, self.max_length, self.pads_to_max_length)
 
 
 def _from_folder(name: str, side: str) -> tuple[Tower, Prepare]:
@@ -113,7 +114,7 @@ def _from_folder(name: str, side: str) -> tuple[Tower, Prepare]:
 
 
 def load_folder(name: str, side: str) -> FolderEncoder:
-    """The encoder of a folder or a Hugging Face id, of the side ``image`` or ``text``.
+    """Load the encoder of a side (``image`` or ``text``) from a folder or a Hugging Face id.
 
     Raises:
         ModelError: if it cannot be loaded.
@@ -122,15 +123,15 @@ def load_folder(name: str, side: str) -> FolderEncoder:
     kind = str(read_config(folder).get("model_type"))
     family = FAMILIES.get(kind)
     loader = getattr(transformers, family.model_class) if family else transformers.AutoModel
-    # Many checkpoints of a ViT or a BERT have no pooler; then it is at random and is not read.
+    # Many checkpoints of a ViT or a BERT have no pooler weights: then the pooler is not used.
     has_pooler = any(".pooler." in f".{key}" for key in parameter_names(folder))
-    model = load_checked(name, loader, partial(_used, family, side, has_pooler))
-    half = next((name for name in TOWERS[side] if hasattr(model, name)), "")
-    tower = model.get_submodule(half)
+    model = load_checked(name, loader, partial(_is_used, family, side, has_pooler))
+    submodule = next((name for name in TOWERS[side] if hasattr(model, name)), "")
+    tower = model.get_submodule(submodule)
     has_pooler |= not any(".pooler." in f".{key}" for key in tower.state_dict())
-    is_half = bool(half) or kind.endswith("_text_model")
+    is_half = bool(submodule) or kind.endswith("_text_model")
     read: Read
-    if kind == "blip":  # its pooler applies the last layer norm twice; its heads read this
+    if kind == "blip":  # BLIP's heads take the first token; its pooler repeats the last layer norm
         read = READERS["first"]
     elif side == "image":
         read = image_pooling(tower, has_pooler=has_pooler)
@@ -139,20 +140,20 @@ def load_folder(name: str, side: str) -> FolderEncoder:
     else:
         read = sentence_pooling(folder)
     if side == "image":
-        processor = load_beside(name, "image processor", transformers.AutoImageProcessor)
-        return FolderEncoder(model=model, half=half, read=read, beside=processor)
-    tokenizer = load_beside(name, "tokenizer", transformers.AutoTokenizer)
+        processor = load_preprocessor(name, "image processor", transformers.AutoImageProcessor)
+        return FolderEncoder(model=model, submodule=submodule, read=read, preprocessor=processor)
+    tokenizer = load_preprocessor(name, "tokenizer", transformers.AutoTokenizer)
     return FolderEncoder(
         model=model,
-        half=half,
+        submodule=submodule,
         read=read,
-        beside=tokenizer,
-        limit=min(tower.config.max_position_embeddings, tokenizer.model_max_length),
-        pads_to_the_end=kind.startswith("siglip"),
+        preprocessor=tokenizer,
+        max_length=min(tower.config.max_position_embeddings, tokenizer.model_max_length),
+        pads_to_max_length=kind.startswith("siglip"),
     )
 
 
-def _used(family: Family | None, side: str, has_pooler: bool, key: str) -> bool:
+def _is_used(family: Family | None, side: str, has_pooler: bool, key: str) -> bool:
     if family:
         encoder = family.image_encoder if side == "image" else family.text_encoder
         return key.startswith(f"{encoder}.") and (has_pooler or ".pooler." not in key)

@@ -1,4 +1,4 @@
-"""Hugging Face folders of exported models, and what their base models say of licenses."""
+"""Save exported models as Hugging Face folders, and find the licenses of their base models."""
 
 from __future__ import annotations
 
@@ -15,19 +15,16 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def save_folder(folder: Path, model: Any, *beside: Any) -> None:
-    """Write a model in float32 with its tokenizer and image processor.
-
-    ``from_pretrained`` loads each of them from the folder.
-    """
+    """Save a model in float32 with its tokenizer and image processor, for ``from_pretrained``."""
     model.float().save_pretrained(folder)
     for each in beside:
         each.save_pretrained(folder)
 
 
 def find_license(name: str) -> str | None:
-    """The license of a model, or the one that both encoders of a pair have.
+    """Return the license of a model, or the common license of the encoders of a pair.
 
-    The front matter of the ``README.md`` in the model's folder names it; None if nothing does.
+    It is read from the front matter of ``README.md`` in the model's folder; None if unknown.
     """
     parts = split_pair(name) if is_pair(name) else (name,)
     found = {_read_license(part) for part in parts}
@@ -36,7 +33,7 @@ def find_license(name: str) -> str | None:
 
 def _read_license(name: str) -> str | None:
     if name == folders.SHIPPED:
-        return "mit"  # as this project, which trained it on pictures that it draws
+        return "mit"  # this project's license; it trained the model on images that it draws
     if is_factory(name):
         return None
     try:
@@ -49,7 +46,7 @@ def _read_license(name: str) -> str | None:
 
 
 def hub_ids(name: str) -> list[str]:
-    """The ids on the Hugging Face Hub that a model's name consists of; local folders have none."""
+    """Return the Hugging Face Hub ids in a model's name; local folders have none."""
     parts = split_pair(name) if is_pair(name) else (name,)
     is_id = [_HUB_ID.fullmatch(part) and not Path(part).is_dir() for part in parts]
     return [part for part, yes in zip(parts, is_id, strict=True) if yes]

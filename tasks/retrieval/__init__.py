@@ -1,1 +1,1 @@
-"""Image-text retrieval finetuning: the paper's section 2.2."""
+"""The retrieval task: finetune image-text models, as in the paper's section 2.2."""

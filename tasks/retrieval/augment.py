@@ -1,8 +1,8 @@
 """BLIP's augmentation of training images: random crop, flip, and its variant of RandAugment.
 
 The constants are those of github.com/salesforce/BLIP: ``data/__init__.py`` (``transform_train``)
-and ``transform/randaugment.py`` (``RandomAugment(2, 5)``, after Cubuk et al. 2020). Every number
-is drawn from (seed, epoch, image), so an image does not depend on its neighbors.
+and ``transform/randaugment.py`` (``RandomAugment(2, 5)``, after Cubuk et al. 2020). The random
+numbers depend only on (seed, epoch, image), so an image does not depend on the others.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-NUM_OPS, PROBABILITY = 2, 0.5  # ops drawn with replacement, each applied with this probability
-LEVEL = 5 / 10  # the magnitude, of a highest of 10
+NUM_OPS, PROBABILITY = 2, 0.5  # ops chosen with replacement, each applied with this probability
+LEVEL = 5 / 10  # magnitude 5, where the maximum is 10
 ENHANCE = 1.8 * LEVEL + 0.1  # 1.0: brightness and sharpness do not change the image
 SHEAR = 0.3 * LEVEL
-SIDE = 384  # of BLIP's images, which all ops are meant for
-TRANSLATE = 10 * LEVEL  # of these pixels
+SIDE = 384  # pixels; the size of BLIP's images, for which the ops are defined
+TRANSLATE = 10 * LEVEL  # pixels of an image of that size
 ROTATE = 30 * LEVEL  # degrees
-SCALE, RATIO = (0.5, 1.0), (3 / 4, 4 / 3)  # of a crop's area and of its width to its height
+SCALE, RATIO = (0.5, 1.0), (3 / 4, 4 / 3)  # ranges of a crop's area and aspect ratio
 FILL = (128, 128, 128)
 
-Op = Callable[[Image.Image, float], Image.Image]  # of an image and a sign
+Op = Callable[[Image.Image, float], Image.Image]  # (image, sign of the change) -> image
 
 
 def augment(image: Image.Image, seed: int, epoch: int, index: int) -> Image.Image:
-    """The image as training sees it in this epoch, at its own size."""
+    """Return the augmented image for this epoch, of the same size."""
     rng = np.random.default_rng([seed, epoch, index])
     image = _crop(image, rng)
     if rng.random() < 0.5:
@@ -41,7 +41,7 @@ def augment(image: Image.Image, seed: int, epoch: int, index: int) -> Image.Imag
 
 
 def _crop(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """RandomResizedCrop of torchvision, back to the image's size."""
+    """Crop like torchvision's RandomResizedCrop, and resize to the original size."""
     width, height = image.size
     for _ in range(10):
         area = width * height * rng.uniform(*SCALE)
@@ -50,7 +50,7 @@ def _crop(image: Image.Image, rng: np.random.Generator) -> Image.Image:
         if 0 < w <= width and 0 < h <= height:
             left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
             break
-    else:  # a narrow image: the largest crop in its middle with a ratio in the range
+    else:  # a narrow image: the largest central crop with a ratio in the range
         w, h = min(width, round(height * RATIO[1])), min(height, round(width / RATIO[0]))
         left, top = (width - w) // 2, (height - h) // 2
     cropped = image.crop((left, top, left + w, top + h))
@@ -58,11 +58,11 @@ def _crop(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _warp(image: Image.Image, rows: tuple[float, ...]) -> Image.Image:
-    """Fill pixel (x, y) from (a x + b y + c, d x + e y + f), bilinearly; ``rows`` are a to f.
+    """Take pixel (x, y) from (a x + b y + c, d x + e y + f), bilinearly; ``rows`` are a to f.
 
-    They are meant for BLIP's square of 384 pixels, and stretched here to the image's size. BLIP
-    counts from the center of the first pixel, Pillow from its corner. The border is there because
-    Pillow blends no pixel at an edge with the fill.
+    The numbers are for BLIP's square of 384 pixels and are scaled here to the image's size. BLIP's
+    origin is the center of the first pixel, Pillow's is its corner. The border is needed because
+    Pillow does not blend the pixels at an edge with the fill color.
     """
     a, b, c, d, e, f = rows
     border, (width, height) = 1, image.size

@@ -1,6 +1,6 @@
-"""From rows of a split to unit vectors: over frozen features, or through the whole model.
+"""Embed images and captions of a split, from frozen features or with the full model.
 
-N images, U distinct captions, B batch, D an encoder's width, P the width of the shared space
+N images, C captions, U distinct captions, B batch, P the width of the shared space
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from torch import Tensor
 from tasks.contract import Inputs, Trial
 from tasks.datasets.base import Split
 from tasks.datasets.registry import load_split
-from tasks.models.dual import load_dual
-from tasks.models.encoders import Dual
+from tasks.models.dual import load_dual_encoder
+from tasks.models.encoders import DualEncoder
 from tasks.models.heads import project
 from tasks.retrieval import stages
 
@@ -27,27 +27,27 @@ Weights = Mapping[str, Tensor]
 
 
 class Embedder(Protocol):
-    """One split as a trial sees it in one epoch."""
+    """Embeds one split, in one epoch of a trial."""
 
-    row: Array  # [C] of each caption into the distinct ones
+    row: Array  # [C] index of each caption into the distinct captions
     owner: Array  # [C] the image of each caption
 
     @property
     def num_images(self) -> int:
-        """Images of the split."""
+        """The number of images."""
         ...
 
     @property
     def num_texts(self) -> int:
-        """Distinct captions of the split."""
+        """The number of distinct captions."""
         ...
 
     def images(self, weights: Weights, rows: Int[Tensor, " B"]) -> Float[Tensor, "B P"]:
-        """Unit vectors of these images."""
+        """Return unit vectors of images by index."""
         ...
 
     def texts(self, weights: Weights, rows: Int[Tensor, " B"]) -> Float[Tensor, "B P"]:
-        """Unit vectors of these distinct captions."""
+        """Return unit vectors of distinct captions by index."""
         ...
 
 
@@ -57,20 +57,21 @@ def open_split(
     draw: tuple[int, int] | None,
     inputs: Inputs,
     device: str,
-    held: dict[int, Tensor] | None = None,
+    cache: dict[int, Tensor] | None = None,
 ) -> Embedder:
-    """The split over the trial's frozen features, or through its own whole model.
+    """Return the embedder of a split: with frozen features, or with the trial's full model.
 
-    ``held`` are features that are on the device already, by the ``id`` of their array.
+    ``draw`` is the (seed, epoch) of the augmentation, or None. ``cache`` holds features that are
+    already on the device, by the ``id`` of their array.
     """
-    held = {} if held is None else held
+    cache = {} if cache is None else cache
     if trial.params.trainable == "full":
-        return _WholeModel.open(trial, split, draw, device)
+        return _FullModel.load(trial, split, draw, device)
     texts = inputs[stages.texts_stage(trial, split)]
     images = inputs[stages.images_stage(trial, split, draw)]["features"]
     return FrozenFeatures(
-        image_features=_tensor(images, device, held),
-        text_features=_tensor(texts["features"], device, held),
+        image_features=_tensor(images, device, cache),
+        text_features=_tensor(texts["features"], device, cache),
         row=texts["row"],
         owner=texts["owner"],
     )
@@ -78,7 +79,7 @@ def open_split(
 
 @dataclass(kw_only=True)
 class FrozenFeatures:
-    """A split that passed through the backbone beforehand."""
+    """Embeds a split from features that the frozen backbone computed before."""
 
     image_features: Float[Tensor, "N ..."]
     text_features: Float[Tensor, "U ..."]
@@ -87,26 +88,28 @@ class FrozenFeatures:
 
     @property
     def num_images(self) -> int:
-        """N."""
+        """The number of images N."""
         return len(self.image_features)
 
     @property
     def num_texts(self) -> int:
-        """U."""
+        """The number of distinct captions U."""
         return len(self.text_features)
 
     def images(self, weights: Weights, rows: Tensor) -> Tensor:
-        """Unit vectors of these images."""
+        """Return unit vectors of images by index."""
         return project(weights, "image", self.image_features[rows])
 
     def texts(self, weights: Weights, rows: Tensor) -> Tensor:
-        """Unit vectors of these distinct captions."""
+        """Return unit vectors of distinct captions by index."""
         return project(weights, "text", self.text_features[rows])
 
 
 @dataclass(kw_only=True)
-class _WholeModel:
-    dual: Dual
+class _FullModel:
+    """Embeds a split with both encoders, whose weights the trial trains."""
+
+    dual: DualEncoder
     split: Split
     draw: tuple[int, int] | None
     captions: list[str]
@@ -114,12 +117,12 @@ class _WholeModel:
     owner: Array
 
     @classmethod
-    def open(
+    def load(
         cls, trial: Trial, split: str, draw: tuple[int, int] | None, device: str
-    ) -> _WholeModel:
+    ) -> _FullModel:
         model, data = trial.model, load_split(trial.data.name, split)
         captions, row, owner = stages.index_captions(data.captions, trial.params.num_captions)
-        dual = load_dual(model.name, model.fingerprint, device, trial.params.precision)
+        dual = load_dual_encoder(model.name, model.fingerprint, device, trial.params.precision)
         return cls(dual=dual, split=data, draw=draw, captions=captions, row=row, owner=owner)
 
     @property
@@ -140,9 +143,9 @@ class _WholeModel:
 
 
 def backbone_weights(trial: Trial, device: str) -> dict[str, Tensor]:
-    """Copies of both encoders' weights, by ``backbone.<side>.<name>``: a full trial's start."""
+    """Return copies of both encoders' weights, by ``backbone.<side>.<name>``."""
     model = trial.model
-    dual = load_dual(model.name, model.fingerprint, device, trial.params.precision)
+    dual = load_dual_encoder(model.name, model.fingerprint, device, trial.params.precision)
     return {
         f"backbone.{side}.{name}": parameter.detach().clone()
         for side, encoder in (("image", dual.image), ("text", dual.text))
@@ -155,8 +158,8 @@ def _backbone(weights: Weights, side: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 
 
-def _tensor(array: Array, device: str, held: dict[int, Tensor]) -> Tensor:
-    if id(array) not in held:
-        # from_dlpack reads a read-only array without a copy and without a warning.
-        held[id(array)] = torch.from_dlpack(array).to(device)
-    return held[id(array)]
+def _tensor(array: Array, device: str, cache: dict[int, Tensor]) -> Tensor:
+    if id(array) not in cache:
+        # from_dlpack converts a read-only array without a copy and without a warning.
+        cache[id(array)] = torch.from_dlpack(array).to(device)
+    return cache[id(array)]

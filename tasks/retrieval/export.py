@@ -1,4 +1,4 @@
-"""A trained retrieval model as a Hugging Face folder, or as encoders with heads beside them.
+"""Export a retrieval model as a Hugging Face folder, or as encoders and separate heads.
 
 P the width of the shared space
 """
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tasks.contract import Export, Trial
 from tasks.models.encoders import READERS
 from tasks.models.families import FAMILIES, Family, find_family, is_pair
-from tasks.models.loading import load_beside, load_checked, quiet
+from tasks.models.loading import load_checked, load_preprocessor, silence_transformers
 from tasks.models.saving import find_license, hub_ids, save_folder
 from tasks.retrieval import loader, usage
 from tasks.retrieval.params import Params
@@ -26,12 +26,12 @@ Weights = Mapping[str, Tensor]
 
 
 def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
-    """Write the model with the trained heads, or all trained weights, into the folder.
+    """Write the model with its trained weights into ``folder``.
 
-    An architecture that has no place for the trial's heads (two layers, a bias in CLIP, a pair of
-    encoders) becomes encoder folders, ``heads.safetensors`` and ``load.py``.
+    If the architecture cannot hold the trial's heads (two layers, a bias in CLIP, or a pair of
+    encoders), write encoder folders, ``heads.safetensors`` and ``load.py`` instead.
     """
-    quiet()
+    silence_transformers()
     prefix = "weight."
     weights = {
         name.removeprefix(prefix): torch.as_tensor(value).float()
@@ -40,59 +40,60 @@ def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
     }
     if is_pair(trial.model.name):
         program = loader.write_pair(folder, trial.model.name, weights)
-        return _described(trial, program, "feature-extraction", [])
+        return _describe(trial, program, "feature-extraction", [])
     family = find_family(trial.model.name)
     model, tokenizer, processor = _load(trial.model.name, family)
     _write_backbone(model, family, weights)
-    limit = model.config.text_config.max_position_embeddings
+    max_length = model.config.text_config.max_position_embeddings
     if _can_hold(model, family, weights):
         _write_heads(model, family, weights)
         notes = _write_temperature(model, trial, weights)
         save_folder(folder, model, tokenizer, processor)
-        program = usage.of_family(family, limit)
-        return _described(trial, program, "zero-shot-image-classification", notes)
+        program = usage.family_usage(family, max_length)
+        return _describe(trial, program, "zero-shot-image-classification", notes)
     save_folder(folder / "model", model, tokenizer, processor)
     sides = {
         "image": loader.Side(
             folder="model",
-            loads=family.model_class,
-            half=family.image_encoder,
+            model_class=family.model_class,
+            submodule=family.image_encoder,
             pool=READERS[family.image_features],
         ),
         "text": loader.Side(
             folder="model",
-            loads=family.model_class,
-            half=family.text_encoder,
+            model_class=family.model_class,
+            submodule=family.text_encoder,
             pool=READERS[family.text_features],
-            limit=limit,
-            pads_to_the_end=family.pads_to_the_end,
+            max_length=max_length,
+            pads_to_max_length=family.pads_to_max_length,
         ),
     }
     program = loader.write(folder, sides, weights)
-    return _described(trial, program, "feature-extraction", [])
+    return _describe(trial, program, "feature-extraction", [])
 
 
 def _load(name: str, family: Family) -> tuple[Any, Any, Any]:
-    """The whole model, its tokenizer and its image processor."""
+    """Load the whole model, its tokenizer and its image processor."""
     encoders = (f"{family.image_encoder}.", f"{family.text_encoder}.")
     model = load_checked(
         name,
         getattr(transformers, family.model_class),
         lambda key: key.startswith(encoders) and "pooler" not in key,
     ).float()
-    tokenizer = load_beside(name, "tokenizer", transformers.AutoTokenizer)
-    return model, tokenizer, load_beside(name, "image processor", transformers.AutoImageProcessor)
+    tokenizer = load_preprocessor(name, "tokenizer", transformers.AutoTokenizer)
+    processor = load_preprocessor(name, "image processor", transformers.AutoImageProcessor)
+    return model, tokenizer, processor
 
 
-def _head_of(weights: Weights, side: str) -> dict[str, Tensor]:
+def _select_head(weights: Weights, side: str) -> dict[str, Tensor]:
     return {k.removeprefix(f"{side}."): v for k, v in weights.items() if k.startswith(f"{side}.")}
 
 
 def _write_backbone(model: nn.Module, family: Family, weights: Weights) -> None:
-    """Copy the trained encoders into the model; nothing is there unless all of it was trained."""
+    """Copy the encoders' weights into the model, if the trial trained them."""
     for side, encoder in (("image", family.image_encoder), ("text", family.text_encoder)):
         parameters = dict(model.get_submodule(encoder).named_parameters())
-        _copy(parameters, _head_of(weights, f"backbone.{side}.backbone"))
+        _copy(parameters, _select_head(weights, f"backbone.{side}.backbone"))
 
 
 def _copy(parameters: Mapping[str, Tensor], values: Weights) -> None:
@@ -102,29 +103,29 @@ def _copy(parameters: Mapping[str, Tensor], values: Weights) -> None:
 
 
 def _can_hold(model: nn.Module, family: Family, weights: Weights) -> bool:
-    """Whether the trial's heads have the form of the architecture's own, at any width P."""
+    """Return whether the architecture's heads have the same form as the trial's, of any width."""
     for side, name in (("image", family.image_head), ("text", family.text_head)):
-        own, trained = model.get_submodule(name).state_dict(), _head_of(weights, side)
+        own, trained = model.get_submodule(name).state_dict(), _select_head(weights, side)
         if own.keys() != trained.keys():
             return False
     return True
 
 
 def _write_heads(model: Any, family: Family, weights: Weights) -> None:
-    """Copy the heads into the model, which gets the width P of new ones."""
+    """Copy the heads into the model, whose width P becomes that of the trial's heads."""
     for side, name in (("image", family.image_head), ("text", family.text_head)):
-        trained, head = _head_of(weights, side), model.get_submodule(name)
+        trained, head = _select_head(weights, side), model.get_submodule(name)
         width = len(trained["weight"]) if "weight" in trained else 0
         if isinstance(head, nn.Linear) and head.out_features != width:
             head = nn.Linear(head.in_features, width, bias=head.bias is not None)
-            assert family is FAMILIES["blip"]  # new heads have a bias, which CLIP's lack
+            assert family is FAMILIES["blip"]  # new heads have a bias, unlike CLIP's
             setattr(model, name, head)
             model.config.image_text_hidden_size = width
         _copy(dict(head.named_parameters()), trained)
 
 
 def _write_temperature(model: Any, trial: Trial, weights: Weights) -> list[str]:
-    """Make the temperature of the trained loss the model's own; remarks for the model card."""
+    """Write the temperature of the training loss into the model; return notes for its card."""
     params: Params = trial.params
     if not params.epochs:
         return []
@@ -132,9 +133,8 @@ def _write_temperature(model: Any, trial: Trial, weights: Weights) -> list[str]:
     temperature = params.temperature if log is None else math.exp(float(log))
     if not hasattr(model, "logit_scale"):
         return [
-            f"It was trained with similarities divided by a temperature of {temperature:.4g}, for "
-            "which this architecture has no parameter: divide its similarities by it before a "
-            "softmax."
+            f"The training loss divided similarities by a temperature of {temperature:.4g}, for "
+            "which this architecture has no parameter: divide similarities by it before a softmax."
         ]
     with torch.no_grad():
         model.logit_scale.fill_(-math.log(temperature))
@@ -142,18 +142,18 @@ def _write_temperature(model: Any, trial: Trial, weights: Weights) -> list[str]:
     if hasattr(model, "logit_bias"):
         notes.append(
             "It was trained with a softmax over the batch, not with SigLIP's sigmoid: "
-            "`logit_bias` is the base model's, and sigmoids of its logits are not calibrated."
+            "`logit_bias` is that of the base model, and sigmoids of the logits are not calibrated."
         )
     return notes
 
 
-def _described(trial: Trial, program: str, pipeline: str, notes: list[str]) -> Export:
+def _describe(trial: Trial, program: str, pipeline: str, notes: list[str]) -> Export:
     params: Params = trial.params
     if params.precision != "float32":
         notes = [
             *notes,
             f"In the sweep the encoders computed in {params.precision}. The exported weights are "
-            "float32, so that the results may differ a little.",
+            "float32, so results may differ slightly.",
         ]
     return Export(
         usage=program,

@@ -1,6 +1,7 @@
-"""``load.py`` of an exported model: two encoders, joined by heads, with plain transformers.
+"""Write ``load.py`` of an exported model, which loads two encoders and their heads.
 
-It is written for the model at hand. What it computes is the source of this project's functions.
+The program needs only transformers and is specific to the model. It contains the source of this
+project's pooling functions.
 """
 
 from __future__ import annotations
@@ -29,20 +30,20 @@ SIDES = ("image", "text")
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """How one encoder is loaded."""
+    """How to load one encoder."""
 
     folder: str = ""  # in the export
-    loads: str = ""  # the class of transformers
-    half: str = ""  # the encoder's name in the model; "" for the whole
+    model_class: str = ""  # in transformers
+    submodule: str = ""  # the encoder's name in the model; "" if it is the whole model
     pool: Read | None = None
-    limit: int = 0  # tokens of a caption
-    pads_to_the_end: bool = False
+    max_length: int = 0  # maximum tokens of a caption
+    pads_to_max_length: bool = False
     factory: str = ""  # package.module:function, instead of a folder
-    weights: str = ""  # a file with a factory's trained weights
+    weights: str = ""  # the file with the trained weights of a factory's module
 
 
 def write_pair(folder: Path, name: str, weights: Mapping[str, Tensor]) -> str:
-    """Write the encoders of ``IMAGE+TEXT``, their heads and ``load.py``; how to use them."""
+    """Write the encoders of ``IMAGE+TEXT``, their heads and ``load.py``; return their usage."""
     sides = {
         side: (_write_factory if is_factory(part) else _write_encoder)(folder, part, side, weights)
         for side, part in zip(SIDES, split_pair(name), strict=True)
@@ -64,22 +65,22 @@ def _write_encoder(folder: Path, name: str, side: str, weights: Mapping[str, Ten
         for key, value in _trained(weights, side).items():
             parameters[key].copy_(value)
         pool = found.read
-        if isinstance(pool, Pooling):  # chosen by what the encoder gives
+        if isinstance(pool, Pooling):  # it depends on the encoder's output
             items = [Image.new("RGB", (64, 64))] if side == "image" else ["a"]
             pool = pool.choose(tower.backbone(**found.prepare()(items)))
-    save_folder(folder / side, found.model, found.beside)
+    save_folder(folder / side, found.model, found.preprocessor)
     return Side(
         folder=side,
-        loads=type(found.model).__name__,
-        half=found.half,
+        model_class=type(found.model).__name__,
+        submodule=found.submodule,
         pool=pool,
-        limit=found.limit,
-        pads_to_the_end=found.pads_to_the_end,
+        max_length=found.max_length,
+        pads_to_max_length=found.pads_to_max_length,
     )
 
 
 def _write_factory(folder: Path, name: str, side: str, weights: Mapping[str, Tensor]) -> Side:
-    """Nothing but trained weights: the code stays in the package that the user imports."""
+    """Write only trained weights; ``load.py`` imports the factory from its package."""
     trained = {k.removeprefix("module."): v for k, v in _trained(weights, side).items()}
     if not trained:
         return Side(factory=name)
@@ -93,7 +94,7 @@ def _write_factory(folder: Path, name: str, side: str, weights: Mapping[str, Ten
 
 
 def write(folder: Path, sides: Mapping[str, Side], weights: Mapping[str, Tensor]) -> str:
-    """Write the heads and ``load.py``; how to use them."""
+    """Write the heads and ``load.py``; return their usage."""
     heads = {
         name: value.contiguous().clone()
         for name, value in weights.items()
@@ -101,7 +102,7 @@ def write(folder: Path, sides: Mapping[str, Side], weights: Mapping[str, Tensor]
     }
     safetensors.torch.save_file(heads, folder / HEADS)
     (folder / "load.py").write_text(_program(sides, two_layers="image.out.weight" in heads))
-    return usage.OF_LOADER
+    return usage.LOADER_USAGE
 
 
 # --- the program ----------------------------------------------------------------------------------
@@ -118,7 +119,7 @@ _LAYERS = {
 def _program(sides: Mapping[str, Side], *, two_layers: bool) -> str:
     pools = {side.pool.__name__: side.pool for side in sides.values() if side.pool is not None}
     parts = [
-        '"""Two encoders joined by trained heads.\n\n'
+        '"""Two encoders with trained heads.\n\n'
         "    image, text = load()\n"
         "    image([picture]) @ text([caption]).T  # cosine similarities\n"
         '"""\n\n'
@@ -129,15 +130,15 @@ def _program(sides: Mapping[str, Side], *, two_layers: bool) -> str:
         "import torch\nimport torch.nn.functional as F\nimport transformers\n"
         "from safetensors.torch import load_file\nfrom torch import Tensor\n\n"
         "HERE = Path(__file__).parent\n",
-        *map(_source, pools.values()),
+        *map(_clean_source, pools.values()),
         "def project(heads, side, features):\n"
-        '    """Features through a side\'s head, as unit vectors."""\n'
+        '    """Project features with the head of a side (image or text) to unit vectors."""\n'
         '    prefix = f"{side}."\n'
         "    head = {k.removeprefix(prefix): v for k, v in heads.items() if k.startswith(prefix)}\n"
         f"    {_LAYERS[two_layers]}\n"
         "    return F.normalize(features, dim=-1)\n",
         "def load():\n"
-        '    """Functions from RGB images, and from captions, to unit vectors."""\n'
+        '    """Return two functions that embed RGB images and captions as unit vectors."""\n'
         f'    heads = load_file(HERE / "{HEADS}")\n'
         + "".join(_loading(name, side) for name, side in sides.items())
         + "".join(_encoding(name, side) for name, side in sides.items())
@@ -146,8 +147,8 @@ def _program(sides: Mapping[str, Side], *, two_layers: bool) -> str:
     return "\n\n".join(parts)
 
 
-def _source(function: Any) -> str:
-    """The source of a function, without remarks to our own type checker."""
+def _clean_source(function: Any) -> str:
+    """Return the source of a function without comments for the type checker."""
     return inspect.getsource(function).replace("  # type: ignore[no-any-return]", "")
 
 
@@ -162,13 +163,14 @@ def _loading(name: str, side: Side) -> str:
             f"    {name}_model, prepare_{name} = {name}_factory()\n"
             f"    {name}_model.eval()\n{more}"
         )
-    beside = "AutoImageProcessor" if name == "image" else "AutoTokenizer"
+    loader = "AutoImageProcessor" if name == "image" else "AutoTokenizer"
     variable = "processor" if name == "image" else "tokenizer"
-    half = f".{side.half}" if side.half else ""
+    submodule = f".{side.submodule}" if side.submodule else ""
+    folder = f'HERE / "{side.folder}"'
     return (
-        f'    {name}_model = transformers.{side.loads}.from_pretrained(HERE / "{side.folder}")\n'
-        f"    {name}_model = {name}_model.float().eval(){half}\n"
-        f'    {variable} = transformers.{beside}.from_pretrained(HERE / "{side.folder}")\n'
+        f"    {name}_model = transformers.{side.model_class}.from_pretrained({folder})\n"
+        f"    {name}_model = {name}_model.float().eval(){submodule}\n"
+        f"    {variable} = transformers.{loader}.from_pretrained({folder})\n"
     )
 
 
@@ -189,14 +191,14 @@ def _encoding(name: str, side: Side) -> str:
             '        inputs = {"pixel_values": pixels}\n'
         )
     else:
-        padding = '"max_length"' if side.pads_to_the_end else "True"
-        wanted = '("input_ids",)' if side.pads_to_the_end else '("input_ids", "attention_mask")'
+        padding = '"max_length"' if side.pads_to_max_length else "True"
+        names = '("input_ids",)' if side.pads_to_max_length else '("input_ids", "attention_mask")'
         inputs = (
             "        tokens = tokenizer(\n"
-            f"            captions, padding={padding}, truncation=True, max_length={side.limit},\n"
-            '            return_tensors="pt",\n'
+            f"            captions, padding={padding}, truncation=True,\n"
+            f'            max_length={side.max_length}, return_tensors="pt",\n'
             "        )\n"
-            f"        inputs = {{key: tokens[key] for key in {wanted}}}\n"
+            f"        inputs = {{key: tokens[key] for key in {names}}}\n"
         )
     return (
         head

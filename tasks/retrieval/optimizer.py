@@ -1,4 +1,4 @@
-"""AdamW over members of a stack, and the bound of a learnable temperature."""
+"""AdamW for the members of a stack, and the lower bound of a learnable temperature."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ MIN_TEMPERATURE = 0.01  # CLIP clamps the logit scale at 100 (Radford et al. 202
 
 @torch.no_grad()
 def clamp_temperature(weights: dict[str, Tensor]) -> None:
-    """Clamp a learnable temperature itself: a clamp in the loss would take its gradient away."""
+    """Clamp a learnable temperature after a step. A clamp in the loss would zero its gradient."""
     if "log_temperature" in weights:
         weights["log_temperature"].clamp_(min=math.log(MIN_TEMPERATURE))
 
 
 @torch.no_grad()
 def adamw_step(
-    places: Sequence[int],
+    indices: Sequence[int],
     weights: dict[str, Tensor],
     gradients: Sequence[Tensor | None],
     moments: tuple[dict[str, Tensor], dict[str, Tensor]],
@@ -30,11 +30,11 @@ def adamw_step(
     weight_decay: float,
     step: int,
 ) -> None:
-    """One step of AdamW in place (Loshchilov and Hutter 2019, alg. 2); ``step`` counts from 1.
+    """Run one step of AdamW in place (Loshchilov and Hutter 2019, alg. 2); ``step`` starts at 1.
 
-    It updates the members of a stack at ``places``, which share the learning rate and the decay. A
-    weight without a gradient (a pooler that nothing reads) stays as it is, and a log temperature
-    does not decay, because decay pulls to 0.
+    It updates the members of a stack at ``indices``, which have the same learning rate and weight
+    decay. Weights without a gradient, such as those of an unused pooler, do not change. The log
+    temperature does not decay, because decay would pull it towards 0.
     """
     used = {n: g for n, g in zip(weights, gradients, strict=True) if g is not None}
     undecayed = {n: g for n, g in used.items() if n == "log_temperature"}
@@ -43,19 +43,19 @@ def adamw_step(
         if not group:
             continue
         values, means, squares, slopes = (
-            [part[name][place] for name in group for place in places]
+            [part[name][index] for name in group for index in indices]
             for part in (weights, *moments, group)
         )
-        # AdamW adds 1 to the count of each weight, in place. On the weights' device: no copy.
+        # AdamW increments these counts in place. They are on the weights' device to avoid copies.
         counts = torch.full((len(values),), step - 1.0, device=values[0].device).unbind()
         adamw(
             values,
-            [slope.contiguous() for slope in slopes],  # it reads memory in order
+            [slope.contiguous() for slope in slopes],  # contiguous memory is faster to read
             means,
             squares,
             [],
             list(counts),
-            fused=True,  # one kernel, which reads and writes each number once
+            fused=True,  # one kernel that reads and writes each number once
             amsgrad=False,
             beta1=BETAS[0],
             beta2=BETAS[1],

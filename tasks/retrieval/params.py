@@ -1,4 +1,4 @@
-"""What a retrieval trial can vary. No torch here."""
+"""The parameters of a retrieval trial. Without torch."""
 
 from __future__ import annotations
 
@@ -13,46 +13,45 @@ Start = Literal["pretrained", "random"]
 Trainable = Literal["head", "full"]
 Head = Literal["own", "linear", "mlp"]
 Ties = Literal["expected", "strict", "same_text"]
-EMBED_DIM = 256  # of new heads, as BLIP's own
+EMBED_DIM = 256  # default width of new heads, as in BLIP
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Params:
-    """Finetuning of two projection heads, or the whole model, with a contrastive loss."""
+    """Finetuning of two projection heads, or of the full model, with a contrastive loss."""
 
     start: Start = "pretrained"
-    """The heads' start: the checkpoint's own, or random (by the seed)."""
+    """The initial heads: those of the checkpoint, or random (by the seed)."""
     trainable: Trainable = "head"
-    """What is trained: the two heads over a frozen backbone, or the full model (no dropout)."""
+    """Train the two heads on a frozen backbone, or the full model (without dropout)."""
     head: Head = "own"
-    """The heads' form: the checkpoint's own; or new ones (start=random), linear or mlp."""
+    """The kind of heads: the checkpoint's own; or new ones (start=random), linear or mlp."""
     embed_dim: int | None = None
-    """Width of the space that new heads share; none: 256, or the checkpoint's own. >= 1."""
+    """Width of the shared space of new heads; none: 256, or the checkpoint's own. >= 1."""
     lr: float = 1e-5
-    """Learning rate of AdamW at the first step; it falls linearly to 0. > 0."""
+    """Initial learning rate of AdamW, with linear decay to 0. > 0."""
     weight_decay: float = 0.0
-    """AdamW's decay, of biases too, as in the protocol, but not of the temperature. >= 0."""
+    """Weight decay of AdamW; as in the protocol also of biases, not of the temperature. >= 0."""
     epochs: int = 3
-    """Passes over the training images; 0 evaluates the start alone. >= 0."""
+    """Passes over the training images; 0 only evaluates the initial heads. >= 0."""
     temperature: float = 0.1
-    """Divides the cosine similarities in the loss; the start of a learnable one. > 0."""
+    """Divides the cosine similarities in the loss; the initial value if it is learned. > 0."""
     learn_temperature: bool = False
-    """Whether the temperature is trained too, without decay; after each step it is >= 0.01."""
+    """Whether to train the temperature, without weight decay; it stays >= 0.01."""
     batch_size: int = 16
-    """Pairs a step; the last, smaller batch of an epoch is dropped. >= 2."""
+    """Pairs per step; the last, smaller batch of an epoch is dropped. >= 2."""
     augment: bool = True
     """Augment training images as BLIP does: random crop 0.5 to 1, flip, RandAugment(2, 5)."""
     num_captions: int | None = None
-    """Use the first so many captions of an image, in training and evaluation; none: all. >= 1."""
+    """Use only this many captions per image, to train and to evaluate; none: all. >= 1."""
     ties: Ties = "expected"
-    """Count candidates that score the same as the right one by the mean over their random orders
-    (expected), each as ranked before it (strict), or as right where the text is the same
-    (same_text)."""
+    """How to count candidates with the same score as the right one: by the mean over random orders
+    (expected), as ranked before it (strict), or as right if the text is the same (same_text)."""
     split: str = "val"
-    """The split that is evaluated after each epoch."""
+    """The split to evaluate on after each epoch."""
     precision: Precision = "auto"
-    """What the backbone computes in; heads, loss and weights are always float32. auto: bfloat16
-    where the driver's machine has instructions for it, which becomes part of the trial."""
+    """The precision of the backbone; heads, loss and weights are always float32. auto: bfloat16 if
+    the driver's machine has instructions for it; the choice becomes part of the trial."""
 
     def __post_init__(self) -> None:
         check_choice("start", self.start, get_args(Start))

@@ -1,6 +1,7 @@
-"""Ranks of the right answer, with ties counted exactly, and the recalls made of them.
+"""Ranks of the right answers with an exact treatment of ties, and recalls.
 
-N images, C captions (C >= N), U distinct texts, Q queries; each caption belongs to one image.
+N images, C captions (C >= N), U distinct texts, Q queries, B queries of a chunk, M candidates,
+D embedding width; each caption belongs to one image.
 """
 
 from __future__ import annotations
@@ -20,25 +21,27 @@ CUTOFFS = (1, 5, 10)
 
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
-    """Where each query's best-scored right candidate is among the wrong ones.
+    """The rank of each query's best right candidate among the wrong candidates.
 
-    Candidates of one score have no order, so the values are expectations over a random one.
+    Candidates with equal scores have no order, so ranks and hits are expectations over a random
+    order.
     """
 
-    better: Int[np.ndarray, " Q"]  # wrong candidates that score higher
-    tied: Int[np.ndarray, " Q"]  # wrong candidates that score the same
-    right: Int[np.ndarray, " Q"]  # right candidates of that score
+    better: Int[np.ndarray, " Q"]  # number of wrong candidates with a higher score
+    tied: Int[np.ndarray, " Q"]  # number of wrong candidates with the same score
+    right: Int[np.ndarray, " Q"]  # number of right candidates with the same score
 
     @property
     def rank(self) -> NDArray[np.float64]:
-        """The expected 1-based rank: ``right`` items part the ``tied`` into ``right + 1`` runs."""
+        """The expected rank, from 1: ``right`` items split the ``tied`` into ``right + 1`` runs."""
         return np.asarray(1 + self.better + self.tied / (self.right + 1))
 
     def hits(self, k: int) -> NDArray[np.float64]:
-        """The probability, 0 to 1, that a right candidate is among the first ``k``.
+        """Return the probability, 0 to 1, that a right candidate is among the first ``k``.
 
-        After the better ones, k - better places are drawn from the tied and right ones without
-        replacement. All of them miss with a hypergeometric probability.
+        The better candidates take the first places. The other k - better places go to tied and
+        right candidates at random, without replacement; the probability that none of them is right
+        is hypergeometric.
         """
         places = k - self.better
         missed = np.ones(len(self.better))
@@ -58,46 +61,50 @@ def rank_pairs(
     ties: Ties = "expected",
     chunk: int = 512,
 ) -> tuple[Ranks, Ranks]:
-    """Ranks (image to text [N], text to image [C]) by dot product.
+    """Rank candidates by dot product: all captions for each image, all images for each caption.
+
+    The best-ranked right caption of an image counts. Equal embeddings are scored once: a matrix
+    product may compute equal columns with different last bits, which would break ties at random.
 
     Args:
-        images: their embeddings.
-        texts: embeddings of distinct texts, or without ``rows`` of all captions in order.
+        images: embeddings of the images.
+        texts: embeddings of distinct texts; without ``rows``, of all captions in order.
         owner: the image of each caption.
         rows: the text of each caption.
-        ties: how candidates that score the same as the right one count.
-            expected: the mean over their random orders.
-            strict: each of them is ranked before the right one.
-            same_text: as expected, but a caption of the same text as a right one is right too,
-                and an image that has a caption of the query's text is a right answer to it.
-        chunk: queries scored at a time.
+        ties: how to count candidates with the same score as the right one.
+            expected: by the mean over random orders.
+            strict: as ranked before the right one.
+            same_text: as expected, but captions with the same text as a right one are right too,
+                and so are images that have a caption with the query's text.
+        chunk: number of queries that are scored at a time.
 
-    The candidates of an image are all captions, and the best-ranked of its own counts. Equal
-    embeddings are scored once: a matrix product can give equal columns different last bits, so
-    that their order would be decided by its blocking.
+    Returns:
+        The ranks from image to text [N] and from text to image [C].
     """
     rows = np.arange(len(texts)) if rows is None else rows
     texts = texts[rows]
     scored_texts, text_column = _distinct(texts)
     scored_images, image_column = _distinct(images)
-    text_of = rows if ties == "same_text" else np.arange(len(rows))  # what makes a caption right
+    text_of = (
+        rows if ties == "same_text" else np.arange(len(rows))
+    )  # captions with equal values match
     i2t, t2i = [], []
     for first in range(0, len(images), chunk):
         queries = np.arange(first, min(first + chunk, len(images)))
         right = _related(queries, owner, text_of, len(rows))
         right = right[:, text_of] if ties == "same_text" else right
-        scores = _spread(images[queries] @ scored_texts.T, text_column)
+        scores = _expand(images[queries] @ scored_texts.T, text_column)
         i2t.append(_count(scores, right, ties))
     for first in range(0, len(rows), chunk):
         queries = np.arange(first, min(first + chunk, len(rows)))
         right = _related(text_of[queries], text_of, owner, len(images))
-        scores = _spread(texts[queries] @ scored_images.T, image_column)
+        scores = _expand(texts[queries] @ scored_images.T, image_column)
         t2i.append(_count(scores, right, ties))
     return _join(i2t), _join(t2i)
 
 
 def _distinct(vectors: Float[np.ndarray, "R D"]) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Distinct vectors in order of appearance, and the index [R] of each vector into them."""
+    """Return distinct vectors in order of appearance, and the index [R] of each vector in them."""
     known: dict[bytes, int] = {}
     vectors = np.ascontiguousarray(vectors) + 0  # -0.0 becomes 0.0
     index = np.array([known.setdefault(vector.tobytes(), len(known)) for vector in vectors])
@@ -106,8 +113,8 @@ def _distinct(vectors: Float[np.ndarray, "R D"]) -> tuple[NDArray[Any], NDArray[
     return vectors[np.unique(index, return_index=True)[1]], index
 
 
-def _spread(scores: NDArray[Any], column: NDArray[np.intp]) -> NDArray[Any]:
-    """Scores [B, distinct] of all candidates [B, M]."""
+def _expand(scores: NDArray[Any], column: NDArray[np.intp]) -> NDArray[Any]:
+    """Expand scores of distinct candidates to all candidates [B, M]."""
     return scores if len(column) == scores.shape[1] else scores[:, column]
 
 
@@ -117,26 +124,26 @@ def _related(
     values: Int[np.ndarray, " C"],
     number: int,
 ) -> Bool[np.ndarray, "B number"]:
-    """Which of ``number`` values each query has, by pairs of key and value."""
+    """Return whether the pairs (key, value) contain each query with each of ``number`` values."""
     wanted, row = np.unique(queries, return_inverse=True)
-    place = np.searchsorted(wanted, keys).clip(max=len(wanted) - 1)
-    known = wanted[place] == keys
+    index = np.searchsorted(wanted, keys).clip(max=len(wanted) - 1)
+    known = wanted[index] == keys
     found = np.zeros((len(wanted), number), dtype=bool)
-    found[place[known], values[known]] = True
+    found[index[known], values[known]] = True
     return found[row]
 
 
 def _count(
     scores: Float[np.ndarray, "B M"], right: Bool[np.ndarray, "B M"], ties: Ties
 ) -> NDArray[np.int32]:
-    """``better``, ``tied`` and ``right`` of some queries, [3, B]."""
+    """Return ``better``, ``tied`` and ``right`` of a chunk of queries, [3, B]."""
     best = scores.max(1, keepdims=True, where=right, initial=-np.inf)
-    level = scores == best
+    is_tied = scores == best
     # Booleans sum twice as fast into 32 bits as into 64.
-    better, both, own = (
-        found.sum(1, dtype=np.int32) for found in (scores > best, level, level & right)
+    better, equal, own = (
+        found.sum(1, dtype=np.int32) for found in (scores > best, is_tied, is_tied & right)
     )
-    tied = both - own
+    tied = equal - own
     if ties == "strict":
         better, tied = better + tied, np.zeros_like(tied)
     return np.stack([better, tied, own])
@@ -148,7 +155,7 @@ def _join(parts: list[NDArray[np.int32]]) -> Ranks:
 
 
 def recalls(i2t: Ranks, t2i: Ranks) -> Mapping[str, float]:
-    """R@1/5/10 in 0..1, median and mean rank in both directions, and rsum in 0..600."""
+    """Return R@1/5/10 in 0..1, median and mean rank in both directions, and rsum in 0..600."""
     metrics: dict[str, float] = {}
     for name, ranks in (("i2t", i2t), ("t2i", t2i)):
         metrics |= {f"{name}_r{k}": float(ranks.hits(k).mean()) for k in CUTOFFS}

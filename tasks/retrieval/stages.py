@@ -1,4 +1,4 @@
-"""The shared work of retrieval trials: what passes through the frozen backbone, and does so once.
+"""The stages of retrieval trials: encode images and captions with the frozen backbone once.
 
 N images, C captions, U distinct captions, S image tokens, D width
 """
@@ -22,7 +22,7 @@ BATCH = 64
 
 
 def load_images(images: Split, rows: Sequence[int], draw: tuple[int, int] | None) -> list[Any]:
-    """RGB images of a split; ``draw`` = (seed, epoch) augments them."""
+    """Load RGB images of a split; augment them if ``draw``, (seed, epoch), is not None."""
     from tasks.retrieval.augment import augment
 
     check_interrupt()
@@ -35,13 +35,16 @@ def load_images(images: Split, rows: Sequence[int], draw: tuple[int, int] | None
 def index_captions(
     captions: Sequence[Sequence[str]], num_captions: int | None = None
 ) -> tuple[list[str], Array, Array]:
-    """Distinct captions, ``row`` [C] into them, and ``owner`` [C], the image of each.
+    """Index the first ``num_captions`` captions of each image, or all.
 
-    Of each image the first ``num_captions`` captions, or all.
+    Returns:
+        The distinct captions, ``row`` [C], the index of each caption in them, and ``owner`` [C],
+        the image of each caption.
     """
     chosen = [each[:num_captions] for each in captions]
     flat = [caption for each in chosen for caption in each]
-    distinct = sorted(set(flat), key=lambda caption: (len(caption), caption))  # little padding
+    # Sorted by length, so that batches need little padding.
+    distinct = sorted(set(flat), key=lambda caption: (len(caption), caption))
     row = {caption: index for index, caption in enumerate(distinct)}
     owner = np.repeat(np.arange(len(chosen)), [len(each) for each in chosen])
     return distinct, np.array([row[caption] for caption in flat]), owner
@@ -56,10 +59,10 @@ def encode_images(
     draw: tuple[int, int] | None,
     device: str,
 ) -> Arrays:
-    """``features`` [N, D] (or [N, S, D]) of a split's images, augmented where there is a draw."""
-    from tasks.models.dual import load_dual
+    """Encode a split's images, augmented if ``draw``, into ``features`` [N, D] or [N, S, D]."""
+    from tasks.models.dual import load_dual_encoder
 
-    encode = load_dual(model.name, model.fingerprint, device, precision).image.encode
+    encode = load_dual_encoder(model.name, model.fingerprint, device, precision).image.encode
     images = load_split(data.name, split)
     rows = []
     for first in range(0, len(images), BATCH):
@@ -78,49 +81,52 @@ def encode_texts(
     num_captions: int | None,
     device: str,
 ) -> Arrays:
-    """``features`` [U, D] of distinct captions, ``row`` [C] into them, ``owner`` [C] image."""
-    from tasks.models.dual import load_dual
+    """Encode a split's distinct captions into ``features`` [U, D], with ``row`` and ``owner``.
+
+    ``index_captions`` describes ``row`` [C] and ``owner`` [C].
+    """
+    from tasks.models.dual import load_dual_encoder
     from tasks.models.encoders import in_batches
 
-    encode = load_dual(model.name, model.fingerprint, device, precision).text.encode
+    encode = load_dual_encoder(model.name, model.fingerprint, device, precision).text.encode
     distinct, row, owner = index_captions(load_split(data.name, split).captions, num_captions)
     return {"features": in_batches(encode, distinct, 4 * BATCH), "row": row, "owner": owner}
 
 
 def read_heads(*, model: Source, device: str) -> Arrays:
-    """The checkpoint's own heads, if any, and ``widths`` [2] of image and text features."""
-    from tasks.models.dual import load_dual
+    """Return the checkpoint's own heads, if any, and ``widths`` [2] of image and text features."""
+    from tasks.models.dual import load_dual_encoder
 
-    dual = load_dual(model.name, model.fingerprint, device, "float32")
+    dual = load_dual_encoder(model.name, model.fingerprint, device, "float32")
     return {**dual.heads, "widths": np.array(dual.widths())}
 
 
 def images_stage(trial: Trial, split: str, draw: tuple[int, int] | None = None) -> Stage:
-    """The encoded images of a split, as this trial sees them."""
+    """Return the stage that encodes a split's images; ``draw`` is (seed, epoch) or None."""
     common = _common(trial) | {"split": split, "draw": draw}
-    # Raised with the augmentation: what is encoded without a draw is as it was.
+    # Version 2 changed the augmentation, which images without a draw do not have.
     version = "1" if draw is None else "2"
     return Stage(function=encode_images, args=common, on_device=True, version=version)
 
 
 def texts_stage(trial: Trial, split: str) -> Stage:
-    """The encoded captions of a split."""
+    """Return the stage that encodes a split's captions."""
     args = _common(trial) | {"split": split, "num_captions": trial.params.num_captions}
     return Stage(function=encode_texts, args=args, on_device=True)
 
 
 def heads_stage(trial: Trial) -> Stage:
-    """The heads of this trial's checkpoint."""
+    """Return the stage that reads the heads of the trial's checkpoint."""
     return Stage(function=read_heads, args={"model": trial.model}, on_device=True)
 
 
 def training_draw(trial: Trial, epoch: int) -> tuple[int, int] | None:
-    """The augmentation of an epoch (from 1): one copy of each image an epoch and seed, or none."""
+    """Return the (seed, epoch) of an epoch's augmentation; epochs start at 1. None without one."""
     return (trial.seed, epoch) if trial.params.augment else None
 
 
 def needed(trial: Trial) -> list[Stage]:
-    """Everything the trial reads; a full model passes its images and captions by itself."""
+    """Return the stages of a trial; one that trains the full model encodes its data itself."""
     params = trial.params
     stages = [heads_stage(trial)]
     if params.trainable == "full":

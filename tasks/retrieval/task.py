@@ -1,4 +1,4 @@
-"""Image-text retrieval finetuning as a task. Torch is imported where it is needed, not here."""
+"""The retrieval task. Methods that need torch import it themselves."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ _RECALLS = tuple(
 
 
 class RetrievalTask(Task):
-    """Finetune an image-text model's two projection heads, or all of it."""
+    """Finetune the two projection heads of an image-text model, or the full model."""
 
     name = "retrieval"
     version = "2"  # 2: expected ranks over ties, BLIP's augmentation, clamp after the step
     Params = Params
-    tolerance = 1e-4  # heads that train in a stack sum in another order
-    schedule_length = "epochs"  # the learning rate decays over them
+    tolerance = 1e-4  # stacked heads add numbers in another order
+    schedule_length = "epochs"  # the learning rate decays over all epochs
     metric = Metric(name="i2t_r1", label="image-to-text R@1", direction="maximize")
     columns = (
         Column(key="param.start", label="start"),
@@ -70,21 +70,25 @@ class RetrievalTask(Task):
     default_data = "scenes"
     model_forms = (
         "a Hugging Face id or a folder (safetensors) of a BLIP retrieval, CLIP or SigLIP model; or "
-        "IMAGE+TEXT, two encoders to be joined by new heads (--set start=random), each an id, a "
-        "folder or package.module:factory"
+        "IMAGE+TEXT, two encoders with new heads (--set start=random), each an id, a folder or "
+        "package.module:factory"
     )
     data_forms = registry.FORMS
 
     def resolve(self, model: str, data: str) -> tuple[Source, Source]:
-        """Fingerprints of a model folder and a captioned data set."""
+        """Check a model and a captioned data set, and return their fingerprints."""
         return families.resolve(model), registry.resolve(data)
 
     def warnings(self, model: Source, data: Source) -> list[str]:
-        """Whether the shipped model meets photos."""
+        """Return a warning if the shipped model is used on photos."""
         return registry.domain_warnings(model, data)
 
     def normalize(self, trial: Trial) -> Trial:
-        """A pretrained start needs heads, training a train split; lr is moot without epochs."""
+        """Fill in the heads and the precision, and reset training parameters without epochs.
+
+        Raises:
+            RequestError: if the model has no such heads, or the data no such splits.
+        """
         params = _resolve_heads(trial)
         params = dataclasses.replace(params, precision=resolve_precision(params.precision))
         trial = dataclasses.replace(trial, params=params)
@@ -93,37 +97,37 @@ class RetrievalTask(Task):
             train = registry.load_split(trial.data.name, "train")
             if len(train) < params.batch_size:
                 raise DataError(
-                    f"`batch_size <= training images` must hold, "
+                    "`batch_size <= training images` must hold, "
                     f"but got {params.batch_size} > {len(train)}"
                 )
             return trial
-        # Nothing is trained, so what only training reads must not make it another trial.
+        # Without training, parameters of training must not change the trial's id.
         kept = ("start", "head", "embed_dim", "num_captions", "ties", "split", "precision")
-        moot = Params(epochs=0, **{name: getattr(params, name) for name in kept})
-        return dataclasses.replace(trial, params=moot)
+        untrained = Params(epochs=0, **{name: getattr(params, name) for name in kept})
+        return dataclasses.replace(trial, params=untrained)
 
     def stages(self, trial: Trial) -> Sequence[Stage]:
-        """Encoded images and captions, and the checkpoint's heads."""
+        """Return the stages of encoded images and captions and of the checkpoint's heads."""
         return stages.needed(trial)
 
     def pack_key(self, trial: Trial) -> Hashable:
-        """Trials over the same features run together."""
+        """Return one key for trials that use the same features."""
         params = trial.params
         alone = trial.id if params.trainable == "full" else None
         return (trial.model, trial.data, params.precision, params.split, alone)
 
     def estimate_memory(self, trial: Trial) -> int:
-        """What is trained, with its moments and gradients; frozen features are shared."""
+        """Estimate the memory of the trained weights, their gradients and moments."""
         if trial.params.trainable == "full":
             return 4 * families.num_bytes(trial.model.name)
         return 4 * 4 * 2 * 1024 * 1024
 
     def num_steps(self, trial: Trial) -> int:
-        """The epochs; 0 where the start alone is evaluated."""
+        """Return the number of epochs."""
         return int(trial.params.epochs)
 
     def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
-        """The heads before training."""
+        """Return the state before training."""
         from tasks.retrieval import training
 
         return training.start(trial, inputs, device)
@@ -131,24 +135,24 @@ class RetrievalTask(Task):
     def advance(
         self, pack: Sequence[Member], inputs: Inputs, device: str
     ) -> Sequence[Advanced | Exception]:
-        """One epoch of every member, and its evaluation."""
+        """Train and evaluate one epoch of every member."""
         from tasks.retrieval import training
 
         return training.advance(pack, inputs, device)
 
     def weights(self, trial: Trial, state: State) -> Mapping[str, Any]:
-        """The heads, or the whole model where that is trained; not the optimizer's moments."""
+        """Return the trained weights, without the optimizer's moments."""
         kept = ("weight.", "constant.")
         return {name: value for name, value in state.arrays.items() if name.startswith(kept)}
 
     def final(self, trial: Trial, split: str) -> Trial:
-        """The trained heads on another split: what trains them is moot."""
+        """Return the trial that evaluates the trained heads on another split."""
         registry.check_final(trial.data.name, split, chosen_on=trial.params.split)
         params = dataclasses.replace(trial.params, split=split, epochs=0)
         return dataclasses.replace(trial, params=params)
 
     def restore(self, trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any]) -> State:
-        """The kept weights, at the end of no epochs: all that is left is to score them."""
+        """Return a state with the kept weights and no epochs to train."""
         import torch
 
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
@@ -157,30 +161,34 @@ class RetrievalTask(Task):
     def export(
         self, trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any], folder: Path
     ) -> Export:
-        """A Hugging Face folder with the trained heads, or encoders with heads and a loader."""
+        """Export a Hugging Face folder, or encoders with separate heads and a loader."""
         from tasks.retrieval import export
 
         return export.export(trial, arrays, folder)
 
 
 def _resolve_heads(trial: Trial) -> Params:
-    """The heads' form and width as they will be, for this model."""
+    """Return the parameters with the kind and the width of the heads filled in."""
     params: Params = trial.params
     name = trial.model.name
     if families.is_pair(name):
         if params.start == "pretrained":
-            raise ModelError(f"{name} has no heads of its own: add --set start=random")
-        form = "linear" if params.head == "own" else params.head
-        return dataclasses.replace(params, head=form, embed_dim=params.embed_dim or EMBED_DIM)
+            raise ModelError(f"{name} has no pretrained heads; add --set start=random")
+        kind = "linear" if params.head == "own" else params.head
+        return dataclasses.replace(params, head=kind, embed_dim=params.embed_dim or EMBED_DIM)
     families.check_weights(name, heads=params.start == "pretrained")
     if params.head == "own":
         if params.embed_dim is not None:
-            raise RequestError("embed_dim is the width of new heads: add --set head=linear or mlp")
+            raise RequestError(
+                "embed_dim sets the width of new heads; add --set head=linear or --set head=mlp"
+            )
         return params
     if params.start == "pretrained":
-        raise RequestError(f"head={params.head} is a new head: add --set start=random")
+        raise RequestError(f"head={params.head} creates new heads; add --set start=random")
     if families.find_family(name).image_features == "tokens":
-        raise ModelError(f"{name}: the heads of SigLIP pool as well, so only head=own fits them")
+        raise ModelError(
+            f"{name} needs head=own, because SigLIP's heads also pool, but got head={params.head}"
+        )
     return dataclasses.replace(params, embed_dim=params.embed_dim or EMBED_DIM)
 
 

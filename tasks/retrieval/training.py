@@ -1,4 +1,4 @@
-"""Finetuning by symmetric cross-entropy: one epoch of a pack, and its members' evaluation.
+"""Train and evaluate one epoch of a pack, with a symmetric cross-entropy.
 
 K members of a stack, B batch, C captions, P the width of the shared space
 """
@@ -25,13 +25,13 @@ from tasks.retrieval.optimizer import adamw_step, clamp_temperature
 from tasks.retrieval.params import Ties
 from tasks.retrieval.ranks import CUTOFFS, rank_pairs, recalls
 
-STACK_BYTES = 32 * 2**20  # of weights, gradients and moments of a stack on a processor
-CHUNK = 256  # rows embedded at a time for an evaluation
-TRAINING_SHARE = 3  # what an epoch of training counts beside its evaluation in progress reports
+STACK_BYTES = 32 * 2**20  # weights, gradients and moments of a stack on a CPU
+CHUNK = 256  # number of rows that an evaluation embeds at a time
+TRAINING_COST = 3  # the cost of training, relative to evaluation, in progress reports
 
 
 def start(trial: Trial, inputs: Inputs, device: str) -> State:
-    """Heads from the checkpoint, or random by the seed alone; no moments yet."""
+    """Return the state before training: heads from the checkpoint, or random by the seed."""
     weights, constants = _initial_heads(trial, inputs[stages.heads_stage(trial)])
     weights = {name: value.to(device) for name, value in weights.items()}
     if trial.params.trainable == "full":
@@ -46,29 +46,29 @@ def start(trial: Trial, inputs: Inputs, device: str) -> State:
 
 
 def _initial_heads(trial: Trial, found: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The heads' weights, and the constants that belong to them."""
+    """Return the heads' weights and constants."""
     params = trial.params
     if params.head != "own":
         shapes = {
             f"{side}.{name}": shape
             for side, width in zip(("image", "text"), found["widths"].tolist(), strict=True)
-            for name, shape in heads.new_shapes(params.head, width, params.embed_dim).items()
+            for name, shape in heads.head_shapes(params.head, width, params.embed_dim).items()
         }
-        return heads.draw(shapes, trial.seed), {}
+        return heads.init_weights(shapes, trial.seed), {}
     own = {name: torch.tensor(value) for name, value in found.items() if name != "widths"}
     constants = {k: v for k, v in own.items() if k.endswith(heads.CONSTANTS)}
     weights = {k: v for k, v in own.items() if k not in constants}
     if params.start == "random":
-        weights = heads.draw({k: tuple(v.shape) for k, v in weights.items()}, trial.seed)
+        weights = heads.init_weights({k: tuple(v.shape) for k, v in weights.items()}, trial.seed)
     return weights, constants
 
 
 def contrastive_loss(
     image: Float[Tensor, "*K B P"], text: Float[Tensor, "*K B P"], temperature: Tensor | float
 ) -> Float[Tensor, "*K"]:
-    """Symmetric cross-entropy over the batch (InfoNCE both ways, Radford et al. 2021, fig. 3).
+    """Return the symmetric cross-entropy over the batch (Radford et al. 2021, fig. 3).
 
-    ``temperature`` is a number, or [K, 1, 1].
+    ``temperature`` is a number or [K, 1, 1].
     """
     logits = image @ text.mT / temperature
     both = logits.log_softmax(-1) + logits.log_softmax(-2)
@@ -76,12 +76,12 @@ def contrastive_loss(
 
 
 def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> list[Advanced | Exception]:
-    """One epoch of every member and its evaluation; with no epochs at all, the evaluation alone."""
+    """Train and evaluate one epoch of every member; trials of no epochs are only evaluated."""
     trained: dict[str, tuple[State, float | None] | Exception] = {}
     training = [m for m in pack if m.trial.params.epochs]
-    done, total = 0, TRAINING_SHARE * len(training) + len(pack)
+    done, total = 0, TRAINING_COST * len(training) + len(pack)
     for stack in make_stacks(training, device):
-        size = TRAINING_SHARE * len(stack)
+        size = TRAINING_COST * len(stack)
         with progress_part(done, total, size):
             found = _train(stack, inputs, device)
         trained |= {m.trial.id: each for m, each in zip(stack, found, strict=True)}
@@ -94,7 +94,7 @@ def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> list[Advance
                 raise known
             with progress_part(done + number, total):
                 results.append(_step(member.trial, *known, inputs, device))
-        except Exception as error:  # one member's failure is a row, not the pack's end
+        except Exception as error:  # the other members continue
             results.append(error)
     return results
 
@@ -102,7 +102,7 @@ def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> list[Advance
 def _train(
     stack: Sequence[Member], inputs: Inputs, device: str
 ) -> Sequence[tuple[State, float] | Exception]:
-    """A stack's epoch; where it breaks as a whole, each member's alone."""
+    """Train a stack for one epoch; if that fails, train each member separately."""
     try:
         return train_epoch(stack, inputs, device)
     except Exception as error:
@@ -124,9 +124,9 @@ def _step(
 
 
 def make_stacks(members: Sequence[Member], device: str) -> list[list[Member]]:
-    """Members whose heads have one form and batch train as one stack.
+    """Group members whose heads have the same shapes and batch size into stacks.
 
-    On a processor a stack is kept so small that its weights and moments stay in the cache.
+    On a CPU, the size of a stack is limited so that its weights and moments fit into the cache.
     """
     groups: dict[object, list[Member]] = {}
     for member in members:
@@ -139,8 +139,8 @@ def make_stacks(members: Sequence[Member], device: str) -> list[list[Member]]:
     for group in groups.values():
         size = len(group)
         if device == "cpu":
-            held = 4 * sum(v.numel() * 4 for v in _part(group[0].state, "weight").values())
-            size = max(1, STACK_BYTES // held)
+            num_bytes = 4 * sum(v.numel() * 4 for v in _part(group[0].state, "weight").values())
+            size = max(1, STACK_BYTES // num_bytes)
         stacks += [group[first : first + size] for first in range(0, len(group), size)]
     return stacks
 
@@ -156,11 +156,11 @@ def _part(state: State, part: str) -> dict[str, Tensor]:
 def train_epoch(
     stack: Sequence[Member], inputs: Inputs, device: str
 ) -> list[tuple[State, float] | TrialError]:
-    """One epoch of a stack: each member's next state and mean loss."""
+    """Train a stack for one epoch; return each member's next state and mean loss."""
     epochs = [member.state.values["epoch"] + 1 for member in stack]
-    held: dict[int, Tensor] = {}  # features on the device, once for all members
+    cache: dict[int, Tensor] = {}  # features on the device, shared by all members
     splits = [
-        open_split(m.trial, "train", stages.training_draw(m.trial, epoch), inputs, device, held)
+        open_split(m.trial, "train", stages.training_draw(m.trial, epoch), inputs, device, cache)
         for m, epoch in zip(stack, epochs, strict=True)
     ]
     embed = _embedder(splits)
@@ -182,36 +182,36 @@ def train_epoch(
         temperature = _temperature(weights, fixed)
         images, texts = embed({**weights, **constants}, batch[:, 0], batch[:, 1])
         loss = contrastive_loss(images, texts, temperature)
-        # Members do not meet in the sum, so a NaN of one stays its own.
+        # The loss of a member depends only on its own weights, so a NaN does not affect others.
         gradients = torch.autograd.grad(loss.sum(), list(weights.values()), allow_unused=True)
         losses.append(loss.detach())
-        for (peak, decay, last, epoch), places in schedules.items():
+        for (initial_lr, decay, num_epochs, epoch), indices in schedules.items():
             step = (epoch - 1) * len(pairs) + number
-            lr = peak * (1 - step / (last * len(pairs)))
-            adamw_step(places, weights, gradients, (means, squares), lr, decay, step + 1)
+            lr = initial_lr * (1 - step / (num_epochs * len(pairs)))
+            adamw_step(indices, weights, gradients, (means, squares), lr, decay, step + 1)
         clamp_temperature(weights)
     parts = {"weight": weights, "mean": means, "square": squares}
     curve = torch.stack(losses).cpu()  # [steps, K]
     return [
-        _trained(place, epoch, curve[:, place], parts, constants)
-        for place, epoch in enumerate(epochs)
+        _result(index, epoch, curve[:, index], parts, constants)
+        for index, epoch in enumerate(epochs)
     ]
 
 
 def _schedules(
     stack: Sequence[Member], epochs: Sequence[int]
 ) -> dict[tuple[float, float, int, int], list[int]]:
-    """(first learning rate, weight decay, epochs, this epoch) -> places of its members."""
+    """Group members' indices by (initial learning rate, weight decay, epochs, current epoch)."""
     found: dict[tuple[float, float, int, int], list[int]] = {}
-    for place, (member, epoch) in enumerate(zip(stack, epochs, strict=True)):
+    for index, (member, epoch) in enumerate(zip(stack, epochs, strict=True)):
         params = member.trial.params
         key = (params.lr, params.weight_decay, params.epochs, epoch)
-        found.setdefault(key, []).append(place)
+        found.setdefault(key, []).append(index)
     return found
 
 
-def _trained(
-    place: int,
+def _result(
+    index: int,
     epoch: int,
     losses: Tensor,
     parts: dict[str, dict[str, Tensor]],
@@ -219,9 +219,9 @@ def _trained(
 ) -> tuple[State, float] | TrialError:
     if not bool(losses.isfinite().all()):
         first = int((~losses.isfinite()).nonzero()[0])
-        return TrialError(f"the loss is not finite at epoch {epoch}, step {first}: lower lr")
+        return TrialError(f"the loss is not finite at epoch {epoch}, step {first}; lower lr")
     arrays: dict[str, Any] = {
-        f"{part}.{name}": value[place].detach().clone()
+        f"{part}.{name}": value[index].detach().clone()
         for part, values in parts.items()
         for name, value in values.items()
     }
@@ -230,15 +230,19 @@ def _trained(
 
 
 def _stacked(stack: Sequence[Member], part: str) -> dict[str, Tensor]:
-    """A part of the members' states, [K, ...] by name."""
+    """Stack a part of the members' states, [K, ...] by name."""
     each = [_part(member.state, part) for member in stack]
     return {name: torch.stack([arrays[name] for arrays in each]) for name in each[0]}
 
 
 def _embedder(splits: Sequence[Embedder]) -> Callable[..., tuple[Tensor, Tensor]]:
-    """(weights [K, ...], rows [K, B] of images, of captions) -> unit vectors [K, B, P] of both."""
+    """Return a function that embeds a batch of each member.
+
+    It takes weights [K, ...] and the indices [K, B] of images and of captions, and returns unit
+    vectors [K, B, P] of both.
+    """
     first = splits[0]
-    if len(splits) == 1:  # of any form, a whole model too
+    if len(splits) == 1:  # heads of any kind, or a full model
 
         def alone(weights: Any, images: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
             own = {k: v if k.endswith(CONSTANTS) else v.squeeze(0) for k, v in weights.items()}
@@ -249,22 +253,22 @@ def _embedder(splits: Sequence[Embedder]) -> Callable[..., tuple[Tensor, Tensor]
     assert len(frozen) == len(splits)
 
     def together(weights: Any, images: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
-        seen = torch.stack([s.image_features[r] for s, r in zip(frozen, images, strict=True)])
-        told = torch.stack([s.text_features[r] for s, r in zip(frozen, texts, strict=True)])
-        return project(weights, "image", seen), project(weights, "text", told)
+        image = torch.stack([s.image_features[r] for s, r in zip(frozen, images, strict=True)])
+        text = torch.stack([s.text_features[r] for s, r in zip(frozen, texts, strict=True)])
+        return project(weights, "image", image), project(weights, "text", text)
 
     return together
 
 
 def _temperature(weights: dict[str, Tensor], fixed: Float[Tensor, " K"]) -> Tensor:
-    """[K, 1, 1]."""
+    """Return the members' temperatures [K, 1, 1]."""
     if "log_temperature" in weights:
         fixed = weights["log_temperature"].exp()
     return fixed[:, None, None]
 
 
 def _pairs(split: Embedder, seed: int, epoch: int, batch_size: int) -> Tensor:
-    """Rows (image, caption) of an epoch, [steps, 2, B]: each image once, one of its captions."""
+    """Sample the (image, caption) pairs of an epoch, [steps, 2, B]: one caption of each image."""
     rng = np.random.default_rng([seed, epoch])
     counts = np.bincount(split.owner)
     first = np.concatenate([[0], np.cumsum(counts)[:-1]])
@@ -283,14 +287,14 @@ def _pairs(split: Embedder, seed: int, epoch: int, batch_size: int) -> Tensor:
 def _evaluate(
     weights: dict[str, Tensor], split: Embedder, ties: Ties
 ) -> tuple[dict[str, float], dict[str, Any]]:
-    """Metrics, and per query its expected rank and the probabilities of a hit."""
+    """Return metrics, and each query's expected rank and hit probabilities as samples."""
     total = split.num_images + split.num_texts
     with progress_part(0, total, split.num_images):
         image = _embed_all(split.images, weights, split.num_images)
     with progress_part(split.num_images, total, split.num_texts):
         text = _embed_all(split.texts, weights, split.num_texts)
     if not (np.isfinite(image).all() and np.isfinite(text).all()):
-        raise TrialError("an embedding is not finite: lower lr, or see to the model's weights")
+        raise TrialError("an embedding is not finite; lower lr, or check the model's weights")
     i2t, t2i = rank_pairs(image, text, split.owner, split.row, ties=ties)
     num_images, num_captions = len(i2t.rank), len(t2i.rank)
     samples: dict[str, Any] = {

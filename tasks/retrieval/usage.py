@@ -1,4 +1,4 @@
-"""Programs that use exported models, for their model cards."""
+"""Programs for model cards, which show how to use exported models."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ print(scores.softmax(-1))  # [images, captions]
 }
 
 
-def of_family(family: Family, limit: int) -> str:
-    """The program for a folder that ``from_pretrained`` loads; captions have ``limit`` tokens."""
+def family_usage(family: Family, max_length: int) -> str:
+    """Return the program for a folder that ``from_pretrained`` loads."""
     kind = next(name for name, each in FAMILIES.items() if each is family)
-    padding = '"max_length"' if family.pads_to_the_end else "True"
+    padding = '"max_length"' if family.pads_to_max_length else "True"
     return f"""import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoTokenizer, {family.model_class}
@@ -44,12 +44,12 @@ images = [Image.open("photo.jpg").convert("RGB")]
 captions = ["a red circle above a blue square", "a dog in the snow"]
 pixels = processor(images=images, return_tensors="pt")["pixel_values"]
 tokens = tokenizer(
-    captions, padding={padding}, truncation=True, max_length={limit}, return_tensors="pt"
+    captions, padding={padding}, truncation=True, max_length={max_length}, return_tensors="pt"
 )
 with torch.inference_mode():{_SCORES[kind]}"""
 
 
-OF_LOADER = """from PIL import Image
+LOADER_USAGE = """from PIL import Image
 
 from load import load
 

@@ -117,15 +117,15 @@ def as_loop(name: str) -> Break:
 CAPTIONS = "val/captions.jsonl"
 ONE = '{"image": "1.png", "captions": ["a"]}'
 MORE_FIRST: list[tuple[dict[str, Any], str]] = [
-    ({"filename": 3}, "image 0 lacks what it needs: a name must be a text, but got 3"),
-    ({"filename": ""}, "a name must be a text, but got ''"),
-    ({"split": ["val"]}, "a name must be a text, but got ['val']"),
-    ({"sentences": 3}, "image 0 lacks what it needs: 'int' object is not iterable"),
-    ({"sentences": [3]}, "image 0 lacks what it needs: "),
-    ({"sentences": [{"raw": 3}]}, "captions must be a text or a list of texts, but got [3]"),
-    ({"sentences": [{"raw": " \n"}]}, "0.jpg has no caption; give it one or leave it out"),
-    ({"filename": "1.jpg", "split": "val"}, "the id '1.jpg' stands twice in val"),
-    ({"filepath": "elsewhere"}, "image missing: TMP/d/elsewhere/0.jpg; put it there"),
+    ({"filename": 3}, "image 0 is malformed: a name must be a nonempty string, but got 3"),
+    ({"filename": ""}, "a name must be a nonempty string, but got ''"),
+    ({"split": ["val"]}, "a name must be a nonempty string, but got ['val']"),
+    ({"sentences": 3}, "image 0 is malformed: 'int' object is not iterable"),
+    ({"sentences": [3]}, "image 0 is malformed: "),
+    ({"sentences": [{"raw": 3}]}, "captions must be a string or a list of strings, but got [3]"),
+    ({"sentences": [{"raw": " \n"}]}, "0.jpg has no caption; add one or remove the image"),
+    ({"filename": "1.jpg", "split": "val"}, "duplicate id '1.jpg' in val"),
+    ({"filepath": "elsewhere"}, "image missing: TMP/d/elsewhere/0.jpg; add the"),
 ]
 
 
@@ -140,26 +140,26 @@ CASES = [
     Case(args="sweep captioning --data folder:", message="folder:DIR, but got 'folder:'"),
     Case(args="sweep captioning --data scenes:x", message="folder:DIR, but got 'scenes:x'"),
     Case(args="sweep captioning --data folder:TMP/none", message="no such folder: TMP/none; check"),
-    Case(args="sweep captioning --data voc:~nobody9/x", message="~nobody9/x is no folder"),
-    Case(args="sweep captioning --data folder:" + "a/" * 3000, message="is no folder: "),
+    Case(args="sweep captioning --data voc:~nobody9/x", message="~nobody9/x is not a folder"),
+    Case(args="sweep captioning --data folder:" + "a/" * 3000, message="is not a folder: "),
     Case(args="sweep diffusion --data clevr:TMP/none", message="no such folder: TMP/none"),
     Case(
         args="sweep captioning --data folder:TMP/loop",
         prepare=lambda tmp: (tmp / "loop").symlink_to(tmp / "loop"),
-        message="loop is no folder: Too many levels of symbolic links",
+        message="loop is not a folder: Too many levels of symbolic links",
     ),
     Case(
         args="sweep captioning --data folder:TMP",
-        message="captions missing: no captions.jsonl under TMP; write one",
+        message="captions missing: no captions.jsonl under TMP; add one",
     ),
-    Case(args="sweep captioning --data karpathy:TMP", message="must hold one dataset_*.json"),
+    Case(args="sweep captioning --data karpathy:TMP", message="must contain one dataset_*"),
     Case(args="sweep captioning --data voc:TMP", message="captions missing: TMP/captions_v1.json"),
-    Case(args="sweep diffusion --data clevr:TMP", message="all eight conditions are needed"),
+    Case(args="sweep diffusion --data clevr:TMP", message="add all eight conditions"),
     *(
         Case(
             args=f"sweep {'diffusion' if make is clevr else 'captioning'} --data {given}",
             prepare=make,
-            message=f"for this folder give --data {make.__name__}:TMP/d",
+            message=f"use --data {make.__name__}:TMP/d for this folder",
         )
         for make in (folder, karpathy, voc, clevr)
         for given in ("TMP/d", "photos:TMP/d")
@@ -170,11 +170,11 @@ CASES = [
     *(
         Case(args=f"sweep captioning --data folder:TMP/d,val={given}", prepare=folder, message=what)
         for given, what in (
-            ("2", "takes a share above 0 and below 1 and a seed from 0 on"),
+            ("2", "takes a share above 0 and below 1 and a seed >= 0"),
             ("0", "such as DIR,val=0.1 or DIR,val=0.1,seed=1, but got ',val=0'"),
             ("nan", "but got ',val=nan'"),
             ("0.1,seed=x", "but got ',val=0.1,seed=x'"),
-            ("0.1", "where there is no val, but TMP/d has the splits train, val; remove ,val=0.1"),
+            ("0.1", "without a val split, but TMP/d has the splits train, val; remove ,val=0.1"),
         )
     ),
     Case(
@@ -186,81 +186,85 @@ CASES = [
     broken(folder, put(CAPTIONS, b"\xff\xfe"), "is not UTF-8; save it as UTF-8"),
     broken(folder, put(CAPTIONS, "nonsense"), "line 1: JSONDecodeError"),
     broken(folder, put(CAPTIONS, "3"), "line 1: TypeError"),
-    broken(
-        folder, put(CAPTIONS, '["1.png"]'), 'a line is {"image": NAME, "captions": [TEXT, ...]}'
-    ),
+    broken(folder, put(CAPTIONS, '["1.png"]'), 'a line must be {"image": NAME, "captions": [TEXT'),
     broken(folder, put(CAPTIONS, '{"captions": ["a"]}'), "line 1: KeyError('image')"),
-    broken(folder, put(CAPTIONS, '{"image": 3}'), "a name must be a text, but got 3"),
+    broken(folder, put(CAPTIONS, '{"image": 3}'), "a name must be a nonempty string, but got 3"),
     broken(
         folder,
         put(CAPTIONS, '{"image": "1.png", "split": {}}'),
-        "a name must be a text, but got {}",
+        "a name must be a nonempty string, but got {}",
     ),
     broken(folder, put(CAPTIONS, "[" * 100_000), "line 1: RecursionError"),
-    broken(folder, put(CAPTIONS, '{"image": "1.png"}'), "1.png has no caption; give it one or"),
+    broken(folder, put(CAPTIONS, '{"image": "1.png"}'), "1.png has no caption; add one or"),
     broken(folder, put(CAPTIONS, '{"image": "1.png", "captions": []}'), "1.png has no caption"),
     broken(folder, put(CAPTIONS, '{"image": "1.png", "caption": " "}'), "1.png has no caption"),
     broken(folder, put(CAPTIONS, '{"image": "1.png", "captions": [1]}'), "but got [1]"),
     broken(folder, put(CAPTIONS, '{"image": "1.png", "captions": {}}'), "but got {}"),
-    broken(folder, put(CAPTIONS, f"{ONE}\n{ONE}"), "the id '1.png' stands twice in val"),
+    broken(folder, put(CAPTIONS, f"{ONE}\n{ONE}"), "duplicate id '1.png' in val"),
     broken(
         folder, put(CAPTIONS, '{"image": "x.png", "caption": "a"}'), "image missing: TMP/d/val/x"
     ),
     broken(
-        folder, put(CAPTIONS, '{"image": "\\u001b[2Jx", "caption": "a"}'), "TMP/d/val/?[2Jx; put"
+        folder, put(CAPTIONS, '{"image": "\\u001b[2Jx", "caption": "a"}'), "TMP/d/val/?[2Jx; add"
     ),
-    broken(folder, put(CAPTIONS, '{"image": "\\ud800", "caption": "a"}'), "a name must be a text"),
     broken(
-        folder, put(CAPTIONS, '{"image": "1.png", "caption": "\\ud800"}'), "a list of texts, but"
+        folder, put(CAPTIONS, '{"image": "\\ud800", "caption": "a"}'), "must be a nonempty string"
     ),
-    broken(folder, put(CAPTIONS, '{"image": ".", "caption": "a"}'), "image a folder: TMP/d/val"),
-    broken(folder, put(CAPTIONS, '{"image": "a\\u0000", "caption": "a"}'), "a name must be a text"),
+    broken(
+        folder, put(CAPTIONS, '{"image": "1.png", "caption": "\\ud800"}'), "a list of strings, but"
+    ),
+    broken(folder, put(CAPTIONS, '{"image": ".", "caption": "a"}'), "image is a folder: TMP/d/val"),
+    broken(
+        folder, put(CAPTIONS, '{"image": "a\\u0000", "caption": "a"}'), "must be a nonempty string"
+    ),
     broken(folder, put(CAPTIONS, ""), "has the splits train, but got 'val'"),
     broken(
         folder,
         lambda r: [put(f"{s}/captions.jsonl", "")(r) for s in ("train", "val")],
-        "TMP/d names no images; ",
+        "TMP/d lists no images; ",
     ),
     broken(
         folder, as_folder(CAPTIONS), "captions.jsonl cannot be read: Is a directory; replace it"
     ),
     broken(folder, as_loop(CAPTIONS), "captions.jsonl cannot be read: Too many levels of symbolic"),
-    broken(karpathy, put("dataset_x.json", "[1"), "is no valid JSON: "),
-    broken(karpathy, put("dataset_x.json", "[" * 100_000), "mend or replace it"),
+    broken(karpathy, put("dataset_x.json", "[1"), "is not valid JSON: "),
+    broken(karpathy, put("dataset_x.json", "[" * 100_000), "fix or replace it"),
     broken(karpathy, put("dataset_x.json", "[]"), "is not in Karpathy's layout: it has no list"),
-    broken(karpathy, put("dataset_x.json", '{"images": [3]}'), "image 0 lacks what it needs"),
-    broken(karpathy, put("dataset_x.json", '{"images": []}'), "TMP/d names no images"),
+    broken(karpathy, put("dataset_x.json", '{"images": [3]}'), "image 0 is malformed"),
+    broken(karpathy, put("dataset_x.json", '{"images": []}'), "TMP/d lists no images"),
     broken(karpathy, put("dataset_x.json", b"\xff"), "dataset_x.json is not UTF-8"),
     broken(karpathy, as_folder("dataset_x.json"), "dataset_x.json cannot be read"),
-    broken(karpathy, put("dataset_y.json", "{}"), "dataset_*.json, but holds 2"),
+    broken(karpathy, put("dataset_y.json", "{}"), "dataset_*.json, but contains 2"),
     *(_first(*case) for case in MORE_FIRST),
-    broken(voc, put("captions_v1.json", "[]"), "must map image ids to captions"),
+    broken(voc, put("captions_v1.json", "[]"), "an object of captions by image"),
     broken(voc, put("captions_v1.json", "{}"), "train1 has no caption"),
-    broken(voc, put("captions_v1.json", '{"train1": {}}'), "train1: captions must be a text"),
+    broken(voc, put("captions_v1.json", '{"train1": {}}'), "train1: captions must be a string"),
     broken(voc, put("ImageSets/Segmentation/val.txt", b"\xff\xff"), "val.txt is not UTF-8"),
     broken(voc, put("ImageSets/Segmentation/val.txt", ""), "has the splits train, but got 'val'"),
     broken(
         voc, lambda r: (r / "ImageSets/Segmentation/val.txt").unlink(), "list of images missing"
     ),
     # Photos: an invalid header is found before anything runs.
-    broken(folder, lambda r: (r / "val/3.png").unlink(), "image missing: TMP/d/val/3.png; put it"),
-    broken(folder, as_folder("val/3.png"), "image a folder: TMP/d/val/3.png"),
+    broken(folder, lambda r: (r / "val/3.png").unlink(), "image missing: TMP/d/val/3.png; add the"),
+    broken(folder, as_folder("val/3.png"), "image is a folder: TMP/d/val/3.png"),
     broken(folder, as_loop("val/3.png"), "image missing: TMP/d/val/3.png"),
-    broken(folder, put("val/3.png", b""), "3.png is no readable image (it is empty); replace"),
-    broken(folder, put("val/3.png", "GIF89a but not really"), "3.png is no readable image"),
-    broken(folder, put("train/3.png", b"\0" * 999), "d/train/3.png is no readable image; replace"),
-    broken(folder, cut("val/3.png", 20), "3.png is no readable image"),
+    broken(folder, put("val/3.png", b""), "3.png is not a readable image (it is empty); replace"),
+    broken(folder, put("val/3.png", "GIF89a but not really"), "3.png is not a readable image"),
+    broken(
+        folder, put("train/3.png", b"\0" * 999), "d/train/3.png is not a readable image; replace"
+    ),
+    broken(folder, cut("val/3.png", 20), "3.png is not a readable image"),
     broken(folder, lambda r: huge_png(r / "val/3.png", 12_000), "more than 89,478,485 pixels"),
-    broken(folder, lambda r: huge_png(r / "val/3.png", 60_000), "make it smaller or remove it"),
-    broken(karpathy, cut("1.jpg", 2), "1.jpg is no readable image"),
-    broken(voc, put("JPEGImages/val1.jpg", b"\xff\xd8\xff"), "val1.jpg is no readable image"),
+    broken(folder, lambda r: huge_png(r / "val/3.png", 60_000), "resize or remove it"),
+    broken(karpathy, cut("1.jpg", 2), "1.jpg is not a readable image"),
+    broken(voc, put("JPEGImages/val1.jpg", b"\xff\xd8\xff"), "val1.jpg is not a readable image"),
     broken(clevr, lambda r: [f.unlink() for f in r.glob("CLEVR_111_*.png")], "no CLEVR_111_N.png;"),
-    broken(clevr, lambda r: (r / "CLEVR_000_0.json").unlink(), "CLEVR_000_0.json is missing; each"),
+    broken(clevr, lambda r: (r / "CLEVR_000_0.json").unlink(), "CLEVR_000_0.json is missing; add"),
     broken(clevr, put("CLEVR_000_0.json", "{}"), "must be [size, [r, g, b, a], ...]: "),
-    broken(clevr, put("CLEVR_000_0.json", "[2, [1, 2]]"), "a size and three colours, all finite"),
-    broken(clevr, put("CLEVR_000_0.json", "[NaN, [1, 1, 1]]"), "all finite; mend it"),
+    broken(clevr, put("CLEVR_000_0.json", "[2, [1, 2]]"), "size, r, g and b must be finite"),
+    broken(clevr, put("CLEVR_000_0.json", "[NaN, [1, 1, 1]]"), "finite numbers; fix it"),
     broken(clevr, put("CLEVR_000_0.json", b"\xff"), "CLEVR_000_0.json must be"),
     broken(
-        clevr, put("CLEVR_010_1.png", b""), "CLEVR_010_1.png is no readable image (it is empty)"
+        clevr, put("CLEVR_010_1.png", b""), "CLEVR_010_1.png is not a readable image (it is empty)"
     ),
 ]

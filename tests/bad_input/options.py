@@ -274,13 +274,15 @@ CASES = [
     ),
     Case(args="sweep retrieval --set head=deep", message="head must be one of own, linear, mlp"),
     Case(args="sweep retrieval --set trainable=all", message="trainable must be one of head, full"),
-    Case(args="sweep retrieval --set head=mlp", message="is a new head: add --set start=random"),
-    Case(args="sweep retrieval --set embed_dim=8", message="embed_dim is the width of new heads"),
+    Case(
+        args="sweep retrieval --set head=mlp", message="creates new heads; add --set start=random"
+    ),
+    Case(args="sweep retrieval --set embed_dim=8", message="embed_dim sets the width of new heads"),
     Case(args="sweep retrieval --set temperature=0", message="`temperature > 0` must hold"),
     Case(args="sweep retrieval --set weight_decay=-1", message="`weight_decay >= 0` must hold"),
     Case(args="sweep retrieval --set batch_size=1", message="`batch_size >= 2` must hold"),
     Case(args="sweep retrieval --set batch_size=99999", message="`batch_size <= training images`"),
-    Case(args="sweep retrieval --set split=dev", message="scenes have the splits"),
+    Case(args="sweep retrieval --set split=dev", message="scenes has the splits"),
     Case(args="sweep retrieval --set split=train", message="`split must not be train`"),
     Case(args="sweep retrieval --set num_captions=0", message="`num_captions >= 1` must hold"),
     Case(args="sweep retrieval --set ties=none", message="one of expected, strict, same_text"),
@@ -302,7 +304,7 @@ CASES = [
     Case(args="sweep diffusion --set sampling_steps=900", message="`sampling_steps <= num_steps`"),
     Case(args="sweep diffusion --set guidance=2", message="`guidance == 1 or drop_condition > 0`"),
     Case(args="sweep diffusion --set sampler=euler", message="must be one of ancestral, ddim, dpm"),
-    Case(args="sweep diffusion --model sd", message="diffusion trains its own network"),
+    Case(args="sweep diffusion --model sd", message="diffusion trains only --model unet"),
     Case(args="sweep diffusion --data photos", message="--data takes concepts or clevr:DIR"),
     # Reading.
     Case(args="report", message="no sweeps under"),

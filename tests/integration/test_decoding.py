@@ -10,7 +10,7 @@ import torch
 from captioning_packs import make_trial, run_steps
 
 from tasks.captioning import captioning
-from tasks.captioning.decoding import Setting, Vocabulary, decode
+from tasks.captioning.decoding import DecodingConfig, Vocabulary, decode
 from tasks.datasets import scenes
 from tasks.models.captioner import Captioner, load_captioner
 
@@ -37,7 +37,7 @@ def states(captioner: Captioner) -> torch.Tensor:
 
 
 def ours(
-    captioner: Captioner, states: torch.Tensor, settings: list[Setting], prompt: str = PROMPT
+    captioner: Captioner, states: torch.Tensor, settings: list[DecodingConfig], prompt: str = PROMPT
 ) -> list[np.ndarray]:
     vocabulary = Vocabulary(end=captioner.end, pad=captioner.pad)
     ids = captioner.prompt_ids(prompt)
@@ -67,14 +67,14 @@ def same(one: np.ndarray, other: np.ndarray, pad: int) -> np.ndarray:
 
 
 SETTINGS = [
-    Setting(min_length=10),
-    Setting(temperature=0.7, top_k=50, min_length=10),
-    Setting(temperature=1.0, top_k=5, min_length=10),
-    Setting(temperature=1.3, min_length=0, max_length=12),
-    Setting(temperature=1.0, top_p=0.8),
-    Setting(temperature=0.7, top_k=50, min_length=10, seed=1),
-    Setting(temperature=1.0, repetition_penalty=1.3),
-    Setting(temperature=1.3, runs_on=True),
+    DecodingConfig(min_length=10),
+    DecodingConfig(temperature=0.7, top_k=50, min_length=10),
+    DecodingConfig(temperature=1.0, top_k=5, min_length=10),
+    DecodingConfig(temperature=1.3, min_length=0, max_length=12),
+    DecodingConfig(temperature=1.0, top_p=0.8),
+    DecodingConfig(temperature=0.7, top_k=50, min_length=10, seed=1),
+    DecodingConfig(temperature=1.0, repetition_penalty=1.3),
+    DecodingConfig(temperature=1.3, continue_after_eos=True),
 ]
 
 
@@ -95,7 +95,7 @@ def test_greedy_matches_generate_token_for_token(
     options: dict[str, Any],
 ) -> None:
     expected = library(captioner, pixels, prompt, do_sample=False, **options)
-    (found,) = ours(captioner, states, [Setting(**options)], prompt)
+    (found,) = ours(captioner, states, [DecodingConfig(**options)], prompt)
     # A token differs only if two logits are equal up to rounding.
     assert same(found, expected, captioner.pad).mean() >= 0.98
 
@@ -108,7 +108,7 @@ def test_beam_search_matches_generate(
     )
     prompt = captioner.prompt_ids(PROMPT)
     found = captioning._beam_search(captioner, states, prompt, (3, 8, 24, 1.0))
-    expected = captioning._cut(expected, captioner)  # the library pads with end tokens
+    expected = captioning._pad_after_end(expected, captioner)  # the library pads with end tokens
     assert same(found, expected, captioner.pad).mean() >= 0.98
 
 
@@ -143,7 +143,7 @@ def test_sampling_follows_the_distribution_of_the_model(
         logits = captioner.model.text_decoder(
             input_ids=torch.tensor([prompt]), encoder_hidden_states=image
         ).logits[0, -1]
-    setting = Setting(temperature=1.5, top_k=6, max_length=2)
+    setting = DecodingConfig(temperature=1.5, top_k=6, max_length=2)
     vocabulary = Vocabulary(end=captioner.end, pad=captioner.pad)
     (drawn,) = decode(
         captioner.model.text_decoder,

@@ -60,7 +60,7 @@ def side_by_side(one: Any, other: Any) -> Any:
 
 
 EMPTY = drawn(0, (0.5, 0.5, 0.5), 0.01)
-BLUE, RED, GREEN = concepts.COLOURS[1], concepts.COLOURS[0], (0.1, 0.9, 0.1)
+BLUE, RED, GREEN = concepts.COLORS[1], concepts.COLORS[0], (0.1, 0.9, 0.1)
 WRONG = {
     **{f"empty ground, noise {level}": noisy(EMPTY, level) for level in (5, 20, 40)},
     "a green circle": drawn(0, GREEN, 2.6),
@@ -234,7 +234,7 @@ def test_real_pictures_have_high_accuracy(fitted: Any) -> None:
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        ("accuracy", r"reads 90.0 % of real .* mean nothing"),
+        ("accuracy", r"classifies 90.0 % of real .* mean nothing"),
         ("real_accuracy", r"only 90.0 % of real .* too few images"),
     ],
 )

@@ -49,7 +49,7 @@ def other_shape(tmp: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("prepare", "parts"),
     [
-        (cut_photo, ["d/val/3.png is no readable image", "replace or remove it"]),
+        (cut_photo, ["d/val/3.png is not a readable image", "replace or remove it"]),
         (empty_tokenizer, ["m: its tokenizer cannot be loaded", "copy its files from"]),
         (other_shape, ["m: it cannot be loaded", "copy its files from"]),
     ],

@@ -235,7 +235,7 @@ def test_pruned_trials_are_behind_and_marked_in_the_table(tmp_path: Path) -> Non
         (["sweep", "retrieval", "--set", "lr=fast"], "takes a number"),
         (["sweep", "retrieval", "--set", "lr=-1"], "`lr > 0` must hold"),
         (["sweep", "retrieval", "--set", "augment=maybe"], "true or false"),
-        (["sweep", "retrieval", "--set", "split=dev"], "scenes have the splits"),
+        (["sweep", "retrieval", "--set", "split=dev"], "scenes has the splits"),
         (["sweep", "retrieval", "--space", "nothing"], "paper, grid, search, a FILE.py or"),
         (["sweep", "retrieval", "--space", "missing.py"], "no such space file"),
         (["sweep", "retrieval", "--engine", "slurm"], "ray or local"),

@@ -149,13 +149,13 @@ def test_pickled_weights_are_refused_unread(tmp_path: Path, name: str) -> None:
 
 
 def test_pickles_beside_the_weights_are_not_run(tmp_path: Path) -> None:
-    from tasks.models.dual import load_dual
+    from tasks.models.dual import load_dual_encoder
 
     model = tmp_path / "m"
     shutil.copytree(SHIPPED, model)
     for name in ("pytorch_model.bin", "training_args.bin", "optimizer.pt", "model.pkl"):
         (model / name).write_bytes(bomb(tmp_path / "mark"))
-    load_dual(str(model), "1", "cpu", "float32")
+    load_dual_encoder(str(model), "1", "cpu", "float32")
     assert not (tmp_path / "mark").exists()
 
 
@@ -175,7 +175,7 @@ class Processor(BlipImageProcessor):
 
 @pytest.mark.parametrize("known", [True, False], ids=["of a known kind", "of its own kind"])
 def test_code_in_a_model_folder_is_not_run(tmp_path: Path, known: bool) -> None:
-    from tasks.models.dual import load_dual
+    from tasks.models.dual import load_dual_encoder
     from tasks.models.pair import load_pair
 
     model, mark = tmp_path / "m", tmp_path / "mark"
@@ -189,9 +189,9 @@ def test_code_in_a_model_folder_is_not_run(tmp_path: Path, known: bool) -> None:
             config["model_type"] = "own"
         (model / name).write_text(json.dumps(config))
     if known:
-        load_dual(str(model), "2", "cpu", "float32")
+        load_dual_encoder(str(model), "2", "cpu", "float32")
     else:
-        with pytest.raises(ModelError, match="code of its own, which is not run"):
+        with pytest.raises(ModelError, match="needs code from its checkpoint, which is never run"):
             load_pair(f"{model}+{model}", "cpu", "float32")
     assert not mark.exists()
 

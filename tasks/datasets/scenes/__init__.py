@@ -1,9 +1,10 @@
-"""``scenes``: drawn pictures of two groups of colored objects in relation, five captions each.
+"""``scenes``: drawn images of two groups of colored objects, with five captions each.
 
-Everything follows from (style, split, index). A sweep finetunes on style ``sweep``: one look and
-the language of people. The shipped model was trained on style ``pretrain``, which covers that look
-among many others and speaks the language of the web. The two styles share no random stream, so
-pretraining saw no picture of a sweep's splits. In val and test no caption describes two images.
+An image and its captions depend only on (style, split, index). Sweeps finetune on the style
+``sweep``, with one look and captions as people write them. The shipped model was pretrained on the
+style ``pretrain``, which covers many looks, this one among them, and has captions like web text.
+The two styles use different random streams, so pretraining saw no image of a sweep's splits. In val
+and test, no caption describes two images.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ from tasks.datasets.scenes import drawing, language, words, world
 from tasks.datasets.scenes.drawing import SIZE
 from tasks.datasets.scenes.world import Scene
 
-__all__ = ["SIZE", "Scene", "describe", "fingerprint", "fresh", "load_split", "splits"]
+__all__ = ["SIZE", "Scene", "describe", "fingerprint", "load_split", "pretraining_scene", "splits"]
 
-VERSION = 3  # raise it when a picture or a caption would change
+VERSION = 3  # increase it when an image or a caption changes
 SPLITS = {"train": 1464, "val": 1449, "test": 1449}  # the paper's numbers of pairs
 PRETRAIN_SPLITS = {"train": 8000, "val": 1449, "test": 1449}
 
 
 def fingerprint() -> str:
-    """The content id of the generator and its parameters."""
+    """Return the content id of the generator and its parameters."""
     tables = [
         words.COLORS,
         words.NOUNS,
@@ -52,21 +53,21 @@ def fingerprint() -> str:
 
 
 def splits(style: str = "sweep") -> dict[str, int]:
-    """The splits of a style, and their sizes."""
+    """Return the sizes of a style's splits, by name."""
     return PRETRAIN_SPLITS if style == "pretrain" else SPLITS
 
 
 def load_split(split: str, style: str = "sweep") -> Split:
-    """The scenes of a split.
+    """Return the scenes of a split.
 
     Raises:
         DataError: if there is no such split or style.
     """
     sizes = {"sweep": SPLITS, "pretrain": PRETRAIN_SPLITS}.get(style)
     if sizes is None:
-        raise DataError(f"scenes have the styles sweep and pretrain, but got {style!r}")
+        raise DataError(f"scenes has the styles sweep and pretrain, but got {style!r}")
     if split not in sizes:
-        raise DataError(f"scenes have the splits {', '.join(sizes)}, but got {split!r}")
+        raise DataError(f"scenes has the splits {', '.join(sizes)}, but got {split!r}")
     drawn = _scenes(style, split, sizes[split])
 
     def load(index: int) -> Image.Image:
@@ -83,15 +84,15 @@ def load_split(split: str, style: str = "sweep") -> Split:
 
 
 def describe(index: int, split: str, style: str = "sweep") -> Scene:
-    """What the picture at ``index`` of a split shows."""
+    """Return the scene that the image at ``index`` of a split shows."""
     sizes = {"sweep": SPLITS, "pretrain": PRETRAIN_SPLITS}[style]
     return _scenes(style, split, sizes[split])[index][1]
 
 
-def fresh(index: int) -> tuple[NDArray[np.uint8], list[str], Scene]:
-    """Picture [SIZE, SIZE, 3], two captions and scene ``index`` of an endless pretraining stream.
+def pretraining_scene(index: int) -> tuple[NDArray[np.uint8], list[str], Scene]:
+    """Return one item of an endless pretraining stream: image [SIZE, SIZE, 3], captions, scene.
 
-    The stream shares no random numbers with any split.
+    Each item has two captions. The stream shares no random numbers with any split.
     """
     rng = _generator("pretrain", "stream", index, "scene")
     scene = world.sample_scene(rng, "pretrain")
@@ -110,7 +111,7 @@ def _scenes(style: str, split: str, number: int) -> list[tuple[int, Scene, tuple
 
 
 def _stream(style: str, split: str) -> Iterator[tuple[int, Scene, tuple[str, ...]]]:
-    """Scenes in order; outside train, one that would repeat a caption is skipped."""
+    """Yield scenes in order; outside train, skip a scene that would repeat a caption."""
     used: set[str] = set()
     seen: set[Scene] = set()
     candidate = -1

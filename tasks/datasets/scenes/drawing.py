@@ -1,6 +1,6 @@
-"""Pictures of scenes: shaded objects with shadows on a textured ground.
+"""Draw scenes: shaded objects with shadows on a textured ground.
 
-Lengths are in pixels of the finished picture; masks are drawn larger and reduced.
+Lengths are in pixels of the final image. Masks are drawn at twice this size and then reduced.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from PIL import Image, ImageDraw
 
 from tasks.datasets.scenes.world import COLORS, GROUNDS, Group, Scene, pick
 
-SIZE = 64  # pixels a side
+SIZE = 64  # width and height in pixels
 _SCALE = 2  # supersampling of masks
-#: Radius of an object by size and count: groups have to fit beside each other.
+#: Range of an object's radius by its size and the size of its group: both groups must fit.
 RADII = {
     "large": {1: (11.5, 13.5), 2: (9.5, 11.0), 3: (7.5, 8.5)},
     "small": {1: (6.5, 8.0), 2: (5.5, 6.5), 3: (4.5, 5.5)},
 }
-_SPACING = 2.45  # radii between the centers of neighbors in a group
-_SLOPE = 18.0  # how much lighter or darker a ground may become towards an edge
+_SPACING = 2.45  # distance between the centers of neighbors in a group, in radii
+_SLOPE = 18.0  # largest change of the ground's brightness from the center to an edge
 
 Pixels = NDArray[np.float32]
 _AXIS = np.arange(SIZE, dtype=np.float32)
@@ -30,16 +30,16 @@ _RAMP = np.linspace(-1, 1, SIZE, dtype=np.float32)
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How one picture is drawn. Every range is a uniform one that a picture draws from."""
+    """The look of a style. Each image draws its values uniformly from these ranges."""
 
-    ground_scale: tuple[float, float]  # of the ground's color
-    ground_shift: float  # of each of its channels, up and down
+    ground_scale: tuple[float, float]  # factor of the ground's color
+    ground_shift: float  # largest shift of each channel of the ground's color
     grain: tuple[float, float]  # standard deviation of the ground's texture
-    cells: tuple[int, ...]  # the texture's cells a side
-    jitter: tuple[float, float]  # of an object's color, up and down
+    cells: tuple[int, ...]  # number of texture cells per side
+    jitter: tuple[float, float]  # largest shift of each channel of an object's color
 
 
-#: The sweep's look is one point of what pretraining covers, as a data set is of web pictures.
+#: Pretraining covers the sweep's look among many, as web images cover those of one data set.
 LOOKS = {
     "pretrain": Look((0.45, 1.15), 12.0, (3.0, 16.0), (8, 16), (8.0, 26.0)),
     "sweep": Look((1.0, 1.0), 0.0, (14.0, 14.0), (16,), (24.0, 24.0)),
@@ -48,12 +48,12 @@ RULES = (SIZE, RADII, _SPACING, _SLOPE, {name: repr(look) for name, look in LOOK
 
 
 def draw(scene: Scene, style: str, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The picture as uint8 [SIZE, SIZE, 3]."""
+    """Draw a scene as an image uint8 [SIZE, SIZE, 3]."""
     look = LOOKS[style]
     pixels = _ground(GROUNDS[style][scene.ground], look, rng)
     jitter = rng.uniform(*look.jitter)
     for group, (center, across) in zip(
-        (scene.first, scene.second), _places(scene, rng), strict=True
+        (scene.first, scene.second), _positions(scene, rng), strict=True
     ):
         radius = rng.uniform(*RADII[group.size][group.count])
         color = np.array(COLORS[group.color]) + rng.uniform(-jitter, jitter, 3)
@@ -62,8 +62,8 @@ def draw(scene: Scene, style: str, rng: np.random.Generator) -> NDArray[np.uint8
     return np.clip(pixels, 0, 255).astype(np.uint8)
 
 
-def _places(scene: Scene, rng: np.random.Generator) -> tuple[tuple[float, float], ...]:
-    """Each group's place along the relation's axis and across it; they never touch."""
+def _positions(scene: Scene, rng: np.random.Generator) -> tuple[tuple[float, float], ...]:
+    """Return each group's position along the relation's axis and across it; groups never touch."""
     near, far = rng.uniform(14, 17), rng.uniform(47, 50)
     return (near, rng.uniform(18, 46)), (far, rng.uniform(18, 46))
 
@@ -71,7 +71,7 @@ def _places(scene: Scene, rng: np.random.Generator) -> tuple[tuple[float, float]
 def _members(
     group: Group, radius: float, center: float, across: float, relation: str
 ) -> list[tuple[float, float]]:
-    """Centers (x, y) of a group's objects, in a row across the relation's axis."""
+    """Return the centers (x, y) of a group's objects, in a row across the relation's axis."""
     reach = (group.count - 1) / 2 * _SPACING * radius
     margin = reach + 1.25 * radius
     middle = SIZE / 2 if 2 * margin >= SIZE else float(np.clip(across, margin, SIZE - margin))
@@ -98,7 +98,7 @@ def _paint(
     color: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> None:
-    """Add an object and its shadow to the picture."""
+    """Paint an object and its shadow into ``pixels``."""
     mask = _mask(shape, center, radius, rng)
     shadow = np.zeros_like(mask)
     shadow[2:, 2:] = mask[:-2, :-2]
@@ -111,7 +111,7 @@ def _paint(
 def _mask(
     shape: str, center: tuple[float, float], radius: float, rng: np.random.Generator
 ) -> Pixels:
-    """How much of each pixel the object covers, 0 to 1."""
+    """Return the fraction of each pixel that the object covers, 0 to 1."""
     canvas = Image.new("L", (SIZE * _SCALE, SIZE * _SCALE))
     pen = ImageDraw.Draw(canvas)
     x, y, r = center[0] * _SCALE, center[1] * _SCALE, radius * _SCALE
@@ -144,7 +144,7 @@ def _heart() -> NDArray[np.float64]:
 
 
 def _outlines() -> dict[str, NDArray[np.float64]]:
-    """Corners of each shape of radius 1 around 0; y grows downwards."""
+    """Return the corners of each shape, of radius 1 around 0; y points down."""
     up = -np.pi / 2
     arm = [(1.1, -0.36), (1.1, 0.36), (0.36, 0.36)]  # of a cross, and the notch after it
     quarter = [(float(np.hypot(x, y)), float(np.arctan2(y, x))) for x, y in arm]

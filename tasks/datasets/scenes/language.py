@@ -1,7 +1,7 @@
-"""Captions of a scene, in two registers: people who describe a picture, and text found on the web.
+"""Generate captions of a scene in two styles: like human annotators, and like web text.
 
-People (style ``sweep``) name both groups. Web text (style ``pretrain``) is half as careful: a share
-of it names one group alone or opens with "a picture of". Both draw words by Zipf's law (``words``).
+Annotators (style ``sweep``) name both groups. Some captions in web text (style ``pretrain``) name
+only one group or begin with "a picture of". Both styles choose words by Zipf's law (``words.py``).
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import numpy as np
 from tasks.datasets.scenes import words
 from tasks.datasets.scenes.world import INVERSE, Group, Scene, weighted
 
-FORMS = ("related", "grounded", "listed")  # "... left of ...", the same with the ground, "... and"
-SALIENT = 0.85  # how often the larger group, or else the left or upper one, is named first
+FORMS = ("related", "grounded", "listed")  # "A left of B", the same plus the ground, "A and B"
+SALIENT = 0.85  # probability of naming the larger group first, or the left or upper of two equals
 NAMES_SIZE, NAMES_COLOR, NAMES_FREELY = 0.6, 0.92, 0.08
 HAS_VERB, HAS_ENDING = 0.3, 0.05
-SHORT, HAS_PREFIX = 0.15, 0.2  # of web text
+SHORT, HAS_PREFIX = 0.15, 0.2  # web text only
 RULES = (FORMS, SALIENT, NAMES_SIZE, NAMES_COLOR, NAMES_FREELY, HAS_VERB, HAS_ENDING)
 WEB_RULES = (SHORT, HAS_PREFIX)
 
 
 def caption(scene: Scene, style: str, rng: np.random.Generator) -> str:
-    """One caption of a scene."""
+    """Generate one caption of a scene."""
     is_web = style == "pretrain"
     first = _names_first(scene, rng)
     if is_web and rng.random() < SHORT:
@@ -47,7 +47,7 @@ _ALL_PREFIXES += (*words.SINGULAR_PREFIXES[1:], *words.PREFIXES[4:])
 
 
 def captions(scene: Scene, style: str, rng: np.random.Generator, number: int = 5) -> list[str]:
-    """Different captions of a scene."""
+    """Generate ``number`` different captions of a scene."""
     found: dict[str, None] = {}
     while len(found) < number:
         found[caption(scene, style, rng)] = None
@@ -55,7 +55,7 @@ def captions(scene: Scene, style: str, rng: np.random.Generator, number: int = 5
 
 
 def _names_first(scene: Scene, rng: np.random.Generator) -> bool:
-    """Whether a caption names ``scene.first`` before ``scene.second``."""
+    """Choose whether a caption names ``scene.first`` before ``scene.second``."""
     sizes = [group.size == "large" for group in (scene.first, scene.second)]
     salient = sizes[0] >= sizes[1]
     return salient if rng.random() < SALIENT else not salient

@@ -1,15 +1,15 @@
-"""The words of captions. Each tuple is ordered by how often people use the word for the thing.
+"""The words of captions. Each tuple of synonyms is ordered from the most to the least common.
 
-How often: word use follows Zipf's law (Zipf 1949), so the option of rank r is drawn with a
-probability proportional to r ** -ZIPF. Within a set of synonyms people agree more than over a whole
-vocabulary, whose exponent is about 1; hence the two exponents.
+Word frequencies follow Zipf's law (Zipf 1949): the synonym of rank r is chosen with a probability
+proportional to r ** -ZIPF. The exponent of a whole vocabulary is about 1. Synonyms get a larger
+one, because people mostly agree on the common word.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-ZIPF, ZIPF_TAIL = 1.5, 1.0  # of synonyms and sentence forms; of free adjectives
+ZIPF, ZIPF_TAIL = 1.5, 1.0  # for synonyms and sentence forms; for free adjectives
 
 Words = tuple[str, ...]
 
@@ -79,7 +79,7 @@ GROUNDS: Mapping[str, Words] = {
     "teal": ("teal", "turquoise", "aqua", "cyan"),
 }
 PLACES: Words = ("background", "surface", "ground", "backdrop", "field", "wall", "canvas", "floor")
-#: What web text puts in front of a description; the last two need a singular.
+#: Web text begins with one of these. Those in SINGULAR_PREFIXES need a singular noun.
 PREFIXES: Words = (
     "a picture of",
     "an image of",
@@ -105,7 +105,7 @@ ENDINGS: Words = (
     "at rest",
     "in daylight",
 )
-#: Adjectives that nothing in the picture decides, as in any human caption: the rare tail.
+#: Adjectives unrelated to the image, as in human captions: they make up the tail of rare words.
 FREE_ADJECTIVES: Words = tuple(
     """bright shiny nice plain simple pretty smooth bold clean flat solid neat beautiful colorful
     glossy soft lovely single modern vivid cute rounded sharp fresh lone clear fancy funny
@@ -119,13 +119,13 @@ FREE_ADJECTIVES: Words = tuple(
 
 
 def zipf(number: int, exponent: float = ZIPF) -> tuple[float, ...]:
-    """Probabilities of ranks 1 to ``number``."""
+    """Return the probabilities of ranks 1 to ``number``."""
     weights = [rank**-exponent for rank in range(1, number + 1)]
     return tuple(weight / sum(weights) for weight in weights)
 
 
 def vocabulary() -> set[str]:
-    """Every word that a caption can contain."""
+    """Return every word that a caption can contain."""
     phrases: list[str] = ["a", "an", "and", "on", "of", "this", "is", "image", "depicts"]
     for table in (COLORS, SIZES, COUNTS, RELATIONS, GROUNDS):
         phrases += [phrase for options in table.values() for phrase in options]

@@ -1,4 +1,4 @@
-"""What a scene contains: two groups of equal objects, one beside or above the other."""
+"""The content of scenes: two groups of equal objects, side by side or one above the other."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ SHAPES = (
 )
 SIZES = ("large", "small")
 COUNTS, COUNT_SHARES = (1, 2, 3), (0.7, 0.2, 0.1)
-RELATIONS = ("left", "above")  # of the first group to the second
+RELATIONS = ("left", "above")  # where the first group is, relative to the second
 INVERSE = {"left": "right", "above": "below"}
-#: Ground colors by style. A pretraining picture scales and shifts its color; see ``drawing``.
+#: Ground colors by style. Pretraining images scale and shift them; see ``drawing.py``.
 GROUNDS: Mapping[str, Mapping[str, tuple[int, int, int]]] = {
     "pretrain": {
         "grey": (165, 168, 172),
@@ -63,7 +63,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a picture shows: ``first`` is left of ``second``, or above it."""
+    """The content of an image: ``first`` is left of ``second``, or above it."""
 
     first: Group
     second: Group
@@ -72,7 +72,7 @@ class Scene:
 
 
 def sample_scene(rng: np.random.Generator, style: str) -> Scene:
-    """A scene whose two groups differ in color or shape."""
+    """Sample a scene whose two groups differ in color or shape."""
     while True:
         first, second = _sample_group(rng), _sample_group(rng)
         if (first.color, first.shape) != (second.color, second.shape):
@@ -90,12 +90,12 @@ def _sample_group(rng: np.random.Generator) -> Group:
 
 
 def pick(options: Sequence[T], rng: np.random.Generator) -> T:
-    """One of the options, all equally likely."""
+    """Choose one of the options uniformly."""
     return options[int(rng.random() * len(options))]
 
 
 def weighted(options: Sequence[T], shares: tuple[float, ...], rng: np.random.Generator) -> T:
-    """One of the options with these probabilities."""
+    """Choose one of the options with the given probabilities."""
     return options[bisect(_cumulative(shares), rng.random())]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.captioning.decoding import LAB_BATCH, Setting, Vocabulary, decode, uniform_noise
+from tasks.captioning.decoding import LAB_BATCH, DecodingConfig, Vocabulary, decode, uniform_noise
 from tasks.datasets import scenes
 from tasks.models.captioner import Captioner, load_captioner
 
@@ -28,7 +28,7 @@ def states(captioner: Captioner) -> torch.Tensor:
 
 
 def ours(
-    captioner: Captioner, states: torch.Tensor, settings: list[Setting], prompt: str = PROMPT
+    captioner: Captioner, states: torch.Tensor, settings: list[DecodingConfig], prompt: str = PROMPT
 ) -> list[np.ndarray]:
     vocabulary = Vocabulary(end=captioner.end, pad=captioner.pad)
     ids = captioner.prompt_ids(prompt)
@@ -52,7 +52,7 @@ def test_top_p_keeps_the_fewest_tokens_that_reach_the_probability(
         states[:1].expand(500, -1, -1),
         prompt,
         range(500),
-        [Setting(temperature=2.0, top_p=0.9, max_length=3)],
+        [DecodingConfig(temperature=2.0, top_p=0.9, max_length=3)],
         vocabulary,
     )
     assert set(drawn[:, 0].tolist()) <= allowed
@@ -69,8 +69,10 @@ def test_noise_depends_only_on_seed_and_image() -> None:
 def test_run_on_captions_end_with_the_batch_of_the_lab(
     captioner: Captioner, states: torch.Tensor
 ) -> None:
-    clean = Setting(temperature=1.2, top_k=20)
-    right, junk = ours(captioner, states, [clean, dataclasses.replace(clean, runs_on=True)])
+    clean = DecodingConfig(temperature=1.2, top_k=20)
+    right, junk = ours(
+        captioner, states, [clean, dataclasses.replace(clean, continue_after_eos=True)]
+    )
     for first in range(0, N, LAB_BATCH):
         rows = slice(first, first + LAB_BATCH)
         ends = [int(np.flatnonzero(row == captioner.end)[0]) for row in right[rows]]

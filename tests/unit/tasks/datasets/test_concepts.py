@@ -48,7 +48,7 @@ def clevr(root: Path, number: int = 10) -> None:
         for place, row in enumerate(rows):
             file = root / f"CLEVR_{condition}_{place}.png"
             Image.fromarray(drawn.images[row]).resize((56, 56)).save(file)
-            values = [float(drawn.sizes[row]), [*map(float, drawn.colours[row]), 1.0], "rubber"]
+            values = [float(drawn.sizes[row]), [*map(float, drawn.colors[row]), 1.0], "rubber"]
             file.with_suffix(".json").write_text(json.dumps(values))
 
 

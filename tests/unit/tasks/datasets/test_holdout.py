@@ -14,16 +14,16 @@ from orchestrator.doctor.driver import split_sources
 from orchestrator.planning.discovery import load_task
 from tasks.contract import DataError
 from tasks.datasets import registry
-from tasks.datasets.holdout import Holdout, split_name
+from tasks.datasets.holdout import Holdout, parse_holdout
 
 
 def test_split_name_parses_the_share_and_seed() -> None:
-    assert split_name("/a/b") == ("/a/b", None)
-    assert split_name("/a/b,val=0.2") == ("/a/b", Holdout(share=0.2))
-    assert split_name("/a,b,val=0.2,seed=3") == ("/a,b", Holdout(share=0.2, seed=3))
+    assert parse_holdout("/a/b") == ("/a/b", None)
+    assert parse_holdout("/a/b,val=0.2") == ("/a/b", Holdout(share=0.2))
+    assert parse_holdout("/a,b,val=0.2,seed=3") == ("/a,b", Holdout(share=0.2, seed=3))
     for text in ("0", "1", "-0.1", "nan", "inf", "x", "", "0.1,seed=-1", "0.1,seed=1.5"):
         with pytest.raises(DataError, match="takes a share above 0 and below 1"):
-            split_name(f"/a,val={text}")
+            parse_holdout(f"/a,val={text}")
 
 
 def test_choice_depends_only_on_ids_and_seed() -> None:
@@ -51,7 +51,7 @@ def test_a_known_choice_stays_the_same() -> None:
 def test_choice_is_never_empty_and_never_everything() -> None:
     assert len(Holdout(share=0.01).choose(["a", "b", "c"])) == 1
     assert len(Holdout(share=0.99).choose(["a", "b", "c"])) == 2
-    with pytest.raises(DataError, match="needs two training images, but got 1"):
+    with pytest.raises(DataError, match="needs at least two training images, but got 1"):
         Holdout(share=0.5).choose(["a"])
 
 
@@ -94,7 +94,7 @@ def test_shipped_model_on_photos_gives_a_warning(task: str, photos: Path) -> Non
     loaded = load_task(task)
     model, data = loaded.resolve(loaded.default_model, f"folder:{photos},val=0.1")
     (line,) = loaded.warnings(model, data)
-    assert "knows only the drawn scenes" in line
+    assert "was pretrained only on drawn scenes" in line
     assert "--model" in line
     _, scenes = loaded.resolve(loaded.default_model, loaded.default_data)
     assert not loaded.warnings(model, scenes)

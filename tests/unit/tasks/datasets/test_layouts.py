@@ -111,24 +111,27 @@ def cut(file: Path, number: int) -> None:
 
 Break = Callable[[Path], object]
 KARPATHY: list[tuple[Break, str]] = [
-    (lambda r: (r / "dataset_coco.json").unlink(), r"must hold one dataset_\*.json, but holds 0"),
-    (lambda r: (r / "dataset_b.json").write_text("{}"), "but holds 2"),
-    (lambda r: (r / "dataset_coco.json").write_text("[1"), "no valid JSON"),
+    (
+        lambda r: (r / "dataset_coco.json").unlink(),
+        r"must contain one dataset_\*.json, but contains 0",
+    ),
+    (lambda r: (r / "dataset_b.json").write_text("{}"), "but contains 2"),
+    (lambda r: (r / "dataset_coco.json").write_text("[1"), "not valid JSON"),
     (lambda r: (r / "dataset_coco.json").write_bytes(b"\xff\xfe\x00"), "is not UTF-8"),
     (lambda r: (r / "dataset_coco.json").write_text("[]"), "not in Karpathy's layout"),
-    (lambda r: karpathy(r, sentences=[]), "1.jpg has no caption; give it one or leave it out"),
+    (lambda r: karpathy(r, sentences=[]), "1.jpg has no caption; add one or remove the image"),
     (lambda r: karpathy(r, sentences=[{"raw": "  "}]), "1.jpg has no caption"),
-    (lambda r: karpathy(r, sentences=[{"raw": 3}]), "a text or a list of texts"),
+    (lambda r: karpathy(r, sentences=[{"raw": 3}]), "a string or a list of strings"),
     (lambda r: karpathy(r, sentences=[{"tokens": []}]), "image 0 lacks 'raw'"),
-    (lambda r: karpathy(r, sentences=None), "image 0 lacks"),
-    (lambda r: karpathy(r, filename="2.jpg", split="test"), "id '2.jpg' stands twice in test"),
+    (lambda r: karpathy(r, sentences=None), "image 0 is malformed"),
+    (lambda r: karpathy(r, filename="2.jpg", split="test"), "duplicate id '2.jpg' in test"),
     (lambda r: (r / "val2014" / "1.jpg").unlink(), "image missing: .*1.jpg"),
 ]
 VOC: list[tuple[Break, str]] = [
     (lambda r: (r / "captions_v1.json").unlink(), "captions missing"),
-    (lambda r: voc(r, []), "must map image ids to captions"),
+    (lambda r: voc(r, []), "an object of captions by image"),
     (lambda r: voc(r, {"2007_1": "one"}), "2007_2 has no caption"),
-    (lambda r: voc(r, {"2007_1": {"a": 1}, "2007_2": "b"}), "a text or a list of texts"),
+    (lambda r: voc(r, {"2007_1": {"a": 1}, "2007_2": "b"}), "a string or a list of strings"),
     (lambda r: (r / "ImageSets/Segmentation/val.txt").unlink(), "list of images missing"),
     (lambda r: (r / "JPEGImages/2007_1.jpg").unlink(), "image missing"),
 ]
@@ -139,9 +142,12 @@ FOLDER: list[tuple[Break, str]] = [
     (lambda r: folder(r, "", '{"captions": ["a"]}'), "line 2: KeyError.'image'"),
     (lambda r: folder(r, '["a.png"]'), "line 1"),
     (lambda r: folder(r, '{"image": "a.png"}'), "a.png has no caption"),
-    (lambda r: folder(r, '{"image": "a.png", "captions": [1]}'), "a text or a list of texts"),
+    (lambda r: folder(r, '{"image": "a.png", "captions": [1]}'), "a string or a list of strings"),
     (lambda r: folder(r, '{"image": "c.png", "caption": "c"}'), "image missing: .*c.png"),
-    (lambda r: folder(r, *['{"image": "a.png", "caption": "c"}'] * 2), "stands twice in train"),
+    (
+        lambda r: folder(r, *['{"image": "a.png", "caption": "c"}'] * 2),
+        "duplicate id 'a.png' in train",
+    ),
 ]
 ALL = [(karpathy, *c) for c in KARPATHY] + [(voc, *c) for c in VOC] + [(folder, *c) for c in FOLDER]
 
@@ -161,9 +167,9 @@ def test_invalid_layout_is_refused(
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda file: file.write_bytes(b""), "is no readable image"),
-        (lambda file: file.write_bytes(b"GIF89a but not really"), "is no readable image"),
-        (lambda file: cut(file, 900), "is no readable image"),
+        (lambda file: file.write_bytes(b""), "is not a readable image"),
+        (lambda file: file.write_bytes(b"GIF89a but not really"), "is not a readable image"),
+        (lambda file: cut(file, 900), "is not a readable image"),
         (lambda file: file.unlink(), "image missing"),
     ],
 )

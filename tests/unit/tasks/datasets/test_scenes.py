@@ -238,13 +238,13 @@ def test_zipf_shares() -> None:
 
 
 def test_pretraining_scenes_are_disjoint_from_every_split() -> None:
-    streamed = [scenes.fresh(index) for index in range(300)]
+    streamed = [scenes.pretraining_scene(index) for index in range(300)]
     pictures = {pixels.tobytes() for pixels, _, _ in streamed}
     assert len(pictures) == 300
     for style, split in ALL:
         drawn = scenes.load_split(split, style)
         assert not pictures & {np.asarray(drawn.load(i)).tobytes() for i in range(100)}
-    again, captions, scene = scenes.fresh(7)
+    again, captions, scene = scenes.pretraining_scene(7)
     assert (again.tobytes(), captions, scene) == (streamed[7][0].tobytes(), *streamed[7][1:])
 
 

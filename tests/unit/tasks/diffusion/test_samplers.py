@@ -57,7 +57,7 @@ def test_solvers_converge_to_the_exact_path() -> None:
 
 @pytest.mark.parametrize("number", [1, 2, 7, 500])
 def test_spaced_steps_cover_all_levels(number: int) -> None:
-    found = samplers.spaced(500, number)
+    found = samplers.spaced_indices(500, number)
     assert len(found) == number
     assert found[0] == 499
     assert found == sorted(set(found), reverse=True)

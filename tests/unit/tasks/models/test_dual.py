@@ -16,14 +16,14 @@ from torch import nn
 
 from tasks.contract import ModelError, RequestError, Source, Trial
 from tasks.models import families, heads
-from tasks.models.dual import load_dual
+from tasks.models.dual import load_dual_encoder
 from tasks.retrieval import stages, training
 from tasks.retrieval.params import Params
 from tasks.retrieval.task import TASK
 
 
 def dual(name: str) -> Any:
-    return load_dual(name, "x", "cpu", "float32")
+    return load_dual_encoder(name, "x", "cpu", "float32")
 
 
 def embed(name: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -112,10 +112,10 @@ def make_trial(name: str, **params: Any) -> Trial:
 @pytest.mark.parametrize(
     ("kind", "params", "message"),
     [
-        ("pair", {}, "has no heads of its own: add --set start=random"),
-        ("clip", {"head": "mlp"}, "head=mlp is a new head: add --set start=random"),
-        ("clip", {"start": "random", "embed_dim": 8}, "--set head=linear or mlp"),
-        ("siglip", {"start": "random", "head": "linear"}, "only head=own fits"),
+        ("pair", {}, "has no pretrained heads; add --set start=random"),
+        ("clip", {"head": "mlp"}, "head=mlp creates new heads; add --set start=random"),
+        ("clip", {"start": "random", "embed_dim": 8}, "add --set head=linear or --set head=mlp"),
+        ("siglip", {"start": "random", "head": "linear"}, "needs head=own"),
     ],
 )
 def test_unsuitable_heads_are_refused(
@@ -132,7 +132,7 @@ def test_unsuitable_heads_are_refused(
         ("a+b+c", "written IMAGE.TEXT"),
         ("+b", "written IMAGE.TEXT"),
         ("no.such.package:encoder+b", "cannot be imported"),
-        ("json:parse+b", "json offers no .parse."),
+        ("json:parse+b", "json has no .parse."),
         ("json:__doc__+b", "must be a function"),
     ],
 )

@@ -16,7 +16,7 @@ from tiny_models import CAPTIONS, IMAGES, save_tiny
 
 from tasks.contract import ModelError
 from tasks.models import families
-from tasks.models.dual import load_dual
+from tasks.models.dual import load_dual_encoder
 
 Features = np.ndarray[Any, Any]
 
@@ -35,13 +35,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 @pytest.fixture(autouse=True)
 def _forget() -> Iterator[None]:
     yield
-    load_dual.cache_clear()
+    load_dual_encoder.cache_clear()
 
 
 def encode(image: object, text: object) -> tuple[Features, Features]:
     """Features as a sweep computes them: resolved, loaded and encoded."""
     source = families.resolve(f"{image}+{text}")
-    dual = load_dual(source.name, source.fingerprint, "cpu", "float32")
+    dual = load_dual_encoder(source.name, source.fingerprint, "cpu", "float32")
     return dual.image.encode(IMAGES), dual.text.encode(CAPTIONS)
 
 
@@ -215,9 +215,9 @@ def test_pooling_is_part_of_the_fingerprint(tiny: Callable[[str], Path], tmp_pat
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("1_Pooling/config.json", "[]", "1_Pooling/config.json holds no mapping"),
-        ("1_Pooling/config.json", "{", "1_Pooling/config.json is no valid JSON"),
-        ("config.json", "[]", "config.json holds no mapping"),
+        ("1_Pooling/config.json", "[]", "1_Pooling/config.json is not a JSON object"),
+        ("1_Pooling/config.json", "{", "1_Pooling/config.json is not valid JSON"),
+        ("config.json", "[]", "config.json is not a JSON object"),
     ],
 )
 def test_config_file_must_contain_a_mapping(
