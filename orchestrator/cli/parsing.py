@@ -109,13 +109,14 @@ def check_tasks(names: Sequence[str]) -> None:
     """Refuse a space or a setting in place of a task, and name the option for it."""
     from orchestrator.planning.plan import ALIASES, KINDS
 
-    known = discovery.task_names()
-    for name in (each for each in names if each not in known):
-        if name in (*KINDS, *ALIASES) or name.endswith(".py"):
+    for name in names:
+        is_space = name in (*KINDS, *ALIASES) or name.endswith(".py")
+        if not (is_space or re.match(r"\w+=", name)) or name in discovery.task_names():
+            continue
+        if is_space:
             also = f", or {name}:FUNCTION to sweep a function of it" if name[-3:] == ".py" else ""
             raise RequestError(f"{name!r} is a space: write --space {shlex.quote(name)}{also}")
-        if re.match(r"\w+=", name):
-            raise RequestError(f"{name!r} is a setting: write --set {shlex.quote(name)}")
+        raise RequestError(f"{name!r} is a setting: write --set {shlex.quote(name)}")
 
 
 def check_tolerance(tolerance: float | None) -> None:

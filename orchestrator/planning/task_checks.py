@@ -6,6 +6,7 @@ nothing heavy. The command ``check-task`` also runs the task.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 from collections.abc import Iterator, Mapping
@@ -118,13 +119,19 @@ def _column(column: Column, params: list[str]) -> Iterator[str]:
         yield f"the column {label} names {key!r}, which is not a field of Params; " + suggest(
             key, params
         )
-    for field in ("format", "pick"):
-        allowed = get_args(get_type_hints(Column)[field])
+    for field, allowed in _allowed_values().items():
         if getattr(column, field) not in allowed:
             yield (
                 f"{field} of the column {label} must be {', '.join(allowed[:-1])} or "
                 f"{allowed[-1]}, but is {shown(getattr(column, field))}"
             )
+
+
+@functools.cache
+def _allowed_values() -> dict[str, tuple[Any, ...]]:
+    """Return the values of the fields of a column that take only some."""
+    hints = get_type_hints(Column)
+    return {field: get_args(hints[field]) for field in ("format", "pick")}
 
 
 def _per_sample(task: Any) -> list[str]:

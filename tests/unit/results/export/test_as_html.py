@@ -7,7 +7,7 @@ import html.parser
 import io
 
 from exported_tables import NASTY, document_of
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -84,6 +84,7 @@ def test_page_embeds_pictures_and_reports_damaged_ones() -> None:
     assert "x: <i> is damaged" in found.texts
 
 
+@settings(max_examples=30)
 @given(st.lists(st.text(max_size=20), min_size=2, max_size=3))
 @example(NASTY[:3])
 @example(NASTY[3:6])
