@@ -195,11 +195,11 @@ def test_a_request_from_yaml(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("space: paper\n", "a request must have a task"),
-        ("task: toy\nspaces: paper\n", "a request has no 'spaces'; did you mean 'space'?"),
+        ("task: toy\nspaces: paper\n", "a request has no option 'spaces'; did you mean 'space'?"),
         ("task: toy\nseeds: many\n", "seeds of a request must be a number, or a list of them"),
         ("task: toy\nrerun: 1\n", "rerun of a request must be true or false, but is 1"),
-        ("task: [toy\n", "line 2 is no YAML"),
-        ("task: !!python/object/apply:os.getcwd []\n", "is no YAML"),
+        ("task: [toy\n", "line 2 is not valid YAML"),
+        ("task: !!python/object/apply:os.getcwd []\n", "is not valid YAML"),
     ],
 )
 def test_a_wrong_file_is_one_message(tmp_path: Path, text: str, message: str) -> None:
@@ -213,7 +213,7 @@ def test_a_wrong_file_is_one_message(tmp_path: Path, text: str, message: str) ->
 
 
 def test_a_python_object_is_in_no_file() -> None:
-    with pytest.raises(orc.RequestError, match=r"give its name or FILE\.py:FUNCTION"):
+    with pytest.raises(orc.RequestError, match=r"use its name or FILE\.py:FUNCTION"):
         orc.Request(task=fit).to_dict()
     assert describe_call(orc.Request(task="toy", settings={"epochs": 2}, seeds=3)) == (
         "orc.sweep('toy', seeds=3, set={'epochs': 2})"

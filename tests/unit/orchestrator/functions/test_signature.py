@@ -163,7 +163,7 @@ def test_errors_say_what_to_write() -> None:
 
     assert "no default; give it one: lr: float = ..." in refused(no_default)
     assert "has no type, and its default None does not show one" in refused(untyped)
-    assert "layers has the type list[int]; a parameter is str, int" in refused(wrong_type)
+    assert "layers has the type list[int]; use str, int" in refused(wrong_type)
     assert "the default of the parameter layers of wrong_default is [1, 2]" in refused(
         wrong_default
     )
