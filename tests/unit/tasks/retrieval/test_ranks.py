@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from itertools import combinations
 
+import jaxtyping
 import numpy as np
 import pytest
 from paths import SHARED
@@ -157,3 +158,9 @@ def test_best_possible_recall_on_the_captions_of_the_lab(ties: Ties) -> None:
     best = {"expected": len(sizes) / 1449, "strict": (1449 - 262) / 1449, "same_text": 1.0}[ties]
     for direction in ("i2t", "t2i"):
         assert scores[f"{direction}_r1"] == pytest.approx(best, abs=1e-12)
+
+
+def test_wrong_shape_is_refused_in_tests() -> None:
+    """The option ``--jaxtyping-packages`` in pyproject.toml checks the annotated shapes."""
+    with pytest.raises(jaxtyping.TypeCheckError):
+        Ranks(better=np.zeros(3, int), tied=np.zeros(4, int), right=np.zeros(3, int))
