@@ -6,8 +6,12 @@ This cannot test ssh, quotas, prices, and whether the chosen image boots.
 from __future__ import annotations
 
 import copy
+import json
+import os
 import re
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +22,6 @@ from moto import mock_aws
 from paths import ROOT
 
 REGION = "us-west-2"
-IMAGE = "ami-12c6146b"  # one that moto knows
 MINE = "203.0.113.7/32"
 _instance_types: list[dict[str, Any]] = []
 
@@ -51,14 +54,6 @@ def brought_up(config: dict[str, Any]) -> dict[str, Any]:
 
     made: dict[str, Any] = _bootstrap_config(config, no_config_cache=True)
     return made
-
-
-def filled_in() -> dict[str, Any]:
-    config = read("aws")
-    for node_type in config["available_node_types"].values():
-        assert node_type["node_config"]["ImageId"] == "ami-FILL-IN"
-        node_type["node_config"]["ImageId"] = IMAGE
-    return config
 
 
 class Launched:
@@ -101,7 +96,7 @@ class Launched:
 
 
 def test_head_and_spot_worker_match_the_file() -> None:
-    config = filled_in()
+    config = read("aws")
     made = Launched(brought_up(config))
     for kind, name in (("head", "head"), ("worker", "gpu_worker")):
         wanted = config["available_node_types"][name]["node_config"]
@@ -115,15 +110,46 @@ def test_head_and_spot_worker_match_the_file() -> None:
     assert "IamInstanceProfile" not in made.requests["worker"]
 
 
+def test_ec2_is_asked_to_look_up_the_image() -> None:
+    made = Launched(brought_up(read("aws")))
+    for kind in made.ids:
+        assert made.requests[kind]["ImageId"].startswith("resolve:ssm:/aws/service/deeplearning/")
+
+
+def test_the_head_starts_workers_with_its_own_image(tmp_path: Path) -> None:
+    home, programs = tmp_path / "home", tmp_path / "bin"
+    home.mkdir()
+    programs.mkdir()
+    # A stand-in for the metadata service, which only EC2 has at its address.
+    (programs / "curl").write_text(
+        '#!/bin/sh\ncase "$*" in\n'
+        "*'-X PUT'*169.254.169.254/latest/api/token) echo secret ;;\n"
+        "*'aws-ec2-metadata-token: secret'*/latest/meta-data/ami-id) echo ami-0123 ;;\n"
+        "*) exit 22 ;;\nesac\n"
+    )
+    (programs / "curl").chmod(0o755)
+    config = brought_up(read("aws"))
+    file = home / "ray_bootstrap_config.yaml"
+    file.write_text(json.dumps(config))  # as `ray up` writes it
+    _, replace, start = config["head_start_ray_commands"]
+    assert "ray start" in start
+    for node_type in config["available_node_types"].values():
+        node_type["node_config"]["ImageId"] = "ami-0123"
+    environment = {"HOME": str(home), "PATH": f"{programs}:{os.environ['PATH']}"}
+    for _ in range(2):  # `ray up` may run it again
+        subprocess.run(["bash", "-c", replace], env=environment, check=True)
+        assert json.loads(file.read_text()) == config
+
+
 def test_head_has_no_cpus_and_workers_have_a_gpu() -> None:
-    types = brought_up(filled_in())["available_node_types"]
+    types = brought_up(read("aws"))["available_node_types"]
     assert types["head"]["resources"] == {"CPU": 0}
     assert types["gpu_worker"]["resources"]["CPU"] == 8
     assert types["gpu_worker"]["resources"]["GPU"] == 1
 
 
 def test_ray_down_terminates_every_instance() -> None:
-    made = Launched(brought_up(filled_in()))
+    made = Launched(brought_up(read("aws")))
     made.provider.terminate_node(made.ids["worker"])
     made.provider.terminate_nodes([made.ids["head"]])
     assert {made.instance(kind)["State"]["Name"] for kind in made.ids} == {"terminated"}
@@ -160,7 +186,7 @@ def ingress(made: Launched) -> list[dict[str, Any]]:
 
 def test_documented_security_group_opens_no_port_to_the_world() -> None:
     group = from_the_docs(0, mine=MINE)["group"]
-    config = brought_up(filled_in())
+    config = brought_up(read("aws"))
     for node_type in config["available_node_types"].values():
         assert node_type["node_config"]["SecurityGroupIds"] == [group]
     rules = ingress(Launched(config))
@@ -174,14 +200,14 @@ def test_documented_security_group_opens_no_port_to_the_world() -> None:
 
 
 def test_default_security_group_opens_only_ssh() -> None:
-    rules = ingress(Launched(brought_up(filled_in())))
+    rules = ingress(Launched(brought_up(read("aws"))))
     assert [(r["FromPort"], r["ToPort"]) for r in rules if open_to_all(r)] == [(22, 22)]
     others = [r for r in rules if not open_to_all(r)]
     assert all(r["UserIdGroupPairs"] and not r["IpRanges"] for r in others)
 
 
 def test_workers_get_the_bucket_role() -> None:
-    brought_up(filled_in())  # Ray makes the head's role
+    brought_up(read("aws"))  # Ray makes the head's role
     iam = boto3.client("iam")
     attached = iam.list_attached_role_policies(RoleName="ray-autoscaler-v1")["AttachedPolicies"]
     for policy in attached:  # none of them allows it
@@ -195,7 +221,7 @@ def test_workers_get_the_bucket_role() -> None:
         "Action": "iam:PassRole",
         "Resource": role,
     }
-    config = filled_in()
+    config = read("aws")
     profile = {"Name": "multimodal-sweep-worker"}  # the commented line of the file
     line = f"# IamInstanceProfile: {{Name: {profile['Name']}}}"
     assert line in (ROOT / "cluster.yaml").read_text()
