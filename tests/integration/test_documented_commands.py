@@ -129,9 +129,9 @@ class Place:
             "...": "retrieval",
         }
         (root / "space.py").write_text("GRID = {'lr': [1e-3, 1e-2]}\n")
-        (root / "my_space.py").write_text(
-            _saved_file(ROOT / "docs" / "how-to" / "search-spaces.md")
-        )
+        spaces = ROOT / "docs" / "how-to" / "search-spaces.md"
+        (root / "my_space.py").write_text(_saved_file(spaces))
+        (root / "sweep.yaml").write_text(_saved_file(spaces, "yaml"))
         (root / "train.py").write_text(_saved_file(ROOT / "docs" / "how-to" / "function.md"))
         shutil.copy(ROOT / "examples" / "toy" / "toy_function.py", root)
         self._made: set[tuple[str, str]] = set()
@@ -177,9 +177,9 @@ class Place:
         return out
 
 
-def _saved_file(page: Path) -> str:
-    """The file that a page asks its reader to save: its first Python block."""
-    return code_blocks(page, "python")[0]
+def _saved_file(page: Path, language: str = "python") -> str:
+    """The file that a page asks its reader to save: its first block of the language."""
+    return code_blocks(page, language)[0]
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +205,11 @@ def needs_wheels(words: Sequence[str]) -> None:
 @by_name(SWEEPS)
 def test_documented_sweep_can_be_planned(place: Place, command: Command) -> None:
     needs_wheels(command.arguments)
-    assert "trial" in place.run(*place.fill(command.arguments), "--dry-run")
+    words = place.fill(command.arguments)
+    if "--from" in words:
+        stored = words.index("--from") + 1
+        words[stored] = f"{place.prepare('retrieval', 'paper')}/retrieval/paper/sweep.json"
+    assert "trial" in place.run(*words, "--dry-run")
 
 
 @by_name([c for c in SWEEPS if "clevr:DIR" not in c.arguments and "--dry-run" not in c.arguments])
