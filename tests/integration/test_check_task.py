@@ -62,7 +62,7 @@ def test_check_task_prints_one_line_per_check(package: Package) -> None:
     assert f"mine: {len(CHECKS)} passed" in out
     package.edit("task.py", "at=epoch", "at=1")
     package.forget()
-    status, out, err = run_wide("check-task", "mine", "--set", "epochs=2")
+    status, out, err = run_wide("check-task", "mine", "--set", "epochs=3")
     assert (status, err) == (1, "")
     assert "FAILED" in out
     assert "at must increase" in out
