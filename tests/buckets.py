@@ -45,6 +45,18 @@ class Bucket:
 
         self.failing = failing
 
+    def fail_reads(self, number: int) -> None:
+        """Answer this many of the next GETs and HEADs with 503."""
+        left = [number]
+
+        def failing(method: str) -> bool:
+            if method not in ("GET", "HEAD"):
+                return False
+            left[0] -= 1
+            return left[0] >= 0
+
+        self.failing = failing
+
     def stop_failing(self) -> None:
         """Answer every request as usual again."""
         self.failing = lambda method: False

@@ -6,9 +6,11 @@ it. A checkpoint contains the state and all steps so far.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import struct
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +22,8 @@ from results.storage.atomic_write import atomic_write
 from results.storage.filesystem import absolute, open_filesystem
 from results.storage.weights import WeightStore
 from tasks.contract import Scalar, State, Step, StoreError, Trial
+
+NUM_READS = 3  # attempts to read a checkpoint; a bucket's client repeats each request on its own
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +112,27 @@ def _steps(meta: Mapping[str, Any]) -> list[TimedStep]:
     ]
 
 
+def _read(filesystem: pyarrow.fs.FileSystem, path: str) -> bytes:
+    """Read a file; try again if a bucket is slow or refuses, since the trial would start again.
+
+    Raises:
+        FileNotFoundError: if it does not exist.
+        StoreError: if no attempt succeeds.
+    """
+    for attempt in itertools.count(1):
+        try:
+            with filesystem.open_input_stream(path) as stream:
+                blob: bytes = stream.read()
+            return blob
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            if attempt == NUM_READS:
+                raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+            time.sleep(attempt)
+    raise AssertionError("unreachable")
+
+
 class Checkpoints:
     """The checkpoints of one sweep, in the files ``<uri>/<trial id>.safetensors``."""
 
@@ -138,14 +163,18 @@ class Checkpoints:
         atomic_write(filesystem, path, encode(state, steps, trial), durable=False)
 
     def load(self, trial_id: str, device: str) -> tuple[State, list[TimedStep]] | None:
-        """Return the checkpoint of a trial, None if it does not exist or cannot be read."""
+        """Return the checkpoint of a trial, None if it does not exist or is damaged.
+
+        Raises:
+            StoreError: if it exists, but several attempts to read it failed.
+        """
         filesystem, folder = open_filesystem(self.uri)
         try:
-            with filesystem.open_input_stream(f"{folder}/{trial_id}.safetensors") as stream:
-                blob = stream.read()
-            return decode(blob, device)
+            blob = _read(filesystem, f"{folder}/{trial_id}.safetensors")
         except FileNotFoundError:
             return None
+        try:
+            return decode(blob, device)
         except Exception:  # a damaged file: the trial starts again
             return None
 

@@ -18,11 +18,12 @@ from harness import Run, run_command, small_cluster
 from paths import STORED
 from sealed_weights import sealed
 
+from orchestrator.saving.checkpoints import Checkpoints, TimedStep
 from orchestrator.sharing.archive import archive_sweep
 from results.storage.reading import read_sweep
 from results.storage.store import list_parts
 from results.storage.weights import WeightStore
-from tasks.contract import StoreError
+from tasks.contract import State, Step, StoreError
 
 SIX = "GRID = {'level': list(range(6))}\n"
 SLOW = ("--set=steps=8", "--set=seconds=0.15")
@@ -126,6 +127,21 @@ def test_occasional_bucket_errors_lose_nothing(
     healthy.stop_failing()
     assert healthy.num_failed > 10
     assert run.totals() == undisturbed
+
+
+def test_checkpoint_is_read_although_the_bucket_refuses_at_first(healthy: Bucket) -> None:
+    checkpoints = Checkpoints(f"s3://{BUCKET}/checkpoints")
+    state = State(arrays={"total": np.arange(3.0)}, values={})
+    steps = [TimedStep(step=Step(at=1, metrics={"total": 1.0}), seconds=0.1)]
+    checkpoints.save("trial", state, steps)
+    healthy.fail_reads(4)  # more than the attempts of the client
+    loaded = checkpoints.load("trial", "cpu")
+    assert healthy.num_failed == 4
+    assert loaded is not None
+    assert loaded[1] == steps
+    healthy.fail_reads(1000)
+    with pytest.raises(StoreError, match=r"cannot read .*trial\.safetensors"):
+        checkpoints.load("trial", "cpu")
 
 
 def test_lasting_bucket_failure_is_one_error_line(
