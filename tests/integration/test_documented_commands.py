@@ -133,7 +133,8 @@ class Place:
         (root / "my_space.py").write_text(_saved_file(spaces))
         (root / "sweep.yaml").write_text(_saved_file(spaces, "yaml"))
         (root / "train.py").write_text(_saved_file(ROOT / "docs" / "how-to" / "function.md"))
-        shutil.copy(ROOT / "examples" / "toy" / "toy_function.py", root)
+        # A link, since another test of this process may have imported the function.
+        (root / "toy_function.py").symlink_to(ROOT / "examples" / "toy" / "toy_function.py")
         self._made: set[tuple[str, str]] = set()
 
     def fill(self, words: Sequence[str]) -> list[str]:

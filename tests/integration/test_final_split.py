@@ -154,9 +154,9 @@ def test_final_scores_the_best_captions(data: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("task", "words", "message"),
     [
-        ("retrieval", ("--final", "test"), "has the splits train, val, but no test"),
-        ("captioning", ("--final", "test"), "has the splits train, val, but no test"),
-        ("retrieval", ("--final", "train"), "but trials are trained on it"),
+        ("retrieval", ("--final", "test"), "has only the splits train, val; add test"),
+        ("captioning", ("--final", "test"), "has only the splits train, val; add test"),
+        ("retrieval", ("--final", "train"), "but trials train on it"),
         ("retrieval", ("--final", "val"), "but it already chooses the best row"),
     ],
 )

@@ -135,7 +135,7 @@ def test_a_trial_that_was_killed_goes_on_from_its_checkpoint(case: Case, tmp_pat
     assert killed.returncode == -9
     assert Checkpoints(str(case.out / ".checkpoints")).trial_ids()
     told = command(*case.words(*args))
-    assert "1 trial continues from its checkpoint" in told
+    assert "Resuming 1 trial from checkpoints" in told
     epochs = [f"epoch.{n}.0.1.0" for n in (1, 2, 3, 3, 4)]
     assert case.noted("epoch") == epochs
     assert case.noted("stage") == ["stage.train", "stage.val"]  # kept by the run that was killed

@@ -111,7 +111,7 @@ def test_progress_an_interrupt_and_the_same_cell_again(kernel: Kernel) -> None:
     assert "the sweep was interrupted; the same call continues it" in told
     assert "True" in kernel.run("print(signal.getsignal(signal.SIGINT) is before)")
     told = kernel.run("run()")
-    assert "1 trial continues from its checkpoint" in told
+    assert "Resuming 1 trial from checkpoints" in told
     assert "fit: grid-lr, 2 configurations, best first" in told  # the cell's value as HTML
     steps = kernel.run("print(orc.load('runs/fit/grid-lr').steps.num_rows)")
     assert "16" in steps
