@@ -327,7 +327,7 @@ def test_unknown_description_is_refused(tmp_path: Path, probe: str) -> None:
 
     sweep = run(tmp_path, "diffusion", *DIFFUSION, cache=probe)
     folder = export_model(sweep, None, str(tmp_path / "export")).folder
-    with pytest.raises(ValueError, match="must be one of large red circle, .* but got 'a cat'"):
+    with pytest.raises(ValueError, match=r"must be one of large red circle, .* but got 'a cat'"):
         load(folder)(["a cat"])
 
 
