@@ -1,1 +1,1 @@
-"""Measurements that anyone can run: ``python -m benchmarks NAME``. Their results: README.md."""
+"""Benchmarks that anyone can run: ``python -m benchmarks NAME``. README.md has their results."""

@@ -1,8 +1,8 @@
-"""The paper's captioning rows packed, against one library ``generate`` loop per row at batch 16.
+"""Compare the paper's captioning rows in one pack with a ``generate`` loop per row at batch 16.
 
 ``python -m benchmarks decoding``. Both sides caption the same images with the same model, from
-pixels to scored text; the library's side is what the lab does, each of its ten rows for itself.
-Runs are in turns, so that a busy machine hurts both.
+pixels to scored text. The library's side runs each of the ten rows separately, as in the lab. The
+sides take turns, so that other load on the machine affects both.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LAB_BATCH = 16
 
 
 def make_trials(model: str, data: str, number: int) -> list[Trial]:
-    """The ten rows as they stand in the paper, three of them one configuration."""
+    """Return the ten rows of the paper, of which three have the same configuration."""
     source, images = TASK.resolve(model, data)
     rows = [dict(row.params) for table in REPORT for row in table.rows]
     trials = [
@@ -46,7 +46,7 @@ def make_trials(model: str, data: str, number: int) -> list[Trial]:
 
 
 def run_packed(trials: list[Trial]) -> int:
-    """What a sweep does: encode once, decode the distinct rows together, score; tokens said."""
+    """Encode once, decode distinct rows together and score, as a sweep does. Return the tokens."""
     inputs = {
         stage: stage.function(**stage.args, device="cpu")
         for trial in trials[:1]
@@ -54,24 +54,24 @@ def run_packed(trials: list[Trial]) -> int:
     }
     distinct = list({trial.id: trial for trial in trials}.values())
     members = [Member(trial=trial, state=captioning.start()) for trial in distinct]
-    told = 0
+    num_tokens = 0
     while members:
-        going = []
+        unfinished = []
         for member, result in zip(members, captioning.advance(members, inputs, "cpu"), strict=True):
             if isinstance(result, Exception):
                 raise result
             state, step = result
             if step.done:
-                told += int((state.arrays["ids"] != 0).sum())
+                num_tokens += int((state.arrays["ids"] != 0).sum())
             else:
-                going.append(Member(trial=member.trial, state=state))
-        members = going
-    return told
+                unfinished.append(Member(trial=member.trial, state=state))
+        members = unfinished
+    return num_tokens
 
 
 def run_library(captioner: Captioner, trials: list[Trial], number: int) -> int:
-    """One ``generate`` loop a row, images encoded again each time; tokens said."""
-    told = 0
+    """Run one ``generate`` loop per row, which encodes the images again. Return the tokens."""
+    num_tokens = 0
     for trial in trials:
         params: Params = trial.params
         images = load_split(trial.data.name, params.split)
@@ -79,7 +79,7 @@ def run_library(captioner: Captioner, trials: list[Trial], number: int) -> int:
         if options["do_sample"]:
             options |= {"top_k": params.top_k, "temperature": params.temperature}
         torch.manual_seed(42)
-        said: list[str] = []
+        captions: list[str] = []
         for first in range(0, number, LAB_BATCH):
             batch = [images.load(i) for i in range(first, min(first + LAB_BATCH, number))]
             pixels = captioner.processor(images=batch, return_tensors="pt")["pixel_values"]
@@ -92,24 +92,24 @@ def run_library(captioner: Captioner, trials: list[Trial], number: int) -> int:
                 max_length=params.max_length,
                 **options,
             )
-            said += captioner.tokenizer.batch_decode(ids, skip_special_tokens=True)
-            told += int((ids[:, tokens["input_ids"].shape[1] - 1 :] != captioner.pad).sum())
-        # Both sides score, each of its rows, with the same code.
-        own = [caption[len(params.prompt.strip()) :] for caption in said]
+            captions += captioner.tokenizer.batch_decode(ids, skip_special_tokens=True)
+            num_tokens += int((ids[:, tokens["input_ids"].shape[1] - 1 :] != captioner.pad).sum())
+        # Both sides score their rows with the same code.
+        scored = [caption[len(params.prompt.strip()) :] for caption in captions]
         references = [each[: params.num_references] for each in images.captions]
-        captioning.score(own, scores.BleuStatistics(references)(own), trial)
-    return told
+        captioning.score(scored, scores.BleuStatistics(references)(scored), trial)
+    return num_tokens
 
 
 def timed(run: Callable[[], int]) -> tuple[float, int]:
-    """Seconds, and tokens said."""
-    began = time.perf_counter()
-    told = run()
-    return time.perf_counter() - began, told
+    """Return the seconds of a run, and its number of tokens."""
+    start = time.perf_counter()
+    num_tokens = run()
+    return time.perf_counter() - start, num_tokens
 
 
 def main() -> None:
-    """The command line."""
+    """Run the benchmark and print the ratios."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", default=TASK.default_model)
     parser.add_argument("--data", default=TASK.default_data)

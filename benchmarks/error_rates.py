@@ -1,10 +1,10 @@
-"""How often intervals cover the truth, and how often equal rows are called worse.
+"""Simulate the coverage of intervals and the error rates of tests.
 
     python -m benchmarks.error_rates
 
-prints the five tables of ``docs/explanation/statistics.md`` (4000 repetitions: about 25 minutes on
-one core).
-``tests/integration/test_error_rates.py`` runs the same simulations at a smaller number.
+This prints the five tables of ``docs/explanation/statistics.md`` (4000 repetitions: about 25
+minutes on one core). ``tests/integration/test_error_rates.py`` runs the same simulations with fewer
+repetitions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from results.statistics import (
 Array = np.ndarray[Any, Any]
 SEEDS = (1, 2, 3, 5, 10)
 ROWS = (2, 5, 10, 36)
-#: Shares of the variance of the mean: of units, seeds, and their interaction.
+#: Fractions of the variance of the mean that are due to units, seeds and their interaction.
 SHARES = (
     (1.0, 0.0, 0.0),
     (0.5, 0.0, 0.5),
@@ -41,7 +41,7 @@ SHARES = (
 def coverage(
     seeds: int, shares: tuple[float, float, float], repetitions: int, units: int = 300
 ) -> float:
-    """How often the 95 % interval of ``estimate`` holds the true mean, 0."""
+    """Return how often the 95 % interval of ``estimate`` contains the true mean, 0."""
     rng = np.random.default_rng([seeds, *(int(100 * share) for share in shares)])
     of_units, of_seeds, of_both = shares
     covered = 0
@@ -62,10 +62,11 @@ def family_error(
     units: int = 200,
     noiseless: int = 0,
 ) -> float:
-    """How often any of ``rows`` equally good rows of hits is called worse than the best.
+    """Return how often any of ``rows`` equally good rows of hits is called worse than the best.
 
-    ``seed_noise`` is the deviation of a run's latent ability, that of a query being 1; one run has
-    none, since with one seed nothing is claimed about others. Of the rows ``noiseless`` have none.
+    ``seed_noise`` is the standard deviation of a run's latent ability, relative to that of queries.
+    With one seed there is no such noise, because nothing is claimed about other seeds. The first
+    ``noiseless`` rows have none either.
     """
     rng = np.random.default_rng([rows, seeds, int(1000 * seed_noise)])
     noise = np.where(np.arange(rows) < noiseless, 0.0, seed_noise if seeds > 1 else 0.0)
@@ -78,7 +79,7 @@ def family_error(
     return wrong / repetitions
 
 
-#: Shares of the variance of a difference, as ``SHARES`` has them, where many rows are tested.
+#: Fractions of the variance of a difference, as in ``SHARES``, for tests of many rows.
 DIFFERENCES = ((0.3, 0.0, 0.7), (0.5, 0.0, 0.5), (0.3, 0.1, 0.6), (0.2, 0.8, 0.0))
 
 
@@ -92,17 +93,17 @@ def error_of_many(
     shared_seeds: bool = False,
     units: int = 300,
 ) -> float:
-    """How often any of ``rows`` differences is called significant, though none is there.
+    """Return how often any of ``rows`` differences is called significant, although all are 0.
 
     Args:
-        what: ``compare``, where each row is a difference of its own; ``marks`` of a table of rows;
-            ``claims`` that its first row is better than each other one.
-        rows: how many there are.
-        seeds: seeds of each.
-        shares: the shares of the variance that units, seeds and their interaction have.
-        repetitions: simulated sweeps.
-        shared_seeds: whether a seed helps or hurts all rows of a sweep alike.
-        units: queries.
+        what: ``compare`` for separate differences, ``marks`` for the rows of a table, or ``claims``
+            that the first row of a table is better than each other row.
+        rows: the number of rows.
+        seeds: the number of seeds of each row.
+        shares: the fractions of the variance of units, seeds and their interaction.
+        repetitions: the number of simulated sweeps.
+        shared_seeds: whether a seed has the same effect on all rows of a sweep.
+        units: the number of queries.
     """
     rng = np.random.default_rng([rows, seeds, *(int(100 * share) for share in shares)])
     of_units, of_seeds, of_both = shares
@@ -128,7 +129,7 @@ def error_of_many(
 
 
 def _print_many(repetitions: int) -> None:
-    """The table of ``error_of_many``."""
+    """Print the table of ``error_of_many``."""
     columns = [(what, rows) for what in ("compare", "marks", "claims") for rows in (1, 6, 20)]
     columns = [each for each in columns if each[0] == "compare" or each[1] > 1]
     columns = [*columns, ("shared", 6), ("shared", 20)]
@@ -151,7 +152,7 @@ def _print_many(repetitions: int) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the simulations and print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=4000, help="simulated sweeps per cell")
     repetitions: int = parser.parse_args().repetitions
@@ -184,7 +185,7 @@ def main() -> None:
     _print_many(repetitions // 4)
 
 
-#: Seeds and seed noise of the columns of the second table.
+#: Seeds and seed noise of the columns of the fourth table.
 NOISES = ((1, 0.0), (2, 0.1), (3, 0.0), (3, 0.1), (5, 0.0), (5, 0.1))
 
 if __name__ == "__main__":

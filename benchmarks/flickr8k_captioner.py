@@ -1,13 +1,13 @@
 """Train a small BLIP captioner on real photos: ``python -m benchmarks.flickr8k_captioner PHOTOS``.
 
-PHOTOS is Flickr8k in Karpathy's layout, ``--tokenizer`` a folder with BERT's own tokenizer (BLIP's
-real one). The model is BLIP's class at a size that two cores train in about ten minutes; what it
-says is plain, but it is real language about real photos, and the captioning sweep runs over it as
-it would over a checkpoint from the hub:
+PHOTOS is Flickr8k in Karpathy's layout, and ``--tokenizer`` is a folder with the tokenizer of BERT,
+which BLIP uses. The model is small enough to train in about ten minutes on two cores. Its captions
+are simple, but they are real language about real photos. The captioning sweep runs on it as on a
+checkpoint from the Hub:
 
     python -m orchestrator sweep captioning --model FOLDER --data karpathy:PHOTOS --set split=test
 
-``--limit 50 --epochs 1`` tries it in seconds.
+To try it in seconds, add ``--limit 50 --epochs 1``.
 
 B batch, T tokens
 """
@@ -39,20 +39,20 @@ from tasks.datasets.registry import load_split
 from tasks.memory import keep_freed_memory
 
 SIZE, PATCH, WIDTH = 96, 16, 192
-START, END, PAD = 30522, 102, 0  # [DEC] as BLIP adds it to BERT's words, [SEP], [PAD]
+START, END, PAD = 30522, 102, 0  # [DEC], which BLIP adds to BERT's vocabulary, [SEP], [PAD]
 MEAN, STD = (0.48, 0.46, 0.41), (0.27, 0.26, 0.28)
 MAX_TOKENS = 32
 
 
 def _batches(number: int, size: int, rng: np.random.Generator) -> Iterator[np.ndarray[Any, Any]]:
-    """Indices of one epoch, whole batches only."""
+    """Yield the indices of the batches of one epoch, without an incomplete last batch."""
     order = rng.permutation(number)
     for first in range(0, number - size + 1, size):
         yield order[first : first + size]
 
 
 def build_model() -> BlipForConditionalGeneration:
-    """BLIP with 4 image and 2 text layers of width 192, dropout 0.1 in the text decoder."""
+    """Return a BLIP with 4 image and 2 text layers of width 192, and dropout 0.1 in the decoder."""
     common = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_attention_heads": 6}
     text = common | {
         "vocab_size": 30524,
@@ -74,19 +74,19 @@ def build_model() -> BlipForConditionalGeneration:
     torch.manual_seed(0)
     model = BlipForConditionalGeneration(BlipConfig(text_config=text, vision_config=vision))
     with torch.no_grad():
-        places = sinusoidal_positions(SIZE // PATCH, WIDTH) / 2
-        model.vision_model.embeddings.position_embedding[0, 1:] = places
+        positions = sinusoidal_positions(SIZE // PATCH, WIDTH) / 2
+        model.vision_model.embeddings.position_embedding[0, 1:] = positions
     return model
 
 
 def load_pixels(photos: Any, resize: int) -> Tensor:
-    """All photos as uint8 [N, 3, resize, resize]."""
+    """Load all photos as uint8 [N, 3, resize, resize]."""
     images = [np.asarray(photos.load(i).resize((resize, resize))) for i in range(len(photos))]
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
 
 
 def crop(pixels: Tensor, rng: np.random.Generator) -> Tensor:
-    """Random crops of SIZE, mirrored half of the time, normalised."""
+    """Return random crops of size SIZE, flipped with probability 0.5 and normalized."""
     slack = pixels.shape[-1] - SIZE
     rows = []
     for image in pixels:
@@ -98,18 +98,18 @@ def crop(pixels: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def loss_of(model: Any, pixels: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-    """Cross-entropy of each next token of captions [B, T], label smoothing 0.1."""
+    """Return the cross-entropy of the next tokens of captions [B, T], with label smoothing 0.1."""
     states = model.vision_model(pixel_values=pixels).last_hidden_state
     hidden = model.text_decoder.bert(
         input_ids=ids, attention_mask=mask, encoder_hidden_states=states, is_decoder=True
     ).last_hidden_state
-    told = mask[:, 1:].bool()
-    logits = model.text_decoder.cls(hidden[:, :-1][told])
-    return F.cross_entropy(logits.float(), ids[:, 1:][told], label_smoothing=0.1)
+    is_token = mask[:, 1:].bool()
+    logits = model.text_decoder.cls(hidden[:, :-1][is_token])
+    return F.cross_entropy(logits.float(), ids[:, 1:][is_token], label_smoothing=0.1)
 
 
 def train(photos: Path, tokenizer_folder: Path, out: Path, epochs: int, batch: int) -> None:
-    """Train and save in Hugging Face's format."""
+    """Train the model and save it in Hugging Face's format."""
     tokenizer = BertTokenizerFast.from_pretrained(tokenizer_folder)
     split = load_split(f"karpathy:{photos}", "train")
     model = build_model()
@@ -118,7 +118,7 @@ def train(photos: Path, tokenizer_folder: Path, out: Path, epochs: int, batch: i
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, 1e-3, total_steps=epochs * per_epoch, pct_start=0.1
     )
-    pairs = [(image, told) for image, all_ in enumerate(split.captions) for told in all_[:5]]
+    pairs = [(image, text) for image, texts in enumerate(split.captions) for text in texts[:5]]
     pixels = load_pixels(split, SIZE + 12)
     with Progress() as progress:
         bar = progress.add_task("training", total=epochs * per_epoch)
@@ -150,20 +150,20 @@ def train(photos: Path, tokenizer_folder: Path, out: Path, epochs: int, batch: i
 
 
 def main() -> None:
-    """The command line."""
+    """Train a captioner with the options of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("photos", type=Path, help="Flickr8k in Karpathy's layout")
-    parser.add_argument("--tokenizer", type=Path, required=True, help="BERT's tokenizer files")
+    parser.add_argument("--tokenizer", type=Path, required=True, help="folder of BERT's tokenizer")
     parser.add_argument("--out", type=Path, default=Path("runs-flickr8k/captioner"))
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--batch", type=int, default=50)
-    parser.add_argument("--limit", type=int, help="only the first photos of each split")
+    parser.add_argument("--limit", type=int, help="use only this many photos of each split")
     options = parser.parse_args()
     keep_freed_memory()
-    began = time.perf_counter()
+    start = time.perf_counter()
     photos = reduce_photos(options.photos, options.out.parent, options.limit)
     train(photos, options.tokenizer, options.out, options.epochs, options.batch)
-    print(f"trained in {time.perf_counter() - began:.0f} s; saved to {options.out}")
+    print(f"trained in {time.perf_counter() - start:.0f} s; saved to {options.out}")
 
 
 if __name__ == "__main__":

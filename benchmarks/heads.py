@@ -1,8 +1,8 @@
-"""32 trainings of retrieval heads over frozen encoders on real photos, beside scripts for others.
+"""Compare 32 trainings of retrieval heads on real photos with scripts for Ray Tune and Syne Tune.
 
-``python -m benchmarks heads DIR``. DIR holds Flickr8k photos in Karpathy's layout. Every side is a
-process timed from its start to its end; sides take turns. The others are Ray Tune and, where it is
-installed, Syne Tune.
+``python -m benchmarks heads DIR``, where DIR has Flickr8k photos in Karpathy's layout. Each side is
+a process that is timed from start to end, and the sides take turns. Syne Tune runs if it is
+installed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from benchmarks.processes import has_syne_tune, peer, printed, spread, sweep
 if TYPE_CHECKING:
     from tasks.contract import Trial
 
-# This file is also the space of its sweeps.
+# This file is also the search space of the sweeps.
 GRID = {
     "start": ["random"],
     "head": ["linear"],
@@ -34,7 +34,7 @@ GRID = {
 
 
 def make_trials(folder: str, model: str) -> list[Trial]:
-    """The grid as the project plans it."""
+    """Return the trials of the grid."""
     from orchestrator.planning.discovery import load_task
     from orchestrator.planning.plan import TrialFactory, distinct_trials, plan_rows, resolve_space
 
@@ -45,7 +45,7 @@ def make_trials(folder: str, model: str) -> list[Trial]:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the benchmark and print the times and ratios."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("photos", help="Flickr8k in Karpathy's layout")
     parser.add_argument("--turns", type=int, default=3)
@@ -71,25 +71,25 @@ def main() -> None:
             for name, (module, kind) in peers.items():
                 done = peer(module, kind, photos, model)
                 seconds.setdefault(name, []).append(done.seconds)
-        worked_out = {
+        extrapolated = {
             name: printed(peer(module, "naive", photos, model)) for name, module in naive.items()
         }
-    report(seconds, worked_out)
+    report(seconds, extrapolated)
 
 
-def report(seconds: dict[str, list[float]], worked_out: dict[str, float]) -> None:
-    """Print the times, and their ratios turn by turn."""
+def report(seconds: dict[str, list[float]], extrapolated: dict[str, float]) -> None:
+    """Print the times, and their ratios in each turn."""
     for name, times in seconds.items():
         print(f"{name:20} {spread(times, '.1f')} s")
-    for name, time in worked_out.items():
-        print(f"{name:20} {time:.0f} s, worked out from two of 32 trials")
+    for name, time in extrapolated.items():
+        print(f"{name:20} {time:.0f} s, extrapolated from two of 32 trials")
     for engine in ("ray", "local"):
         cold, kept = (seconds[f"ours, {engine}, {state}"] for state in ("cold", "kept"))
         pairs = [("cold / distinct work", cold, seconds["distinct"])]
         for name in [name for name in seconds if name.endswith("expert")]:
             pairs.append((f"{name} / cold", seconds[name], cold))
             pairs.append((f"{name} / kept features", seconds[name], kept))
-        for name, time in worked_out.items():
+        for name, time in extrapolated.items():
             pairs.append((f"{name} / cold", [time] * len(cold), cold))
         for name, other, own in pairs:
             ratios = [a / b for a, b in zip(other, own, strict=True)]

@@ -1,7 +1,7 @@
-"""A thousand trials at once in thirty processes on simulated nodes, and ten thousand in all.
+"""Run 1,000 trials at once in 30 processes on simulated nodes, and then 10,000 trials.
 
-``python -m benchmarks many``. Trials sleep, so that thousands can run side by side on a small
-machine; what is measured is the time beyond their sleep, and the memory of each process.
+``python -m benchmarks many``. The trials sleep, so that thousands can run at the same time on a
+small machine. The benchmark measures the time beyond their sleep and the memory of each process.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ SAMPLE_SECONDS = 2.0
 
 @dataclass(kw_only=True)
 class Memory:
-    """The most that processes of each kind filled, in MB: of one, and of all."""
+    """The maximum memory of each kind of process in MB: of one process, and of all together."""
 
     each: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     together: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     number: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def sample(self) -> None:
-        """Look at every process once."""
+        """Read the memory of every process once."""
         found: dict[str, list[float]] = defaultdict(list)
         for process in Path("/proc").iterdir():
             if not process.name.isdigit():
@@ -53,7 +53,7 @@ class Memory:
                 if kind is not None:
                     found[kind].append(_proportional(process))
             except (OSError, StopIteration):
-                continue  # it has just ended
+                continue  # the process has just ended
         for kind, sizes in found.items():
             self.each[kind] = max(self.each[kind], *sizes)
             self.together[kind] = max(self.together[kind], sum(sizes))
@@ -61,41 +61,41 @@ class Memory:
 
 
 def _proportional(process: Path) -> float:
-    """Megabytes, pages that several processes share counted in shares."""
+    """Return the proportional set size in MB, which divides shared pages among processes."""
     lines = (process / "smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
 @contextmanager
 def watched() -> Iterator[Memory]:
-    """Memory of all processes while the body runs."""
-    memory, over = Memory(), threading.Event()
+    """Measure the memory of all processes while the block runs."""
+    memory, stop = Memory(), threading.Event()
 
-    def look() -> None:
-        while not over.wait(SAMPLE_SECONDS):
+    def watch() -> None:
+        while not stop.wait(SAMPLE_SECONDS):
             memory.sample()
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=watch)
     thread.start()
     try:
         yield memory
     finally:
-        over.set()
+        stop.set()
         thread.join()
 
 
-def most_at_once(spans: list[tuple[float, float]]) -> int:
-    """How many of these spans of time overlap at most."""
+def max_concurrent(spans: list[tuple[float, float]]) -> int:
+    """Return the maximum number of time spans that overlap."""
     changes = sorted([(began, 1) for began, _ in spans] + [(ended, -1) for _, ended in spans])
-    now = most = 0
+    now = maximum = 0
     for _, change in changes:
         now += change
-        most = max(most, now)
-    return most
+        maximum = max(maximum, now)
+    return maximum
 
 
 def measure(address: str, number: int, steps: int, seconds: float) -> None:
-    """Print what a sweep of so many trials cost."""
+    """Run a sweep of ``number`` trials and print its cost."""
     with tempfile.TemporaryDirectory() as folder, watched() as memory:
         out, space = Path(folder) / "out", Path(folder) / "space.py"
         space.write_text(f"GRID = {{'x': list(range({number}))}}\n")
@@ -107,13 +107,13 @@ def measure(address: str, number: int, steps: int, seconds: float) -> None:
     assert len(rows) == number
     assert {row["status"] for row in rows} == {"finished"}
     spans = [(r["metric.began"], r["metric.began"] + r["metric.lasted"]) for r in rows]
-    slots = {row["metric.pid"] for row in rows}
-    asleep = steps * seconds * number / most_at_once(spans)
-    took = durable[-1] - min(began for began, _ in spans)
+    processes = {row["metric.pid"] for row in rows}
+    asleep = steps * seconds * number / max_concurrent(spans)
+    duration = durable[-1] - min(began for began, _ in spans)
     print(f"{number} trials of {steps} steps, {seconds:g} s each")
-    print(f"  at once: {most_at_once(spans)} trials in {len(slots)} processes")
-    print(f"  from the first start to the last result {took:.1f} s; asleep {asleep:.1f} s")
-    print(f"  beyond the sleep {1000 * (took - asleep) / number:.2f} ms a trial")
+    print(f"  at once: {max_concurrent(spans)} trials in {len(processes)} processes")
+    print(f"  from the first start to the last result {duration:.1f} s; asleep {asleep:.1f} s")
+    print(f"  beyond the sleep {1000 * (duration - asleep) / number:.2f} ms per trial")
     print(f"  the whole command {done.seconds:.1f} s; the driver {done.megabytes:.0f} MB")
     for kind in KINDS:
         print(
@@ -123,28 +123,28 @@ def measure(address: str, number: int, steps: int, seconds: float) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Start the simulated nodes and run the sweeps."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--trials", type=int, nargs="+", default=[1000, 10_000])
     parser.add_argument("--nodes", type=int, default=5)
-    parser.add_argument("--slots", type=int, default=30)
+    parser.add_argument("--workers", type=int, default=30)
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
     options = parser.parse_args()
     os.environ |= {"PYTHONPATH": f"{PLUGIN}{os.pathsep}{ROOT}", "RAY_USAGE_STATS_ENABLED": "0"}
     from ray.cluster_utils import Cluster
 
-    began = time.perf_counter()
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    start = time.perf_counter()
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     for number in range(options.nodes):
-        share = options.slots // options.nodes + (number < options.slots % options.nodes)
-        made.add_node(num_cpus=share)
-    print(f"{options.nodes} nodes and a head up in {time.perf_counter() - began:.1f} s")
+        num_cpus = options.workers // options.nodes + (number < options.workers % options.nodes)
+        cluster.add_node(num_cpus=num_cpus)
+    print(f"{options.nodes} nodes and a head started in {time.perf_counter() - start:.1f} s")
     try:
         for number in options.trials:
-            measure(made.address, number, options.steps, options.seconds)
+            measure(cluster.address, number, options.steps, options.seconds)
     finally:
-        made.shutdown()
+        cluster.shutdown()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""What the orchestrator costs: trials that do nothing, beside Tune, Syne Tune and Optuna alone.
+"""Measure the overhead of trials that do nothing, compared with Tune, Syne Tune and Optuna.
 
-``python -m benchmarks overhead``. Marginal cost is from the first result to the last,
-a trial; ours until the last is on disk.
+``python -m benchmarks overhead``. The marginal cost of a trial is the time from the first to the
+last result divided by the number of trials. Ours includes the time until the last result is on
+disk.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from benchmarks.processes import (
 
 
 def marginal(out: Path, number: int, *options: str) -> tuple[float, Finished]:
-    """Milliseconds a trial of a sweep, until all is on disk, and what the process cost."""
+    """Run a sweep; return the milliseconds per trial until all is on disk, and the process."""
     shutil.rmtree(out, ignore_errors=True)
     space = out.parent / f"grid{number}.py"
     space.write_text(f"GRID = {{'x': list(range({number}))}}\n")
@@ -37,7 +38,7 @@ def marginal(out: Path, number: int, *options: str) -> tuple[float, Finished]:
 
 
 def search(out: Path, number: int, sampler: str) -> float:
-    """Milliseconds a trial of an adaptive search."""
+    """Run an adaptive search and return the milliseconds per trial."""
     shutil.rmtree(out, ignore_errors=True)
     options = ("--space", "search", "--trials", str(number), "--sampler", sampler)
     with watched_parts(out, "noop") as durable:
@@ -47,7 +48,7 @@ def search(out: Path, number: int, sampler: str) -> float:
 
 
 def optuna_alone(number: int, sampler: str) -> float:
-    """Milliseconds of asking, pruning and telling a trial of the same search."""
+    """Run the same search with Optuna only, and return the milliseconds per trial."""
     import optuna
 
     from benchmarks.plugin.noop_space import search as space
@@ -56,34 +57,34 @@ def optuna_alone(number: int, sampler: str) -> float:
     kinds = {"tpe": optuna.samplers.TPESampler, "random": optuna.samplers.RandomSampler}
     pruner = optuna.pruners.SuccessiveHalvingPruner()
     study = optuna.create_study(sampler=kinds[sampler](seed=0), pruner=pruner, direction="maximize")
-    began = time.perf_counter()
+    start = time.perf_counter()
     for _ in range(number):
         trial = study.ask()
         value = space(trial)["a"]
         trial.report(value, 1)
         trial.should_prune()
         study.tell(trial, value)
-    return 1000 * (time.perf_counter() - began) / number
+    return 1000 * (time.perf_counter() - start) / number
 
 
-def beside_syne_tune(out: Path, thousand: int, turns: int) -> None:
-    """Print Syne Tune's lines; dozens of its trials suffice, since each is a process."""
+def compare_with_syne_tune(out: Path, thousand: int, turns: int) -> None:
+    """Print Syne Tune's lines. Dozens of its trials are enough, because each is a process."""
     costs = [
         (marginal(out, thousand)[0], printed(peer("syne_noop", "best", "36"))) for _ in range(turns)
     ]
     ours, theirs = zip(*costs, strict=True)
     ratios = [b / a for a, b in costs]
-    print(f"{thousand} trials beside Syne Tune's local backend: ours {spread(ours)}")
+    print(f"{thousand} trials, compared with Syne Tune's local backend: ours {spread(ours)}")
     print(f"  Syne Tune at its best {spread(theirs, '.0f')}: {spread(ratios, '.0f')} x")
     default = printed(peer("syne_noop", "default", "24"))
-    print(f"  Syne Tune as its first page teaches {default:.0f}: {default / min(ours):.0f} x")
+    print(f"  Syne Tune as in its introduction {default:.0f}: {default / min(ours):.0f} x")
 
 
 def main() -> None:
-    """The command line."""
+    """Run the benchmark and print the costs and ratios."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--small", action="store_true", help="a tenth of the trials")
+    parser.add_argument("--small", action="store_true", help="run a tenth of the trials")
     options = parser.parse_args()
     scale = 10 if options.small else 1
     thousand = 1000 // scale
@@ -105,16 +106,16 @@ def main() -> None:
             for sampler in ("random", "tpe")
         }
         if has_syne_tune():
-            beside_syne_tune(out, thousand, options.turns)
+            compare_with_syne_tune(out, thousand, options.turns)
     function = printed(peer("tune_noop", "function", "20"))
     ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
-    print(f"{thousand} trials that do nothing, ms a trial: ours {spread(ours)}")
+    print(f"{thousand} trials that do nothing, ms per trial: ours {spread(ours)}")
     print(f"  Tune at its best {spread(theirs, '.1f')}: {spread(ratios, '.1f')} x")
     print(f"  Tune with a function trainable {function:.0f}: {function / min(ours):.0f} x")
     print(f"{10 * thousand} trials: a trial costs {spread(grown)} x as much, driver memory")
     print(f"  {spread(memory, '.0f')} MB more")
     for sampler, (cost, alone) in searched.items():
-        print(f"search with {sampler}: {cost:.1f} ms a trial; Optuna alone {alone:.1f} ms")
+        print(f"search with {sampler}: {cost:.1f} ms per trial; Optuna alone {alone:.1f} ms")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A smaller copy of a Flickr8k folder, so that a benchmark over photos can be tried in a minute."""
+"""Reduce a Flickr8k folder to its first photos, to try a benchmark on photos in a minute."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 
 
 def reduce_photos(photos: Path, folder: Path, limit: int | None) -> Path:
-    """``photos`` itself, or without a copy of its images the first ``limit`` of each split.
+    """Return ``photos``, or with ``limit`` a data set of the first photos of each split.
 
-    The smaller data set is written below ``folder``: Karpathy's JSON beside a link to the images.
+    The smaller data set is written below ``folder``: Karpathy's JSON and a link to the images.
     """
     if limit is None:
         return photos
     (source,) = photos.glob("dataset*.json")
     read = json.loads(source.read_text())
-    taken: collections.Counter[str] = collections.Counter()
+    counts: collections.Counter[str] = collections.Counter()
     images = []
     for image in read["images"]:
-        taken[image["split"]] += 1
-        if taken[image["split"]] <= limit:
+        counts[image["split"]] += 1
+        if counts[image["split"]] <= limit:
             images.append(image)
     target = folder / f"first-{limit}"
     target.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Commands timed as a user meets them: from the start of the process to its end."""
+"""Run and time commands, from the start of the process to its end."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ PLUGIN = ROOT / "benchmarks" / "plugin"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finished:
-    """What a command cost."""
+    """A finished command and its cost."""
 
     seconds: float
-    megabytes: float  # of the largest process that it waited for, itself as a rule
-    began: float  # on the clock of ``time.time``
+    megabytes: float  # of the largest process, usually the command itself
+    began: float  # a time of ``time.time``
     output: str
 
 
 def run(command: Sequence[str], variables: Mapping[str, str] | None = None) -> Finished:
-    """Run a command in the project's root; its failure ends the benchmark with what it said."""
+    """Run a command in the project's root. If it fails, print its output and exit."""
     path = os.pathsep.join([str(PLUGIN), str(ROOT)])
     environment = {**os.environ, "PYTHONPATH": path, "RAY_USAGE_STATS_ENABLED": "0"}
     environment |= variables or {}
@@ -46,38 +46,38 @@ def run(command: Sequence[str], variables: Mapping[str, str] | None = None) -> F
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - clock
     if status:
-        sys.exit(f"{' '.join(command)} ended with {status}:\n{output[-4000:]}")
+        sys.exit(f"{' '.join(command)} failed with status {status}:\n{output[-4000:]}")
     megabytes = usage.ru_maxrss / 1024
     return Finished(seconds=seconds, megabytes=megabytes, began=began, output=output)
 
 
 def peer(name: str, *arguments: str) -> Finished:
-    """A module of ``benchmarks.peers``."""
+    """Run a module of ``benchmarks.peers``."""
     return run([sys.executable, "-m", f"benchmarks.peers.{name}", *arguments])
 
 
 def printed(done: Finished) -> float:
-    """The number that a peer printed."""
+    """Return the number that a peer printed."""
     line = next(line for line in done.output.splitlines() if line.startswith("RESULT"))
     return float(line.split()[1])
 
 
 def has_syne_tune() -> bool:
-    """Whether its peers can run; they are left out with a line where it is not installed."""
+    """Return whether Syne Tune is installed; print a line if it is not."""
     if importlib.util.find_spec("syne_tune"):
         return True
-    print("without Syne Tune, which is not installed here: see benchmarks/README.md")
+    print("skipping Syne Tune, which is not installed: see benchmarks/README.md")
     return False
 
 
 def sweep(task: str, out: Path, *options: str, name: str = "bench") -> Finished:
-    """A sweep by the command line."""
+    """Run a sweep by the command line."""
     program = [sys.executable, "-m", "orchestrator", "sweep", task, "--name", name]
     return run([*program, "--out", str(out), *options])
 
 
 def ends(out: Path, task: str, name: str = "bench") -> list[float]:
-    """When each trial of a sweep ended, in order, on the clock of ``time.time``."""
+    """Return the end of each trial of a sweep, in order, as times of ``time.time``."""
     rows: list[Any] = read_sweep(str(out), task, name).rows()
     times: list[datetime] = [row["ended"] for row in rows]
     return sorted(time.timestamp() for time in times)
@@ -85,32 +85,33 @@ def ends(out: Path, task: str, name: str = "bench") -> list[float]:
 
 @contextmanager
 def watched_parts(out: Path, task: str, name: str = "bench") -> Iterator[list[float]]:
-    """When each part of a sweep's results was on disk, on the clock of ``time.time``.
+    """Record when each part of a sweep's results was on disk, as times of ``time.time``.
 
-    The list is filled while the body runs: later, parts are compacted.
+    The parts are watched while the block runs, because they are compacted later. The list is filled
+    at the end of the block.
     """
-    folder, over = out / task / name / "trials", threading.Event()
+    folder, stop = out / task / name / "trials", threading.Event()
     seen: dict[str, float] = {}
     times: list[float] = []
 
-    def look() -> None:
-        while not over.wait(0.01):
-            with suppress(OSError):  # not there yet, or a part just compacted
+    def watch() -> None:
+        while not stop.wait(0.01):
+            with suppress(OSError):  # the folder does not exist yet, or a part was compacted
                 for part in folder.glob("*-trials-*.parquet"):
                     if part.name not in seen:
                         seen[part.name] = part.stat().st_mtime
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=watch)
     thread.start()
     try:
         yield times
     finally:
-        over.set()
+        stop.set()
         thread.join()
         times += sorted(seen.values())
 
 
 def spread(values: Sequence[float], form: str = ".2f") -> str:
-    """``median (minimum to maximum)``."""
+    """Return ``median (minimum to maximum)``."""
     middle = statistics.median(values)
     return f"{middle:{form}} ({min(values):{form}} to {max(values):{form}})"

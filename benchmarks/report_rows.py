@@ -1,4 +1,4 @@
-"""``report`` over a sweep with a million step rows.
+"""Time ``report`` for a sweep with a million step rows.
 
 ``python -m benchmarks report_rows``.
 """
@@ -20,7 +20,7 @@ TRIALS, STEPS, PART = 10_000, 100, 500
 
 
 def fill(out: Path) -> None:
-    """10,000 trials of 100 steps beside the one of a sweep that ran."""
+    """Run a sweep of one trial, and add 10,000 trials of 100 steps to its results."""
     sweep("noop", out, "--space", str(_one(out.parent)), "--engine", "local")
     manifest = read_sweep(str(out), "noop", "bench").manifest
     store = SweepStore(str(out), "noop", "bench", manifest.params)
@@ -58,7 +58,7 @@ def _one(folder: Path) -> Path:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the benchmark and print the times."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--turns", type=int, default=5)
     options = parser.parse_args()

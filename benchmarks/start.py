@@ -1,6 +1,6 @@
-"""From the command to the first trial's first step, beside the imports that nobody can leave out.
+"""Time the start of a sweep until its first step, compared with the necessary imports alone.
 
-``python -m benchmarks start``. A sweep over a few drawn pictures, so that encoding takes no time.
+``python -m benchmarks start``. The sweep uses a few drawn images, so that encoding takes no time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ray.get(Actor.remote().ready.remote())
 
 
 def draw(folder: Path) -> None:
-    """A data set of 32 pictures in the layout ``folder:DIR``."""
+    """Write a data set of 32 images in the layout ``folder:DIR``."""
     from tasks.datasets import scenes
 
     for split in ("train", "val"):
@@ -43,28 +43,28 @@ def draw(folder: Path) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the benchmark and print the times."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
-    floors = {"local": IMPORTS, "ray": ACTOR}
-    taken: dict[str, list[float]] = {}
+    programs = {"local": IMPORTS, "ray": ACTOR}
+    seconds: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         draw(root / "pictures")
         space = root / "space.py"
         space.write_text("GRID = {'epochs': [1]}\n")
         for _ in range(options.turns):
-            for engine, floor in floors.items():
+            for engine, program in programs.items():
                 shutil.rmtree(root / "out", ignore_errors=True)
-                least = run([sys.executable, "-c", floor]).seconds
-                where = ("--data", f"folder:{root / 'pictures'}", "--space", str(space))
-                done = sweep("retrieval", root / "out", *where, "--engine", engine)
+                imports = run([sys.executable, "-c", program]).seconds
+                inputs = ("--data", f"folder:{root / 'pictures'}", "--space", str(space))
+                done = sweep("retrieval", root / "out", *inputs, "--engine", engine)
                 first = ends(root / "out", "retrieval")[0] - done.began
-                taken.setdefault(f"{engine}: first step after", []).append(first)
-                taken.setdefault(f"{engine}: imports alone", []).append(least)
-                taken.setdefault(f"{engine}: more than those", []).append(first - least)
-    for name, times in taken.items():
+                seconds.setdefault(f"{engine}: first step after", []).append(first)
+                seconds.setdefault(f"{engine}: imports alone", []).append(imports)
+                seconds.setdefault(f"{engine}: difference", []).append(first - imports)
+    for name, times in seconds.items():
         print(f"{name:28} {spread(times, '.1f')} s")
 
 

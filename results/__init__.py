@@ -1,1 +1,1 @@
-"""What came out: schema, store, statistics, tables. Never torch, Ray or Optuna."""
+"""Results: storage, statistics, tables and reports. Needs neither torch, Ray nor Optuna."""

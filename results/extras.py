@@ -1,4 +1,4 @@
-"""Optional packages: what needs them, and how to install them."""
+"""Check for optional packages, and tell users how to install them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ EXTRAS = {
 
 
 def is_installed(module: str) -> bool:
-    """Whether a package can be imported; it is not imported."""
+    """Return whether a package is installed, without importing it."""
     return importlib.util.find_spec(module) is not None
 
 
 def missing(what: str, module: str) -> str:
-    """One line: ``what`` needs the package, and the command that installs it."""
+    """Return one line that says that ``what`` needs a package, with the command to install it."""
     extra = EXTRAS[module]
     return f"{what} needs {module}, which is not installed: pip install '{_PACKAGE}[{extra}]'"
 
 
 def require(what: str, module: str, otherwise: str = "") -> None:
-    """Refuse to go on without an optional package.
+    """Raise an error if an optional package is not installed.
 
     Raises:
-        RequestError: with the command that installs it, and ``otherwise``, another way.
+        RequestError: the message has the command to install it, and ends with ``otherwise``, an
+            alternative.
     """
     if not is_installed(module):
         raise RequestError(missing(what, module) + otherwise)

@@ -1,4 +1,4 @@
-"""Numbers with their nouns, and lines of text for terminals."""
+"""Format numbers with nouns, and wrap text for terminals."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-GLUE = "\u00a0"  # a space where no line ends; printed as a space
-_JOINTS = "/-_.,=:"  # a word that is wider than a line is broken after one of these
+NBSP = "\u00a0"  # lines are not broken here; it is printed as a space
+_JOINTS = "/-_.,=:"  # a word that is wider than a line may be broken after these
 
 
 def plural(number: int, noun: str) -> str:
-    """``1 trial``, ``20 trials``, ``1,000 queries``; a noun may have words before it."""
+    """Return a number with its noun: ``1 trial``, ``20 trials``, ``1,000 queries``."""
     return f"{number:,} {noun if number == 1 else plural_of(noun)}"
 
 
 def plural_of(noun: str) -> str:
-    """``trial`` as ``trials``, ``query`` as ``queries``, ``pass`` as ``passes``."""
+    """Return the plural: ``trials``, ``queries``, ``passes``."""
     if noun.endswith("y") and noun[-2:-1] not in set("aeiou"):
         return f"{noun[:-1]}ies"
     return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
 
 
 def size_text(num_bytes: int) -> str:
-    """``512 bytes``, ``1.1 MB``, ``23 GB``: two digits at least, in powers of 1000."""
+    """Format a size with at least two digits: ``512 bytes``, ``1.1 MB``, ``23 GB`` (MB is 10^6)."""
     if num_bytes < 1000:
         return plural(num_bytes, "byte")
     size, units = num_bytes / 1000, ["kB", "MB", "GB", "TB"]
@@ -38,7 +38,7 @@ def size_text(num_bytes: int) -> str:
 
 
 def wrap_for(stream: IO[str], text: str) -> str:
-    """The text broken at spaces for a terminal; as one line for a file or a pipe."""
+    """Wrap text at spaces for a terminal; for a file or a pipe, return it unchanged."""
     if not stream.isatty():
         return text
     width = max(20, shutil.get_terminal_size().columns)
@@ -46,18 +46,15 @@ def wrap_for(stream: IO[str], text: str) -> str:
 
 
 def print_line(console: Console, text: str, style: str = "") -> None:
-    """Print a line, on a terminal broken at spaces, and a word that is wider after a slash or dash.
-
-    A file or a pipe gets it in one piece.
-    """
+    """Print a line of text, wrapped on a terminal and unchanged in a file or a pipe."""
     lines = wrap(text, console.width) if console.is_terminal else [text]
     console.print(Text("\n".join(lines), style=style), soft_wrap=True)
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Lines of at most ``width`` columns, broken between words.
+    """Wrap text between words into lines of at most ``width`` columns.
 
-    A word that is wider than a line is broken after a slash, a dash or the like, if it has one.
+    A word that is wider than a line is broken after a slash, a dash or a similar sign, if possible.
     """
     lines: list[str] = []
     for paragraph in text.split("\n"):
@@ -82,7 +79,7 @@ def _pieces(word: str, width: int) -> list[str]:
         end = width
         while end > 1 and cell_len(word[:end]) > width:
             end -= 1
-        joints = [at for at in range(2, end + 1) if word[at - 1] in f"{_JOINTS}{GLUE}"]
+        joints = [at for at in range(2, end + 1) if word[at - 1] in f"{_JOINTS}{NBSP}"]
         end = joints[-1] if joints else end
         pieces.append(word[:end])
         word = word[end:]

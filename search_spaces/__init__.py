@@ -1,1 +1,1 @@
-"""Which trials a sweep tries: one file a task, and the types they are written in."""
+"""The search spaces of the built-in tasks, one file each, and the types that they use."""

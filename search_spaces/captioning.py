@@ -1,7 +1,7 @@
 """Decoding settings of a captioning model: the paper's section 2.1, tables 1 and 2.
 
-One configuration stands in the paper three times, with one number. The paper's text calls top-k
-50 the best row; its own table says greedy.
+One configuration is in the paper three times, with the same number. The paper's text names top-k 50
+as the best row, but in its table greedy is better.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import optuna
 
 PROTOCOL: dict[str, Scalar] = {"min_length": 10, "max_length": 30, "num_references": 1}
-PICTURE, THIS_IS, DEPICTS = "a picture of ", "This is a ", "This image depicts  "  # two spaces, sic
+PICTURE, THIS_IS = "a picture of ", "This is a "
+DEPICTS = "This image depicts  "  # with two spaces, as in the lab
 
 
 def _row(
@@ -69,12 +70,12 @@ PUBLISHED = Published(
     model="BLIP ViT-B (CapFilt-L)",
     data="the 1449 images of VOC2012 segmentation val, one reference each",
     standard_error=0.75,
-    noise="the bootstrap standard error of corpus BLEU-4 of the lab's own 1449 greedy captions",
+    noise="the bootstrap standard error of corpus BLEU-4 of the lab's 1449 greedy captions",
 )
 ERRATA = (
     Erratum(text="The text names top-k 50 the best row", best=TOP_50),
     Erratum(
-        text="One configuration stands in three places and was run three times, 17 minutes each",
+        text="One configuration appears in three places and was run three times, 17 minutes each",
         repeated=TOP_50,
     ),
 )
@@ -92,7 +93,7 @@ GRID = (
 
 
 def search(trial: optuna.Trial) -> dict[str, Scalar]:
-    """Decoding with what each kind reads: no temperature for greedy, no beams for sampling."""
+    """Suggest a kind of decoding and the parameters that it uses."""
     decoding = trial.suggest_categorical("decoding", ["greedy", "sample", "beam"])
     values: dict[str, Scalar] = {
         "decoding": decoding,

@@ -1,8 +1,8 @@
 """Conditional diffusion: the paper's section 1, one training and its eight conditions.
 
-The parameters' defaults are a small profile for two cores. The lab's own size is the same row with
-``--set features=256 --set epochs=100``. The lab takes its learning rate for the first beta of the
-noise schedule, so that sweeping one moves the other; here ``beta_1`` is a parameter of its own.
+The defaults of the parameters are for two cores. For the lab's size, add
+``--set features=256 --set epochs=100``. The lab uses its learning rate as the first beta of the
+noise schedule, so sweeping one changes the other; here ``beta_1`` is a separate parameter.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 GROUPS = ("unseen", "seen")
 SEEN_THEN_UNSEEN = ("000", "001", "100", "010", "011", "110", "101", "111")
-# First epoch at which 80 % of a condition's images have all three attributes right, read off the
+# First epoch at which 80 % of a condition's images have all three attributes right, read from the
 # learning curves published with Okawa et al. 2023 ("Compositional Abilities Emerge
-# Multiplicatively", NeurIPS), about 78 steps an epoch. Digits as published.
+# Multiplicatively", NeurIPS), about 78 steps per epoch. Digits as published.
 LEARNED = {
     "000": 6,
     "100": 10,
@@ -29,8 +29,8 @@ LEARNED = {
     "101": 39,
     "111": 50,
 }
-# The paper's accuracy of 1.0 is the lab's mean over attributes. It is given beside the stricter
-# counts as well, which a perfect model would also bring to 1.0.
+# The paper's accuracy of 1.0 is the lab's mean over attributes. It is also compared with the
+# stricter counts, which are 1.0 for a perfect model as well.
 REPORTED_AS_ONE = (
     *(f"{group}_{count}" for count in ("accuracy", "probe", "attributes") for group in GROUPS),
     *(f"{count}_{name}" for count in ("accuracy", "attributes") for name in SEEN_THEN_UNSEEN),
@@ -40,11 +40,11 @@ LOSSES = {1: 0.173, 2: 0.0557, 3: 0.0342, 50: 0.0056, 100: 0.0048}  # by epoch
 REPORT = (
     Table(
         title="Diffusion: seen and unseen conditions (paper, sections 1.1 to 1.3)",
-        note="Accuracy: pictures with all three attributes right by the probe that are also near "
-        "real pictures of their condition. Probe-only accuracy: all three right, as Okawa "
-        "et al. 2023 count. Attributes: the mean over the three; the paper counts these. "
-        "KID: distance from real pictures, 0 is best. A step is an epoch.",
-        source="Published: Okawa et al. 2023, digits as published (probably shape, size, colour).",
+        note="Accuracy: images that the probe classifies correctly in all three attributes and "
+        "that are also close to real images of their condition. Probe-only accuracy: all three "
+        "correct, as in Okawa et al. 2023. Attributes: the mean over the three, as in the paper. "
+        "KID: distance from real images, 0 is best. A step is an epoch.",
+        source="Published: Okawa et al. 2023, digits as published (probably shape, size, color).",
         rows=(
             Row(
                 params={"schedule": "linear", "num_steps": 500, "beta_1": 1e-4, "beta_last": 0.02},
@@ -58,9 +58,9 @@ REPORT = (
     ),
 )
 
-# The paper counts attributes, so its claims are about them. Of 256 pictures (64 of each condition)
-# all were right: 95 % limit of the share 0.986 (Clopper and Pearson), and of the difference of two
-# such groups 0.98.
+# The paper counts attributes, so its claims are about them. All of 256 images (64 per condition)
+# were right: the 95 % bound of their fraction is 0.986 (Clopper and Pearson), and that of the
+# difference of two such groups 0.98. The margins follow from these.
 _ROW = REPORT[0].rows[0]
 _SEEN, _UNSEEN = Value(_ROW, "seen_attributes"), Value(_ROW, "unseen_attributes")
 CLAIMS = (
@@ -84,7 +84,7 @@ GRID = {
 
 
 def search(trial: optuna.Trial) -> dict[str, Scalar]:
-    """Optimiser, width, noise, prediction, guidance and sampling."""
+    """Suggest optimizer, width, noise schedule, prediction, guidance and sampling."""
     optimiser = trial.suggest_categorical("optimiser", ["adam", "adamw"])
     values: dict[str, Scalar] = {
         "optimiser": optimiser,

@@ -1,7 +1,7 @@
 """Image-text retrieval finetuning: the paper's section 2.2.
 
-The paper calls its column BLEU; it is image-to-text recall at 1 over 1449 validation pairs. Two of
-its rows are one configuration, run twice (58.38 and 59.35): about 1.3 points are noise.
+The paper's column "BLEU" is image-to-text recall at 1 over 1449 validation pairs. Two of its rows
+are the same configuration, run twice (58.38 and 59.35): about 1.3 points are noise.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PROTOCOL: dict[str, Scalar] = {
     "augment": True,
     "num_captions": 1,
 }
-SCALED_LR = 6e-5  # the paper's 1e-5 at BLIP's width of 768, for the default model's width of 128
+SCALED_LR = 6e-5  # the paper's 1e-5 is for BLIP's width of 768; the default model's width is 128
 
 
 def _row(
@@ -57,7 +57,7 @@ HIGH_TEMPERATURE = _row(0.2684, "pretrained", 1e-2, 1e-3, 3, temperature=0.7)
 REPORT = (
     Table(
         title="From scratch and finetuned (paper, section 2.2)",
-        note="The first row is the start itself: no training, so its learning rate has no effect.",
+        note="The first row is the start without training, so its learning rate has no effect.",
         rows=(
             START,
             RANDOM_HEAD,
@@ -90,7 +90,7 @@ PUBLISHED = Published(
     num_units=1449,
 )
 ERRATA = (
-    Erratum(text="The column called BLEU holds image-to-text recall at 1", shares_of=1449),
+    Erratum(text="The column called BLEU is image-to-text recall at 1", shares_of=1449),
     Erratum(
         text="One configuration was run twice, and the difference is chance", repeated=FINETUNED
     ),
@@ -107,11 +107,11 @@ GRID = {
 
 
 def search(trial: optuna.Trial) -> dict[str, Scalar]:
-    """The ranges around the paper's grid; all of them matter for every start.
+    """Suggest values around the paper's grid.
 
-    The length is fixed, at the paper's longest. The learning rate decays over a trial's own
-    epochs, so trials of different lengths are at different points of their schedules after the
-    same epoch, and a pruner would compare unlike with unlike. ``--set epochs=10`` gives another.
+    The number of epochs is fixed at the paper's largest; change it with ``--set epochs=10``. The
+    learning rate decays over a trial's epochs, so a pruner cannot compare trials of different
+    lengths after the same epoch.
     """
     return {
         "start": trial.suggest_categorical("start", ["pretrained", "random"]),

@@ -1,20 +1,20 @@
-"""The types a search space is written in. Plain Python.
+"""The types of search spaces, in plain Python.
 
 A space file defines one or more of
 
-    REPORT = (Table(...), ...)          rows spelled out, each with the number the paper gives
+    REPORT = (Table(...), ...)          the rows of a paper's tables, with their published numbers
     GRID = {"lr": [1e-5, 1e-3], ...}    the full product; a tuple of such dicts is their union
     def search(trial): ...              an Optuna define-by-run space that returns {name: value};
-                                        its suggestions are named as the parameters are
+                                        suggestions must have the names of the parameters
 
-Beside a REPORT it may state what the paper concludes, which `report` and `check` then test:
+In addition to a REPORT, it may state the conclusions of the paper, which `report` and `check` test:
 
     CLAIMS = (Claim("finetuning beats a random head", FINETUNED, ">", RANDOM_HEAD), ...)
-    PUBLISHED = Published(...)          where the numbers come from, and how far chance moves them
+    PUBLISHED = Published(...)          the source of the published numbers, and their noise
     ERRATA = (Erratum(...), ...)        known mistakes of the paper
 
-Of a file that defines several, ``--space FILE.py:report``, ``:grid`` or ``:search`` takes one. See
-docs/how-to/search-spaces.md and docs/how-to/check-claims.md.
+If a file defines several spaces, choose one with ``--space FILE.py:report``, ``:grid`` or
+``:search``. See docs/how-to/search-spaces.md and docs/how-to/check-claims.md.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class Row:
     params: Mapping[str, Scalar]
     """The parameters that differ from the task's defaults, by name."""
     report: Mapping[str, float] = field(default_factory=dict)
-    """The paper's values: ``metric.<name>`` for the last step, ``step.<at>.<name>`` for another,
-    ``first.<level>.<name>`` for the first step that reaches a level. Rates are 0 to 1."""
+    """The paper's values: ``metric.<name>`` for the last step, ``step.<at>.<name>`` for another
+    step, ``first.<level>.<name>`` for the first step that reaches a level. Rates are 0 to 1."""
     published: Mapping[str, float] = field(default_factory=dict)
-    """The same from the table's ``source``, another publication."""
+    """The values of the table's ``source``, another publication, with the same keys."""
     label: str | None = None
     """A remark that the table prints with the row."""
 
@@ -61,7 +61,7 @@ class Table:
     note: str = ""
     """A line below the table."""
     source: str = ""
-    """Where the rows' ``published`` values come from, in one line."""
+    """The source of the rows' ``published`` values, in one line."""
 
 
 Relation = Literal[">", "<", ">=", "<=", "=="]
@@ -69,7 +69,7 @@ Relation = Literal[">", "<", ">=", "<=", "=="]
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A metric of a row, for a claim that is not about the task's main metric."""
+    """A metric of a row, for claims about other metrics than the task's main metric."""
 
     row: Row | str
     """The row, or its label."""
@@ -82,10 +82,11 @@ Side = Row | str | Value | float  # a row, its label, one of its metrics, or a p
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a paper concludes from its numbers: ``left relation right``.
+    """A conclusion of the paper: ``left relation right``.
 
-    ``>`` and ``<`` are about any difference. ``>=`` ("reaches"), ``<=`` and ``==`` ("equals") need
-    a ``margin``, a difference that is too small to matter: no sample can show an exact equality.
+    ``>`` and ``<`` claim any difference. ``>=`` ("reaches"), ``<=`` and ``==`` ("equals") need a
+    ``margin``, a difference that is too small to matter, because no data can prove an exact
+    equality.
 
     Examples:
         >>> low, high = Row(params={"lr": 1e-5}), Row(params={"lr": 1e-2})
@@ -97,18 +98,19 @@ class Claim:
     left: Side
     """A row, its label, one of its metrics, or a number."""
     relation: Relation
-    """What is claimed of left and right."""
+    """The claimed relation of left and right."""
     right: Side
-    """The same as ``left``."""
+    """A row, its label, one of its metrics, or a number."""
     margin: float = 0.0
-    """In the metric's own unit: 0 to 1 for recalls and accuracies."""
+    """In the unit of the metric: 0 to 1 for recalls and accuracies."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Published:
-    """Where a paper's numbers come from, and how far chance moves them.
+    """The source of a paper's numbers, and their noise.
 
-    Every pair of rows of one table whose published numbers differ by more than that is a claim.
+    Every pair of rows of one table whose published numbers differ by more than the noise becomes a
+    claim.
     """
 
     model: str
@@ -116,24 +118,24 @@ class Published:
     data: str
     """The paper's data."""
     paper: str = ""
-    """Its title or kind, and where in it the values are."""
+    """The paper's title or kind, and the section with the values."""
     num_units: int | None = None
-    """Number of queries or images, for a value that is a share of them."""
+    """Number of queries or images, if the values are fractions of them."""
     standard_error: float | None = None
-    """Standard error of a value that is not a share, such as BLEU."""
+    """Standard error of the values, if they are not fractions, such as BLEU."""
     noise: str = ""
-    """How ``num_units`` or ``standard_error`` is known."""
+    """The origin of ``num_units`` or ``standard_error``, in words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Erratum:
-    """A mistake of the paper, with what shows it in the published numbers."""
+    """A mistake of the paper, with evidence in the published numbers."""
 
     text: str
     """The mistake in words."""
     best: Row | str | None = None
-    """The row that the paper's text calls best."""
+    """Evidence: the row that the paper's text calls the best, although it is not."""
     repeated: Row | str | None = None
-    """A configuration with several rows."""
+    """Evidence: a configuration that has several rows."""
     shares_of: int | None = None
-    """The values are whole shares of this number of units."""
+    """Evidence: the values are multiples of one over this number of units."""

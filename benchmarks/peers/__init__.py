@@ -1,1 +1,1 @@
-"""The other side of the benchmarks, each written as its own documentation teaches it."""
+"""The other side of the benchmarks, written as in the documentation of each library."""

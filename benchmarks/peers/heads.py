@@ -1,10 +1,10 @@
-"""The 32 head trainings of ``benchmarks heads``, three other ways; prints seconds.
+"""Run the 32 head trainings of ``benchmarks heads`` in three other ways, and print the seconds.
 
 distinct DIR MODEL   no orchestrator: one process encodes once and trains all heads as a pack
-expert DIR MODEL     Ray Tune at its best: features encoded once by hand and shared through
-                     ``tune.with_parameters``, class trainable, ``reuse_actors``, loggers off
-naive DIR MODEL      Ray Tune as its first page teaches: a function that does all for itself;
-                     two trials side by side are timed, and 32 worked out from them
+expert DIR MODEL     Ray Tune at its best: features are encoded once and shared with
+                     ``tune.with_parameters``; class trainable, ``reuse_actors``, no loggers
+naive DIR MODEL      Ray Tune as in its introduction: each trial is a function that does all the
+                     work; two trials at once are timed and extrapolated to 32
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ Features = dict[str, np.ndarray[Any, Any]]
 
 
 def configs() -> list[Config]:
-    """The grid's points."""
+    """Return the points of the grid."""
     return [dict(zip(GRID, point, strict=True)) for point in itertools.product(*GRID.values())]
 
 
 def encode(folder: str, model: str) -> Features:
-    """Features of train and val, with the same encoders and batches as the project's own."""
+    """Encode train and val with the same encoders and batches as the project."""
     from tasks.datasets.registry import load_split
     from tasks.models import families
     from tasks.models.dual import load_dual_encoder
@@ -59,7 +59,7 @@ def encode(folder: str, model: str) -> Features:
 
 
 class HeadTraining:
-    """A plain training loop: two linear heads, torch's own AdamW and schedule."""
+    """A plain training loop: two linear heads, with AdamW and a schedule from torch."""
 
     def __init__(self, config: Config, features: Features) -> None:
         import torch
@@ -71,17 +71,17 @@ class HeadTraining:
             for side in ("image", "text")
         )
         parameters = [*self.image.parameters(), *self.text.parameters()]
-        self.optimiser = torch.optim.AdamW(
+        self.optimizer = torch.optim.AdamW(
             parameters, lr=config["lr"], weight_decay=config["weight_decay"]
         )
         self.tensors = {name: torch.from_numpy(np.array(value)) for name, value in features.items()}
         steps = config["epochs"] * (len(features["train.image"]) // config["batch_size"])
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimiser, lambda step: max(0.0, 1 - step / steps)
+            self.optimizer, lambda step: max(0.0, 1 - step / steps)
         )
 
     def train_epoch(self) -> float:
-        """One epoch, then image-to-text R@1 on val."""
+        """Train one epoch and return image-to-text R@1 on val."""
         import torch
         import torch.nn.functional as F
 
@@ -92,14 +92,14 @@ class HeadTraining:
         target = torch.arange(size)
         for first in range(0, number - size + 1, size):
             rows = order[first : first + size]
-            told = torch.from_numpy(5 * rows + rng.integers(5, size=size))
+            captions = torch.from_numpy(5 * rows + rng.integers(5, size=size))
             images = F.normalize(self.image(self.tensors["train.image"][rows]), dim=-1)
-            texts = F.normalize(self.text(self.tensors["train.text"][told]), dim=-1)
+            texts = F.normalize(self.text(self.tensors["train.text"][captions]), dim=-1)
             logits = images @ texts.T / self.config["temperature"]
             loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
-            self.optimiser.zero_grad()
+            self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            self.optimiser.step()
+            self.optimizer.step()
             self.schedule.step()
         with torch.no_grad():
             images = F.normalize(self.image(self.tensors["val.image"]), dim=-1)
@@ -110,7 +110,7 @@ class HeadTraining:
 
 
 def distinct(folder: str, model: str) -> None:
-    """The distinct work alone, by the project's own functions, in one process."""
+    """Do only the distinct work, with the project's functions, in one process."""
     from benchmarks.heads import make_trials
     from orchestrator.execution.run_pack import run_pack
     from orchestrator.execution.stages import compute, needed_stages
@@ -134,7 +134,7 @@ def distinct(folder: str, model: str) -> None:
 
 
 def tuned(trainable: Any, points: list[Config], reuse: bool) -> None:
-    """The points on Tune, one processor each."""
+    """Run the points with Tune, one CPU each."""
     from ray import tune
 
     tune.Tuner(
@@ -150,7 +150,7 @@ def tuned(trainable: Any, points: list[Config], reuse: bool) -> None:
 
 
 def expert(folder: str, model: str) -> None:
-    """Everything shared that Tune lets one share by hand."""
+    """Share everything between trials that Tune can share."""
     import ray
     from ray import tune
 
@@ -185,7 +185,7 @@ def expert(folder: str, model: str) -> None:
 
 
 def naive(folder: str, model: str) -> None:
-    """Each trial loads, encodes and trains for itself."""
+    """Let each trial load, encode and train separately."""
     import ray
     from ray import tune
 
@@ -198,11 +198,11 @@ def naive(folder: str, model: str) -> None:
             tune.report({"i2t_r1": work.train_epoch()})
 
     ray.init(address="local", include_dashboard=False, log_to_driver=False)
-    began = time.perf_counter()
+    start = time.perf_counter()
     tuned(train, configs()[:2], reuse=False)
-    took = time.perf_counter() - began
+    seconds = time.perf_counter() - start
     ray.shutdown()
-    print(f"RESULT {took * NUM_TRIALS / 2:.1f}")
+    print(f"RESULT {seconds * NUM_TRIALS / 2:.1f}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A training script for Syne Tune: retrieval heads, from photos or from a file of features."""
+"""Train retrieval heads from photos or from a file of features: a training script for Syne Tune."""
 
 from argparse import ArgumentParser
 
@@ -16,10 +16,13 @@ if __name__ == "__main__":
         parser.add_argument(f"--{name}", type=int)
     for name in ("lr", "weight_decay", "temperature"):
         parser.add_argument(f"--{name}", type=float)
-    told, _ = parser.parse_known_args()
+    options, _ = parser.parse_known_args()
     torch.set_num_threads(1)
     report = Reporter()
-    features = dict(np.load(told.features)) if told.features else encode(told.folder, told.model)
-    work = HeadTraining(vars(told), features)
-    for epoch in range(told.epochs):
+    if options.features:
+        features = dict(np.load(options.features))
+    else:
+        features = encode(options.folder, options.model)
+    work = HeadTraining(vars(options), features)
+    for epoch in range(options.epochs):
         report(epoch=epoch + 1, i2t_r1=work.train_epoch())

@@ -1,9 +1,9 @@
-"""Syne Tune's local backend on trials that do nothing; prints milliseconds a trial.
+"""Run trials that do nothing with Syne Tune's local backend, and print milliseconds per trial.
 
-python -m benchmarks.peers.syne_noop default 24      a Tuner as its first page makes one
-python -m benchmarks.peers.syne_noop best 48         polls often instead of every 5 s, never pickled
+python -m benchmarks.peers.syne_noop default 24      a Tuner as in its introduction
+python -m benchmarks.peers.syne_noop best 48         polls often instead of every 5 s, not pickled
 
-From the first to the last result that the tuner sees; each trial is a process.
+The time is from the first to the last result that the tuner receives. Each trial is a process.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ BEST = {"sleep_time": 0.05, "save_tuner": False}
 
 
 def results(script: str, scheduler: Any, number: int, **settings: Any) -> Any:
-    """What the trials of a script beside this file reported until ``number`` had finished."""
+    """Run a script of this folder until ``number`` trials have finished; return their reports."""
     from syne_tune import StoppingCriterion, Tuner
     from syne_tune.backend import LocalBackend
     from syne_tune.results_callback import StoreResultsCallback
 
-    store = StoreResultsCallback()  # the default, in hand to read the times from
+    store = StoreResultsCallback()  # the default callback, which has the times
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SYNETUNE_FOLDER"] = folder  # instead of ~/syne-tune
         Tuner(
             trial_backend=LocalBackend(entry_point=str(Path(__file__).with_name(script))),
             scheduler=scheduler,
-            # It stops above the number, not at it.
+            # It stops above this number, not at it.
             stop_criterion=StoppingCriterion(max_num_trials_finished=number - 1),
             n_workers=WORKERS,
             callbacks=[store],
@@ -40,7 +40,7 @@ def results(script: str, scheduler: Any, number: int, **settings: Any) -> Any:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the trials and print the milliseconds per trial."""
     from syne_tune.config_space import randint
     from syne_tune.optimizer.baselines import RandomSearch
 

@@ -1,4 +1,4 @@
-"""A training script for Syne Tune that reports one number."""
+"""Report one number: a training script for Syne Tune."""
 
 from argparse import ArgumentParser
 

@@ -1,7 +1,9 @@
-"""Stock Ray Tune on trials that do nothing; prints milliseconds from first to last result, a trial.
+"""Run trials that do nothing with stock Ray Tune, and print milliseconds per trial.
 
 python -m benchmarks.peers.tune_noop class 1000      class trainable, reuse_actors, no loggers
 python -m benchmarks.peers.tune_noop function 20     a function that reports once
+
+The time is from the first to the last result.
 """
 
 from __future__ import annotations
@@ -20,33 +22,33 @@ from ray import tune
 
 
 class Noop(tune.Trainable):  # type: ignore[misc]
-    """One step, one number."""
+    """A trial of one step that reports one number."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def step(self) -> dict[str, Any]:
-        """Done at once."""
+        """Return a result and end the trial."""
         return {"value": 0.0, "done": True}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """The actor serves the next trial too."""
+        """Accept the next trial, so that the actor is reused."""
         return True
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def noop(config: dict[str, Any]) -> None:
-    """What Tune's first page shows."""
+    """Report one number, as in Tune's introduction."""
     tune.report({"value": 0.0})
 
 
 class Watch(tune.Callback):  # type: ignore[misc]
-    """When each result came."""
+    """Records the time of each result."""
 
     times: list[float]
 
@@ -54,12 +56,12 @@ class Watch(tune.Callback):  # type: ignore[misc]
         self.times = []
 
     def on_trial_result(self, *args: Any, **info: Any) -> None:
-        """Note the time."""
+        """Record the time."""
         self.times.append(time.perf_counter())
 
 
 def main() -> None:
-    """The command line."""
+    """Run the trials and print the milliseconds per trial."""
     kind, number = sys.argv[1], int(sys.argv[2])
     ray.init(address="local", include_dashboard=False, log_to_driver=False)
     watch = Watch()

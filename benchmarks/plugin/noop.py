@@ -1,4 +1,4 @@
-"""A task that does nothing, or sleeps: what is left is what the orchestrator costs."""
+"""A task that does nothing or sleeps, to measure the overhead of the orchestrator."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from tasks.contract import (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Params:
-    """Numbers that tell trials apart."""
+    """Numbers that distinguish trials."""
 
     x: int = 0
-    """Of a grid."""
+    """Varied by the grid."""
     a: float = 0.0
-    """Of a search."""
+    """Varied by the search."""
     b: float = 0.0
-    """Of a search."""
+    """Varied by the search."""
     c: float = 0.0
-    """Of a search."""
+    """Varied by the search."""
     steps: int = 1
-    """Steps of a trial."""
+    """Number of steps of a trial."""
     seconds: float = 0.0
-    """Sleep of a step; then metrics tell where and when a trial ran."""
+    """Sleep of each step. If > 0, metrics record the process and the time of the trial."""
 
 
 class NoopTask(Task):
-    """One step, one number."""
+    """Report one number per step."""
 
     name = "noop"
     version = "1"
@@ -52,17 +52,17 @@ class NoopTask(Task):
     )
 
     def pack_key(self, trial: Trial) -> Hashable:
-        """All together."""
+        """Return one key for all trials."""
         return ()
 
     def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
-        """Nothing, but when it was."""
+        """Return a state with the current time."""
         return State(values={"began": time.time(), "at": 0})
 
     def advance(
         self, pack: Sequence[Member], inputs: Inputs, device: str
     ) -> Sequence[Advanced | Exception]:
-        """One sleep for all."""
+        """Sleep once for all members, and return their results."""
         time.sleep(max(member.trial.params.seconds for member in pack))
         return [self._advance(member.trial.params, member.state) for member in pack]
 

@@ -1,4 +1,4 @@
-"""Spaces of the task that does nothing."""
+"""The search spaces of the task that does nothing."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ GRID = {"x": list(range(1000))}
 
 
 def search(trial: optuna.Trial) -> dict[str, float]:
-    """Three parameters, so that a sampler has something to do."""
+    """Suggest three parameters, to give the sampler some work."""
     return {name: trial.suggest_float(name, 0.0, 1.0) for name in ("a", "b", "c")}

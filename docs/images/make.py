@@ -20,7 +20,7 @@ from orchestrator.view.live import SweepView
 from orchestrator.view.panel import render as render_panel
 from results.render.summary_view import SummaryView
 from results.storage.reading import read_sweep
-from results.tables.summary import summarise
+from results.tables.summary import summarize
 from tasks.contract import Stage, Trial
 
 FILE = Path(__file__).with_name("retrieval.svg")
@@ -57,7 +57,7 @@ def main() -> None:
     execute.SweepView = Recorded  # type: ignore[misc]
     with tempfile.TemporaryDirectory() as out:
         run_sweep(make_plan(Request(task="retrieval", engine="local", out=out)))
-        tables = summarise(read_sweep(out, "retrieval", "paper"), None)
+        tables = summarize(read_sweep(out, "retrieval", "paper"), None)
         console = Console(width=WIDTH, record=True, file=io.StringIO(), force_terminal=True)
         middle = panels[len(panels) // 2]
         prompt = Text(f"$ {COMMAND}\n", style="bold green")

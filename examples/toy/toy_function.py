@@ -8,7 +8,7 @@ GRID = {"degree": [1, 3, 5, 9]}
 
 
 def draw_points(split: str):
-    """A sine wave with noise: ``x`` and ``y`` [200]."""
+    """Return the points ``x`` and ``y`` [200] of a sine wave with noise."""
     rng = np.random.default_rng([200, len(split)])
     x = rng.uniform(-1, 1, 200)
     return {"x": x, "y": np.sin(3 * x) + rng.normal(0, 0.1, 200)}
@@ -25,7 +25,7 @@ def polynomial(
     train=orc.shared(draw_points, split="train"),
     val=orc.shared(draw_points, split="val"),
 ):
-    """Gradient descent with momentum on the squared error."""
+    """Fit the polynomial by gradient descent with momentum on the squared error."""
     start = np.random.default_rng(seed).normal(0, 0.1, degree + 1)
     state = orc.checkpoint({"epoch": 0, "weights": start, "velocity": np.zeros(degree + 1)})
     powers, val_powers = (np.vander(p["x"], degree + 1, increasing=True) for p in (train, val))

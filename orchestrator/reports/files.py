@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from results.storage.atomic_write import replaced_file
+from results.storage.atomic_write import atomic_file
 from tasks.contract import RequestError
 
 
@@ -34,7 +34,7 @@ def save_file(path: str, blob: bytes) -> None:
         RequestError: if it cannot be written. An existing file is unchanged then.
     """
     try:
-        with replaced_file(path) as temporary:
+        with atomic_file(path) as temporary:
             temporary.write_bytes(blob)
     except OSError as error:
         raise RequestError(f"{path} cannot be written: {error.strerror}") from error

@@ -40,7 +40,7 @@ from results.tables.looks import (
     write_looks,
 )
 from results.tables.scores import Scores
-from results.tables.summary import SummaryRow, SummaryTable, summarise
+from results.tables.summary import SummaryRow, SummaryTable, summarize
 from results.text import plural, print_line
 from tasks.contract import RequestError, State, Step, StoreError, Task, Trial
 
@@ -98,7 +98,7 @@ def _choose(plan: Plan, sweep: Sweep) -> list[tuple[SummaryTable, SummaryRow]]:
     maximize = plan.task.metric.direction == "maximize"
     chosen = [
         (table, row)
-        for table in summarise(sweep, None)
+        for table in summarize(sweep, None)
         for row in best_rows(table, maximize=maximize)
         if row.trial_ids
     ]

@@ -15,7 +15,7 @@ from results.storage.filesystem import redact
 from results.storage.manifest import Manifest
 from results.storage.reading import Sweep, is_current
 from results.storage.weights import WeightStore, weights_of
-from results.tables.summary import summarise
+from results.tables.summary import summarize
 from results.text import plural, size_text
 from tasks.contract import StoreError, Trial
 
@@ -80,7 +80,7 @@ class SweepWeights:
 
     def _choose(self, sweep: Sweep, available: Mapping[str, Any]) -> Choice:
         return choose_kept(
-            summarise(sweep, None),
+            summarize(sweep, None),
             self._plan.keep,
             maximize=self._maximize,
             available=available.keys(),

@@ -9,7 +9,7 @@ from typing import Literal
 import optuna
 from optuna.trial import FrozenTrial
 
-from results.storage.atomic_write import replaced_file
+from results.storage.atomic_write import atomic_file
 
 Direction = Literal["maximize", "minimize"]
 
@@ -21,7 +21,7 @@ def export_journal(
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    with replaced_file(path) as temporary, warnings.catch_warnings():
+    with atomic_file(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         storage = JournalStorage(JournalFileBackend(str(temporary)))
         study = optuna.create_study(storage=storage, study_name=name, direction=direction)

@@ -18,7 +18,7 @@ from orchestrator.planning.space_checks import shown
 from orchestrator.running.recorded import check_model, recorded_trial
 from results.export.model_card import render_card, trial_record
 from results.render.show import find_trial
-from results.storage.atomic_write import replaced_folder
+from results.storage.atomic_write import atomic_folder
 from results.storage.reading import Sweep
 from results.storage.weights import Weights, find_weights
 from results.tables.selection import Selection, select_best, select_trial
@@ -209,7 +209,7 @@ def _new_folder(target: Path, directory: str) -> Iterator[Path]:
         RequestError: if it cannot be written.
     """
     try:
-        with replaced_folder(target) as folder:
+        with atomic_folder(target) as folder:
             yield folder
     except OSError as error:
         raise RequestError(f"{directory} cannot be written: {error.strerror or error}") from None

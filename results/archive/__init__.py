@@ -1,1 +1,1 @@
-"""A sweep as one file."""
+"""Write and read a sweep as one file."""

@@ -1,4 +1,4 @@
-"""A sweep as one file: a zip archive that any machine opens, sealed by a manifest of hashes.
+"""Write and read an archive: a zip file of a sweep, with a manifest of hashes.
 
     MANIFEST.json                   format, task, name; bytes and SHA-256 of all other files
     <task>/<name>/sweep.json
@@ -7,10 +7,11 @@
     <task>/<name>/requirements.lock, space.py, changes.diff     if they were recorded
     <task>/<name>/weights/<trial id>.safetensors                if they are archived
 
-Unpacked into a folder DIR, it is a sweep under ``--out DIR``. Files are stored, not compressed, in
-a fixed order and without dates: one sweep gives the same bytes every time. An archive may come from
-a stranger: it is checked as a whole before anything of it is used, it is read in memory and never
-unpacked, and nothing of it is run. The hashes show damage; they are no signature.
+An archive that is unpacked into a folder DIR is a sweep under ``--out DIR``. Files are stored
+without compression, in a fixed order and without dates, so a sweep always gives the same bytes. An
+archive may come from an untrusted source: it is checked completely before it is used, it is read in
+memory and never unpacked, and none of its code is run. The hashes detect damage, but they are not a
+signature.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
-from results.storage.atomic_write import replaced_file
+from results.storage.atomic_write import atomic_file
 from results.storage.store import NAME
 from tasks.contract import RequestError, StoreError
 
@@ -44,7 +45,7 @@ _FILES = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """A file to archive: its name below ``<task>/<name>/``, and what opens it."""
+    """A file to archive: its name below ``<task>/<name>/``, and a function that opens it."""
 
     name: str
     open: Callable[[], IO[bytes]]
@@ -54,13 +55,13 @@ class Entry:
 
 
 def write_archive(path: str, task: str, name: str, entries: Sequence[Entry]) -> int:
-    """Write the archive whole or not at all; the number of its bytes.
+    """Write an archive atomically, and return its size in bytes.
 
     Raises:
         StoreError: if it cannot be written, such as on a full disk.
     """
     try:
-        with replaced_file(path) as temporary, zipfile.ZipFile(temporary, "w") as zipped:
+        with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w") as zipped:
             files = {}
             for entry in entries:
                 with entry.open() as source:
@@ -74,8 +75,8 @@ def write_archive(path: str, task: str, name: str, entries: Sequence[Entry]) -> 
 
 
 def _info(name: str) -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(name)  # of 1980, which any reader takes
-    info.create_system = 3  # Unix, so that the next line is a mode
+    info = zipfile.ZipInfo(name)  # the date is 1980, which every reader accepts
+    info.create_system = 3  # Unix, so that the next line sets a mode
     info.external_attr = (stat.S_IFREG | 0o644) << 16
     return info
 
@@ -95,16 +96,16 @@ def _add(zipped: zipfile.ZipFile, name: str, source: IO[bytes]) -> dict[str, Any
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """An archive whose every file has the content that its manifest names."""
+    """An archive whose files all match its manifest."""
 
     path: str
     task: str
     name: str
-    digest: str  # SHA-256 of its manifest, and so of all its content
+    digest: str  # SHA-256 of the manifest, and so of the whole content
     files: Mapping[str, Mapping[str, Any]]
 
     def read(self, name: str) -> bytes:
-        """A file below ``<task>/<name>/``.
+        """Read a file below ``<task>/<name>/``.
 
         Raises:
             StoreError: if the archive has changed since it was checked.
@@ -117,23 +118,23 @@ class Archive:
         return blob
 
     def parts(self, table: str) -> list[str]:
-        """The names of a table's files."""
+        """Return the names of a table's files."""
         prefix = f"{self.task}/{self.name}/"
         names = (member.removeprefix(prefix) for member in self.files)
         return sorted(name for name in names if name.startswith(f"{table}/"))
 
 
 def is_archive(path: str) -> bool:
-    """Whether this names an archive, even one that is not there, and not a sweep."""
+    """Return whether a name is that of an archive, which may not exist, and not of a sweep."""
     return path.endswith(".zip") or os.path.isfile(path)
 
 
 def open_archive(path: str) -> Archive:
-    """Check an archive as a whole: its names, its sizes, and the SHA-256 of every file.
+    """Check the names, the sizes and the SHA-256 of all files in an archive, and return it.
 
     Raises:
-        RequestError: if there is no such file, or it is no archive of a sweep.
-        StoreError: if it is damaged, or was changed.
+        RequestError: if there is no such file, or if it is not an archive of a sweep.
+        StoreError: if it is damaged or has been changed.
     """
     if not os.path.isfile(path):
         raise RequestError(f"no such file: {path}; give an archive, as `archive NAME FILE` writes")
@@ -141,7 +142,7 @@ def open_archive(path: str) -> Archive:
         infos = zipped.infolist()
         members = {info.filename: info for info in infos}
         if MANIFEST not in members:
-            raise RequestError(f"{path} is no archive of a sweep: it has no {MANIFEST}")
+            raise RequestError(f"{path} is not an archive of a sweep: it has no {MANIFEST}")
         _check_members(path, infos)
         with _reading(path, MANIFEST):
             blob = _read_text(path, zipped, members[MANIFEST])
@@ -161,7 +162,7 @@ def _opened(path: str) -> Iterator[zipfile.ZipFile]:
         raise RequestError(f"{path} cannot be read: {error.strerror or error}") from None
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise RequestError(
-            f"{path} is no archive of a sweep, or was cut short: {error}; copy it again"
+            f"{path} is not an archive of a sweep, or is truncated: {error}; copy it again"
         ) from None
     with zipped:
         yield zipped
@@ -169,7 +170,7 @@ def _opened(path: str) -> Iterator[zipfile.ZipFile]:
 
 @contextmanager
 def _reading(path: str, member: str) -> Iterator[None]:
-    """Name the archive and the file in what reading a damaged one raises."""
+    """Name the archive and the file in errors from reading a damaged one."""
     try:
         yield
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
@@ -179,7 +180,7 @@ def _reading(path: str, member: str) -> Iterator[None]:
 
 
 def _check_members(path: str, infos: Sequence[zipfile.ZipInfo]) -> None:
-    """Refuse what ``write_archive`` never writes, before any content is read."""
+    """Raise an error for entries that ``write_archive`` never writes, before reading content."""
     if len(infos) > MAX_FILES:
         raise StoreError(f"{path} has {len(infos):,} files; an archive has up to {MAX_FILES:,}")
     seen: set[str] = set()
@@ -188,8 +189,8 @@ def _check_members(path: str, infos: Sequence[zipfile.ZipInfo]) -> None:
         if name.startswith(("/", "\\")) or "\\" in name or ".." in name.split("/"):
             raise StoreError(f"{path} is refused: it names a file outside of its folder, {name!r}")
         if name in seen:
-            raise StoreError(f"{path} is refused: it holds {name!r} twice")
-        if kind not in (0, stat.S_IFREG):  # 0: written by a program that names no kind
+            raise StoreError(f"{path} is refused: it contains {name!r} twice")
+        if kind not in (0, stat.S_IFREG):  # 0: written by a program that does not set the kind
             raise StoreError(f"{path} is refused: {name!r} is a link or a folder, not a file")
         stored = info.compress_type == zipfile.ZIP_STORED and info.file_size == info.compress_size
         if not stored or info.flag_bits & 0x1:
@@ -216,13 +217,13 @@ def _parse(path: str, blob: bytes) -> Archive:
             raise StoreError(
                 f"{path} has format {number}, this version reads up to {FORMAT}: update the project"
             )
-        sound = all(
+        is_valid = all(
             isinstance(facts[k], str) and NAME.fullmatch(facts[k]) for k in ("task", "name")
         )
         for each in files.values():
-            sound = sound and isinstance(each["bytes"], int) and isinstance(each["sha256"], str)
-        if not (sound and number == FORMAT):
-            raise ValueError("a value is of the wrong type")
+            is_valid &= isinstance(each["bytes"], int) and isinstance(each["sha256"], str)
+        if not (is_valid and number == FORMAT):
+            raise ValueError("a value has the wrong type")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         why = f"it has no {error}" if isinstance(error, KeyError) else error
         raise StoreError(f"{MANIFEST} in {path} is damaged ({why})") from None
@@ -236,7 +237,7 @@ def _parse(path: str, blob: bytes) -> Archive:
 
 
 def _check_names(archive: Archive, members: Mapping[str, zipfile.ZipInfo]) -> None:
-    """Refuse files that the manifest lacks, that the archive lacks, or that are none of ours."""
+    """Raise an error for files that are missing, unlisted, or not files of a sweep."""
     prefix = f"{archive.task}/{archive.name}/"
     for member in sorted({*members, *archive.files} - {MANIFEST}):
         if member not in archive.files:
@@ -244,7 +245,7 @@ def _check_names(archive: Archive, members: Mapping[str, zipfile.ZipInfo]) -> No
         if member not in members:
             raise StoreError(f"{archive.path} is damaged: it lacks {member!r}; copy it again")
         if not (member.startswith(prefix) and _FILES.fullmatch(member.removeprefix(prefix))):
-            raise StoreError(f"{archive.path} is refused: {member!r} is no file of a sweep")
+            raise StoreError(f"{archive.path} is refused: {member!r} is not a file of a sweep")
     if f"{prefix}sweep.json" not in members:
         raise StoreError(f"{archive.path} is damaged: it lacks {prefix}sweep.json; copy it again")
 
@@ -257,4 +258,4 @@ def _check_content(
         while chunk := source.read(_CHUNK):
             seal.update(chunk)
     if info.file_size != facts["bytes"] or seal.hexdigest() != facts["sha256"]:
-        raise ValueError(f"its content is not what {MANIFEST} lists")
+        raise ValueError(f"its content does not match {MANIFEST}")

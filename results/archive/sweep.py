@@ -1,4 +1,4 @@
-"""The sweep in an archive: read from there like any other, and checked like nobody's."""
+"""Read the sweep in an archive, with checks because it is untrusted."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from results.storage.schema import TABLES, fill_sweep
 from results.storage.store import concat, decode_part, union
 from tasks.contract import StoreError, SweepError
 
-MAX_CELLS = 500_000_000  # of one table, before it is read into memory
-MAX_TABLE = 8 * 2**30  # its bytes there, as its own header gives them
+MAX_CELLS = 500_000_000  # of one table
+MAX_TABLE = 8 * 2**30  # bytes of one table in memory, from its header
 
 
 @dataclass
 class ArchivedSweep(Sweep):
-    """The sweep in an archive; its tables are read from there."""
+    """The sweep in an archive, from which its tables are read."""
 
     archive: Archive = field(kw_only=True)
 
     def read_file(self, name: str) -> bytes | None:
-        """A file of the archive.
+        """Read a file of the archive; None if it does not exist.
 
         Raises:
-            OSError: if it is too long to be one of ours.
+            OSError: if it is too long.
         """
         facts = self.archive.files.get(f"{self.archive.task}/{self.archive.name}/{name}")
         if facts is None:
@@ -48,7 +48,7 @@ class ArchivedSweep(Sweep):
             _check_table(self.archive.path, name, blob)
             part = decode_part(blob, name)
             if part is None:
-                raise StoreError(f"{name} in {self.archive.path} is no table of a sweep")
+                raise StoreError(f"{name} in {self.archive.path} is not a table of a sweep")
             parts.append(part)
         try:
             rows = concat(parts) if table not in TABLES else union(table, parts)
@@ -58,28 +58,28 @@ class ArchivedSweep(Sweep):
 
 
 def _check_table(path: str, name: str, blob: pa.BufferReader) -> None:
-    """Refuse a table that would fill the memory, by its header alone."""
+    """Raise an error if the header of a table shows that it would use too much memory."""
     try:
         found = pq.ParquetFile(blob).metadata
         groups = (found.row_group(index) for index in range(found.num_row_groups))
         size = sum(group.total_byte_size for group in groups)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise StoreError(f"{name} in {path} is no table of a sweep ({error})") from None
+        raise StoreError(f"{name} in {path} is not a table of a sweep ({error})") from None
     cells = found.num_rows * found.num_columns
     if cells > MAX_CELLS or size > MAX_TABLE:
         raise StoreError(
-            f"{path} is refused: {name} has {cells:,} cells of {size:,} bytes, up to "
-            f"{MAX_CELLS:,} of {MAX_TABLE:,} are read"
+            f"{path} is refused: {name} has {cells:,} cells and {size:,} bytes, but the limits are "
+            f"{MAX_CELLS:,} and {MAX_TABLE:,}"
         )
     blob.seek(0)
 
 
 def read_archive(path: str) -> ArchivedSweep:
-    """The sweep in an archive that was checked as a whole.
+    """Check an archive completely, and return its sweep.
 
     Raises:
-        RequestError: if there is no such file, or it is no archive of a sweep.
-        StoreError: if it is damaged, or was changed.
+        RequestError: if there is no such file, or if it is not an archive of a sweep.
+        StoreError: if it is damaged or has been changed.
     """
     archive = open_archive(path)
     inside = f"{path}/{archive.task}/{archive.name}"
@@ -89,19 +89,19 @@ def read_archive(path: str) -> ArchivedSweep:
         archive.read("sweep.json"), f"sweep.json in {path}", "copy the archive again"
     )
     if (manifest.task, manifest.name) != (archive.task, archive.name):
-        raise StoreError(f"{path} is refused: its sweep.json is of another sweep")
+        raise StoreError(f"{path} is refused: its sweep.json belongs to another sweep")
     sweep = ArchivedSweep(pyarrow.fs.LocalFileSystem(), inside, manifest, archive=archive)
     _check_shown(sweep)
     return sweep
 
 
 def _check_shown(sweep: ArchivedSweep) -> None:
-    """Refuse results that no table can be made from, now and not after hours of a replay."""
+    """Raise an error if no table can be made from the results, before hours of a replay."""
     try:
         Console(file=io.StringIO()).print(render(sweep))
     except SweepError:
         raise
-    except Exception as error:  # whatever a forged value brings up
+    except Exception as error:  # forged values raise many kinds of errors
         raise StoreError(
             f"{sweep.archive.path} is refused: no table can be made from it "
             f"({type(error).__name__}: {error})"

@@ -1,1 +1,1 @@
-"""Tests of a paper's claims against measured results."""
+"""Test a paper's claims on measured results."""

@@ -1,6 +1,6 @@
-"""The test behind a verdict: two rows of a sweep, or a row and a number, against each other.
+"""Test a claim by comparing two rows of a sweep, or a row and a number.
 
-Scores are [U, S]: units (queries, images) and seeds, or [U, S, K] for a formula such as BLEU.
+Scores are [U, S] of units (queries, images) and seeds, or [U, S, K] for a formula such as BLEU.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from typing import Any
 import numpy as np
 
 from results.statistics import MEAN, Difference, average_over_seeds, difference, estimate
-from results.statistics.regions import locate, region_of, shifted, t_over_seeds
-from results.statistics.variance import Part
+from results.statistics.regions import locate, region_of, shift_difference, t_over_seeds
+from results.statistics.variance import VarianceComponent
 from results.storage.manifest_parts import NumberSide, RecordedClaim, RowSide
 from results.storage.reading import Sweep
 from results.tables.summary import Scores
 
-_Trials = Sequence[Mapping[str, Any]]  # rows, one a seed
+_Trials = Sequence[Mapping[str, Any]]  # rows, one per seed
 _Side = tuple[RowSide, _Trials] | NumberSide
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimTest:
-    """A tested claim before the adjustment."""
+    """The test of a claim, before the adjustment for several claims."""
 
     ours: tuple[float, float]
     found: Difference
-    inside: bool  # whether the difference lies where the claim says
+    inside: bool  # whether the difference is in the claimed region
     p_value: float
     distance: float  # from the difference to the nearest bound of the region
-    over_seeds: float  # the part of the squared standard error that more seeds reduce
+    over_seeds: float  # the part of the squared standard error that decreases with more seeds
     scope: str
     num_units: int | None
     num_seeds: int
@@ -41,7 +41,7 @@ class ClaimTest:
 
 
 class ClaimTests:
-    """A sweep's trials and scores, by configuration and metric."""
+    """Tests claims on a sweep's trials and scores."""
 
     def __init__(self, sweep: Sweep) -> None:
         manifest = sweep.manifest
@@ -50,7 +50,7 @@ class ClaimTests:
         self._paired = {paired.metric: paired for paired in manifest.paired}
         self._scores: dict[str, Scores] = {}
         self._tables = [{_key(row.params) for row in table.rows} for table in manifest.tables]
-        self._averages: dict[Any, Part | None] = {}
+        self._averages: dict[Any, VarianceComponent | None] = {}
         self._trials: dict[str, dict[int, Mapping[str, Any]]] = {}
         for row in sweep.current_rows():
             if row["seed"] in self._seeds:
@@ -58,7 +58,7 @@ class ClaimTests:
                 self._trials.setdefault(_key(params), {})[row["seed"]] = row
 
     def test(self, claim: RecordedClaim) -> ClaimTest | str:
-        """The test of a claim, or why there is none."""
+        """Return the test of a claim, or the reason why it is not tested."""
         if claim.untested:
             return claim.untested
         rows = [side for side in claim.sides if isinstance(side, RowSide)]
@@ -79,7 +79,7 @@ class ClaimTests:
         )
 
     def _compare(self, claim: RecordedClaim, sides: Sequence[_Side]) -> ClaimTest | str:
-        """Hold two rows, or a row and a number, against each other over their common seeds."""
+        """Compare two rows, or a row and a number, over their common seeds."""
         numbers = [
             np.array([side.number]) if isinstance(side, NumberSide) else self._values(*side)
             for side in sides
@@ -88,7 +88,7 @@ class ClaimTests:
         if any(number is None for number in numbers):
             return "a finished trial lacks the metric"
         if any(self._is_fixed(*row) for row in rows):
-            return "no resample changes one of the scores: there are too few samples"
+            return "too few samples: no resample changes one of the scores"
         seeds = max(len(number) for number in numbers)
         per_seed = np.broadcast_to(numbers[0], seeds) - np.broadcast_to(numbers[1], seeds)
         found = self._over_units(sides) or t_over_seeds(per_seed)
@@ -115,7 +115,7 @@ class ClaimTests:
         )
 
     def _is_fixed(self, side: RowSide, trials: _Trials) -> bool:
-        """Whether resamples leave an aggregate as it is: BLEU is 0 if no 4-gram ever matches."""
+        """Return whether no resample changes the score, such as BLEU if no 4-gram ever matches."""
         scores = self._score(side.metric)
         if scores.aggregate == MEAN:
             return False
@@ -125,7 +125,7 @@ class ClaimTests:
         return math.isnan(estimate(matrix, scores.aggregate).low)
 
     def _values(self, side: RowSide, trials: _Trials) -> Any:
-        """The metric [S] of the trials as tables show it, or None where one lacks it."""
+        """Return the metric [S] of trials, as tables show it; None if one lacks it."""
         stored = f"{'best' if self._is_best(side.metric) else 'metric'}.{side.metric}"
         values = [trial.get(stored) for trial in trials]
         if any(value is None or not math.isfinite(value) for value in values):
@@ -133,18 +133,23 @@ class ClaimTests:
         return np.array(values, dtype=np.float64)
 
     def _is_best(self, metric: str) -> bool:
-        """Whether tables show the best step of a metric, and not the last."""
+        """Return whether tables show the best step of a metric instead of the last."""
         column = self._columns.get(f"metric.{metric}")
         return column is not None and column.pick == "best"
 
     def _over_units(self, sides: Sequence[_Side]) -> tuple[Difference, int, bool] | None:
-        """The difference by samples: test, number of units, whether scores are hits and misses."""
+        """Test the difference on samples.
+
+        Returns:
+            The test, the number of units, and whether scores are hits and misses; None without
+            samples.
+        """
         matrices: list[Any] = []
         rows = _rows(sides)
         for side, trials in rows:
             scores = self._score(side.metric)
             matrix = scores.matrix([str(trial["trial_id"]) for trial in trials])
-            if matrix is None or self._is_best(side.metric):  # samples are of the last step
+            if matrix is None or self._is_best(side.metric):  # samples are from the last step
                 return None
             matrices.append((matrix, scores.units(str(trials[0]["trial_id"])), side.metric))
         matrix, units, metric = matrices[0]
@@ -154,7 +159,7 @@ class ClaimTests:
             number = next(side.number for side in sides if isinstance(side, NumberSide))
             test = difference(matrix, np.zeros_like(matrix), aggregate=aggregate)
             sign = -1.0 if isinstance(sides[0], NumberSide) else 1.0
-            return shifted(test, number, sign), len(matrix), hits
+            return shift_difference(test, number, sign), len(matrix), hits
         other, other_units, other_metric = matrices[1]
         if self._score(other_metric).aggregate != aggregate:
             return None
@@ -163,11 +168,13 @@ class ClaimTests:
         test = difference(matrix, other, same_units=same, aggregate=aggregate, average=average)
         return test, min(len(matrix), len(other)), hits
 
-    def _average_over_seeds(self, rows: Sequence[tuple[RowSide, _Trials]]) -> Part | None:
-        """The variance over seeds of a difference, as the marks of the rows' table have it.
+    def _average_over_seeds(
+        self, rows: Sequence[tuple[RowSide, _Trials]]
+    ) -> VarianceComponent | None:
+        """Return the variance over seeds of a difference, as for the marks of the rows' table.
 
-        It is the average over the pairs of a table that has both rows, otherwise of all rows. None
-        for one seed, and for two metrics.
+        It is the average over the pairs of a table with both rows, or of all rows if there is no
+        such table. It is None for a single seed, or for two metrics.
         """
         metric, seeds = rows[0][0].metric, tuple(trial["seed"] for trial in rows[0][1])
         if metric != rows[1][0].metric or len(seeds) < 2:
@@ -180,7 +187,9 @@ class ClaimTests:
             self._averages[which] = self._average_of(keys, metric, seeds)
         return self._averages[which]
 
-    def _average_of(self, keys: Iterable[str], metric: str, seeds: Sequence[int]) -> Part | None:
+    def _average_of(
+        self, keys: Iterable[str], metric: str, seeds: Sequence[int]
+    ) -> VarianceComponent | None:
         scores = self._score(metric)
         of_rows = [self._trials.get(key, {}) for key in sorted(keys)]
         matrices = [
@@ -197,12 +206,12 @@ class ClaimTests:
         return self._scores[metric]
 
     def _is_same_sample(self, one: str, other: str) -> bool:
-        """Whether unit u of both metrics is one query or image."""
+        """Return whether both metrics have the same units."""
         specs = [self._paired[name] for name in (one, other)]
         return (specs[0].unit, specs[0].where) == (specs[1].unit, specs[1].where)
 
     def _units(self, metric: str) -> str:
-        """The units' name in the plural: queries, images."""
+        """Return the name of a metric's units in the plural: queries, images."""
         unit = self._paired[metric].unit
         return f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
 
@@ -216,7 +225,7 @@ def _key(params: Mapping[str, Any]) -> str:
 
 
 def _missing(found: Mapping[int, Mapping[str, Any]]) -> str:
-    """Why a row has no finished trial."""
+    """Return why a row has no finished trial."""
     rows = list(found.values())
     failed = next((row for row in rows if row["status"] == "failed"), None)
     if failed is not None:

@@ -1,9 +1,10 @@
-"""Whether the claims of a paper hold in a sweep: reproduced, contradicted, undecided, not tested.
+"""Decide whether a paper's claims hold: reproduced, contradicted, undecided or not tested.
 
-A claim says in which region the difference of two scores lies: above 0 for ``>``, above -margin for
-``>=``, within the margin for ``==``. It is reproduced if the difference is significantly inside the
-region and contradicted if it is significantly outside, by a paired test. p values are adjusted by
-Holm over all tested claims of the sweep, so the chance of one wrong verdict or more is 5 %.
+A claim states a region for the difference of two scores: above 0 for ``>``, above -margin for
+``>=``, within the margin for ``==``. By a paired test, the claim is reproduced if the difference is
+significantly inside the region, and contradicted if it is significantly outside. p values are
+adjusted by Holm's method over all tested claims of the sweep, so the probability of any wrong
+verdict is 5 %.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Literal
 
 from results.claims.tests import ClaimTest, ClaimTests
 from results.statistics import ALPHA, Estimate, holm
-from results.statistics.power import what_decides
+from results.statistics.power import describe_needed_data
 from results.storage.manifest_parts import RecordedClaim, RowSide
 from results.storage.reading import Sweep
 
@@ -27,23 +28,23 @@ class CheckedClaim:
     """A claim with its verdict and the numbers behind it."""
 
     text: str
-    kind: str  # stated by the space, or derived from published numbers
+    kind: str  # "stated" by the space, or "published": derived from published numbers
     verdict: Verdict
     relation: str
     margin: float
-    metric: str  # of the left side, or of the right one where the left is a number
+    metric: str  # of the left side, or of the right side if the left one is a number
     published: Pair
     ours: Pair = (None, None)
     difference: Estimate | None = None  # left minus right, with its unadjusted 95 % interval
     p_value: float | None = None  # adjusted over all tested claims of the sweep
     test: str = ""
     scope: str = ""  # what the verdict generalizes to
-    reason: str = ""  # why it is not tested
-    decided_by: str = ""  # what would decide an undecided claim
+    reason: str = ""  # why the claim is not tested
+    decided_by: str = ""  # the data that would decide an undecided claim
 
 
 def check_claims(sweep: Sweep) -> list[CheckedClaim]:
-    """Every claim that a sweep's ``sweep.json`` holds, tested on its results."""
+    """Test every claim in a sweep's ``sweep.json`` on its results."""
     claims = sweep.manifest.claims
     data = ClaimTests(sweep)
     tests = [data.test(claim) for claim in claims]
@@ -56,7 +57,7 @@ def check_claims(sweep: Sweep) -> list[CheckedClaim]:
     undecided = [claim for claim in checked if claim.verdict == "undecided"]
     for claim, test in zip(checked, tests, strict=True):
         if claim.verdict == "undecided" and isinstance(test, ClaimTest):
-            claim.decided_by = what_decides(
+            claim.decided_by = describe_needed_data(
                 distance=test.distance,
                 variance=test.found.standard_error**2,
                 over_seeds=test.over_seeds,

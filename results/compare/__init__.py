@@ -1,1 +1,1 @@
-"""Two sweeps, or two runs of one sweep, next to each other."""
+"""Compare two sweeps, or two runs of one sweep."""

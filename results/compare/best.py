@@ -1,4 +1,4 @@
-"""Two sweeps without a configuration in common: the best of each, and how far each spreads."""
+"""Compare the best configurations and the spread of two sweeps without common configurations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Rows = Sequence[SummaryRow]
 def compare_best(
     manifest: Manifest, names: tuple[str, str], rows: tuple[Rows, Rows], scorer: Scorer
 ) -> DetailTable:
-    """The best, median and worst configuration of two sweeps, and the difference of the bests.
+    """Compare the best, median and worst configurations of two sweeps, and test the best ones.
 
     Raises:
         RequestError: if a sweep has no finished configuration.
@@ -44,12 +44,12 @@ def compare_best(
     interval = format_interval(compared.interval, main.format)
     how = describe_difference(manifest, scorer, scorer.over_seeds) if compared.interval else ""
     caption = [
-        f"The sweeps have no configuration in common, so this compares the best of "
+        "The sweeps have no configuration in common, so this compares the best of "
         f"{plural(len(rows[0]), 'configuration')} with the best of {len(rows[1])}.",
         f"Best of {names[1]} minus best of {names[0]}: {f'{shown} {interval}'.rstrip()}"
         + (f", 95 % interval, {how}." if how else "; there are no samples for an interval."),
-        "Each best was chosen on the data that scores it, so it is optimistic, more so where more "
-        "configurations were tried. The interval does not cover that choice.",
+        "Each best was chosen on the data that score it, so it is optimistic, the more so the more "
+        "configurations were tried. The interval does not correct for that choice.",
     ]
     caption += explain_scoring(scorer)
     if not scorer.same_data:
@@ -63,7 +63,7 @@ def compare_best(
 
 
 def _rank(rows: Rows, key: str, maximize: bool) -> list[SummaryRow]:
-    """The configurations that finished, best first."""
+    """Return the finished configurations, best first."""
     done = [row for row in rows if row.num_seeds and key in row.metrics]
     return sorted(done, key=lambda row: row.metrics[key], reverse=maximize)
 
@@ -82,7 +82,7 @@ def _spread(ranked: Sequence[Rows], main: Column) -> list[list[str]]:
 
 
 def _params(bests: tuple[SummaryRow, SummaryRow], ranked: Sequence[Rows]) -> list[list[str]]:
-    """The parameters of the bests that differ, or that vary in a sweep."""
+    """Return the parameters of the best configurations that vary in a sweep or between them."""
     names = list(dict.fromkeys(name for row in bests for name in row.params))
     every = [row for rows in ranked for row in rows]
     varying = [n for n in names if len({repr(row.params.get(n)) for row in every}) > 1]

@@ -1,4 +1,4 @@
-"""Two sweeps cell by cell: the same configurations and seeds, in every number that they hold."""
+"""Compare two sweeps cell by cell: every number of their common configurations and seeds."""
 
 from __future__ import annotations
 
@@ -16,52 +16,52 @@ from results.storage.reading import Sweep
 from results.storage.schema import SWEEP_COLUMNS
 from results.tables.details import DetailTable
 from results.tables.rows import SummaryRow
-from results.tables.summary import summarise
+from results.tables.summary import summarize
 from results.text import plural
 from tasks.contract import RequestError
 
-MAX_SHOWN = 20  # differences that are listed; the rest is counted
-TOLERANCE = 1e-6  # of a task that states none
+MAX_SHOWN = 20  # maximum number of listed differences; the others are counted
+TOLERANCE = 1e-6  # for tasks that declare none
 _NO_RESULT = ("failed", "interrupted")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CellComparison:
-    """What differs between two sweeps, and how much was compared."""
+    """The differences between two sweeps, and the number of compared trials."""
 
-    table: DetailTable  # the largest differences, as text
+    table: DetailTable  # the largest differences
     num_differences: int
     num_trials: int
 
 
 def stated_tolerance(*sweeps: Sweep) -> float:
-    """How far the numbers of a trial that runs again may be apart, as its task states it."""
-    stated = [sweep.manifest.tolerance for sweep in sweeps]
-    return max([TOLERANCE, *(each for each in stated if 0 < each < 1)])
+    """Return the tolerance that the task declares for trials that run again."""
+    declared = [sweep.manifest.tolerance for sweep in sweeps]
+    return max([TOLERANCE, *(each for each in declared if 0 < each < 1)])
 
 
 def compare_cells(
     first: Sweep, second: Sweep, names: tuple[str, str], tolerance: float = 0.0
 ) -> CellComparison:
-    """Every trial, step, sample and table cell of every configuration and seed, in both sweeps.
+    """Compare all trials, steps, samples and table cells of two sweeps.
 
-    Numbers are equal if they differ by at most ``tolerance``, or by that share of the larger one.
-    A trial with a result that only one sweep has is a difference. Times are not compared.
+    Numbers are equal if their absolute or relative difference is at most ``tolerance``. A trial
+    with a result in only one of the sweeps is a difference. Times are not compared.
 
     Raises:
-        RequestError: if the sweeps are of two tasks, or have no trial in common.
+        RequestError: if the sweeps have different tasks or no trial in common.
     """
     tasks = [sweep.manifest.task for sweep in (first, second)]
     if tasks[0] != tasks[1]:
         raise RequestError(
-            f"{names[0]} is a sweep of {tasks[0]}, {names[1]} of {tasks[1]}; "
+            f"{names[0]} is a sweep of {tasks[0]}, but {names[1]} of {tasks[1]}; "
             "compare two sweeps of one task"
         )
     pairs = TrialPairs(first=first, second=second)
     if not pairs.common:
         raise RequestError(
             f"{names[0]} and {names[1]} have no configuration and seed in common; "
-            "name two sweeps of one space"
+            "compare two sweeps of one space"
         )
     found = Differences(tolerance=tolerance)
     _compare_origins(found, pairs)
@@ -105,7 +105,7 @@ def _table(
 
 
 def _compare_origins(found: Differences, pairs: TrialPairs) -> None:
-    """Model and data whose content differs, though configurations are equal."""
+    """Compare the content of model and data."""
     for what in ("model", "data"):
         one, other = (getattr(sweep.manifest, what) for sweep in (pairs.first, pairs.second))
         if one.fingerprint != other.fingerprint:
@@ -114,7 +114,7 @@ def _compare_origins(found: Differences, pairs: TrialPairs) -> None:
 
 
 def _compare_presence(found: Differences, pairs: TrialPairs) -> int:
-    """Trials that one sweep lacks; the number of those that have no result in the other either."""
+    """Find trials that one sweep lacks; return how many of them have no result in the other."""
     num_unmatched = 0
     ours, theirs = pairs.trials
     for key, trial in {**ours, **theirs}.items():
@@ -129,7 +129,7 @@ def _compare_presence(found: Differences, pairs: TrialPairs) -> int:
 
 
 def _compare_trials(found: Differences, pairs: TrialPairs) -> None:
-    """Status and metrics."""
+    """Compare statuses and metrics."""
     for where, one, other in pairs.rows():
         names = [k for k in dict.fromkeys([*one, *other]) if k.startswith(("metric.", "best."))]
         for name in ("status", "num_steps", *names):
@@ -140,7 +140,7 @@ def _compare_trials(found: Differences, pairs: TrialPairs) -> None:
 
 
 def _compare_steps(found: Differences, pairs: TrialPairs) -> None:
-    """Every metric of every step but the last, which is in the row, where both have steps."""
+    """Compare the metrics of all steps but the last, whose metrics are in the trial's row."""
     tables = [_by_trial(sweep.steps, ["at"]) for sweep in (pairs.first, pairs.second)]
     for where, *trials in pairs.rows():
         found_steps = (t.get(row["trial_id"]) for t, row in zip(tables, trials, strict=True))
@@ -150,7 +150,7 @@ def _compare_steps(found: Differences, pairs: TrialPairs) -> None:
         one, other = ({row["at"]: row for row in part.to_pylist()} for part in parts)
         for at in sorted({*one, *other}):
             if at not in one or at not in other:
-                shown = ["there" if at in part else "missing" for part in (one, other)]
+                shown = ["present" if at in part else "missing" for part in (one, other)]
                 found.add(where, f"step {at}", shown[0], shown[1])
                 continue
             if at == max(one) == max(other):
@@ -162,7 +162,7 @@ def _compare_steps(found: Differences, pairs: TrialPairs) -> None:
 
 
 def _compare_samples(found: Differences, pairs: TrialPairs) -> None:
-    """Every column of the samples, where both trials have samples."""
+    """Compare all columns of the samples, if both trials have samples."""
     sweeps = (pairs.first, pairs.second)
     tables = [samples_by_trial(sweep) for sweep in sweeps]
     for where, *trials in pairs.rows():
@@ -178,13 +178,13 @@ def _compare_samples(found: Differences, pairs: TrialPairs) -> None:
 
 
 def samples_by_trial(sweep: Sweep) -> dict[str, pa.Table]:
-    """The samples of each trial that has some, in the order of their units."""
+    """Return the samples of each trial that has some, sorted by unit."""
     keys = (key for each in sweep.manifest.paired for key in (*each.where, each.unit))
     return _by_trial(sweep.samples, list(dict.fromkeys(keys)))
 
 
 def _by_trial(table: Any, order: Sequence[str]) -> dict[str, Any]:
-    """The rows of each trial, in that order."""
+    """Return the rows of each trial, sorted by the columns ``order``."""
     if not table.num_rows:
         return {}
     names = ["trial_id", *(key for key in order if key in table.column_names)]
@@ -202,10 +202,10 @@ def _by_trial(table: Any, order: Sequence[str]) -> dict[str, Any]:
 
 
 def _compare_tables(found: Differences, pairs: TrialPairs) -> None:
-    """The cells of summary tables, in rows that both sweeps made of the same seeds."""
-    tables = [summarise(sweep, None, published=False) for sweep in (pairs.first, pairs.second)]
+    """Compare the cells of summary tables, in rows that have the same seeds in both sweeps."""
+    tables = [summarize(sweep, None, published=False) for sweep in (pairs.first, pairs.second)]
     if len(tables[0]) != len(tables[1]):
-        return  # of two spaces: their trials are compared, their tables are not alike
+        return  # sweeps of different spaces have different tables
     for number, (one, other) in enumerate(zip(*tables, strict=True), start=1):
         theirs = {params_key(row.params): row for row in other.rows}
         for row in one.rows:
@@ -219,7 +219,7 @@ def _compare_tables(found: Differences, pairs: TrialPairs) -> None:
 
 
 def _cells(row: SummaryRow) -> dict[str, Any]:
-    """What a table prints of a row, and no trial alone has: means over seeds, interval, state."""
+    """Return the cells of a row that are not in its trials: means over seeds, interval, status."""
     bounds = row.estimate
     return {
         "state": row.status or "finished",

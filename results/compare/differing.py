@@ -1,4 +1,4 @@
-"""What two sweeps differ in as a whole: said once, above their rows."""
+"""Summarize in what two sweeps differ as a whole."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from results.tables.details import DetailTable
 from results.tables.summary import SummaryRow, format_plain
 
 
-def whole(
+def summarize_differences(
     sweeps: tuple[Sweep, Sweep],
     names: tuple[str, str],
     rows: tuple[Sequence[SummaryRow], Sequence[SummaryRow]],
-    apart: Sequence[str],
+    differing: Sequence[str],
 ) -> DetailTable:
-    """Parameters of which each sweep has its own value, and how the sweeps came about."""
-    lines = [[name, *(_values(row.params.get(name) for row in r) for r in rows)] for name in apart]
+    """Return a table of the differing parameters, the origins and the work of two sweeps."""
+    lines = [
+        [name, *(_values(row.params.get(name) for row in r) for r in rows)] for name in differing
+    ]
     ours, theirs = map(origin, sweeps)
     for what in dict.fromkeys((*ours, *theirs)):
         if ours.get(what, "-") != theirs.get(what, "-"):
@@ -32,13 +34,13 @@ def whole(
 
 
 def _values(values: Iterable[Any]) -> str:
-    """The distinct values of a parameter, a few of them."""
+    """Format up to four distinct values of a parameter."""
     shown = list(dict.fromkeys(format_plain(value) for value in values))
     return ", ".join(shown[:4]) + (", ..." if len(shown) > 4 else "")
 
 
 def origin(sweep: Sweep) -> dict[str, str]:
-    """What can move a number besides the parameters, and where it was computed."""
+    """Return everything but parameters that can affect numbers: versions, commit, hardware, ..."""
     manifest = sweep.manifest
     git = manifest.git
     facts = {

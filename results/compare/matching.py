@@ -1,8 +1,8 @@
-"""Which configurations of two sweeps belong together: those alike in what either sweep varies.
+"""Match the configurations of two sweeps by the parameters that vary in either sweep.
 
-A parameter in which the sweeps differ as a whole, as ``--set epochs=10`` makes it, is no part of
-the match: it has one value in one sweep, and in the other nearly always another. Nearly, because
-a task may set a parameter back to its default in a row where it has no effect.
+A parameter in which the sweeps differ as a whole, such as after ``--set epochs=10``, is ignored. It
+has one value in one sweep, and almost always a different value in the other. There are exceptions,
+because a task may reset a parameter to its default in rows where it has no effect.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from tasks.contract import Scalar
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """Pairs in the first sweep's order, what is left of each, and what they differ in throughout.
+    """Pairs in the order of the first sweep, the unmatched rows, and the differing parameters.
 
-    A row may be in several pairs: with ``--set epochs=10`` two rows that differed in epochs alone
-    have become one.
+    A row may be in several pairs: with ``--set epochs=10``, two rows that differ only in epochs
+    become one.
     """
 
     pairs: list[tuple[SummaryRow, SummaryRow]]
     only_first: list[SummaryRow]
     only_second: list[SummaryRow]
-    apart: list[str]  # parameters in which the sweeps differ as a whole
+    differing: list[str]  # parameters in which the sweeps differ as a whole
     matched: list[str]  # parameters that vary and must be equal
 
 
@@ -35,12 +35,16 @@ def match(first: Sequence[SummaryRow], second: Sequence[SummaryRow]) -> Match:
     """Pair the configurations of two sweeps."""
     names = list(dict.fromkeys(name for row in (*first, *second) for name in row.params))
     varying = [n for n in names if len({_value(row, n) for row in (*first, *second)}) > 1]
-    apart = [n for n in varying if _is_apart(n, first, second) or _is_apart(n, second, first)]
-    matched = [n for n in varying if n not in apart]
+    differing = [
+        n
+        for n in varying
+        if _differs_throughout(n, first, second) or _differs_throughout(n, second, first)
+    ]
+    matched = [n for n in varying if n not in differing]
     pairs, used = [], set()
     exact = {_key(row, varying): row for row in second}
     taken = {_key(row, varying) for row in first} & exact.keys()
-    others: dict[Hashable, list[SummaryRow]] = {}  # of the second sweep, without an equal
+    others: dict[Hashable, list[SummaryRow]] = {}  # rows of the second sweep without an equal row
     for row in second:
         if _key(row, varying) not in taken:
             others.setdefault(_key(row, matched), []).append(row)
@@ -56,13 +60,15 @@ def match(first: Sequence[SummaryRow], second: Sequence[SummaryRow]) -> Match:
         pairs=pairs,
         only_first=only_first,
         only_second=[row for row in second if id(row) not in used],
-        apart=apart,
+        differing=differing,
         matched=matched,
     )
 
 
-def _is_apart(name: str, fixed: Sequence[SummaryRow], other: Sequence[SummaryRow]) -> bool:
-    """Whether it has one value in ``fixed``, and in ``other`` nearly always another."""
+def _differs_throughout(
+    name: str, fixed: Sequence[SummaryRow], other: Sequence[SummaryRow]
+) -> bool:
+    """Return whether a parameter has one value in ``fixed`` and mostly others in ``other``."""
     values = {_value(row, name) for row in fixed}
     if len(values) != 1 or not other:
         return False

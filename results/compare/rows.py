@@ -1,4 +1,4 @@
-"""One configuration of two sweeps: both scores, their difference, and what it rests on."""
+"""Compare the configurations of two sweeps: both scores, their difference and its test."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from results.text import plural_of
 
 @dataclass(kw_only=True)
 class ComparedRow:
-    """One configuration in both sweeps, or in one."""
+    """One configuration in both sweeps, or in one of them."""
 
     first: SummaryRow | None
     second: SummaryRow | None
-    seconds: tuple[float | None, float | None]  # of a trial, the mean over seeds
+    seconds: tuple[float | None, float | None]  # per trial, the mean over seeds
     difference: float | None = None  # second minus first
-    interval: Estimate | None = None  # of the difference, for this row alone
-    p_value: float | None = None  # of no difference, adjusted for all rows (Holm)
-    same_scoring: bool = True  # whether the metric measures the same in both
-    mark: str = ""  # of the second beside the first: a key of MARKS, or nothing
+    interval: Estimate | None = None  # of the difference, unadjusted
+    p_value: float | None = None  # adjusted for all rows by Holm's method
+    same_scoring: bool = True  # whether the metric measures the same in both sweeps
+    mark: str = ""  # of the second sweep: a key of MARKS, or ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Matched:
-    """A row with the scores of the second sweep and of the first, and what they share."""
+    """A row with the scores of the second and of the first sweep, and their common units."""
 
     row: ComparedRow
     scores: tuple[Any, Any]  # [U, S] each, or [U, S, K]
@@ -41,17 +41,17 @@ class _Matched:
 
     @property
     def group(self) -> Any:
-        """Equal for rows whose variance over seeds is averaged."""
+        """A key that is equal for rows whose variances over seeds are averaged."""
         return self.same_units, self.seeds
 
 
 class Scorer:
-    """Puts numbers beside each other, paired by unit and seed as far as the samples allow."""
+    """Compares the rows of two sweeps, paired by unit and seed if the samples allow."""
 
     def __init__(self, first: Sweep, second: Sweep) -> None:
         name = first.manifest.metric.name
         self._main = first.manifest.main_key
-        self._is_last = first.manifest.main_column.pick == "last"  # samples are of the last step
+        self._is_last = first.manifest.main_column.pick == "last"  # samples are from the last step
         self._sign = 1.0 if first.manifest.maximize else -1.0
         fingerprints = [sweep.manifest.data.fingerprint for sweep in (first, second)]
         self.same_data = fingerprints[0] == fingerprints[1]
@@ -60,11 +60,11 @@ class Scorer:
         self._scores = Scores(first, name), Scores(second, name)
         self._trials = tuple({r["trial_id"]: r for r in s.rows()} for s in (first, second))
         self.pairing: set[str] = set()  # how rows were paired, for the caption
-        self.num_untested = 0  # rows of which no resample changes a score
-        self.over_seeds = True  # whether every row's statement covers other seeds
+        self.num_untested = 0  # number of rows in which no resample changes a score
+        self.over_seeds = True  # whether the result of every row generalizes to other seeds
 
     def compare(self, pairs: Sequence[tuple[SummaryRow, SummaryRow]]) -> list[ComparedRow]:
-        """The rows of both sweeps: their differences are tested, and p values adjusted for all."""
+        """Test the differences of pairs of rows, and adjust the p values for all rows."""
         rows = [self.describe(*pair) for pair in pairs]
         groups: dict[Any, list[_Matched]] = {}
         for row in rows:
@@ -77,7 +77,7 @@ class Scorer:
         return rows
 
     def describe(self, first: SummaryRow | None, second: SummaryRow | None) -> ComparedRow:
-        """One row before it is tested; a side that is None is missing."""
+        """Return a row without its test. A side that is None is missing."""
         row = ComparedRow(
             first=first,
             second=second,
@@ -94,7 +94,7 @@ class Scorer:
         return row
 
     def _match(self, row: ComparedRow) -> _Matched | None:
-        """The scores of both sides, and what of them is paired; None if nothing can be tested."""
+        """Return the scores of both sides and how they are paired; None if there is no test."""
         first, second = row.first, row.second
         if row.difference is None or row.mark == "same" or not self._is_last:
             return None
@@ -113,7 +113,7 @@ class Scorer:
         )
 
     def _test(self, group: Sequence[_Matched]) -> None:
-        """Test rows of the same seeds, with the variance over seeds averaged over them."""
+        """Test rows with the same seeds, using their average variance over seeds."""
         same_units, seeds = group[0].same_units, group[0].seeds
         same_seeds, aggregate = seeds[0] == seeds[1], self._scores[0].aggregate
         average = average_of_differences(
@@ -139,7 +139,7 @@ class Scorer:
             self.pairing.add("seed" if same_seeds and len(seeds[0]) > 1 else "")
 
     def _mark(self, tested: Sequence[ComparedRow]) -> None:
-        """Adjust the p values for all rows, and mark the differences that remain."""
+        """Adjust the p values for all rows, and mark the significant differences."""
         adjusted = holm([row.p_value for row in tested if row.p_value is not None])
         for row, p_value in zip(tested, adjusted, strict=True):
             row.p_value = p_value
@@ -149,7 +149,7 @@ class Scorer:
                 row.mark = "tie" if p_value >= ALPHA else "better" if better else "worse"
 
     def _is_scored_alike(self, first: SummaryRow, second: SummaryRow) -> bool:
-        """Whether the metric measures the same of both; notes the parameters that differ."""
+        """Return whether the metric measures the same in both; record the differing parameters."""
         alike = True
         for name in self._scoring_params:
             values = [format_plain(row.params.get(name)) for row in (first, second)]
@@ -162,13 +162,13 @@ class Scorer:
         return [self._trials[which][trial_id]["seed"] for trial_id in row.trial_ids]
 
     def _seconds(self, which: int, row: SummaryRow | None) -> float | None:
-        took = [self._trials[which][i].get("seconds") for i in row.trial_ids] if row else []
-        known = [seconds for seconds in took if seconds is not None]
+        found = [self._trials[which][i].get("seconds") for i in row.trial_ids] if row else []
+        known = [seconds for seconds in found if seconds is not None]
         return float(np.mean(known)) if known else None
 
 
 def explain_scoring(scorer: Scorer) -> list[str]:
-    """That differences may come from how trials were scored, if they were scored differently."""
+    """Say that differences may come from the scoring, if trials were scored differently."""
     if not scorer.scored_differently:
         return []
     parts = [f"{n} ({' and '.join(values)})" for n, values in scorer.scored_differently.items()]
@@ -179,7 +179,7 @@ def explain_scoring(scorer: Scorer) -> list[str]:
 
 
 def describe_difference(manifest: Manifest, scorer: Scorer, over_seeds: bool) -> str:
-    """How differences were paired, and what their intervals cover."""
+    """Describe how differences were paired, and what their intervals cover."""
     unit = manifest.unit
     by = " and ".join(
         word.replace("unit", unit) for word in ("unit", "seed") if word in scorer.pairing

@@ -1,4 +1,4 @@
-"""Two sweeps of one task side by side, as data: what differs as a whole, then row by row."""
+"""Compare two sweeps of one task: first in what they differ as a whole, then row by row."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from results.compare.best import compare_best
-from results.compare.differing import whole
+from results.compare.differing import summarize_differences
 from results.compare.matching import Match, match
 from results.compare.rows import ComparedRow as ComparedRow
 from results.compare.rows import Scorer, describe_difference, explain_scoring
@@ -20,7 +20,7 @@ from results.tables.summary import (
     format_interval,
     format_plain,
     format_value,
-    summarise,
+    summarize,
 )
 from results.text import plural
 from tasks.contract import Column, RequestError
@@ -30,28 +30,28 @@ MARKS = {"better": "▲ ", "worse": "▼ ", "tie": "≈ ", "same": "= "}
 
 @dataclass(kw_only=True)
 class Comparison(DetailTable):
-    """The rows as text for every export, and behind them the numbers."""
+    """The rows as text, and the compared rows themselves."""
 
     names: tuple[str, str]
     main: Column
-    params: list[Column]  # the columns shown of parameters
-    compared: list[ComparedRow]  # those of both sweeps, of the first alone, of the second alone
+    params: list[Column]  # the columns of parameters
+    compared: list[ComparedRow]  # rows of both sweeps, then of only the first, only the second
 
 
 def compare(first: Sweep, second: Sweep, names: tuple[str, str]) -> tuple[DetailTable, DetailTable]:
-    """What the sweeps differ in as a whole, and their configurations beside each other.
+    """Return two tables: in what the sweeps differ as a whole, and their configurations.
 
-    The second is a ``Comparison``, or the best and the spread of each where the sweeps have no
+    The second table is a ``Comparison``, or the best and the spread of each sweep if they have no
     configuration in common.
 
     Raises:
-        RequestError: if they are of two tasks, or one has no trials.
+        RequestError: if the sweeps have different tasks, or if one has no trials.
     """
     tasks = (first.manifest.task, second.manifest.task)
     if tasks[0] != tasks[1]:
         raise RequestError(
-            f"{names[0]} is a sweep of {tasks[0]}, {names[1]} of {tasks[1]}: "
-            "only two sweeps of one task can be compared"
+            f"{names[0]} is a sweep of {tasks[0]}, but {names[1]} of {tasks[1]}; "
+            "compare two sweeps of one task"
         )
     rows = _rows(first), _rows(second)
     for name, found_rows in zip(names, rows, strict=True):
@@ -60,19 +60,19 @@ def compare(first: Sweep, second: Sweep, names: tuple[str, str]) -> tuple[Detail
     found = match(*rows)
     scorer = Scorer(first, second)
     if not found.pairs:
-        above = whole((first, second), names, rows, found.apart)
+        above = summarize_differences((first, second), names, rows, found.differing)
         return above, compare_best(first.manifest, names, rows, scorer)
     compared = scorer.compare(found.pairs)
     compared += [scorer.describe(row, None) for row in found.only_first]
     compared += [scorer.describe(None, row) for row in found.only_second]
-    above = whole((first, second), names, rows, found.apart)
+    above = summarize_differences((first, second), names, rows, found.differing)
     return above, _comparison(first, second, names, found, compared, scorer)
 
 
 def _rows(sweep: Sweep) -> list[SummaryRow]:
-    """The configurations that ``report`` shows, each once, without those that have no trial."""
+    """Return the configurations that ``report`` shows and that have a trial, each once."""
     rows: dict[str, SummaryRow] = {}
-    for table in summarise(sweep, max_rows=None):
+    for table in summarize(sweep, max_rows=None):
         for row in table.rows:
             rows.setdefault(repr(sorted(row.params.items())), row)
     return [row for row in rows.values() if row.all_ids]
@@ -91,7 +91,7 @@ def _comparison(
 ) -> Comparison:
     known = first.manifest.columns_by_key
     order = [key.removeprefix("param.") for key in known]
-    shown = [*found.matched, *(n for n in found.apart if _varies(n, compared))]
+    shown = [*found.matched, *(n for n in found.differing if _varies(n, compared))]
     shown.sort(key=lambda name: order.index(name) if name in order else len(order))
     main = first.manifest.main_column
     params = [known.get(f"param.{n}", Column(key=f"param.{n}", label=n)) for n in shown]
@@ -119,14 +119,14 @@ def _varies(name: str, compared: Sequence[ComparedRow]) -> bool:
 
 
 def param_cell(row: ComparedRow, column: Column) -> str:
-    """A parameter's value, or both where they differ."""
+    """Format a parameter's value, or both values if they differ."""
     name = column.key.removeprefix("param.")
     values = [format_plain(r.params.get(name)) for r in (row.first, row.second) if r]
     return " → ".join(dict.fromkeys(values))
 
 
 def value_cell(row: SummaryRow | None, main: Column) -> str:
-    """The main metric, its mean and deviation; ``-`` where there is none."""
+    """Format the mean and the deviation of the main metric; ``-`` if there is none."""
     if row is None or main.key not in row.metrics:
         return "-"
     text = format_value(row.metrics[main.key], main.format)
@@ -134,7 +134,7 @@ def value_cell(row: SummaryRow | None, main: Column) -> str:
 
 
 def difference_cell(row: ComparedRow, main: Column) -> str:
-    """The mark and the difference with its sign."""
+    """Format the mark, and the difference with its sign."""
     if row.difference is None:
         return ""
     sign = "+" if row.difference >= 0 else ""
@@ -142,7 +142,7 @@ def difference_cell(row: ComparedRow, main: Column) -> str:
 
 
 def interval_text(found: Estimate | None, main: Column) -> str:
-    """``[low, high]``, or nothing."""
+    """Return ``[low, high]``, or an empty string."""
     return format_interval(found, main.format)
 
 
@@ -156,22 +156,22 @@ def _cells(row: ComparedRow, table: Comparison) -> list[str]:
     cells += [difference_cell(row, table.main), interval_text(row.interval, table.main)]
     cells += ["-" if seconds is None else f"{seconds:.1f}" for seconds in row.seconds]
     sides = zip(table.names, (row.first, row.second), strict=True)
-    told = [
+    statuses = [
         ": ".join([name, side.status, *([side.reason] if side.reason else [])])
         for name, side in sides
         if side and side.status
     ]
-    return [*cells, "; ".join(told)]
+    return [*cells, "; ".join(statuses)]
 
 
 def _count_matched(names: tuple[str, str], found: Match) -> str:
-    """``3 configurations in both``; a row that stands beside several is counted once."""
+    """Return ``3 configurations in both``. A row with several partners is counted once."""
     numbers = [len({id(pair[side]) for pair in found.pairs}) for side in (0, 1)]
     if numbers[0] == numbers[1]:
         return f"{plural(numbers[0], 'configuration')} in both"
     return (
-        f"{plural(numbers[0], 'configuration')} of {names[0]} beside {numbers[1]} of {names[1]}, "
-        f"which differ in {' and '.join(found.apart)}"
+        f"{plural(numbers[0], 'configuration')} of {names[0]} and {numbers[1]} of {names[1]}, "
+        f"which differ in {' and '.join(found.differing)}"
     )
 
 
@@ -184,25 +184,25 @@ def _explain(
 ) -> list[str]:
     marks = {row.mark for row in compared}
     lines = [
-        f"{_count_matched(names, found)}, {len(found.only_first)} in {names[0]} alone, "
-        f"{len(found.only_second)} in {names[1]} alone."
+        f"{_count_matched(names, found)}, {len(found.only_first)} only in {names[0]}, "
+        f"{len(found.only_second)} only in {names[1]}."
     ]
     if marks & {"better", "worse", "tie"}:
         how = describe_difference(manifest, scorer, scorer.over_seeds)
-        lines.append(f"Difference [95 % interval of that row alone], {how}.")
+        lines.append(f"Difference [unadjusted 95 % interval], {how}.")
         lines.append(
             f"▲ {names[1]} is significantly better, ▼ worse, ≈ not distinguishable "
             "(5 % error over all rows together, by Holm's method)."
         )
     elif not scorer.same_data:
         lines.append(
-            "The data differ, so a difference may come from the data alone (a recall also depends "
-            "on the number of candidates): no row is marked as better or worse."
+            "The data differ, so a difference may come from the data alone (for example, a recall "
+            "depends on the number of candidates): no row is marked as better or worse."
         )
     elif marks == {""} and not scorer.scored_differently:
-        lines.append("No interval of the difference: there are no samples to take it from.")
+        lines.append("Differences have no interval, because there are no samples.")
     if scorer.num_untested:
-        lines.append("No interval and no mark where too few samples leave a score as it is.")
+        lines.append("Rows with too few samples have no interval and no mark.")
     lines += explain_scoring(scorer)
     if "same" in marks:
         lines.append("= the same trials in both sweeps.")

@@ -1,4 +1,4 @@
-"""The trials of two sweeps that belong together: those of one configuration and seed."""
+"""Match the trials of two sweeps by configuration and seed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class TrialPairs:
-    """Two sweeps of one task, and their trials on the model and data that each is of."""
+    """Two sweeps of one task, and their trials for the current model and data."""
 
     first: Sweep
     second: Sweep
@@ -29,25 +29,25 @@ class TrialPairs:
 
     @cached_property
     def common(self) -> list[Key]:
-        """What both sweeps have, in the first one's order."""
+        """The keys of trials in both sweeps, in the order of the first."""
         return [key for key in self.trials[0] if key in self.trials[1]]
 
     def rows(self) -> Iterator[tuple[str, Row, Row]]:
-        """Of each common trial a description, and both rows."""
+        """Yield a description and both rows of each common trial."""
         for key in self.common:
             yield self.describe(key), self.trials[0][key], self.trials[1][key]
 
     def has_same_seeds(self, params: str) -> bool:
-        """Whether both sweeps have this configuration, with the same seeds."""
+        """Return whether both sweeps have this configuration, with the same seeds."""
         seeds = [{key[1] for key in part if key[0] == params} for part in self.trials]
         return bool(seeds[0]) and seeds[0] == seeds[1]
 
     def describe(self, key: Key) -> str:
-        """A trial by the parameters that vary, and its seed: ``lr 1e-3, seed 0``."""
+        """Describe a trial by its varying parameters and its seed: ``lr 1e-3, seed 0``."""
         return ", ".join([*self._varying(key[0]), f"seed {key[1]}"])
 
     def describe_params(self, params: str) -> str:
-        """A configuration by the parameters that vary."""
+        """Describe a configuration by its varying parameters."""
         return ", ".join(self._varying(params)) or "all"
 
     def _varying(self, params: str) -> list[str]:
@@ -67,7 +67,7 @@ class TrialPairs:
 
 
 def params_key(params: Mapping[str, Any]) -> str:
-    """Parameters as a key."""
+    """Return parameters as a key."""
     return json.dumps(params, sort_keys=True)
 
 

@@ -1,4 +1,4 @@
-"""Values of two sweeps compared: what differs, by how much, and how much is equal."""
+"""Compare values of two sweeps, and record the differences."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from results.text import plural
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """One line of the list."""
+    """One difference."""
 
     where: str  # the configuration and seed
     what: str  # the metric, step or column
     first: str
     second: str
-    gap: float = math.inf  # what a tolerance would have to be; infinite where it is no number
-    is_column: bool = False  # of samples: many values in one line
+    gap: float = math.inf  # the tolerance at which the values are equal; infinite for non-numbers
+    is_column: bool = False  # whether it stands for many values of a column of samples
 
 
 @dataclass(kw_only=True)
 class Differences:
-    """What was compared so far.
+    """The differences that were found, and counts of the compared values.
 
-    Numbers are equal if they differ by at most ``tolerance``, or by that share of the larger one.
+    Numbers are equal if their absolute or relative difference is at most ``tolerance``.
     """
 
     tolerance: float
     found: list[Difference] = field(default_factory=list)
     num_cells: int = 0
-    num_exact: int = 0  # cells that are equal to the last bit
-    num_close: int = 0  # cells that are not, but within the tolerance
+    num_exact: int = 0  # cells that are exactly equal
+    num_close: int = 0  # cells that differ within the tolerance
 
     def compare(self, where: str, what: str, one: Any, other: Any) -> None:
-        """Two values; two that are missing are nothing to compare."""
+        """Compare two values, unless both are missing."""
         if one is None and other is None:
             return
         self.num_cells += 1
@@ -57,7 +57,7 @@ class Differences:
         )
 
     def compare_columns(self, where: str, what: str, ours: Any, theirs: Any) -> None:
-        """Two columns [N] of one length; all values that differ are one line."""
+        """Compare two columns [N]; all differing values become one difference."""
         length = len(ours)
         equal, close, largest = _compare_arrays(ours, theirs, self.tolerance)
         self.num_cells += length
@@ -78,25 +78,25 @@ class Differences:
             )
 
     def add(self, where: str, what: str, one: str, other: str) -> None:
-        """A difference of things that are not numbers, such as a missing trial."""
+        """Add a difference that is not between numbers, such as a missing trial."""
         self.found.append(Difference(where=where, what=what, first=one, second=other))
 
     def largest_first(self) -> list[Difference]:
-        """The differences: first what is no number, then numbers, at last columns of samples."""
+        """Sort the differences: first non-numbers, then numbers, then columns of samples."""
         return sorted(self.found, key=lambda each: (each.is_column, -each.gap))
 
     def summary(self) -> str:
-        """One sentence on how much is equal."""
+        """Return a sentence with the counts of equal and differing values."""
         different = self.num_cells - self.num_exact - self.num_close
         return (
-            f"Of {plural(self.num_cells, 'number')} and texts, {self.num_exact:,} are equal, "
-            f"{self.num_close:,} are within {self.tolerance:g} (absolute or relative), and "
-            f"{different:,} differ."
+            f"Of {plural(self.num_cells, 'value')}, {self.num_exact:,} are equal, "
+            f"{self.num_close:,} are within the tolerance of {self.tolerance:g} (absolute or "
+            f"relative), and {different:,} differ."
         )
 
 
 def _gap(one: Any, other: Any) -> Any:
-    """The smallest tolerance, absolute or relative, under which two numbers are equal."""
+    """Return the smallest tolerance, absolute or relative, at which two numbers are equal."""
     return np.abs(one - other) / np.maximum(1.0, np.maximum(np.abs(one), np.abs(other)))
 
 
@@ -109,9 +109,9 @@ def _text(value: Any) -> str:
 def _compare_arrays(
     ours: Any, theirs: Any, tolerance: float
 ) -> tuple[int, int, tuple[float, float] | None]:
-    """How many are equal, how many within the tolerance, and of others the largest difference.
+    """Return the number of equal and of close values, and the largest difference of the others.
 
-    That is absolute, and as a gap; None if they are no finite numbers.
+    The difference is absolute, and as a gap; it is None if the values are not finite numbers.
     """
     if not all(pa.types.is_floating(c.type) or pa.types.is_integer(c.type) for c in (ours, theirs)):
         pairs = zip(ours.to_pylist(), theirs.to_pylist(), strict=True)

@@ -1,8 +1,8 @@
-"""Whether a trial that ran again gave the recorded numbers.
+"""Check whether a trial that ran again has the recorded numbers.
 
-Sums in another order, or on other hardware, differ in their last digits, and a near-tie between two
-tokens or two ranks may then flip. A sample that flipped differs as a whole; as long as few samples
-do, the trial agrees, and the flips are counted.
+On other hardware, or in another order, sums differ in their last digits, which may flip near-ties
+between two tokens or two ranks. A flipped sample differs completely. If only a few samples flip,
+the trial still agrees, and the flips are counted.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from results.storage.reading import Sweep
 from results.tables.details import DetailTable
 from results.text import plural
 
-MAX_FLIPPED = 0.02  # of a trial's samples; also how far metrics may then differ
+MAX_FLIPPED = 0.02  # fraction of a trial's samples; metrics may then differ by as much
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialVerdict:
-    """What became of one trial that ran again."""
+    """The verdict on one trial that ran again."""
 
     trial_id: str
     seed: int
     agrees: bool
-    text: str  # in words
+    text: str  # the verdict in words
     differences: Sequence[Sequence[str]] = ()  # (what, recorded, now)
 
 
 def verify_trials(recorded: Sweep, again: Sweep, tolerance: float) -> list[TrialVerdict]:
-    """A verdict on every trial of ``again``, in its order, against the same trial of the other."""
+    """Compare every trial of ``again`` with the recorded one, and return verdicts in order."""
     rows = {row["trial_id"]: row for row in recorded.rows()}
     samples = samples_by_trial(recorded), samples_by_trial(again)
     return [
@@ -88,7 +88,7 @@ def _verdict(
 
 
 def _compare_samples(found: Differences, ours: pa.Table, theirs: pa.Table) -> int:
-    """Compare all columns but pictures, which are bytes; how many samples differ in any."""
+    """Compare all columns but pictures; return the number of samples that differ in any column."""
     flipped = np.zeros(ours.num_rows, dtype=bool)
     for name in [n for n in ours.column_names if n in theirs.column_names]:
         if pa.types.is_binary(ours[name].type):
@@ -96,15 +96,15 @@ def _compare_samples(found: Differences, ours: pa.Table, theirs: pa.Table) -> in
         found.compare_columns("", f"samples: {name}", ours[name], theirs[name])
         each = Differences(tolerance=found.tolerance)
         pairs = zip(ours[name].to_pylist(), theirs[name].to_pylist(), strict=True)
-        for place, (one, other) in enumerate(pairs):
+        for index, (one, other) in enumerate(pairs):
             before = len(each.found)
             each.compare("", name, one, other)
-            flipped[place] |= len(each.found) > before
+            flipped[index] |= len(each.found) > before
     return int(flipped.sum())
 
 
 def verdict_table(verdicts: Sequence[TrialVerdict], tolerance: float, num_all: int) -> DetailTable:
-    """The verdicts, trial by trial."""
+    """Return a table of the verdicts."""
     agreeing = sum(each.agrees for each in verdicts)
     total = len(verdicts)
     count = "all agree" if agreeing == total else f"{total - agreeing} of {total} differ"
@@ -121,7 +121,7 @@ def verdict_table(verdicts: Sequence[TrialVerdict], tolerance: float, num_all: i
 
 
 def difference_table(verdicts: Sequence[TrialVerdict]) -> DetailTable:
-    """What differs in the trials that do not agree."""
+    """Return a table of the differences in the trials that do not agree."""
     rows = [
         [f"{each.trial_id[:8]} {difference[0]}", *difference[1:]]
         for each in verdicts
@@ -133,7 +133,7 @@ def difference_table(verdicts: Sequence[TrialVerdict]) -> DetailTable:
 
 
 def environment_table(recorded: Sweep, again: Sweep) -> DetailTable:
-    """Versions, commit, engine and hardware that are not those of the recorded sweep."""
+    """Return a table of versions, commit, engine and hardware that differ from the record."""
     then, now = origin(recorded), origin(again)
     names = [
         name for name in dict.fromkeys((*then, *now)) if name not in ("seeds", "model", "data")

@@ -1,4 +1,4 @@
-"""A comparison for the terminal: one line a row where there is room, else stacked."""
+"""Show a comparison in the terminal: one line per row if there is room, stacked otherwise."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from results.text import plural
 
 
 def render_comparison(whole: DetailTable, table: DetailTable) -> RenderableType:
-    """Everything ``compare`` prints."""
+    """Render everything that ``compare`` prints."""
     below = ComparisonView(table) if isinstance(table, Comparison) else DetailView(table)
-    return Group(WholeView(whole), Text(), below)
+    return Group(SweepDifferencesView(whole), Text(), below)
 
 
-class WholeView:
-    """What two sweeps differ in as a whole, side by side."""
+class SweepDifferencesView:
+    """Shows in what two sweeps differ as a whole, side by side."""
 
     def __init__(self, table: DetailTable) -> None:
         self._table = table
@@ -44,7 +44,7 @@ class WholeView:
 
 
 class ComparisonView:
-    """The rows of a comparison, in the widest layout that fits its console."""
+    """Shows the rows of a comparison, in the widest layout that fits."""
 
     def __init__(self, table: Comparison) -> None:
         self._table = table
@@ -71,7 +71,7 @@ class ComparisonView:
             sections=sections,
         ).grid
         hidden = len(self._table.compared) - len(rows)
-        more = [f"{plural(hidden, 'further row')}: --format csv has all."] if hidden else []
+        more = [f"{plural(hidden, 'further row')}; --format csv shows all."] if hidden else []
         yield Prose([*more, *self._table.caption], gap=True)
 
 
@@ -91,7 +91,7 @@ def _param(table: Comparison, number: int, rows: Sequence[ComparedRow]) -> Colum
 
 
 def _variants(table: Comparison, rows: Sequence[ComparedRow]) -> list[Variant]:
-    """Every number in a column, or those of a sweep below each other."""
+    """Return two layouts: every number in its own column, or those of a sweep stacked."""
     main = table.main
     differences = [difference_cell(row, main) for row in rows]
     intervals = [interval_text(row.interval, main) for row in rows]
@@ -112,7 +112,7 @@ class _Side:
 
     name: str
     values: Sequence[str]
-    words: Sequence[str]  # what is missing
+    words: Sequence[str]  # the statuses of unfinished rows
     intervals: Sequence[str]
     seconds: Sequence[str]
 
@@ -126,8 +126,8 @@ class _Side:
         return Column(heading=f"{self.name} s", cells=cells)
 
     def stacked(self) -> Column:
-        took = [f"{cell} s" if cell else "" for cell in self.seconds]
-        cells = _stack(self.values, self.intervals, self.words, took)
+        times = [f"{cell} s" if cell else "" for cell in self.seconds]
+        cells = _stack(self.values, self.intervals, self.words, times)
         return Column(heading=self.name, cells=cells)
 
 
@@ -141,10 +141,10 @@ def _side(table: Comparison, number: int, rows: Sequence[ComparedRow]) -> _Side:
         values=["" if w and v == "-" else v for v, w in zip(values, words, strict=True)],
         words=words,
         intervals=[interval_text(side.estimate if side else None, table.main) for side in found],
-        seconds=["" if took is None else f"{took:.1f}" for took in seconds],
+        seconds=["" if each is None else f"{each:.1f}" for each in seconds],
     )
 
 
 def _stack(*columns: Sequence[str]) -> list[str]:
-    """Cells below each other; nothing takes no line."""
+    """Stack the cells of several columns in one; empty cells take no line."""
     return ["\n".join(part for part in parts if part) for parts in zip(*columns, strict=True)]

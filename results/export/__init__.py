@@ -1,8 +1,8 @@
-"""The tables in other formats: Markdown, LaTeX, CSV, JSON and HTML, one module each.
+"""Export tables as Markdown, LaTeX, CSV, JSON or HTML, one module each.
 
-A document is what one sweep, or one comparison, has to show: named tables, and pictures that are
-drawn only where a format holds some. Text formats print the cells of the terminal's tables;
-CSV and JSON hold ``records``: a row a configuration, numbers unrounded, everything in a column.
+A document is the content of one sweep or one comparison: named tables, and pictures, which are
+drawn only for formats that show them. Text formats print the cells of the terminal's tables. CSV
+and JSON contain ``records``: one row per configuration, one value per column, not rounded.
 """
 
 from __future__ import annotations

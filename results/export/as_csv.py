@@ -1,4 +1,4 @@
-"""CSV: the records of one table, a heading and a line a record, as ``pandas.read_csv`` takes it."""
+"""Export the records of one table as CSV."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from results.storage.schema import SWEEP_COLUMNS
 
 
 def to_csv(documents: Sequence[Document]) -> str:
-    """The one table there is: tables of different columns are files of their own."""
+    """Return the records of the only table as CSV. Several tables need several files."""
     (table,) = (table for document in documents for table in document.tables)
     records = records_of(table)
     out = io.StringIO()

@@ -1,4 +1,4 @@
-"""HTML: one page with tables and figures that loads nothing from elsewhere."""
+"""Export tables and figures as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ figure { margin: 1.5em 0; }
 img { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
 @media (prefers-color-scheme: dark) { body { background: #111; color: #ddd; } }
 """
-_PROSE = 40  # characters from which a cell may be broken
+_PROSE = 40  # longer cells may be wrapped
 
 
 def to_html(documents: Sequence[Document]) -> str:
-    """One page: the tables of each sweep, then its figures."""
+    """Return one page with the tables of each sweep, followed by its figures."""
     parts = []
     for document in documents:
         parts.append(f"<h1>{html.escape(f'{document.task}/{document.sweep}')}</h1>")

@@ -1,4 +1,4 @@
-"""JSON: a list of tables, each with what it holds and its records; numbers are unrounded."""
+"""Export tables as JSON: a list of tables with their content and their records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from results.export.records import records_of
 
 
 def to_json(documents: Sequence[Document]) -> str:
-    """The tables; ``records`` of each are what a CSV file holds. What is not finite is null."""
+    """Return the tables as JSON. ``records`` are the rows of a CSV file; nan becomes null."""
     tables = [
         {
             "task": table.task,

@@ -1,7 +1,7 @@
-r"""LaTeX: a ``table`` with a caption, a label, booktabs' rules and notes, one for each table.
+r"""Export tables as LaTeX: a ``table`` each, with a caption, a label, booktabs rules and notes.
 
-Columns of text are set left and numbers right, with siunitx at their decimal point. Every sign is
-escaped; the best row is bold. Notes are plain text below the tabular and need no package.
+Text is left-aligned and numbers are right-aligned, or aligned at the decimal point with siunitx.
+Special characters are escaped, and the best row is bold. Notes are plain text below the tabular.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ _NEGATIVE = re.compile(r"-\d[\d.]*(e-?\d+)?")
 
 
 def to_latex(documents: Sequence[Document]) -> str:
-    """Numbers are set right."""
+    """Return LaTeX with right-aligned numbers."""
     return _tables(documents, siunitx=False)
 
 
 def to_latex_siunitx(documents: Sequence[Document]) -> str:
-    """Numbers are set at their decimal point, by columns of type ``S``."""
+    """Return LaTeX with numbers aligned at the decimal point, in siunitx columns of type ``S``."""
     return _tables(documents, siunitx=True)
 
 
 def escape(text: str) -> str:
-    """Text as it is, on one line."""
+    """Escape text for LaTeX, on one line."""
     plain = "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
     return _LIGATURE.sub("{}", _ESCAPE.sub(lambda found: _SIGNS[found[0]], plain))
 
@@ -72,7 +72,7 @@ def _tables(documents: Sequence[Document], *, siunitx: bool) -> str:
 
 def _table(export: Export, *, siunitx: bool) -> str:
     table = export.table
-    columns = columns_of(table, apart=True)
+    columns = columns_of(table, separate_marks=True)
     decimals = [siunitx and column.is_plain for column in columns]
     kinds = [_kind(column, decimal) for column, decimal in zip(columns, decimals, strict=True)]
     label = f"tab:{export.task}-{export.sweep}-{export.name}"
@@ -124,7 +124,7 @@ def _cell(text: str, decimal: bool, bold: bool) -> str:
     shown = f"$-${escape(text[1:])}" if _NEGATIVE.fullmatch(text) else escape(text)
     if bold and shown:
         return f"\\textbf{{{shown}}}"
-    # After a row's end a bracket or a star would be taken for its argument.
+    # After the end of a row, a bracket or a star would be read as its argument.
     return f"{{}}{shown}" if shown.startswith(("[", "*")) else shown
 
 

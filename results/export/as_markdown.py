@@ -1,4 +1,4 @@
-"""Markdown: GitHub's tables, each under its title."""
+"""Export tables as GitHub Markdown, each with its title."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from results.export.cells import columns_of
 from results.export.document import Document
 
-# What begins markup: an underscore within a word, or a bracket that no link follows, does not.
+# Characters that begin markup. An underscore in a word, or a bracket without a link, does not.
 _MARKUP = re.compile(r"[\\`*~<|$]|&(?=[#\w]+;)|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])|!(?=\[)")
 _LINE_START = re.compile(r"^(#|[-+>=](?=\s|$)|[-=_*]{2,}$|\d+(?=[.)](\s|$)))")
 
 
 def to_markdown(documents: Sequence[Document]) -> str:
-    """Every table with its title above and its explanation below."""
+    """Return every table with its title above and its caption below."""
     parts = []
     for table in (export.table for document in documents for export in document.tables):
         columns = columns_of(table)
@@ -28,12 +28,12 @@ def to_markdown(documents: Sequence[Document]) -> str:
 
 
 def escape(text: str) -> str:
-    """Text as it is, on one line, whatever Markdown would make of its signs."""
+    """Escape text for Markdown, on one line."""
     return _MARKUP.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))
 
 
 def _line(text: str) -> str:
-    """A line of its own, so that nothing at its beginning makes it a list or a heading."""
+    """Return a separate line, escaped so that it does not become a list or a heading."""
     escaped = escape(text)
     found = _LINE_START.match(escaped)
     if not found:

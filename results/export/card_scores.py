@@ -1,4 +1,4 @@
-"""The scores of an exported trial, for its model card."""
+"""Build the table of an exported trial's scores, for its model card."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tasks.contract import Column
 
 
 def scores_table(sweep: Sweep, selection: Selection) -> DetailTable:
-    """The trial's scores beside its row's mean, interval and published numbers."""
+    """Return the trial's scores, and the mean, interval and published numbers of its row."""
     manifest, trial, row = sweep.manifest, selection.trial, selection.row
     main = manifest.main_key
     several = row is not None and row.num_seeds > 1
@@ -48,7 +48,7 @@ def scores_table(sweep: Sweep, selection: Selection) -> DetailTable:
 
 
 def _metric_columns(manifest: Manifest, main: str) -> list[Column]:
-    """The table's columns of metrics, the main one first."""
+    """Return the columns of metrics, the main one first."""
     columns = [c for c in manifest.columns if c.key.startswith("metric.")]
     shown = [c for c in columns if not c.detail]
     return sorted(shown, key=lambda column: column.key != main)

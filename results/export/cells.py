@@ -1,4 +1,4 @@
-"""A table as columns of text, as the terminal prints it, for the formats that are read by eye."""
+"""Convert a table to columns of text, as in the terminal, for formats that people read."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _LOOSE = re.compile(r"[-+\d.,\s\[\]%†★≈◆±→▲▼=<]*(e-?\d+)?")
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column of text: its heading and a cell a row."""
+    """One column of text: its heading and one cell per row."""
 
     heading: str
     cells: list[str]
 
     @property
     def is_numeric(self) -> bool:
-        """Whether every cell is a number with its signs, or empty: such a column is set right."""
+        """Whether every cell is empty or a number with its signs, to be right-aligned."""
         shown = [cell for cell in self.cells if cell not in ("", "-")]
         return bool(shown) and all(
             all(_LOOSE.fullmatch(word) for word in cell.split()) for cell in shown
@@ -40,17 +40,17 @@ class Column:
 
     @property
     def is_plain(self) -> bool:
-        """Whether every cell is one decimal number, or empty."""
+        """Whether every cell is empty or one decimal number."""
         shown = [cell for cell in self.cells if cell not in ("", "-")]
         return bool(shown) and all(_NUMBER.fullmatch(cell) for cell in shown)
 
 
-def columns_of(table: SummaryTable | DetailTable, *, apart: bool = False) -> list[Column]:
-    """The columns of a table.
+def columns_of(table: SummaryTable | DetailTable, *, separate_marks: bool = False) -> list[Column]:
+    """Return the columns of a table.
 
     Args:
         table: any table.
-        apart: whether the mark and the deviation have columns of their own, not the main metric's.
+        separate_marks: whether to put marks and deviations into separate columns.
     """
     if isinstance(table, DetailTable):
         cells = zip(*table.rows, strict=True) if table.rows else [[] for _ in table.headings]
@@ -65,7 +65,7 @@ def columns_of(table: SummaryTable | DetailTable, *, apart: bool = False) -> lis
         )
         for column in table.params
     ]
-    columns += _main_apart(table) if apart else [_main(table)]
+    columns += _separate_main(table) if separate_marks else [_main(table)]
     if any(row.estimate for row in table.rows):
         cells_ = [interval_cell(row, table) for row in table.rows]
         columns.append(Column(heading="95 %", cells=cells_))
@@ -83,7 +83,7 @@ def columns_of(table: SummaryTable | DetailTable, *, apart: bool = False) -> lis
 
 
 def best_rows(table: SummaryTable | DetailTable) -> set[int]:
-    """The numbers of the rows that are the best of their table."""
+    """Return the indices of the best rows of a table."""
     return {n for n, row in enumerate(table.rows) if getattr(row, "mark", "") == "best"}
 
 
@@ -92,7 +92,7 @@ def _main(table: SummaryTable) -> Column:
     return Column(heading=heading(table.main), cells=cells)
 
 
-def _main_apart(table: SummaryTable) -> list[Column]:
+def _separate_main(table: SummaryTable) -> list[Column]:
     form, key = table.main.format, table.main.key
     main = Column(
         heading=heading(table.main),

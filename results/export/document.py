@@ -1,4 +1,4 @@
-"""What is exported: the tables of one sweep or comparison by name, and pictures for a page."""
+"""Collect the content to export: the tables of a sweep or a comparison, and pictures."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from results.render.claims_table import claims_table
 from results.storage.reading import Sweep
 from results.tables.details import DetailTable, details
 from results.tables.looks import final_table, read_looks
-from results.tables.summary import MAX_ROWS, SummaryTable, summarise
+from results.tables.summary import MAX_ROWS, SummaryTable, summarize
 from tasks.contract import SweepError
 
 Tables = SummaryTable | DetailTable
-_MAX_NAME = 80  # characters of a table's name
+_MAX_NAME = 80  # maximum characters of a table's name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """One table, with a name that a file can have and that is unique in its document."""
+    """One table, with a name that is unique in its document and valid as a file name."""
 
     task: str
     sweep: str
@@ -31,7 +31,7 @@ class Export:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A figure by its media type, or in its place a line on why it cannot be drawn."""
+    """A figure with its media type, or the reason why it cannot be drawn."""
 
     title: str
     media_type: str = ""
@@ -41,7 +41,7 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """All tables of a sweep or a comparison; ``draw`` takes seconds and is for pages only."""
+    """All tables of a sweep or a comparison. ``draw`` returns pictures, which takes seconds."""
 
     task: str
     sweep: str
@@ -55,7 +55,7 @@ def make_document(
     tables: Sequence[tuple[str, Tables]],
     draw: Callable[[], Sequence[Picture]] = lambda: [],
 ) -> Document:
-    """A document of tables by name; a name that is taken gets a number."""
+    """Create a document from named tables. Repeated names get a number."""
     taken: dict[str, int] = {}
     named = []
     for name, table in tables:
@@ -68,9 +68,9 @@ def make_document(
 def sweep_document(
     sweep: Sweep, max_rows: int | None = MAX_ROWS, *, published: bool = True
 ) -> Document:
-    """Everything that ``report`` shows of a sweep, with or without published numbers and claims."""
+    """Return everything that ``report`` shows, with or without published numbers and claims."""
     manifest = sweep.manifest
-    summaries = summarise(sweep, max_rows, published=published)
+    summaries = summarize(sweep, max_rows, published=published)
     is_planned = bool(manifest.tables)  # otherwise one table over all configurations
     tables: list[tuple[str, Tables]] = [
         (slug(table.title) if is_planned else "configurations", table) for table in summaries
@@ -84,13 +84,13 @@ def sweep_document(
 
 
 def slug(title: str) -> str:
-    """A title as a file's name: lower case letters, digits and dashes, without parentheses."""
+    """Convert a title to a file name of lowercase letters, digits and dashes."""
     plain = re.sub(r"\([^)]*\)", "", title).lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_MAX_NAME].strip("-") or "table"
 
 
 def draw_pictures_of(sweep: Sweep) -> list[Picture]:
-    """The curves of a sweep's best trials; of the best trial also its own charts and samples."""
+    """Draw curves of a sweep's best configurations, and charts and samples of the best trial."""
     best = [row for row in rank(sweep, sweep.current_rows()) if row["status"] != "failed"][:1]
     pictures = _curves(sweep)
     for row in best:

@@ -1,4 +1,4 @@
-"""The model card of an exported trial: ``README.md`` as the Hugging Face Hub reads it."""
+"""Write the model card of an exported trial: ``README.md`` for the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _CLAIM_COLUMNS = ("verdict", "claim", "published", "ours", "difference", "95 %")
 
 
 def render_card(sweep: Sweep, selection: Selection, export: Export, untrained: str = "") -> str:
-    """The card's text: where the model comes from, how to use it, and how good it is.
+    """Return the text of the card: the model's usage, results, selection, parameters and origin.
 
-    Names of local folders are cut to their last part: a card may be published. ``untrained`` says
-    that the model was not trained, if that is so.
+    Paths of local folders are shortened to their last part, because a card may be published.
+    ``untrained`` is a sentence for a model that was not trained.
     """
     trial = selection.trial
     model, data = (short_name(trial[kind]) for kind in ("model", "data"))
@@ -69,7 +69,7 @@ def _title(sweep: Sweep, trial: Mapping[str, Any]) -> str:
 
 
 def _front_matter(sweep: Sweep, export: Export) -> str:
-    """The card's metadata as YAML, in which JSON texts are texts."""
+    """Return the card's metadata as YAML, which includes JSON strings."""
     lines = [f"license: {json.dumps(export.license or 'unknown')}"]
     if export.library:
         lines.append(f"library_name: {json.dumps(export.library)}")
@@ -82,17 +82,17 @@ def _front_matter(sweep: Sweep, export: Export) -> str:
 
 
 def _choice(sweep: Sweep, selection: Selection) -> list[str]:
-    """How the trial was chosen, and why its scores may be too good."""
+    """Describe how the trial was chosen, and why its scores may be too optimistic."""
     metric = sweep.manifest.metric.label
     number, row = selection.num_configurations, selection.row
     if row is None:
         return [
-            "It was chosen by its id. The sweep's tables do not hold it: they are of another "
-            "model, data or version."
+            "It was chosen by its id. It is not in the sweep's tables, which have another model, "
+            "data or version."
         ]
     trials = plural(selection.num_trials, "finished trial")
     if number == 1:
-        return [f"It is the sweep's only configuration, with {trials}, so that nothing was chosen."]
+        return [f"It is the sweep's only configuration, with {trials}, so nothing was chosen."]
     compared = f"{plural(number, 'configuration')} ({trials}) that the sweep compared"
     if selection.is_best:
         rank = "best" if selection.rank == 1 else f"number {selection.rank}, the best complete one,"
@@ -105,17 +105,17 @@ def _choice(sweep: Sweep, selection: Selection) -> list[str]:
             f"of {compared}."
         ]
     split = selection.trial.get("param.split")
-    where = f"the split {split}" if split else "the very samples"
+    where = f"the split {split}" if split else "the samples"
     lines.append(
         f"The sweep compared configurations on {where} that the scores above are from. The best of "
-        "many is good by chance, too: expect less on other data."
+        "many is partly good by chance: expect lower scores on other data."
     )
     lines += _ties(selection) + _looks(sweep, selection)
     return lines
 
 
 def _looks(sweep: Sweep, selection: Selection) -> list[str]:
-    """The score of the trial's configuration on the split that was kept for the end."""
+    """Describe the score of the trial's configuration on the held-out split."""
     column = sweep.manifest.main_column
     trial_id, looks = selection.trial["trial_id"], read_looks(sweep)
     found = [
@@ -131,7 +131,7 @@ def _looks(sweep: Sweep, selection: Selection) -> list[str]:
     seeds = f", the mean of {len(row.trial_ids)} seeds" if len(row.trial_ids) > 1 else ""
     line = (
         f"On the split {look.split}, which was not used to choose, its {heading(column)} is "
-        f"{format_value(row.test, column.format)}{seeds}, beside "
+        f"{format_value(row.test, column.format)}{seeds}, compared with "
         f"{format_value(row.val, column.format)} on {row.chosen_on}."
     )
     return [" ".join([line, describe_number(looks, number)]).strip()]
@@ -160,8 +160,8 @@ def _claims(sweep: Sweep) -> list[str]:
     table = claims_table(sweep, with_source=False)
     if table is None:
         return []
-    places = [table.headings.index(name) for name in _CLAIM_COLUMNS]
-    rows = [[row[place] for place in places] for row in table.rows]
+    indices = [table.headings.index(name) for name in _CLAIM_COLUMNS]
+    rows = [[row[index] for index in indices] for row in table.rows]
     short = DetailTable(
         title=table.title, headings=list(_CLAIM_COLUMNS), rows=rows, caption=table.caption
     )
@@ -221,14 +221,14 @@ def _license(sweep: Sweep, export: Export, model: str, data: str) -> str:
             f"- base model {escape(model)}: {named(export.license)}",
             f"- data {escape(data)}: {named(export.data_license)}",
             "",
-            "A license is unknown if no file beside the model or data names it. Find it out before "
-            "you share the model.",
+            "A license is unknown if no file of the model or the data names it. Check the license "
+            "before you share the model.",
         ]
     )
 
 
 def trial_record(sweep: Sweep, trial: Mapping[str, Any]) -> dict[str, Any]:
-    """``export.json``: the trial as plain values."""
+    """Return the content of ``export.json``: the trial as plain values."""
     manifest = sweep.manifest
 
     def part(prefix: str) -> dict[str, Any]:

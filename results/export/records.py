@@ -1,7 +1,7 @@
-"""A table as records: a row a configuration, claim or number, and every value in its own column.
+"""Convert a table to records: one row per configuration, claim or number, one value per column.
 
-Numbers are unrounded and in the unit of the Parquet tables: percentages are 0..1. A value that is
-missing is None.
+Numbers are not rounded and in the unit of the Parquet tables: percentages are in 0..1. Missing
+values are None.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Record = dict[str, Scalar]
 
 
 def records_of(export: Export) -> list[Record]:
-    """The rows of a table, all with the same columns, first of all ``task`` and ``sweep``."""
+    """Return the rows of a table, all with the same columns, beginning with ``task``, ``sweep``."""
     rows = _records(export.table)
     names = list(dict.fromkeys(name for row in rows for name in row))
     head: Record = {"task": export.task, "sweep": export.sweep}
@@ -45,7 +45,7 @@ def _records(table: SummaryTable | DetailTable) -> Sequence[Mapping[str, Scalar]
 
 
 def _distinct(headings: Sequence[str]) -> list[str]:
-    """The headings, with a number where one repeats: a sweep may be called ``what``."""
+    """Make the headings unique by numbers, because a sweep may be named ``what``."""
     names: list[str] = []
     for heading in headings:
         taken = {*names, *SWEEP_COLUMNS}
@@ -118,7 +118,7 @@ def _compared(row: ComparedRow, table: Comparison) -> Record:
     for column in table.params:
         name = column.key.removeprefix("param.")
         values = [side.params.get(name) if side else None for _, side in sides]
-        if column.key in _apart(table):
+        if column.key in _differing_params(table):
             record |= {f"{column.key}.{s}": v for (s, _), v in zip(sides, values, strict=True)}
         else:
             record[column.key] = values[0] if row.first else values[1]
@@ -142,8 +142,8 @@ def _compared(row: ComparedRow, table: Comparison) -> Record:
     }
 
 
-def _apart(table: Comparison) -> set[str]:
-    """The parameters of which matched configurations have two values."""
+def _differing_params(table: Comparison) -> set[str]:
+    """Return the parameters in which matched configurations differ."""
     found: set[str] = set()
     for column in table.params:
         name = column.key.removeprefix("param.")

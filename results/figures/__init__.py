@@ -1,1 +1,1 @@
-"""Charts and pictures, for the terminal and as files."""
+"""Draw charts and pictures, in the terminal and as files."""

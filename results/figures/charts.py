@@ -1,4 +1,4 @@
-"""Charts: lines over steps. Those of one trial are here, a sweep's in ``sweep_charts.py``."""
+"""Charts of one trial, with lines over steps. ``sweep_charts.py`` has those of a sweep."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from tasks.contract import Column
 Points = Sequence[tuple[float, float]]  # (at, value), in order of ``at``
 Band = Sequence[tuple[float, float, float]]  # (at, low, high), in order of ``at``
 
-_MAX_VALUE = 24  # characters of a parameter's value in a legend
-ID_DIGITS = 8  # of a trial's id
+_MAX_VALUE = 24  # maximum characters of a parameter's value in a legend
+ID_DIGITS = 8  # number of digits of a trial's id
 
 
 @dataclass(kw_only=True)
 class Chart:
-    """Lines of one axis, by name; a line of a single point is a level to compare with."""
+    """Lines on one axis, by name. A line with a single point is a reference level."""
 
     label: str  # of the values, with their unit
     log: bool = False
     lines: dict[str, Points] = field(default_factory=dict)
-    bands: dict[str, Band] = field(default_factory=dict)  # of lines that are means over seeds
+    bands: dict[str, Band] = field(default_factory=dict)  # for lines that are means over seeds
     title: str = ""
-    notes: list[str] = field(default_factory=list)  # which lines these are, and what they share
+    notes: list[str] = field(default_factory=list)  # which lines are shown, and common parameters
 
 
 def trial_charts(sweep: Sweep, trial: Mapping[str, Any]) -> list[Chart]:
-    """The main metric's chart, then those that the task's columns name; two points at least."""
+    """Return the charts of the main metric and of the task's columns, with at least two points."""
     charts = [chart for chart in charts_of(sweep, trial) if max(map(len, chart.lines.values())) > 1]
     shared = describe(trial, param_names(sweep))
     for chart in charts:
@@ -44,7 +44,7 @@ def trial_charts(sweep: Sweep, trial: Mapping[str, Any]) -> list[Chart]:
 
 
 def charts_of(sweep: Sweep, trial: Mapping[str, Any]) -> list[Chart]:
-    """The charts of a trial, also those of one point."""
+    """Return the charts of a trial, including those with a single point."""
     steps = sweep.steps_of(trial["trial_id"])
     main = sweep.manifest.main_key
     charts: dict[str, Chart] = {}
@@ -59,14 +59,14 @@ def charts_of(sweep: Sweep, trial: Mapping[str, Any]) -> list[Chart]:
 
 
 def rank(sweep: Sweep, trials: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The best trials first: those that finished, then stopped ones, then failed ones."""
+    """Sort trials, best first: finished ones, then stopped ones, then failed ones."""
     manifest = sweep.manifest
     sign = -1 if manifest.maximize else 1
 
     def order(row: Mapping[str, Any]) -> tuple[int, float, str]:
         value = row.get(manifest.main_key)
-        place = math.inf if value is None or math.isnan(value) else sign * value
-        return STATUSES.index(row["status"]), place, row["trial_id"]
+        key = math.inf if value is None or math.isnan(value) else sign * value
+        return STATUSES.index(row["status"]), key, row["trial_id"]
 
     return sorted(trials, key=order)
 
@@ -75,14 +75,14 @@ def rank(sweep: Sweep, trials: Sequence[Mapping[str, Any]]) -> list[Mapping[str,
 
 
 def param_names(sweep: Sweep) -> list[str]:
-    """The parameters, those that differ in the sweep first."""
+    """Return the parameter names, those that vary in the sweep first."""
     names = list(sweep.manifest.params)
     values = {name: {repr(row[f"param.{name}"]) for row in sweep.rows()} for name in names}
     return sorted(names, key=lambda name: len(values[name]) < 2)
 
 
 def describe(trial: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    """``lr 1e-3`` of each parameter that has a value."""
+    """Return ``lr 1e-3`` for each parameter that has a value."""
     values = {name: trial[f"param.{name}"] for name in names}
     return [f"{name} {_value(value)}" for name, value in values.items() if value is not None]
 
@@ -93,20 +93,20 @@ def _value(value: Any) -> str:
 
 
 def sweep_title(sweep: Sweep) -> str:
-    """``task/name``."""
+    """Return ``task/name``."""
     return sweep.manifest.full_name
 
 
 def short_id(trial: Mapping[str, Any]) -> str:
-    """The beginning of a trial's id, as tables show it."""
+    """Return the start of a trial's id, as in tables."""
     return str(trial["trial_id"])[:ID_DIGITS]
 
 
-def wrap(text: str, width: int, most: int = 100) -> list[str]:
-    """Lines of at most ``width`` characters; what does not fit into ``most`` lines is cut off."""
+def wrap(text: str, width: int, max_lines: int = 100) -> list[str]:
+    """Wrap text to ``width`` characters and truncate it to ``max_lines`` lines."""
     lines = textwrap.wrap(text, width, break_on_hyphens=False)
-    if len(lines) > most:
-        lines = [*lines[: most - 1], f"{lines[most - 1][: width - 1].rstrip(' ,')}…"]
+    if len(lines) > max_lines:
+        lines = [*lines[: max_lines - 1], f"{lines[max_lines - 1][: width - 1].rstrip(' ,')}…"]
     return lines
 
 

@@ -1,6 +1,6 @@
-"""Charts drawn as PNG or SVG: a title, a plot area of fixed height a chart, its legend below.
+"""Draw charts as PNG or SVG: a title, and for each chart a plot of fixed height and its legend.
 
-Everything is placed in inches, so that a long legend makes the figure taller, not the plot smaller.
+The layout is in inches, so a long legend makes the figure taller and not the plots smaller.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 FORMS = ("png", "svg")
 WIDTH, PLOT_HEIGHT = 7.0, 3.2  # inches
 _LEFT, _RIGHT, _EDGE = 0.85, 0.2, 0.12
-_BELOW = 0.5  # the ticks and label of an x axis
-_TITLE, _NOTE, _ENTRY = 0.24, 0.15, 0.16  # a line of each
-_TITLE_CHARS, _CHARS, _COLUMN_CHARS = 72, 98, 50  # that fit into a line; of a legend's half
+_BELOW = 0.5  # height of the ticks and the label of an x axis
+_TITLE, _NOTE, _ENTRY = 0.24, 0.15, 0.16  # line heights of title, notes and legend
+_TITLE_CHARS, _CHARS, _COLUMN_CHARS = 72, 98, 50  # characters per line; the last: half a legend
 _NOTE_LINES = 4
-_THIN = 1.5  # points; a curve is wider by as much for each later one that would hide it
+_THIN = 1.5  # points; a curve is this much wider for each later curve that would hide it
 _LEVELS = ("0.15", "0.55")  # grays of the dashed lines
 
 
 def figure_of(charts: Sequence[Chart], x_label: str = "step") -> Figure:
-    """An axis for each chart; lines are named where there is more than one."""
+    """Return a figure with an axis for each chart, and a legend if there are several lines."""
     from matplotlib.figure import Figure
 
     titles = wrap(charts[0].title, _TITLE_CHARS)
@@ -56,8 +56,8 @@ def figure_of(charts: Sequence[Chart], x_label: str = "step") -> Figure:
         top -= height
     top -= _EDGE
     for chart, (labels, _), height in zip(charts, legends, heights, strict=True):
-        place = (left, (top - PLOT_HEIGHT) / total, 1 - left - _RIGHT / WIDTH, PLOT_HEIGHT / total)
-        handles = _draw(figure.add_axes(place), chart, x_label)
+        box = (left, (top - PLOT_HEIGHT) / total, 1 - left - _RIGHT / WIDTH, PLOT_HEIGHT / total)
+        handles = _draw(figure.add_axes(box), chart, x_label)
         if labels:
             _add_legend(figure, handles, labels, left, (top - PLOT_HEIGHT - _BELOW) / total)
         top -= height + _EDGE
@@ -65,12 +65,15 @@ def figure_of(charts: Sequence[Chart], x_label: str = "step") -> Figure:
 
 
 def _legend(charts: Sequence[Chart], number: int) -> tuple[list[str], int]:
-    """The entries below a chart and their lines; none where the next chart has the same ones."""
+    """Return the legend entries of a chart and their number of lines.
+
+    There are none if the next chart has the same legend.
+    """
     names = list(charts[number].lines)
     repeated = number + 1 < len(charts) and list(charts[number + 1].lines) == names
     if len(names) < 2 or repeated:
         return [], 0
-    # matplotlib leaves out entries that begin with an underscore
+    # matplotlib omits entries that begin with an underscore.
     texts = [f" {name}" if name.startswith("_") else name for name in names]
     entries = ["\n".join(wrap(text, _CHARS - 6)) for text in texts]
     if _num_columns(entries) == 2:
@@ -117,7 +120,7 @@ def _draw(axes: Axes, chart: Chart, x_label: str) -> list[Line2D]:
             continue
         marker = "o" if len(xs) <= 20 else None
         width = _THIN * (1 + _num_above(chart, name))
-        # Points at the very edge are drawn whole.
+        # Without clipping, points at the edge are drawn completely.
         handles += axes.plot(
             xs, ys, marker=marker, markersize=2 * width, lw=width, label=name, clip_on=False
         )
@@ -135,11 +138,11 @@ def _draw(axes: Axes, chart: Chart, x_label: str) -> list[Line2D]:
 
 
 def _num_above(chart: Chart, name: str) -> int:
-    """How many later curves lie on a curve, so that it could not be seen below them."""
+    """Return the number of later curves that coincide with a curve and would hide it."""
     names = list(chart.lines)
     points = chart.lines[name]
     values = [y for points in chart.lines.values() for _, y in points]
-    close = (max(values) - min(values)) / 200  # of the axis: about the width of a line
+    close = (max(values) - min(values)) / 200  # about the width of a line
     return sum(
         len(other) == len(points)
         and all(
@@ -156,26 +159,26 @@ def _scale(axes: Axes, chart: Chart, log: bool) -> None:
     if log:
         axes.set_yscale("log")
     axes.set_ylim(low, high)
-    places = ticks(low, high, log=log)
-    axes.yaxis.set_major_locator(FixedLocator(places))
+    found = ticks(low, high, log=log)
+    axes.yaxis.set_major_locator(FixedLocator(found))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_yticklabels(tick_texts(places))
+    axes.set_yticklabels(tick_texts(found))
     steps = steps_of(chart)
-    # 8 point characters are a fourteenth of an inch wide.
-    places = step_ticks(steps, room=int(14 * (WIDTH - _LEFT - _RIGHT)))
-    axes.set_xticks(places, tick_texts(places))
+    # Characters of 8 points are a fourteenth of an inch wide.
+    found = step_ticks(steps, room=int(14 * (WIDTH - _LEFT - _RIGHT)))
+    axes.set_xticks(found, tick_texts(found))
     pad = 0.02 * (max(steps) - min(steps)) or 0.5
     axes.set_xlim(min(steps) - pad, max(steps) + pad)
 
 
 def steps_of(chart: Chart) -> set[float]:
-    """The steps of a chart's curves; of its levels where it has no curve."""
+    """Return the steps of a chart's curves, or of its levels if it has no curves."""
     curves = [points for points in chart.lines.values() if len(points) > 1]
     return {x for points in curves or chart.lines.values() for x, _ in points}
 
 
 def value_limits(chart: Chart, log: bool) -> tuple[float, float]:
-    """Where a chart's axis of values begins and ends."""
+    """Return the limits of a chart's axis of values."""
     values = [y for points in chart.lines.values() for _, y in points]
     values += [y for band in chart.bands.values() for _, *ends in band for y in ends]
     values = [y for y in values if y > 0 or not log]
@@ -186,7 +189,7 @@ def value_limits(chart: Chart, log: bool) -> tuple[float, float]:
 
 
 def draw(charts: Sequence[Chart], x_label: str, form: str) -> bytes:
-    """Charts as the bytes of a png or svg file; equal charts give equal bytes.
+    """Draw charts as the bytes of a PNG or SVG file. Equal charts give equal bytes.
 
     Raises:
         RequestError: if matplotlib is not installed.
@@ -204,7 +207,7 @@ def draw(charts: Sequence[Chart], x_label: str, form: str) -> bytes:
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """Without matplotlib's words, such as on a letter that its font lacks."""
+    """Silence matplotlib's warnings, such as about missing glyphs."""
     logger = logging.getLogger("matplotlib")
     before = logger.level
     logger.setLevel(logging.CRITICAL)

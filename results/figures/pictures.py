@@ -1,4 +1,4 @@
-"""Pictures among the samples: in the terminal as half blocks, and on a contact sheet."""
+"""Draw pictures of samples, as half blocks in the terminal and on a contact sheet."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rich.text import Text
 
 from tasks.contract import StoreError
 
-MAX_IN_ROW = 12  # pictures of a group on a contact sheet
+MAX_IN_ROW = 12  # maximum pictures in a row of a contact sheet
 _MARGIN = 4
-_TITLE = 22  # pixels above the pictures
+_TITLE = 22  # height of the title in pixels
 
 
 def half_blocks(pictures: Sequence[bytes], side: int, gap: int = 1) -> Text:
-    """Pictures (PNG) next to each other, ``side`` columns each and half as many lines."""
+    """Draw pictures (PNG) next to each other, each ``side`` columns wide and half as many lines."""
     images = [_open(picture).resize((side, side)) for picture in pictures]
     text = Text(no_wrap=True)
     for line in range(0, side - side % 2, 2):
@@ -34,8 +34,10 @@ def half_blocks(pictures: Sequence[bytes], side: int, gap: int = 1) -> Text:
 def _open(picture: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(picture)).convert("RGB")
-    except Exception as error:  # whatever a damaged picture brings Pillow to raise
-        raise StoreError(f"a picture among the samples is damaged: {error}; run --rerun") from None
+    except Exception as error:  # Pillow raises many kinds of errors for damaged pictures
+        raise StoreError(
+            f"a picture of the samples is damaged: {error}; run the sweep again with --rerun"
+        ) from None
 
 
 def _hex(pixel: Any) -> str:
@@ -45,7 +47,7 @@ def _hex(pixel: Any) -> str:
 def contact_sheet(
     groups: Mapping[str, Sequence[bytes]], title: str = "", scale: int = 3
 ) -> Image.Image:
-    """A title, and a row of pictures per group, its name in front."""
+    """Draw a title and, for each group, its name and a row of its pictures."""
     first = _open(next(iter(groups.values()))[0])
     width, height = first.width * scale, first.height * scale
     label = 9 * max(map(len, groups)) + 2 * _MARGIN

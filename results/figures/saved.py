@@ -1,12 +1,12 @@
-"""A sweep's figures next to its results: curves over all trials, and each trial's pictures.
+"""Save a sweep's figures in its folder: curves of all trials, and the pictures of each trial.
 
-    <root>/<task>/<name>/figures/<chart>.png, .svg           a line per trial
+    <root>/<task>/<name>/figures/<chart>.png, .svg           a line per configuration
     <root>/<task>/<name>/figures/<trial>-curves.png, .svg    charts of one trial with several lines
     <root>/<task>/<name>/figures/<trial>-pictures.png        its contact sheet
-    <root>/<task>/<name>/figures/index.json                  what each was drawn from
+    <root>/<task>/<name>/figures/index.json                  hashes of the rows behind each figure
 
-A figure is drawn again only if a trial's row has changed since, which is known from the trials
-alone: without steps, samples, or matplotlib.
+A figure is drawn again only if the row of a trial has changed. This check reads neither steps nor
+samples and does not import matplotlib.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from results.storage.atomic_write import atomic_write
 from results.storage.reading import Sweep
 from tasks.contract import RequestError, content_id
 
-VERSION = 3  # raise it when a figure would look different
-MAX_TRIALS = 20  # that have figures of their own, the best ones
+VERSION = 3  # increase it when figures look different
+MAX_TRIALS = 20  # the number of best trials that get their own figures
 
 Files = dict[str, bytes]
 
 
 def save_figures(sweep: Sweep) -> str:
-    """Draw what has changed; one line that says where the figures are, empty if there are none."""
+    """Draw the figures that have changed, and return one line with their folder ("" if none)."""
     folder = f"{sweep.path}/figures"
     drawable = [r for r in sweep.current_rows() if r["status"] != "failed" and r["num_steps"]]
     ranked = rank(sweep, drawable)
@@ -64,7 +64,7 @@ def save_figures(sweep: Sweep) -> str:
 def _wanted(
     sweep: Sweep, rows: Sequence[Mapping[str, Any]]
 ) -> Iterator[tuple[str, str, Callable[[], Files]]]:
-    """(name, key, how to draw it) of each group of figures."""
+    """Yield (name, key, function that draws it) for each group of figures."""
     manifest = sweep.manifest
     names = ("task", "name", "columns", "metric", "params", "step_unit")
     drawn_as = [VERSION, *(getattr(manifest, name) for name in names)]
@@ -116,7 +116,7 @@ def _slug(label: str) -> str:
 
 
 def _read_index(filesystem: pyarrow.fs.FileSystem, folder: str) -> dict[str, Any]:
-    """The index of the last time; empty if there is none, or it is damaged: all is drawn again."""
+    """Read the index; empty if it is missing or damaged, so that everything is drawn again."""
     try:
         with filesystem.open_input_stream(f"{folder}/index.json") as stream:
             index = json.loads(stream.read())
@@ -129,6 +129,6 @@ def _read_index(filesystem: pyarrow.fs.FileSystem, folder: str) -> dict[str, Any
 
 def _delete(filesystem: pyarrow.fs.FileSystem, folder: str, files: set[str]) -> None:
     for file in files:
-        if file == file.rsplit("/", 1)[-1]:  # the index cannot name a file elsewhere
+        if file == file.rsplit("/", 1)[-1]:  # do not delete files outside of the folder
             with contextlib.suppress(OSError):
                 filesystem.delete_file(f"{folder}/{file}")

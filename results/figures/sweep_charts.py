@@ -1,4 +1,4 @@
-"""The charts of a sweep: a line for each of the best configurations, with a band over seeds."""
+"""Charts of a sweep, with a line for each of the best configurations and a band over seeds."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from results.storage.reading import Sweep
 from results.tables.cell_text import short_ids
 from tasks.contract import RequestError
 
-MAX_LINES = 8  # more cannot be distinguished
-MAX_REFERENCES = 2  # dashed lines of configurations that have one value, beside the curves
-MAX_READ = 256  # trials whose steps are read in search of curves, the best ones
-MAX_NAMED = 4  # configurations that a note lists by id
+MAX_LINES = 8  # more lines are hard to distinguish
+MAX_REFERENCES = 2  # maximum dashed lines, of configurations with a single value
+MAX_READ = 256  # maximum trials whose steps are read
+MAX_NAMED = 4  # maximum configurations that a note lists by id
 
 Row = Mapping[str, Any]
 
@@ -42,13 +42,13 @@ class _Configuration:
 
 
 def sweep_charts(sweep: Sweep, trials: Sequence[Row]) -> list[Chart]:
-    """Each chart that has one line per trial, with the lines of the best configurations.
+    """Return every chart that has one line per trial, with the lines of the best configurations.
 
     The line of several seeds is their mean, with a band from the lowest to the highest value. A
-    configuration that finished with a single value is a level to compare with, not a curve.
+    configuration that finished with a single value is shown as a reference level.
 
     Raises:
-        RequestError: if none of the trials has made two steps.
+        RequestError: if no trial has two steps.
     """
     ranked = _rank_configurations(sweep, [row for row in trials if row["num_steps"] != 0])
     curves, levels, rest = _choose(sweep, ranked)
@@ -71,12 +71,12 @@ def sweep_charts(sweep: Sweep, trials: Sequence[Row]) -> list[Chart]:
 
 
 def _rank_configurations(sweep: Sweep, trials: Sequence[Row]) -> list[list[Row]]:
-    """The trials of each configuration by seed, the best mean first.
+    """Return the trials of each configuration by seed, the best mean first.
 
-    Of a configuration only the trials count that came furthest: those that finished, if any did.
+    Only the trials of a configuration with the best status count, such as finished ones.
     """
     groups: dict[tuple[Any, ...], list[Row]] = {}
-    names = param_names(sweep)  # reads every trial
+    names = param_names(sweep)
     for row in trials:
         params = [row[f"param.{name}"] for name in names]
         key = (row["model_fingerprint"], row["data_fingerprint"], *map(repr, params))
@@ -95,7 +95,7 @@ def _rank_configurations(sweep: Sweep, trials: Sequence[Row]) -> list[list[Row]]
 def _choose(
     sweep: Sweep, ranked: Sequence[Sequence[Row]]
 ) -> tuple[list[_Configuration], list[_Configuration], list[_Configuration]]:
-    """The best configurations with a curve, the best with a level, and those with neither."""
+    """Return the best configurations with a curve, the best with a level, and the others."""
     curves: list[_Configuration] = []
     levels: list[_Configuration] = []
     rest: list[_Configuration] = []
@@ -121,7 +121,7 @@ def _choose(
 
 
 def _mean_charts(sweep: Sweep, trials: Sequence[Row]) -> list[Chart]:
-    """The charts of one line, each the mean over the trials at the steps that all of them have."""
+    """Return the charts with one line, as means over trials at their common steps."""
     of_each = [
         {chart.label: chart for chart in charts_of(sweep, trial) if len(chart.lines) == 1}
         for trial in trials
@@ -150,7 +150,7 @@ def _choice_notes(
     ranked: Sequence[Sequence[Row]],
     rest: Sequence[_Configuration],
 ) -> list[str]:
-    """Which configurations are drawn, and how."""
+    """Say which configurations are drawn, and how."""
     parts = []
     several = any(len(trials) > 1 for trials in ranked)
     if len(curves) == MAX_LINES and len(ranked) > len(curves) + len(levels):
@@ -168,7 +168,7 @@ def _choice_notes(
 
 
 def _labels(sweep: Sweep, drawn: Sequence[_Configuration]) -> tuple[list[str], str]:
-    """What distinguishes each configuration, and one sentence on what they all share."""
+    """Return a label for each configuration, and a sentence with their common parameters."""
     first = drawn[0].trials[0]
     names = param_names(sweep)
     values = {n: {repr(one.trials[0][f"param.{n}"]) for one in drawn} for n in names}
@@ -187,5 +187,5 @@ def _labels(sweep: Sweep, drawn: Sequence[_Configuration]) -> tuple[list[str], s
 
 
 def _seeds(seeds: Sequence[int]) -> str:
-    """``seed 3``, or ``seeds 0, 1, 2``."""
+    """Return ``seed 3``, or ``seeds 0, 1, 2``."""
     return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"

@@ -1,4 +1,4 @@
-"""A chart drawn with characters, for the terminal."""
+"""Draw a chart in the terminal."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _NUMBERS = "123456789abcdefghijklmnopqrstuvwxyz"  # the markers of several lines
 
 
 def terminal_chart(chart: Chart, width: int, height: int = 12, x_label: str = "step") -> Text:
-    """A chart ``width`` columns wide, its title above; several lines are numbered, named below.
+    """Draw a chart of ``width`` columns with its title; several lines are numbered, with a legend.
 
-    Without plotext, one line that says how to install it.
+    Without plotext, return one line that says how to install it.
     """
     if not is_installed("plotext"):
         return Text(missing(f"the curve of {chart.label}", "plotext"), style="dim")
@@ -50,8 +50,8 @@ def _plot(chart: Chart, width: int, height: int, x_label: str) -> Text:
         return math.log10(value) if log else value
 
     low, high = value_limits(chart, log)
-    places = ticks(low, high, log=log, most=max(3, height // 2))
-    texts = tick_texts(places)
+    found = ticks(low, high, log=log, max_ticks=max(3, height // 2))
+    texts = tick_texts(found)
     plotext.clear_figure()
     plotext.plotsize(width, height)
     plotext.theme("clear")
@@ -63,10 +63,10 @@ def _plot(chart: Chart, width: int, height: int, x_label: str) -> Text:
         marker = number if len(chart.lines) > 1 else "braille"
         plotext.plot([x for x, _ in shown], [y for _, y in shown], marker=marker)
     plotext.ylim(scale(low), scale(high))
-    plotext.yticks([scale(place) for place in places], texts)
+    plotext.yticks([scale(value) for value in found], texts)
     room = width - max(map(len, texts)) - 3
-    places = step_ticks(steps, room)
-    plotext.xticks(places, tick_texts(places))
+    found = step_ticks(steps, room)
+    plotext.xticks(found, tick_texts(found))
     plotext.xlabel(x_label)
     drawn = Text.from_ansi(plotext.build())
     drawn.rstrip()

@@ -1,4 +1,4 @@
-"""A trial's pictures among its samples, and the contact sheet of them."""
+"""Find the pictures in a trial's samples, and draw them on a contact sheet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from results.storage.reading import Sweep
 
 
 def pictures_of(sweep: Sweep, trial: Mapping[str, Any]) -> dict[str, list[bytes]]:
-    """A trial's pictures (PNG) by the first column that ``show`` prints; none for other tasks."""
+    """Return a trial's pictures (PNG), grouped by the first column that ``show`` prints.
+
+    The result is empty if the task has no pictures.
+    """
     shown = list(sweep.manifest.shown_samples or ())
     if "picture" not in shown or not sweep.samples.num_rows:
         return {}
@@ -26,7 +29,7 @@ def pictures_of(sweep: Sweep, trial: Mapping[str, Any]) -> dict[str, list[bytes]
 
 
 def draw_pictures(sweep: Sweep, trial: Mapping[str, Any]) -> bytes | None:
-    """A trial's contact sheet (PNG); None if its samples hold no pictures."""
+    """Draw a trial's contact sheet (PNG); None if its samples have no pictures."""
     groups = pictures_of(sweep, trial)
     if not groups:
         return None

@@ -1,1 +1,1 @@
-"""Tables for the terminal: whole words and whole numbers at any width."""
+"""Render tables in the terminal, at any width, without breaking words and numbers."""

@@ -1,12 +1,12 @@
-"""Which columns of a table stand side by side, and which go below their row.
+"""Choose a layout for a table that fits the width of the terminal.
 
-What identifies a row, its parameters and its result is in every layout; further numbers are shown
-as far as there is room. The order of retreat:
+Every layout shows the id, the parameters and the result of a row. Other numbers are shown if there
+is room. To fit, the layouts give up in this order:
 
-1. further numbers are left out, and named
-2. numbers go below each other: the interval below its value
-3. the parameters go below their row
-4. everything goes below what identifies the row
+1. Other numbers are hidden, and the caption names them.
+2. Numbers are stacked: the interval goes below its value.
+3. The parameters go below their row.
+4. Everything goes below the id of the row.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from results.render.grid import GAP, Column, Grid
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One way to show the results of the rows, the widest first."""
+    """One way to show the results of the rows."""
 
     columns: Sequence[Column]
-    tail: Sequence[Column] = ()  # after further numbers
+    tail: Sequence[Column] = ()  # shown after other numbers
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arranged:
-    """A grid that fits, and the names of what it leaves out."""
+    """A grid that fits, and the names of the hidden columns."""
 
     grid: Grid
     hidden: list[str]
-    num_more: int  # of the further columns, how many are shown
+    num_more: int  # number of other columns that are shown
 
 
 def arrange(
@@ -46,30 +46,30 @@ def arrange(
     bold: Collection[int] = (),
     sections: Collection[int] = (),
 ) -> Arranged:
-    """The first layout that fits ``width``.
+    """Return the first layout that fits ``width``.
 
     Args:
-        width: columns of the terminal.
-        first: what identifies a row.
-        params: its parameters.
-        variants: its results, in ever narrower forms.
-        more: further columns, shown as far as there is room, in this order.
-        bold: rows in bold.
-        sections: rows that begin a section.
+        width: the width of the terminal.
+        first: the column that identifies a row.
+        params: the columns of parameters.
+        variants: the columns of results, from the widest to the narrowest form.
+        more: other columns, which are shown in this order if there is room.
+        bold: indices of rows in bold.
+        sections: indices of rows that begin a section.
     """
     head = [first] if first else []
     style = {"bold": bold, "sections": sections}
     for variant in variants:
         columns = [*head, *params, *variant.columns]
-        if _least([*columns, *variant.tail]) <= width:
+        if _min_width([*columns, *variant.tail]) <= width:
             return _arranged(columns, variant, more, width, **style)
     every = [*variants[0].columns, *variants[0].tail]
     rows = range(len(every[0].cells))
     items = [_items(params, row) for row in rows]
     for variant in variants:
         columns = [*head, *variant.columns]
-        if _least([*columns, *variant.tail]) + (0 if head else GAP) <= width:
-            room = width - (0 if head else GAP)  # what is below its parameters is indented
+        if _min_width([*columns, *variant.tail]) + (0 if head else GAP) <= width:
+            room = width - (0 if head else GAP)  # rows below their parameters are indented
             return _arranged(columns, variant, more, room, items=items, above=not head, **style)
     if head:
         return record(head[0], [*every, *params], more, **style)
@@ -82,7 +82,7 @@ def arrange(
 def record(
     first: Column, others: Sequence[Column], more: Sequence[Column] = (), **style: Any
 ) -> Arranged:
-    """One column, and below each of its cells the row's other values with their names."""
+    """Return a layout of one column, with the row's other values below each cell."""
     items = [_items(others, row) for row in range(len(first.cells))]
     column = dataclasses.replace(first, wraps=True, right=False)
     hidden = [column.name or column.heading for column in more]
@@ -98,18 +98,18 @@ def _arranged(
     return Arranged(grid=grid, hidden=hidden, num_more=number)
 
 
-def _least(columns: Sequence[Column]) -> int:
-    return sum(column.least for column in columns) + GAP * (len(columns) - 1)
+def _min_width(columns: Sequence[Column]) -> int:
+    return sum(column.min_width for column in columns) + GAP * (len(columns) - 1)
 
 
 def _num_more(
     columns: Sequence[Column], variant: Variant, more: Sequence[Column], width: int
 ) -> int:
-    """How many further columns fit without breaking any prose that would fit whole."""
-    used = Grid(columns=[*columns, *variant.tail]).natural
+    """Return the number of other columns that fit without wrapping text that would fit."""
+    used = Grid(columns=[*columns, *variant.tail]).natural_width
     number = 0
     for column in more:
-        used += GAP + column.natural
+        used += GAP + column.natural_width
         if used > width:
             break
         number += 1

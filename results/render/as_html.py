@@ -1,4 +1,4 @@
-"""Rich's rendering for a terminal as a fragment of HTML, for notebooks."""
+"""Render the output of rich as HTML, for notebooks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FORMAT = (
 
 
 def to_html(content: RenderableType, width: int = WIDTH) -> str:
-    """A ``<pre>`` element with the styles in it, that needs no style sheet."""
+    """Return a ``<pre>`` element with inline styles."""
     console = Console(
         file=io.StringIO(),
         width=width,

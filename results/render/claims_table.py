@@ -1,4 +1,4 @@
-"""The verdicts on a sweep's claims, and known mistakes of its paper, as tables and as text."""
+"""Show the verdicts on claims and the errata of a paper, as tables and in the terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from results.claims.verdicts import VERDICTS, CheckedClaim, Pair, check_claims
-from results.render.wrapping import GLUE, Prose, beside
+from results.render.wrapping import NBSP, Prose, labeled_lines
 from results.storage.manifest import Manifest
 from results.storage.reading import Sweep
 from results.tables.details import DetailTable
@@ -27,16 +27,16 @@ _STYLES = {"reproduced": "green", "contradicted": "bold red", "not tested": "dim
 
 @dataclass(kw_only=True)
 class ClaimsTable(DetailTable):
-    """The claims as text for every export, and behind them the numbers."""
+    """The claims as text, and the checked claims themselves."""
 
     claims: list[CheckedClaim]
-    formats: Mapping[str, str]  # metric -> how it is printed
+    formats: Mapping[str, str]  # metric -> the format of its column
 
 
 def claims_table(sweep: Sweep, *, with_source: bool = True) -> ClaimsTable | None:
-    """The verdict on every claim of a sweep; None where it states none.
+    """Return a table with the verdict on every claim of a sweep; None if there are no claims.
 
-    ``with_source`` says in the caption where the published numbers come from.
+    With ``with_source``, the caption names the source of the published numbers.
     """
     claims = check_claims(sweep)
     if not claims:
@@ -71,20 +71,20 @@ def claims_table(sweep: Sweep, *, with_source: bool = True) -> ClaimsTable | Non
 
 
 def summary(claims: list[CheckedClaim]) -> str:
-    """``2 reproduced, 1 undecided``."""
+    """Count the verdicts: ``2 reproduced, 1 undecided``."""
     counts = Counter(claim.verdict for claim in claims)
     return ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
 
 
 def pair(numbers: Pair, form: str) -> str:
-    """Both sides' numbers, or ``-`` where there are none."""
+    """Format the numbers of both sides; ``-`` if there are none."""
     if numbers[0] is None and numbers[1] is None:
         return "-"
     return " and ".join(format_value(number, form) for number in numbers)
 
 
 def signed(claim: CheckedClaim, form: str) -> str:
-    """Left minus right, with its sign."""
+    """Format left minus right, with its sign."""
     if claim.difference is None:
         return ""
     sign = "+" if claim.difference.mean >= 0 else ""
@@ -92,12 +92,12 @@ def signed(claim: CheckedClaim, form: str) -> str:
 
 
 def p_text(value: float) -> str:
-    """``0.012``, or ``<0.001``."""
+    """Format a p value: ``0.012``, or ``<0.001``."""
     return "<0.001" if value < 0.001 else f"{value:.2g}"
 
 
 def one_scope(claims: list[CheckedClaim]) -> str:
-    """What every tested claim generalizes to; nothing if they differ."""
+    """Return the scope of all tested claims; empty if they differ."""
     scopes = {claim.scope for claim in claims if claim.scope}
     return scopes.pop() if len(scopes) == 1 else ""
 
@@ -116,35 +116,35 @@ def _caption(manifest: Manifest, claims: list[CheckedClaim], with_source: bool) 
         lines.append(f"Every verdict holds {scope}: it says nothing about other {other}.")
     if tested:
         lines.append(
-            "Reproduced: significantly as claimed; contradicted: significantly otherwise; both at "
-            f"5 % over all {len(tested)} tested claims (Holm's adjusted p). "
+            "Reproduced: significantly as claimed. Contradicted: significantly not as claimed. "
+            f"5 % error over all {len(tested)} tested claims (p adjusted by Holm's method). "
             "Difference: left minus right [unadjusted 95 % interval]."
         )
     if any(claim.verdict in ("reproduced", "contradicted") for claim in tested):
         lines.append(
-            "The marks of a table are adjusted for all pairs of its rows, verdicts for the claims "
-            "alone: a difference may be ≈ in the table and significant here."
+            "Marks in tables are adjusted for all pairs of rows, but verdicts only for the claims, "
+            "so a difference may be ≈ in a table and significant here."
         )
     if any(claim.margin for claim in claims):
         margins = sorted({f"{claim.margin:g}" for claim in claims if claim.margin})
         lines.append(f"A value counts as reached within a margin of {' or '.join(margins)}.")
     if any(claim.decided_by for claim in claims):
         lines.append(
-            "What would decide a claim: with 80 % probability, if the true difference is the "
-            "observed one."
+            "The data that would decide a claim do so with 80 % probability, if the true "
+            "difference is as observed."
         )
     if published and _has_repeats(manifest):
-        lines.append("Of a configuration that is published several times, the mean counts.")
+        lines.append("If a configuration is published several times, the mean counts.")
     if published and any(claim.kind == "published" for claim in claims):
         lines.append(
-            "'A beats B' is derived from two published numbers of one table that differ by more "
-            f"than their noise: {published.noise}."
+            "Claims 'A beats B' are derived from two published numbers of one table that differ by "
+            f"more than their noise: {published.noise}."
         )
     return lines
 
 
 def _has_repeats(manifest: Manifest) -> bool:
-    """Whether a configuration has several published numbers of the main metric."""
+    """Return whether a configuration has several published numbers of the main metric."""
     main = manifest.main_key
     rows = [row for table in manifest.tables for row in table.rows]
     keys = [json.dumps(row.params, sort_keys=True) for row in rows if main in row.report]
@@ -152,9 +152,9 @@ def _has_repeats(manifest: Manifest) -> bool:
 
 
 class ClaimsView:
-    """The claims for the terminal: the verdict in front, the numbers below each claim.
+    """Shows the claims in the terminal: the verdict, the claim, and its numbers below.
 
-    ``only_tested`` counts the other claims instead of listing them.
+    With ``only_tested``, the other claims are counted instead of listed.
     """
 
     def __init__(self, table: ClaimsTable, *, only_tested: bool = False) -> None:
@@ -174,7 +174,9 @@ class ClaimsView:
             if claim.scope.endswith("only") and not one_scope(self._table.claims):
                 numbers.append(claim.scope)
             verdict = Text(claim.verdict, style=_STYLES.get(claim.verdict, ""))
-            yield from beside(verdict, size, [(text, "bold"), *((n, "") for n in numbers)], options)
+            yield from labeled_lines(
+                verdict, size, [(text, "bold"), *((n, "") for n in numbers)], options
+            )
         left = plural(len(pairs) - len(listed), "claim")
         more = [f"{left} not tested; `check` gives the reason for each."]
         yield Text()
@@ -187,7 +189,7 @@ def _lines(claim: CheckedClaim, row: list[str]) -> list[str]:
     numbers = [] if published == "-" else [f"published {published}"]
     if claim.difference is not None:
         shown = p_value if p_value.startswith("<") else f"={p_value}"
-        numbers.append(f"ours {ours}: {difference}{GLUE}{interval}, p{shown}")
+        numbers.append(f"ours {ours}: {difference}{NBSP}{interval}, p{shown}")
     if numbers:
         lines.append("; ".join(numbers))
     if claim.reason:
@@ -198,7 +200,7 @@ def _lines(claim: CheckedClaim, row: list[str]) -> list[str]:
 
 
 def errata_table(sweep: Sweep) -> DetailTable | None:
-    """The known mistakes of the paper that a sweep reproduces; None where none is known."""
+    """Return a table of the known errata of the paper; None if there are none."""
     errata = sweep.manifest.errata
     if not errata:
         return None
@@ -212,7 +214,7 @@ def errata_table(sweep: Sweep) -> DetailTable | None:
 
 
 class ErrataView:
-    """The mistakes for the terminal, each with its evidence below."""
+    """Shows the errata in the terminal, each with its evidence below."""
 
     def __init__(self, table: DetailTable) -> None:
         self._table = table
@@ -222,4 +224,4 @@ class ErrataView:
         yield Text()
         for text, how, evidence in self._table.rows:
             lines = [(text, ""), (f"{how}{': ' if evidence else ''}{evidence}", "")]
-            yield from beside(Text("-"), 2, lines, options)
+            yield from labeled_lines(Text("-"), 2, lines, options)

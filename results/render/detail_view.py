@@ -1,4 +1,4 @@
-"""A table of text for the terminal: prose in wrapped columns, numbers whole."""
+"""Show a table of text in the terminal; text is wrapped, numbers are not."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from rich.text import Text
 
 from results.render.arrange import record
 from results.render.grid import Column, Grid
-from results.render.wrapping import Prose, beside, join_items
+from results.render.wrapping import Prose, join_items, labeled_lines
 from results.tables.details import DetailTable
 
 _WORDS = ("what", "configuration", "reason")  # headings of columns that hold text
 
 
 class DetailView:
-    """A detail table under its title, its explanation below."""
+    """Shows a detail table with its title and its caption."""
 
     def __init__(self, table: DetailTable) -> None:
         self._table = table
@@ -31,13 +31,15 @@ class DetailView:
 def text_grid(
     headings: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, words: bool = False
 ) -> Grid:
-    """Rows of text. Where they do not fit, the first column, if it is prose, is above its rows.
+    """Arrange rows of text in a grid.
+
+    If they do not fit, the first column goes above its rows if it is text.
 
     Args:
-        headings: of the columns.
-        rows: cells as text.
-        width: columns of the terminal.
-        words: whether every column but the first holds prose.
+        headings: the headings of the columns.
+        rows: the cells.
+        width: the width of the terminal.
+        words: whether all columns but the first contain text.
     """
     columns = []
     for number, heading in enumerate(headings):
@@ -50,16 +52,16 @@ def text_grid(
         columns.append(Column(heading=heading, cells=cells, right=right, wraps=wraps))
     first, *rest = columns
     whole, under = Grid(columns=columns), Grid(columns=rest or columns, above=True)
-    fits = whole.least <= width and (not first.wraps or 2 * first.natural <= width)
+    fits = whole.min_width <= width and (not first.wraps or 2 * first.natural_width <= width)
     if fits or not rest:
         return whole
-    if first.wraps and under.least <= width:
+    if first.wraps and under.min_width <= width:
         return Grid(columns=rest, items=[[cell] for cell in first.cells], above=True)
-    return whole if whole.least <= width else record(first, rest).grid
+    return whole if whole.min_width <= width else record(first, rest).grid
 
 
 class Facts:
-    """Names, and beside each what there is to say of it."""
+    """Shows names and, next to each, its text."""
 
     def __init__(self, facts: Mapping[str, str | Sequence[str]]) -> None:
         self._facts = facts
@@ -68,4 +70,4 @@ class Facts:
         size = max(map(len, self._facts)) + 2
         for name, fact in self._facts.items():
             text = fact if isinstance(fact, str) else join_items(fact, options.max_width - size)
-            yield from beside(Text(name, style="dim"), size, [(text, "")], options)
+            yield from labeled_lines(Text(name, style="dim"), size, [(text, "")], options)

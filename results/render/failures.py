@@ -1,4 +1,4 @@
-"""The failed trials of a sweep, by their reasons."""
+"""Show the failed trials of a sweep, grouped by reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_REASONS = 10
 
 
 class Failures:
-    """One row a reason: the first trial that failed so, and how many more."""
+    """Shows one row per reason: the first failed trial and the number of the others."""
 
     def __init__(self, failed: Sequence[Mapping[str, Any]], sweep: Sweep) -> None:
         self._failed, self._sweep = failed, sweep
@@ -41,7 +41,7 @@ class Failures:
 
 
 def _ids(rows: Sequence[Mapping[str, Any]], digits: int) -> str:
-    """``3f2a9c01``, or ``3f2a9c01 and 2 more``: other configurations, or other seeds."""
+    """Return ``3f2a9c01``, or ``3f2a9c01 and 2 more``."""
     more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
     return f"{rows[0]['trial_id'][:digits]}{more}"
 

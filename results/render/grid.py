@@ -1,4 +1,4 @@
-"""Columns of text under headings: the part of a table that knows nothing of what it shows."""
+"""Columns of text under headings: the layout of a table, independent of its content."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from results.render.wrapping import (
-    GLUE,
+    NBSP,
     glue,
     join_items,
     print_lines,
@@ -21,41 +21,41 @@ from results.render.wrapping import (
     wrap,
 )
 
-GAP = 2  # columns between two columns
-_PROSE = 20  # columns that prose gets at least, where it needs as many
-_LONGEST = 40  # columns of a word that a column is made wide enough for
-_HALF = 0.65  # of a heading's word: a longer part is not worth a break after a dash
+GAP = 2  # space between two columns, in characters
+_PROSE = 20  # minimum width of a column of text, if it needs that much
+_LONGEST = 40  # longest word that a column is made wide enough for
+_HALF = 0.65  # a heading's word is broken after a dash if both parts are at most this long
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A heading and one cell a row; a cell may have several lines."""
+    """A heading and one cell per row; a cell may have several lines."""
 
     heading: str
     cells: Sequence[str]
     right: bool = True
-    wraps: bool = False  # prose, which may be broken between words
-    name: str = ""  # before a value outside its column; the heading if empty
+    wraps: bool = False  # whether the cells are text, which may be wrapped
+    name: str = ""  # shown with a value outside of its column; "" for the heading
 
     @cached_property
-    def natural(self) -> int:
-        """Columns that it takes if nothing is broken but the heading."""
+    def natural_width(self) -> int:
+        """The width if only the heading is wrapped."""
         return max([self._heading_width, *map(widest_line, self.cells)])
 
     @cached_property
-    def least(self) -> int:
-        """Columns that it takes at least."""
+    def min_width(self) -> int:
+        """The minimum width."""
         if not self.wraps:
-            return self.natural
+            return self.natural_width
         word = max((min(_LONGEST, widest_word(cell)) for cell in self.cells), default=0)
-        return max(word, self._heading_width, min(self.natural, _PROSE))
+        return max(word, self._heading_width, min(self.natural_width, _PROSE))
 
     @cached_property
     def _heading_width(self) -> int:
         return max(map(cell_len, _chunks(self.heading)))
 
     def heading_lines(self, width: int) -> list[str]:
-        """The heading, broken at spaces and, in long words, after dashes."""
+        """Wrap the heading at spaces and, in long words, after dashes."""
         lines = [""]
         for chunk in _chunks(self.heading):
             joined = f"{lines[-1]}{'' if lines[-1][-1:] in ('-', '') else ' '}{chunk}"
@@ -66,14 +66,14 @@ class Column:
         return [line for line in lines if line] or [""]
 
     def item(self, row: int) -> str:
-        """The value outside its column: ``lr 1e-5``; nothing where there is none."""
-        value = " ".join(self.cells[row].split("\n")).strip(f" {GLUE}")
+        """Format a value outside of its column: ``lr 1e-5``; empty if there is no value."""
+        value = " ".join(self.cells[row].split("\n")).strip(f" {NBSP}")
         value = value if self.wraps else glue(value)
         return "" if value in ("", "-") else f"{self.name or self.heading} {value}".strip(" ")
 
 
 def _chunks(heading: str) -> list[str]:
-    """The parts of a heading: words, and the halves of a long word that has a dash."""
+    """Split a heading into words, and long words after a dash."""
     return [part for word in heading.replace("_", " ").split() for part in _halves(word)] or [""]
 
 
@@ -85,24 +85,24 @@ def _halves(word: str) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Columns side by side, and above or below each row what has no column."""
+    """Columns side by side, and above or below each row the values without a column."""
 
     columns: Sequence[Column]
-    items: Sequence[Sequence[str]] = ()  # of each row, what has no column
-    above: bool = False  # whether the items are above their row, once where rows share them
-    bold: Collection[int] = ()  # rows
-    sections: Collection[int] = ()  # rows that begin one, after an empty line
-    gap: bool = True  # whether an empty line comes first
+    items: Sequence[Sequence[str]] = ()  # the values of each row that have no column
+    above: bool = False  # whether items are above their rows; equal items are shown once
+    bold: Collection[int] = ()  # indices of rows
+    sections: Collection[int] = ()  # indices of rows that begin a section, after an empty line
+    gap: bool = True  # whether to begin with an empty line
 
     @property
-    def least(self) -> int:
-        """Columns that it takes at least."""
-        return sum(c.least for c in self.columns) + GAP * (len(self.columns) - 1 + self.above)
+    def min_width(self) -> int:
+        """The minimum width."""
+        return sum(c.min_width for c in self.columns) + GAP * (len(self.columns) - 1 + self.above)
 
     @property
-    def natural(self) -> int:
-        """Columns that it takes with every cell on lines of its own."""
-        return sum(c.natural for c in self.columns) + GAP * (len(self.columns) - 1)
+    def natural_width(self) -> int:
+        """The width if no cell is wrapped."""
+        return sum(c.natural_width for c in self.columns) + GAP * (len(self.columns) - 1)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if self.gap:
@@ -110,7 +110,7 @@ class Grid:
         yield from self.lines(options.max_width)
 
     def lines(self, width: int) -> Iterator[Text]:
-        """The heading, a rule, the rows."""
+        """Yield the heading, a rule and the rows."""
         indent = " " * GAP * self.above
         widths = self._widths(width)
         heads = [c.heading_lines(w) for c, w in zip(self.columns, widths, strict=True)]
@@ -147,13 +147,13 @@ class Grid:
             yield (" " * GAP).join(parts)
 
     def _widths(self, width: int) -> list[int]:
-        """What each column gets: prose shares what the others leave, by its need."""
+        """Return the widths of the columns. Columns of text share the remaining space by need."""
         if len(self.columns) == 1:
-            return [min(self.columns[0].natural, width)]
-        widths = [column.least for column in self.columns]
-        room = max(0, width - self.least)  # where everything fits
-        needs = [column.natural - column.least for column in self.columns]
+            return [min(self.columns[0].natural_width, width)]
+        widths = [column.min_width for column in self.columns]
+        room = max(0, width - self.min_width)
+        needs = [column.natural_width - column.min_width for column in self.columns]
         total = sum(needs)
         if total <= room:
-            return [column.natural for column in self.columns]
+            return [column.natural_width for column in self.columns]
         return [size + need * room // total for size, need in zip(widths, needs, strict=True)]

@@ -1,4 +1,4 @@
-"""The list of sweeps for the terminal: one line a sweep, as much of it as there is room for."""
+"""Show the list of sweeps in the terminal, one line each, with the columns that fit."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rich.text import Text
 
 from results.tables.details import DetailTable
 
-_DROPPED = ("model, data", "started", "size")  # where there is no room, in this order
-_METRIC = "the metric's name"  # before the best value; it is dropped before any column
+_DROPPED = ("model, data", "started", "size")  # hidden in this order if there is no room
+_METRIC = "the metric's name"  # before the best value; it is hidden before any column
 
 
 class OverviewView:
-    """The name, state, trials and best of every sweep, and what else the console has room for."""
+    """Shows name, state, trials and best of every sweep, and other columns if there is room."""
 
     def __init__(self, table: DetailTable) -> None:
         self._table = table
@@ -28,7 +28,7 @@ class OverviewView:
             view = self._render(hidden, tight)
             if Measurement.get(console, wide, view).maximum <= options.max_width:
                 break
-        yield view  # the narrowest breaks names where it must
+        yield view  # the narrowest form may break names
         for line in self._table.caption:
             yield Text(line, style="dim")
         if hidden:
@@ -58,7 +58,7 @@ class OverviewView:
 
 
 def _narrower() -> Iterator[tuple[tuple[str, ...], bool]]:
-    """What to leave out, and whether columns stand close: from the widest form on."""
+    """Yield the hidden columns and whether columns are close together, from the widest form on."""
     yield (), False
     yield (), True
     for number in range(len(_DROPPED) + 1):

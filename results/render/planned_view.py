@@ -1,4 +1,4 @@
-"""The trials that a sweep is going to run, for ``--dry-run``."""
+"""Show the planned trials of a sweep, for ``--dry-run``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.contract import Trial
 
 
 class PlannedTrials:
-    """One trial a row: the parameters that vary, the seed, and whether it is done."""
+    """Shows one trial per row: varying parameters, seed, and whether it is done."""
 
     def __init__(
         self, trials: Sequence[Trial], varying: Sequence[str], done: Sequence[bool]

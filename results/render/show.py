@@ -1,4 +1,4 @@
-"""One sweep, or one trial of it, in detail."""
+"""Show one sweep, or one of its trials, in detail."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ PICTURE_SIDE = 14  # columns
 
 
 def find_trial(sweep: Sweep, prefix: str, listing: str = "`show`") -> Mapping[str, Any]:
-    """The trial whose id starts so.
+    """Return the trial whose id starts with ``prefix``.
 
     Args:
         sweep: the sweep.
-        prefix: how the id starts.
-        listing: the command that lists the sweep's trials, for the error.
+        prefix: the start of the id.
+        listing: the command that lists the sweep's trials, for the error message.
 
     Raises:
-        RequestError: if none or several do.
+        RequestError: if no trial or several trials match.
     """
     found = [row for row in sweep.rows() if row["trial_id"].startswith(prefix)]
     if len(found) == 1:
@@ -52,12 +52,14 @@ def find_trial(sweep: Sweep, prefix: str, listing: str = "`show`") -> Mapping[st
     name = sweep.manifest.name
     if found:
         ids = ", ".join(row["trial_id"] for row in found[:5])
-        raise RequestError(f"{prefix!r} begins several trials of {name}: {ids}; type more of it")
+        raise RequestError(
+            f"several trial ids of {name} start with {prefix!r}: {ids}; add more characters"
+        )
     raise RequestError(f"{name} has no trial {prefix!r}; {listing} lists them")
 
 
 def render_sweep(sweep: Sweep, weights: str = "") -> RenderableType:
-    """Where a sweep comes from, and every trial of it; ``weights`` are described so."""
+    """Render the origin and the trials of a sweep. ``weights`` describes its weights."""
     manifest = sweep.manifest
     git = manifest.git
     commit = f"{git.commit[:12]}{' with changes' if git.dirty else ''}" if git else "-"
@@ -89,15 +91,15 @@ def render_sweep(sweep: Sweep, weights: str = "") -> RenderableType:
 
 
 def render_trial(sweep: Sweep, trial: Mapping[str, Any], weights: str = "") -> RenderableType:
-    """A trial's parameters, its curve, what it said, and why it failed if it did.
+    """Render a trial: parameters, steps, curves, samples, and the reason of a failure.
 
-    ``weights`` says whether its weights are kept.
+    ``weights`` describes its weights.
     """
     number = trial["num_steps"] or 0
-    took = f"{trial['seconds'] or 0:.1f} s, {number} step{'' if number == 1 else 's'}"
+    duration = f"{trial['seconds'] or 0:.1f} s, {number} step{'' if number == 1 else 's'}"
     facts = {
         "trial": trial["trial_id"],
-        "status": f"{trial_status(trial)} ({took})",
+        "status": f"{trial_status(trial)} ({duration})",
         "computed in": trial["reused_from"] or sweep.manifest.full_name,
         "model": f"{trial['model']} ({trial['model_fingerprint']})",
         "data": f"{trial['data']} ({trial['data_fingerprint']})",
@@ -121,7 +123,7 @@ def render_trial(sweep: Sweep, trial: Mapping[str, Any], weights: str = "") -> R
 
 
 def _runs(manifest: Manifest) -> dict[str, str]:
-    """When the sweep started and how long it took; of several runs also the last one's."""
+    """Describe start and duration of the sweep and, if there were several runs, of the last one."""
     last = f"{_time(manifest.started)}, {manifest.seconds:.0f} s on {manifest.engine}"
     if manifest.first_started is None:
         return {"started": last}
@@ -135,21 +137,21 @@ def _time(text: str) -> str:
 
 
 def _logs(sweep: Sweep) -> str:
-    """The folder of a sweep's logs, and how many there are; empty if there is none."""
+    """Return the folder of a sweep's logs and their number; empty if there are none."""
     folder = f"{sweep.path}/logs"
     found = sweep.filesystem.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True))
     return f"{folder} ({plural(len(found), 'file')})" if found else ""
 
 
 def _log_of(sweep: Sweep, trial: Mapping[str, Any]) -> str:
-    """The file with a failed trial's whole log, if it is there."""
+    """Return the file with the complete log of a failed trial; empty if there is none."""
     path = f"{sweep.path}/logs/{trial['trial_id']}.log"
     found = sweep.filesystem.get_file_info(path)
     return path if found.type == pyarrow.fs.FileType.File else ""
 
 
 class _Chart:
-    """A chart as wide as its console, up to 100 columns."""
+    """Shows a chart as wide as the terminal, up to 100 columns."""
 
     def __init__(self, chart: Chart, x_label: str) -> None:
         self._chart, self._x_label = chart, x_label
@@ -159,20 +161,20 @@ class _Chart:
 
 
 class _Steps:
-    """The steps of a trial with as many metrics as fit; what the last step alone has, below."""
+    """Shows the steps of a trial with the metrics that fit; other final metrics are below."""
 
     def __init__(self, steps: Sequence[Mapping[str, Any]], manifest: Manifest) -> None:
         self._columns = manifest.columns_by_key
         self._steps = steps
-        told = {
+        counts = {
             name: sum(row[name] is not None for row in steps)
             for name in steps[0]
             if name.startswith("metric.")
         }
         main = manifest.main_key
-        often = [n for n, number in told.items() if number > 1 or (number and len(steps) == 1)]
+        often = [n for n, number in counts.items() if number > 1 or (number and len(steps) == 1)]
         self._often = sorted(often, key=lambda name: name != main)
-        self._last = [name for name, number in told.items() if number and name not in often]
+        self._last = [name for name, number in counts.items() if number and name not in often]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         rows = self._rows()
@@ -204,7 +206,7 @@ class _Steps:
         return Column(heading="s", cells=[f"{row['seconds']:.2f}" for row in rows])
 
     def _rows(self) -> list[Mapping[str, Any]]:
-        """All steps, or the first ones, where most happens, and then some."""
+        """Return all steps or, if there are many, the first ones and a selection of the others."""
         rows = list(self._steps)
         if len(rows) > 24:
             stride = math.ceil(len(rows) / 16)
@@ -240,7 +242,7 @@ def _samples(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType | None:
 
 
 class _Samples:
-    """Samples, one a row; text is wrapped between words."""
+    """Shows samples, one per row; text is wrapped between words."""
 
     def __init__(
         self, names: Sequence[str], rows: Sequence[Mapping[str, Any]], half: int | None
@@ -266,7 +268,7 @@ class _Samples:
 
 
 class _Pictures:
-    """A line of pictures per group, as many as the console has room for."""
+    """Shows a line of pictures per group, as many as fit."""
 
     def __init__(self, groups: Mapping[str, Sequence[bytes]]) -> None:
         self._groups = groups
@@ -274,7 +276,7 @@ class _Pictures:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         number = max(1, min(8, options.max_width // (PICTURE_SIDE + 1)))
         if console.color_system is None:
-            yield Text("Pictures need a terminal with colours; --pictures FILE.png writes them.")
+            yield Text("Pictures need a terminal with colors; --pictures FILE.png writes them.")
             return
         for name, pictures in self._groups.items():
             yield Text(f"{name}: the mean, then samples")

@@ -1,4 +1,4 @@
-"""A summary table for the terminal: every result whole, at any width."""
+"""Show a summary table in the terminal, at any width, without breaking numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 
 from results.render.arrange import Arranged, Variant, arrange
 from results.render.grid import Column
-from results.render.wrapping import GLUE, Prose, glue
+from results.render.wrapping import NBSP, Prose, glue
 from results.tables.cell_text import (
     format_plain,
     heading,
@@ -25,7 +25,7 @@ from tasks.contract import Scalar
 
 
 class SummaryView:
-    """A summary table that fits its console: further metrics as far as there is room."""
+    """Shows a summary table, with as many other metrics as fit."""
 
     def __init__(self, table: SummaryTable) -> None:
         self._table = table
@@ -36,17 +36,17 @@ class SummaryView:
         if self._table.rows:
             arranged = arrange_summary(self._table, options.max_width)
             yield arranged.grid
-            caption += wider(arranged.hidden)
+            caption += explain_hidden_columns(arranged.hidden)
         yield Prose([_whole_items(line) for line in caption], gap=True)
 
 
-def wider(hidden: Sequence[str]) -> list[str]:
-    """The line that names what there was no room for."""
+def explain_hidden_columns(hidden: Sequence[str]) -> list[str]:
+    """Return a line that names the hidden columns, if there are any."""
     return [f"A wider terminal also shows {', '.join(map(glue, hidden))}."] if hidden else []
 
 
 def _whole_items(line: str) -> str:
-    """A caption; where it lists parameters, no line ends between a name and its value."""
+    """Prevent line breaks between the names and values of parameters in a caption."""
     if not line.startswith("All rows"):
         return line
     start, _, items = line.partition(": ")
@@ -54,7 +54,7 @@ def _whole_items(line: str) -> str:
 
 
 def arrange_summary(table: SummaryTable, width: int) -> Arranged:
-    """The columns of a table in the fullest layout that fits ``width``."""
+    """Arrange a table in the fullest layout that fits ``width``."""
     trial = Column(
         heading="trial",
         cells=[short_ids(row.all_ids, table.id_digits) for row in table.rows],
@@ -113,30 +113,30 @@ def _published(table: SummaryTable) -> list[str]:
 
 
 def _aligned(cells: Sequence[str], sign: str) -> list[str]:
-    """Cells with room for a sign after the number, so that the numbers are below each other."""
+    """Pad cells for a sign after the number, so that the numbers are aligned."""
     if not any(cell.endswith(sign[0]) for cell in cells):
         return list(cells)
     size = len(sign) + 1
     signs = [cell[len(cell.rstrip(sign[0])) :] for cell in cells]
     return [
-        cell + GLUE * (size - len(found) - bool(found))
+        cell + NBSP * (size - len(found) - bool(found))
         for cell, found in zip(cells, signs, strict=True)
     ]
 
 
 def _stack(*columns: Sequence[str]) -> list[str]:
-    """Cells below each other; nothing takes no line."""
+    """Stack the cells of several columns in one; empty cells take no line."""
     rows = zip(*columns, strict=True)
     return ["\n".join(part for part in parts if part) for parts in rows]
 
 
 def param_name(column: contract.Column) -> str:
-    """The parameter of a column."""
+    """Return the name of a column's parameter."""
     return column.key.removeprefix("param.")
 
 
 def param_column(heading: str, values: Sequence[Scalar]) -> Column:
-    """A parameter's values; text is quoted where it has several words, and may be wrapped."""
+    """Return a column of a parameter's values. Text of several words is quoted, and wraps."""
     texts = [value for value in values if isinstance(value, str)]
     return Column(
         heading=heading,
@@ -147,11 +147,11 @@ def param_column(heading: str, values: Sequence[Scalar]) -> Column:
 
 
 def param_text(value: Scalar) -> str:
-    """A parameter's value; no line ends at a space at one of its ends."""
+    """Format a parameter's value, and prevent line breaks at leading and trailing spaces."""
     text = format_plain(value)
     if isinstance(value, str) and value.strip() != value:
         inner = value.strip()
         before = len(value) - len(value.lstrip())
         after = len(value) - len(inner) - before
-        return f'"{GLUE * before}{inner}{GLUE * after}"' if inner else f'"{GLUE * len(value)}"'
+        return f'"{NBSP * before}{inner}{NBSP * after}"' if inner else f'"{NBSP * len(value)}"'
     return text

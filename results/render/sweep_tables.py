@@ -1,4 +1,4 @@
-"""Everything that ``report`` prints of a sweep."""
+"""Render everything that ``report`` prints for a sweep."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from results.render.wrapping import Prose
 from results.storage.reading import Sweep
 from results.tables.details import details
 from results.tables.looks import final_table, read_looks
-from results.tables.summary import MAX_ROWS, summarise
+from results.tables.summary import MAX_ROWS, summarize
 
 
 def render(
     sweep: Sweep, max_rows: int | None = MAX_ROWS, *, published: bool = True
 ) -> RenderableType:
-    """Everything ``report`` prints of one sweep.
+    """Render everything that ``report`` prints for one sweep.
 
-    Of a grid or a search it shows ``max_rows`` rows. ``published=False`` hides published numbers.
+    A grid or a search shows up to ``max_rows`` rows. ``published=False`` hides published numbers.
     """
     parts: list[RenderableType] = []
-    tables = summarise(sweep, max_rows, published=published)
+    tables = summarize(sweep, max_rows, published=published)
     for table in tables:
         parts += [Text(), SummaryView(table)]
     for detail in details(sweep, tables):
@@ -44,21 +44,21 @@ def render(
     shared = shared_work(sweep)
     if shared:
         parts += [Text(), Prose([shared])]
-    damaged = [f"damaged, left out: {part}" for part in sorted(set(sweep.damaged))]
+    damaged = [f"damaged, ignored: {part}" for part in sorted(set(sweep.damaged))]
     return Group(*parts, Prose(damaged, "bold red"))
 
 
 def shared_work(sweep: Sweep) -> str:
-    """One line on what trials shared over all runs of a sweep, and what that saved."""
-    stages = [stage for stage in sweep.stages.to_pylist() if _is_there(stage)]
+    """Describe in one line the stages that trials of all runs shared, and the time saved."""
+    stages = [stage for stage in sweep.stages.to_pylist() if _was_used(stage)]
     if not stages:
         return ""
-    took: dict[str, float] = {}  # what a stage took when it was last computed here
+    duration: dict[str, float] = {}  # the seconds of the last time that a stage was computed
     for stage in stages:
         if stage["seconds"] is not None:
-            took[stage["key"]] = stage["seconds"]
+            duration[stage["key"]] = stage["seconds"]
     computed = [stage["seconds"] for stage in stages if stage["seconds"] is not None]
-    saved = sum(took.get(stage["key"], 0.0) * stage["uses"] for stage in stages) - sum(computed)
+    saved = sum(duration.get(s["key"], 0.0) * s["uses"] for s in stages) - sum(computed)
     kept = sum(stage.get("source") == "kept" for stage in stages)
     cached = len(stages) - len(computed) - kept
     uses = sum(stage["uses"] for stage in stages)
@@ -71,11 +71,11 @@ def shared_work(sweep: Sweep) -> str:
         times,
     ]
     line = f"Shared work: {', '.join(parts)}"
-    return f"{line}; {_duration(max(saved, 0.0))} not spent again." if uses else f"{line}."
+    return f"{line}; {_duration(max(saved, 0.0))} saved." if uses else f"{line}."
 
 
-def _is_there(stage: Mapping[str, Any]) -> bool:
-    """Whether a stage was computed or read; runs before schema 2 list what they only planned."""
+def _was_used(stage: Mapping[str, Any]) -> bool:
+    """Return whether a stage was computed or read. Schema 1 also lists planned stages."""
     is_known = stage.get("source") is not None or stage["seconds"] is not None
     return bool(is_known or stage["uses"])
 

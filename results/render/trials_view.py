@@ -1,4 +1,4 @@
-"""Every trial of a sweep, one a row."""
+"""Show every trial of a sweep, one per row."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from rich.console import Console, ConsoleOptions, RenderResult
 
 from results.render.arrange import Variant, arrange
 from results.render.grid import Column
-from results.render.summary_view import param_column, wider
+from results.render.summary_view import explain_hidden_columns, param_column
 from results.render.wrapping import Prose
 from results.storage.manifest import Manifest
 from results.tables.cell_text import format_value, heading
 
-_NOT_OVER = {"stopped": "pruned", "interrupted": "interrupted"}
+_UNFINISHED = {"stopped": "pruned", "interrupted": "interrupted"}
 
 
 class TrialsView:
-    """The trials of a sweep: parameters that differ, seed, status and main metric."""
+    """Shows the trials of a sweep: varying parameters, seed, status and main metric."""
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], manifest: Manifest, digits: int) -> None:
         self._rows, self._manifest, self._digits = rows, manifest, digits
@@ -51,7 +51,7 @@ class TrialsView:
                     else []
                 ),
                 *(_reused(number, origin) for origin, number in reused.items()),
-                *wider(arranged.hidden),
+                *explain_hidden_columns(arranged.hidden),
             ],
             gap=True,
         )
@@ -91,10 +91,10 @@ def _reused(number: int, origin: str) -> str:
 
 
 def trial_status(row: Mapping[str, Any]) -> str:
-    """One word: ``finished``, ``reused`` (and finished), ``pruned@1``, ``failed``."""
+    """Return the status in one word: ``finished``, ``reused``, ``pruned@1``, ``failed``."""
     status = str(row["status"])
-    if status in _NOT_OVER:
-        return f"{_NOT_OVER[status]}@{row['num_steps'] or 0}"
+    if status in _UNFINISHED:
+        return f"{_UNFINISHED[status]}@{row['num_steps'] or 0}"
     return "reused" if status == "finished" and row["reused_from"] else status
 
 

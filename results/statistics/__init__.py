@@ -1,4 +1,4 @@
-"""Scores with their uncertainty, and which differences are more than chance."""
+"""Estimate scores with confidence intervals, and test differences."""
 
 from results.statistics.aggregation import MEAN, aggregation
 from results.statistics.comparisons import (

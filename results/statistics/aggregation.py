@@ -1,15 +1,16 @@
-"""How the samples of a metric form it: their mean, or a formula over their sums.
+"""Compute a metric from its samples: their mean, or a formula over their sums.
 
-A task gives the formula as text, ``sweep.json`` keeps it, and ``report`` evaluates it without the
-task. ``sums`` in it are the columns summed over units; ``mean``, ``sum`` and ``min`` of one array
-go over its columns. Corpus BLEU and the mean IoU of 3 classes as formulas:
+A task declares the formula as text, ``sweep.json`` stores it, and ``report`` evaluates it without
+the task. In a formula, ``sums`` are the columns summed over units. ``mean``, ``sum``, ``min`` and
+``max`` of one argument apply to its columns. The formulas of corpus BLEU and of the mean IoU of 3
+classes:
 
     100 * exp(mean(log(sums[0:4] / sums[4:8])) + min(0, 1 - sums[9] / sums[8]))
     mean(sums[0:3] / sums[3:6])
 
-A result that is not finite counts as 0: BLEU is 0 without a match of every order. Since
-``sweep.json`` may come from a stranger, the text is parsed and never run: numbers, ``sums``,
-slices of it, + - * / ** and the functions below are all there is.
+A result that is not finite counts as 0: for example, BLEU is 0 without matches of every order.
+``sweep.json`` may come from an untrusted source, so the text is parsed and never run. A formula may
+contain only numbers, ``sums``, its slices, + - * / ** and the functions below.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from tasks.contract import StoreError
 Array = np.ndarray[Any, Any]
 
 MEAN = "mean"
-#: Sweeps written before there were formulas have one by name.
+#: Formulas by name, for sweeps of versions that had no formulas.
 _NAMED = {
     "bleu4": "100 * exp(mean(log(sums[0:4] / sums[4:8])) + min(0, 1 - sums[9] / sums[8]))",
 }
@@ -43,7 +44,7 @@ _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
 }
 
 
-# By name and number of arguments: numpy's own further ones (``out``) are not for formulas.
+# By name and number of arguments, so that formulas cannot use other arguments, such as ``out``.
 _FUNCTIONS: dict[tuple[str, int], Callable[..., Any]] = {
     ("exp", 1): np.exp,
     ("log", 1): np.log,
@@ -59,7 +60,7 @@ _FUNCTIONS: dict[tuple[str, int], Callable[..., Any]] = {
 
 @functools.cache
 def aggregation(formula: str) -> Callable[[Array], Array]:
-    """The function from sums [..., K] to metrics [...] that a formula describes.
+    """Return the function from sums [..., K] to metrics [...] that a formula describes.
 
     Examples:
         >>> mean_iou = aggregation("mean(sums[0:2] / sums[2:4])")
@@ -67,15 +68,14 @@ def aggregation(formula: str) -> Callable[[Array], Array]:
         0.625
 
     Raises:
-        StoreError: if the formula uses anything but the arithmetic above; so does the function,
-            if K columns are too few.
+        StoreError: if the formula is invalid. The function raises it if K is too small.
     """
     text = _NAMED.get(formula, formula)
     try:
         if len(text) > _MAX_LENGTH:
             raise ValueError(f"it is longer than {_MAX_LENGTH} characters")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # "1or 2" is refused below
+            warnings.simplefilter("ignore", SyntaxWarning)  # "1or 2" raises an error below
             tree = ast.parse(text, mode="eval").body
         _evaluate(tree, np.ones(_columns(tree)))
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
@@ -100,7 +100,7 @@ def _bad(formula: str, why: object) -> StoreError:
 
 
 def _columns(tree: ast.AST) -> int:
-    """How many columns a formula reads at least."""
+    """Return the minimum number of columns that a formula needs."""
     found = [1]
     for node in ast.walk(tree):
         if isinstance(node, ast.Subscript):
@@ -108,21 +108,21 @@ def _columns(tree: ast.AST) -> int:
             if isinstance(index, ast.Slice):
                 found.append(_index(index.upper))
                 if _index(index.lower or ast.Constant(0)) >= found[-1] or index.step:
-                    raise ValueError(f"{ast.unparse(node)} holds no columns")
+                    raise ValueError(f"{ast.unparse(node)} has no columns")
             else:
                 found.append(_index(index) + 1)
     return max(found)
 
 
 def _index(node: ast.AST | None) -> int:
-    """A column's number."""
+    """Return the number of a column."""
     if isinstance(node, ast.Constant) and type(node.value) is int and 0 <= node.value <= 10_000:
         return node.value
     raise ValueError("columns are numbered from 0 to 10000, as in sums[0:4]")
 
 
 def _evaluate(node: ast.AST, sums: Array) -> Any:
-    """The value of an expression, [..., k] columns of it."""
+    """Evaluate an expression to columns [..., k]."""
     with np.errstate(all="ignore"):
         match node:
             case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):

@@ -1,4 +1,4 @@
-"""Differences between configurations, each alone and with a controlled family-wise error."""
+"""Test differences between configurations, one by one or with family-wise error control."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from results.statistics.aggregation import MEAN
 from results.statistics.estimates import Estimate, interval
 from results.statistics.exact import mcnemar, sign_flips
 from results.statistics.seed_variance import against, average_of_pairs
-from results.statistics.variance import Part, Sample, Uncertainty, uncertainty
+from results.statistics.variance import Sample, Uncertainty, VarianceComponent, uncertainty
 
 Array = np.ndarray[Any, Any]
 ALPHA = 0.05
@@ -22,20 +22,20 @@ ALPHA = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One configuration's score minus another's."""
+    """The score of one configuration minus that of another."""
 
     estimate: Estimate
     """The difference with its unadjusted 95 % interval."""
     p_value: float
-    """Two-sided and unadjusted, of no difference; nan if it cannot be tested."""
+    """The two-sided, unadjusted p value; nan if there is no test."""
     test: str
-    """Its name: "McNemar", "permutation", "t over queries and seeds", "bootstrap", ..."""
+    """The test: "McNemar", "permutation", "t over queries and seeds", "bootstrap", ..."""
     df: float
     """Degrees of freedom of the interval."""
     standard_error: float
     """Standard error of the difference."""
     over_seeds: bool
-    """Whether the statement covers other seeds, or these seeds alone."""
+    """Whether the result generalizes to other seeds."""
     seeds_variance: float = 0.0
     """The part of the squared standard error that is due to seeds."""
 
@@ -47,23 +47,25 @@ def difference(
     same_units: bool = True,
     same_seeds: bool = True,
     aggregate: str = MEAN,
-    average: Part | None = None,
+    average: VarianceComponent | None = None,
 ) -> Difference:
-    """``one``'s score minus ``other``'s: interval and test.
+    """Estimate and test the difference of two scores, ``one`` minus ``other``.
 
-    One seed and the same units have an exact test: McNemar's for hits, sign flips for other means.
-    Several seeds have a t test over units and seeds; an aggregate has one over resamples. If one
-    side has a single seed, its variance over seeds is taken to be the other's; if both have, the
-    statement holds for these seeds alone (``over_seeds`` is false).
+    With one seed and the same units, the test is exact: McNemar's for hits, sign flips for other
+    means. With several seeds it is a t test over units and seeds, and for a formula a t test over
+    resamples. If only one side has several seeds, the other side is assumed to have the same
+    variance over seeds. If neither has, the result holds only for these seeds (``over_seeds`` is
+    false).
 
     Args:
-        one: [U, S] of units and seeds, or [U, S, K] where ``aggregate`` is a formula.
-        other: the same of another configuration.
+        one: scores [U, S] of units and seeds, or [U, S, K] if ``aggregate`` is a formula.
+        other: the scores of another configuration, of the same form.
         same_units: whether row u of both is the same unit, so that units are paired.
         same_seeds: whether column s of both is the same seed, so that seeds are paired.
         aggregate: ``mean``, or a formula over sums of K values.
-        average: the variance over seeds of such differences (``average_over_seeds`` of the rows of
-            a table, ``average_of_differences``), used unless the pair's own is larger.
+        average: the average variance over seeds of several such differences, from
+            ``average_over_seeds`` or ``average_of_differences``. It is used unless the variance of
+            this difference is larger.
 
     Examples:
         >>> ours = np.array([[1], [1], [1], [1], [1], [1], [1], [0]])
@@ -79,13 +81,13 @@ def difference(
         found = against(ours, theirs, average, same_units=same_units, same_seeds=same_seeds)
     mean = float(ours.points.mean() - theirs.points.mean())
     if one.ndim == 3 and (ours.is_fixed or theirs.is_fixed):
-        found = dataclasses.replace(found, df=math.nan)  # it is not known how much it would vary
+        found = dataclasses.replace(found, df=math.nan)  # its variance cannot be estimated
     p_value, test = _t_test(mean, found), _name(one, ours.df, found.over_seeds)
     if one.ndim == 2 and same_units and one.shape[1] == other.shape[1] == 1 and ours.df:
         p_value, test = _exact_test(one[:, 0], other[:, 0])
     if one.ndim == 2 and not found.standard_error and _are_hits(one) and _are_hits(other):
-        # No unit differs, which a handful of units would turn into a certainty: the interval is
-        # that of one more discordant pair in each direction.
+        # No unit differs. A few units must not prove a difference of exactly 0, so the interval
+        # assumes one discordant pair in each direction.
         estimate = interval(mean, dataclasses.replace(found, standard_error=2**0.5 / len(one)))
     else:
         estimate = interval(mean, found)
@@ -130,18 +132,18 @@ def _name(scores: Array, df: int, over_seeds: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class BestComparison:
-    """The rows of a table against the best of them."""
+    """The comparison of a table's rows with its best row."""
 
     best: int
     """Index of the row with the best score."""
     p_values: tuple[float, ...]
-    """For each row against the best, adjusted for all pairs: 1 for the best, nan if not tested."""
+    """The p value of each row, adjusted for all pairs; 1 for the best row, nan if not tested."""
     over_seeds: bool
-    """Whether the statement covers other seeds."""
+    """Whether the result generalizes to other seeds."""
 
     @property
     def beaten(self) -> tuple[bool, ...]:
-        """Which rows are worse than the best: no error among them in 95 % of tables."""
+        """Which rows are significantly worse than the best, with a family-wise error of 5 %."""
         return tuple(p < ALPHA for p in self.p_values)
 
 
@@ -150,19 +152,19 @@ def compare_with_best(
 ) -> BestComparison:
     """Test every row against the best one, with a family-wise error of 5 % over all rows.
 
-    The best row is chosen by the data, so each test may be any of the K (K - 1) / 2 pairs: the
-    family is Tukey's, not Dunnett's, and not Hsu's, whose "not the best" includes "as good as it".
-    A pair's p value becomes the z of the same p, which is held against the studentized range of K
-    means. For 2 rows that changes nothing; a pair's own (exact) test stays in charge; and since
-    every p carries its own degrees of freedom, unequal variances are allowed for. The range is
-    conservative for correlated rows (Hayter 1984, Brown 1984).
+    The data choose the best row, so each test may be any of the K (K - 1) / 2 pairs. Therefore the
+    family is Tukey's, not Dunnett's; Hsu's does not fit either, because its "not the best" includes
+    "equal to the best". The p value of a pair is converted to z and compared with the studentized
+    range of K means. For 2 rows this has no effect. Each pair keeps its own (exact) test and its
+    own degrees of freedom, so variances may be unequal. The range is conservative for correlated
+    rows (Hayter 1984, Brown 1984).
 
-    Two to five seeds are too few to estimate each pair's variance over seeds. So a pair has the
-    average over all pairs (as in Tukey's test), and where its own is larger, its own.
+    Two to five seeds are too few to estimate the variance over seeds of each pair. So a pair uses
+    the average over all pairs, as in Tukey's test, unless its own variance is larger.
 
     Args:
-        rows: the scores of each row, over the same units and the same seeds.
-        maximize: whether a larger score is better.
+        rows: the scores of each row, for the same units and the same seeds.
+        maximize: whether larger scores are better.
         aggregate: ``mean``, or a formula over sums of K values.
 
     Examples:
@@ -176,7 +178,7 @@ def compare_with_best(
     scores = np.array([sample.points.mean() for sample in samples])
     best = int(np.argmax(scores if maximize else -scores))
     over_seeds = rows[0].shape[1] > 1
-    average = average_of_pairs(samples) if over_seeds and len(rows) > 1 else Part()
+    average = average_of_pairs(samples) if over_seeds and len(rows) > 1 else VarianceComponent()
     p_values = []
     for index, row in enumerate(rows):
         if index == best:
@@ -193,20 +195,20 @@ def compare_with_best(
 
 
 def _tukey(p_value: float, rows: int) -> float:
-    """A pair's p value, adjusted for all pairs of ``rows`` rows."""
+    """Adjust the p value of a pair for all pairs of ``rows`` rows."""
     from scipy import special, stats
 
     if rows <= 2 or p_value >= 1 or math.isnan(p_value):
         return p_value
     bound = p_value * rows * (rows - 1) / 2
     if bound < 1e-6:
-        return bound  # Bonferroni's, where the integral below loses its digits
+        return bound  # Bonferroni's bound, because the integral below is inaccurate here
     z = -float(special.ndtri(p_value / 2))
     return float(min(1.0, bound, stats.studentized_range.sf(math.sqrt(2) * z, rows, math.inf)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p values, in the order given (Holm 1979): family-wise error over all.
+    """Adjust p values by Holm's method (Holm 1979), which controls the family-wise error.
 
     Examples:
         >>> holm([0.01, 0.04, 0.03])

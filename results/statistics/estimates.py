@@ -1,7 +1,7 @@
-"""A score with its 95 % interval.
+"""Estimate scores with 95 % intervals.
 
-Scores are [U, S]: one per unit (query, image) and seed. A score that is no mean, such as corpus
-BLEU, comes as [U, S, K]: the values whose sums over units its aggregate is a function of.
+Scores are [U, S], for units (queries, images) and seeds. If the metric is not a mean, such as
+corpus BLEU, they are [U, S, K]: the metric is a formula over the sums of K values over units.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A score with its 95 % interval; without bounds (nan) where nothing varies to take it from."""
+    """A score with its 95 % interval; the bounds are nan if they cannot be estimated."""
 
     mean: float
     low: float
@@ -28,13 +28,14 @@ class Estimate:
 
 
 def estimate(scores: Array, aggregate: str = MEAN) -> Estimate:
-    """The score of a configuration with its 95 % interval.
+    """Estimate the score of a configuration with its 95 % interval.
 
-    With one seed the interval covers other queries, with several also other seeds. A share of hits
-    has Wilson's interval, a mean a t interval, an aggregate a t interval over resamples.
+    With one seed, the interval is over queries; with several seeds, it is over queries and seeds. A
+    fraction of hits has Wilson's interval, another mean a t interval, and a formula a t interval
+    over resamples.
 
     Args:
-        scores: [U, S] of units and seeds, or [U, S, K] where ``aggregate`` is a formula.
+        scores: scores [U, S] of units and seeds, or [U, S, K] if ``aggregate`` is a formula.
         aggregate: ``mean``, or a formula over sums of K values (``aggregation.py``).
 
     Examples:
@@ -55,9 +56,9 @@ def estimate(scores: Array, aggregate: str = MEAN) -> Estimate:
 
 
 def interval(mean: float, found: Uncertainty) -> Estimate:
-    """The t interval of a mean or a difference; none where no score varies.
+    """Return the t interval of a mean or a difference; the bounds are nan if no score varies.
 
-    Equal scores say that the spread is small, not that it is zero.
+    Equal scores do not prove that the variance is zero.
     """
     from scipy import special
 
@@ -68,23 +69,24 @@ def interval(mean: float, found: Uncertainty) -> Estimate:
 
 
 def is_share(scores: Array) -> bool:
-    """Whether scores are hits and misses; a hit that is shared by ties may count in part."""
+    """Return whether scores are hits and misses. Ties may make some hits fractional."""
     binary = (scores == 0) | (scores == 1)
     return bool(((scores >= 0) & (scores <= 1)).all() and binary.mean() >= 0.5)
 
 
 def _wilson(share: float, found: Uncertainty, units: int) -> Estimate:
-    """Wilson's interval of a share (Wilson 1927) at its effective number of units.
+    """Return Wilson's interval of a fraction (Wilson 1927) for the effective number of units.
 
-    The effective number has the binomial variance that was found (Korn and Graubard 1998), so
-    seeds count, and the interval stays within 0..1. Without any variance it is that of the units.
+    With the effective number, the binomial variance equals the estimated variance (Korn and
+    Graubard 1998). This includes the variance over seeds and keeps the interval in 0..1. Without
+    variance, the number is that of the units.
     """
     from scipy import special
 
     if math.isnan(found.df):
         return Estimate(share, math.nan, math.nan)
     binomial = share * (1 - share)
-    if not found.over_seeds:  # Wilson's own interval: z, and U where the t variance has U - 1
+    if not found.over_seeds:  # Wilson's original interval: z instead of t, and U instead of U - 1
         t, variance = special.ndtri(0.975), found.standard_error**2 * (units - 1) / units
     else:
         t, variance = special.stdtrit(found.df, 0.975), found.standard_error**2

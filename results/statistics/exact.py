@@ -1,7 +1,7 @@
-"""Exact tests of one seed: McNemar's for hits, sign flips for any other mean.
+"""Exact tests for one seed: McNemar's test for hits, and sign flips for other means.
 
-Each takes the differences [U] between two configurations over the same units and gives the
-two-sided p value of "neither is better".
+Each takes the differences [U] of two configurations over the same units, and returns the two-sided
+p value of no difference.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
-_ENUMERATED = 12  # differences of which all 2^n signs are tried
+_ENUMERATED = 12  # up to this number of differences, all 2^n signs are tried
 
 
 def mcnemar(differences: Array) -> float:
-    """McNemar's exact test of differences in hits, each -1, 0 or 1.
+    """Apply McNemar's exact test to differences of hits, each -1, 0 or 1.
 
-    Of the units where the two differ, half should favor either.
+    Without a difference, half of the nonzero ones are expected to be positive.
     """
     from scipy import stats
 
@@ -29,13 +29,13 @@ def mcnemar(differences: Array) -> float:
 
 
 def sign_flips(differences: Array) -> float:
-    """The permutation test that flips the sign of each difference.
+    """Apply the permutation test that flips the signs of differences.
 
-    All 2^n signs are tried up to n = 12. Beyond, the tail is Lugannani and Rice's saddlepoint
-    approximation (Davison and Hinkley 1988, "Saddlepoint approximations in resampling methods"):
-    drawing signs would take a million draws for the small p values that a correction for many
-    rows needs. ``tests/unit/results/statistics/test_exact.py`` holds it against scipy's
-    permutation test.
+    Up to n = 12, all 2^n signs are tried. For larger n, the tail is approximated by Lugannani and
+    Rice's saddlepoint formula (Davison and Hinkley 1988, "Saddlepoint approximations in resampling
+    methods"). Random signs would need a million draws for the small p values that the correction
+    for many rows requires. ``tests/unit/results/statistics/test_exact.py`` compares the result with
+    scipy's permutation test.
     """
     values = differences[differences != 0].astype(np.float64)
     if not len(values):
@@ -51,11 +51,11 @@ def sign_flips(differences: Array) -> float:
 
 
 def _saddlepoint_tail(values: Array, observed: float) -> float:
-    """P(sum of randomly signed values >= observed); the cumulants are sums of log cosh(t v)."""
+    """Approximate P(sum of randomly signed values >= observed)."""
     from scipy import optimize, special
 
     if observed < 1e-3 * np.sqrt((values**2).sum()):
-        return 0.5  # the formula is 0/0 at the mean
+        return 0.5  # at the mean the formula is 0/0
 
     def excess(t: float) -> float:
         return float((values * np.tanh(t * values)).sum()) - observed
@@ -64,7 +64,7 @@ def _saddlepoint_tail(values: Array, observed: float) -> float:
     while excess(high) < 0 and high < 1e6:
         high *= 2
     t = float(optimize.brentq(excess, 0.0, high))
-    scaled = np.abs(t * values)
+    scaled = np.abs(t * values)  # the cumulants are sums of log cosh(t v)
     cumulant = float((scaled + np.log1p(np.exp(-2 * scaled)) - np.log(2)).sum())
     spread = float((values**2 * (1 - np.tanh(scaled) ** 2)).sum())
     r, v = np.sqrt(2 * (t * observed - cumulant)), t * np.sqrt(spread)

@@ -1,15 +1,15 @@
-"""How many seeds or units would decide a claim that a sweep leaves undecided."""
+"""Estimate how many seeds or units would decide an undecided claim."""
 
 from __future__ import annotations
 
 import math
 
-POWER = 0.8  # the chance of a verdict if the true difference is the observed one
+POWER = 0.8  # the probability of a verdict if the true difference is as observed
 MAX_SEEDS = 100
-MAX_GROWTH = 100  # times as many units
+MAX_GROWTH = 100  # factor of the number of units
 
 
-def what_decides(
+def describe_needed_data(
     *,
     distance: float,
     variance: float,
@@ -19,25 +19,25 @@ def what_decides(
     unit: str,
     alpha: float,
 ) -> str:
-    """The number of seeds that suffices, else of units, in words.
+    """Describe the data that would decide a claim, such as ``about 8 seeds``.
 
-    The squared standard error that gives 80 % power at level ``alpha`` follows from the observed
-    distance to the claim's bound (normal approximation); ``over_seeds`` shrinks with the number of
-    seeds and the rest with the number of units.
+    The observed distance to the claim's bound determines the squared standard error for 80 % power
+    at level ``alpha`` (normal approximation). The variance over seeds decreases with the number of
+    seeds, and the rest of the variance with the number of units.
 
     Args:
-        distance: from the observed difference to the claim's bound.
+        distance: the distance from the observed difference to the claim's bound.
         variance: the squared standard error of the difference.
-        over_seeds: its part that is the variance over seeds divided by their number.
-        num_units: units now; None if the test is over seeds alone.
-        num_seeds: seeds now.
-        unit: the units' name in the plural.
-        alpha: the level that the claim has to pass.
+        over_seeds: the part of ``variance`` that is due to seeds.
+        num_units: the current number of units; None if the test is only over seeds.
+        num_seeds: the current number of seeds.
+        unit: the name of the units, in the plural.
+        alpha: the significance level of the claim.
     """
     from scipy import special
 
     if distance == 0 or variance == 0:
-        return "more data or seeds; a difference observed as 0 does not tell how many"
+        return "more data or seeds, but an observed difference of 0 does not show how many"
     quantiles = float(special.ndtri(1 - alpha / 2) + special.ndtri(POWER))
     wanted = (distance / quantiles) ** 2
     over_seeds = min(over_seeds, variance)
@@ -54,7 +54,7 @@ def what_decides(
 
 
 def _seeds(number: float, now: int) -> str:
-    # A claim that misses the level by the normal approximation alone still needs one more.
+    # The normal approximation may find the current number sufficient, although the test did not.
     needed = max(math.ceil(number), now + 1)
     return f"more than {MAX_SEEDS} seeds" if needed > MAX_SEEDS else f"about {needed} seeds"
 

@@ -1,4 +1,4 @@
-"""Where a difference lies beside the bounds of a claim, and how sure that is."""
+"""Test whether a difference is inside the region that a claim states."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from results.statistics import Difference, Estimate
 
 
 def t_over_seeds(values: Any) -> tuple[Difference, None, bool] | None:
-    """A t test over seeds alone, of differences [S]; None for one seed."""
+    """Apply a t test over seeds to differences [S]; return None for a single seed."""
     if len(values) < 2:
         return None
     from scipy import special
@@ -19,14 +19,17 @@ def t_over_seeds(values: Any) -> tuple[Difference, None, bool] | None:
     mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values))
     half = error * float(special.stdtrit(df, 0.975))
     p_value = _tail(mean, error, df)
-    # Equal seeds say that their spread is small, not that it is zero.
+    # Equal seeds do not prove that the variance is zero.
     found = Estimate(mean, mean - half, mean + half) if error else Estimate(mean, nan, nan)
     test = Difference(found, p_value, "t over seeds", float(df), error, True, error**2)
     return test, None, False
 
 
-def shifted(test: Difference, number: float, sign: float) -> Difference:
-    """Row minus number (sign 1), or number minus row (sign -1), of a row's own estimate."""
+def shift_difference(test: Difference, number: float, sign: float) -> Difference:
+    """Return the difference of a row and a number: row minus number if ``sign`` is 1, else minus 1.
+
+    ``test`` is the difference of the row and 0.
+    """
     bounds = [sign * (bound - number) for bound in (test.estimate.low, test.estimate.high)]
     mean = sign * (test.estimate.mean - number)
     return Difference(
@@ -41,7 +44,7 @@ def shifted(test: Difference, number: float, sign: float) -> Difference:
 
 
 def region_of(relation: str, margin: float) -> tuple[float, float]:
-    """Where a claim says that the difference lies."""
+    """Return the region (low, high) in which a claim states that the difference is."""
     return {
         ">": (0.0, math.inf),
         "<": (-math.inf, 0.0),
@@ -54,12 +57,12 @@ def region_of(relation: str, margin: float) -> tuple[float, float]:
 def locate(
     test: Difference, region: tuple[float, float], num_hits: int | None
 ) -> tuple[bool, float, float]:
-    """Whether a difference is inside a region, the p value of that side, and its distance to go.
+    """Return whether a difference is inside a region, the p value, and the distance to the bound.
 
-    Inside a region with two bounds both must be excluded (two one-sided tests, Schuirmann 1987).
-    ``num_hits`` is the number of units where scores are hits and misses: without a single
-    discordant pair their variance is 0, which would make a handful of units a proof, so at a
-    margin it is at least that of one more pair in each direction.
+    To be inside a region with two bounds, the test must exclude both (two one-sided tests,
+    Schuirmann 1987). ``num_hits`` is the number of units if scores are hits and misses. Without a
+    discordant pair their variance is 0, and a few units would prove any claim with a margin;
+    therefore the variance is at least that of one discordant pair in each direction.
     """
     mean = test.estimate.mean
     inside = region[0] < mean < region[1]
@@ -77,7 +80,7 @@ def locate(
 
 
 def _tail(distance: float, error: float, df: float) -> float:
-    """The two-sided p value of a t statistic; 1 where nothing varies and nothing differs."""
+    """Return the two-sided p value of a t statistic; 1 for a distance of 0."""
     from scipy import special
 
     if math.isnan(df):

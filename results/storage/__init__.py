@@ -1,1 +1,1 @@
-"""Parquet tables and weights, on a disk or in a bucket."""
+"""Store Parquet tables and weights on a disk or in a bucket."""

@@ -1,10 +1,10 @@
-"""Files and folders that are replaced whole or not at all, also when the writer is killed.
+"""Replace files and folders atomically, even if the writer is killed.
 
-On a disk, the content is written to a temporary file in the same folder and renamed. An object
-store replaces an object at once, so there the path itself is written. A killed writer leaves its
-temporary file behind; no reader takes it for a result, because its name ends in ``.tmp``.
+On a disk, the content is written to a temporary file in the same folder, which is then renamed. In
+an object store, writing an object is atomic. A killed writer leaves its temporary file behind,
+which readers ignore because its name ends in ``.tmp``.
 
-``tasks/fingerprint.py`` replaces its cache on its own: tasks do not import ``results``.
+``tasks/fingerprint.py`` has its own code for this, because tasks do not import ``results``.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ import pyarrow.fs
 
 from tasks.contract import StoreError
 
-TEMPORARY = ".tmp"  # how the names of temporary files end
-#: What a temporary file's name has more than the file's, as a regular expression.
+TEMPORARY = ".tmp"  # the end of the names of temporary files
+#: The part that a temporary file's name adds to the file's name, as a regular expression.
 TEMPORARY_PATTERN = r"\.[0-9a-f]+\.tmp"
 
 
 def atomic_write(
     filesystem: pyarrow.fs.FileSystem, path: str, blob: bytes, *, durable: bool = True
 ) -> None:
-    """Write a file whole; an earlier one is replaced, or left as it is if this fails.
+    """Write a file atomically: if this fails, an existing file is unchanged.
 
     Args:
         filesystem: the filesystem of ``path``.
         path: the file. Its folder must exist.
         blob: its content.
-        durable: whether it must survive a power cut once this returns. If not, ``make_durable``
-            can follow later.
+        durable: whether the file must survive a power cut from now on. Otherwise, call
+            ``make_durable`` later.
 
     Raises:
         StoreError: if it cannot be written.
     """
     try:
         if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
-            with replaced_file(path, durable=durable) as temporary:
+            with atomic_file(path, durable=durable) as temporary:
                 temporary.write_bytes(blob)
         else:
             with filesystem.open_output_stream(path) as stream:
@@ -52,10 +52,10 @@ def atomic_write(
 
 
 @contextlib.contextmanager
-def replaced_file(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
-    """A temporary path to write on this machine's disk; it takes the name ``path`` at the end.
+def atomic_file(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
+    """Yield a temporary path on this machine's disk, which is renamed to ``path`` at the end.
 
-    If the block raises, the temporary file is deleted and ``path`` stays as it was.
+    If the block raises an error, the temporary file is deleted and ``path`` is unchanged.
 
     Raises:
         OSError: if the file cannot be synchronized or renamed.
@@ -68,25 +68,26 @@ def replaced_file(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
-            temporary.unlink()  # a full disk needs the room
+            temporary.unlink()  # free the space, in case the disk is full
         raise
     if durable:
-        _sync(Path(path).parent)  # the new name, too, survives a power cut
+        _sync(Path(path).parent)  # so that the new name also survives a power cut
 
 
 @contextlib.contextmanager
-def replaced_folder(target: Path) -> Iterator[Path]:
-    """A new folder to fill on this machine's disk; it takes the place of ``target`` at the end.
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Yield a temporary folder on this machine's disk, which replaces ``target`` at the end.
 
-    If the block raises, the new folder is deleted and ``target`` stays as it was. A process that is
-    killed between the two renames leaves the earlier folder beside, as ``.<name>.<draw>.old``.
+    If the block raises an error, the temporary folder is deleted and ``target`` is unchanged. If
+    the process is killed between the two renames, the old folder remains, under the name
+    ``.<name>.<random>.old``.
 
     Raises:
-        OSError: if the folder cannot be made or renamed.
+        OSError: if the folder cannot be created or renamed.
     """
-    draw = uuid.uuid4().hex[:8]
-    temporary = target.parent / f".{target.name}.{draw}{TEMPORARY}"
-    earlier = target.parent / f".{target.name}.{draw}.old"
+    suffix = uuid.uuid4().hex[:8]
+    temporary = target.parent / f".{target.name}.{suffix}{TEMPORARY}"
+    earlier = target.parent / f".{target.name}.{suffix}.old"
     try:
         temporary.mkdir(parents=True)
         yield temporary
@@ -104,9 +105,9 @@ def replaced_folder(target: Path) -> Iterator[Path]:
 
 
 def make_durable(filesystem: pyarrow.fs.FileSystem, path: str) -> None:
-    """Make a file survive a power cut that was written without ``durable``.
+    """Make sure that a file that was written without ``durable`` survives a power cut.
 
-    Does nothing for an object store, which has made it durable already.
+    Does nothing for an object store, where every file is durable.
 
     Raises:
         StoreError: if there is no such file, or it cannot be synchronized.

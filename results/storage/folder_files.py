@@ -1,4 +1,4 @@
-"""The files of a sweep's folder or of any other: their sizes, and when they were last written."""
+"""List the files of a folder, with their sizes and the time of the last write."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.contract import StoreError
 
 
 def sweep_files(root: str, task: str, name: str) -> list[pyarrow.fs.FileInfo]:
-    """Every file in a sweep's folder, the kept weights and figures among them."""
+    """Return every file in a sweep's folder, including weights and figures."""
     filesystem, base = open_filesystem(root)
     return list_files(filesystem, f"{base}/{check_name(task)}/{check_name(name)}")
 
@@ -21,10 +21,10 @@ def sweep_files(root: str, task: str, name: str) -> list[pyarrow.fs.FileInfo]:
 def list_files(
     filesystem: pyarrow.fs.FileSystem, folder: str, *, recursive: bool = True
 ) -> list[pyarrow.fs.FileInfo]:
-    """The files under a folder, by path; none if there is no such folder.
+    """Return the files under a folder, sorted by path; none if there is no such folder.
 
     Raises:
-        StoreError: if it cannot be read.
+        StoreError: if the folder cannot be read.
     """
     selector = pyarrow.fs.FileSelector(folder, allow_not_found=True, recursive=recursive)
     try:
@@ -36,10 +36,10 @@ def list_files(
 
 
 def num_bytes(files: Iterable[pyarrow.fs.FileInfo]) -> int:
-    """The bytes of all of them."""
+    """Return the total size of files in bytes."""
     return sum(info.size or 0 for info in files)
 
 
 def last_write(files: Iterable[pyarrow.fs.FileInfo]) -> datetime | None:
-    """When the last of them was written, in UTC; None if that is not known."""
+    """Return the time of the last write to any of the files, in UTC; None if unknown."""
     return max((info.mtime for info in files if info.mtime is not None), default=None)

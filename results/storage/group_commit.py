@@ -1,7 +1,7 @@
-"""Results made durable beside the sweep's work, those that come together in one part.
+"""Write results in a separate thread, in groups.
 
-A part costs its disk synchronisations, or a few round trips to an object store, however many rows
-it has. So one thread writes, and what gathers meanwhile goes into the next part.
+Writing a part costs a few disk synchronizations, or round trips to an object store, regardless of
+its number of rows. So results that arrive during a write are written together in the next part.
 """
 
 from __future__ import annotations
@@ -12,23 +12,24 @@ from typing import Generic, TypeVar
 
 from results.storage.store import TrialResult
 
-GATHER_SECONDS = 0.1  # that a result waits for others to share its part
-MOST_WAITING = 256  # results, which may hold pictures, before the sweep itself waits for the disk
+GATHER_SECONDS = 0.1  # the time that a result waits for others to join its part
+MAX_WAITING = 256  # unwritten results, which may contain images, before the sweep has to wait
 
 Ended = TypeVar("Ended")
 
 
 class GroupCommit(Generic[Ended]):
-    """Writes results in the order they are put, and says of each group when it is durable."""
+    """Writes results in order, and calls a function when a group of them is durable."""
 
     def __init__(
         self,
         add: Callable[[Sequence[TrialResult]], None],
         committed: Callable[[Sequence[Ended]], None],
     ) -> None:
-        """``add`` makes results durable, ``committed`` counts what they belong to.
+        """Start the writing thread.
 
-        Both are called by the writing thread. After an error in either nothing more is written.
+        The thread calls ``add`` to make results durable, and then ``committed`` with the objects
+        that belong to them. After an error in either, nothing more is written.
         """
         self._add, self._committed = add, committed
         self._waiting: list[tuple[TrialResult, Ended]] = []
@@ -39,10 +40,10 @@ class GroupCommit(Generic[Ended]):
         self._thread.start()
 
     def put(self, ended: Sequence[tuple[TrialResult, Ended]]) -> None:
-        """These results are to be written; they may wait for others.
+        """Queue results for writing.
 
         Raises:
-            Exception: that an earlier group met, such as a full disk.
+            Exception: the error of an earlier group, such as a full disk.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._error or not self._is_full())
@@ -51,22 +52,22 @@ class GroupCommit(Generic[Ended]):
             self._changed.notify_all()
 
     def _is_full(self) -> bool:
-        return len(self._waiting) >= MOST_WAITING
+        return len(self._waiting) >= MAX_WAITING
 
     def is_open(self) -> bool:
-        """Whether results can still be put: no group met an error."""
+        """Return whether results can still be queued, because no group failed."""
         return self._error is None
 
     def check(self) -> None:
-        """Raise the error that a group met."""
+        """Raise the error of a group, if one failed."""
         if self._error is not None:
             raise self._error
 
     def close(self) -> None:
-        """Wait until all is durable and counted.
+        """Wait until all results are durable and committed.
 
         Raises:
-            Exception: that a group met.
+            Exception: the error of a group.
         """
         with self._changed:
             self._closing = True
@@ -86,7 +87,7 @@ class GroupCommit(Generic[Ended]):
                 return
 
     def _next_group(self) -> list[tuple[TrialResult, Ended]]:
-        """What is waiting, once there is something and others had the time to join it."""
+        """Wait for a result and for others to join it, and return them."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             self._changed.wait_for(lambda: self._is_full() or self._closing, GATHER_SECONDS)

@@ -1,8 +1,8 @@
-"""``sweep.json``: what a table needs beside the Parquet parts, and where the results come from.
+"""``sweep.json``: the facts that tables need in addition to Parquet parts, and their origin.
 
-Only this module and ``manifest_parts.py`` know its keys. Fields without a default were written by
-every version; a file without them is damaged. A file of an older version gets defaults for the
-others, and the keys of a newer one are written back as they were read.
+Only this module and ``manifest_parts.py`` know its keys. Every version writes the fields without a
+default, so a file without them is damaged. Other fields get their defaults if an older version
+wrote the file. Keys of a newer version are preserved when the file is written again.
 """
 
 from __future__ import annotations
@@ -35,56 +35,56 @@ from tasks.contract import Column, Metric, PerSampleMetric, Source, StoreError
 class Manifest:
     """The content of one ``sweep.json``."""
 
-    # What it is.
+    # The sweep.
     task: str
     version: str | None = None  # of the task; None in files of old versions
     name: str
     space: str
     request: RecordedRequest | None = None
     function: str | None = None  # FILE.py:NAME, or NAME, if the task is a plain function
-    replay_of: ReplaySource | None = None  # for a replay: the sweep that it runs again
+    replay_of: ReplaySource | None = None  # for a replay: the original sweep
 
-    # Where it comes from: the last run that ran a trial.
+    # Its origin: the last run that ran a trial.
     command: tuple[str, ...]  # without secrets
     versions: Mapping[str, str | None]  # of Python and the main packages
     git: GitState | None  # None outside a checkout
     hardware: Mapping[str, Any]  # system, cores, memory in GiB, names of GPUs
     environment: Environment | None = None
-    started: str  # of the last run: ISO 8601, in UTC
-    seconds: float  # the last run took; 0 until it ends
+    started: str  # start of the last run: ISO 8601, in UTC
+    seconds: float  # duration of the last run; 0 until it ends
     engine: str  # ray or local
-    first_started: str | None = None  # of the first run; None if there was only one
-    earlier_seconds: float = 0.0  # that the runs before the last took, as far as they ended
+    first_started: str | None = None  # start of the first run; None if there was only one run
+    earlier_seconds: float = 0.0  # duration of the runs before the last, except interrupted ones
     num_runs: int = 1
 
-    # What it runs.
+    # Its trials.
     search: Search | None = None  # None for a grid or a report
-    keep: str | int | None = None  # whose weights stay, as for ``--keep``; None if none are made
+    keep: str | int | None = None  # the value of ``--keep``; None if the task has no weights
     seeds: tuple[int, ...]
-    num_trials: int | None = None  # to run in all, reused ones included
-    num_left_out: int = 0  # of these: those of a search that never run, such as pruned seeds
+    num_trials: int | None = None  # the number of planned trials, including reused ones
+    num_left_out: int = 0  # of those, the ones that never run, such as seeds of pruned trials
     model: Source
     data: Source
 
-    # What its numbers mean, as the task declares them.
+    # The meaning of its numbers, as the task declares it.
     params: Mapping[str, str]  # name -> float, int, bool or str
     columns: tuple[Column, ...]
     metric: Metric
     paired: tuple[PerSampleMetric, ...]
-    front: tuple[str, ...] | None = None  # names of two metrics, if it has a front
+    front: tuple[str, ...] | None = None  # the two metrics of the Pareto front, if there is one
     scoring_params: tuple[str, ...] = ()  # parameters that change what the metric measures
     shown_samples: tuple[str, ...] | None = None  # columns that ``show`` prints; None for all
     step_unit: str = "step"
-    tolerance: float = 0.0  # between two runs of one trial, absolute or relative; >= 0
-    signatures: Mapping[str, Any] = field(default_factory=dict)  # how metrics were counted
+    tolerance: float = 0.0  # of two runs of one trial, absolute or relative; >= 0
+    signatures: Mapping[str, Any] = field(default_factory=dict)  # such as sacrebleu's, by metric
 
-    # What the paper says.
+    # The paper.
     tables: tuple[ReportTable, ...]  # of a report; empty for a grid or a search
     claims: tuple[RecordedClaim, ...] = ()
     published: PublishedSource | None = None
     errata: tuple[RecordedErratum, ...] = ()
 
-    #: The JSON that it was read from, without its schema; empty for one that was made here.
+    #: The JSON that the manifest was read from, without its schema; empty for a new manifest.
     as_read: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -94,19 +94,20 @@ class Manifest:
         file: str = "sweep.json",
         fix: str = "run the sweep again, or move its folder away",
     ) -> Manifest:
-        """The manifest from the text of a ``sweep.json``, or from its parsed content.
+        """Create a manifest from the text of a ``sweep.json``, or from its parsed content.
 
         Args:
-            content: the text, or the mapping that it holds.
-            file, fix: for errors, the file's name, and what to do if it is damaged.
+            content: the text, or its content as a mapping.
+            file: the name of the file, for error messages.
+            fix: the fix in the error message of a damaged file.
 
         Raises:
-            StoreError: if it is damaged, naming the key, or has a newer schema.
+            StoreError: if the file is damaged or has a newer schema; the message names the key.
         """
         try:
             read = json.loads(content) if isinstance(content, (str, bytes)) else content
             if not isinstance(read, Mapping):
-                raise JsonTypeError("it holds no mapping")
+                raise JsonTypeError("it is not a JSON object")
             _check_schema(read, file)
             manifest = _decode(read)
             _check(manifest)
@@ -115,10 +116,10 @@ class Manifest:
         return manifest
 
     def to_json(self) -> dict[str, Any]:
-        """The content of ``sweep.json`` as plain values.
+        """Return the content of ``sweep.json`` as plain values.
 
-        What a newer version wrote beside the known keys is in it, also inside of those values that
-        were not replaced since they were read.
+        It includes the keys that a newer version wrote, also inside values that have not been
+        replaced since they were read.
         """
         known = {name: encode(getattr(self, name)) for name in _KEYS}
         before = _decode(self.as_read) if self.as_read else self
@@ -130,7 +131,7 @@ class Manifest:
         return {"schema": VERSION, **known, **kept}
 
     def to_text(self) -> str:
-        """The text of ``sweep.json``."""
+        """Return the text of ``sweep.json``."""
         return json.dumps(self.to_json(), indent=1)
 
     # --- short cuts -------------------------------------------------------------------------------
@@ -161,12 +162,12 @@ class Manifest:
         return {column.key: column for column in self.columns}
 
     def paired_of(self, metric: str) -> PerSampleMetric | None:
-        """What backs a metric in ``samples``; None if nothing does."""
+        """Return how a metric is computed from ``samples``; None if it is not."""
         return next((paired for paired in self.paired if paired.metric == metric), None)
 
     @property
     def unit(self) -> str:
-        """What the main metric is a mean over, in the singular: ``query``."""
+        """The unit over which the main metric is a mean, in the singular: ``query``."""
         paired = self.paired_of(self.metric.name)
         return paired.unit if paired else "unit"
 
@@ -193,21 +194,21 @@ def _decode(read: Mapping[str, Any]) -> Manifest:
 
 
 def _rename_formula(paired: Any) -> Any:
-    """An item of ``paired`` with ``aggregate``; older versions called it ``formula``."""
+    """Rename ``formula``, from older versions, to ``aggregate`` in an item of ``paired``."""
     if not isinstance(paired, dict) or "aggregate" in paired or "formula" not in paired:
         return paired
     return {**paired, "aggregate": paired["formula"]}
 
 
 def _check(manifest: Manifest) -> None:
-    """Refuse what no table can be made from, now and not in the middle of one."""
+    """Raise an error if no table can be made from a manifest."""
     known = manifest.columns_by_key
     for name in (manifest.metric.name, *(manifest.front or ())):
         if f"metric.{name}" not in known:
             raise JsonTypeError(f"none of its 'columns' is the metric {name!r}")
     for claim in manifest.claims:
         if not any(isinstance(side, RowSide) for side in claim.sides):
-            raise JsonTypeError(f"its claim {claim.text!r} is about no row")
+            raise JsonTypeError(f"its claim {claim.text!r} refers to no row")
     for paired in manifest.paired:
         if paired.aggregate != MEAN:
             aggregation(paired.aggregate)

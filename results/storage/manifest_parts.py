@@ -1,4 +1,4 @@
-"""The parts of a ``Manifest`` that are objects of their own in ``sweep.json``."""
+"""The parts of a ``Manifest``, which are objects in ``sweep.json``."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tasks.contract import Scalar
 
 @dataclass(frozen=True, kw_only=True)
 class ReportRow:
-    """A planned row of a table, with the numbers that publications give for it."""
+    """A planned row of a table, with its published numbers."""
 
     params: Mapping[str, Scalar]  # all parameters of the task
     report: Mapping[str, float]  # the paper's numbers, by the keys that tables/details.py lists
-    published: Mapping[str, float] = field(default_factory=dict)  # another publication's
-    label: str | None = None  # a remark, such as that the row is not the paper's
+    published: Mapping[str, float] = field(default_factory=dict)  # those of another publication
+    label: str | None = None  # a remark, such as that the row is not from the paper
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportTable:
-    """A table that the space plans."""
+    """A planned table of the search space."""
 
     title: str
-    note: str  # a line below it; may be empty
+    note: str  # a line below the table; may be empty
     rows: tuple[ReportRow, ...]
     source: str = ""  # the other publication
 
@@ -38,7 +38,7 @@ class RowSide:
     label: str
     metric: str
     params: Mapping[str, Scalar]
-    published: float | None = None  # None if it is not published for what this sweep runs
+    published: float | None = None  # None if no published number applies to this sweep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,19 +55,19 @@ class NumberSide:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedClaim:
-    """A claim of the paper, about the difference left minus right."""
+    """A claim of the paper about the difference left minus right."""
 
     text: str
-    kind: str  # stated by the space, or published: derived from two published numbers
+    kind: str  # "stated" by the space, or "published": derived from two published numbers
     relation: Literal["<", "<=", "==", ">=", ">"]
     margin: float  # >= 0, in units of the metric
     left: RowSide | NumberSide
     right: RowSide | NumberSide
-    untested: str = ""  # why it cannot be tested in this sweep; empty if it can
+    untested: str = ""  # why the claim cannot be tested in this sweep; empty if it can
 
     @property
     def sides(self) -> tuple[RowSide | NumberSide, RowSide | NumberSide]:
-        """Left and right."""
+        """The left and the right side."""
         return self.left, self.right
 
 
@@ -82,11 +82,11 @@ class RecordedErratum:
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedSource:
-    """Where the published numbers come from."""
+    """The source of the published numbers."""
 
     model: str
     data: str
-    noise: str  # what counts as chance between two of them, in words
+    noise: str  # the difference between two of them that may be chance, in words
 
 
 # --- the request ----------------------------------------------------------------------------------
@@ -94,21 +94,21 @@ class PublishedSource:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedRequest:
-    """What makes two requests one sweep, beside the model and the data."""
+    """The parts of a request that must be equal to resume a sweep, except model and data."""
 
     space: str
     file: str | None = None  # the path of a space file
-    file_hash: str | None = None  # of its text
-    settings: Mapping[str, Scalar] = field(default_factory=dict)  # of ``--set``
-    search: Mapping[str, str] = field(default_factory=dict)  # sampler and pruner of a search
+    file_hash: str | None = None  # the hash of its text
+    settings: Mapping[str, Scalar] = field(default_factory=dict)  # the values of ``--set``
+    search: Mapping[str, str] = field(default_factory=dict)  # the sampler and pruner of a search
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
     """How a search chooses its configurations."""
 
-    trials: int  # configurations to try, > 0
-    sampler: Mapping[str, Any]  # its name under ``name``, and its arguments
+    trials: int  # the number of configurations to try, > 0
+    sampler: Mapping[str, Any]  # its ``name`` and its arguments
     pruner: Mapping[str, Any]
 
 
@@ -117,7 +117,7 @@ class ReplaySource:
     """The archived sweep that a replay runs again."""
 
     name: str
-    digest: str  # of its archive: SHA-256
+    digest: str  # the SHA-256 of its archive
 
 
 # --- the origin -----------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ class ReplaySource:
 
 @dataclass(frozen=True, kw_only=True)
 class GitState:
-    """The checkout that the code ran from."""
+    """The state of the checkout from which the code ran."""
 
     commit: str
     dirty: bool = False  # whether tracked files had changes
@@ -133,10 +133,10 @@ class GitState:
 
 @dataclass(frozen=True, kw_only=True)
 class SpaceText:
-    """The search space's source."""
+    """The source code of the search space."""
 
     name: str
-    file: str | None = None  # the file's name without its folder; None if it could not be read
+    file: str | None = None  # the name of the file; None if it could not be read
     text: str | None = None  # without secrets and home folders
 
 
@@ -145,7 +145,7 @@ class Environment:
     """The exact software of a run."""
 
     distributions: tuple[str, ...] = ()  # ``name==version``, sorted
-    local: tuple[str, ...] = ()  # names of those that came from a folder or repository
-    diff: str = ""  # changes of the checkout against its commit
-    untracked: tuple[str, ...] = ()  # Python files that git does not know
+    local: tuple[str, ...] = ()  # names of packages installed from a folder or repository
+    diff: str = ""  # changes of the checkout since its commit
+    untracked: tuple[str, ...] = ()  # Python files that git does not track
     space: SpaceText | None = None

@@ -1,4 +1,4 @@
-"""Sweeps as they were written: found, read, never changed."""
+"""Find and read stored sweeps, without changing them."""
 
 from __future__ import annotations
 
@@ -17,57 +17,57 @@ from results.storage.schema import FIXED, fill_sweep
 from results.storage.store import NAME, check_name, concat, list_parts, read_part, union
 from tasks.contract import StoreError
 
-_ATTEMPTS = 10  # a reader is overtaken by a compaction once, hardly ever twice
+_ATTEMPTS = 10  # a reader must start again if the parts are compacted while it reads
 
 
 @dataclass
 class StoredTables:
-    """The Parquet tables in a sweep's folder; each is read when it is first asked for."""
+    """The Parquet tables in a sweep's folder. Each table is read when it is first used."""
 
     filesystem: pyarrow.fs.FileSystem
     path: str
     _: KW_ONLY
-    damaged: list[str] = field(default_factory=list)  # parts that could not be read so far
-    root: str = ""  # the folder or URI that the sweep is under
+    damaged: list[str] = field(default_factory=list)  # parts that could not be read
+    root: str = ""  # the folder or URI of all sweeps
 
     @cached_property
     def trials(self) -> pa.Table:
-        """One row a trial, each once."""
+        """The trials, one row each."""
         return self._read("trials")
 
     @cached_property
     def steps(self) -> pa.Table:
-        """One row a trial and step, each once."""
+        """The steps of all trials, one row each."""
         return self._read("steps")
 
     @cached_property
     def samples(self) -> pa.Table:
-        """The samples of every trial's last step, each once."""
+        """The samples of the last step of every trial, one row each."""
         return self._read("samples")
 
     @cached_property
     def stages(self) -> pa.Table:
-        """The shared work, one row a run and stage."""
+        """The stages, one row for each run that used one."""
         return self._read("stages")
 
     def steps_of(self, trial_id: str) -> list[dict[str, Any]]:
-        """A trial's steps, in order."""
+        """Return the steps of a trial, in order."""
         if not self.steps.num_rows:
             return []
         rows = self.steps.filter(pc.equal(self.steps["trial_id"], trial_id))
         return sorted(rows.to_pylist(), key=lambda row: row["at"])
 
     def rows(self) -> list[dict[str, Any]]:
-        """The trials as plain rows."""
+        """Return the trials as plain rows."""
         return list(self._rows)
 
     @cached_property
     def _rows(self) -> list[dict[str, Any]]:
-        blank = dict.fromkeys([*FIXED["trials"], *self._param_columns()])
-        return [{**blank, **row} for row in self.trials.to_pylist()]
+        empty = dict.fromkeys([*FIXED["trials"], *self._param_columns()])
+        return [{**empty, **row} for row in self.trials.to_pylist()]
 
     def _param_columns(self) -> list[str]:
-        """Columns of parameters that every row has, though no part may hold them."""
+        """Return the parameter columns of every row, which may be missing in the parts."""
         return []
 
     def _read(self, table: str) -> pa.Table:
@@ -82,7 +82,7 @@ class StoredTables:
                     else:
                         tables[part] = read
             except FileNotFoundError:
-                continue  # a driver compacted meanwhile: what vanished is in a newer part
+                continue  # a driver has compacted the parts, so there is a newer part
             except OSError as error:
                 raise StoreError(f"{self.path}/{table} cannot be read: {error}") from None
             self.damaged += damaged + _drop_misfits(tables)
@@ -94,12 +94,12 @@ class StoredTables:
 
 @dataclass
 class Sweep(StoredTables):
-    """One sweep: its tables, and what its ``sweep.json`` says of them."""
+    """One sweep: its tables and its ``sweep.json``."""
 
     manifest: Manifest
 
     def read_file(self, name: str) -> bytes | None:
-        """A file beside ``sweep.json``; None if there is none.
+        """Read a file in the sweep's folder; None if it does not exist.
 
         Raises:
             OSError: if it cannot be read.
@@ -111,10 +111,10 @@ class Sweep(StoredTables):
             return None
 
     def current_rows(self) -> list[dict[str, Any]]:
-        """The trials of the model, data and task version that ``sweep.json`` names.
+        """Return the trials of the model, data and task version that ``sweep.json`` names.
 
-        Versions before 0.2 had the paths of model and data in the ids. Of a trial that was run
-        again since, under its id of today, only the later row counts.
+        Versions before 0.2 included the paths of model and data in ids. If such a trial ran again
+        and got a new id, only the later row is returned.
         """
         current = [row for row in self._rows if is_current(row, self.manifest)]
         params = [name for name in (current[0] if current else ()) if name.startswith("param.")]
@@ -122,18 +122,18 @@ class Sweep(StoredTables):
         return current if len(later) == len(current) else list(later.values())
 
     def _param_columns(self) -> list[str]:
-        # A parameter that is newer than every trial is null, as it is where only some lack it.
+        # A parameter that was added after all trials ran is null in every row.
         return [f"param.{name}" for name in self.manifest.params]
 
 
 def _same_trial(row: Mapping[str, Any], params: Sequence[str]) -> tuple[Any, ...]:
-    if row["status"] == "failed":  # it may be a configuration that has no parameters
+    if row["status"] == "failed":  # an invalid configuration has no parameters
         return (row["trial_id"],)
     return (row["seed"], *(row[name] for name in params))
 
 
 def is_current(row: Mapping[str, Any], manifest: Manifest) -> bool:
-    """Whether a trial ran on the model, data and task version that ``sweep.json`` names."""
+    """Return whether a trial ran on the model, data and task version that ``sweep.json`` names."""
     return bool(
         row["model_fingerprint"] == manifest.model.fingerprint
         and row["data_fingerprint"] == manifest.data.fingerprint
@@ -142,7 +142,7 @@ def is_current(row: Mapping[str, Any], manifest: Manifest) -> bool:
 
 
 def _drop_misfits(parts: dict[str, pa.Table]) -> list[str]:
-    """Take out the parts whose columns cannot stand in one table with the earlier ones'."""
+    """Remove parts whose columns are incompatible with earlier parts, and return their paths."""
     try:
         concat(part.slice(0, 0) for part in parts.values())
         return []
@@ -161,10 +161,10 @@ def _drop_misfits(parts: dict[str, pa.Table]) -> list[str]:
 
 
 def read_sweep(root: str, task: str, name: str) -> Sweep:
-    """A sweep by its name.
+    """Read a sweep by its name.
 
     Raises:
-        StoreError: if there is none, or its ``sweep.json`` is damaged.
+        StoreError: if there is no such sweep, or if its ``sweep.json`` is damaged.
     """
     filesystem, base = open_filesystem(root)
     path = f"{base}/{check_name(task)}/{check_name(name)}"
@@ -181,7 +181,11 @@ def read_sweep(root: str, task: str, name: str) -> Sweep:
 def find_sweeps(
     root: str, task: str | None = None, names: Sequence[str] = ()
 ) -> list[tuple[str, str]]:
-    """(task, name) of the sweeps under a root, filtered."""
+    """Return (task, name) of the sweeps under a root, filtered by task and names.
+
+    Raises:
+        StoreError: if the root cannot be read.
+    """
     filesystem, base = open_filesystem(root)
     found = []
     try:
@@ -200,27 +204,29 @@ def _folders(filesystem: pyarrow.fs.FileSystem, path: str) -> list[str]:
     selector = pyarrow.fs.FileSelector(path, allow_not_found=True)
     infos = filesystem.get_file_info(selector)
     folders = (i.base_name for i in infos if i.type == pyarrow.fs.FileType.Directory)
-    return sorted(name for name in folders if NAME.fullmatch(name))  # others are not ours
+    return sorted(name for name in folders if NAME.fullmatch(name))  # others are not sweeps
 
 
 def known_trials(
     root: str, task: str, names: Sequence[str] = (), prefer: str = ""
 ) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Every ended trial of a task under the root: id -> (sweep, row), finished ones first.
+    """Return every ended trial of a task under the root: id -> (sweep, row).
 
-    ``names`` are the sweeps to look in; all, if there are none. Of equal trials the one in the
-    sweep ``prefer`` is taken, then the first by the sweeps' names.
+    ``names`` are the sweeps to search; empty for all. If several sweeps have the same trial, a
+    finished one has priority, then one in the sweep ``prefer``, then the first by sweep name.
     """
     known: dict[str, tuple[str, dict[str, Any]]] = {}
     filesystem, base = open_filesystem(root)
     found = [name for _, name in find_sweeps(root, task, names)]
     for name in sorted(found, key=lambda name: name != prefer):
-        # Without its ``sweep.json``: if that is damaged, running the sweep again replaces it.
+        # Do not read ``sweep.json``: if it is damaged, running the sweep again replaces it.
         for row in StoredTables(filesystem, f"{base}/{task}/{name}").rows():
             if row["status"] == "interrupted":
-                continue  # it is still to run
-            held = known.get(row["trial_id"])
-            if held is None or (held[1]["status"] != "finished" and row["status"] == "finished"):
+                continue  # it has to run again
+            found_row = known.get(row["trial_id"])
+            if found_row is None or (
+                found_row[1]["status"] != "finished" and row["status"] == "finished"
+            ):
                 known[row["trial_id"]] = (name, row)
     return known
 
@@ -228,9 +234,9 @@ def known_trials(
 def copy_trials(
     root: str, task: str, name: str, trial_ids: Sequence[str], *, into: str
 ) -> dict[str, pa.Table]:
-    """The rows of some trials out of another sweep, marked with the sweep that computed them.
+    """Read the rows of trials from another sweep, and mark them with the sweep that computed them.
 
-    There is no mark where that is ``into``, the sweep that takes them over.
+    Rows that the sweep ``into`` computed itself, to which they are copied, get no mark.
     """
     filesystem, base = open_filesystem(root)
     sweep = StoredTables(filesystem, f"{base}/{check_name(task)}/{check_name(name)}")

@@ -1,9 +1,9 @@
-"""Whether a run writes to a sweep right now: a lock on this machine, otherwise what it recorded.
+"""Find out whether a sweep is running, by a lock on this machine or by its files.
 
-    <out>/<task>/<name>/.lock      holds the name of the machine that ran the sweep last
+    <out>/<task>/<name>/.lock      contains the name of the last machine that ran the sweep
 
-Runs of one sweep share the lock; a command that removes results holds it alone. The kernel releases
-it when a process ends, however it ends. A bucket has no locks.
+Runs of one sweep share the lock. A command that removes results locks it exclusively. The kernel
+releases the lock when the process ends, even if it is killed. Buckets have no locks.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ import pyarrow.fs
 from tasks.contract import StoreError
 
 LOCK = ".lock"
-#: A sweep that has not recorded its end is taken to be running as long after its last write.
+#: For this time after the last write, a sweep that has not recorded its end may be running.
 RECENT = timedelta(hours=1)
 
-_WAIT_SECONDS = 5.0  # for a command that looks at the lock, or removes little
+_WAIT_SECONDS = 5.0  # how long to wait for another command to release the lock
 
-#: running: a run holds the lock. perhaps: it recorded no end and wrote a short while ago.
+#: running: a run holds the lock. perhaps: no recorded end, and the last write is recent.
 Activity = Literal["running", "perhaps", "no"]
 
 
 @contextmanager
 def run_lock(filesystem: pyarrow.fs.FileSystem, path: str) -> Iterator[None]:
-    """Hold the lock of the sweep in this folder together with its other runs.
+    """Hold the lock of the sweep in this folder, shared with other runs.
 
     Raises:
-        StoreError: if a command removes its results right now.
+        StoreError: if a command is removing results of the sweep.
     """
     opened = _open(filesystem, f"{path}/{LOCK}", os.O_RDWR | os.O_CREAT)
     try:
@@ -55,7 +55,7 @@ def run_lock(filesystem: pyarrow.fs.FileSystem, path: str) -> Iterator[None]:
 
 @contextmanager
 def prune_lock(filesystem: pyarrow.fs.FileSystem, path: str) -> Iterator[bool]:
-    """Keep new runs of the sweep in this folder out; False if one runs already."""
+    """Lock the sweep in this folder against new runs; yield False if it is running already."""
     opened = _open(filesystem, f"{path}/{LOCK}", os.O_RDWR)
     try:
         yield opened is None or _lock(opened, fcntl.LOCK_EX)
@@ -71,13 +71,14 @@ def activity(
     last_write: datetime | None,
     now: datetime | None = None,
 ) -> Activity:
-    """Whether the sweep in this folder runs.
+    """Return whether the sweep in this folder is running.
 
     Args:
-        filesystem, path: where the sweep is.
+        filesystem: the filesystem of the sweep.
+        path: the folder of the sweep.
         has_ended: whether its ``sweep.json`` records the end of the last run.
-        last_write: when one of its files was last written.
-        now: the time to compare with.
+        last_write: the time of the last write to its files.
+        now: the current time.
     """
     opened = _open(filesystem, f"{path}/{LOCK}", os.O_RDWR)
     if opened is not None:
@@ -85,7 +86,7 @@ def activity(
             if not _lock(opened, fcntl.LOCK_EX):
                 return "running"
             if os.pread(opened, 300, 0).decode(errors="replace").strip() == socket.gethostname():
-                return "no"  # it ran on this machine, where the lock would show it
+                return "no"  # it ran on this machine, so a running sweep would hold the lock
         finally:
             os.close(opened)
     is_recent = last_write is not None and (now or datetime.now(UTC)) - last_write < RECENT
@@ -93,7 +94,7 @@ def activity(
 
 
 def _open(filesystem: pyarrow.fs.FileSystem, path: str, flags: int) -> int | None:
-    """The lock's file; None where there is none, or none that can be opened."""
+    """Open the lock file; None if it does not exist or cannot be opened."""
     if not isinstance(filesystem, pyarrow.fs.LocalFileSystem):
         return None
     try:
@@ -103,7 +104,7 @@ def _open(filesystem: pyarrow.fs.FileSystem, path: str, flags: int) -> int | Non
 
 
 def _lock(opened: int, kind: int) -> bool:
-    """Take the lock if nobody's lock forbids it; a filesystem without locks forbids nothing."""
+    """Try to acquire the lock. On a filesystem without locks, this always succeeds."""
     try:
         fcntl.flock(opened, kind | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""The columns of the Parquet tables, and the version they are written in."""
+"""The columns of the Parquet tables, and the schema version."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-VERSION = 2  # since 2 a trial can be interrupted, and a stage has a source
+VERSION = 2  # version 2 added the status "interrupted" and the source of stages
 VERSION_KEY = b"orchestrator.schema"
-TABLES = (
-    "steps",
-    "samples",
-    "trials",
-)  # of trials, in the order they are written: a trial counts last
+#: In the order in which they are written: a trial counts once its row in ``trials`` exists.
+TABLES = ("steps", "samples", "trials")
 
-#: Of a trial, the better first. One that is interrupted has no result yet: it is still to run.
+#: The statuses of a trial, in order of priority. An interrupted trial has to run again.
 STATUSES = ("finished", "stopped", "failed", "interrupted")
-_NEEDED = {  # what every part of a table has, without nulls
+_NEEDED = {  # columns that every part of a table has, without nulls
     "trials": ("trial_id", "seed", "status"),
     "steps": ("trial_id", "seed", "at"),
     "samples": ("trial_id", "seed"),
@@ -27,8 +24,8 @@ _NEEDED = {  # what every part of a table has, without nulls
 
 _TYPES = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_(), "str": pa.string()}
 
-#: What every row of every table begins with, so that tables of several sweeps can be concatenated.
-#: The store adds these columns; where an earlier version wrote none, reading takes the folder's.
+#: The first columns of every table, so that tables of several sweeps can be concatenated. The store
+#: adds them. Earlier versions did not: then they are filled in from the path of the folder.
 SWEEP_COLUMNS = ("task", "sweep")
 _SWEEP_TYPES = dict.fromkeys(SWEEP_COLUMNS, pa.string())
 
@@ -39,8 +36,8 @@ FIXED: Mapping[str, Mapping[str, pa.DataType]] = {
         "seed": pa.int64(),
         "status": pa.string(),  # finished, stopped (early), failed or interrupted
         "reason": pa.string(),  # of a failure, or why further seeds did not run; one line
-        "log": pa.string(),  # of a failure, the last lines of its traceback
-        "reused_from": pa.string(),  # the sweep it was computed in, if another
+        "log": pa.string(),  # of a failure: the last lines of its traceback
+        "reused_from": pa.string(),  # the sweep that computed the trial, if it was another one
         "model": pa.string(),
         "model_fingerprint": pa.string(),
         "data": pa.string(),
@@ -48,7 +45,7 @@ FIXED: Mapping[str, Mapping[str, pa.DataType]] = {
         "version": pa.string(),
         "started": pa.timestamp("us", tz="UTC"),
         "ended": pa.timestamp("us", tz="UTC"),
-        "seconds": pa.float64(),  # of its steps: the sum of their seconds
+        "seconds": pa.float64(),  # the sum of the seconds of its steps
         "num_steps": pa.int64(),
     },
     "steps": {
@@ -61,23 +58,24 @@ FIXED: Mapping[str, Mapping[str, pa.DataType]] = {
     "samples": {**_SWEEP_TYPES, "trial_id": pa.string(), "seed": pa.int64()},
     "stages": {
         **_SWEEP_TYPES,
-        "run": pa.timestamp("us", tz="UTC"),  # when the run began that used it
+        "run": pa.timestamp("us", tz="UTC"),  # the start of the run that used it
         "key": pa.string(),
         "label": pa.string(),
-        "seconds": pa.float64(),  # of computing it; null if it was read from the disk
+        "seconds": pa.float64(),  # the time to compute it; null if it was read from the disk
         "source": pa.string(),  # computed, kept (by an earlier run) or cache; null before schema 2
-        "uses": pa.int64(),  # trials of the run that read it
+        "uses": pa.int64(),  # the number of trials of the run that used it
     },
 }
 
-#: The ``reason`` of a finished trial that was too far behind for the next seed.
+#: The ``reason`` of a finished trial whose score was too low to run the next seed.
 NO_MORE_SEEDS = "behind after this seed, so the configuration's other seeds did not run"
 
 
 def to_table(table: str, columns: Mapping[str, list[Any]], params: Mapping[str, str]) -> pa.Table:
-    """Columns with their declared types; ``metric.*`` and ``best.*`` are float64.
+    """Convert columns to an Arrow table with the declared types.
 
-    ``params`` maps each parameter to float, int, bool or str.
+    ``params`` maps each parameter to float, int, bool or str. ``metric.*`` and ``best.*`` are
+    float64.
     """
     fields = [(name, _type(table, name, params)) for name in columns]
     arrays = [pa.array(columns[name], type=kind) for name, kind in fields]
@@ -95,15 +93,15 @@ def _type(table: str, name: str, params: Mapping[str, str]) -> pa.DataType | Non
         return pa.float64()
     if name.startswith("param."):
         return _TYPES[params[name.removeprefix("param.")]]
-    return None  # a free column of samples: Arrow finds its type
+    return None  # a column of samples, whose type Arrow infers
 
 
 def is_part(table: str, rows: pa.Table) -> bool:
-    """Whether rows read from a file are some of this table, and whole."""
+    """Return whether rows read from a file are a valid part of a table."""
     fixed, names = FIXED.get(table, {}), rows.column_names
     try:
         rows.validate(full=True)
-        ours = (
+        is_valid = (
             len(set(names)) == len(names)
             and all(name in names and not rows[name].null_count for name in _NEEDED[table])
             and all(rows[n].type == fixed.get(n, rows[n].type) for n in names)
@@ -111,7 +109,7 @@ def is_part(table: str, rows: pa.Table) -> bool:
                 rows[n].type == pa.float64() for n in names if n.startswith(("metric.", "best."))
             )
         )
-        return ours and (
+        return is_valid and (
             table != "trials" or set(pc.unique(rows["status"]).to_pylist()) <= set(STATUSES)
         )
     except (pa.ArrowException, KeyError, ValueError):
@@ -119,7 +117,7 @@ def is_part(table: str, rows: pa.Table) -> bool:
 
 
 def with_sweep(rows: pa.Table, task: str, sweep: str) -> pa.Table:
-    """Rows with these values in the columns ``task`` and ``sweep``, whatever they held before."""
+    """Set the columns ``task`` and ``sweep`` of rows to these values."""
     names = [name for name in rows.column_names if name not in SWEEP_COLUMNS]
     values = [pa.repeat(pa.scalar(value, pa.string()), len(rows)) for value in (task, sweep)]
     arrays = [*values, *(rows[name] for name in names)]
@@ -127,7 +125,7 @@ def with_sweep(rows: pa.Table, task: str, sweep: str) -> pa.Table:
 
 
 def fill_sweep(rows: pa.Table, task: str, sweep: str) -> pa.Table:
-    """Rows with ``task`` and ``sweep`` first, filled in where an earlier version wrote none."""
+    """Return rows with ``task`` and ``sweep`` first, and fill them in if they are missing."""
     if not rows.num_columns:
         return rows
     values = dict(zip(SWEEP_COLUMNS, (task, sweep), strict=True))
@@ -142,7 +140,7 @@ def fill_sweep(rows: pa.Table, task: str, sweep: str) -> pa.Table:
 
 
 def to_columns(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Rows as columns; what a row lacks is null."""
+    """Convert rows to columns; missing values are None."""
     rows = list(rows)
     names = list(dict.fromkeys(name for row in rows for name in row))
     return {name: [row.get(name) for row in rows] for name in names}

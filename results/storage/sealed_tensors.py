@@ -1,10 +1,10 @@
-"""Safetensors files with a seal: a SHA-256 of all that a file holds. No torch, no safetensors.
+"""Safetensors files with a seal, a SHA-256 of their content. Without torch or safetensors.
 
     8 bytes    length of the header, little-endian
-    header     JSON: name -> {dtype, shape, data_offsets}, and ``__metadata__``, text by key
-    the rest   the tensors' bytes
+    header     JSON: name -> {dtype, shape, data_offsets}, and ``__metadata__``, strings by key
+    the rest   the bytes of the tensors
 
-The format is https://github.com/huggingface/safetensors, so any reader of it opens these files.
+The format is that of https://github.com/huggingface/safetensors, whose readers open these files.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
-SEAL = "sha256"  # its key in the metadata
+SEAL = "sha256"  # the key of the seal in the metadata
 
-#: numpy's type of each safetensors type. BF16 is read as float32, which holds each of its values.
+#: numpy's type of each safetensors type. BF16 is converted to float32, which is exact.
 _TYPES = {
     "BOOL": "?",
     **{f"{kind.upper()}{8 * size}": f"<{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)},
@@ -32,15 +32,15 @@ _TYPES = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tensors:
-    """What a sealed file holds."""
+    """The content of a sealed file."""
 
     arrays: dict[str, Array]
-    dtypes: dict[str, str]  # by name, as safetensors spells them: ``F32``, or ``BF16``
+    dtypes: dict[str, str]  # by name, as in safetensors: ``F32``, or ``BF16``
     metadata: dict[str, str]
 
 
 def seal(blob: bytes, metadata: Mapping[str, str]) -> bytes:
-    """A safetensors file with this metadata in place of its own, and a seal over all of it.
+    """Replace the metadata of a safetensors file and add a seal.
 
     Raises:
         ValueError: if a tensor has a type that ``unseal`` cannot read.
@@ -56,7 +56,7 @@ def seal(blob: bytes, metadata: Mapping[str, str]) -> bytes:
 
 
 def unseal(blob: bytearray) -> Tensors:
-    """The tensors of a sealed file, as views of ``blob``, in the order they are stored in.
+    """Return the tensors of a sealed file, in stored order, as views of ``blob``.
 
     Raises:
         ValueError: if the file is damaged, has no seal, or has a type that numpy lacks.
@@ -77,7 +77,7 @@ def _split(blob: bytes | bytearray) -> tuple[dict[str, Any], memoryview]:
     view = memoryview(blob)
     length = struct.unpack("<Q", view[:8])[0] if len(view) >= 8 else len(view)
     if 8 + length > len(view):
-        raise ValueError("it is cut off")
+        raise ValueError("it is truncated")
     try:
         header = json.loads(bytes(view[8 : 8 + length]))
     except (ValueError, RecursionError):
@@ -88,7 +88,7 @@ def _split(blob: bytes | bytearray) -> tuple[dict[str, Any], memoryview]:
 
 
 def _digest(header: Mapping[str, Any], metadata: Mapping[str, str], data: memoryview) -> str:
-    """Over names, types, shapes and places of the tensors, the metadata, and all bytes."""
+    """Return the hash of the header (names, types, shapes, offsets), the metadata and the data."""
     text = json.dumps([header, metadata], sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(text.encode())
     digest.update(data)

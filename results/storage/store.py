@@ -1,12 +1,12 @@
-"""One sweep's folder: ``sweep.json`` and Parquet parts, each durable before it is counted.
+"""Write a sweep's folder: ``sweep.json`` and Parquet parts.
 
     <root>/<task>/<name>/sweep.json
-    <root>/<task>/<name>/{trials,steps,samples}/<time>-<what>-<draw>.parquet
-    <root>/<task>/<name>/stages/<time>-run-<draw>.parquet    the shared work of each run
+    <root>/<task>/<name>/{trials,steps,samples}/<time>-<kind>-<random>.parquet
+    <root>/<task>/<name>/stages/<time>-run-<random>.parquet    the stages that each run used
 
-A part is written whole (``atomic_write.py``), the trials table last: a trial is there when its row
-is, and its steps and samples are there before. Readers take the union of the parts, so two writers
-cannot hurt each other.
+Each part is written atomically (``atomic_write.py``), the trials table last: a trial exists once
+its row exists, and then its steps and samples exist too. Readers take the union of the parts, so
+two writers do not interfere.
 """
 
 from __future__ import annotations
@@ -45,30 +45,30 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialResult:
-    """One trial that ended: its row, its steps, and the samples of its last step as columns."""
+    """The result of one trial: its row, its steps, and the samples of its last step as columns."""
 
     trial: Mapping[str, Any]
     steps: Sequence[Mapping[str, Any]]
     samples: Mapping[str, Sequence[Any]] | None
-    log: str = ""  # of a failed trial, in full
+    log: str = ""  # the complete log of a failed trial
 
 
 def check_name(name: str) -> str:
-    """A sweep's name, if it can be a folder's; it cannot leave ``--out``.
+    """Return a sweep's name if it is a valid name of a folder, which cannot lead out of ``--out``.
 
     Raises:
-        StoreError: if not.
+        StoreError: if the name is invalid.
     """
     if not NAME.fullmatch(name):
         raise StoreError(
-            f"a name is letters, digits, '.', '_' and '-', at most 100, but got {name[:120]!r}; "
-            "give another with --name"
+            "a name must be up to 100 letters, digits, '.', '_' and '-', but got "
+            f"{name[:120]!r}; give another with --name"
         )
     return name
 
 
 class SweepStore:
-    """Writes one sweep. Only the driver has one."""
+    """Writes one sweep. Only the driver uses it."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class SweepStore:
         params: Mapping[str, str],
         metrics: Sequence[str] = (),
     ) -> None:
-        """``metrics`` are columns that every part has: some readers know the first part's alone."""
+        """Create the folders. All parts have ``metrics``: some readers use the first schema."""
         self.filesystem, base = open_filesystem(root)
         self.path = f"{base}/{check_name(task)}/{check_name(name)}"
         self._task, self._name = task, name
@@ -90,11 +90,11 @@ class SweepStore:
             raise StoreError(f"cannot write to {self.path}: {error}") from None
 
     def write_manifest(self, manifest: Manifest) -> None:
-        """Replace ``sweep.json`` whole."""
+        """Replace ``sweep.json`` atomically."""
         atomic_write(self.filesystem, f"{self.path}/sweep.json", manifest.to_text().encode())
 
     def add(self, results: Sequence[TrialResult]) -> None:
-        """Make trials durable; when this returns they are counted."""
+        """Write trials durably."""
         for result in results:
             if result.log:
                 self.write_log(f"{result.trial['trial_id']}.log", result.log.encode())
@@ -110,7 +110,7 @@ class SweepStore:
                 self._write(table, name, to_table(table, columns[table], self._params))
 
     def write_log(self, name: str, text: bytes) -> None:
-        """Write ``logs/<name>``, replacing an earlier one.
+        """Write or replace ``logs/<name>``.
 
         Raises:
             StoreError: if it cannot be written.
@@ -122,26 +122,25 @@ class SweepStore:
         atomic_write(self.filesystem, f"{self.path}/logs/{name}", text, durable=False)
 
     def add_tables(self, tables: Mapping[str, pa.Table]) -> None:
-        """The same for tables read from another sweep."""
+        """Write trials durably, from tables that were read from another sweep."""
         name = _part_name("reused")
         for table in TABLES:
             if table in tables and tables[table].num_rows:
                 self._write(table, name, tables[table])
 
     def add_stages(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """The shared work of one run, a row a stage."""
+        """Write the stages that one run used, one row each."""
         if rows:
             columns = to_columns(rows)
             self._write("stages", _part_name("run"), to_table("stages", columns, {}))
 
     def compact(self) -> None:
-        """Many small parts into one a table; safe to be killed at any moment.
+        """Merge the small parts of each table into one. The process may be killed at any time.
 
-        The union is read without duplicates, so old and new parts may stand side by side. Steps
-        and samples go after trials would, in the order that keeps every counted trial whole.
+        Readers take the union of parts without duplicates, so old and new parts may coexist.
         """
         for table in TABLES:
-            name = _part_name("compacted")  # before the parts are listed: later ones are newer
+            name = _part_name("compacted")  # named before listing, so parts added later are newer
             parts = list_parts(self.filesystem, f"{self.path}/{table}")
             if len(parts) < 2:
                 continue
@@ -151,11 +150,10 @@ class SweepStore:
                 continue  # another driver is compacting
             tables = [part for part in read if part is not None]
             if len(tables) < len(parts):
-                continue  # a damaged part stays where it is, to be named and looked at
-            whole = union(table, tables)
-            self._write(table, name, whole)
+                continue  # keep a damaged part, so that `report` can name it
+            self._write(table, name, union(table, tables))
             for part in parts:
-                with contextlib.suppress(FileNotFoundError):  # another driver compacts as well
+                with contextlib.suppress(FileNotFoundError):  # another driver is compacting
                     self.filesystem.delete_file(part)
 
     def _write(self, table: str, name: str, rows: pa.Table) -> None:
@@ -164,16 +162,16 @@ class SweepStore:
 
 
 def encode_part(rows: pa.Table, task: str, sweep: str) -> bytes:
-    """A Parquet file of rows as parts of this sweep; equal rows give equal bytes."""
+    """Encode rows as a Parquet part of a sweep. Equal rows give equal bytes."""
     sink = pa.BufferOutputStream()
-    rows = with_sweep(rows, task, sweep)  # also of a trial copied from another sweep
+    rows = with_sweep(rows, task, sweep)  # rows may be copied from another sweep
     rows = rows.replace_schema_metadata({VERSION_KEY: str(VERSION).encode()})
     pq.write_table(rows, sink, compression="zstd", write_page_checksum=True)
     return bytes(sink.getvalue().to_pybytes())
 
 
 def _part_name(what: str) -> str:
-    """Names sort in the order of time: of two parts with one trial the later one is right."""
+    """Return a unique name that sorts by time, so that later parts replace earlier ones."""
     return f"{time.time_ns():020d}-{what}-{uuid.uuid4().hex[:8]}"
 
 
@@ -194,18 +192,18 @@ def _join(results: Sequence[TrialResult]) -> dict[str, list[Any]]:
 
 
 def list_parts(filesystem: pyarrow.fs.FileSystem, folder: str) -> list[str]:
-    """The finished parts under a table's folder; leftovers of a killed writer do not count."""
+    """Return the complete parts of a table's folder, without files of a killed writer."""
     selector = pyarrow.fs.FileSelector(folder, allow_not_found=True)
     found = filesystem.get_file_info(selector)
     return sorted(info.path for info in found if info.path.endswith(".parquet"))
 
 
 def read_part(filesystem: pyarrow.fs.FileSystem, path: str) -> pa.Table | None:
-    """A part, or None if it is damaged, or none of ours.
+    """Read a part; None if it is damaged or not a part.
 
     Raises:
-        StoreError: if it was written in a newer schema.
-        FileNotFoundError: if it was compacted away since it was listed.
+        StoreError: if it has a newer schema.
+        FileNotFoundError: if it has been compacted since it was listed.
     """
     try:
         with filesystem.open_input_file(path) as file:
@@ -217,7 +215,7 @@ def read_part(filesystem: pyarrow.fs.FileSystem, path: str) -> pa.Table | None:
 
 
 def decode_part(file: Any, path: str) -> pa.Table | None:
-    """The part in an open file; see ``read_part``. Its table is the folder in ``path``."""
+    """Read a part from an open file, as ``read_part`` does. The folder of ``path`` is its table."""
     try:
         parquet = pq.ParquetFile(file, page_checksum_verification=True)
         metadata = parquet.schema_arrow.metadata or {}
@@ -236,18 +234,18 @@ def decode_part(file: Any, path: str) -> pa.Table | None:
 
 
 def concat(tables: Iterable[pa.Table]) -> pa.Table:
-    """The union of parts; what one lacks is null there."""
-    whole = [table for table in tables if table.num_columns]
-    if not whole:
+    """Concatenate parts; columns that a part lacks are null."""
+    nonempty = [table for table in tables if table.num_columns]
+    if not nonempty:
         return pa.table({})
-    return pa.concat_tables(whole, promote_options="permissive")
+    return pa.concat_tables(nonempty, promote_options="permissive")
 
 
 def union(table: str, parts: Sequence[pa.Table]) -> pa.Table:
-    """Each trial once, from one part alone, though an old part and its compaction stand together.
+    """Merge parts so that each trial comes from one part, even if old and compacted parts coexist.
 
-    A trial's row: in the order of ``STATUSES``, then the later part's. Its steps and
-    samples: all rows of the last part that has any, equal ones too.
+    Of several rows of a trial, the first in the order of ``STATUSES`` counts, then the latest. The
+    steps and samples of a trial are all rows of the last part that has any.
     """
     parts = [part for part in parts if part.num_rows]
     rows = concat(parts)

@@ -1,8 +1,8 @@
-"""Dataclasses from JSON values and back; every value is checked against its field's type.
+"""Convert dataclasses to JSON values and back, with checks of every value's type.
 
 A field's type may be a dataclass, ``tuple[X, ...]``, ``Mapping[str, X]``, ``Literal``, a union of
-these, ``str``, ``int``, ``float``, ``bool``, ``None`` or ``Any``. A key without a field is ignored.
-A key that is missing or null gets its field's default, if there is one.
+these, ``str``, ``int``, ``float``, ``bool``, ``None`` or ``Any``. Unknown keys are ignored. Missing
+or null keys get the field's default, if there is one.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 T = TypeVar("T")
 
 _WORDS: Mapping[Any, str] = {
-    str: "a text",
+    str: "a string",
     int: "an integer",
     float: "a number",
     bool: "true or false",
     types.NoneType: "null",
     tuple: "a list",
-    Mapping: "a mapping",
+    Mapping: "an object",
 }
-_MAX_SHOWN = 40  # characters of a wrong value
+_MAX_SHOWN = 40  # characters of an invalid value in an error message
 
 
 class JsonTypeError(ValueError):
-    """A value is missing or of another type than its field; the text names the key."""
+    """A value is missing or has the wrong type. The message names the key."""
 
 
 def decode(kind: type[T], value: Any) -> T:
-    """The dataclass ``kind`` from a JSON object.
+    """Convert a JSON object to the dataclass ``kind``.
 
     Raises:
-        JsonTypeError: naming the first key that is missing or of another type.
+        JsonTypeError: if a key is missing or has the wrong type; the message names the first one.
     """
     if not isinstance(value, dict):
-        raise JsonTypeError("it holds no mapping")
+        raise JsonTypeError("it is not a JSON object")
     found: T = _decode_object(kind, value, "")
     return found
 
 
 def encode(value: Any) -> Any:
-    """A value made of dataclasses, tuples and mappings as plain JSON values."""
+    """Convert a value of dataclasses, tuples and mappings to plain JSON values."""
     if dataclasses.is_dataclass(value):
         names = (each.name for each in dataclasses.fields(value))
         return {name: encode(getattr(value, name)) for name in names}
@@ -57,7 +57,7 @@ def encode(value: Any) -> Any:
 
 @functools.cache
 def _fields(kind: Any) -> list[tuple[str, Any, bool]]:
-    """(name, type, whether it has a default) of each field of a dataclass."""
+    """Return (name, type, whether it has a default) of each field of a dataclass."""
     hints, missing = get_type_hints(kind), dataclasses.MISSING
     return [
         (each.name, hints[each.name], (each.default, each.default_factory) != (missing, missing))
@@ -86,7 +86,7 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
 
 
 def _choose(kinds: tuple[Any, ...], value: Any) -> Any:
-    """The one of a union's types that a value is of; the first one if it is of none."""
+    """Return the type of a union that a value has; the first one if none fits."""
     if isinstance(value, dict):
         for kind in kinds:
             if _is_dataclass(kind) and all(
@@ -112,7 +112,7 @@ def _is_dataclass(kind: Any) -> bool:
 
 
 def _is_a(kind: Any, value: Any) -> bool:
-    """Whether a JSON value is of this type itself; what is in it is not looked at."""
+    """Return whether a JSON value has this type, without checking its items."""
     if get_origin(kind) is Literal:
         return isinstance(value, str) and value in get_args(kind)
     if kind in (tuple, Mapping):
@@ -125,4 +125,4 @@ def _is_a(kind: Any, value: Any) -> bool:
 def _describe(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return f"one of {', '.join(map(str, get_args(kind)))}"
-    return _WORDS.get(get_origin(kind) or kind, "a mapping")
+    return _WORDS.get(get_origin(kind) or kind, "an object")

@@ -1,9 +1,9 @@
-"""The weights that a sweep keeps, one safetensors file a trial, beside its tables.
+"""Store the kept weights of a sweep, one safetensors file per trial.
 
     <out>/<task>/<name>/weights/<trial id>.safetensors
 
-Any reader of safetensors opens them. Their metadata says which trial they are of, and a seal shows
-whether a file is still what was written.
+Any reader of safetensors opens these files. Their metadata describes the trial, and a seal shows
+whether a file has changed since it was written.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from results.text import plural, size_text
 from tasks.contract import StoreError
 
 SUFFIX = ".safetensors"
-MAX_DISK_SHARE = 0.5  # of the free disk that one file may take: results need room too
+MAX_DISK_SHARE = 0.5  # of the free disk for one file, because results need space too
 
-#: Metadata that is JSON; the rest is text.
+#: Metadata that is JSON; other metadata are strings.
 _JSON = ("seed", "params", "model", "data", "values")
 
 
@@ -40,17 +40,17 @@ class Weights:
     trial_id: str
     """The trial's id."""
     arrays: dict[str, Array]
-    """The arrays by name; bfloat16 comes as float32, which holds each of its values."""
+    """The arrays by name; bfloat16 is converted to float32, which is exact."""
     dtypes: dict[str, str]
     """The types by name, as in the file: ``F32``, ``BF16``, ..."""
     values: dict[str, Any]
-    """The state's plain values."""
+    """The plain values of the state."""
     metadata: dict[str, Any]
     """task, version, trial_id, seed, params, model and data."""
 
 
 def seal_weights(blob: bytes, metadata: Mapping[str, Any]) -> bytes:
-    """A safetensors file of a trial's weights as the store keeps it.
+    """Add metadata and a seal to a safetensors file of a trial's weights.
 
     ``metadata`` has the keys of ``Weights.metadata``, and ``values``.
     """
@@ -70,12 +70,12 @@ class WeightStore:
         return filesystem, f"{folder}/{check_name(trial_id)}{SUFFIX}"
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of each file, by trial id; empty if none is kept."""
+        """Return the size of each file in bytes, by trial id."""
         files = self._files().items()
         return {n.removesuffix(SUFFIX): size for n, size in files if n.endswith(SUFFIX)}
 
     def leftovers(self) -> set[str]:
-        """Names of files that a killed writer left behind, or that are written right now."""
+        """Return the names of temporary files, of a killed writer or of a write in progress."""
         return {name for name in self._files() if name.endswith(TEMPORARY)}
 
     def _files(self) -> dict[str, int]:
@@ -92,15 +92,15 @@ class WeightStore:
         }
 
     def has(self, trial_id: str) -> bool:
-        """Whether there is a file of this trial."""
+        """Return whether the weights of a trial are stored."""
         filesystem, path = self._path(trial_id)
         return bool(filesystem.get_file_info(path).type == pyarrow.fs.FileType.File)
 
     def read(self, trial_id: str) -> Weights | None:
-        """The trial's weights; None if there is no file.
+        """Read the weights of a trial; None if there is no file.
 
         Raises:
-            StoreError: if the file is damaged, or of another trial.
+            StoreError: if the file is damaged or belongs to another trial.
         """
         filesystem, path = self._path(trial_id)
         try:
@@ -117,7 +117,7 @@ class WeightStore:
                 k: json.loads(v) if k in _JSON else v for k, v in found.metadata.items()
             }
             if metadata["trial_id"] != trial_id:
-                raise ValueError(f"it holds the weights of trial {metadata['trial_id']}")
+                raise ValueError(f"it contains the weights of trial {metadata['trial_id']}")
             values = metadata.pop("values")
         except (ValueError, KeyError, TypeError) as error:
             why = f"its metadata has no {error}" if isinstance(error, KeyError) else error
@@ -134,18 +134,21 @@ class WeightStore:
         )
 
     def write(self, trial_id: str, blob: bytes) -> None:
-        """Replace the trial's file whole, or leave the earlier one; ``sync`` makes it last.
+        """Write or replace the file of a trial atomically. ``sync`` makes it durable.
 
         Raises:
-            StoreError: if it cannot be written, or would take most of the free disk.
+            StoreError: if it cannot be written, or would use too much of the free disk.
         """
         filesystem, path = self._path(trial_id)
         if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
-            self._make_room(os.path.dirname(path), len(blob))
+            self._prepare_folder(os.path.dirname(path), len(blob))
         atomic_write(filesystem, path, blob, durable=False)
 
-    def _make_room(self, folder: str, num_bytes: int) -> None:
-        """Make the folder in the sweep's own, which a machine without shared storage lacks."""
+    def _prepare_folder(self, folder: str, num_bytes: int) -> None:
+        """Create the folder and check the free space.
+
+        Only the last part is created: a machine without shared storage lacks the sweep's folder.
+        """
         try:
             if not os.path.isdir(folder):
                 with contextlib.suppress(FileExistsError):
@@ -155,21 +158,21 @@ class WeightStore:
             raise StoreError(f"cannot write to {folder}: {error.strerror or error}") from None
         if num_bytes > MAX_DISK_SHARE * free:
             raise StoreError(
-                f"they have {num_bytes / 1e6:.3g} MB, and the disk of {folder} has only "
-                f"{free / 1e6:.3g} MB left"
+                f"the weights have {num_bytes / 1e6:.3g} MB, but the disk of {folder} has only "
+                f"{free / 1e6:.3g} MB free"
             )
 
     def sync(self, trial_ids: Iterable[str]) -> None:
-        """See that these files survive a power cut.
+        """Make the files of these trials durable.
 
         Raises:
-            StoreError: if one is not there, or cannot be synchronized.
+            StoreError: if a file does not exist or cannot be synchronized.
         """
         for trial_id in trial_ids:
             make_durable(*self._path(trial_id))
 
     def delete(self, trial_id: str) -> None:
-        """Delete the trial's file, if there is one.
+        """Delete the file of a trial, if it exists.
 
         Raises:
             StoreError: if it cannot be deleted.
@@ -189,7 +192,7 @@ class WeightStore:
             raise StoreError(f"{folder}/{name} cannot be deleted: {redact(str(error))}") from None
 
     def delete_folder(self) -> None:
-        """Delete the folder itself if it is empty."""
+        """Delete the folder if it is empty."""
         filesystem, folder = open_filesystem(self.uri)
         if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
             with contextlib.suppress(OSError):
@@ -197,10 +200,10 @@ class WeightStore:
 
 
 def find_weights(sweep: Sweep, row: Mapping[str, Any]) -> WeightStore | None:
-    """The store that holds a trial's weights; None if they are not kept.
+    """Return the store that has a trial's weights; None if they are not kept.
 
-    ``row`` is one of the sweep's trials. One that was reused has its weights in the sweep that ran
-    it, unless it has run here since.
+    ``row`` is one of the sweep's trials. The weights of a reused trial are in the sweep that ran
+    it, unless the trial has run in this sweep since.
     """
     for store in stores_of(sweep, row):
         if store.has(row["trial_id"]):
@@ -209,19 +212,19 @@ def find_weights(sweep: Sweep, row: Mapping[str, Any]) -> WeightStore | None:
 
 
 def stores_of(sweep: StoredTables, row: Mapping[str, Any]) -> list[WeightStore]:
-    """Where a trial's weights may be: in its sweep, then in the one that it was reused from."""
+    """Return the stores that may have a trial's weights: of its sweep, and of ``reused_from``."""
     task, name = sweep.path.rsplit("/", 2)[1:]
-    places = [(task, name)]
+    sweeps = [(task, name)]
     origin = str(row.get("reused_from") or "").split("/")
     if len(origin) == 2 and all(NAME.fullmatch(part) for part in origin):
-        places.append((origin[0], origin[1]))
-    return [WeightStore(sweep.root, *place) for place in places]
+        sweeps.append((origin[0], origin[1]))
+    return [WeightStore(sweep.root, *each) for each in sweeps]
 
 
 def weights_of(
     sweep: StoredTables, rows: Iterable[Mapping[str, Any]]
 ) -> dict[str, tuple[WeightStore, int]]:
-    """The store and bytes of each of these trials' weights, by id; each folder is listed once."""
+    """Return the store and the size of the weights of trials, by id. Lists each folder once."""
     listed: dict[str, dict[str, int]] = {}
     found: dict[str, tuple[WeightStore, int]] = {}
     for row in rows:
@@ -236,10 +239,11 @@ def weights_of(
 
 
 def describe_weights(sweep: Sweep, row: Mapping[str, Any] | None) -> str:
-    """What ``show`` says of the weights of a sweep, or of one of its trials; nothing if no trial
-    of the task has any.
+    """Describe the weights of a sweep or of one of its trials, for ``show``.
+
+    The text is empty if the task has no weights.
     """
-    if sweep.manifest.keep is None:  # or an earlier version wrote it
+    if sweep.manifest.keep is None:  # also if an earlier version wrote the file
         return ""
     rows = [each for each in sweep.rows() if each["status"] == "finished"]
     if row is None:

@@ -1,1 +1,1 @@
-"""Summaries, details and overviews as data."""
+"""Build summary, detail and overview tables as data."""

@@ -1,4 +1,4 @@
-"""The lines below a summary table: what its numbers and signs mean, of the rows shown alone."""
+"""Explain the numbers and signs of a summary table, in lines below the table."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from results.tables.cell_text import label_signs
 from results.tables.marks import scored_differently
 from results.tables.rows import SummaryRow
 
-#: What the mark beside the main metric means, in the order a caption explains it.
+#: The meanings of the marks next to the main metric, in the order of the caption.
 MARKS = {"best": "★ best", "tie": "≈ not distinguishable from it"}
 
 _STATUSES = {  # the word before the @ of a status -> what it means
     "pruned": "pruned@N: stopped early after N steps; the numbers are those of its last step.",
     "interrupted": "interrupted@N: cut off after N steps; run the same command to resume.",
 }
-_FIRST_SEED = {  # the same, of several seeds
+_FIRST_SEED = {  # the same for several seeds
     "pruned": "pruned@N: its first seed was stopped early after N steps; the numbers are those of "
     "that seed's last step.",
     "interrupted": "interrupted@N: its first unfinished seed was cut off after N steps, and the "
@@ -26,7 +26,7 @@ _FIRST_SEED = {  # the same, of several seeds
 
 
 def explain_hidden(number: int) -> list[str]:
-    """How many rows are left out, and how to see them."""
+    """Say how many rows are hidden, and how to show them."""
     if number == 0:
         return []
     if number == 1:
@@ -40,7 +40,7 @@ def explain(
     tested: BestComparison | None,
     hidden: Sequence[SummaryRow] = (),
 ) -> list[str]:
-    """Model and data, then the numbers, marks, words and signs of the rows that are shown."""
+    """Name the model and the data, and explain numbers, marks, statuses and signs of shown rows."""
     seeds = len(manifest.seeds)
     sources = f"Model {manifest.model.name}, data {manifest.data.name}, "
     lines = [f"{'' if manifest.function else sources}{seeds} seed{'s' if seeds > 1 else ''}."]
@@ -63,14 +63,14 @@ def explain(
     if any(row.on_front for row in rows):
         labels = {column.key: column.label for column in manifest.columns}
         names = " and ".join(labels[f"metric.{name}"] for name in manifest.front or ())
-        lines.append(f"◆ on the front of {names}: no other row is better in both.")
+        lines.append(f"◆ on the Pareto front of {names}: no other row is better in both.")
     return lines
 
 
 def explain_ids(rows: Sequence[SummaryRow]) -> list[str]:
-    """What ``3f2a9c01 +2`` means, where a row has several trials."""
+    """Explain ``3f2a9c01 +2``, if a row has several trials."""
     several = any(len(row.all_ids) > 1 for row in rows)
-    return ["A trial of the row, and how many more it has: one a seed."] if several else []
+    return ["+N: the row has N more trials, one per seed."] if several else []
 
 
 def _explain_marks(
@@ -92,7 +92,10 @@ def _explain_marks(
     if tested is None:
         needed = f"scores per {unit}{' or several seeds' if manifest.function else ''}"
         so_far = " so far" if all(row.status for row in rows if row.mark == "best") else ""
-        return [f"★ best{so_far}; no test of the difference: it takes {needed} of complete rows."]
+        return [
+            f"★ best{so_far}; differences are not tested, because that needs {needed} of complete "
+            "rows."
+        ]
     ties = any(row.mark == "tie" for row in rows)
     beaten = any(row.p_value is not None and not row.mark for row in rows)
     some = ties or any(row.status or row.mark == "untested" for row in rows)

@@ -1,4 +1,4 @@
-"""Numbers and parameters as text, and the cells of a summary table."""
+"""Format numbers, parameters and the cells of a summary table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tasks.contract import Column, Scalar
 
 
 def format_value(value: float | None, kind: str) -> str:
-    """A number as its column prints it; percent columns hold 0..1."""
+    """Format a number in the format of its column; percentages are values in 0..1."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     if kind in ("percent", "score"):
@@ -22,12 +22,12 @@ def format_value(value: float | None, kind: str) -> str:
 
 
 def heading(column: Column) -> str:
-    """The heading of a column: its label, with a percent sign where its cells are percentages."""
+    """Return the heading of a column: its label, with a percent sign for percentages."""
     return f"{column.label}{' %' if column.format == 'percent' else ''}"
 
 
 def format_plain(value: Scalar) -> str:
-    """A parameter's value: ``1e-05`` as ``1e-5``, None as ``-``."""
+    """Format a parameter's value: ``1e-05`` as ``1e-5``, None as ``-``."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -38,12 +38,12 @@ def format_plain(value: Scalar) -> str:
             mantissa, exponent = f"{value:.3e}".split("e")
             text = f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
         return text
-    # Quoted so that a space at an end is seen, and where a text of several words ends.
+    # Quotes show spaces at the ends, and where a text of several words ends.
     return f'"{value}"' if isinstance(value, str) and (value == "" or " " in value) else str(value)
 
 
 def id_digits(ids: Iterable[str]) -> int:
-    """How many digits of their ids tell trials apart."""
+    """Return how many digits make the ids unique."""
     known = set(ids)
     digits = ID_DIGITS
     while len({each[:digits] for each in known}) < len(known):
@@ -52,13 +52,13 @@ def id_digits(ids: Iterable[str]) -> int:
 
 
 def short_ids(ids: Sequence[str], digits: int) -> str:
-    """The first of several ids, and how many more: ``3f2a9c01 +2``."""
+    """Return the first of several ids and the number of the others: ``3f2a9c01 +2``."""
     more = f" +{len(ids) - 1}" if len(ids) > 1 else ""
     return f"{ids[0][:digits]}{more}" if ids else ""
 
 
 def main_cell(row: SummaryRow, table: SummaryTable) -> str:
-    """The main metric: mark, mean, deviation, front; what is missing where there is none."""
+    """Format the main metric: mark, mean, deviation and front; ``-`` if there is none."""
     value = row.metrics.get(table.main.key)
     if value is None:
         return "-"
@@ -70,7 +70,7 @@ def main_cell(row: SummaryRow, table: SummaryTable) -> str:
 
 
 def metric_cell(row: SummaryRow, column: Column) -> str:
-    """A further metric, with its interval where the metrics ``_low`` and ``_high`` give one."""
+    """Format another metric, with its interval if the metrics ``_low`` and ``_high`` exist."""
     text = format_value(row.metrics.get(column.key), column.format)
     low, high = (row.metrics.get(f"{column.key}_{end}") for end in ("low", "high"))
     if low is None or high is None:
@@ -79,12 +79,12 @@ def metric_cell(row: SummaryRow, column: Column) -> str:
 
 
 def interval_cell(row: SummaryRow, table: SummaryTable) -> str:
-    """The 95 % interval of the main metric."""
+    """Format the 95 % interval of the main metric."""
     return format_interval(row.estimate, table.main.format)
 
 
 def format_interval(found: Estimate | None, kind: str) -> str:
-    """``[low, high]``, or nothing."""
+    """Return ``[low, high]``, or an empty string."""
     if found is None or math.isnan(found.low):
         return ""
     return f"[{_bound(found.low, kind)}, {_bound(found.high, kind)}]"
@@ -96,12 +96,12 @@ def _bound(value: float, kind: str) -> str:
 
 
 def report_cell(row: SummaryRow, table: SummaryTable) -> str:
-    """The paper's own numbers for this configuration, and the sign of its label."""
+    """Format the paper's numbers for a configuration, and the sign of its label."""
     text = ", ".join(format_value(value, table.main.format) for value in row.reported) or "-"
     return f"{text} {label_signs(table.rows)[row.label]}" if row.label else text
 
 
 def label_signs(rows: Sequence[SummaryRow]) -> dict[str, str]:
-    """A sign for each label of a table: †, ††, ..."""
+    """Return a sign for each label of a table: †, ††, ..."""
     labels = dict.fromkeys(row.label for row in rows if row.label)
     return {label: "†" * number for number, label in enumerate(labels, start=1)}

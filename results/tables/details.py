@@ -1,10 +1,10 @@
-"""What the paper or another publication gives for a row besides the main metric, beside ours.
+"""Compare further published numbers of rows with ours: other metrics, steps and publications.
 
-A row names those numbers by key:
+A row has those numbers by key:
 
-    metric.<name>              of the last step
-    step.<at>.<name>           of the step at <at>
-    first.<level>.<name>       where the metric first is at least <level>
+    metric.<name>              the metric at the last step
+    step.<at>.<name>           the metric at the step <at>
+    first.<level>.<name>       the first step at which the metric is at least <level>
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from tasks.contract import Column, Scalar
 
 @dataclass(kw_only=True)
 class DetailTable:
-    """Numbers one below the other: what, ours, its interval, theirs."""
+    """A table of text, such as one number per row: its name, ours, the interval, theirs."""
 
     title: str
     headings: list[str]
     rows: list[list[str]]
     caption: list[str]
-    records: list[dict[str, Scalar]] = field(default_factory=list)  # the rows as numbers, if known
+    records: list[dict[str, Scalar]] = field(default_factory=list)  # the rows as plain values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,16 +50,16 @@ class _Number:
 
 
 def details(sweep: Sweep, tables: Sequence[SummaryTable]) -> list[DetailTable]:
-    """For each of a sweep's tables the paper's further numbers, then published ones."""
+    """Return, for each table of a sweep, further numbers of the paper and of other publications."""
     found: list[DetailTable] = []
-    planned = sweep.manifest.tables  # none of a grid or a search
+    planned = sweep.manifest.tables  # empty for a grid or a search
     for table, plan in zip(tables, planned, strict=False):
         report = [row.other_reported for row in table.rows]
         found += _detail(sweep, table, report, "published", "further numbers", "")
         published = [row.other_published for row in table.rows]
         source = plan.source
         found += _detail(
-            sweep, table, published, "published there", "beside another publication", source
+            sweep, table, published, "published there", "compared with another publication", source
         )
     return found
 
@@ -81,7 +81,7 @@ def _detail(
         ]
         numbers = [_ours(sweep, row, key, value) for key, value in wanted.items()]
         if who == "published there" and not any(number.ours != "-" for number in numbers):
-            continue  # a paper's curve says nothing beside a row that has none
+            continue  # there is nothing to compare with the paper's curve
         records += [
             _record(row, key, n, wanted[key]) for key, n in zip(wanted, numbers, strict=True)
         ]
@@ -107,13 +107,13 @@ def _detail(
 
 
 def _record(row: SummaryRow, key: str, number: _Number, theirs: float) -> dict[str, Scalar]:
-    """A number beside the published one; ``number`` is its key as the module lists them."""
+    """Return a number and the published one as plain values; ``number`` is its key."""
     bounds = number.estimate
     return {
         "trial_ids": " ".join(row.trial_ids),
         **{f"param.{name}": value for name, value in row.params.items()},
         "number": key,
-        "label": number.label.replace(" %", ""),  # the number itself is 0..1
+        "label": number.label.replace(" %", ""),  # the number is in 0..1
         "ours": number.value,
         "interval_low": bounds.low if bounds else None,
         "interval_high": bounds.high if bounds else None,
@@ -171,6 +171,6 @@ def _ours(sweep: Sweep, row: SummaryRow, key: str, theirs: float) -> _Number:
 
 
 def _curve(sweep: Sweep, trial_id: str, name: str) -> dict[int, float]:
-    """A metric of a trial by step."""
+    """Return a metric of a trial by step."""
     values = ((row["at"], row.get(f"metric.{name}")) for row in sweep.steps_of(trial_id))
     return {at: value for at, value in values if value is not None}

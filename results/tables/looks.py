@@ -1,6 +1,6 @@
-"""Every look at a split that was kept for the end, beside the sweep: ``looks.json``.
+"""Record every look at a held-out split, such as test, in ``looks.json`` in the sweep's folder.
 
-A look is recorded before anything is scored, so that one that was interrupted counts as well.
+A look is recorded before anything is scored, so that interrupted looks count too.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ FILE = "looks.json"
 
 @dataclass(kw_only=True, slots=True)
 class FinalRow:
-    """The best configuration of a table, or one that is tied with it, on both splits."""
+    """The scores of the best configuration of a table, or of one tied with it, on both splits."""
 
     table: str  # the title of its table
     configuration: str
     mark: str  # best or tie
     trial_ids: list[str]
-    chosen_on: str  # the split that the sweep scored
-    val: float  # the main metric there, a mean over seeds
-    test: float  # and on the split of the look
+    chosen_on: str  # the split of the sweep
+    val: float  # the main metric on that split, a mean over seeds
+    test: float  # the main metric on the split of the look
     val_interval: tuple[float, float] | None
     test_interval: tuple[float, float] | None
     difference_interval: tuple[float, float] | None  # of val minus test
-    metrics: dict[str, float] = field(default_factory=dict)  # all, on the split of the look
+    metrics: dict[str, float] = field(default_factory=dict)  # all metrics on the split of the look
 
 
 @dataclass(kw_only=True, slots=True)
 class Look:
-    """One look at a split."""
+    """One look at a held-out split."""
 
     split: str
     began: str  # ISO 8601, in UTC
@@ -52,7 +52,7 @@ class Look:
 
 
 def read_looks(sweep: Sweep) -> list[Look]:
-    """All looks, the first one first; none if there is no file.
+    """Read all looks, in order; empty if there is no file.
 
     Raises:
         StoreError: if the file is damaged.
@@ -69,43 +69,43 @@ def read_looks(sweep: Sweep) -> list[Look]:
         ]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise StoreError(
-            f"{path} cannot be read ({error}); it records the looks at the test split: restore it, "
+            f"{path} cannot be read ({error}); restore this record of the looks at the test split, "
             "or move it away"
         ) from None
 
 
 def write_looks(sweep: Sweep, looks: Sequence[Look]) -> None:
-    """Replace the file whole."""
+    """Write ``looks.json`` atomically."""
     text = json.dumps({"looks": [asdict(look) for look in looks]}, indent=1)
     atomic_write(sweep.filesystem, f"{sweep.path}/{FILE}", text.encode())
 
 
-def when(look: Look) -> str:
-    """``2026-11-26 15:04 UTC``."""
+def began_text(look: Look) -> str:
+    """Return the time of a look: ``2026-11-26 15:04 UTC``."""
     return f"{look.began[:16].replace('T', ' ')} UTC"
 
 
 def describe_number(looks: Sequence[Look], number: int) -> str:
-    """That this is not the first look at its split, and when that was; nothing for the first one.
+    """Say that a look is not the first one at its split; empty for the first one.
 
     Args:
         looks: all looks.
-        number: which of them it is about, from 0 on.
+        number: the index of the look.
     """
     look = looks[number]
     before = [each for each in looks[:number] if each.split == look.split]
     if not before:
         return ""
-    cut = "" if before[0].ended else ", which was interrupted"
+    interrupted = "" if before[0].ended else ", which was interrupted"
     return (
         f"This is look {len(before) + 1} at the {look.split} split; the first was on "
-        f"{when(before[0])}{cut}. Rows chosen after the first look are no longer independent of "
-        "the split."
+        f"{began_text(before[0])}{interrupted}. Rows chosen after the first look are no longer "
+        "independent of the split."
     )
 
 
 def final_table(sweep: Sweep, looks: Sequence[Look]) -> DetailTable | None:
-    """The last complete look, both splits side by side; None if there is none."""
+    """Return a table of the last complete look, with both splits; None if there is no look."""
     number = max((i for i, look in enumerate(looks) if look.rows), default=None)
     if number is None:
         return None
@@ -118,8 +118,8 @@ def final_table(sweep: Sweep, looks: Sequence[Look]) -> DetailTable | None:
     is_paired = manifest.paired_of(manifest.metric.name) is not None
     units = [f"The {plural_of(manifest.unit)} of the two splits are not paired. "] * is_paired
     caption.append(
-        f"Chosen on {chosen_on}, scored on {look.split} on {when(look)}. {''.join(units)}The 95 % "
-        "intervals do not correct for choosing the best of several rows."
+        f"Chosen on {chosen_on}, scored on {look.split} on {began_text(look)}. {''.join(units)}The "
+        "95 % intervals do not correct for choosing the best of several rows."
     )
     caption += _fewer_seeds(look, len(sweep.manifest.seeds))
     count = describe_number(looks, number)
@@ -140,7 +140,7 @@ def final_table(sweep: Sweep, looks: Sequence[Look]) -> DetailTable | None:
 
 
 def _fewer_seeds(look: Look, num_seeds: int) -> list[str]:
-    """That rows were scored before further seeds ran."""
+    """Say that rows were scored before further seeds ran."""
     scored = max(len(row.trial_ids) for row in look.rows)
     if scored >= num_seeds:
         return []

@@ -1,4 +1,4 @@
-"""Which rows of a table are marked: the best, those that are not worse, and the front."""
+"""Mark rows of a table: the best, those not distinguishable from it, and the Pareto front."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def mark_best(
     manifest: Manifest,
     scores: Scores,
 ) -> BestComparison | None:
-    """Mark the best row, and those that a test over all rows cannot tell from it.
+    """Mark the best row, and the rows that a test over all rows cannot distinguish from it.
 
-    Only rows that finished every seed are tested, on the seeds that they share. Without scores per
-    unit there is a best row and no test. Until a row has finished every seed, the best is the best
-    so far. Rows that were scored in different ways are not compared.
+    Only rows that finished every seed are tested, on their common seeds. Without scores per unit,
+    the best row is marked without a test. Until a row has finished every seed, the best row so far
+    is marked. Rows that were scored differently are not compared.
     """
     main = manifest.main_key
     maximize = manifest.maximize
@@ -35,7 +35,7 @@ def mark_best(
         return None
     values = [rows[i].metrics[main] for i in complete]
     if len(set(values)) < 2 or (maximize and _prints_zero(max(values), manifest.main_column)):
-        return None  # nothing to choose between
+        return None  # there is no best row
     tested = [i for i in complete if not rows[i].status]
     matrices = _matrices([found[i] for i in tested], manifest, scores)
     if matrices is None:
@@ -46,22 +46,22 @@ def mark_best(
     result = compare_with_best(matrices, maximize=maximize, aggregate=scores.aggregate)
     pairs = zip(tested, result.p_values, result.beaten, strict=True)
     for index, p_value, beaten in pairs:
-        tested_row = not math.isnan(p_value)
-        rows[index].mark = "untested" if not tested_row else "" if beaten else "tie"
-        rows[index].p_value = p_value if tested_row else None
+        is_tested = not math.isnan(p_value)
+        rows[index].mark = "untested" if not is_tested else "" if beaten else "tie"
+        rows[index].p_value = p_value if is_tested else None
     rows[tested[result.best]].mark = "best"
     rows[tested[result.best]].p_value = None
     return result
 
 
 def scored_differently(rows: Sequence[SummaryRow], manifest: Manifest) -> list[str]:
-    """The parameters in which rows differ that change what the main metric measures."""
+    """Return the scoring parameters in which rows differ."""
     names = manifest.scoring_params
     return [name for name in names if len({repr(row.params.get(name)) for row in rows}) > 1]
 
 
 def _prints_zero(value: float, column: Column) -> bool:
-    """Whether a value of an accuracy or a score is printed as 0.00: nothing was learned."""
+    """Return whether an accuracy or a score is printed as 0.00, because nothing was learned."""
     is_share = column.format in ("percent", "score")
     return is_share and format_value(value, column.format) == format_value(0, column.format)
 
@@ -69,8 +69,8 @@ def _prints_zero(value: float, column: Column) -> bool:
 def _matrices(
     found: Sequence[Mapping[int, Mapping[str, Any]]], manifest: Manifest, scores: Scores
 ) -> list[np.ndarray[Any, Any]] | None:
-    """The scores of each row on the seeds and units that all share; None if there are none."""
-    if len(found) < 2 or manifest.main_column.pick != "last":  # samples are of the last step
+    """Return the scores of each row for the common seeds and units; None if there are none."""
+    if len(found) < 2 or manifest.main_column.pick != "last":  # samples are from the last step
         return None
     finished = [
         {seed: row["trial_id"] for seed, row in trials.items() if row["status"] == "finished"}
@@ -87,9 +87,9 @@ def _matrices(
 
 
 def mark_front(rows: Sequence[SummaryRow], manifest: Manifest) -> None:
-    """Mark what no other row beats in both of two metrics, where a task names such a pair.
+    """Mark the rows on the Pareto front, if the task declares its two metrics.
 
-    Without a difference in one of them there is no trade-off, and no front.
+    If all rows are equal in one of the metrics, there is no trade-off, and no row is marked.
     """
     keys = [f"metric.{name}" for name in manifest.front or ()]
     complete = [

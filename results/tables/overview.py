@@ -1,4 +1,4 @@
-"""The sweeps under a folder, one line each: their state, progress and best value."""
+"""Summarize the sweeps under a folder in one line each: state, progress and best value."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ _HEADINGS = ("sweep", "state", "trials", "best", "size", "started", "model, data
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Overview:
-    """One sweep as ``list`` prints it."""
+    """The line of one sweep that ``list`` prints."""
 
     name: str  # task/name
     state: str  # complete, partial, running, running?, interrupted, "2 failed", damaged
-    trials: str  # "7/8", or "7" where the number to come is not known
+    trials: str  # "7/8", or "7" if the total is unknown
     best: str  # the main metric of the best configuration, a mean over seeds
-    size: int  # bytes of its files, kept weights and figures included
+    size: int  # bytes of all files, including weights and figures
     started: datetime | None
     sources: str  # model and data, by the last part of their names
-    problem: str = ""  # why it cannot be read
+    problem: str = ""  # why the sweep cannot be read
 
 
 def overview(root: str, task: str, name: str, now: datetime | None = None) -> Overview:
-    """The state of one sweep; one that cannot be read is named as damaged."""
+    """Return the line of one sweep. Its state is "damaged" if it cannot be read."""
     now = now or datetime.now(UTC)
     full = f"{task}/{name}"
     files = sweep_files(root, task, name)
@@ -74,14 +74,14 @@ def overview(root: str, task: str, name: str, now: datetime | None = None) -> Ov
 
 
 def num_planned(manifest: Manifest, counts: Mapping[str, int]) -> int | None:
-    """The number of trials when all have run; None where the manifest does not say."""
+    """Return the number of trials once all have run; None if unknown."""
     if manifest.num_trials is not None:
         return manifest.num_trials - manifest.num_left_out
     if manifest.tables:  # of an earlier version
         rows = [row for table in manifest.tables for row in table.rows]
         keys = {json.dumps(row.params, sort_keys=True) for row in rows}
         return len(keys) * len(manifest.seeds)
-    one_seed = len(manifest.seeds) == 1  # otherwise a pruned trial's further seeds never run
+    one_seed = len(manifest.seeds) == 1  # otherwise, further seeds of pruned trials never run
     return manifest.search.trials if manifest.search and one_seed else None
 
 
@@ -101,14 +101,14 @@ def _state(counts: Mapping[str, int], total: int | None, sweep: Sweep, activity:
 
 
 def _activity(sweep: Sweep, files: Sequence[pyarrow.fs.FileInfo], now: datetime) -> Activity:
-    """Whether the sweep runs, by its lock or by the last write to its trials or ``sweep.json``."""
+    """Return whether the sweep is running, by its lock or by the last write to its files."""
     own = (f"{sweep.path}/trials/", f"{sweep.path}/sweep.json")
     latest = last_write(info for info in files if info.path.startswith(own))
     return activity(sweep.filesystem, sweep.path, bool(sweep.manifest.seconds), latest, now)
 
 
 def best_value(manifest: Manifest, rows: Sequence[Mapping[str, Any]]) -> str:
-    """``i2t_r1 56.80``: the mean over seeds of the best configuration that finished."""
+    """Return the best finished configuration's mean over seeds, such as ``i2t_r1 56.80``."""
     main = manifest.main_key
     column = manifest.main_column
     stored = main.replace("metric.", "best.", 1) if column.pick == "best" else main
@@ -126,7 +126,7 @@ def best_value(manifest: Manifest, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _short(name: str) -> str:
-    """The last part of each path in a name: ``folder:/a/photos`` as ``photos``."""
+    """Return the last part of each path in a name: ``photos`` for ``folder:/a/photos``."""
     parts = (part.rstrip("/").rsplit("/", 1)[-1] for part in name.split("+"))
     return "+".join(parts)
 
@@ -139,7 +139,7 @@ def _time(text: str) -> datetime | None:
 
 
 def format_when(time: datetime | None, now: datetime) -> str:
-    """``Nov 26 15:04``, or ``2025-03`` in another year; ``-`` if the time is not known."""
+    """Format a time as ``Nov 26 15:04``, or ``2025-03`` in another year; ``-`` if unknown."""
     if time is None:
         return "-"
     if time.year != now.astimezone().year:
@@ -148,7 +148,7 @@ def format_when(time: datetime | None, now: datetime) -> str:
 
 
 def overview_table(found: Sequence[Overview], now: datetime | None = None) -> DetailTable:
-    """The lines as text, for the terminal and every export."""
+    """Return the lines as a table of text, for the terminal and every export."""
     now = now or datetime.now(UTC)
     return DetailTable(
         title=plural(len(found), "sweep"),

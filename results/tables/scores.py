@@ -1,4 +1,4 @@
-"""The scores per sample that back a metric, by trial."""
+"""Read the scores per sample of a metric, by trial."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from results.storage.reading import Sweep
 
 
 class Scores:
-    """What backs a metric per unit, from ``samples``: trial id -> [U], or [U, 10].
+    """The scores of a metric by trial id, from ``samples``: [U], or [U, K] for a formula.
 
-    A function without samples has one score a trial, its metric.
+    For a function without samples, each trial has one score, its metric.
     """
 
     def __init__(self, sweep: Sweep, name: str) -> None:
@@ -24,9 +24,9 @@ class Scores:
         self._by_trial: dict[str, np.ndarray[Any, Any]] = {}
         self._units: dict[str, np.ndarray[Any, Any]] = {}
         self._read_samples(sweep)
-        #: Whether each trial has one score, its metric, so that only seeds vary.
+        #: Whether each trial has only one score, its metric, so that only seeds vary.
         self.are_metrics = not self._by_trial and sweep.manifest.function is not None
-        if self.are_metrics:  # nothing but its samples says what a function's metric is a mean of
+        if self.are_metrics:  # without samples, the units of a function's metric are unknown
             self._take_metrics(sweep, f"metric.{name}")
 
     def _take_metrics(self, sweep: Sweep, key: str) -> None:
@@ -43,7 +43,7 @@ class Scores:
             return
         for column, wanted in self._spec.where.items():
             samples = samples.filter(pc.equal(samples[column], wanted))
-        samples = samples.filter(pc.is_valid(samples[self._spec.value]))  # of another version
+        samples = samples.filter(pc.is_valid(samples[self._spec.value]))  # null in other versions
         if not samples.num_rows:
             return
         samples = samples.sort_by([("trial_id", "ascending"), (self._spec.unit, "ascending")])
@@ -62,15 +62,15 @@ class Scores:
 
     @property
     def aggregate(self) -> str:
-        """How the scores form the metric: ``mean``, or a formula."""
+        """How to compute the metric from the scores: ``mean``, or a formula."""
         return MEAN if self._spec is None else self._spec.aggregate
 
     def units(self, trial_id: str) -> Any:
-        """The units [U] that a trial's scores are of, in order; None if there are no scores."""
+        """Return the units [U] of a trial's scores, in order; None if there are no scores."""
         return self._units.get(trial_id)
 
     def matrix(self, trial_ids: Sequence[str]) -> Any:
-        """Scores [U, S] of a configuration's trials, one a seed, or None."""
+        """Return scores [U, S] (or [U, S, K]) of one trial per seed; None if some are missing."""
         parts = [self._by_trial.get(trial_id) for trial_id in trial_ids]
         if not parts or any(p is None or len(p) != len(parts[0]) for p in parts):  # type: ignore[arg-type]
             return None
@@ -78,7 +78,7 @@ class Scores:
 
 
 def _to_numpy(column: Any) -> np.ndarray[Any, Any]:
-    """A column of numbers, or of lists of as many numbers each."""
+    """Convert a column of numbers, or of lists of equal length."""
     array = column.combine_chunks()
     if pa.types.is_list(array.type):
         return np.asarray(array.flatten()).reshape(len(array), -1)

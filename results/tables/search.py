@@ -1,4 +1,4 @@
-"""How a search chose its configurations, as one or two lines of text."""
+"""Describe how a search chose its configurations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAMES = {
 
 
 def describe_lines(search: Search | None) -> list[str]:
-    """The sampler and the pruner; nothing for a fixed list, or in a sweep of an earlier version."""
+    """Describe the sampler and the pruner; empty for a fixed list or a sweep of an old version."""
     if not search:
         return []
     sampler, pruner = search.sampler["name"], search.pruner["name"]

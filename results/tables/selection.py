@@ -1,4 +1,4 @@
-"""Which trial of a sweep is exported, and what it was compared with."""
+"""Select the trial of a sweep to export, and describe its rank."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from results.storage.reading import Sweep
-from results.tables.summary import SummaryRow, SummaryTable, summarise
+from results.tables.summary import SummaryRow, SummaryTable, summarize
 from tasks.contract import StoreError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """A trial and its place among the others."""
+    """A selected trial and its rank."""
 
     trial: Mapping[str, Any]  # its row
-    table: SummaryTable | None = None  # where its configuration stands; None if in no table
+    table: SummaryTable | None = None  # the table of its configuration; None if there is none
     row: SummaryRow | None = None
     rank: int = 0  # of its configuration by the main metric, from 1; 0 if unknown
-    num_configurations: int = 0  # that were compared
-    num_trials: int = 0  # of these configurations, finished
-    is_best: bool = False  # chosen for being the best, not by the user
+    num_configurations: int = 0  # number of compared configurations
+    num_trials: int = 0  # number of their finished trials
+    is_best: bool = False  # selected because it is the best, not by its id
 
 
 def select_best(sweep: Sweep) -> Selection:
-    """The first seed of the best configuration over all tables of the sweep.
+    """Select the first seed of the best configuration over all tables of the sweep.
 
-    Configurations that finished every seed go first.
+    Configurations that finished every seed have priority.
 
     Raises:
         StoreError: if no trial finished.
@@ -44,28 +44,28 @@ def select_best(sweep: Sweep) -> Selection:
 
 
 def select_trial(sweep: Sweep, trial: Mapping[str, Any]) -> Selection:
-    """A trial that the user chose, by its row."""
+    """Select the trial with this row."""
     trial_id, ranked = trial["trial_id"], _ranked(sweep)
-    place = next((i for i, (_, row) in enumerate(ranked) if trial_id in row.trial_ids), None)
-    if place is None:  # of another model, data or version than the sweep's last run
+    index = next((i for i, (_, row) in enumerate(ranked) if trial_id in row.trial_ids), None)
+    if index is None:  # its model, data or version is not that of the sweep's last run
         return Selection(trial=trial)
-    return _selection(sweep, ranked, place, trial_id, is_best=False)
+    return _selection(sweep, ranked, index, trial_id, is_best=False)
 
 
 def _selection(
     sweep: Sweep,
     ranked: list[tuple[SummaryTable, SummaryRow]],
-    place: int,
+    index: int,
     trial_id: str,
     *,
     is_best: bool,
 ) -> Selection:
-    table, row = ranked[place]
+    table, row = ranked[index]
     return Selection(
         trial=next(each for each in sweep.rows() if each["trial_id"] == trial_id),
         table=table,
         row=row,
-        rank=place + 1,
+        rank=index + 1,
         num_configurations=len(ranked),
         num_trials=sum(len(row.trial_ids) for _, row in ranked),
         is_best=is_best,
@@ -73,13 +73,13 @@ def _selection(
 
 
 def _ranked(sweep: Sweep) -> list[tuple[SummaryTable, SummaryRow]]:
-    """The configurations with finished trials, each once, the best first.
+    """Return the configurations with finished trials, each once, best first.
 
-    Of a configuration in several tables, the row with published numbers, or in the longest table,
-    counts.
+    For a configuration in several tables, use the row with published numbers, or the row in the
+    longest table.
     """
     found: dict[str, tuple[SummaryTable, SummaryRow]] = {}
-    for table in summarise(sweep, None):
+    for table in summarize(sweep, None):
         for row in table.rows:
             if not row.trial_ids or table.main.key not in row.metrics:
                 continue

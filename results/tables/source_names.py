@@ -1,11 +1,13 @@
-"""Names of models and data sets without the folders of this machine."""
+"""Shorten the names of models and data sets, which may contain paths of this machine."""
 
 from __future__ import annotations
 
 
 def short_name(name: str) -> str:
-    """A model or data set without the folders above it: ``folder:/home/me/photos`` is
-    ``folder:photos``. An id on the Hub stays whole."""
+    """Remove parent folders from a name: ``folder:/home/me/photos`` becomes ``folder:photos``.
+
+    Hugging Face ids do not change.
+    """
     return "+".join(_short_part(part) for part in name.split("+"))
 
 

@@ -1,4 +1,4 @@
-"""The summary tables as data: what the terminal and every export show. Made from a sweep alone."""
+"""Build the summary tables of a sweep, which the terminal and every export show."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from results.tables.search import describe_lines
 from results.text import plural
 from tasks.contract import Column, Scalar
 
-MAX_ROWS = 25  # of a grid or a search, unless all are asked for
+MAX_ROWS = 25  # rows of a grid or a search that are shown without --all
 NOT_RUN = "not run"
 
 
-def summarise(
+def summarize(
     sweep: Sweep, max_rows: int | None = MAX_ROWS, *, published: bool = True
 ) -> list[SummaryTable]:
-    """The tables of a sweep: the paper's, or one over all configurations, best first.
+    """Return the tables of a sweep: those of the paper, or one of all configurations, best first.
 
-    ``published=False`` leaves the published numbers out.
+    ``published=False`` omits the published numbers.
     """
     manifest = sweep.manifest
     trials = sweep.current_rows()
@@ -66,7 +66,7 @@ def _without_numbers(table: ReportTable) -> ReportTable:
 
 
 def published_source(manifest: Manifest) -> str:
-    """Whose numbers are in the column ``published``, and whose are beside them."""
+    """Name the models and data of the published numbers and of ours."""
     source = manifest.published
     assert source is not None
     return (
@@ -101,7 +101,7 @@ def _report_table(
     found: dict[str, dict[int, Mapping[str, Any]]] = {}
     for planned in table.rows:
         key = _key(planned.params)
-        if key not in rows:  # equal configurations are one row
+        if key not in rows:  # equal configurations share a row
             found[key] = {s: r for s, r in grouped.get(key, {}).items() if s in manifest.seeds}
             rows[key] = _row(planned.params, found[key], manifest, scores)
         rows[key].label = rows[key].label or planned.label or ""
@@ -134,7 +134,7 @@ def _open_table(
     def order(pair: tuple[SummaryRow, Any]) -> tuple[bool, float, str]:
         value = pair[0].metrics.get(main_key, math.nan)
         known = sign * value if value == value else 0.0
-        # Ties by the parameters: the order of the trials' parts changes when trials run again.
+        # Break ties by the parameters, because the order of trials changes when they run again.
         return (bool(pair[0].status) or math.isnan(value), known, _key(pair[0].params))
 
     pairs.sort(key=order)
@@ -149,7 +149,7 @@ def _open_table(
 
 
 def _count(number: int, manifest: Manifest) -> str:
-    """``3 configurations``, or ``3 of 27 configurations`` while some have no trial yet."""
+    """Return ``3 configurations``, or ``3 of 27 configurations`` if some have no trial yet."""
     planned = (manifest.num_trials or 0) // max(1, len(manifest.seeds))
     text = plural(max(number, planned), "configuration")
     return f"{number} of {text}" if number < planned else text
@@ -187,7 +187,7 @@ def _row(
 
 
 def _first_unfinished(found: Mapping[int, Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
-    """The trial that ``_status`` is about, alone: seeds cut off at unlike steps have no mean."""
+    """Return only the trial that ``_status`` describes, as seeds may stop at different steps."""
     for status in ("stopped", "interrupted"):
         for seed, row in sorted(found.items()):
             if row["status"] == status:
@@ -198,7 +198,7 @@ def _first_unfinished(found: Mapping[int, Mapping[str, Any]]) -> dict[int, Mappi
 def _status(
     found: Mapping[int, Mapping[str, Any]], num_done: int, num_seeds: int
 ) -> tuple[str, str]:
-    """What a row lacks, in a word, and the reason of a failure."""
+    """Return the status of a row, empty if all seeds finished, and the reason of a failure."""
     by_status: dict[str, Mapping[str, Any]] = {}
     for _, row in sorted(found.items()):
         by_status.setdefault(row["status"], row)

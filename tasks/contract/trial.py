@@ -25,7 +25,7 @@ class Source:
     fingerprint: str
 
     def content(self) -> dict[str, str]:
-        """The part that a content id hashes: files count by content, not by absolute path."""
+        """Return the part that a content id hashes, which has no absolute paths."""
         return {"name": _PATHS.sub(r"\1", self.name), "fingerprint": self.fingerprint}
 
 

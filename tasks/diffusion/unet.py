@@ -50,7 +50,7 @@ class Attention(nn.Module):
         nn.init.zeros_(self.outward.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] -> the same."""
+        """[B, C, H, W] -> [B, C, H, W]."""
         batch, channels, height, width = x.shape
         tokens = self.norm(x).flatten(2).transpose(1, 2)
         shape = (batch, height * width, 3, self.heads, channels // self.heads)

@@ -14,10 +14,10 @@ _LICENSE = re.compile(r"^license:\s*[\"']?([\w.+-]+)[\"']?\s*$", re.MULTILINE)
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def save_folder(folder: Path, model: Any, *beside: Any) -> None:
+def save_folder(folder: Path, model: Any, *preprocessors: Any) -> None:
     """Save a model in float32 with its tokenizer and image processor, for ``from_pretrained``."""
     model.float().save_pretrained(folder)
-    for each in beside:
+    for each in preprocessors:
         each.save_pretrained(folder)
 
 

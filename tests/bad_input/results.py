@@ -88,7 +88,7 @@ CASES = [
     broken("report", manifest_text("{"), "run the sweep again, or move its folder away"),
     broken("report", manifest_text(b"\xff\xfe\x00"), "sweep.json is damaged ("),
     broken("report", manifest_text("[" * 100_000), "sweep.json is damaged (maximum recursion"),
-    broken("show s", manifest_text("[]"), "sweep.json is damaged (it holds no mapping)"),
+    broken("show s", manifest_text("[]"), "sweep.json is damaged (it is not a JSON object)"),
     broken("show s", manifest_text("{}"), "sweep.json is damaged (its 'task' is missing)"),
     broken("report", changed(schema=9), "sweep.json has schema 9, this version reads up to 2"),
     broken(
@@ -105,7 +105,7 @@ CASES = [
         for key in ("command", "started", "seconds", "engine", "versions", "hardware", "params")
     ),
     broken("report", changed(columns={}), "(its 'columns' must be a list, but is {})"),
-    broken("report", changed(columns=[3]), "(its 'columns[0]' must be a mapping, but is 3)"),
+    broken("report", changed(columns=[3]), "(its 'columns[0]' must be an object, but is 3)"),
     broken("report", changed(columns=[]), "(none of its 'columns' is the metric 'r1')"),
     broken("report", changed(metric={}), "(its 'metric.name' is missing)"),
     broken("report", changed(paired=[{}]), "(its 'paired[0].metric' is missing)"),
@@ -117,9 +117,9 @@ CASES = [
     broken(
         "report",
         changed(paired=[PAIRED | {"aggregate": 3}]),
-        "(its 'paired[0].aggregate' must be a text, but is 3)",
+        "(its 'paired[0].aggregate' must be a string, but is 3)",
     ),
-    broken("report", changed(tables=[3]), "(its 'tables[0]' must be a mapping, but is 3)"),
+    broken("report", changed(tables=[3]), "(its 'tables[0]' must be an object, but is 3)"),
     broken("report", changed(model={}), "(its 'model.name' is missing)"),
     broken("show s", changed(seconds="long"), "(its 'seconds' must be a number, but is 'long')"),
     broken("report --format csv", manifest_text("{"), "sweep.json is damaged"),
@@ -136,7 +136,9 @@ CASES = [
     # archive and replay.
     broken("replay TMP/no.zip", nothing, "no such file: TMP/no.zip; give an archive, as `archive"),
     broken("replay toy/s --engine local", nothing, "no such file: toy/s; give an archive"),
-    broken("replay TMP/runs/toy/s/sweep.json", nothing, "is no archive of a sweep, or was cut"),
+    broken(
+        "replay TMP/runs/toy/s/sweep.json", nothing, "is not an archive of a sweep, or is truncated"
+    ),
     broken("replay TMP/no.zip --tolerance 1", nothing, "--tolerance must be at least 0 and below"),
     broken(
         "archive s TMP/no/s.zip --out TMP/runs",
@@ -198,7 +200,9 @@ CASES = [
         nothing,
         "no trial 'zz'; `python -m orchestrator show s --out TMP/runs` lists",
     ),
-    broken("show s t", nothing, "'t' begins several trials of s: t1, t2; type more of it"),
+    broken(
+        "show s t", nothing, "several trial ids of s start with 't': t1, t2; add more characters"
+    ),
     broken("show s --save TMP/c.pdf", nothing, "--save takes FILE.png or FILE.svg, but got"),
     broken("show s --save TMP/c.png", nothing, "no trial of s has two steps to draw a curve of"),
     broken("show s t1 --save TMP/c.png", nothing, "trial t1 has fewer than two steps"),

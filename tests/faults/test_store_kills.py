@@ -58,8 +58,8 @@ def test_killed_writer_leaves_the_earlier_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("before")
     program = (
-        "import os, sys; from results.storage.atomic_write import replaced_file\n"
-        "with replaced_file(sys.argv[1]) as temporary:\n"
+        "import os, sys; from results.storage.atomic_write import atomic_file\n"
+        "with atomic_file(sys.argv[1]) as temporary:\n"
         "    temporary.write_text('half'); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", program, str(path)], check=False)

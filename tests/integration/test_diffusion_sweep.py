@@ -19,13 +19,13 @@ from rich.console import Console
 from results.export.cells import columns_of
 from results.figures.charts import trial_charts
 from results.figures.pictures import contact_sheet, half_blocks
-from results.figures.ticks import apart
+from results.figures.ticks import keep_apart
 from results.figures.trial_pictures import pictures_of
 from results.render.show import render_trial
 from results.render.sweep_tables import render
 from results.storage.reading import Sweep, read_sweep
 from results.tables.details import details
-from results.tables.summary import summarise
+from results.tables.summary import summarize
 from tasks.datasets import concepts
 
 SMALL = ("features=8", "epochs=4", "draws=128", "sampling_steps=4")
@@ -55,7 +55,7 @@ def sweep(out: Path) -> Sweep:
 
 
 def test_details_show_published_numbers_beside_measured(sweep: Sweep) -> None:
-    report, published = details(sweep, summarise(sweep))
+    report, published = details(sweep, summarize(sweep))
     assert report.headings == ["what", "ours", "95 %", "published"]
     row = sweep.rows()[0]
     shown = {cells[0]: cells[1:] for cells in report.rows}
@@ -108,7 +108,7 @@ def test_charts_show_loss_and_accuracy(sweep: Sweep) -> None:
 
 
 def test_table_shows_the_kid_with_its_interval(sweep: Sweep) -> None:
-    (table,) = summarise(sweep)
+    (table,) = summarize(sweep)
     cells = {column.heading: column.cells[0] for column in columns_of(table)}
     row = sweep.rows()[0]
     for group in ("unseen_", "seen_", ""):
@@ -130,9 +130,10 @@ def test_chart_of_the_main_metric_is_first(sweep: Sweep) -> None:
     assert charts[0].label == "unseen accuracy (%)"
 
 
-def test_apart_drops_ticks_that_overlap() -> None:
-    assert apart([5, 10, 15, 20, 25, 30, 35, 40, 45, 46]) == [5, 10, 15, 20, 25, 30, 35, 40, 46]
-    assert apart([3.0]) == [3.0]
+def test_keep_apart_drops_ticks_that_overlap() -> None:
+    fives = [5, 10, 15, 20, 25, 30, 35, 40]
+    assert keep_apart([*fives, 45, 46]) == [*fives, 46]
+    assert keep_apart([3.0]) == [3.0]
 
 
 def test_show_writes_curves_and_a_contact_sheet(out: Path, tmp_path: Path, sweep: Sweep) -> None:

@@ -165,7 +165,7 @@ def test_show_prints_a_sweep_and_a_trial(local: Path, tmp_path: Path) -> None:
     for args, message in (
         (["show", "t"], "no sweep named 't'"),
         (["show", "s", "zz"], "has no trial 'zz'"),
-        (["show", "s", ""], "begins several trials"),
+        (["show", "s", ""], "several trial ids of"),
         (["show", "s", "--save", "curve.pdf"], "FILE.png or FILE.svg"),
         (["show", "s", "--save", "/nowhere/curve.png"], "cannot be written"),
     ):
@@ -245,7 +245,7 @@ def test_pruned_trials_are_behind_and_marked_in_the_table(tmp_path: Path) -> Non
         (["sweep", "retrieval", "--data", "karpathy:/nowhere"], "no such folder"),
         (["sweep", "retrieval", "--model", "/nowhere"], "no such model folder"),
         (["sweep", "retrieval", "--model", "tests"], "no config.json"),
-        (["sweep", "retrieval", "--name", "../up"], "a name is letters"),
+        (["sweep", "retrieval", "--name", "../up"], "a name must be up to 100 letters"),
         (["sweep", "retrieval", "--sed", "1"], "has no option --sed"),
         (["sweep", "retrieval", "--gpus-per-trial", "3"], "--gpus-per-trial <= 1"),
         (["sweep", "captioning", "--set", "top_k=0"], "`top_k >= 1` must hold"),

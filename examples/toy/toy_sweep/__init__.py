@@ -1,1 +1,1 @@
-"""An example of a task outside the orchestrator's own tree."""
+"""An example of a task in its own package."""

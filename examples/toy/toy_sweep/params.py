@@ -1,4 +1,4 @@
-"""What a trial can vary."""
+"""The parameters of a trial."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Params:
     epochs: int = 20
     """Passes over all points. >= 1."""
     momentum: float = 0.9
-    """Share of the last step kept in the next. 0 to below 1."""
+    """Fraction of the last step that is added to the next one. 0 to below 1."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.degree <= 12:

@@ -1,4 +1,4 @@
-"""Which trials a sweep tries."""
+"""The search spaces of the toy task."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from search_spaces.space import Claim, Row, Scalar, Table
 if TYPE_CHECKING:
     import optuna
 
-# Rows spelled out, each with the number to compare with (here the noise's variance, 0.1 squared).
+# The rows of a table, with a published number to compare with (here the noise's variance, 0.1^2).
 REPORT = (
     Table(
         title="Degrees of the polynomial",
@@ -20,7 +20,7 @@ REPORT = (
     ),
 )
 
-# What `check` tests on the results; see docs/how-to/check-claims.md.
+# `check` tests these claims on the results; see docs/how-to/check-claims.md.
 LINE, CUBIC, FIFTH, NINTH = REPORT[0].rows
 CLAIMS = (
     Claim("a cubic fits the sine better than a line", CUBIC, "<", LINE),
@@ -31,7 +31,7 @@ GRID = {"degree": [1, 3, 5, 9], "lr": [0.01, 0.1, 0.3], "momentum": [0.0, 0.9]}
 
 
 def search(trial: optuna.Trial) -> dict[str, Scalar]:
-    """Degree and step size."""
+    """Suggest the degree and the step size."""
     return {
         "degree": trial.suggest_int("degree", 0, 12),
         "lr": trial.suggest_float("lr", 1e-3, 1.0, log=True),

@@ -79,7 +79,7 @@ GROUNDS: Mapping[str, Words] = {
     "teal": ("teal", "turquoise", "aqua", "cyan"),
 }
 PLACES: Words = ("background", "surface", "ground", "backdrop", "field", "wall", "canvas", "floor")
-#: Web text begins with one of these. Those in SINGULAR_PREFIXES need a singular noun.
+#: Web text may begin with one of these. Those in SINGULAR_PREFIXES need a singular noun.
 PREFIXES: Words = (
     "a picture of",
     "an image of",

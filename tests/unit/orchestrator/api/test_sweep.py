@@ -58,7 +58,7 @@ def test_a_function_has_seeds_intervals_and_a_table(tmp_path: Path) -> None:
 
 def test_one_seed_says_what_a_test_needs(tmp_path: Path) -> None:
     text = " ".join(str(sweep(fit, {"lr": [0.1, 0.2]}, out=tmp_path).table()).split())
-    assert "it takes scores per sample or several seeds of complete rows" in text
+    assert "because that needs scores per sample or several seeds of complete rows" in text
 
 
 def test_a_search_prunes_and_resumes(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_two_real_sweeps_side_by_side(sweeps: Path) -> None:
     assert "epochs" in output
     rows = [line.split() for line in output.splitlines() if line.split()[:1] in (["1"], ["9"])]
     assert len(rows) == 2
-    assert "4 configurations in both, 0 in paper alone, 0 in long alone." in output
+    assert "4 configurations in both, 0 only in paper, 0 only in long." in output
     assert "paired by point" in output
     table = json.loads(
         run("compare", "toy/paper", "elsewhere/toy/long", "--format", "json", cwd=sweeps)

@@ -19,7 +19,7 @@ def test_known_errata_are_found_in_the_published_numbers() -> None:
         return {e.text: e for e in plan_errata(made, plan_claims(made))}
 
     retrieval = errata("retrieval")
-    recall = retrieval["The column called BLEU holds image-to-text recall at 1"]
+    recall = retrieval["The column called BLEU is image-to-text recall at 1"]
     assert recall.shown is True
     assert recall.evidence.startswith("8 of 8 published numbers are k/1449")
     (twice,) = [e for text, e in retrieval.items() if "run twice" in text]

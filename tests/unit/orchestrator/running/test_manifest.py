@@ -13,7 +13,7 @@ from orchestrator.running.manifest import plan_tables
 from orchestrator.running.plan import make_plan
 from results.claims.verdicts import check_claims
 from results.storage.reading import read_sweep
-from results.tables.summary import summarise
+from results.tables.summary import summarize
 
 
 def sweep(folder: Path, *args: str, status: int = 0) -> str:
@@ -64,8 +64,8 @@ def test_a_claim_about_a_replaced_value_is_not_tested(tmp_path: Path) -> None:
 def test_published_numbers_can_be_hidden(tmp_path: Path) -> None:
     sweep(tmp_path)
     found = _read(tmp_path)
-    assert any(row.reported for table in summarise(found) for row in table.rows)
-    hidden = summarise(found, published=False)
+    assert any(row.reported for table in summarize(found) for row in table.rows)
+    hidden = summarize(found, published=False)
     assert not any(table.has_report or row.reported for table in hidden for row in table.rows)
     for args, shown in ((["report"], True), (["report", "--hide-published"], False)):
         done = run_command(*args, cwd=tmp_path)

@@ -10,7 +10,7 @@ from harness import run_command
 
 from results.storage.reading import read_sweep
 from results.storage.store import SweepStore
-from results.tables.summary import summarise
+from results.tables.summary import summarize
 
 
 def sweep(folder: Path, *args: str, status: int = 0) -> str:
@@ -48,9 +48,9 @@ def test_trials_of_an_earlier_task_version_are_excluded(tmp_path: Path) -> None:
     found = read_sweep(str(tmp_path / "runs"), "toy", "paper")
     rows = found.trials.to_pylist()
     store.write_manifest(dataclasses.replace(found.manifest, version="0"))
-    assert not any(r.num_seeds for t in summarise(_read(tmp_path)) for r in t.rows)
+    assert not any(r.num_seeds for t in summarize(_read(tmp_path)) for r in t.rows)
     store.write_manifest(found.manifest)
-    assert sum(r.num_seeds for t in summarise(_read(tmp_path)) for r in t.rows) == len(rows)
+    assert sum(r.num_seeds for t in summarize(_read(tmp_path)) for r in t.rows) == len(rows)
 
 
 def _read(folder: Path) -> Any:

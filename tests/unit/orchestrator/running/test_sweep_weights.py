@@ -107,9 +107,9 @@ def test_default_keeps_the_best_and_its_ties(
 
 
 def _marked(sweep: Sweep) -> list[Any]:
-    from results.tables.summary import summarise
+    from results.tables.summary import summarize
 
-    return [row for table in summarise(sweep, None) for row in table.rows if row.mark]
+    return [row for table in summarize(sweep, None) for row in table.rows if row.mark]
 
 
 def test_keep_none_all_and_a_number(tmp_path: Path, sweep_toy: Print) -> None:

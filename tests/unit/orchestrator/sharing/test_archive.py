@@ -75,7 +75,7 @@ def test_unzipped_archive_is_a_sweep(kept: Path, tmp_path: Path) -> None:
     assert here == there
     files = {path.name for path in (tmp_path / "there" / name).iterdir()}
     assert {"sweep.json", "requirements.lock", "space.py", "weights"} <= files
-    assert (tmp_path / "there" / name / "space.py").read_text().startswith('"""Which trials')
+    assert (tmp_path / "there" / name / "space.py").read_text().startswith('"""The search spaces')
 
 
 def test_archive_is_reproducible_byte_for_byte(stored: Path, tmp_path: Path) -> None:
@@ -191,14 +191,17 @@ def table(report: dict[str, float]) -> dict[str, Any]:
 
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no zip": (lambda path: path.write_bytes(b"no zip"), "is no archive of a sweep, or was cut"),
+    "no zip": (
+        lambda path: path.write_bytes(b"no zip"),
+        "is not an archive of a sweep, or is truncated: ",
+    ),
     "half of it": (
         lambda path: path.write_bytes(path.read_bytes()[:9000]),
-        "is no archive of a sweep, or was cut short: File is not a zip file; copy it again",
+        "is not an archive of a sweep, or is truncated: File is not a zip file; copy it again",
     ),
     "another zip": (
         lambda path: reseal(path, lambda files: files.clear()) or write_foreign(path),
-        "is no archive of a sweep: it has no MANIFEST.json",
+        "is not an archive of a sweep: it has no MANIFEST.json",
     ),
     "a flipped bit": (flip, "archived.parquet in STORED is damaged ("),
     "an unlisted file": (
@@ -210,29 +213,32 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a way out within": (add("toy/stored/../../x"), "is refused: it names a file outside of"),
     "an absolute path": (add("/etc/cron.d/x"), "is refused: it names a file outside of its"),
     "backslashes": (add("toy\\..\\x"), "is refused: it names a file outside of its folder"),
-    "another kind of file": (add("toy/stored/run.sh"), "'toy/stored/run.sh' is no file of a sweep"),
-    "another folder": (add("toy/other/sweep.json"), "is no file of a sweep"),
+    "another kind of file": (
+        add("toy/stored/run.sh"),
+        "'toy/stored/run.sh' is not a file of a sweep",
+    ),
+    "another folder": (add("toy/other/sweep.json"), "is not a file of a sweep"),
     "a zip bomb": (bomb, "is refused: 'toy/stored/weights/x.safetensors' is compressed"),
     "a link": (link, "is refused: 'toy/stored/space.py' is a link or a folder"),
-    "a name twice": (twice, "is refused: it holds 'toy/stored/sweep.json' twice"),
+    "a name twice": (twice, "is refused: it contains 'toy/stored/sweep.json' twice"),
     "a newer format": (newer, "has format 2, this version reads up to 1: update the project"),
     "a table of another kind": (
         add("toy/stored/trials/more.parquet", b"PAR1" * 40),
-        "trials/more.parquet in STORED is no table of a sweep",
+        "trials/more.parquet in STORED is not a table of a sweep",
     ),
     "a damaged sweep.json": (
         add("toy/stored/sweep.json", b"{"),
         "sweep.json in STORED is damaged",
     ),
-    "a sweep.json of another": (json_change(name="x"), "its sweep.json is of another sweep"),
+    "a sweep.json of another": (json_change(name="x"), "its sweep.json belongs to another sweep"),
     "an environment": (
         json_change(environment={"diff": 3}),
-        "sweep.json in STORED is damaged (its 'environment.diff' must be a text, but is 3); copy",
+        "sweep.json in STORED is damaged (its 'environment.diff' must be a string, but is 3); copy",
     ),
-    "a list": (json_change(environment=[1]), "its 'environment' must be a mapping, but is [1]"),
+    "a list": (json_change(environment=[1]), "its 'environment' must be an object, but is [1]"),
     "a table": (
         json_change(tables=[{"title": "t", "note": "", "rows": [{"params": 3}]}]),
-        "its 'tables[0].rows[0].params' must be a mapping, but is 3",
+        "its 'tables[0].rows[0].params' must be an object, but is 3",
     ),
     "a number of no level": (
         json_change(tables=[table({"first.x.error": 0.5})]),

@@ -19,7 +19,7 @@ from results.statistics.comparisons import _tukey as tukey
 from results.storage.manifest_parts import RowSide
 from results.storage.reading import Sweep, read_sweep
 from results.storage.store import SweepStore, TrialResult
-from results.tables.summary import summarise
+from results.tables.summary import summarize
 
 
 def verdicts(sweep: Sweep) -> dict[str, CheckedClaim]:
@@ -54,7 +54,7 @@ def test_claim_about_the_best_row_agrees_with_the_mark_in_the_table(tmp_path: Pa
         tmp_path, lambda p: published_order(p) - 0.2 * (p["lr"] == 6e-5), seeds=2
     )
     tests = ClaimTests(sweep)
-    table = next(t for t in summarise(sweep) if t.title.startswith("Table 3"))
+    table = next(t for t in summarize(sweep) if t.title.startswith("Table 3"))
     best = next(row for row in table.rows if row.mark == "best")
     rows = {json.dumps(row.params, sort_keys=True): row for row in table.rows}
     compared = 0
@@ -137,7 +137,7 @@ def test_constant_corpus_score_is_not_tested(
     found = check_claims(golden_sweeps.make_sweep(tmp_path / "none", made))
     assert {claim.verdict for claim in found} == {"not tested"}
     assert {claim.reason for claim in found} == {
-        "no resample changes one of the scores: there are too few samples"
+        "too few samples: no resample changes one of the scores"
     }
 
 

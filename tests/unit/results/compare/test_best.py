@@ -38,7 +38,7 @@ def test_without_common_rows_best_and_spread_are_compared(tmp_path: Path) -> Non
     interval = f"[{100 * expected.low:.1f}, {100 * expected.high:.1f}]"
     assert f"Best of c minus best of a: +20.00 {interval}, 95 %" in found.caption[1]
     assert "paired by query, over queries only" in found.caption[1]
-    assert "Each best was chosen on the data that scores it" in found.caption[2]
+    assert "Each best was chosen on the data that score it" in found.caption[2]
     for width in (60, 80, 160):
         shown = render_text((_, found), width)
         assert "70.00" in shown

@@ -19,7 +19,7 @@ def test_rows_are_matched_by_parameters_that_vary() -> None:
     assert [(a.params["lr"], b.params["lr"]) for a, b in found.pairs] == [(0.2, 0.2), (0.3, 0.3)]
     assert [r.params["lr"] for r in found.only_first] == [0.1]
     assert [r.params["lr"] for r in found.only_second] == [0.4]
-    assert (found.apart, found.matched) == (["epochs"], ["lr"])
+    assert (found.differing, found.matched) == (["epochs"], ["lr"])
 
 
 def test_rows_merged_by_a_setting_are_each_matched() -> None:
@@ -31,7 +31,7 @@ def test_rows_merged_by_a_setting_are_each_matched() -> None:
         (3, 0.1),
         (3, 0.2),
     ]
-    assert found.apart == ["epochs"]
+    assert found.differing == ["epochs"]
 
 
 def test_setting_without_effect_in_one_row_is_a_common_difference() -> None:
@@ -39,7 +39,7 @@ def test_setting_without_effect_in_one_row_is_a_common_difference() -> None:
     first = [row(epochs=0, batch=16), row(epochs=3, batch=16), row(epochs=5, batch=16)]
     second = [row(epochs=0, batch=16), row(epochs=3, batch=64), row(epochs=5, batch=64)]
     found = match(first, second)
-    assert found.apart == ["batch"]
+    assert found.differing == ["batch"]
     assert [(a.params["epochs"], b.params["batch"]) for a, b in found.pairs] == [
         (0, 16),
         (3, 64),

@@ -30,7 +30,7 @@ def test_row_matched_with_several_is_counted_once(tmp_path: Path) -> None:
         [make_trial(hits(share), lr=lr, epochs=10) for lr, share in ((0.1, 0.5), (0.2, 0.6))],
     )
     _, table = compare(first, second, ("a", "b"))
-    counted = "3 configurations of a beside 2 of b, which differ in epochs, 0 in a alone"
+    counted = "3 configurations of a and 2 of b, which differ in epochs, 0 only in a"
     assert any(line.startswith(counted) for line in table.caption)
 
 
@@ -82,8 +82,10 @@ def test_cells_of_a_comparison(tmp_path: Path) -> None:
     assert by_lr["0.4"]["difference"] == ""
     assert by_lr["0.5"]["short"] == "-"
     assert by_lr["0.5"]["status"] == "short: failed: it broke"
-    assert "4 configurations in both, 1 in short alone, 1 in long alone." in table.caption
-    assert any("that row alone], paired by query, over queries only" in c for c in table.caption)
+    assert "4 configurations in both, 1 only in short, 1 only in long." in table.caption
+    assert any(
+        "unadjusted 95 % interval], paired by query, over queries only" in c for c in table.caption
+    )
 
 
 @pytest.mark.parametrize("width", [80, 160])
@@ -272,7 +274,7 @@ def test_exports_contain_the_same_cells(tmp_path: Path) -> None:
 def test_sweeps_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:
     first = write_sweep(tmp_path, "a", [make_trial(hits(0.5), lr=lr) for lr in (0.1, 0.2)])
     other_task = write_sweep(tmp_path, "b", [make_trial(hits(0.5))], task="other")
-    with pytest.raises(RequestError, match="a is a sweep of toy, b of other"):
+    with pytest.raises(RequestError, match="a is a sweep of toy, but b of other"):
         compare(first, other_task, ("a", "b"))
     empty = write_sweep(tmp_path, "e", [])
     with pytest.raises(RequestError, match="e has no trials yet"):

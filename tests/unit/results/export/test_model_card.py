@@ -14,7 +14,7 @@ from results.export.model_card import render_card, trial_record
 from results.storage.reading import Sweep
 from results.tables.looks import FinalRow, Look, write_looks
 from results.tables.selection import select_best, select_trial
-from results.tables.summary import summarise
+from results.tables.summary import summarize
 from tasks.contract import Export
 
 EXPORT = Export(
@@ -64,7 +64,7 @@ def test_an_unknown_license_is_called_unknown(grid: Sweep) -> None:
 
 def test_scores_match_the_table(grid: Sweep) -> None:
     chosen = select_best(grid)
-    (best,) = [row for row in summarise(grid, None)[0].rows if row.mark == "best"]
+    (best,) = [row for row in summarize(grid, None)[0].rows if row.mark == "best"]
     assert chosen.trial["trial_id"] == best.trial_ids[0]
     assert chosen.trial["seed"] == 0
     text = section(render_card(grid, chosen, EXPORT), "Results")
@@ -82,11 +82,11 @@ def test_card_counts_the_compared_configurations(grid: Sweep) -> None:
     text = section(render_card(grid, select_best(grid), EXPORT), "How it was chosen")
     assert "best by squared error of 4 configurations (12 finished trials)" in text
     assert "Of its 3 seeds it is the first." in text
-    assert "expect less on other data" in text
+    assert "expect lower scores on other data" in text
 
 
 def test_trial_chosen_by_id_has_its_rank(grid: Sweep) -> None:
-    tables = summarise(grid, None)
+    tables = summarize(grid, None)
     last = tables[0].rows[-1]
     row = next(r for r in grid.rows() if r["trial_id"] == last.trial_ids[1])
     text = section(render_card(grid, select_trial(grid, row), EXPORT), "How it was chosen")
@@ -96,7 +96,7 @@ def test_trial_chosen_by_id_has_its_rank(grid: Sweep) -> None:
 def test_single_configuration_was_not_selected(tmp_path: Path) -> None:
     sweep = run_toy(tmp_path, "GRID = {'degree': [3]}\n")
     card = render_card(sweep, select_best(sweep), EXPORT)
-    assert "so that nothing was chosen" in section(card, "How it was chosen")
+    assert "so nothing was chosen" in section(card, "How it was chosen")
     assert "one seed says nothing about other seeds" in section(card, "Results")
 
 
@@ -147,7 +147,7 @@ def test_card_contains_the_test_score(tmp_path: Path) -> None:
     card = render_card(sweep, selection, EXPORT)
     assert "nothing about any other split" not in card
     assert "On the split test, which was not used to choose, its" in card
-    assert "is 0.5, beside 0.25 on val." in card
+    assert "is 0.5, compared with 0.25 on val." in card
 
 
 def test_untrained_model_is_stated_first(grid: Sweep) -> None:

@@ -57,7 +57,7 @@ def test_ticks_are_few_and_within_the_axis(one: float, other: float, log: bool, 
     low, high = limits([one, other], log=log)
     if not high > low * (1 + 1e-6):
         return
-    found = ticks(low, high, log=log, most=most)
+    found = ticks(low, high, log=log, max_ticks=most)
     assert 1 <= len(found) <= most
     assert all(low * (1 - 1e-6) <= tick <= high * (1 + 1e-6) for tick in found)
     assert found == sorted(set(found))

@@ -13,7 +13,7 @@ from results.export import FORMATS, make_document
 from results.render.sweep_tables import render, shared_work
 from results.storage.reading import read_sweep
 from results.storage.store import SweepStore
-from results.tables.summary import summarise
+from results.tables.summary import summarize
 
 
 def test_shared_work_sums_over_runs(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_shared_work_sums_over_runs(tmp_path: Path) -> None:
     assert sweep.stages.num_rows == 2
     assert shared_work(sweep) == (
         "Shared work: 1 stage computed in 30.0 s, 1 read from the cache, used 10 times; "
-        "4.5 min not spent again."  # nine times 30 s
+        "4.5 min saved."  # nine times 30 s
     )
 
 
@@ -43,7 +43,7 @@ def test_shared_work_distinguishes_computed_kept_and_cached(tmp_path: Path) -> N
     store.add_stages([run | {"seconds": None, "uses": 4, "source": "kept"}, other])
     assert shared_work(read_sweep(str(tmp_path), "toy", "s")) == (
         "Shared work: 1 stage computed in 30.0 s, 1 kept from an earlier run, "
-        "1 read from the cache, used 6 times; 90.0 s not spent again."  # 4 x 30 s, less 30 s
+        "1 read from the cache, used 6 times; 90.0 s saved."  # 4 x 30 s, less 30 s
     )
 
 
@@ -74,7 +74,7 @@ def test_cells_of_the_summary(tmp_path: Path) -> None:
 
 def test_exports_contain_the_same_cells(tmp_path: Path) -> None:
     rendered(tmp_path, 80)
-    (table,) = summarise(read_sweep(str(tmp_path), "toy", "s"))
+    (table,) = summarize(read_sweep(str(tmp_path), "toy", "s"))
     for name, export in FORMATS.items():
         text = export([make_document("toy", "s", [("table", table)])])
         is_text = name not in ("json", "csv")  # these have unrounded numbers

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from results.render.wrapping import GLUE, wrap
+from results.render.wrapping import NBSP, wrap
 
 
 @settings(max_examples=200, deadline=None)
-@given(text=st.text(st.sampled_from(f"ab /-{GLUE}\n"), max_size=80), width=st.integers(1, 30))
+@given(text=st.text(st.sampled_from(f"ab /-{NBSP}\n"), max_size=80), width=st.integers(1, 30))
 def test_wrap_loses_only_spaces_at_line_ends(text: str, width: int) -> None:
     lines = wrap(text, width)
     assert all(cell_len(line) <= width for line in lines)

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from results.statistics.power import what_decides
+from results.statistics.power import describe_needed_data
 
 
-def test_what_decides_has_80_percent_power() -> None:
-    words = what_decides(
+def test_needed_data_has_80_percent_power() -> None:
+    words = describe_needed_data(
         distance=0.01, variance=0.01**2, over_seeds=0.0, num_units=1000, num_seeds=1,
         unit="queries", alpha=0.05,
     )  # fmt: skip
@@ -33,13 +33,13 @@ def test_what_decides_has_80_percent_power() -> None:
         ({"distance": 1e-5}, "more than 100,000 queries"),
         (
             {"distance": 0.0},
-            "more data or seeds; a difference observed as 0 does not tell how many",
+            "more data or seeds, but an observed difference of 0 does not show how many",
         ),
     ],
 )
-def test_what_decides_names_seeds_or_units(more: dict[str, Any], expected: str) -> None:
+def test_needed_data_names_seeds_or_units(more: dict[str, Any], expected: str) -> None:
     plain: dict[str, Any] = {
         "distance": 0.01, "variance": 1e-4, "over_seeds": 0.0, "num_units": 1000, "num_seeds": 1,
         "unit": "queries", "alpha": 0.05,
     }  # fmt: skip
-    assert what_decides(**(plain | more)) == expected
+    assert describe_needed_data(**(plain | more)) == expected

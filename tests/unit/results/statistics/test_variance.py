@@ -11,7 +11,7 @@ from scipy import stats
 from results.statistics import (
     difference,
 )
-from results.statistics.variance import Part, combine
+from results.statistics.variance import VarianceComponent, combine
 
 
 def test_variance_counts_the_interaction_once() -> None:
@@ -38,8 +38,8 @@ def test_intervals_cover_at_any_ratio_of_variances(f: int) -> None:
     quantiles = (np.arange(1000) + 0.5) / 1000
     drawn = stats.chi2.ppf(quantiles, f) / f
     for share in (0.01, 0.05, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99, 0.999):
-        seeds = [Part(share * x, (share * x) ** 2 / f) for x in drawn]
-        found = [combine(Part(1 - share), part, 10**9, True) for part in seeds]
+        seeds = [VarianceComponent(share * x, (share * x) ** 2 / f) for x in drawn]
+        found = [combine(VarianceComponent(1 - share), part, 10**9, True) for part in seeds]
         error = np.array([each.standard_error for each in found])
         half = stats.t.ppf(0.975, [each.df for each in found]) * error
         covered = float(np.mean(2 * stats.norm.cdf(half) - 1))

@@ -9,10 +9,10 @@ import pyarrow.fs
 import pytest
 
 from results.storage.atomic_write import (
+    atomic_file,
+    atomic_folder,
     atomic_write,
     make_durable,
-    replaced_file,
-    replaced_folder,
 )
 from tasks.contract import StoreError
 
@@ -62,7 +62,7 @@ def test_an_interrupted_block_leaves_the_earlier_file(
     path.write_text("before")
 
     def write_half() -> None:
-        with replaced_file(path) as temporary:
+        with atomic_file(path) as temporary:
             temporary.write_text("half")
             raise error
 
@@ -72,10 +72,10 @@ def test_an_interrupted_block_leaves_the_earlier_file(
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_replaced_folder_replaces_the_earlier_one(tmp_path: Path) -> None:
+def test_atomic_folder_replaces_the_earlier_one(tmp_path: Path) -> None:
     target = tmp_path / "new" / "folder"
     for text in ("one", "two"):
-        with replaced_folder(target) as folder:
+        with atomic_folder(target) as folder:
             (folder / text).write_text(text)
         assert os.listdir(target) == [text]
         assert os.listdir(target.parent) == ["folder"]
@@ -90,7 +90,7 @@ def test_an_interrupted_block_leaves_the_earlier_folder(
     (target / "one").write_text("one")
 
     def write_half() -> None:
-        with replaced_folder(target) as folder:
+        with atomic_folder(target) as folder:
             (folder / "two").write_text("two")
             raise error
 
@@ -104,7 +104,7 @@ def test_a_folder_that_cannot_be_renamed_leaves_the_earlier_one(tmp_path: Path) 
     target = tmp_path / "folder"
     target.mkdir()
     (target / "one").write_text("one")
-    with pytest.raises(FileNotFoundError), replaced_folder(target) as folder:
+    with pytest.raises(FileNotFoundError), atomic_folder(target) as folder:
         folder.rmdir()  # then the last rename fails, after the earlier folder was moved away
     assert os.listdir(target) == ["one"]
     assert os.listdir(tmp_path) == ["folder"]

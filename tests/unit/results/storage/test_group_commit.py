@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from toy_results import PARAMS, manifest, result
 
-from results.storage.group_commit import MOST_WAITING, GroupCommit
+from results.storage.group_commit import MAX_WAITING, GroupCommit
 from results.storage.reading import read_sweep
 from results.storage.store import SweepStore, TrialResult, list_parts
 from tasks.contract import StoreError
@@ -62,7 +62,7 @@ def test_write_error_is_raised_and_stops_counting() -> None:
     assert failed.wait(30)
 
     def put_many() -> None:  # without waiting for room in the queue
-        for number in range(2, 10 * MOST_WAITING):
+        for number in range(2, 10 * MAX_WAITING):
             commit.put([(result(number), number)])
 
     with pytest.raises(StoreError, match="No space left"):
@@ -93,17 +93,17 @@ def test_slow_disk_blocks_the_sweep() -> None:
 
     sweep = threading.Thread(target=put_packs)
     sweep.start()
-    while len(put) < MOST_WAITING / 64:
+    while len(put) < MAX_WAITING / 64:
         assert sweep.is_alive()
         time.sleep(0.001)
     sweep.join(0.1)
     assert sweep.is_alive()
-    assert len(put) == MOST_WAITING / 64
+    assert len(put) == MAX_WAITING / 64
     go_on.set()
     sweep.join(30)
     commit.close()
     assert sum(wrote) == 1 + 20 * 64
-    assert max(wrote) < MOST_WAITING + 64
+    assert max(wrote) < MAX_WAITING + 64
 
 
 def test_close_writes_everything_in_order(tmp_path: Path) -> None:
@@ -111,8 +111,8 @@ def test_close_writes_everything_in_order(tmp_path: Path) -> None:
     store.write_manifest(manifest())
     counted: list[int] = []
     commit = GroupCommit(store.add, counted.extend)
-    for number in range(3 * MOST_WAITING):  # more than may wait
+    for number in range(3 * MAX_WAITING):  # more than may wait
         commit.put([(result(number), number)])
     commit.close()
-    assert counted == list(range(3 * MOST_WAITING))
-    assert len(ids(read_sweep(str(tmp_path), "toy", "s"))) == 3 * MOST_WAITING
+    assert counted == list(range(3 * MAX_WAITING))
+    assert len(ids(read_sweep(str(tmp_path), "toy", "s"))) == 3 * MAX_WAITING

@@ -87,7 +87,7 @@ def test_a_number_may_be_one_side_of_a_claim() -> None:
     (found,) = read.claims
     assert found.right == NumberSide(number=0.5)
     assert (found.left.published, found.right.published) == (None, 0.5)
-    with pytest.raises(StoreError, match="its claim 't' is about no row"):
+    with pytest.raises(StoreError, match="its claim 't' refers to no row"):
         manifest(claims=[claim | {"left": {"number": 1.0}, "right": {"number": 0.5}}])
 
 
@@ -104,9 +104,9 @@ DAMAGED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a list of parameters": (
         {"tables": [{"title": "", "note": "", "rows": [{"params": {"a": []}, "report": {}}]}]},
-        r"its 'tables\[0\].rows\[0\].params.a' must be a text, but is \[\]",
+        r"its 'tables\[0\].rows\[0\].params.a' must be a string, but is \[\]",
     ),
-    "null for a text": ({"task": None}, "its 'task' must be a text, but is None"),
+    "null for a text": ({"task": None}, "its 'task' must be a string, but is None"),
     "another metric": (
         {"metric": {"name": "x", "label": "", "direction": "minimize"}},
         "none of its 'columns' is the metric 'x'",

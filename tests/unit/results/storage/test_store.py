@@ -11,7 +11,7 @@ from toy_results import PARAMS, manifest, result
 
 from results.storage.reading import find_sweeps, known_trials, read_sweep
 from results.storage.store import SweepStore, TrialResult, check_name
-from results.tables.summary import summarise
+from results.tables.summary import summarize
 from tasks.contract import StoreError
 
 
@@ -72,7 +72,7 @@ def test_finished_row_replaces_an_interrupted_one(tmp_path: Path) -> None:
     sweep = read_sweep(str(tmp_path), "toy", "s")
     assert [step["at"] for step in sweep.steps_of("t1")] == [1, 2]
     assert known_trials(str(tmp_path), "toy") == {}  # both must still run
-    (table,) = summarise(sweep)
+    (table,) = summarize(sweep)
     statuses = {row.params["lr"]: row.status for row in table.rows}
     assert statuses == {0.1: "interrupted@2", 0.2: "not run"}
     assert table.rows[0].metrics["metric.r1"] == 0.5
@@ -104,7 +104,7 @@ def test_find_sweeps_and_known_trials(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["..", "a/b", "", "-x", ".hidden", "a" * 200, "a\nb"])
 def test_unsafe_names_are_refused(name: str) -> None:
-    with pytest.raises(StoreError, match="a name is letters"):
+    with pytest.raises(StoreError, match="a name must be up to 100 letters"):
         check_name(name)
 
 

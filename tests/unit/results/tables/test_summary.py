@@ -12,7 +12,7 @@ from toy_results import PARAMS, manifest, result
 from results.export import FORMATS, make_document
 from results.storage.reading import read_sweep
 from results.storage.store import SweepStore, TrialResult
-from results.tables.summary import report_cell, summarise
+from results.tables.summary import report_cell, summarize
 
 
 def test_labeled_row_has_a_footnote(tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_labeled_row_has_a_footnote(tmp_path: Path) -> None:
         for lr, label in labels.items()
     ]
     store.write_manifest(manifest(tables=[{"title": "T", "note": "", "rows": rows}]))
-    (table,) = summarise(read_sweep(str(tmp_path), "toy", "s"))
+    (table,) = summarize(read_sweep(str(tmp_path), "toy", "s"))
     assert [report_cell(row, table) for row in table.rows] == ["50.00", "- †", "- ††"]
     assert {"† ours: lr scaled.", "†† ours: another."} <= set(table.caption)
     document = make_document("toy", "s", [("table", table)])
@@ -37,7 +37,7 @@ def captions(tmp_path: Path, trials: list[TrialResult], **more: Any) -> list[str
     store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
     store.add(trials)
     store.write_manifest(manifest(**more))
-    (table,) = summarise(read_sweep(str(tmp_path), "toy", "s"))
+    (table,) = summarize(read_sweep(str(tmp_path), "toy", "s"))
     marks = [row.mark for row in table.rows]
     return [line for line in table.caption if line.startswith("★")] + marks
 
@@ -83,13 +83,13 @@ def test_caption_describes_only_shown_rows(tmp_path: Path) -> None:
     store.add([result(1, 0.1, hits=10), result(2, 0.2, hits=9), result(3, 0.3, hits=0)])
     store.write_manifest(manifest())
     sweep = read_sweep(str(tmp_path), "toy", "s")
-    (table,) = summarise(sweep, max_rows=2)
+    (table,) = summarize(sweep, max_rows=2)
     assert (len(table.rows), table.num_hidden) == (2, 1)
     assert table.caption[0] == "1 further configuration is not shown; --all shows it."
     (line,) = [line for line in table.caption if line.startswith("★")]
     assert "significantly worse" not in line  # the row that is worse is hidden
     assert "over all 3 configurations" in line
-    (table,) = summarise(sweep, max_rows=None)
+    (table,) = summarize(sweep, max_rows=None)
     assert (len(table.rows), table.num_hidden) == (3, 0)
     (line,) = [line for line in table.caption if line.startswith("★")]
     assert "rows without a mark are significantly worse" in line
@@ -106,7 +106,7 @@ def test_status_is_one_word_and_explained_below(tmp_path: Path) -> None:
     store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
     store.add(found)
     store.write_manifest(manifest())
-    (table,) = summarise(read_sweep(str(tmp_path), "toy", "s"))
+    (table,) = summarize(read_sweep(str(tmp_path), "toy", "s"))
     assert [row.status for row in table.rows] == ["", "pruned@1", "interrupted@2", "failed"]
     assert [row.reason for row in table.rows] == ["", "", "", "RuntimeError: it broke"]
     assert any(line.startswith("pruned@N:") for line in table.caption)
@@ -116,7 +116,9 @@ def test_status_is_one_word_and_explained_below(tmp_path: Path) -> None:
 def test_without_samples_there_is_a_best_row_but_no_test(tmp_path: Path) -> None:
     trials = [result(1, 0.1, hits=10), result(2, 0.2, hits=1)]
     line, *marks = captions(tmp_path, trials, paired=[])
-    assert line == "★ best; no test of the difference: it takes scores per unit of complete rows."
+    assert line == (
+        "★ best; differences are not tested, because that needs scores per unit of complete rows."
+    )
     assert marks == ["best", ""]
 
 
@@ -129,7 +131,7 @@ def test_sweep_with_a_named_formula_is_read(tmp_path: Path) -> None:
     store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
     store.add([trial])
     store.write_manifest(manifest(paired=[old | {"where": {}, "formula": "bleu4"}]))
-    (table,) = summarise(read_sweep(str(tmp_path), "toy", "s"))
+    (table,) = summarize(read_sweep(str(tmp_path), "toy", "s"))
     found = table.rows[0].estimate
     assert found is not None
     sums = np.sum(values, axis=0)
@@ -149,7 +151,7 @@ def test_pruned_row_shows_its_first_seed(tmp_path: Path) -> None:
     store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
     store.write_manifest(manifest(seeds=[0, 1]))
     store.add(trials)
-    (table,) = summarise(read_sweep(str(tmp_path), "toy", "s"))
+    (table,) = summarize(read_sweep(str(tmp_path), "toy", "s"))
     pruned = next(row for row in table.rows if row.status)
     assert (pruned.status, pruned.metrics["metric.r1"]) == ("pruned@1", 0.3)
     assert any("its first seed was stopped early" in line for line in table.caption)
@@ -166,14 +168,14 @@ def test_complete_row_is_best_before_an_incomplete_one(tmp_path: Path) -> None:
     store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
     store.write_manifest(manifest(seeds=[0, 1]))
     store.add(trials)
-    (table,) = summarise(read_sweep(str(tmp_path), "toy", "s"))
+    (table,) = summarize(read_sweep(str(tmp_path), "toy", "s"))
     assert {row.status: row.mark for row in table.rows} == {"": "best", "1/2 seeds": ""}
-    assert any(line.startswith("★ best; no test") for line in table.caption)
+    assert any(line.startswith("★ best; differences are not tested") for line in table.caption)
 
 
 def test_best_is_provisional_until_a_row_is_complete(tmp_path: Path) -> None:
     lines = captions(tmp_path, [result(0, 0.1, hits=5), result(1, 0.2, hits=9)], seeds=[0, 1])
-    assert any(line.startswith("★ best so far; no test") for line in lines)
+    assert any(line.startswith("★ best so far; differences are not tested") for line in lines)
 
 
 def test_rows_scored_differently_are_not_compared(tmp_path: Path) -> None:
@@ -181,7 +183,7 @@ def test_rows_scored_differently_are_not_compared(tmp_path: Path) -> None:
     store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
     store.write_manifest(manifest(scoring_params=["lr"]))
     store.add(trials)
-    (table,) = summarise(read_sweep(str(tmp_path), "toy", "s"))
+    (table,) = summarize(read_sweep(str(tmp_path), "toy", "s"))
     assert [row.mark for row in table.rows] == ["", ""]
     assert any("differ in lr, which changes what is measured" in line for line in table.caption)
 
@@ -198,7 +200,7 @@ def test_no_pareto_front_without_a_trade_off(tmp_path: Path) -> None:
     store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
     store.write_manifest(manifest(columns=columns, front=["r1", "b"]))
     store.add(trials)
-    (table,) = summarise(read_sweep(str(tmp_path), "toy", "s"))
+    (table,) = summarize(read_sweep(str(tmp_path), "toy", "s"))
     assert not any(row.on_front for row in table.rows)
 
 
@@ -206,7 +208,7 @@ def test_title_of_an_incomplete_sweep_has_the_total(tmp_path: Path) -> None:
     store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
     store.write_manifest(manifest(seeds=[0, 1], num_trials=8))
     store.add([result(0, lr=0.1), result(1, lr=0.2)])
-    (table,) = summarise(read_sweep(str(tmp_path), "toy", "s"))
+    (table,) = summarize(read_sweep(str(tmp_path), "toy", "s"))
     assert table.title == "toy: s, 2 of 4 configurations, best first"
 
 
