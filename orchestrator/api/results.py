@@ -1,4 +1,4 @@
-"""A sweep's results in Python: tables, the best configuration, claims, and its model."""
+"""The results of a sweep in Python: tables, the best configuration, claims, and its model."""
 
 from __future__ import annotations
 
@@ -34,53 +34,53 @@ class Best:
 
     params: Mapping[str, Scalar]
     metrics: Mapping[str, float]  # means over seeds, by name
-    interval: tuple[float, float] | None  # 95 % of the main metric; None if it has none
-    trial_ids: tuple[str, ...]  # of its finished seeds
+    interval: tuple[float, float] | None  # 95 % interval of the main metric, if it has one
+    trial_ids: tuple[str, ...]  # one per finished seed
 
 
 class Sweep:
-    """The results of one sweep, as they were stored when it was read.
+    """The results of one sweep at the time when it was read.
 
-    In a notebook it shows its tables.
+    In a notebook, a cell that ends in a sweep displays its tables.
     """
 
     def __init__(self, stored: StoredSweep, task: Task | None = None) -> None:
-        """``task`` is the one that ran, where it cannot be found by its name."""
+        """Create it from a stored sweep. ``task`` is required if no task has the stored name."""
         self._stored, self._task = stored, task
 
     @property
     def name(self) -> str:
-        """``TASK/NAME``, as the commands take it."""
+        """``TASK/NAME``, which every command accepts."""
         return self._stored.manifest.full_name
 
     @property
     def path(self) -> str:
-        """Its folder."""
+        """The folder of the sweep."""
         return self._stored.path
 
     # --- results ----------------------------------------------------------------------------------
 
     def table(self, max_rows: int | None = MAX_ROWS, *, published: bool = True) -> Table:
-        """Everything that ``orchestrator report`` prints.
+        """Return everything that ``orchestrator report`` prints.
 
         Args:
-            max_rows: configurations of a grid or a search that are shown; None for all.
-            published: whether to show a paper's numbers and claims.
+            max_rows: maximum number of configurations of a grid or a search; None for all.
+            published: whether to show the paper's numbers and claims.
         """
         return Table(render(self._stored, max_rows, published=published))
 
     @property
     def trials(self) -> pa.Table:
-        """One row a trial: id, seed, status, ``param.<name>``, ``metric.<name>``, times.
+        """One row per trial: id, seed, status, ``param.<name>``, ``metric.<name>``, times.
 
-        Trials of an earlier version of the task, or of another model or data, are left out.
-        ``.to_pandas()`` makes a data frame of it.
+        It omits trials of an earlier version of the task, of another model and of other data.
+        ``.to_pandas()`` converts it to a data frame.
         """
         return self._current(self._stored.trials)
 
     @property
     def steps(self) -> pa.Table:
-        """One row a trial and step: ``at`` and the metrics measured there."""
+        """One row per trial and step: ``at`` and the metrics of the step."""
         return self._current(self._stored.steps)
 
     @property
@@ -96,7 +96,7 @@ class Sweep:
 
     @property
     def best(self) -> Best:
-        """The best configuration; those that finished every seed go first.
+        """The best configuration, among those with all seeds finished if there are any.
 
         Raises:
             StoreError: if no trial has finished.
@@ -123,19 +123,20 @@ class Sweep:
         *,
         overwrite: bool = False,
     ) -> Path:
-        """Write a trial's model into a folder, with a model card, so that it runs by itself.
+        """Write a trial's model and a model card to a folder. The model runs without this project.
 
         Args:
             directory: the folder to write.
-            trial: its id or a unique prefix of it; None for the first seed of the best one.
-            overwrite: whether to replace an earlier export there.
+            trial: id of the trial or a unique prefix of it; None for the first seed of the best
+                configuration.
+            overwrite: whether to replace an earlier export in the folder.
 
         Returns:
             The folder.
 
         Raises:
-            RequestError: if the folder is taken or cannot be written, or the model has changed.
-            StoreError: if the trial's weights are not kept.
+            RequestError: if the folder exists or cannot be written, or the model has changed.
+            StoreError: if the weights of the trial were not kept.
         """
         from orchestrator.sharing.model_export import export_model
 
@@ -144,7 +145,7 @@ class Sweep:
         )
         return exported.folder
 
-    # --- how it shows itself ----------------------------------------------------------------------
+    # --- display ----------------------------------------------------------------------------------
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield self.table()
@@ -160,11 +161,11 @@ class Sweep:
 
 
 def load(path: str | os.PathLike[str]) -> Sweep:
-    """A stored sweep.
+    """Read a stored sweep.
 
     Args:
-        path: ``OUT/TASK/NAME``, such as ``runs/retrieval/paper``; also a URI, or the file that
-            ``orchestrator archive`` wrote.
+        path: ``OUT/TASK/NAME``, such as ``runs/retrieval/paper``, a URI, or a file written by
+            ``orchestrator archive``.
 
     Raises:
         RequestError: if the path has too few parts.

@@ -52,53 +52,55 @@ def sweep(
     retry_failed: bool = False,
     verbose: bool = False,
 ) -> Sweep:
-    """Run a sweep and return its results. The same call again continues or extends it.
+    """Run a sweep and return its results. Call it again to resume or extend the sweep.
 
-    It does the same as the command ``sweep`` and shows the same progress, in a notebook below the
-    cell. On Ctrl-C, or when you interrupt the kernel, the running steps end and are saved. Only the
-    main thread receives these signals, and only there ``step_timeout`` has an effect.
+    It does the same as the command ``sweep``, and shows the same progress; in a notebook, below the
+    cell. On Ctrl-C, or if you interrupt the kernel, the running steps end and are saved. Call it in
+    the main thread: other threads do not receive these signals and ignore ``step_timeout``.
 
     Args:
-        task: the name of a task, ``"FILE.py:FUNCTION"``, a function, or a ``Request``, alone.
-        space: the values to try. ``{"lr": [1e-5, 1e-3]}`` is a grid, a list of such dicts several
-            grids, and a range ``{"lr": {"min": 1e-5, "max": 1e-2, "log": True}}`` or a function of
-            an Optuna trial a search. A name or a file is as for ``--space``.
+        task: the name of a task, ``"FILE.py:FUNCTION"``, a function, or a ``Request`` without
+            further arguments.
+        space: the values to try. A dict of lists is a grid: ``{"lr": [1e-5, 1e-3]}``. A list of
+            such dicts is several grids. A dict with a range is a search:
+            ``{"lr": {"min": 1e-5, "max": 1e-2, "log": True}}``. A function of an Optuna trial is a
+            search, too. Names and files work as in ``--space``.
         set: parameters that are the same in every trial.
         zip: groups of parameters whose lists vary together, such as ``[("lr", "epochs")]``.
-        seeds: number of seeds, or a list of them.
-        metric: the metric of a function, in place of the one that it declares.
+        seeds: number of seeds, or a list of seeds.
+        metric: the metric of a function (default: the one that the function declares).
         maximize: whether a higher value of ``metric`` is better.
         trials: number of configurations of a search.
-        sampler: sampler of a search, as for ``--sampler``.
-        pruner: pruner of a search, as for ``--pruner``.
+        sampler: sampler of a search, as in ``--sampler``.
+        pruner: pruner of a search, as in ``--pruner``.
         model: Hugging Face id or folder.
         data: data set, such as ``"folder:DIR"``.
-        engine: ``"ray"``, or ``"local"`` for this process.
-        address: Ray address (default: ``$RAY_ADDRESS``, otherwise a Ray on this machine).
+        engine: ``"ray"``, or ``"local"`` to run everything in this process.
+        address: Ray address (default: ``$RAY_ADDRESS``, otherwise a local Ray).
         cpus_per_trial: CPU cores per worker (default: split evenly).
         gpus_per_trial: GPUs per worker, at most 1, or ``"auto"``.
         name: name of the sweep (default: from the space and the settings).
         out: folder or URI for the results.
         cache: folder or URI that keeps shared stages for later sweeps (default:
             ``$ORCHESTRATOR_CACHE``).
-        budget: seconds after which to stop. The same call continues.
-        budget_trials: number of trials to start before stopping. The same call continues.
-        step_timeout: seconds that a step or a shared stage may take.
+        budget: seconds after which the sweep stops. Call it again to resume.
+        budget_trials: number of trials after which the sweep stops. Call it again to resume.
+        step_timeout: maximum seconds of a step or a shared stage.
         checkpoint_interval: seconds between two checkpoints of a trial. 0 saves every step.
         keep: trials whose weights are kept: ``"best"``, ``"none"``, ``"all"``, or a number of
             configurations.
         final: split on which to score the best rows when the sweep is complete.
         rerun: whether to run finished trials again.
         retry_failed: whether to run failed trials again.
-        verbose: whether to print the lines of the log, too.
+        verbose: whether to print the lines of the log as well.
 
     Returns:
         The sweep with all results so far. Failed trials are rows with a reason.
 
     Raises:
-        RequestError: if the request is wrong; nothing has run then.
+        RequestError: if the request is invalid. Nothing has run.
         StoreError: if results cannot be written or read.
-        KeyboardInterrupt: if it was interrupted; the same call continues it.
+        KeyboardInterrupt: if it was interrupted. Call it again to resume.
     """
     if isinstance(task, Request):
         return _run(task)
@@ -145,7 +147,7 @@ def _run(request: Request) -> Sweep:
     for line in plan.warnings():
         warnings.warn(f"{line}.", stacklevel=3)
     if run_sweep(plan, show_tables=False) == _INTERRUPTED:
-        raise KeyboardInterrupt("the sweep was interrupted; the same call continues it")
+        raise KeyboardInterrupt("the sweep was interrupted; call it again to resume")
     return Sweep(read_sweep(request.out, plan.task.name, plan.name), plan.task)
 
 
@@ -153,7 +155,7 @@ _HIDDEN = ("task", "given", "call")
 
 
 def describe_call(request: Request) -> str:
-    """The call of ``sweep`` that makes a request, for ``sweep.json``."""
+    """Return the call of ``sweep`` that makes this request, for ``sweep.json``."""
     parts = [_text(request.task)]
     for field in dataclasses.fields(Request):
         value = getattr(request, field.name)

@@ -1,4 +1,4 @@
-"""Tables that show themselves in a terminal and in a notebook."""
+"""Tables for terminals and notebooks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from results.render.as_html import to_html
 
 
 class Table:
-    """The tables of a sweep: ``print(table)``, ``rich.print(table)``, or a notebook's output."""
+    """The tables of a sweep. Print them, or end a notebook cell with them."""
 
     def __init__(self, content: RenderableType) -> None:
         self._content = content

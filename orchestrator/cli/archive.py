@@ -22,7 +22,10 @@ def archive(
     task: Task = None,
     out: Results = "runs",
 ) -> int:
-    """Write a sweep to one file: tables, environment, space and weights."""
+    """Write a sweep to one file.
+
+    The file contains the tables, the environment, the space and the weights.
+    """
     from orchestrator.sharing.archive import archive_sweep
 
     archive_sweep(*locate(name, task, out), file, weights=weights, overwrite=overwrite)

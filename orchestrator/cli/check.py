@@ -34,7 +34,10 @@ def check(
     to: To = None,
     table: TableName = None,
 ) -> int:
-    """Test the claims of the paper: exit 0 if none is contradicted, otherwise 1."""
+    """Test the claims of the paper.
+
+    The exit status is 0 if no claim is contradicted, otherwise 1.
+    """
     from orchestrator.reports.check import check_against, check_sweep
     from orchestrator.reports.export_tables import check_options
 

@@ -19,7 +19,10 @@ def check_task(
     model: Model = None,
     data: Data = None,
 ) -> int:
-    """Test whether a task keeps the contract: exit 0 if it does, otherwise 1. Writes nothing."""
+    """Test whether a task fulfills the contract.
+
+    The exit status is 0 if it does, otherwise 1. Nothing is written.
+    """
     from orchestrator.contract_suite.command import check_task as run_checks
 
     return run_checks(task, settings=set_ or (), model=model, data=data)

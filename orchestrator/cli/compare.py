@@ -24,7 +24,10 @@ def compare(
     to: To = None,
     table: TableName = None,
 ) -> int:
-    """Compare two sweeps of one task, with confidence intervals of the differences."""
+    """Compare two sweeps of a task, with paired tests.
+
+    The table has the differences with their confidence intervals.
+    """
     from orchestrator.reports.export_tables import check_options, export
     from results.compare.sweeps import compare as compare_sweeps
     from results.compare.view import render_comparison

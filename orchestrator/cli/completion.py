@@ -31,7 +31,10 @@ def completion(
         typer.Argument(help="Shell: bash, zsh or fish.", autocompletion=lambda: SHELLS),
     ],
 ) -> None:
-    """Print the completion script of a shell, such as eval "$(orchestrator completion bash)"."""
+    """Print a completion script for a shell.
+
+    For example, add eval "$(orchestrator completion bash)" to ~/.bashrc.
+    """
     if shell not in SHELLS:
         raise RequestError(f"no completion for {shell!r}; available: {', '.join(SHELLS)}")
     script = get_completion_script(prog_name="orchestrator", complete_var=VARIABLE, shell=shell)

@@ -20,7 +20,10 @@ def doctor(
     gpus_per_trial: GpusPerTrial = "1",
     cpus_per_trial: CpusPerTrial = None,
 ) -> int:
-    """Check what this machine and a cluster can run, and print how to fix problems."""
+    """Check what this machine or a cluster can run.
+
+    Each problem is printed with its fix.
+    """
     from orchestrator.doctor.driver import diagnose
     from orchestrator.doctor.findings import render_findings
     from orchestrator.request import Request

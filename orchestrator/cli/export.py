@@ -37,7 +37,10 @@ def export(
         bool, typer.Option("--private", help="Make the repository private if it is new.")
     ] = False,
 ) -> int:
-    """Export a trial's model, with a model card, so that it runs without this project."""
+    """Export a trial's model, with a model card.
+
+    The exported model runs without this project.
+    """
     from orchestrator.sharing import hub
     from orchestrator.sharing.model_export import export_model
 

@@ -16,7 +16,7 @@ def list_(
     out: Results = "runs",
     format_: Format = None,
 ) -> int:
-    """List sweeps: state, trials done, best value, size, start, model and data.
+    """List sweeps with their state, best value and size.
 
     "running?" means that the sweep may be running, in a bucket or on another machine: it wrote
     results within the last hour and has not recorded its end.

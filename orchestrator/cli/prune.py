@@ -56,7 +56,10 @@ def prune(
     out: Results = "runs",
     yes: Annotated[bool, typer.Option("--yes", help="Remove; without it, only list.")] = False,
 ) -> int:
-    """List what can be removed, or remove it with --yes. Never touches a running sweep."""
+    """List what can be removed, or remove it with --yes.
+
+    Running sweeps are never changed.
+    """
     from orchestrator.pruning.command import PruneRequest
     from orchestrator.pruning.command import prune as run_prune
 

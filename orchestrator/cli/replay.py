@@ -37,7 +37,10 @@ def replay(
         typer.Option(help="Absolute and relative tolerance (default: the task's)."),
     ] = None,
 ) -> int:
-    """Run the trials of an archive again and compare: exit 0 if all numbers agree, otherwise 1."""
+    """Run the trials of an archive again, and compare.
+
+    The exit status is 0 if all numbers agree, otherwise 1.
+    """
     from orchestrator.request import Request
     from orchestrator.sharing.replay_archive import replay_archive
 

@@ -38,10 +38,10 @@ def report(
     all_rows: AllRows = False,
     hide_published: HidePublished = False,
 ) -> int:
-    """Print the tables of sweeps, even of running ones, or write them with --to.
+    """Print the tables of sweeps, or write them to files.
 
-    Without a name, it prints the only sweep, or the list of sweeps if there are several. With
-    --format, it writes all of them.
+    It also works while a sweep runs. Without a name, it prints the only sweep, or the list of
+    sweeps if there are several; with --format, it writes all of them.
     """
     from orchestrator.reports.export_tables import check_options, export
     from results.export import sweep_document

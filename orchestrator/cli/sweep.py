@@ -144,7 +144,7 @@ Verbose = Annotated[
 Metric = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="Metric of a function FILE.py:FUNCTION (default: as it declares)."
+        metavar="NAME", help="Metric of FILE.py:FUNCTION (default: the one that it declares)."
     ),
 ]
 Maximize = Annotated[

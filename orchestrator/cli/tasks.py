@@ -28,7 +28,10 @@ def tasks(
         typer.Option("--schema", help="Print the JSON schema of the task's space files (YAML)."),
     ] = False,
 ) -> int:
-    """List tasks, or describe one: its parameters with allowed values, spaces, model and data."""
+    """List tasks, or describe one.
+
+    The description has the parameters with allowed values, the spaces, the model and the data.
+    """
     if schema:
         return _print_schema(name)
     from orchestrator.planning.plan import describe_spaces

@@ -26,9 +26,10 @@ def verify(
     task: Task = None,
     out: Results = "runs",
 ) -> int:
-    """Run a sample of trials again on this machine: exit 0 if all numbers agree, otherwise 1.
+    """Run a sample of trials again, and compare.
 
-    The sweep itself is neither changed nor reused. Trials are rebuilt from their rows.
+    The exit status is 0 if all numbers agree, otherwise 1. Trials are rebuilt from their rows, and
+    the sweep does not change.
     """
     from orchestrator.sharing.verify import verify as run_verify
 

@@ -1,4 +1,4 @@
-"""The decorator ``task``, and ``shared`` for the defaults of a signature."""
+"""The decorator ``task``, and ``shared``, which is used in signatures."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def task(
     """Declare a function as a task. The function itself does not change and can still be called.
 
     Args:
-        metric: the name of the metric that a sweep is judged by.
+        metric: the name of the main metric, by which configurations are compared.
         maximize: whether a higher value is better.
-        columns: further metrics that tables show. All metrics are stored.
-        steps: the parameter that says how often the function yields, such as ``"epochs"``. The live
-            view then shows how far a trial is.
+        columns: further metrics to show in tables. All metrics are stored.
+        steps: the parameter that is the number of yields, such as ``"epochs"``. The live view then
+            shows the progress of each trial.
 
     Examples:
         >>> @task(metric="accuracy", maximize=True, steps="epochs")
@@ -56,7 +56,7 @@ def task(
 def declaration_of(
     function: Callable[..., Any], metric: str | None, maximize: bool | None
 ) -> Declaration:
-    """The declaration of a function; ``metric`` and ``maximize`` take precedence where given.
+    """Return the declaration of a function. ``metric`` and ``maximize`` override it.
 
     Raises:
         RequestError: if neither names the metric and its direction.
@@ -67,9 +67,9 @@ def declaration_of(
     if direction is None and declared is not None and declared.metric == name:
         direction = declared.maximize
     if name is None or direction is None:
-        missing = "its metric" if name is None else f"whether {name} is to be maximized"
+        missing = "its metric" if name is None else f"whether to maximize {name}"
         raise RequestError(
-            f"the function {function.__name__} does not say {missing}: put "
+            f"the function {function.__name__} does not declare {missing}: put "
             f'@orc.task(metric="{name or "accuracy"}", maximize=True) above it, or add '
             f"--metric {name or 'NAME'} with --maximize or --minimize "
             f'(in Python: metric="{name or "accuracy"}", maximize=True)'
@@ -94,17 +94,18 @@ class Shared:
 
 
 def shared(function: Callable[..., T], /, **args: Any) -> T:
-    """Share work between trials: the default of a parameter that is computed once for all trials.
+    """Share work between trials. Use it as the default of a parameter in a signature.
 
-    The parameter receives the result of ``function(**args)``. Arguments that are missing here come
-    from the trial's parameters of the same name, and ``seed`` and ``device`` from the trial. An
-    argument can be ``shared`` work too. The function must be deterministic, and trials must not
-    change the value. Dicts of numpy arrays and Arrow tables are kept on disk until the sweep is
-    complete, so that a resumed sweep does not compute them again.
+    The parameter receives the result of ``function(**args)``, which is computed once for all trials
+    with the same arguments. Arguments of ``function`` that are not given here are taken from the
+    parameters of the trial with the same name; ``seed`` and ``device`` are those of the trial. The
+    function must be deterministic, and trials must not change its result. Dicts of numpy arrays and
+    Arrow tables are kept on disk until the sweep is complete, so that a resumed sweep does not
+    compute them again.
 
     Args:
         function: a function that was defined with ``def``.
-        args: its arguments: plain values, or other shared work.
+        args: arguments of the function: plain values, or results of ``shared``.
 
     Examples:
         >>> def draw(split: str) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Find the task of a request, and the search space of a task."""
+"""Finds the task of a request, and the search space of a task."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _REFERENCE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 
 
 def is_reference(text: str) -> bool:
-    """Whether it is FILE.py:FUNCTION."""
+    """Return whether the text has the form FILE.py:FUNCTION."""
     return _REFERENCE.fullmatch(text) is not None
 
 
@@ -40,11 +40,11 @@ def find_task(
     metric: str | None = None,
     maximize: bool | None = None,
 ) -> Task:
-    """The task of a name, of FILE.py:FUNCTION, or of a function.
+    """Return the task for a name, for FILE.py:FUNCTION, or for a function.
 
     Args:
         task: one of these, or a task itself.
-        metric, maximize: the metric of a function and its direction, in place of its declaration.
+        metric, maximize: the metric of a function and its direction; they override its declaration.
 
     Raises:
         RequestError: if it does not exist or cannot be a task.
@@ -67,7 +67,7 @@ def find_task(
 
 
 def load_function(reference: str) -> Callable[..., Any]:
-    """The function that FILE.py:FUNCTION names. Its file is imported.
+    """Import the file of FILE.py:FUNCTION, and return the function.
 
     Raises:
         RequestError: if the file or the function does not exist, or the import fails.
@@ -76,7 +76,7 @@ def load_function(reference: str) -> Callable[..., Any]:
     assert match is not None
     file, name = Path(match["file"]), match["name"]
     if not file.is_file():
-        raise RequestError(f"no such file: {file}; a function is given as FILE.py:FUNCTION")
+        raise RequestError(f"no such file: {file}; name a function as FILE.py:FUNCTION")
     module = _import(file.resolve())
     found: object = getattr(module, name, None)
     if not inspect.isfunction(found):
@@ -90,7 +90,7 @@ def load_function(reference: str) -> Callable[..., Any]:
 
 
 def _import(file: Path) -> types.ModuleType:
-    """The module of a file, imported as Python would from its folder, or from above its package."""
+    """Import a file as a module of its folder, or of the package that it is in."""
     root = import_root(file)
     parts = file.relative_to(root).with_suffix("").parts
     name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -108,8 +108,8 @@ def _import(file: Path) -> types.ModuleType:
     found = getattr(known, "__file__", None)
     if found is None or Path(found).resolve() != file:
         raise RequestError(
-            f"{file} cannot be imported: its name {name!r} is that of {found or 'a module'}; "
-            "rename the file"
+            f"{file} cannot be imported, because {found or 'a module'} has the same name "
+            f"{name!r}; rename the file"
         )
     return known
 
@@ -123,18 +123,19 @@ def find_space(
     settings: Settings = NO_SETTINGS,
     zipped: Sequence[Sequence[str]] = (),
 ) -> Space:
-    """The search space of a request.
+    """Return the search space of a request.
 
-    A function's spaces are those that its file offers; without one, its defaults are tried.
+    The file of a function may define spaces. If it defines none, the space is one configuration:
+    the defaults of the function.
 
     Args:
-        task: whose parameters the space has.
+        task: the task whose parameters vary.
         space: a name, a file, a value, or None.
-        settings: their lists and ranges are a space by themselves.
+        settings: the values of ``--set``. If they contain lists or ranges, these are the space.
         zipped: parameters whose lists vary together.
 
     Raises:
-        RequestError: if there is no such space, or it is none, or there are two.
+        RequestError: if the space does not exist or is invalid, or if two spaces are given.
     """
     kinds = param_types(task.Params)
     if settings.axes:

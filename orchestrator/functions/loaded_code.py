@@ -1,7 +1,7 @@
-"""Whether the modules that this process has imported are those that their files now hold.
+"""Checks that the modules of this process were not edited after their import.
 
-A function's identity is taken from files. In a notebook a file is often edited after it was
-imported: without this check, the results of the old code would get the identity of the new one.
+The identity of a function is a hash of files. Users of notebooks often edit a file after they have
+imported it. Without this check, the results of the old code would have the identity of the new one.
 """
 
 from __future__ import annotations
@@ -13,22 +13,25 @@ from pathlib import Path
 from orchestrator.functions.syntax import plain_tree
 from tasks.contract import RequestError
 
-#: By file, its content when a function of it was first used, and the import that it had then.
+#: By file, its content and its module's spec when a function of the file was first used.
 _first_seen: dict[Path, tuple[object, object]] = {}
 
 
 def check_loaded(files: Mapping[Path, str]) -> None:
-    """Refuse modules whose file has changed while this process kept the code of the old one.
+    """Check that the files are the ones that this process has imported.
+
+    Args:
+        files: their current text, by path.
 
     Raises:
-        RequestError: naming the file.
+        RequestError: if a file has changed.
     """
     by_file = {getattr(m, "__file__", None): m for m in list(sys.modules.values())}
     for path, text in files.items():
         module = by_file.get(str(path))
         if module is None:
             continue
-        tree, spec = plain_tree(text), module.__spec__  # each import makes another spec
+        tree, spec = plain_tree(text), module.__spec__  # each import creates a new spec
         seen_tree, seen_spec = _first_seen.setdefault(path, (tree, spec))
         if tree != seen_tree and spec is seen_spec:
             raise RequestError(

@@ -1,4 +1,4 @@
-"""The modules of a user's own folder that a file imports, found in its text without running it."""
+"""Finds the modules of the user's folder that a file imports, without running the file."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from pathlib import Path
 from orchestrator.planning.shadowing import PROJECT_PACKAGES
 from tasks.contract import RequestError
 
-_THIS_PROJECT = (*PROJECT_PACKAGES, "orchestrator")  # its version is recorded with every sweep
+_THIS_PROJECT = (*PROJECT_PACKAGES, "orchestrator")  # each sweep records its version instead
 
 
 def import_root(file: Path) -> Path:
-    """The folder from which a file's module is imported: above its package, if it is in one."""
+    """Return the folder from which the module of a file is imported.
+
+    If the file is in a package, this is the folder that contains the package.
+    """
     folder = file.parent
     while (folder / "__init__.py").is_file():
         folder = folder.parent
@@ -23,18 +26,21 @@ def import_root(file: Path) -> Path:
 
 
 def is_installed(root: Path) -> bool:
-    """Whether packages are installed there, so that other processes have them."""
+    """Return whether the folder contains installed packages, which other processes have too."""
     folders = [*site.getsitepackages(), site.getusersitepackages(), *sysconfig.get_paths().values()]
     return any(root == Path(folder).resolve() for folder in folders)
 
 
 def own_modules(file: Path, root: Path) -> dict[Path, str]:
-    """The text of a module, and of those below ``root`` that it imports, directly or not.
+    """Return the text of a module and of the modules that it imports, directly or indirectly.
 
-    Of a package, those are the modules of the same package.
+    Only modules below ``root`` are included; for a module in a package, only those of the package.
+
+    Returns:
+        Text by path.
 
     Raises:
-        RequestError: if one of them cannot be read.
+        RequestError: if a file cannot be read or has a syntax error.
     """
     package = file.relative_to(root).parts[0] if file.parent != root else None
     if package is None and is_installed(root):
@@ -68,7 +74,7 @@ def _parse(path: Path, text: str) -> ast.Module:
 
 
 def _imported_names(tree: ast.Module, path: Path, root: Path) -> Iterator[str]:
-    """The dotted names that a module may import, whether they are modules or not."""
+    """Yield the dotted names that a module imports. Some may be functions, not modules."""
     parents = path.relative_to(root).parts[:-1]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -80,7 +86,7 @@ def _imported_names(tree: ast.Module, path: Path, root: Path) -> Iterator[str]:
 
 
 def _files_of(name: str, root: Path) -> list[Path]:
-    """The files that importing a dotted name runs, as far as they are below the root."""
+    """Return the files below the root that run when a dotted name is imported."""
     parts, found = name.split("."), []
     for number in range(1, len(parts) + 1):
         place = root.joinpath(*parts[:number])

@@ -1,4 +1,4 @@
-"""A user's function that can be sent to another process, with the modules of its own folder."""
+"""Sends a function of the user to another process, with the modules of its folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestrator.functions.source import read_source
 
 
 class OwnModules:
-    """The modules of a user's folder. A process that unpickles this can import them."""
+    """Modules of the user's folder. A process that unpickles this object can import them."""
 
     def __init__(self, root: str, files: Mapping[str, str]) -> None:
         self._root, self._files = root, files
@@ -25,15 +25,18 @@ class OwnModules:
 
 
 def _make_importable(root: str, files: Mapping[str, str]) -> OwnModules:
-    """Put a folder with these modules on the import path: their own, if it is here as it was."""
+    """Add a folder with these modules to the import path.
+
+    This is their original folder, if this machine has it with the same content.
+    """
     if files:
-        folder = root if _is_here(root, files) else _unpack(files)
+        folder = root if _has_files(root, files) else _unpack(files)
         if folder not in sys.path:
             sys.path.insert(0, folder)
     return OwnModules(root, files)
 
 
-def _is_here(root: str, files: Mapping[str, str]) -> bool:
+def _has_files(root: str, files: Mapping[str, str]) -> bool:
     try:
         return all((Path(root) / path).read_text("utf-8") == text for path, text in files.items())
     except (OSError, UnicodeDecodeError):
@@ -44,7 +47,7 @@ _unpacked: dict[frozenset[tuple[str, str]], str] = {}  # folders of this process
 
 
 def _unpack(files: Mapping[str, str]) -> str:
-    """A folder of this process that holds the files, until it ends."""
+    """Write the files to a temporary folder, which is removed when the process ends."""
     key = frozenset(files.items())
     if key not in _unpacked:
         folder = tempfile.mkdtemp(prefix="orchestrator-modules-")
@@ -57,10 +60,10 @@ def _unpack(files: Mapping[str, str]) -> str:
 
 
 class PortableFunction:
-    """A function that is called as itself, and pickled together with its own modules.
+    """A callable that is pickled together with the modules of the function that it calls.
 
-    The modules come first in the pickle, so that they can be imported when the function is read.
-    Ray's pickle sends a function of a module by reference, and one of ``__main__`` by value.
+    The modules are first in the pickle, so that they can be imported when the function is loaded.
+    Ray pickles a function of a module by reference, and a function of ``__main__`` by value.
     """
 
     def __init__(
@@ -70,7 +73,7 @@ class PortableFunction:
         version: str,
         needs: tuple[str, ...] = (),
     ) -> None:
-        """``needs`` are the parameters that positional arguments are for."""
+        """Use ``of``. ``needs`` are the names of the parameters that are passed by position."""
         self.function, self.version = function, version
         self._modules, self._needs = modules, needs
         self.__name__, self.__qualname__ = function.__name__, function.__qualname__
@@ -78,16 +81,16 @@ class PortableFunction:
 
     @classmethod
     def of(cls, function: Callable[..., Any], needs: tuple[str, ...] = ()) -> PortableFunction:
-        """A function of this process.
+        """Wrap a function of this process.
 
         Raises:
-            RequestError: if its source cannot be read.
+            RequestError: if the source of the function cannot be read.
         """
         source = read_source(function)
         return cls(OwnModules(source.root, source.files), function, source.identity, needs)
 
     def __call__(self, *needs: Any, **args: Any) -> Any:
-        """Call the function."""
+        """Call the function. ``needs`` are the values of the parameters of the same name."""
         return self.function(**dict(zip(self._needs, needs, strict=True)), **args)
 
     def __eq__(self, other: object) -> bool:
@@ -97,5 +100,5 @@ class PortableFunction:
         return hash(self.function)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as a call of the constructor."""
+        """Pickle as a call of the constructor, with the modules as its first argument."""
         return PortableFunction, (self._modules, self.function, self.version, self._needs)

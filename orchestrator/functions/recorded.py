@@ -1,4 +1,7 @@
-"""The task of a stored sweep whose function is not at hand: enough to export its weights."""
+"""The task of a stored sweep of a function, without the function's code.
+
+It suffices to export weights.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ _TYPES: dict[str, type] = {"str": str, "float": float, "int": int, "bool": bool}
 
 
 class RecordedFunction(Task):
-    """A function as its sweep recorded it. No trial of it can run."""
+    """The task that a sweep recorded for a function. It cannot run trials."""
 
     def __init__(self, manifest: Manifest) -> None:
-        """All that ``sweep.json`` says of it."""
+        """Read the task from ``sweep.json``."""
         fields = tuple((name, _TYPES[kind] | None, None) for name, kind in manifest.params.items())
         vars(self).update(
             name=manifest.task,
@@ -26,21 +29,23 @@ class RecordedFunction(Task):
 
 
 def load_recorded_task(manifest: Manifest, purpose: str = "") -> Task:
-    """The task of a sweep. The code of a function is never loaded: it must come from the user.
+    """Return the task of a sweep, without loading the code of a function.
+
+    A sweep may come from somebody else, so only the user may name the file with the function.
 
     Args:
-        manifest: of the sweep.
+        manifest: the manifest of the sweep.
         purpose: the command, if it runs trials.
 
     Raises:
-        RequestError: if the task does not exist, or is a function whose trials would have to run.
+        RequestError: if the task does not exist, or if it is a function and trials must run.
     """
     if manifest.function is None:
         return load_task(manifest.task)
     if purpose:
         raise RequestError(
-            f"{manifest.full_name} is a sweep of the function {manifest.function}, and {purpose} "
-            "works for named tasks only; run its sweep again with another --out and compare them: "
+            f"{manifest.full_name} is a sweep of the function {manifest.function}, but {purpose} "
+            "requires a named task; run the sweep again with another --out and compare the two: "
             "orchestrator check NAME --against OTHER"
         )
     return RecordedFunction(manifest)

@@ -1,8 +1,8 @@
-"""One trial of a function, and the functions ``checkpoint`` and ``samples`` that it can call.
+"""Runs one trial of a function, and defines ``checkpoint`` and ``samples``, which it can call.
 
-Each yield of the function is a step. The generator stays in the process that runs the trial.
-Another process starts the function again, and ``checkpoint`` gives it the state of the last saved
-yield.
+Each yield of the function is a step. The generator stays in the process that runs the trial. If
+another process resumes the trial, it calls the function again, and ``checkpoint`` restores the
+state of the last saved yield.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from orchestrator.functions import saved_state
 from orchestrator.planning.space_checks import shown
 from tasks.contract import State, Step, TrialError
 
-UNIT = "sample"  # the column of samples that names the unit
+UNIT = "sample"  # the column that identifies the samples
 TOLERANCE = 1e-4  # between a metric and the mean of its samples, absolute or relative
 
 
@@ -35,12 +35,12 @@ class FunctionRun:
     name: str
     call: Callable[[], Any]
     metric: str
-    per_sample: tuple[str, ...]  # metrics that ``samples`` of their name are the parts of
-    num_steps: int | None  # yields in all, if known
-    saved: State  # the checkpoint to continue from; empty for a new trial
-    at: int = 0  # yields so far, those of other processes included
+    per_sample: tuple[str, ...]  # metrics that must be the mean of the samples of their name
+    num_steps: int | None  # total number of yields, if known
+    saved: State  # the checkpoint to resume from; empty for a new trial
+    at: int = 0  # yields so far, including those in other processes
     metrics: dict[str, float] = field(default_factory=dict)  # of the last yield
-    samples: dict[str, list[Any]] = field(default_factory=dict)  # likewise
+    samples: dict[str, list[Any]] = field(default_factory=dict)  # of the last yield
     new_samples: dict[str, list[Any]] | None = None  # for the next yield
     state: dict[str, Any] | None = None  # the dict that was passed to ``checkpoint``
     iterator: Iterator[Any] | None = None
@@ -51,7 +51,7 @@ class FunctionRun:
         self.samples = dict(values.get("samples", {}))
 
     def advance(self) -> Step:
-        """Run the function up to its next yield, or to its end.
+        """Run the function until it yields or returns.
 
         Raises:
             TrialError: if the yielded or returned value cannot be recorded.
@@ -84,23 +84,23 @@ class FunctionRun:
         except StopIteration as end:
             return self._end(end.value)
         raise TrialError(
-            f"{self.name} yields more often than the {self.num_steps} times that the parameter "
-            "named by steps= says; fix the loop, or remove steps="
+            f"{self.name} yields more than {self.num_steps} times, which is the value of the "
+            "parameter that steps= names; fix the loop, or remove steps="
         )
 
     def _end(self, returned: Any) -> Step:
-        """The last step: the last yield's metrics, and the returned ones."""
+        """Return the last step, with the metrics of the last yield and the returned ones."""
         if returned is not None:
             self.metrics = {**self.metrics, **self._read(returned)}
         if not self.metrics:
             raise TrialError(
-                f"{self.name} neither yielded nor returned its metrics; "
+                f"{self.name} neither yielded nor returned metrics; "
                 f'yield {{"{self.metric}": {self.metric}}}'
             )
         if self.metric not in self.metrics:
             raise TrialError(
-                f"{self.name} did not report its metric {self.metric!r} at its end, but "
-                f"{', '.join(self.metrics)}; yield it, or name one of these as the metric"
+                f"the last step of {self.name} has no metric {self.metric!r}, only "
+                f"{', '.join(self.metrics)}; yield it, or declare one of these as the metric"
             )
         self.at = max(1, self.at)
         self.samples = self.samples if self.new_samples is None else self.new_samples
@@ -111,7 +111,7 @@ class FunctionRun:
         return Step(at=self.at, metrics=self.metrics, samples=self.samples or None, done=done)
 
     def _read(self, value: Any) -> dict[str, float]:
-        """Metrics by name; a number by itself is the main metric."""
+        """Return metrics by name. A single number is the main metric."""
         found = value if isinstance(value, Mapping) else {self.metric: value}
         try:
             if any(isinstance(each, (str, bytes, bool)) for each in found.values()):
@@ -119,12 +119,12 @@ class FunctionRun:
             return {str(name): _number(each) for name, each in found.items()}
         except (TypeError, ValueError, RuntimeError):  # RuntimeError: a tensor of several values
             raise TrialError(
-                f"{self.name} must yield or return a dict of numbers or a number, but gave "
+                f"{self.name} must yield or return a number or a dict of numbers, but got "
                 f'{shown(value)}; write {{"{self.metric}": ...}}'
             ) from None
 
     def _check_means(self) -> None:
-        """Intervals and tests are about the mean of the samples, so the metric must be that."""
+        """Check that each metric is the mean of its samples, as intervals and tests assume."""
         for name in self.per_sample:
             column = self.samples.get(name)
             if not column or name not in self.metrics:
@@ -133,18 +133,17 @@ class FunctionRun:
             if abs(mean - value) > TOLERANCE * max(1.0, abs(value)):
                 raise TrialError(
                     f"the mean of the samples {name!r} is {mean:g}, but the metric is {value:g}; "
-                    "give the samples whose mean it is, or another name to samples that are only "
-                    "kept"
+                    "pass the samples that the metric is the mean of, or give them another name"
                 )
 
     # --- the checkpoint ---------------------------------------------------------------------------
 
     def snapshot(self, *, done: bool) -> LiveState:
-        """The state after a step, which a later step does not change."""
+        """Return a copy of the state after a step."""
         if self.state is None:
             return LiveState(run=self, resumable=False)
         arrays, values = saved_state.save(self.state)
-        if done:  # kept with the weights; no trial continues from it
+        if done:  # only kept as weights; no trial resumes from it
             plain = {name: each for name, each in self.state.items() if _is_json([each])}
             return LiveState(run=self, arrays=arrays, values=plain)
         return LiveState(
@@ -159,25 +158,27 @@ class FunctionRun:
         )
 
     def register(self, state: Any) -> None:
-        """Save this state at every yield. If the trial was interrupted, fill the state first."""
+        """Save this state at every yield from now on. Restore it first in a resumed trial."""
         if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
             raise TrialError(
-                f"orc.checkpoint takes a dict with text as keys, but got {shown(state)}; write "
+                f"orc.checkpoint takes a dict with strings as keys, but got {shown(state)}; write "
                 'state = orc.checkpoint({"epoch": 0, ...})'
             )
         if self.state is not None:
             raise TrialError(
-                "orc.checkpoint is called twice; call it once, before the first yield, and change "
+                "orc.checkpoint was called twice; call it once, before the first yield, and modify "
                 "the dict that it returns"
             )
         if self.at > self.saved.values.get("yields", 0):
-            raise TrialError("orc.checkpoint is called after a yield; call it before the first")
+            raise TrialError(
+                "orc.checkpoint was called after a yield; call it before the first yield"
+            )
         if self.saved.values:
             saved_state.restore(state, self.saved.arrays, self.saved.values["state"])
         self.state = state
 
     def add_samples(self, columns: Mapping[str, Any]) -> None:
-        """Keep these samples with the next yield, in place of earlier ones."""
+        """Set the samples of the next yield."""
         plain = {name: _plain_column(column) for name, column in columns.items()}
         for name in self.per_sample:
             if name in plain:
@@ -191,7 +192,7 @@ class FunctionRun:
 
 
 def _number(value: Any) -> float:
-    """A number as it is; of a tensor in a graph, such as a loss, its value."""
+    """Convert to a float. A tensor that requires a gradient, such as a loss, is detached."""
     return float(value.detach() if hasattr(value, "detach") else value)
 
 
@@ -205,8 +206,8 @@ def _numbers(name: str, column: list[Any]) -> list[float]:
         return [float(value) for value in column]
     except (TypeError, ValueError):
         raise TrialError(
-            f"the samples {name!r} are the parts of the metric of this name, so they must be "
-            f"numbers, but are {shown(column)}; give them another name"
+            f"the samples {name!r} have the name of a metric, so they must be numbers, but are "
+            f"{shown(column)}; give them another name"
         ) from None
 
 
@@ -214,7 +215,7 @@ def _is_json(column: list[Any]) -> bool:
     return all(value is None or isinstance(value, (str, int, float)) for value in column)
 
 
-# --- called within a function ---------------------------------------------------------------------
+# --- functions for users --------------------------------------------------------------------------
 
 _current: ContextVar[FunctionRun | None] = ContextVar("function_run", default=None)
 
@@ -229,22 +230,22 @@ def _running(run: FunctionRun) -> Iterator[None]:
 
 
 def checkpoint(state: dict[str, Any]) -> dict[str, Any]:
-    """Make a trial resumable: after an interruption it continues from its last saved yield.
+    """Make a trial resumable: after an interruption, it continues from its last saved yield.
 
-    Call it once, before the first yield. The content of ``state`` is saved at each yield. In a
-    trial that was interrupted, ``state`` is filled with the saved content. Outside of a sweep, this
+    Call it once, before the first yield. ``state`` is saved at each yield. If the trial was
+    interrupted, ``checkpoint`` restores the saved content into ``state``. Outside of a sweep, this
     function does nothing.
 
     Args:
-        state: a dict of numbers, text, lists, dicts, numpy arrays, torch tensors, and objects with
-            ``state_dict`` and ``load_state_dict`` (modules, optimizers), which load their saved
-            state. Change this dict as the trial advances.
+        state: a dict of numbers, strings, lists, dicts, numpy arrays, torch tensors, and objects
+            with ``state_dict`` and ``load_state_dict`` (modules, optimizers). Modify this dict
+            while the trial runs.
 
     Returns:
         The same dict.
 
     Raises:
-        TrialError: if it contains anything else; the trial then fails with this reason.
+        TrialError: if it contains anything else. The trial then fails with this reason.
 
     Examples:
         >>> def train(epochs: int = 3, *, seed: int):
@@ -261,19 +262,19 @@ def checkpoint(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def samples(columns: Mapping[str, Any] | None = None, /, **named: Any) -> None:
-    """Attach values per sample to the next yield, or to the last one if no yield follows.
+    """Record values per sample for the next yield, or for the last one if no yield follows.
 
-    The mean of a column that has the name of a metric must be that metric. The table then has
-    intervals over samples, and configurations are compared sample by sample. Every trial must give
-    its samples in the same order, or name them in a column ``sample``. Only the samples of a
-    trial's last step are kept. Outside of a sweep, this function does nothing.
+    If a column has the name of a metric, its mean must be that metric. The table then has intervals
+    over samples, and configurations are compared sample by sample. Every trial must pass its
+    samples in the same order, or identify them in a column ``sample``. Only the samples of the last
+    step are stored. Outside of a sweep, this function does nothing.
 
     Args:
         columns: lists, arrays or tensors [N] by name.
-        named: the same, such as ``accuracy=correct, text=captions``.
+        named: the same as keyword arguments, such as ``accuracy=correct, text=captions``.
 
     Raises:
-        TrialError: if the lengths differ; the trial then fails with this reason.
+        TrialError: if the lengths differ. The trial then fails with this reason.
     """
     run = _current.get()
     if run is not None:

@@ -1,7 +1,7 @@
-"""The nested state of ``orc.checkpoint`` <-> arrays by name and plain values.
+"""Converts the nested state of ``orc.checkpoint`` to arrays by name and plain values, and back.
 
-A state is a dict. Its values are numbers, text, lists, tuples, dicts, numpy arrays, torch tensors,
-and objects with ``state_dict`` and ``load_state_dict``, such as modules and optimizers.
+A state is a dict of numbers, strings, lists, tuples, dicts, numpy arrays, torch tensors, and
+objects with ``state_dict`` and ``load_state_dict``, such as modules and optimizers.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _SCALARS = (str, int, float, bool, type(None))
 
 
 def save(state: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
-    """Copies of all arrays by name, such as ``model.weight``, and the rest as plain values.
+    """Return copies of all arrays by name, such as ``model.weight``, and the rest as plain values.
 
     Raises:
-        TrialError: if a value cannot be saved; it names the value.
+        TrialError: if a value cannot be saved.
     """
     arrays: dict[str, Any] = {}
     return arrays, _save(state, (), arrays)
@@ -45,15 +45,15 @@ def _save(value: Any, path: tuple[str, ...], arrays: dict[str, Any]) -> Any:
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return _save_array(value, path, arrays)
     raise TrialError(
-        f"orc.checkpoint cannot save {_place(path)}, {shown(value)}; save numbers, text, lists, "
-        "dicts, arrays, tensors, or objects with state_dict and load_state_dict"
+        f"orc.checkpoint cannot save {_place(path)}, which is {shown(value)}; save numbers, "
+        "strings, lists, dicts, arrays, tensors, or objects with state_dict and load_state_dict"
     )
 
 
 def _key(key: Any, path: tuple[str, ...]) -> str:
     if not isinstance(key, (str, int)):
         raise TrialError(
-            f"orc.checkpoint cannot save the key {shown(key)} of {_place(path)}; use text or "
+            f"orc.checkpoint cannot save the key {shown(key)} of {_place(path)}; use strings or "
             "integers as keys"
         )
     return str(key)
@@ -67,14 +67,14 @@ def _save_array(value: Any, path: tuple[str, ...], arrays: dict[str, Any]) -> An
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "biufc":
             raise TrialError(
-                f"orc.checkpoint cannot save {_place(path)}, an array of {value.dtype}; use "
-                "numbers, or a list of text"
+                f"orc.checkpoint cannot save {_place(path)}, which is an array of {value.dtype}; "
+                "use an array of numbers, or a list of strings"
             )
         copied: Any = value.copy()
     else:
         copied = value.detach().cpu().clone()
     name = ".".join(path)
-    while name in arrays:  # of two paths that are joined to one name
+    while name in arrays:  # joining another path has given the same name
         name += "_"
     arrays[name] = copied
     return {"array": name, "shape": list(value.shape)}
@@ -83,10 +83,10 @@ def _save_array(value: Any, path: tuple[str, ...], arrays: dict[str, Any]) -> An
 def restore(
     state: MutableMapping[str, Any], arrays: Mapping[str, Any], saved: Mapping[str, Any]
 ) -> None:
-    """Put the result of ``save`` into a state, in place; objects load their saved state.
+    """Restore a state in place from the result of ``save``.
 
     Raises:
-        TrialError: if an object of the state does not accept its saved state.
+        TrialError: if ``load_state_dict`` of an object fails.
     """
     for key, value in _restore(saved, arrays).items():
         load = getattr(state.get(key), "load_state_dict", None)
@@ -106,7 +106,7 @@ def _restore(saved: Any, arrays: Mapping[str, Any]) -> Any:
         return saved
     if "array" in saved:
         value = arrays[saved["array"]]
-        value = np.array(value) if isinstance(value, np.ndarray) else value  # one to write to
+        value = np.array(value) if isinstance(value, np.ndarray) else value  # writable
         return value.reshape(tuple(saved["shape"]))
     if "dict" in saved:
         return {key: _restore(each, arrays) for key, each in saved["dict"]}

@@ -1,4 +1,4 @@
-"""From ``orc.shared`` in a signature to the stages of a trial."""
+"""Makes the stages of a trial from ``orc.shared`` in a signature."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tasks.contract import RequestError, Stage, Trial, content_id
 
 @dataclass(frozen=True, kw_only=True)
 class SharedStage:
-    """A shared stage before the arguments that come from a trial are known."""
+    """A shared stage without the arguments that depend on the trial."""
 
     function: PortableFunction
-    args: Mapping[str, Any]  # the same in every trial
+    args: Mapping[str, Any]  # the same for every trial
     from_trial: tuple[str, ...]  # arguments that are parameters of the trial, or its seed
     needs: tuple[SharedStage, ...]
     on_device: bool
 
     def stage(self, trial: Trial) -> Stage:
-        """The stage of a trial."""
+        """Return the stage of a trial."""
         taken = {
             name: trial.seed if name == "seed" else getattr(trial.params, name)
             for name in self.from_trial
@@ -40,14 +40,15 @@ class SharedStage:
 
 
 def read_shared(shared: Shared, params: Collection[str]) -> SharedStage:
-    """Check a shared stage, and find out where each of its arguments comes from.
+    """Check a shared stage, and find the source of each of its arguments.
 
     Args:
         shared: the default of a parameter.
         params: the names of the trial's parameters.
 
     Raises:
-        RequestError: if it has no function, or an argument is missing, unknown or not plain.
+        RequestError: if it has no plain function, or an argument is missing, unknown or not a plain
+            value.
     """
     function = shared.function
     if not inspect.isfunction(function) or function.__name__ == "<lambda>":
@@ -58,7 +59,7 @@ def read_shared(shared: Shared, params: Collection[str]) -> SharedStage:
     for name in shared.args:
         if name not in parameters:
             raise RequestError(
-                f"{function.__name__} of orc.shared takes no {name!r}; "
+                f"{function.__name__}, which orc.shared calls, has no parameter {name!r}; "
                 + suggest(name, list(parameters))
             )
     given = {
@@ -71,15 +72,16 @@ def read_shared(shared: Shared, params: Collection[str]) -> SharedStage:
     for name in rest:
         if given[name] is inspect.Parameter.empty and name not in (*from_trial, "device"):
             raise RequestError(
-                f"{function.__name__} of orc.shared gets no {name!r}: write "
-                f"orc.shared({function.__name__}, {name}=...), or name it like a parameter"
+                f"orc.shared({function.__name__}) lacks the argument {name!r}; write "
+                f"orc.shared({function.__name__}, {name}=...), or add a parameter {name} to the "
+                "task's function"
             )
     try:
         content_id(args)
     except (TypeError, ValueError):
         raise RequestError(
-            f"arguments of orc.shared must be plain, but {function.__name__} gets {shown(args)}; "
-            "use numbers and text, and other shared work"
+            f"arguments of orc.shared must be plain values, but those of {function.__name__} are "
+            f"{shown(args)}; use numbers, strings and orc.shared(...)"
         ) from None
     return SharedStage(
         function=PortableFunction.of(function, tuple(nested)),

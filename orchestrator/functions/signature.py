@@ -1,4 +1,4 @@
-"""From a function's signature to the parameters of its task."""
+"""Reads the parameters of a task from the signature of its function."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from orchestrator.planning.params_checks import PLAIN, params_problems
 from orchestrator.planning.space_checks import shown
 from tasks.contract import RequestError
 
-SPECIAL = ("seed", "device")  # arguments that the trial gives, not the search space
+SPECIAL = ("seed", "device")  # arguments that come from the trial, not from the search space
 _Field = tuple[str, Any, Any]  # name, type, default
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Signature:
-    """The arguments of a function, by where they come from."""
+    """The arguments of a function, by their source."""
 
-    params: type[Any]  # a frozen dataclass: from the search space
+    params: type[Any]  # a frozen dataclass of those from the search space
     special: tuple[str, ...]  # from the trial: some of ``SPECIAL``
     shared: Mapping[str, Shared]  # from shared stages
 
 
 def read_signature(function: Callable[..., Any]) -> Signature:
-    """The parameters of a function.
+    """Return the arguments of a function.
 
     Raises:
         RequestError: if one of them cannot be a parameter of a task.
@@ -43,11 +43,12 @@ def read_signature(function: Callable[..., Any]) -> Signature:
             stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
             raise RequestError(
                 f"{name} takes {stars}{parameter.name}, but a search space needs named parameters; "
-                f"list them: def {name}(lr: float = 1e-3, *, seed: int)"
+                f"write them out: def {name}(lr: float = 1e-3, *, seed: int)"
             )
         if parameter.kind is parameter.POSITIONAL_ONLY:
             raise RequestError(
-                f"{name} takes {parameter.name} by position alone; remove the / in its signature"
+                f"{name} has the positional-only parameter {parameter.name}; remove the / from its "
+                "signature"
             )
         if isinstance(parameter.default, Shared):
             shared[parameter.name] = parameter.default
@@ -67,35 +68,38 @@ def _field(function: Callable[..., Any], parameter: inspect.Parameter) -> _Field
         kind = "float" if parameter.annotation is parameter.empty else _text(parameter.annotation)
         raise RequestError(
             f"the parameter {name} of {function.__name__} has no default; "
-            f"give it one: {name}: {kind} = ..."
+            f"add one: {name}: {kind} = ..."
         )
     if default is not None and type(default) not in PLAIN:
         raise RequestError(
-            f"the default of the parameter {name} of {function.__name__} is {shown(default)}; a "
-            "parameter is str, int, float, bool or None (orc.shared(...) gives it other values)"
+            f"the default of the parameter {name} of {function.__name__} is {shown(default)}; "
+            "use str, int, float, bool or None, or orc.shared(...) for other values"
         )
     if parameter.annotation is parameter.empty:
         if default is None:
             raise RequestError(
-                f"the parameter {name} of {function.__name__} has no type, and its default None "
-                f"does not show one; write {name}: float | None = None, or another type"
+                f"the parameter {name} of {function.__name__} has the default None and no type; "
+                f"write {name}: float | None = None, or another type"
             )
         return name, type(default), default
     hint = _evaluate(function, name, parameter.annotation)
     if type(default) is int and hint is not int and float in (hint, *typing.get_args(hint)):
-        default = float(default)  # 1 and 1.0 are one configuration
+        default = float(default)  # 1 and 1.0 are the same configuration
     return name, hint, default
 
 
 def _evaluate(function: Callable[..., Any], name: str, annotation: Any) -> Any:
-    """A type that may be written as text, as it is under ``from __future__ import annotations``."""
+    """Return the type of an annotation.
+
+    It is a string if the file uses ``from __future__ import annotations``.
+    """
     holder = types.SimpleNamespace(__annotations__={name: annotation})
     try:
         return typing.get_type_hints(holder, globalns=function.__globals__)[name]
     except Exception as error:  # a name that only a type checker imports
         raise RequestError(
             f"the type {_text(annotation)} of the parameter {name} of {function.__name__} cannot "
-            f"be read ({type(error).__name__}: {error}); use str, int, float, bool or a Literal"
+            f"be resolved ({type(error).__name__}: {error}); use str, int, float, bool or a Literal"
         ) from None
 
 
@@ -105,7 +109,7 @@ def _text(annotation: Any) -> str:
 
 @functools.cache
 def make_params_class(fields: tuple[_Field, ...]) -> type[Any]:
-    """A frozen dataclass of these fields; the same class for the same fields."""
+    """Return a frozen dataclass with these fields. Equal fields give the same class."""
     made = dataclasses.make_dataclass(
         "Params",
         [(name, hint, dataclasses.field(default=default)) for name, hint, default in fields],
@@ -122,7 +126,7 @@ _FIELDS: dict[type[Any], tuple[_Field, ...]] = {}
 
 
 def _reduce(params: Any) -> tuple[Any, ...]:
-    """How pickle sends an instance: its class exists in no module."""
+    """Pickle an instance by its fields, because pickle cannot find its class in a module."""
     values = tuple(getattr(params, field.name) for field in dataclasses.fields(params))
     return _rebuild, (_FIELDS[type(params)], values)
 

@@ -1,8 +1,9 @@
-"""The identity of a function: the content of its source, and of the modules of its own folder.
+"""Computes the identity of a function: a hash of its source and of the modules that it imports.
 
-The place of the folder does not count. The identity does not cover installed packages, files that
-the function reads, modules whose names are made at run time, and, for a function of a notebook,
-objects of the session other than functions, classes and plain values.
+The modules are those of the user's folder; its path does not affect the identity. The identity
+covers neither installed packages, nor files that the function reads, nor modules whose names are
+computed at run time. For a function of a notebook, it covers only functions, classes and plain
+values of the session.
 """
 
 from __future__ import annotations
@@ -22,20 +23,20 @@ from orchestrator.functions.own_modules import import_root, is_installed, own_mo
 from orchestrator.functions.syntax import plain_tree
 from tasks.contract import RequestError, content_id
 
-_MAX_ITEMS = 10_000  # of a list or dict that a function of a notebook refers to
+_MAX_ITEMS = 10_000  # of a list or dict of a notebook; larger ones are not part of the identity
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """The source of a function, and its identity."""
 
-    identity: str  # of its content
-    root: str = ""  # the folder that the files are imported from
+    identity: str  # hash of the content
+    root: str = ""  # the folder from which the files are imported
     files: Mapping[str, str] = field(default_factory=dict)  # text by path, for other processes
 
 
 def read_source(function: Callable[..., Any]) -> Source:
-    """The source of a function.
+    """Read the source of a function.
 
     Raises:
         RequestError: if it cannot be read.
@@ -58,28 +59,28 @@ def read_source(function: Callable[..., Any]) -> Source:
     )
     if is_installed(root):
         return Source(identity=identity)
-    if function.__module__ == "__main__":  # other processes get it by value
+    if function.__module__ == "__main__":  # pickled by value
         del files[file]
     relative = {path.relative_to(root).as_posix(): text for path, text in files.items()}
     return Source(identity=identity, root=str(root), files=relative)
 
 
 def module_file(value: Any) -> Path | None:
-    """The file of a function's or class's module; None for one of a notebook or a session."""
+    """Return the file of a function or class; None if it is defined in a notebook or a session."""
     name = getattr(sys.modules.get(value.__module__), "__file__", None)
     code: types.CodeType | None = getattr(value, "__code__", None)
     if name is None or not name.endswith(".py"):
         return None
     if value.__module__ == "__main__" and code and not Path(code.co_filename).is_file():
-        return None  # a notebook's; the file is its launcher's
+        return None  # defined in a notebook; ``name`` is the file that launched the kernel
     return Path(name).resolve()
 
 
-# --- a function of a notebook or a session --------------------------------------------------------
+# --- functions of a notebook or a session ---------------------------------------------------------
 
 
 def _read_session(function: Callable[..., Any]) -> Source:
-    """The source of a function without a file, and of everything it refers to in its session."""
+    """Read a function without a file, and everything that it refers to in its session."""
     session = _Session(Path.cwd().resolve())
     session.add_function(function)
     trees = {path: plain_tree(text) for path, text in session.files.items()}
@@ -91,12 +92,12 @@ class _Session:
     """The functions, classes, plain values and modules that a function refers to."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder  # whose modules are the user's own
+        self.folder = folder  # the user's folder
         self.parts: dict[str, object] = {}  # content by name
-        self.files: dict[str, str] = {}  # of the folder's modules: text by path
+        self.files: dict[str, str] = {}  # modules of the folder: text by path
 
     def add_function(self, function: Any) -> None:
-        """Add a function, and everything that its code names."""
+        """Add a function, and everything that its code refers to."""
         name = function.__qualname__
         if name in self.parts:
             return
@@ -136,7 +137,7 @@ class _Session:
             self.add(f"{kind.__qualname__}:{base.__qualname__}", base)
 
     def _add_module(self, module: types.ModuleType) -> None:
-        """Add a module of the session's folder, and those that it imports from there."""
+        """Add a module of the user's folder, and the modules of the folder that it imports."""
         name = getattr(module, "__file__", None)
         path = Path(name).resolve() if name else None
         if path is None or path.suffix != ".py" or import_root(path) != self.folder:
@@ -148,7 +149,7 @@ class _Session:
 
 
 def _referred(function: Any) -> dict[str, Any]:
-    """The globals, captured variables and shared stages that a function names."""
+    """Return the globals, captured variables and shared stages that a function uses, by name."""
     names = {name for code in _codes(function.__code__) for name in code.co_names}
     known = {name: function.__globals__[name] for name in names if name in function.__globals__}
     defaults = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
@@ -158,7 +159,7 @@ def _referred(function: Any) -> dict[str, Any]:
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
-    """The code of a function and of the functions inside of it."""
+    """Yield the code of a function and of the functions inside it."""
     yield code
     for each in code.co_consts:
         if isinstance(each, types.CodeType):
@@ -166,7 +167,7 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _captured(function: Any) -> dict[str, Any]:
-    """The variables of enclosing functions, by name."""
+    """Return the variables of enclosing functions by name."""
     found = {}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         try:
@@ -177,7 +178,7 @@ def _captured(function: Any) -> dict[str, Any]:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a value's text is its content: numbers, text, and lists and dicts of them."""
+    """Return whether ``repr`` shows the whole value: numbers, strings, lists and dicts."""
     if isinstance(value, (str, int, float, bool, type(None))):
         return True
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""The syntax tree of a module, without the parts that change no result."""
+"""Parses a module, and removes the parts that do not affect results."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def plain_tree(text: str) -> object:
-    """A module's syntax tree as plain lists, the same in every version of Python.
+    """Return the syntax tree of a module as plain lists, which all versions of Python agree on.
 
-    Comments, formatting, docstrings, decorators of ``orc.task``, search spaces and the block that
-    only runs as ``__main__`` are left out.
+    It omits comments, formatting, docstrings, the decorator ``orc.task``, search spaces, and the
+    block under ``if __name__ == "__main__"``.
 
     Raises:
-        SyntaxError: if the text is no module.
+        SyntaxError: if the text is not valid Python.
     """
     tree = ast.parse(text)
     tree.body = [node for node in tree.body if not _is_for_main(node) and not _is_space(node)]
@@ -45,7 +45,7 @@ def _has_docstring(node: ast.AST) -> bool:
 
 
 def _declares_task(decorator: ast.expr) -> bool:
-    """Whether it is ``@orc.task(metric=...)``, which changes how a sweep is judged, no trial."""
+    """Return whether it is ``@orc.task(metric=...)``, which does not affect trials."""
     if not isinstance(decorator, ast.Call):
         return False
     name = getattr(decorator.func, "attr", getattr(decorator.func, "id", ""))
@@ -53,7 +53,7 @@ def _declares_task(decorator: ast.expr) -> bool:
 
 
 def _is_space(node: ast.stmt) -> bool:
-    """Whether it defines a search space, which chooses trials and does not change them."""
+    """Return whether it defines a search space, which chooses trials but does not affect them."""
     if isinstance(node, ast.FunctionDef):
         return node.name == "search"
     if isinstance(node, ast.Assign):

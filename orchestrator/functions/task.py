@@ -1,4 +1,4 @@
-"""``FunctionTask``: a plain function as a task."""
+"""``FunctionTask``: a task that runs a plain function."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tasks.contract import (
 
 
 class FunctionTask(Task):
-    """Runs a function as a trial; each of its yields is a step."""
+    """A task that runs a function as a trial. Each yield of the function is a step."""
 
     def __init__(
         self,
@@ -40,12 +40,12 @@ class FunctionTask(Task):
         declaration: Declaration,
         shared: Mapping[str, SharedStage],
     ) -> None:
-        """Use ``function_task``, which checks these."""
+        """Use ``function_task``, which checks the arguments."""
         signature = read_signature(function.function)
         self._function, self._declaration, self._shared = function, declaration, shared
         self._special = signature.special
         metrics = (declaration.metric, *declaration.columns)
-        # ``Task`` declares these of a class; here each function has its own.
+        # These are class attributes of ``Task``, but here they differ by function.
         vars(self).update(
             name=function.__name__,
             version=function.version,
@@ -69,28 +69,31 @@ class FunctionTask(Task):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as a call of the constructor: the class of its parameters exists in no module."""
+        """Pickle as a call of the constructor: pickle cannot find ``Params`` in a module."""
         return FunctionTask, (self._function, self._declaration, self._shared)
 
     @property
     def function(self) -> Callable[..., Any]:
-        """The function itself."""
+        """The user's function."""
         return self._function.function
 
     @property
     def reference(self) -> str:
-        """``train.py:train``, or the name alone without a file; nothing is loaded by it."""
+        """``train.py:train``, or the name if there is no file. For display only."""
         file = module_file(self.function)
         return self.name if file is None else f"{file.name}:{self.name}"
 
     def module(self) -> types.ModuleType:
-        """The module of the function, which may offer search spaces; empty without a file."""
+        """Return the module of the function, which may define search spaces.
+
+        If the function has no file, the module is empty.
+        """
         if module_file(self.function) is None:
             return types.ModuleType(self.name)
         return sys.modules[self.function.__module__]
 
     def normalize(self, trial: Trial) -> Trial:
-        """The trial as it is; without a parameter ``seed``, several seeds make no sense."""
+        """Return the trial unchanged. Without a parameter ``seed``, the only seed is 0."""
         if "seed" not in self._special and trial.seed != 0:
             raise RequestError(
                 f"{self.name} has no parameter seed, so it cannot run with seed {trial.seed}; add "
@@ -99,16 +102,16 @@ class FunctionTask(Task):
         return trial
 
     def stages(self, trial: Trial) -> Sequence[Stage]:
-        """The shared stages in the defaults of the signature."""
+        """Return the shared stages of the signature."""
         return [shared.stage(trial) for shared in self._shared.values()]
 
     def num_steps(self, trial: Trial) -> int | None:
-        """The value of the parameter that ``steps`` names."""
+        """Return the value of the parameter that ``steps`` names."""
         name = self._declaration.steps
         return None if name is None else int(getattr(trial.params, name))
 
     def step(self, trial: Trial, state: State, inputs: Inputs, device: str) -> tuple[State, Step]:
-        """Run the function to its next yield; start it if it does not run in this process."""
+        """Run the function until it yields or returns. Call it if it does not run here yet."""
         run = state.run if isinstance(state, LiveState) else None
         run = run or self._start_function(trial, state, inputs, device)
         step = run.advance()
@@ -134,22 +137,22 @@ class FunctionTask(Task):
 
 
 def function_task(function: Callable[..., Any], declaration: Declaration) -> FunctionTask:
-    """A function as a task.
+    """Make a task from a function.
 
     Raises:
-        RequestError: if it is no plain function, its signature has a parameter that no search space
-            can vary, or a task has its name.
+        RequestError: if it is not a plain function, a parameter cannot be in a search space, or a
+            task has the same name.
     """
     check_function(function)
     signature = read_signature(function)
     fields = list(signature.params.__dataclass_fields__)
     if function.__name__ in task_names():
         raise RequestError(
-            f"a task is named {function.__name__!r} already; give the function another name"
+            f"a task already has the name {function.__name__!r}; rename the function"
         )
     if declaration.steps is not None and declaration.steps not in fields:
         raise RequestError(
-            f"steps={declaration.steps!r} of {function.__name__} is no parameter of it; "
+            f"steps={declaration.steps!r} is not a parameter of {function.__name__}; "
             + suggest(declaration.steps, fields)
         )
     shared = {name: read_shared(each, fields) for name, each in signature.shared.items()}
@@ -157,20 +160,22 @@ def function_task(function: Callable[..., Any], declaration: Declaration) -> Fun
 
 
 def check_function(function: object) -> None:
-    """Refuse anything but a plain function that can be a task.
+    """Check that an object is a plain function that can be a task.
 
     Raises:
-        RequestError: if it is something else.
+        RequestError: if it is not.
     """
-    fix = "give a function that was defined with def"
+    fix = "pass a function that was defined with def"
     if not inspect.isfunction(function):
         raise RequestError(f"a task must be a name or a function, but is {shown(function)}; {fix}")
     if function.__name__ == "<lambda>":
-        raise RequestError(f"a lambda has no name to call its sweep by; {fix}")
+        raise RequestError(f"a lambda has no name, which a task needs; {fix}")
     if function.__name__.startswith("_") or not function.__name__.isascii():
         raise RequestError(
-            f"{function.__name__} is the name of a folder of results; start it with a letter, and "
-            "use ASCII letters, digits and _"
+            f"{function.__name__} cannot be the name of a task, because results are stored in a "
+            "folder of that name; start it with a letter, and use ASCII letters, digits and _"
         )
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise RequestError(f"{function.__name__} is async, and a trial is not; remove async")
+        raise RequestError(
+            f"{function.__name__} is async, but trials run synchronously; remove async"
+        )

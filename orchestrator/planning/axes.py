@@ -72,18 +72,18 @@ class Axes:
             for other in needed:
                 if other not in known or known.index(other) >= known.index(name):
                     raise RequestError(
-                        f"the condition of {name} is about {other!r}, which must be a parameter of "
-                        f"the space before {name}; the space has {', '.join(known)}"
+                        f"the condition of {name} refers to {other!r}, which must be a parameter "
+                        f"of the space before {name}; the space has {', '.join(known)}"
                     )
 
     @property
     def is_search(self) -> bool:
-        """Whether a range makes it a search."""
+        """Whether the space is a search, because it has a range."""
         return any(isinstance(axis, Range) for axis in self.values.values())
 
     @property
     def name(self) -> str:
-        """A name from the parameters that vary, or from all if none does: ``grid-lr-epochs``."""
+        """A name from the parameters that vary, or from all if none do: ``grid-lr-epochs``."""
         varying = [n for n, axis in self.values.items() if isinstance(axis, Range) or len(axis) > 1]
         text = "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", n) for n in varying or self.values)
         short = text if len(text) <= _MAX_NAME else text[:_MAX_NAME].rstrip("-._")

@@ -118,7 +118,7 @@ def _conditions(spec: Any, name: str) -> Mapping[str, tuple[Scalar, ...]]:
 
 
 def to_spec(axes: Axes) -> dict[str, Any]:
-    """Return the parameters as plain values, from which ``read_axes`` reads the same axes."""
+    """Return the parameters as plain values. ``read_axes`` converts them back."""
     found: dict[str, Any] = {}
     for name, axis in axes.values.items():
         if isinstance(axis, tuple):

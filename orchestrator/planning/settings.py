@@ -17,7 +17,7 @@ from tasks.contract import RequestError, Task
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """The values of ``--set`` by parameter: fixed ones, and those that vary."""
+    """The values of ``--set`` by parameter: fixed values, and lists and ranges that vary."""
 
     fixed: Mapping[str, Scalar]
     axes: Mapping[str, Axis]

@@ -1,4 +1,4 @@
-"""``--space FILE.yaml``: reads a space in the format of a W&B sweep configuration."""
+"""Reads a space file (``--space FILE.yaml``), in the format of a W&B sweep configuration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestrator.planning.suggestions import suggest
 from orchestrator.planning.yaml_file import read_yaml
 from tasks.contract import RequestError, content_id
 
-#: W&B's methods -> our samplers; a grid has none.
+#: The samplers for W&B's methods; a grid has none.
 METHODS = {"grid": None, "random": "random", "bayes": "tpe"}
 GOALS = {"maximize": True, "minimize": False}
 KEYS = (

@@ -1,4 +1,4 @@
-"""``sweep --from FILE``: reads a request from a stored sweep or a YAML file."""
+"""Reads a request from a stored sweep or a YAML file, for ``sweep --from FILE``."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def program_of(path: str) -> str:
     program = read_space_file(path).program
     if program is None:
         raise RequestError(
-            f"{path} names no task; add program: TASK or program: FILE.py:FUNCTION, or name a task "
-            "on the command line"
+            f"{path} does not name a task; add program: TASK or program: FILE.py:FUNCTION, or name "
+            "a task on the command line"
         )
     if program.endswith(".py"):
         raise RequestError(
-            f"{path}: program {program!r} is a file; add a function, such as "
+            f"{path}: program {program!r} is a file, not a function; add its name, such as "
             f"program: {program}:train"
         )
     return program

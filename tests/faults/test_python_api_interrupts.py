@@ -74,7 +74,7 @@ def test_an_interrupted_call_goes_on_where_it_was(folder: Path, engine: str) -> 
     assert process.returncode == 7, told
     assert "Traceback" not in told
     assert "Stopping after the current step of 1 trial" in told
-    assert "interrupted: the sweep was interrupted; the same call continues it" in told
+    assert "interrupted: the sweep was interrupted; call it again to resume" in told
     (row,) = orc.load(folder / "runs/fit/grid-lr").trials.to_pylist()
     assert row["status"] == "interrupted"
     done = row["num_steps"]

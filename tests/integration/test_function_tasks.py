@@ -212,7 +212,7 @@ def test_errors_of_the_command(case: Case) -> None:
     for words, message in (
         (("sweep", file), f"write --space {file}, or {file}:FUNCTION to sweep a function of it"),
         (("sweep", f"{file}:fitt"), "defines no function 'fitt'; did you mean 'fit'?"),
-        (("sweep", f"{file}:draw"), "the function draw does not say its metric"),
+        (("sweep", f"{file}:draw"), "the function draw does not declare its metric"),
         (("sweep", f"{file}:fit", "--set", "lrr=1"), "fit has no parameter 'lrr'"),
         (("sweep", f"{file}:fit", "--model", "x"), "the only model of fit is 'none'"),
         (("sweep", f"{file}:fit", "--final", "test"), "fit cannot score another split"),
@@ -225,7 +225,7 @@ def test_errors_of_the_command(case: Case) -> None:
     command(*case.words("--engine=local", "--space=grid"))
     done = run_command("verify", "fit/s", "--engine=local", "--out", str(case.out))
     assert done.returncode == 2
-    assert "is a sweep of the function trainer.py:fit, and verify works for named tasks" in (
+    assert "is a sweep of the function trainer.py:fit, but verify requires a named task" in (
         " ".join(done.stderr.split())
     )
     exported = str(case.folder / "model")

@@ -108,7 +108,7 @@ def test_progress_an_interrupt_and_the_same_cell_again(kernel: Kernel) -> None:
     told = kernel.read_until()
     assert "Stopping after the current step of 1 trial" in told
     assert "'ename': 'KeyboardInterrupt'" in told
-    assert "the sweep was interrupted; the same call continues it" in told
+    assert "the sweep was interrupted; call it again to resume" in told
     assert "True" in kernel.run("print(signal.getsignal(signal.SIGINT) is before)")
     told = kernel.run("run()")
     assert "Resuming 1 trial from checkpoints" in told

@@ -145,7 +145,7 @@ def test_with_a_known_number_of_steps_the_last_yield_ends(tmp_path: Path) -> Non
         for _ in range(epochs + 1):
             yield 1.0
 
-    assert "yields more often than the 2 times" in Runner(longer, tmp_path).reason()
+    assert "yields more than 2 times" in Runner(longer, tmp_path).reason()
 
 
 def test_an_interrupted_trial_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
@@ -254,15 +254,15 @@ def no_dict() -> Any:
     ("body", "message"),
     [
         (yield_none, "fit yielded None; yield its metrics"),
-        (yield_text, "must yield or return a dict of numbers or a number"),
-        (yield_nothing, "fit neither yielded nor returned its metrics"),
-        (other_metric, "did not report its metric 'error' at its end, but loss"),
+        (yield_text, "must yield or return a number or a dict of numbers"),
+        (yield_nothing, "fit neither yielded nor returned metrics"),
+        (other_metric, "the last step of fit has no metric 'error', only loss"),
         (other_mean, "the mean of the samples 'error' is 0.5, but the metric is 0.75"),
         (unequal, "columns of orc.samples must have equal lengths, but have"),
         (text_samples, "so they must be numbers, but are ['a']"),
-        (twice, "orc.checkpoint is called twice"),
-        (late, "orc.checkpoint is called after a yield"),
-        (no_dict, "orc.checkpoint takes a dict with text as keys, but got [1]"),
+        (twice, "orc.checkpoint was called twice"),
+        (late, "orc.checkpoint was called after a yield"),
+        (no_dict, "orc.checkpoint takes a dict with strings as keys, but got [1]"),
     ],
 )
 def test_a_failed_trial_says_what_to_change(

@@ -95,10 +95,10 @@ def test_modules_and_optimizers_load_what_they_had() -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"rng": np.random.default_rng(0)}, r"cannot save state\['rng'\], Generator"),
+        ({"rng": np.random.default_rng(0)}, r"cannot save state\['rng'\], which is Generator"),
         ({"a": {"b": {1.5: 2}}}, r"the key 1.5 of state\['a'\]\['b'\]"),
-        ({"names": np.array(["a"])}, r"state\['names'\], an array of <U1"),
-        ({"made": {1, 2}}, r"state\['made'\], \{1, 2\}; save numbers"),
+        ({"names": np.array(["a"])}, r"state\['names'\], which is an array of <U1"),
+        ({"made": {1, 2}}, r"state\['made'\], which is \{1, 2\}; save numbers"),
     ],
 )
 def test_an_error_says_what_cannot_be_saved(value: dict[str, Any], message: str) -> None:

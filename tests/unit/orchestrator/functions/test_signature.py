@@ -161,19 +161,19 @@ def test_errors_say_what_to_write() -> None:
     async def awaited(lr: float = 1.0) -> float:
         return lr
 
-    assert "no default; give it one: lr: float = ..." in refused(no_default)
-    assert "has no type, and its default None does not show one" in refused(untyped)
+    assert "no default; add one: lr: float = ..." in refused(no_default)
+    assert "has the default None and no type" in refused(untyped)
     assert "layers has the type list[int]; use str, int" in refused(wrong_type)
     assert "the default of the parameter layers of wrong_default is [1, 2]" in refused(
         wrong_default
     )
     assert "head must be Literal['a', 'b'], but is 'c'" in refused(wrong_value)
-    assert "the type Missing of the parameter lr of unknown_type cannot be read" in refused(
+    assert "the type Missing of the parameter lr of unknown_type cannot be resolved" in refused(
         unknown_type
     )
     assert "takes **params, but a search space needs named parameters" in refused(starred)
     assert "awaited is async" in refused(awaited)
-    assert "give a function that was defined with def" in refused(lambda lr=1.0: lr)
+    assert "pass a function that was defined with def" in refused(lambda lr=1.0: lr)
     assert "must be a name or a function, but is 3" in refused(3)
 
 
@@ -184,9 +184,7 @@ def test_the_metric_must_be_named() -> None:
     message = refused(fit, metric=None, maximize=None)
     assert '@orc.task(metric="accuracy", maximize=True)' in message
     assert "--metric NAME with --maximize or --minimize" in message
-    assert "does not say whether loss is to be maximized" in refused(
-        fit, metric="loss", maximize=None
-    )
+    assert "does not declare whether to maximize loss" in refused(fit, metric="loss", maximize=None)
     given = find_task(fit, "loss", False)
     assert (given.metric.name, given.metric.direction) == ("loss", "minimize")
     other = find_task(train, "loss", False)
@@ -215,11 +213,15 @@ def test_errors_in_shared_work() -> None:
     def not_plain(lr: float = 1.0, *, data: Any = shared(draw, split={1, 2})) -> float:
         return lr
 
-    assert "draw of orc.shared takes no 'splitt'; did you mean 'split'?" in refused(fit)
-    assert "draw of orc.shared gets no 'split': write orc.shared(draw, split=...)" in refused(
-        lacking
+    assert (
+        "draw, which orc.shared calls, has no parameter 'splitt'; did you mean 'split'?"
+        in refused(fit)
     )
-    assert "must be plain, but draw gets {'split': {1, 2}}" in refused(not_plain)
+    assert (
+        "orc.shared(draw) lacks the argument 'split'; write orc.shared(draw, split=...)"
+        in refused(lacking)
+    )
+    assert "must be plain values, but those of draw are {'split': {1, 2}}" in refused(not_plain)
 
 
 def test_steps_names_a_parameter() -> None:
@@ -227,7 +229,7 @@ def test_steps_names_a_parameter() -> None:
     def fit(epochs: int = 1) -> float:
         return 0.0
 
-    assert "steps='epoch' of fit is no parameter of it; did you mean 'epochs'?" in refused(
+    assert "steps='epoch' is not a parameter of fit; did you mean 'epochs'?" in refused(
         fit, metric=None, maximize=None
     )
 

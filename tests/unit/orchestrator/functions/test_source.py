@@ -235,7 +235,7 @@ def test_errors_name_the_file(tmp_path: Path) -> None:
     assert "trainer.py, line 1: invalid syntax; fix the file" in refused(f"{file}:fit")
     named = tmp_path / "json.py"
     named.write_text("def fit():\n    return 0\n")
-    assert "its name 'json' is that of" in refused(f"{named}:fit")
+    assert "has the same name 'json'; rename the file" in refused(f"{named}:fit")
     (tmp_path / "torch.py").touch()
     assert "torch.py hides the package torch; rename it" in refused(f"{named}:fit")
 
