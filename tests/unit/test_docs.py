@@ -26,7 +26,15 @@ DOCS = sorted((ROOT / "docs").rglob("*.md"))
 GUIDES = {page: page.read_text(encoding="utf-8") for page in [*PAGES, ROOT / "SECURITY.md"]}
 
 #: Options of other programs that the pages mention: ray, pip, pytest, zensical.
-FOREIGN = {"--generate", "--tmux", "--working-dir", "--no-deps", "--strict", "--index-url"}
+FOREIGN = {
+    "--clean",
+    "--generate",
+    "--index-url",
+    "--no-deps",
+    "--strict",
+    "--tmux",
+    "--working-dir",
+}
 
 
 def by_page(pages: list[Path]) -> pytest.MarkDecorator:
