@@ -36,7 +36,8 @@ GRID = {
 def make_trials(folder: str, model: str) -> list[Trial]:
     """Return the trials of the grid."""
     from orchestrator.planning.discovery import load_task
-    from orchestrator.planning.plan import TrialFactory, distinct_trials, plan_rows, resolve_space
+    from orchestrator.planning.plan import TrialFactory, distinct_trials, plan_rows
+    from orchestrator.planning.spaces import resolve_space
 
     task = load_task("retrieval")
     source, data = task.resolve(model, f"karpathy:{folder}")

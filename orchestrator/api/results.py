@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from rich.console import Console, ConsoleOptions, RenderResult
 
 from orchestrator.api.table import Table
-from orchestrator.planning.plan import ALIASES
+from orchestrator.planning.spaces import ALIASES
 from results.archive.files import is_archive
 from results.archive.sweep import read_archive
 from results.claims.verdicts import CheckedClaim, check_claims

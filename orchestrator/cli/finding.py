@@ -73,7 +73,7 @@ def locate(text: str, task: str | None, out: str) -> tuple[str, str, str]:
     Raises:
         RequestError: if no sweep has the name, or several have it.
     """
-    from orchestrator.planning.plan import ALIASES
+    from orchestrator.planning.spaces import ALIASES
     from results.storage.filesystem import redact
 
     *above, name = text.rstrip("/").rsplit("/", 2)

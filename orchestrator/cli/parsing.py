@@ -107,7 +107,7 @@ def parse_zip(groups: Sequence[str] | None) -> tuple[tuple[str, ...], ...]:
 
 def check_tasks(names: Sequence[str]) -> None:
     """Refuse a space or a setting in place of a task, and name the option for it."""
-    from orchestrator.planning.plan import ALIASES, KINDS
+    from orchestrator.planning.spaces import ALIASES, KINDS
 
     for name in names:
         is_space = name in (*KINDS, *ALIASES) or name.endswith(".py")

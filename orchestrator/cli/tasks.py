@@ -34,7 +34,7 @@ def tasks(
     """
     if schema:
         return _print_schema(name)
-    from orchestrator.planning.plan import describe_spaces
+    from orchestrator.planning.spaces import describe_spaces
     from orchestrator.planning.task_help import TaskView, summary_of
 
     console = Console()

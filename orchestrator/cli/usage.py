@@ -90,7 +90,7 @@ def _explain_option(option: str, command: str, words: Sequence[str], options: Se
 
 def _suggest_setting(option: str, words: Sequence[str]) -> str:
     """Suggest ``--set lr=1e-3`` for ``--lr 1e-3`` if a named task has such a parameter."""
-    from orchestrator.planning.plan import param_types
+    from orchestrator.planning.params import param_types
 
     known = discovery.task_names()
     for task in (word for word in words if word in known):

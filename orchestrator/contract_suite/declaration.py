@@ -12,7 +12,8 @@ from typing import Any
 from orchestrator.contract_suite.subject import Subject, ViolationError
 from orchestrator.planning import discovery, task_calls
 from orchestrator.planning.params_checks import field_docs
-from orchestrator.planning.plan import KINDS, distinct_stages, plan_rows, resolve_space
+from orchestrator.planning.plan import distinct_stages, plan_rows
+from orchestrator.planning.spaces import KINDS, resolve_space
 from orchestrator.planning.task_checks import problems
 from tasks.contract import RequestError
 

@@ -22,7 +22,7 @@ from results.storage.manifest_parts import Environment, SpaceText
 from tasks.contract import RequestError
 
 if TYPE_CHECKING:
-    from orchestrator.planning.plan import Space
+    from orchestrator.planning.spaces import Space
 
 MAX_BYTES = 256 * 2**10  # of the diff, and of the text of the space
 MAX_LINE = 1000  # characters; longer lines are usually generated

@@ -19,10 +19,11 @@ from orchestrator.functions.task import FunctionTask, check_function, function_t
 from orchestrator.planning.axes import Axes
 from orchestrator.planning.discovery import SPACE_NAMES, describe_failure, load_task
 from orchestrator.planning.inline_space import inline_space, space_of
-from orchestrator.planning.plan import Space, param_types, resolve_space
+from orchestrator.planning.params import param_types
 from orchestrator.planning.settings import NO_SETTINGS, Settings
 from orchestrator.planning.shadowing import shadowing_in
 from orchestrator.planning.space_file import SpaceFile
+from orchestrator.planning.spaces import Space, resolve_space
 from orchestrator.planning.suggestions import suggest
 from search_spaces.space import Row, Table
 from tasks.contract import RequestError, Task, content_id

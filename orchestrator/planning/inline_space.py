@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from orchestrator.planning.axes import Axes, AxesSearch
 from orchestrator.planning.axes_spec import Kinds, read_axes, to_spec
-from orchestrator.planning.plan import Search, Space
 from orchestrator.planning.space_checks import shown
+from orchestrator.planning.spaces import Search, Space
 from search_spaces.space import Row, Scalar, Table
 from tasks.contract import RequestError, content_id
 

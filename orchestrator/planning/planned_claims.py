@@ -21,7 +21,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from orchestrator.planning.claim_checks import find_row
-from orchestrator.planning.plan import PlannedRow, Space, make_params
+from orchestrator.planning.params import make_params
+from orchestrator.planning.plan import PlannedRow
+from orchestrator.planning.spaces import Space
 from results.storage.manifest_parts import NumberSide, PublishedSource, RecordedClaim, RowSide
 from results.tables.summary import format_plain, format_value
 from search_spaces.space import Claim, Row, Scalar, Side, Value

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.planning.axes import Axis, Range, parse_range, split_list, unquote
-from orchestrator.planning.plan import make_params, param_types, unknown_parameter
+from orchestrator.planning.params import make_params, param_types, unknown_parameter
 from orchestrator.planning.space_checks import shown
 from search_spaces.space import Scalar
 from tasks.contract import RequestError, Task

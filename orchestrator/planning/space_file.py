@@ -9,8 +9,8 @@ from typing import Any
 
 from orchestrator.planning.axes_spec import Kinds, read_axes
 from orchestrator.planning.inline_space import space_of
-from orchestrator.planning.plan import Space
 from orchestrator.planning.space_checks import shown
+from orchestrator.planning.spaces import Space
 from orchestrator.planning.suggestions import suggest
 from orchestrator.planning.yaml_file import read_yaml
 from tasks.contract import RequestError, content_id

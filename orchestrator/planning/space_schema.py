@@ -6,7 +6,7 @@ import typing
 from typing import Any
 
 from orchestrator.planning.axes_spec import DISTRIBUTIONS
-from orchestrator.planning.plan import param_types
+from orchestrator.planning.params import param_types
 from orchestrator.planning.space_file import GOALS, METHODS
 from orchestrator.planning.task_help import parameters
 from tasks.contract import Task

@@ -13,8 +13,9 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from orchestrator.planning.params import param_types
 from orchestrator.planning.params_checks import field_docs
-from orchestrator.planning.plan import KINDS, param_types, resolve_space
+from orchestrator.planning.spaces import KINDS, resolve_space
 from results.text import plural
 from tasks.contract import SweepError, Task
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.planning.plan import ALIASES
+from orchestrator.planning.spaces import ALIASES
 from results.storage.manifest import Manifest
 from results.storage.manifest_parts import RecordedRequest
 from results.storage.reading import read_sweep

@@ -8,13 +8,7 @@ from functools import cached_property
 from orchestrator.functions.finding import find_space, find_task
 from orchestrator.planning import task_calls
 from orchestrator.planning.claim_checks import check_claims
-from orchestrator.planning.plan import (
-    PlannedRow,
-    Space,
-    TrialFactory,
-    distinct_trials,
-    plan_rows,
-)
+from orchestrator.planning.plan import PlannedRow, TrialFactory, distinct_trials, plan_rows
 from orchestrator.planning.settings import parse_settings
 from orchestrator.planning.space_checks import (
     check_num_trials,
@@ -22,6 +16,7 @@ from orchestrator.planning.space_checks import (
     check_seeds,
 )
 from orchestrator.planning.space_file import SpaceFile
+from orchestrator.planning.spaces import Space
 from orchestrator.request import Request
 from orchestrator.running.final_check import check_final
 from orchestrator.running.naming import Identity, choose_name

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.planning.plan import PlannedRow, Space, TrialFactory
+from orchestrator.planning.plan import PlannedRow, TrialFactory
+from orchestrator.planning.spaces import Space
 from orchestrator.request import Request
 from orchestrator.running.naming import Identity
 from orchestrator.running.plan import Plan

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.halting import Budget
 from orchestrator.execution.stages import StageCache
-from orchestrator.planning.plan import param_types
+from orchestrator.planning.params import param_types
 from orchestrator.running.earlier_results import EarlierResults
 from orchestrator.running.manifest import make_manifest, replay_manifest, with_origin_of
 from orchestrator.running.plan import Plan

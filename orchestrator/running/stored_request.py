@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.planning.plan import KINDS
 from orchestrator.planning.space_file import is_space_file, read_space_file
+from orchestrator.planning.spaces import KINDS
 from orchestrator.planning.yaml_file import read_yaml
 from orchestrator.request import Request
 from results.storage.manifest import Manifest

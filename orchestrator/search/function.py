@@ -16,8 +16,9 @@ from typing import Any
 import optuna
 
 from orchestrator.planning.discovery import suggest
-from orchestrator.planning.plan import Search, TrialFactory
+from orchestrator.planning.plan import TrialFactory
 from orchestrator.planning.space_checks import shown
+from orchestrator.planning.spaces import Search
 from search_spaces.space import Scalar
 from tasks.contract import RequestError, Trial
 

@@ -7,7 +7,8 @@ import traceback
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.planning.plan import TrialFactory, param_types
+from orchestrator.planning.params import param_types
+from orchestrator.planning.plan import TrialFactory
 from tasks.contract import content_id
 
 if TYPE_CHECKING:

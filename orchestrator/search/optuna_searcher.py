@@ -20,7 +20,8 @@ import optuna
 from optuna.trial import TrialState
 
 from orchestrator.planning.labels import SEED, Configuration, EarlierTrial
-from orchestrator.planning.plan import Search, TrialFactory
+from orchestrator.planning.plan import TrialFactory
+from orchestrator.planning.spaces import Search
 from orchestrator.search.function import InvalidConfigurationError, call_search, make_trial
 from orchestrator.search.history import PastConfiguration, PastTrial
 from orchestrator.search.options import PRUNERS, check_name, parse_sampler

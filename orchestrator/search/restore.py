@@ -10,7 +10,8 @@ from typing import Literal
 
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
-from orchestrator.planning.plan import Search, TrialFactory
+from orchestrator.planning.plan import TrialFactory
+from orchestrator.planning.spaces import Search
 from orchestrator.search.function import InvalidConfigurationError, call_search, make_trial
 from orchestrator.search.history import PastConfiguration, PastTrial
 from tasks.contract import RequestError

@@ -9,7 +9,7 @@ from rich.console import Console
 from orchestrator.environment.differences import environment_differences
 from orchestrator.functions.recorded import load_recorded_task
 from orchestrator.planning import task_calls
-from orchestrator.planning.plan import Space
+from orchestrator.planning.spaces import Space
 from orchestrator.request import Request
 from orchestrator.running.naming import read_manifest
 from orchestrator.running.plan import Plan

@@ -20,7 +20,7 @@ from toy_results import PARAMS, manifest, result
 
 from orchestrator.planning.axes import Axes
 from orchestrator.planning.discovery import load_task
-from orchestrator.planning.plan import make_params
+from orchestrator.planning.params import make_params
 from orchestrator.planning.settings import parse_settings
 from results.storage.filesystem import check_output_folder, open_filesystem, redact
 from results.storage.reading import read_sweep

@@ -14,7 +14,7 @@ from captioned_folder import draw_folder
 from harness import command as run
 from paths import ROOT
 
-import orchestrator.running.final as scoring
+import orchestrator.running.final_trials as scoring
 from orchestrator.saving.checkpoints import Checkpoints
 from results.storage.reading import Sweep, read_sweep
 from results.tables.looks import Look, read_looks

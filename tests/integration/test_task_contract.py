@@ -10,7 +10,8 @@ from captioned_folder import draw_folder
 
 from orchestrator.contract_suite import CHECKS, Check, Subject, run_check
 from orchestrator.planning import discovery
-from orchestrator.planning.plan import plan_rows, resolve_space
+from orchestrator.planning.plan import plan_rows
+from orchestrator.planning.spaces import resolve_space
 
 if "toy" not in discovery.task_names():
     raise RuntimeError("install the example first: pip install --no-deps -e examples/toy")

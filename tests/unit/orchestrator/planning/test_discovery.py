@@ -11,7 +11,7 @@ from harness import run_wide
 from installed_package import Package
 from paths import ROOT
 
-from orchestrator.planning.plan import KINDS
+from orchestrator.planning.spaces import KINDS
 
 BROKEN: list[tuple[Callable[[Package], None], str]] = [
     (

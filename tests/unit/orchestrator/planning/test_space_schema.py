@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from orchestrator.planning.discovery import load_task
-from orchestrator.planning.plan import param_types
+from orchestrator.planning.params import param_types
 from orchestrator.planning.space_file import read_space_file
 from orchestrator.planning.space_schema import space_schema
 from tasks.contract import RequestError

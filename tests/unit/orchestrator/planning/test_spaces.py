@@ -1,4 +1,4 @@
-"""The trials of a request: seeds and grids."""
+"""The spaces of a request: seeds and grids."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.planning.plan import expand_grid
+from orchestrator.planning.spaces import expand_grid
 from tasks.contract import RequestError
 
 
