@@ -11,7 +11,7 @@ from pathlib import Path
 from orchestrator.planning.shadowing import PROJECT_PACKAGES
 from tasks.contract import RequestError
 
-_THIS_PROJECT = (*PROJECT_PACKAGES, "orchestrator")  # each sweep records its version instead
+PROJECT = (*PROJECT_PACKAGES, "orchestrator")  # each sweep records its version instead
 
 
 def import_root(file: Path) -> Path:
@@ -54,7 +54,7 @@ def own_modules(file: Path, root: Path) -> dict[Path, str]:
         found[path] = _read(path)
         for name in _imported_names(_parse(path, found[path]), path, root):
             top = name.split(".")[0]
-            if top not in _THIS_PROJECT and package in (None, top):
+            if top not in PROJECT and package in (None, top):
                 waiting += _files_of(name, root)
     return dict(sorted(found.items()))
 

@@ -64,6 +64,37 @@ def make_params(task: Task, values: Mapping[str, Scalar]) -> Any:
         check_storable(name, value)
         ready[name] = value
     try:
-        return task.Params(**ready)
+        params = task.Params(**ready)
     except (ValueError, TypeError) as error:
         raise RequestError(f"{task.name}: {error}") from error
+    _check_choices(task.Params, ready)
+    return params
+
+
+def _check_choices(params: type[Any], values: Mapping[str, Scalar]) -> None:
+    """Check values of parameters that are a ``Literal``, which a dataclass does not enforce.
+
+    Raises:
+        RequestError: if a value is not one of the literal's.
+    """
+    hints = typing.get_type_hints(params)
+    for name, value in values.items():
+        choices = _choices(hints[name])
+        if choices and value not in choices:
+            listed = ", ".join(map(shown, choices[:-1]))
+            raise RequestError(
+                f"{name} must be {f'{listed} or ' if listed else ''}{shown(choices[-1])}, but got "
+                f"{shown(value)}"
+            )
+
+
+def _choices(hint: Any) -> tuple[Scalar, ...]:
+    """Return the values that a type allows; empty if it is not a ``Literal``."""
+    if typing.get_origin(hint) is typing.Literal:
+        return typing.get_args(hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        parts = [
+            (None,) if each is type(None) else _choices(each) for each in typing.get_args(hint)
+        ]
+        return tuple(value for part in parts for value in part) if all(parts) else ()
+    return ()

@@ -123,6 +123,7 @@ def describe_spaces(task: str) -> str:
 
 def _space(name: str, kind: str, module: types.ModuleType) -> Space:
     value = getattr(module, kind)
+    _check_has_report(module)
     if kind == "search":
         if not callable(value):
             raise RequestError(
@@ -141,6 +142,18 @@ def _space(name: str, kind: str, module: types.ModuleType) -> Space:
         )
     rows = tuple(Row(params=params) for params in expand_grid(value, name))
     return Space(name=name, tables=(Table(title=f"Grid {name}", rows=rows),))
+
+
+def _check_has_report(module: types.ModuleType) -> None:
+    """Check that claims, errata and published numbers come with the rows that they are about."""
+    if hasattr(module, "REPORT"):
+        return
+    for name in ("CLAIMS", "ERRATA", "PUBLISHED"):
+        if getattr(module, name, None):
+            raise RequestError(
+                f"{Path(str(module.__file__)).name} defines {name} but no REPORT, whose rows they "
+                f"are about; add a REPORT, or remove {name}"
+            )
 
 
 def expand_grid(grid: Mapping[str, Sequence[Scalar]] | Iterable[Any], name: str) -> list[Any]:

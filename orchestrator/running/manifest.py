@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.running.plan import Plan
 
 #: Fields on the origin of results. A run that finds every trial done keeps the earlier values.
-ORIGIN = ("versions", "git", "hardware", "environment")
+ORIGIN = ("versions", "git", "hardware", "environment", "sources")
 RUNS = ("started", "seconds", "engine", "first_started", "earlier_seconds", "num_runs")
 
 #: Fields that the tables need. A replay copies them from the sweep that it runs again.
@@ -54,6 +54,7 @@ def make_manifest(
         name=plan.name,
         space=plan.space.name,
         request=plan.identity.record(),
+        sources=plan.sources,
         function=task.reference if isinstance(task, FunctionTask) else None,
         command=command_of(plan.request),
         versions=provenance.versions(),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from orchestrator.functions.finding import find_space, find_task
+from orchestrator.functions.package_source import package_identity
 from orchestrator.planning import task_calls
 from orchestrator.planning.claim_checks import check_claims
 from orchestrator.planning.plan import PlannedRow, TrialFactory, distinct_trials, plan_rows
@@ -50,8 +51,40 @@ class Plan:
 
     @property
     def seeds_before(self) -> tuple[int, ...]:
-        """The seeds of earlier runs of this sweep."""
-        return self.manifest_before.seeds if self.manifest_before else ()
+        """The seeds of earlier runs of this sweep whose trials are in the same tables."""
+        before = self._before
+        if before is None or not (
+            before.model.fingerprint == self.factory.model.fingerprint
+            and before.data.fingerprint == self.factory.data.fingerprint
+        ):
+            return ()
+        return before.seeds
+
+    @property
+    def _before(self) -> Manifest | None:
+        """The manifest of earlier runs with the same version of the task."""
+        before = self.manifest_before
+        return before if before and before.version in (None, self.task.version) else None
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """The hashes of the task's code in all runs of this sweep; empty for built-in tasks."""
+        now = package_identity(self.task)
+        if now is None:
+            return ()
+        before = () if self._before is None else self._before.sources
+        return (now,) if self.request.rerun else tuple(dict.fromkeys((*before, now)))
+
+    def notices(self) -> list[str]:
+        """Return what the user may not expect: another name, or results of earlier code."""
+        found = [self.notice] if self.notice else []
+        if len(self.sources) > 1:
+            found.append(
+                f"The code of {self.task.name} has changed since trials of this sweep ran, but "
+                f"its version is still {self.task.version}, so finished trials do not run again. "
+                "If the change affects results, raise `version` in the task, or use --rerun."
+            )
+        return found
 
     def search(self) -> Search:
         """Return the search options as ``sweep.json`` records them."""

@@ -23,8 +23,8 @@ from tasks.contract import StoreError, Trial
 
 def print_plan(plan: Plan, console: Console) -> None:
     """Print every trial and every distinct stage, and how many trials are done."""
-    if plan.notice:
-        console.print(Text(plan.notice))
+    for notice in plan.notices():
+        console.print(Text(notice))
     if plan.space.announcement:
         console.print(Text(plan.space.announcement), soft_wrap=True)
     if plan.space.search is not None:

@@ -21,8 +21,8 @@ from results.text import plural, print_line
 def run_sweep(plan: Plan, *, show_tables: bool = True) -> int:
     """Run the trials that have no result yet, print the tables, and return the exit status."""
     check_can_start(plan)
-    if plan.notice:
-        Console().print(Text(plan.notice))
+    for notice in plan.notices():
+        Console().print(Text(notice))
     if plan.space.announcement:
         Console().print(Text(plan.space.announcement), soft_wrap=True)
     run = Run(plan)

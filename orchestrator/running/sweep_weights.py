@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.running.recorded import recorded_trial
@@ -93,7 +93,7 @@ class SweepWeights:
             Lines that describe the kept weights to the user.
         """
         _, available = self._available(sweep)
-        if not (available or self._is_explicit or self._before or self._store.sizes()):
+        if not self._plan.task.has_weights:
             return []
         if not is_complete:
             return self._describe_candidates()
@@ -102,29 +102,36 @@ class SweepWeights:
         here = {t: size for t, (store, size) in kept.items() if store.uri == self._store.uri}
         try:
             self._store.sync(sorted(here))
-            self._delete_others(here, sweep)
+            earlier = self._delete_others(here, sweep)
         except StoreError as error:
             return [f"Could not delete weights that are no longer needed: {error}."]
-        return self._describe(choice, kept, here)
+        return self._describe(choice, kept, earlier)
 
-    def _delete_others(self, here: Mapping[str, int], sweep: Sweep) -> None:
-        """Delete all other files, except those that another run of this sweep may still need.
+    def _delete_others(self, here: Mapping[str, int], sweep: Sweep) -> set[str]:
+        """Delete all other files, except those that may still be needed.
 
-        Such files did not exist when this run started, and their trials have no result yet.
+        These are the weights of trials of an earlier version, model or data set, which the sweep
+        kept when it was complete, and those of another run of this sweep: files that did not exist
+        when this run started, and whose trials have no result yet.
+
+        Returns:
+            The ids of the former.
         """
         ended = {row["trial_id"] for row in sweep.rows() if row["status"] != "interrupted"}
-        for trial_id in self._store.sizes():
-            if trial_id not in here and (trial_id in ended or trial_id in self._before):
-                self._store.delete(trial_id)
+        stored = self._store.sizes().keys()
+        earlier = (stored & ended) - {row["trial_id"] for row in sweep.current_rows()}
+        for trial_id in stored & (ended | self._before) - here.keys() - earlier:
+            self._store.delete(trial_id)
         for name in self._store.leftovers() & self._before:
             self._store.delete_file(name)
         self._store.delete_folder()
+        return earlier
 
     def _describe(
         self,
         choice: Choice,
         kept: Mapping[str, tuple[WeightStore, int]],
-        here: Mapping[str, int],
+        earlier: Collection[str],
     ) -> list[str]:
         lines = []
         sweep, out = self._store.sweep, self._out
@@ -138,12 +145,17 @@ class SweepWeights:
                 f"them with: python -m orchestrator export {sweep} DIR{given}"
             )
         num_missing = len(choice.wanted - kept.keys())
-        if num_missing and kept:
-            number = plural(num_missing, "further trial")
+        if num_missing:
+            number = plural(num_missing, "further trial" if kept else "trial")
             has, them = ("has", "it") if num_missing == 1 else ("have", "them")
-            keep = f"--keep {self._plan.keep}"
             lines.append(
-                f"{number} to keep {has} no weights; add {keep} to the command to run {them} again."
+                f"{number} to keep {has} no weights, which an earlier run did not keep. To train "
+                f"{them} again, add --keep {self._plan.keep} to the command."
+            )
+        if earlier:
+            lines.append(
+                f"The weights of {plural(len(earlier), 'trial')} of an earlier version, model or "
+                f"data set are still in {os.path.join(redact(out), sweep, 'weights')}."
             )
         return lines
 

@@ -21,6 +21,7 @@ from results.text import plural
 from tasks.contract import Export
 
 PROJECT = "multimodal-sweep-orchestrator"
+NONE = "none"  # the model or data of a task that loads none
 _CLAIM_COLUMNS = ("verdict", "claim", "published", "ours", "difference", "95 %")
 
 
@@ -36,8 +37,8 @@ def render_card(sweep: Sweep, selection: Selection, export: Export, untrained: s
         _front_matter(sweep, export),
         f"# {escape(_title(sweep, trial))}",
         f"Trial `{trial['trial_id']}` of the {sweep.manifest.task} sweep "
-        f"`{sweep.manifest.name}`: {escape(_sources(sweep, model, data))}, seed "
-        f"{trial['seed']}." + (f" {untrained}" if untrained else ""),
+        f"`{sweep.manifest.name}`: {escape(_sources(sweep, trial, model, data))}."
+        + (f" {untrained}" if untrained else ""),
         *(["\n".join(f"- {note}" for note in export.notes)] if export.notes else []),
         "## Usage",
         "Run this in the exported folder.",
@@ -57,13 +58,15 @@ def render_card(sweep: Sweep, selection: Selection, export: Export, untrained: s
     return "\n\n".join(parts) + "\n"
 
 
-def _sources(sweep: Sweep, model: str, data: str) -> str:
+def _sources(sweep: Sweep, trial: Mapping[str, Any], model: str, data: str) -> str:
     function = sweep.manifest.function
-    return f"model {model}, data {data}" if function is None else f"function {function}"
+    named = {"model": model, "data": data} if function is None else {"function": function}
+    found = [f"{kind} {name}" for kind, name in named.items() if name != NONE]
+    return ", ".join([*found, f"seed {trial['seed']}"])
 
 
 def _title(sweep: Sweep, trial: Mapping[str, Any]) -> str:
-    if sweep.manifest.function is not None:
+    if sweep.manifest.function is not None or trial["model"] == NONE:
         return f"{sweep.manifest.task}, trial {trial['trial_id'][:8]}"
     return f"{sweep.manifest.task}: {short_name(trial['model'])}, trial {trial['trial_id'][:8]}"
 
@@ -91,6 +94,8 @@ def _choice(sweep: Sweep, selection: Selection) -> list[str]:
             "data or version."
         ]
     trials = plural(selection.num_trials, "finished trial")
+    if selection.num_pruned:
+        trials += f", {selection.num_pruned} pruned"
     if number == 1:
         return [f"It is the sweep's only configuration, with {trials}, so nothing was chosen."]
     compared = f"{plural(number, 'configuration')} ({trials}) that the sweep compared"
@@ -188,8 +193,9 @@ def _origin(sweep: Sweep, trial: Mapping[str, Any], model: str, data: str) -> st
     versions = ", ".join(f"{name} {v}" for name, v in manifest.versions.items())
     git = manifest.git
     sources = [
-        f"- model: {escape(model)}, content hash `{trial['model_fingerprint']}`",
-        f"- data: {escape(data)}, content hash `{trial['data_fingerprint']}`",
+        f"- {kind}: {escape(name)}, content hash `{trial[f'{kind}_fingerprint']}`"
+        for kind, name in (("model", model), ("data", data))
+        if name != NONE
     ]
     if manifest.function is not None:  # what it loads is in its code alone
         sources = [f"- function: {escape(manifest.function)}"]
@@ -218,8 +224,9 @@ def _license(sweep: Sweep, export: Export, model: str, data: str) -> str:
 
     return "\n".join(
         [
-            f"- base model {escape(model)}: {named(export.license)}",
-            f"- data {escape(data)}: {named(export.data_license)}",
+            f"- {'model' if model == NONE else f'base model {escape(model)}'}: "
+            f"{named(export.license)}",
+            *([] if data == NONE else [f"- data {escape(data)}: {named(export.data_license)}"]),
             "",
             "A license is unknown if no file of the model or the data names it. Check the license "
             "before you share the model.",

@@ -41,6 +41,7 @@ class Manifest:
     name: str
     space: str
     request: RecordedRequest | None = None
+    sources: tuple[str, ...] = ()  # hashes of the code of a plug-in task while trials ran
     function: str | None = None  # FILE.py:NAME, or NAME, if the task is a plain function
     replay_of: ReplaySource | None = None  # for a replay: the original sweep
 

@@ -46,7 +46,7 @@ def overview(root: str, task: str, name: str, now: datetime | None = None) -> Ov
     size = num_bytes(files)
     try:
         sweep = read_sweep(root, task, name)
-        rows = sweep.rows()
+        rows = sweep.current_rows()
     except StoreError as error:
         return Overview(
             name=full,

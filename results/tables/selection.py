@@ -21,6 +21,7 @@ class Selection:
     row: SummaryRow | None = None
     rank: int = 0  # of its configuration by the main metric, from 1; 0 if unknown
     num_configurations: int = 0  # number of compared configurations
+    num_pruned: int = 0  # number of those that a pruner stopped before any of their trials finished
     num_trials: int = 0  # number of their finished trials
     is_best: bool = False  # selected because it is the best, not by its id
 
@@ -61,12 +62,14 @@ def _selection(
     is_best: bool,
 ) -> Selection:
     table, row = ranked[index]
+    num_pruned = _num_pruned(sweep)
     return Selection(
         trial=next(each for each in sweep.rows() if each["trial_id"] == trial_id),
         table=table,
         row=row,
         rank=index + 1,
-        num_configurations=len(ranked),
+        num_configurations=len(ranked) + num_pruned,
+        num_pruned=num_pruned,
         num_trials=sum(len(row.trial_ids) for _, row in ranked),
         is_best=is_best,
     )
@@ -88,6 +91,18 @@ def _ranked(sweep: Sweep) -> list[tuple[SummaryTable, SummaryRow]]:
                 found[key] = (table, row)
     sign = -1.0 if sweep.manifest.maximize else 1.0
     return sorted(found.values(), key=lambda pair: sign * pair[1].metrics[pair[0].main.key])
+
+
+def _num_pruned(sweep: Sweep) -> int:
+    """Return the number of configurations that were pruned before any of their trials finished."""
+    return len(
+        {
+            json.dumps(row.params, sort_keys=True)
+            for table in summarize(sweep, None)
+            for row in table.rows
+            if row.status.startswith("pruned") and not row.trial_ids
+        }
+    )
 
 
 def _weight(table: SummaryTable, row: SummaryRow) -> tuple[bool, int]:

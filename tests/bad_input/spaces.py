@@ -136,6 +136,10 @@ CASES = [
     space("REPORT = (Table(title=3, rows=(Row(params={}),)),)", "numbers of a row of 3 must be"),
     space("Row(params={}, reprot={})", "unexpected keyword argument 'reprot'"),
     # Claims.
+    space(
+        "CLAIMS = (3,)\nGRID = {'lr': [1e-3]}\n",
+        "s.py defines CLAIMS but no REPORT, whose rows they are about; add a REPORT, or remove",
+    ),
     claims("CLAIMS = 3", "CLAIMS must be a tuple of Claim, but is 3; write CLAIMS = (Claim(...),)"),
     claims("CLAIMS = Claim('x', A, '>', B)", "CLAIMS must be a tuple of Claim, but is Claim("),
     claims("CLAIMS = ('A > B',)", "CLAIMS must be a tuple of Claim, but is ('A > B',)"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,45 @@ def test_single_configuration_was_not_selected(tmp_path: Path) -> None:
     card = render_card(sweep, select_best(sweep), EXPORT)
     assert "so nothing was chosen" in section(card, "How it was chosen")
     assert "one seed says nothing about other seeds" in section(card, "Results")
+
+
+def test_configurations_that_were_pruned_count_as_compared(grid: Sweep) -> None:
+    selection = dataclasses.replace(
+        select_best(grid), num_configurations=8, num_pruned=7, num_trials=1
+    )
+    card = section(render_card(grid, selection, EXPORT), "How it was chosen")
+    assert "of 8 configurations (1 finished trial, 7 pruned) that the sweep compared" in card
+    assert "partly good by chance" in card
+
+
+def test_pruned_configurations_of_a_search_are_counted(tmp_path: Path) -> None:
+    space = (
+        "def search(trial):\n"
+        "    degree = trial.suggest_categorical('degree', list(range(1, 9)))\n"
+        "    return {'degree': degree, 'epochs': 30}\n"
+    )
+    sweep = run_toy(tmp_path, space, trials=8)
+    selection = select_best(sweep)
+    rows = sweep.current_rows()
+    num_pruned = len(
+        {row["param.degree"] for row in rows if row["status"] == "stopped"}
+        - {row["param.degree"] for row in rows if row["status"] == "finished"}
+    )
+    assert num_pruned > 0
+    assert selection.num_pruned == num_pruned
+    assert selection.num_configurations == len({row["param.degree"] for row in rows})
+
+
+def test_a_task_without_model_and_data_names_none(grid: Sweep) -> None:
+    selection = select_best(grid)
+    selection = dataclasses.replace(
+        selection, trial={**selection.trial, "model": "none", "data": "none"}
+    )
+    card = render_card(grid, selection, EXPORT)
+    assert "none" not in section(card, "Origin") + section(card, "License")
+    assert "\n# toy, trial " in card
+    assert "of the toy sweep `s`: seed 0." in card
+    assert "- model: apache-2.0" in section(card, "License")
 
 
 def test_published_numbers_and_verdicts_are_in_the_card(report: Sweep) -> None:
