@@ -158,7 +158,7 @@ class WeightStore:
             raise StoreError(f"cannot write to {folder}: {error.strerror or error}") from None
         if num_bytes > MAX_DISK_SHARE * free:
             raise StoreError(
-                f"the weights have {num_bytes / 1e6:.3g} MB, but the disk of {folder} has only "
+                f"the weights need {num_bytes / 1e6:.3g} MB, but the disk of {folder} has only "
                 f"{free / 1e6:.3g} MB free"
             )
 

@@ -54,7 +54,7 @@ def test_small_disk_costs_weights_but_no_trial(tmp_path: Path) -> None:
         output, errors = run.process.communicate(timeout=120)
         assert run.process.returncode == 0, output + errors
         text = " ".join((output + errors).split())
-        assert text.count("Weights were not saved: they have 0.3") == 1
+        assert text.count("Weights were not saved: the weights need 0.3") == 1
         assert "The trials continue, and their results are complete." in text
         assert len(run.totals()) == 6
         assert "has no weights; add --keep best to the command to run it again" in text
