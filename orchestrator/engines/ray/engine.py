@@ -31,6 +31,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.engines.ray.address import check_address, check_reachable, unreachable
 from orchestrator.engines.ray.autoscaling import max_cluster_nodes
+from orchestrator.engines.ray.limits import local_resources
 from orchestrator.engines.ray.paths import job_config
 from orchestrator.engines.ray.stages import RayStages
 from orchestrator.engines.ray.tune import PackScheduler, PackSearcher
@@ -87,7 +88,7 @@ def connect(address: str | None) -> None:
             ray.init(address=address, **options)
         else:
             # "local", because Ray may otherwise use the address of an earlier cluster.
-            ray.init(address="local", include_dashboard=False, **options)
+            ray.init(address="local", include_dashboard=False, **local_resources(), **options)
     except (OSError, RuntimeError, ValueError, AuthenticationError) as error:
         raise unreachable(address, error) from error
     finally:
