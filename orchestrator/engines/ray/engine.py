@@ -267,11 +267,8 @@ class RayEngine:
         timeout = step_timeout and grace_period(step_timeout)
         new_process = {"max_retries": 0, "max_calls": 1}
         measuring = ray.remote(num_cpus=cpus, num_gpus=self._gpus, **new_process)(measure_alone)
-        arguments = (
-            *(coordinator.task, trial, coordinator.checkpoints),
-            *(cpus, step_timeout, list(values)),
-        )
-        ref = measuring.remote(*arguments, *values.values())
+        of_trial = (coordinator.task, trial, coordinator.checkpoints)
+        ref = measuring.remote(*of_trial, cpus, step_timeout, list(values), *values.values())
         try:
             measurement: Measurement = ray.get(ref, timeout=timeout)
         except Exception:
