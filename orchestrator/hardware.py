@@ -1,9 +1,10 @@
-"""The devices of this machine and their memory."""
+"""The devices of this machine and their memory, within the limits of this process."""
 
 from __future__ import annotations
 
-import os
 import subprocess
+
+from orchestrator.cgroups import installed_memory, memory_limit
 
 
 def pick_device() -> str:
@@ -29,11 +30,12 @@ def device_memory() -> int | None:
 
 
 def main_memory() -> int | None:
-    """Return the bytes of main memory, None if unknown, as on Windows."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return None
+    """Return the bytes of main memory that this process may use.
+
+    None if unknown, as on Windows.
+    """
+    installed, limit = installed_memory(), memory_limit()
+    return installed if installed is None or limit is None else min(installed, limit)
 
 
 def gpu_names() -> list[str]:

@@ -29,7 +29,14 @@ PAGES = [
 ]
 
 #: The first word of a command; a folder before it does not matter.
-PROGRAMS = ("python", "python3", "pip", "orchestrator", "ray", "ruff", "mypy", "pytest")
+PROGRAMS = (
+    *("python", "python3", "pip", "orchestrator", "ray", "ruff", "mypy", "pytest"),
+    *("sbatch", "docker", "kubectl", "sky", "pipx", "uv", "uvx"),
+)
+
+#: Programs that start a sweep elsewhere, or in an environment of its own. The sweep is tested, and
+#: the files and extras that they name exist.
+LAUNCHERS = ("sbatch", "docker", "kubectl", "sky", "pipx", "uv", "uvx")
 
 #: Set up an environment or run the checks: ``.ci/run`` does it with these very commands.
 RUN_BY_CI = (
@@ -185,9 +192,19 @@ def _without_remark(line: str) -> str:
 
 
 def _inner(words: Sequence[str]) -> list[tuple[str, ...]]:
-    """The command that ``ray exec`` or ``ray job submit`` runs on the cluster."""
+    """The command that a program starts: on the cluster, in the container or its environment."""
     if words[:2] == ("ray", "exec"):
         return split_commands(words[-1])
     if words[:3] == ("ray", "job", "submit") and "--" in words:
         return split_commands(shlex.join(words[words.index("--") + 1 :]))
+    if words[0] == "sbatch":  # the arguments of the batch script
+        script = next(place for place, word in enumerate(words) if word.endswith(".sbatch"))
+        return [("orchestrator", "sweep", *words[script + 1 :])]
+    if words[0] in ("pipx", "uvx") and "orchestrator" in words:
+        return [tuple(words[words.index("orchestrator") :])]
+    if words[:2] == ("docker", "run"):  # the image is called sweep
+        return [("orchestrator", *words[words.index("sweep") + 1 :])]
+    if words[0] == "sky" and any(word.startswith("SWEEP=") for word in words):
+        sweep = next(word for word in words if word.startswith("SWEEP="))
+        return [("orchestrator", "sweep", *shlex.split(sweep.partition("=")[2]))]
     return []

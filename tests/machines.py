@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -70,6 +70,14 @@ def missing() -> str:
     script = f"mount -t tmpfs none /run; {BRIDGE} ip link add name one type veth peer name two"
     tried = subprocess.run([*UNSHARE, script], capture_output=True, text=True, timeout=60)
     return "" if tried.returncode == 0 else f"no namespaces here: {tried.stderr.strip()}"
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+    """Wait until the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not hold in time"
+        time.sleep(0.1)
 
 
 class Machine:

@@ -14,6 +14,7 @@ import ray
 from ray import cloudpickle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from orchestrator import cgroups
 from orchestrator.doctor import node_probe
 from orchestrator.doctor.findings import Finding
 from orchestrator.doctor.target import Target, driver_marker
@@ -23,6 +24,7 @@ from results.text import plural
 from tasks.contract import RequestError
 
 PROBE_TIMEOUT = 90.0  # seconds; a node may have to start a worker first
+SENT_BY_VALUE = (cgroups, node_probe)
 MUST_MATCH = ("python", "ray", node_probe.PROJECT)
 
 
@@ -75,7 +77,8 @@ def _probe_nodes(
     nodes: Sequence[Mapping[str, Any]], arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return each node's answer, or the exception that it raised, by node id."""
-    cloudpickle.register_pickle_by_value(node_probe)
+    for module in SENT_BY_VALUE:
+        cloudpickle.register_pickle_by_value(module)
     try:
         refs = {}
         for node in nodes:
@@ -84,7 +87,8 @@ def _probe_nodes(
             refs[node["NodeID"]] = task(node_probe.probe).remote(**arguments)
         ray.wait(list(refs.values()), num_returns=len(refs), timeout=PROBE_TIMEOUT)
     finally:
-        cloudpickle.unregister_pickle_by_value(node_probe)
+        for module in SENT_BY_VALUE:
+            cloudpickle.unregister_pickle_by_value(module)
     answers: dict[str, Any] = {}
     for node_id, ref in refs.items():
         try:
@@ -116,6 +120,7 @@ def _check_node(
         return [Finding("error", name, f"cannot run a task: {lines[-1].strip()}", fix)]
     findings = [
         *_check_versions(name, answer["versions"], own["versions"]),
+        *check_limits(name, node["Resources"], answer),
         *_check_gpus(name, node, answer),
         *_check_storage(name, answer["out"], target, marker),
         *_check_sources(name, answer),
@@ -142,6 +147,24 @@ def _check_versions(name: str, theirs: Mapping[str, str], ours: Mapping[str, str
             text += "; numbers may differ"
             fix = f"pip install '{what}=={version}' on that node"
             findings.append(Finding("warning", name, text, fix))
+    return findings
+
+
+def check_limits(
+    name: str, resources: Mapping[str, float], answer: Mapping[str, int | None]
+) -> list[Finding]:
+    """Compare what Ray counts on a node with the limits of a process there."""
+    findings = []
+    cpus, memory = answer["cpus"], answer["memory"]
+    if cpus is not None and resources.get("CPU", 0) > cpus:
+        text = f"Ray counts {resources['CPU']:g} CPUs, but a process there may use {cpus}"
+        fix = f"restart Ray on that node with --num-cpus={cpus}"
+        findings.append(Finding("warning", name, text, fix))
+    if memory is not None and resources.get("memory", 0) > memory:
+        counted, limit = resources["memory"] / 1e9, memory / 1e9
+        text = f"Ray counts {counted:.1f} GB of memory, but a process there may use {limit:.1f} GB"
+        fix = f"restart Ray on that node with --memory={int(0.7 * memory)}"
+        findings.append(Finding("warning", name, text, fix))
     return findings
 
 

@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from orchestrator.cgroups import installed_memory
 from orchestrator.doctor.findings import Finding
 from orchestrator.doctor.node_probe import is_cached, is_offline, probe, try_folder
 from orchestrator.doctor.requirements import check_requirements
@@ -41,7 +42,7 @@ def diagnose(task: str | None, request: Request) -> list[Finding]:
     own = probe(
         salt=uuid.uuid4().hex, out=request.out, marker=None, paths=paths, hub_models=hub_models
     )
-    findings += _check_gpus(own)
+    findings += [*check_limits(own), *_check_gpus(own)]
     if not is_installed("ray"):
         if address:
             text, _, command = missing(f"--address {address}", "ray").rpartition(": ")
@@ -109,6 +110,19 @@ def _not_cached(name: str) -> Finding:
         return Finding("error", "sources", text, fix)
     fix = "downloaded on first use; pass a local folder to avoid the download"
     return Finding("warning", "sources", text, fix)
+
+
+def check_limits(own: Any) -> list[Finding]:
+    """Report the limits of this process, if it has any."""
+    parts = []
+    if own["cpus"] is not None:
+        parts.append(f"{own['cpus']} of {os.cpu_count()} CPUs")
+    if own["memory"] is not None:
+        parts.append(
+            f"{own['memory'] / 1e9:.1f} of {(installed_memory() or 0) / 1e9:.1f} GB memory"
+        )
+    text = f"this process may use {' and '.join(parts)}"
+    return [Finding("ok", "limits", text)] if parts else []
 
 
 def _check_gpus(own: Any) -> list[Finding]:

@@ -1,7 +1,7 @@
-"""Functions that describe one node and run on that node. They import nothing of this project.
+"""Functions that describe one node and run on that node.
 
-They are sent to a node by value, so they also run where this project is missing or has another
-version.
+They are sent to a node by value, together with ``orchestrator.cgroups``, the only module of this
+project that they import. So they also run where this project is missing or has another version.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import subprocess
 import uuid
 from pathlib import Path
 from typing import Any
+
+from orchestrator.cgroups import available_cpus, installed_memory, memory_limit
 
 DEPENDENCIES = ("ray", "torch", "transformers", "pyarrow", "numpy")
 PROJECT = "this project"
@@ -41,6 +43,7 @@ def probe(
         "versions": versions(),
         "token": token_digest(salt),
         "offline": is_offline(),
+        **limits(),
         "gpus": (names := gpu_names()),
         "torch_gpus": torch_gpus() if names else 0,
         "out": try_folder(out, marker),
@@ -78,6 +81,15 @@ def token_digest(salt: str) -> str:
     token = os.environ.get("HF_TOKEN", "")
     digest = hashlib.blake2b(token.encode(), key=salt.encode(), digest_size=8)
     return digest.hexdigest() if token else ""
+
+
+def limits() -> dict[str, int | None]:
+    """Return how many ``cpus`` and bytes of ``memory`` a process may use, None for all."""
+    cpus, memory, installed = available_cpus(), memory_limit(), installed_memory() or 0
+    return {
+        "cpus": cpus if cpus < (os.cpu_count() or 1) else None,
+        "memory": memory if memory is not None and memory < installed else None,
+    }
 
 
 def gpu_names() -> list[str]:

@@ -13,6 +13,7 @@ from orchestrator.engines.local_stages import LocalStages
 from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.events import Pack, to_failure
 from orchestrator.execution.run_pack import run_pack
+from orchestrator.execution.worker_process import limit_threads
 from orchestrator.hardware import device_memory, pick_device
 from orchestrator.saving.checkpoint_writer import CheckpointWriter
 from tasks.interrupt import Interrupted, interruptible
@@ -51,6 +52,7 @@ class LocalEngine:
     def run(self, coordinator: Coordinator) -> None:
         """Run packs until all have ended or the coordinator halts."""
         device = pick_device()
+        limit_threads()
         stages = LocalStages(coordinator, device)
         with contextlib.suppress(Interrupted):
             while not coordinator.should_halt():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import os
 import platform
 import subprocess
 from pathlib import Path
 from typing import Any
 
+from orchestrator.cgroups import available_cpus
 from orchestrator.hardware import gpu_names, main_memory
 from results.storage.manifest_parts import GitState
 
@@ -52,11 +52,11 @@ def git() -> GitState | None:
 
 
 def hardware() -> dict[str, Any]:
-    """Return system, number of cores, memory and the names of the GPUs."""
+    """Return system, cores and memory that this process may use, and the names of the GPUs."""
     memory = main_memory()
     return {
         "system": f"{platform.system()} {platform.machine()}",
-        "cores": os.cpu_count(),
+        "cores": available_cpus(),
         "memory_gib": None if memory is None else round(memory / 2**30, 1),
         "gpus": gpu_names(),
     }

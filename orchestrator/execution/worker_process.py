@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from orchestrator.cgroups import available_cpus
 from orchestrator.execution.events import Event
 from orchestrator.execution.measure import Usage, measure_step
 from orchestrator.execution.stages import Origin, StageCache, compute
@@ -25,6 +27,20 @@ def configure_worker(threads: int) -> None:
     except ImportError:
         return
     torch.set_num_threads(threads)
+
+
+def limit_threads() -> None:
+    """Let torch use no more threads than this process may use CPUs, unless the user set a number.
+
+    Torch itself does not see the CPU quota of a control group, and runs slowly beyond it.
+    """
+    try:
+        import torch
+    except ImportError:
+        return
+    cpus = available_cpus()
+    if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > cpus:
+        torch.set_num_threads(cpus)
 
 
 def load_or_compute(

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from orchestrator.cgroups import available_cpus
 from orchestrator.engines.ray.address import check_address, check_reachable
 from orchestrator.execution.placement import initial_gpus
 from orchestrator.search.options import PRUNERS, check_name, parse_sampler
@@ -50,7 +51,7 @@ def check_options(request: Request) -> None:
             "--cpus-per-trial and --gpus-per-trial require --engine ray; the local engine uses all "
             "CPUs and the first GPU, which OMP_NUM_THREADS and CUDA_VISIBLE_DEVICES change"
         )
-    address, cores = find_address(request), os.cpu_count() or 1
+    address, cores = find_address(request), available_cpus()
     if request.engine == "ray" and address:
         check_address(address)
     elif (request.cpus_per_trial or 1) > cores:

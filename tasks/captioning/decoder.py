@@ -84,7 +84,9 @@ class DecoderState:
     def advance(self, tokens: Int[Tensor, "R L"]) -> Float[Tensor, "R V"]:
         """Read L more tokens of each row and return the logits of the next token."""
         text = self._decoder.bert
-        states = text.embeddings(input_ids=tokens, past_key_values_length=self.length)
+        # Not the length of the cache, whose argument transformers 5.24 renamed.
+        positions = torch.arange(self.length, self.length + tokens.shape[1], device=tokens.device)
+        states = text.embeddings(input_ids=tokens, position_ids=positions[None])
         for number, layer in enumerate(_layers(self._decoder)):
             states = self._attend_to_text(number, layer.attention, states)
             states = self._attend_to_image(number, layer.crossattention, states)

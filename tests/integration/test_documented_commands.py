@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import pytest
 from bad_input import data
 from captioned_folder import draw_folder
 from documented import (
+    LAUNCHERS,
     MODULES,
     PAGES,
     REDUCED_BENCHMARKS,
@@ -46,6 +48,7 @@ READERS = [c for c in OURS if c.arguments[:1] and c.arguments[0] in READING and 
 OTHERS = [c for c in OURS if c not in (*SWEEPS, *READERS, *ARCHIVES, *EXPORTS)]
 BENCHMARKS = [c for c in COMMANDS if c.kind.startswith("python -m benchmarks")]
 RAY = [c for c in COMMANDS if c.kind == "ray"]
+LAUNCHED = [c for c in COMMANDS if c.kind in LAUNCHERS]
 RAN_AS_MODULES = [c for c in COMMANDS if c.kind.removeprefix("python -m ") in MODULES]
 
 
@@ -54,7 +57,7 @@ def by_name(commands: Sequence[Command]) -> pytest.MarkDecorator:
 
 
 def test_every_documented_command_has_a_test() -> None:
-    dealt = {*OURS, *BENCHMARKS, *RAY, *RAN_AS_MODULES}
+    dealt = {*OURS, *BENCHMARKS, *RAY, *LAUNCHED, *RAN_AS_MODULES}
     left = [c for c in COMMANDS if c not in dealt and not c.kind.startswith(RUN_BY_CI)]
     assert not left, f"add them to tests/documented.py: {', '.join(map(str, left))}"
 
@@ -439,8 +442,23 @@ def test_documented_ray_commands_are_valid(command: Command) -> None:
         assert not word.endswith(".yaml") or (ROOT / word).is_file(), word
 
 
+@by_name(LAUNCHED)
+def test_documented_recipe_exists(command: Command) -> None:
+    for word in command.arguments:
+        if word.endswith((".yaml", ".sbatch")):
+            assert (ROOT / word).is_file(), word
+
+
 @by_name([c for c in COMMANDS if c.kind in ("pip", "python -m pytest")])
 def test_files_that_a_command_names_exist(command: Command) -> None:
     for word in command.arguments:
         if word.endswith((".lock", ".txt", ".py")) or "/" in word:
             assert (ROOT / word).exists(), word
+
+
+@by_name([c for c in COMMANDS if any(word.startswith(".[") for word in c.arguments)])
+def test_extras_that_a_command_names_exist(command: Command) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for word in command.arguments:
+        if word.startswith(".["):
+            assert set(word[2:-1].split(",")) <= set(project["optional-dependencies"])

@@ -10,15 +10,14 @@ import shlex
 import subprocess
 import sys
 import sysconfig
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from captioned_folder import draw_folder
-from machines import Machine, machines, missing
+from machines import Machine, machines, missing, wait_for
 from paths import ROOT
 
 from results.storage.reading import read_sweep
@@ -79,14 +78,6 @@ class Cluster:
     def wait_for_nodes(self, number: int) -> None:
         """Wait until this number of nodes has joined."""
         wait_for(lambda: f" {number} local.cluster.node" in self.ray("exec", "ray status"))
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
-    """Wait until the condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not hold in time"
-        time.sleep(0.1)
 
 
 def _install(machine: Machine) -> None:

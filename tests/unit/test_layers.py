@@ -34,9 +34,9 @@ ALLOWED = {
 # docs/explanation/design.md has the diagram.
 LAYERS = {
     "orchestrator": (
-        *("hardware", "planning", "functions", "saving", "search", "environment", "execution"),
-        *("engines.ray", "engines", "view", "request", "running", "pruning", "reports"),
-        *("sharing", "api", "contract_suite", "doctor", "cli", "__main__"),
+        *("cgroups", "hardware", "planning", "functions", "saving", "search", "environment"),
+        *("execution", "engines.ray", "engines", "view", "request", "running", "pruning"),
+        *("reports", "sharing", "api", "contract_suite", "doctor", "cli", "__main__"),
     ),
     "results": (
         *("text", "extras", "statistics", "storage", "tables", "claims", "figures", "render"),

@@ -31,6 +31,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.engines.ray.address import check_address, check_reachable, unreachable
 from orchestrator.engines.ray.autoscaling import max_cluster_nodes
+from orchestrator.engines.ray.limits import local_resources
 from orchestrator.engines.ray.paths import job_config
 from orchestrator.engines.ray.stages import RayStages
 from orchestrator.engines.ray.tune import PackScheduler, PackSearcher
@@ -87,7 +88,7 @@ def connect(address: str | None) -> None:
             ray.init(address=address, **options)
         else:
             # "local", because Ray may otherwise use the address of an earlier cluster.
-            ray.init(address="local", include_dashboard=False, **options)
+            ray.init(address="local", include_dashboard=False, **local_resources(), **options)
     except (OSError, RuntimeError, ValueError, AuthenticationError) as error:
         raise unreachable(address, error) from error
     finally:
@@ -266,11 +267,8 @@ class RayEngine:
         timeout = step_timeout and grace_period(step_timeout)
         new_process = {"max_retries": 0, "max_calls": 1}
         measuring = ray.remote(num_cpus=cpus, num_gpus=self._gpus, **new_process)(measure_alone)
-        arguments = (
-            *(coordinator.task, trial, coordinator.checkpoints),
-            *(cpus, step_timeout, list(values)),
-        )
-        ref = measuring.remote(*arguments, *values.values())
+        of_trial = (coordinator.task, trial, coordinator.checkpoints)
+        ref = measuring.remote(*of_trial, cpus, step_timeout, list(values), *values.values())
         try:
             measurement: Measurement = ray.get(ref, timeout=timeout)
         except Exception:
