@@ -27,7 +27,7 @@ def render(
     published: bool = True,
     selection: RowSelection = EVERYTHING,
 ) -> RenderableType:
-    """Render everything that ``report`` prints for one sweep, with the arguments of ``summarize``."""
+    """Render everything that ``report`` prints; the arguments are those of ``summarize``."""
     parts: list[RenderableType] = []
     tables = summarize(sweep, max_rows, published=published, selection=selection)
     for table in tables:
