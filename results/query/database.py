@@ -56,7 +56,7 @@ def run_query(sql: str, sweeps: Sequence[Sweep]) -> pa.Table:
                 connection.execute(setting)
             result = _to_arrow(connection.sql(sql))
     except duckdb.Error as error:
-        raise RequestError(f"the query failed: {_first_line(error)}{_hint(sql)}") from None
+        raise RequestError(f"the query failed: {_first_line(error)}{_hint(error, sql)}") from None
     return _flatten(result)
 
 
@@ -99,7 +99,9 @@ def _first_line(error: Exception) -> str:
     return " ".join(text.split()).removesuffix("!").rstrip(".")
 
 
-def _hint(sql: str) -> str:
+def _hint(error: Exception, sql: str) -> str:
+    if not str(error).startswith("Binder Error"):
+        return ""
     if re.search(r'"(param|metric|best)\.', sql):
         return "; write param.NAME and metric.NAME without quotes around the whole"
     return '; `query "DESCRIBE trials"` lists the columns'

@@ -53,6 +53,13 @@ def test_tables_join_over_sweeps(stored: Sweep) -> None:
     assert twice.to_pylist() == [{"n": 2 * stored.stages.num_rows}]
 
 
+def test_steps_have_their_position(stored: Sweep) -> None:
+    sql = """SELECT steps.at, avg(steps.metric.error) AS error
+             FROM steps JOIN trials USING (task, sweep, trial_id) GROUP BY ALL ORDER BY 1"""
+    found = run_query(sql, [stored])["at"].to_pylist()
+    assert found == sorted(set(stored.steps["at"].to_pylist()))
+
+
 def test_only_named_tables_are_read(stored: Sweep) -> None:
     fresh = read_sweep(str(STORED), "toy", "stored")
     run_query("SELECT max(seconds) FROM Stages", [fresh])
