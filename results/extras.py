@@ -13,6 +13,7 @@ EXTRAS = {
     "cmaes": "search",
     "matplotlib": "plots",
     "plotext": "plots",
+    "duckdb": "query",
 }
 
 

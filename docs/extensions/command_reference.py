@@ -1,4 +1,6 @@
-"""Write the command reference from the commands themselves: a page's mark becomes their help."""
+"""Write references from the code: a page's mark becomes the help of all commands, or the fields of
+their JSON documents.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +11,21 @@ from markdown.extensions import Extension
 from markdown.preprocessors import Preprocessor
 
 from docs.extensions.help_tables import reference
+from docs.extensions.json_tables import json_reference
 
-MARK = "<!-- commands -->"
+MARKS = {"<!-- commands -->": reference, "<!-- json -->": json_reference}
 
 
 class _Reference(Preprocessor):
     def run(self, lines: list[str]) -> list[str]:
         text = "\n".join(lines)
-        return (text.replace(MARK, reference()) if MARK in text else text).split("\n")
+        for mark, make in MARKS.items():
+            text = text.replace(mark, make()) if mark in text else text
+        return text.split("\n")
 
 
 class ReferenceExtension(Extension):
-    """Replaces the mark by the reference."""
+    """Replaces each mark by its reference."""
 
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802  # Markdown calls it so
         """Register it before anything reads the lines."""

@@ -6,10 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from rich.console import Console, ConsoleOptions, RenderResult
 
 from orchestrator.api.table import Table
@@ -23,9 +21,6 @@ from results.storage.reading import read_sweep
 from results.tables.selection import select_best
 from results.tables.summary import MAX_ROWS
 from tasks.contract import RequestError, Scalar, Task
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,23 +71,17 @@ class Sweep:
         It omits trials of an earlier version of the task, of another model and of other data.
         ``.to_pandas()`` converts it to a data frame.
         """
-        return self._current(self._stored.trials)
+        return self._stored.current(self._stored.trials)
 
     @property
     def steps(self) -> pa.Table:
         """One row per trial and step: ``at`` and the metrics of the step."""
-        return self._current(self._stored.steps)
+        return self._stored.current(self._stored.steps)
 
     @property
     def samples(self) -> pa.Table:
         """The samples of each trial's last step."""
-        return self._current(self._stored.samples)
-
-    def _current(self, table: pa.Table) -> pa.Table:
-        if not table.num_rows:
-            return table
-        ids: Iterable[str] = (row["trial_id"] for row in self._stored.current_rows())
-        return table.filter(pc.is_in(table["trial_id"], value_set=pa.array(ids, pa.string())))
+        return self._stored.current(self._stored.samples)
 
     @property
     def best(self) -> Best:

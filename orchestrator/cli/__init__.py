@@ -6,6 +6,7 @@ Each command has its own file. The other files are
     options     options that several commands share
     parsing     converts the text of an option to its value
     finding     finds the sweep that NAME, TASK/NAME or OUT/TASK/NAME refers to
+    json_output what --json prints
     usage       explains errors in a command line, and suggests what to type
 """
 
@@ -19,6 +20,7 @@ from orchestrator.cli import (
     export,
     list_,
     prune,
+    query,
     replay,
     report,
     show,
@@ -36,6 +38,7 @@ app.command()(report.report)
 app.command()(compare.compare)
 app.command()(check.check)
 app.command()(show.show)
+app.command()(query.query)
 app.command()(verify.verify)
 app.command()(prune.prune)
 app.command()(archive.archive)

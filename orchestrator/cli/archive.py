@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from orchestrator.cli.finding import locate
+from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import Results, SweepName, Task
 
 
@@ -21,12 +23,16 @@ def archive(
     ] = False,
     task: Task = None,
     out: Results = "runs",
-) -> int:
+    json_: Json = False,
+) -> int | Outcome:
     """Write a sweep to one file.
 
     The file contains the tables, the environment, the space and the weights.
     """
     from orchestrator.sharing.archive import archive_sweep
 
-    archive_sweep(*locate(name, task, out), file, weights=weights, overwrite=overwrite)
-    return 0
+    place = locate(name, task, out)
+    found = archive_sweep(*place, file, weights=weights, overwrite=overwrite)
+    if not json_:
+        return 0
+    return Outcome(fields={"sweep": "/".join(place[1:]), "file": file, **asdict(found)})

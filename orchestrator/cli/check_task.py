@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.completion import complete_task
+from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import Data, Model
 
 
@@ -18,11 +19,28 @@ def check_task(
     ] = None,
     model: Model = None,
     data: Data = None,
-) -> int:
+    json_: Json = False,
+) -> int | Outcome:
     """Test whether a task fulfills the contract.
 
     The exit status is 0 if it does, otherwise 1. Nothing is written.
     """
     from orchestrator.contract_suite.command import check_task as run_checks
 
-    return run_checks(task, settings=set_ or (), model=model, data=data)
+    report = run_checks(task, settings=set_ or (), model=model, data=data)
+    status = int(report.has_failed)
+    if not json_:
+        return status
+    checks = [
+        {
+            "name": each.check.name,
+            "rule": each.check.title,
+            "verdict": each.verdict,
+            "message": each.message,
+            "fix": each.check.fix if each.verdict == "failed" else "",
+            "seconds": each.seconds,
+        }
+        for each in report.outcomes
+    ]
+    fields = {"task": task, "problems": list(report.problems), "checks": checks}
+    return Outcome(status=status, fields=fields)

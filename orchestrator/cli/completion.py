@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.completion import completion_init, get_completion_script
 
+from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.search.options import PRUNERS, SAMPLERS
 from tasks.contract import RequestError
 
@@ -30,7 +31,8 @@ def completion(
         str,
         typer.Argument(help="Shell: bash, zsh or fish.", autocompletion=lambda: SHELLS),
     ],
-) -> None:
+    json_: Json = False,
+) -> int | Outcome:
     """Print a completion script for a shell.
 
     For example, add eval "$(orchestrator completion bash)" to ~/.bashrc.
@@ -38,7 +40,10 @@ def completion(
     if shell not in SHELLS:
         raise RequestError(f"no completion for {shell!r}; available: {', '.join(SHELLS)}")
     script = get_completion_script(prog_name="orchestrator", complete_var=VARIABLE, shell=shell)
+    if json_:
+        return Outcome(fields={"shell": shell, "script": script})
     print(script)
+    return 0
 
 
 def _quietly(find: Callable[[dict[str, Any]], Iterable[str]]) -> Any:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import Address, CpusPerTrial, Data, GpusPerTrial, Model, Out
 from orchestrator.cli.parsing import parse_gpus
 
@@ -19,7 +20,8 @@ def doctor(
     data: Data = None,
     gpus_per_trial: GpusPerTrial = "1",
     cpus_per_trial: CpusPerTrial = None,
-) -> int:
+    json_: Json = False,
+) -> int | Outcome:
     """Check what this machine or a cluster can run.
 
     Each problem is printed with its fix.
@@ -38,5 +40,8 @@ def doctor(
         cpus_per_trial=cpus_per_trial,
     )
     findings = diagnose(task, request)
+    status = int(any(finding.verdict == "error" for finding in findings))
+    if json_:
+        return Outcome(status=status, fields={"findings": findings})
     Console().print(render_findings(findings))
-    return int(any(finding.verdict == "error" for finding in findings))
+    return status

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, Any, NoReturn
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
 from orchestrator.cli import completion
+from orchestrator.cli.json_output import (
+    Outcome,
+    document,
+    error_fields,
+    stdout_to_stderr,
+    wants_json,
+)
 from orchestrator.planning import discovery
 from tasks.contract import SweepError
 
 INTERRUPTED = "interrupted; run the same command again to resume from the last checkpoints"
+_INTERRUPTED_STATUS = 130
+INTERNAL = 3  # exit status after an unexpected error; 1 is a result, such as a failed trial
+_ALIASES = {"ls": "list"}
 
 app = typer.Typer(
     add_completion=False,
@@ -49,31 +61,82 @@ def root(
         print(context.get_help())
 
 
-def main() -> None:
-    """Run the command. An expected error prints one line to stderr and exits with status 2."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    try:
-        completion.prepare()
-        discovery.check_shadowing()
-        status = app(standalone_mode=False)
-        sys.exit(status if isinstance(status, int) else 0)
-    except _UsageError as error:
-        from orchestrator.cli.usage import explain
+class CommandError(Exception):
+    """Ends a command with a message and an exit status."""
 
-        fail(explain(error, sys.argv[1:]), 2)
-    except (typer.Abort, KeyboardInterrupt):
-        fail(INTERRUPTED, 130)
-    except SweepError as error:
-        fail(str(error), 2)
+    def __init__(self, kind: str, message: str, status: int) -> None:
+        super().__init__(message)
+        self.kind, self.status = kind, status
+
+
+def main() -> None:
+    """Run the command and exit with its status.
+
+    An expected error prints one line to stderr, or with ``--json`` a JSON document to stdout.
+    """
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    words = sys.argv[1:]
+    try:
+        if not wants_json(words):
+            sys.exit(_run(words).status)
+        with stdout_to_stderr() as stdout:
+            try:
+                outcome = _run(words)
+            except CommandError as error:
+                outcome = Outcome(
+                    status=error.status, fields=error_fields(error.kind, _one_line(error))
+                )
+            print(document(_command_of(words), outcome.status, outcome.fields), file=stdout)
+            stdout.flush()
+        sys.exit(outcome.status)
+    except CommandError as error:
+        from results.text import wrap_for
+
+        print(wrap_for(sys.stderr, f"error: {_one_line(error)}"), file=sys.stderr)
+        sys.exit(error.status)
     except BrokenPipeError:
         sys.exit(0)
 
 
-def fail(message: str, status: int) -> NoReturn:
-    """Print an error as one line, wrapped to the width of a terminal, and exit."""
-    from results.text import wrap_for
+def _run(words: Sequence[str]) -> Outcome:
+    """Run the command.
 
-    # A file name in the message may hold control characters, which could control the terminal.
-    line = "".join(sign if sign.isprintable() else "?" for sign in " ".join(message.split()))
-    print(wrap_for(sys.stderr, f"error: {line}"), file=sys.stderr)
-    sys.exit(status)
+    Raises:
+        CommandError: if it ends with an expected error.
+    """
+    try:
+        completion.prepare()
+        discovery.check_shadowing()
+        returned = app(standalone_mode=False)
+    except _UsageError as error:
+        from orchestrator.cli.usage import explain
+
+        raise CommandError("UsageError", explain(error, words), 2) from None
+    except (typer.Abort, KeyboardInterrupt):
+        raise CommandError("Interrupted", INTERRUPTED, _INTERRUPTED_STATUS) from None
+    except SweepError as error:
+        raise CommandError(type(error).__name__, str(error), 2) from None
+    except BrokenPipeError:  # whoever read the output has seen enough
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        text = f"unexpected {type(error).__name__}: {error}; the lines above show where"
+        raise CommandError("InternalError", text, INTERNAL) from None
+    if isinstance(returned, Outcome):
+        return returned
+    if returned == _INTERRUPTED_STATUS and wants_json(words):  # Typer caught Ctrl-C
+        raise CommandError("Interrupted", INTERRUPTED, _INTERRUPTED_STATUS)
+    return Outcome(status=returned if isinstance(returned, int) else 0)
+
+
+def _command_of(words: Sequence[str]) -> str | None:
+    """Return the name of the command, which is the first word that is no option."""
+    name = next((word for word in words if not word.startswith("-")), None)
+    return _ALIASES.get(name, name) if name else None
+
+
+def _one_line(message: object) -> str:
+    """Return a message without line breaks and without characters that control a terminal."""
+    # A file name in the message may hold such characters.
+    line = " ".join(str(message).split())
+    return "".join(sign if sign.isprintable() else "?" for sign in line)

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from orchestrator.cli.finding import command, find_sweep
+from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import Results, SweepName, Task
 from results.text import plural, print_line, size_text
 from tasks.contract import RequestError
@@ -36,7 +37,8 @@ def export(
     private: Annotated[
         bool, typer.Option("--private", help="Make the repository private if it is new.")
     ] = False,
-) -> int:
+    json_: Json = False,
+) -> int | Outcome:
     """Export a trial's model, with a model card.
 
     The exported model runs without this project.
@@ -67,7 +69,21 @@ def export(
     )
     if exported.untrained:
         print_line(console, exported.untrained)
+    address = None
     if push_to_hub is not None:
         address = hub.push_to_hub(exported.folder, push_to_hub, private=private)
         print_line(console, f"Uploaded to {address}.")
-    return 0
+    if not json_:
+        return 0
+    return Outcome(
+        fields={
+            "folder": directory,
+            "trial_id": chosen.trial["trial_id"],
+            "seed": chosen.trial["seed"],
+            "is_best": chosen.is_best,
+            "num_files": exported.num_files,
+            "num_bytes": exported.num_bytes,
+            "is_trained": not exported.untrained,
+            "uploaded_to": address,
+        }
+    )

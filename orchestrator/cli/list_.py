@@ -7,24 +7,37 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.finding import list_sweeps
+from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import Format, Results
-from orchestrator.cli.parsing import check_format
 
 
 def list_(
     task: Annotated[str | None, typer.Option(help="Only sweeps of this task.")] = None,
     out: Results = "runs",
     format_: Format = None,
-) -> int:
+    json_: Json = False,
+) -> int | Outcome:
     """List sweeps with their state, best value and size.
 
     "running?" means that the sweep may be running, in a bucket or on another machine: it wrote
     results within the last hour and has not recorded its end.
     """
-    format_ = "terminal" if format_ is None else format_
-    check_format(format_)
-    print_list(list_sweeps(out, task), out, format_)
+    from orchestrator.reports.export_tables import check_options
+
+    format_ = check_options(format_, None, None, as_json=json_)
+    found = list_sweeps(out, task)
+    if json_:
+        return list_as_json(found, out)
+    print_list(found, out, format_)
     return 0
+
+
+def list_as_json(found: list[tuple[str, str]], out: str) -> Outcome:
+    """Return the document with one entry per sweep."""
+    from orchestrator.reports.json_fields import overview_fields
+    from results.tables.overview import overview
+
+    return Outcome(fields=overview_fields([overview(out, *each) for each in found]))
 
 
 def print_list(found: list[tuple[str, str]], out: str, format_: str = "terminal") -> None:

@@ -34,6 +34,23 @@ TableName = Annotated[
     str | None,
     typer.Option("--table", help="With --format: write only this table, by number or name."),
 ]
+Where = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CONDITION", help="Show only rows for which this holds, such as 'lr < 1e-3'."
+    ),
+]
+Sort = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES", help="Sort by these columns, such as lr,-metric.r1 (- is descending)."
+    ),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(metavar="NAMES", help="Show these columns, such as lr,metric.r1."),
+]
+Limit = Annotated[int | None, typer.Option(metavar="N", help="Show only the first N rows.")]
 AllRows = Annotated[
     bool, typer.Option("--all", help="Show every configuration, not only the best 25.")
 ]

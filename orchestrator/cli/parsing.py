@@ -81,14 +81,6 @@ def parse_size(option: str, text: str | None) -> int | None:
     return int(float(match[1]) * base ** " kmgt".index(match[2] or " "))
 
 
-def check_format(name: str) -> None:
-    """Refuse an output format that does not exist."""
-    from results.export import FORMATS
-
-    if name not in ("terminal", *FORMATS):
-        raise RequestError(f"--format takes terminal, {', '.join(FORMATS)}, but got {name!r}")
-
-
 def parse_step_timeout(text: str | None, deadline: str | None) -> float | None:
     """Return ``--step-timeout``, or its earlier name ``--deadline``, in seconds."""
     if text is not None and deadline is not None:

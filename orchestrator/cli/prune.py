@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestrator.cli.completion import complete_sweep
 from orchestrator.cli.finding import locate
+from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import Results, Task
 from orchestrator.cli.parsing import parse_duration, parse_size
 from tasks.contract import RequestError
+
+if TYPE_CHECKING:
+    from orchestrator.pruning.items import Item
 
 
 def prune(
@@ -55,7 +59,8 @@ def prune(
     task: Task = None,
     out: Results = "runs",
     yes: Annotated[bool, typer.Option("--yes", help="Remove; without it, only list.")] = False,
-) -> int:
+    json_: Json = False,
+) -> int | Outcome:
     """List what can be removed, or remove it with --yes.
 
     Running sweeps are never changed.
@@ -68,7 +73,7 @@ def prune(
         raise RequestError("the sweeps are in several folders; run `prune` once for each folder")
     age = parse_duration("--older-than", older_than)
     size = parse_size("--larger-than", larger_than)
-    return run_prune(
+    pruned = run_prune(
         PruneRequest(
             out=found[0][0] if found else out,
             names=[f"{of}/{each}" for _, of, each in found],
@@ -83,3 +88,22 @@ def prune(
             yes=yes,
         )
     )
+    if not json_:
+        return 0
+    return Outcome(
+        fields={
+            "removed": pruned.were_removed,
+            "items": [_fields(item) for item in pruned.items],
+            "kept": [{**_fields(item), "reason": reason} for item, reason in pruned.kept],
+        }
+    )
+
+
+def _fields(item: Item) -> dict[str, Any]:
+    return {
+        "kind": item.kind,
+        "of": None if item.of == "-" else item.of,
+        "num_files": len(item.files),
+        "bytes": item.size,
+        "last_write": item.last_write,
+    }

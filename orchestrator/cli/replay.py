@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import (
     Address,
     CheckpointInterval,
@@ -36,11 +37,13 @@ def replay(
         float | None,
         typer.Option(help="Absolute and relative tolerance (default: the task's)."),
     ] = None,
-) -> int:
+    json_: Json = False,
+) -> int | Outcome:
     """Run the trials of an archive again, and compare.
 
     The exit status is 0 if all numbers agree, otherwise 1.
     """
+    from orchestrator.reports.json_fields import difference_fields
     from orchestrator.request import Request
     from orchestrator.sharing.replay_archive import replay_archive
 
@@ -57,4 +60,10 @@ def replay(
         name=name,
         out=out,
     )
-    return replay_archive(file, request, tolerance)
+    replayed = replay_archive(file, request, tolerance)
+    if not json_:
+        return replayed.status
+    fields: dict[str, Any] = {"replay": replayed.full_name}
+    if replayed.comparison is not None:
+        fields |= difference_fields(replayed.comparison, replayed.names, replayed.tolerance)
+    return Outcome(status=replayed.status, fields=fields)

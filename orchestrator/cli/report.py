@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from orchestrator.cli.completion import complete_sweep
 from orchestrator.cli.finding import command, find_sweeps, list_sweeps
+from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.list_ import print_list
 from orchestrator.cli.options import (
     AllRows,
+    Columns,
     Format,
     HidePublished,
+    Limit,
     Results,
+    Sort,
     TableName,
     Task,
     To,
+    Where,
 )
 from results.text import print_line
 
@@ -37,20 +42,29 @@ def report(
     table: TableName = None,
     all_rows: AllRows = False,
     hide_published: HidePublished = False,
-) -> int:
+    where: Where = None,
+    sort: Sort = None,
+    columns: Columns = None,
+    limit: Limit = None,
+    json_: Json = False,
+) -> int | Outcome:
     """Print the tables of sweeps, or write them to files.
 
     It also works while a sweep runs. Without a name, it prints the only sweep, or the list of
     sweeps if there are several; with --format, it writes all of them.
     """
     from orchestrator.reports.export_tables import check_options, export
+    from orchestrator.reports.json_fields import report_fields
     from results.export import sweep_document
     from results.render.sweep_tables import render
+    from results.tables.row_selection import RowSelection
     from results.tables.summary import MAX_ROWS
 
-    format_ = check_options(format_, to, table)
+    format_ = check_options(format_, to, table, as_json=json_)
+    selection = RowSelection(where=where, sort=sort, columns=columns, limit=limit)
     max_rows = None if all_rows else MAX_ROWS
-    if not name and format_ == "terminal":
+    options: dict[str, Any] = {"published": not hide_published, "selection": selection}
+    if not name and format_ == "terminal" and not json_ and selection.is_empty:
         known = list_sweeps(out, task)
         if len(known) > 1:
             print_list(known, out)
@@ -58,14 +72,16 @@ def report(
             print_line(Console(), f"To print the tables of one sweep: {example}")
             return 0
     sweeps = find_sweeps(name or (), task, out)
-    if format_ == "terminal":
+    if format_ == "terminal" and not json_:
         console = Console()
         # Render all before printing: if one is damaged, only the error is printed.
-        rendered = [render(one, max_rows, published=not hide_published) for one in sweeps]
+        rendered = [render(one, max_rows, **options) for one in sweeps]
         for one, tables in zip(sweeps, rendered, strict=True):
             console.rule(f"{one.manifest.task}: {one.manifest.name}", style="dim")
             console.print(tables)
-    else:
-        documents = [sweep_document(one, max_rows, published=not hide_published) for one in sweeps]
-        export(documents, format_, to=to, table=table)
+        return 0
+    documents = [sweep_document(one, max_rows, **options) for one in sweeps]
+    if json_:
+        return Outcome(fields=report_fields(sweeps, documents))
+    export(documents, format_, to=to, table=table)
     return 0

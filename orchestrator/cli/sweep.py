@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,7 +14,8 @@ from orchestrator.cli.completion import (
     complete_setting,
     complete_task,
 )
-from orchestrator.cli.entry import INTERRUPTED, fail
+from orchestrator.cli.entry import INTERRUPTED, CommandError
+from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import (
     Address,
     AllRows,
@@ -35,6 +37,9 @@ from orchestrator.cli.parsing import (
 )
 from orchestrator.cli.requests import given, make_requests
 from results.text import print_line
+
+if TYPE_CHECKING:
+    from orchestrator.running.plan import Plan
 
 Space = Annotated[
     str | None,
@@ -197,11 +202,13 @@ def sweep(
     dry_run: DryRun = False,
     all_rows: AllRows = False,
     verbose: Verbose = False,
-) -> int:
+    json_: Json = False,
+) -> int | Outcome:
     """Run a task's sweep and print its tables. Run the same command again to resume."""
     from orchestrator.running.plan import make_plan
-    from orchestrator.running.preview import print_plan
+    from orchestrator.running.preview import plan_fields, print_plan
     from orchestrator.running.sweep import run_sweep
+    from results.tables.summary import MAX_ROWS
 
     seconds, max_trials = parse_budget(budget)
     values = {
@@ -236,17 +243,30 @@ def sweep(
         "verbose": verbose,
     }
     plans = [make_plan(each) for each in make_requests(task or [], from_, values, given(context))]
-    status = 0
+    status, ended = 0, []
     for line in dict.fromkeys(line for plan in plans for line in plan.warnings()):
         print_line(Console(stderr=True), f"Warning: {line}.")
+    if dry_run and json_:
+        return Outcome(fields={"plans": [plan_fields(plan) for plan in plans]})
     try:
         for plan in plans:
             if dry_run:
                 print_plan(plan, Console())
             else:
-                status = max(status, run_sweep(plan))
+                status = max(status, run_sweep(plan, show_tables=not json_))
+            ended.append(plan)
             if status == 130:
                 break
     except KeyboardInterrupt:  # the second Ctrl-C: Typer would exit without a message
-        fail(INTERRUPTED, 130)
-    return status
+        raise CommandError("Interrupted", INTERRUPTED, 130) from None
+    return _outcome(ended, status, None if all_rows else MAX_ROWS) if json_ else status
+
+
+def _outcome(plans: Sequence[Plan], status: int, max_rows: int | None) -> Outcome:
+    from orchestrator.reports.json_fields import report_fields
+    from results.export import sweep_document
+    from results.storage.reading import read_sweep
+
+    sweeps = [read_sweep(plan.request.out, plan.task.name, plan.name) for plan in plans]
+    documents = [sweep_document(sweep, max_rows) for sweep in sweeps]
+    return Outcome(status=status, fields=report_fields(sweeps, documents))

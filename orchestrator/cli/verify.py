@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.finding import find_sweep
+from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import Engine, Results, SweepName, Task
 from orchestrator.cli.parsing import check_tolerance
 from tasks.contract import RequestError
@@ -25,7 +26,8 @@ def verify(
     engine: Engine = "ray",
     task: Task = None,
     out: Results = "runs",
-) -> int:
+    json_: Json = False,
+) -> int | Outcome:
     """Run a sample of trials again, and compare.
 
     The exit status is 0 if all numbers agree, otherwise 1. Trials are rebuilt from their rows, and
@@ -39,4 +41,25 @@ def verify(
     if engine not in ("ray", "local"):
         raise RequestError(f"--engine takes ray or local, but got {engine!r}")
     sweep = find_sweep(name, task, out)
-    return run_verify(sweep, share=share, seed=seed, tolerance=tolerance, engine=engine)
+    found = run_verify(sweep, share=share, seed=seed, tolerance=tolerance, engine=engine)
+    if not json_:
+        return found.status
+    fields = {
+        "sweep": sweep.manifest.full_name,
+        "tolerance": found.tolerance,
+        "num_finished": found.num_finished,
+        "trials": [
+            {
+                "trial_id": each.trial_id,
+                "seed": each.seed,
+                "agrees": each.agrees,
+                "text": each.text,
+                "differences": [
+                    dict(zip(("what", "recorded", "now"), difference, strict=True))
+                    for difference in each.differences
+                ],
+            }
+            for each in found.verdicts
+        ],
+    }
+    return Outcome(status=found.status, fields=fields)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.text import Text
@@ -18,10 +19,23 @@ from tasks.contract import Task
 _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 
 
+@dataclass(frozen=True, kw_only=True)
+class TaskReport:
+    """The outcomes of all checks of a task."""
+
+    problems: Sequence[str] = ()  # that let no check run
+    outcomes: Sequence[Outcome] = ()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the task breaks the contract."""
+        return bool(self.problems) or any(each.verdict == "failed" for each in self.outcomes)
+
+
 def check_task(
     name: str, *, settings: Sequence[str] = (), model: str | None = None, data: str | None = None
-) -> int:
-    """Run every check on a task and print the outcomes; return 1 if one failed, otherwise 0."""
+) -> TaskReport:
+    """Run every check on a task and print the outcomes."""
     console, began = Console(), time.perf_counter()
     found = import_task(name)
     found_problems = problems(found, name)
@@ -31,7 +45,7 @@ def check_task(
     if found_problems or not isinstance(found, Task):
         number = plural(len(found_problems), "problem")
         console.print(f"{name}: {number}; see docs/reference/task-contract.md")
-        return 1
+        return TaskReport(problems=found_problems or ["it is no task"])
     subject = Subject(found, name, model=model, data=data, settings=parse_fixed(found, settings))
     outcomes: list[Outcome] = []
     with console.status(f"checking {name}") as status:
@@ -47,7 +61,7 @@ def check_task(
     }
     numbers = ", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number)
     console.print(f"{name}: {numbers}, in {time.perf_counter() - began:.1f} s", highlight=False)
-    return int(counts["failed"] > 0)
+    return TaskReport(outcomes=outcomes)
 
 
 def _lines(outcome: Outcome) -> list[Text]:

@@ -65,8 +65,17 @@ class Selection:
     kept: Sequence[tuple[Item, str]]  # with the reason
 
 
-def prune(request: PruneRequest) -> int:
-    """List what can be removed, or remove it with --yes; return the exit status.
+@dataclass(frozen=True, kw_only=True)
+class Pruned:
+    """What ``prune`` removed or, without --yes, would remove, and what must stay."""
+
+    items: Sequence[Item]
+    kept: Sequence[tuple[Item, str]]  # with the reason
+    were_removed: bool
+
+
+def prune(request: PruneRequest) -> Pruned:
+    """List what can be removed, or remove it with --yes.
 
     Raises:
         RequestError: if options contradict each other.
@@ -87,18 +96,22 @@ def prune(request: PruneRequest) -> int:
     _print_kept(selection.kept, console)
     if not selection.removed:
         print_line(console, "Nothing to remove.")
-        return 0
+        return Pruned(items=(), kept=selection.kept, were_removed=request.yes)
     if not request.yes:
         _print_items(selection.removed, console)
         _print_next(request, console)
-        return 0
-    total = 0
+        return Pruned(items=selection.removed, kept=selection.kept, were_removed=False)
+    removed: list[Item] = []
+    kept = list(selection.kept)
     for item in selection.removed:
         left = remove(item)
-        total += item.size
+        if left:
+            kept.append((item, left.rstrip(".")))
+        else:
+            removed.append(item)
         print_line(console, left or f"Removed {_describe(item)}.", style="yellow" if left else "")
-    print_line(console, f"{size_text(total)} removed.")
-    return 0
+    print_line(console, f"{size_text(sum(item.size for item in removed))} removed.")
+    return Pruned(items=removed, kept=kept, were_removed=True)
 
 
 # --- the choice -----------------------------------------------------------------------------------

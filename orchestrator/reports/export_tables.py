@@ -16,12 +16,17 @@ _FILE_PER_TABLE = ("csv", "latex", "latex-siunitx")
 _MAX_LISTED = 8  # tables in an error message
 
 
-def check_options(format_: str | None, to: str | None, table: str | None) -> str:
+def check_options(
+    format_: str | None, to: str | None, table: str | None, *, as_json: bool = False
+) -> str:
     """Return the format: the given one, the one that the suffix of --to implies, or terminal.
 
     Raises:
         RequestError: if an option has a wrong value, or the options contradict each other.
     """
+    for option, value in (("--format", format_), ("--to", to), ("--table", table)):
+        if as_json and value is not None:
+            raise RequestError(f"--json prints one document to stdout; remove {option} {value}")
     format_ = _format_of(to) if format_ is None else format_
     if format_ not in ("terminal", *FORMATS):
         raise RequestError(f"--format takes terminal, {', '.join(FORMATS)}, but got {format_!r}")

@@ -9,12 +9,14 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.reports.files import check_target, save_file
+from orchestrator.reports.json_fields import sweep_fields, trial_fields
 from results.figures.charts import trial_charts
 from results.figures.sweep_charts import sweep_charts
 from results.figures.trial_pictures import draw_pictures, pictures_of
-from results.render.show import find_trial, render_sweep, render_trial
+from results.render.show import choose_trials, find_trial, render_sweep, render_trial
 from results.storage.reading import Sweep
 from results.storage.weights import describe_weights
+from results.tables.row_selection import EVERYTHING, RowSelection
 from tasks.contract import RequestError
 
 _SUFFIXES = (".png", ".svg")
@@ -28,6 +30,7 @@ def show(
     *,
     save: str | None,
     pictures: str | None,
+    selection: RowSelection = EVERYTHING,
 ) -> None:
     """Print a sweep or one of its trials, and write figures to files.
 
@@ -37,6 +40,7 @@ def show(
         listing: the command that lists the trials, for error messages.
         save: FILE.png or FILE.svg for the curves.
         pictures: FILE.png for the pictures of a trial.
+        selection: the trials and columns to print.
 
     Raises:
         RequestError: if a file cannot be written or a figure cannot be drawn. Nothing is written
@@ -54,10 +58,24 @@ def show(
     files = {path: make() for path, make in makers.items()}
     console = Console()
     weights = describe_weights(sweep, row)
-    console.print(render_trial(sweep, row, weights) if row else render_sweep(sweep, weights))
+    shown = render_trial(sweep, row, weights) if row else render_sweep(sweep, weights, selection)
+    console.print(shown)
     for path, blob in files.items():
         save_file(path, blob)
         console.print(Text(f"Saved {path}."), soft_wrap=True)
+
+
+def show_fields(
+    sweep: Sweep, trial: str | None, listing: str, selection: RowSelection
+) -> dict[str, Any]:
+    """Return the fields of the JSON document; the arguments are those of ``show``."""
+    if trial is not None:
+        return trial_fields(sweep, find_trial(sweep, trial, listing))
+    rows, columns = choose_trials(sweep, selection)
+    if columns is not None:
+        kept = dict.fromkeys(["trial_id", *columns])
+        rows = [{name: row.get(name) for name in kept} for row in rows]
+    return sweep_fields(sweep, rows)
 
 
 def _curves(sweep: Sweep, row: Row | None, path: str) -> Callable[[], bytes]:

@@ -47,6 +47,31 @@ def print_plan(plan: Plan, console: Console) -> None:
         print_line(console, f"--keep {plan.keep} runs {number} again, because weights are missing")
 
 
+def plan_fields(plan: Plan) -> dict[str, Any]:
+    """Return the plan for JSON: trials with their ids, and the labels of the distinct stages.
+
+    A search has no trials before it runs, so it has only its options.
+    """
+    known = known_trials(plan.request.out, plan.task.name)
+    search = plan.search() if plan.space.search is not None else None
+    return {
+        "task": plan.task.name,
+        "name": plan.name,
+        "search": search,
+        "max_trials": len(plan.seeds) * plan.request.trials if search else len(plan.trials),
+        "trials": [
+            {
+                "trial_id": trial.id,
+                "seed": trial.seed,
+                "params": trial.param_values(),
+                "is_done": _is_done(known.get(trial.id)),
+            }
+            for trial in plan.trials
+        ],
+        "stages": [stage.label for stage in distinct_stages(plan.task, plan.trials)],
+    }
+
+
 def _missing_weights(plan: Plan) -> list[Trial]:
     """Return the finished trials that run again because ``--keep`` asks for their weights."""
     try:

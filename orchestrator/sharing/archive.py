@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import IO
 
 import pyarrow as pa
@@ -28,9 +29,20 @@ from results.text import plural, print_line, size_text
 from tasks.contract import RequestError
 
 
+@dataclass(frozen=True, kw_only=True)
+class ArchivedFacts:
+    """What an archive contains."""
+
+    num_bytes: int
+    num_trials: int
+    num_weights: int  # trials whose weights it contains
+    is_complete: bool  # whether the sweep has a result for every trial
+    damaged: Sequence[str]  # parts of tables that were left out
+
+
 def archive_sweep(
     out: str, task: str, name: str, path: str, *, weights: bool = True, overwrite: bool = False
-) -> None:
+) -> ArchivedFacts:
     """Write a sweep to one file, atomically, and print what it contains.
 
     Args:
@@ -80,6 +92,13 @@ def archive_sweep(
     unfinished = _unfinished(sweep.manifest, counts, state.startswith("running"))
     for line in (*unfinished, *(f"Damaged, left out: {part}" for part in sweep.damaged)):
         print_line(Console(stderr=True), line)
+    return ArchivedFacts(
+        num_bytes=size,
+        num_trials=counts["finished"] + counts["stopped"],
+        num_weights=len(kept),
+        is_complete=not unfinished,
+        damaged=sorted(set(sweep.damaged)),
+    )
 
 
 def texts(manifest: Manifest) -> dict[str, str]:

@@ -19,7 +19,7 @@ from orchestrator.running.request_checks import check_options
 from orchestrator.running.sweep import run_sweep
 from orchestrator.saving.keep_policy import choose_keep
 from results.archive.sweep import ArchivedSweep, read_archive
-from results.compare.cells import compare_cells, stated_tolerance
+from results.compare.cells import CellComparison, compare_cells, stated_tolerance
 from results.render.sweep_tables import DetailView
 from results.storage.manifest import Manifest
 from results.storage.reading import read_sweep
@@ -30,8 +30,19 @@ from tasks.contract import RequestError, Source, StoreError, Task, Trial
 _WITH_RESULT = ("finished", "stopped")
 
 
-def replay_archive(path: str, request: Request, tolerance: float | None = None) -> int:
-    """Run an archive's trials again and compare; return 0 if all numbers agree, otherwise 1.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Replayed:
+    """The sweep that ran again, and how it differs from the archived one."""
+
+    status: int  # 0 if all numbers agree, 1 if not, 130 if the run was interrupted
+    full_name: str  # of the new sweep
+    names: tuple[str, str]  # of the two sweeps, as they are printed
+    tolerance: float
+    comparison: CellComparison | None  # None if the run was interrupted
+
+
+def replay_archive(path: str, request: Request, tolerance: float | None = None) -> Replayed:
+    """Run an archive's trials again, compare all numbers, and print what differs.
 
     Args:
         path: the archive.
@@ -49,15 +60,22 @@ def replay_archive(path: str, request: Request, tolerance: float | None = None) 
     for line in (*_left_out(archived), *environment_differences(archived.manifest)):
         print_line(errors, line)
     status = run_sweep(plan)
-    if status == 130:
-        return status
     replayed = read_sweep(request.out, plan.task.name, plan.name)
     if tolerance is None:
         tolerance = stated_tolerance(archived, replayed)
     names = (f"archived {archived.archive.name}", plan.name)
+    result = Replayed(
+        status=status,
+        full_name=replayed.manifest.full_name,
+        names=names,
+        tolerance=tolerance,
+        comparison=None,
+    )
+    if status == 130:
+        return result
     found = compare_cells(archived, replayed, names, tolerance)
     Console().print("", DetailView(found.table), sep="\n")
-    return int(found.num_differences > 0)
+    return dataclasses.replace(result, status=int(found.num_differences > 0), comparison=found)
 
 
 def plan_replay(archived: ArchivedSweep, request: Request) -> Plan:

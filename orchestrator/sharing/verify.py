@@ -6,6 +6,7 @@ import math
 import random
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -32,8 +33,20 @@ from tasks.contract import RequestError, Trial
 INTERRUPTED = 130
 
 
-def verify(sweep: Sweep, *, share: float, seed: int, tolerance: float | None, engine: str) -> int:
-    """Print for each trial whether the numbers agree; return 0 if all do, otherwise 1.
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """What became of the trials that ran again."""
+
+    status: int  # 0 if all agree, 1 if not, 130 if the run was interrupted
+    tolerance: float
+    num_finished: int  # finished trials of the sweep
+    verdicts: Sequence[TrialVerdict] = ()
+
+
+def verify(
+    sweep: Sweep, *, share: float, seed: int, tolerance: float | None, engine: str
+) -> Verified:
+    """Run trials again, and print for each whether its numbers agree.
 
     Args:
         sweep: the sweep; it is not changed.
@@ -62,16 +75,20 @@ def verify(sweep: Sweep, *, share: float, seed: int, tolerance: float | None, en
         again = run_trials(recorded_plan(task, trials, request, sweep.manifest.space))
         if again is None:
             print_line(Console(stderr=True), "Interrupted. Nothing was compared or kept.")
-            return INTERRUPTED
+            return Verified(status=INTERRUPTED, tolerance=tolerance, num_finished=finished)
         verdicts = _in_order(verify_trials(sweep, again, tolerance), trials)
         environment = environment_table(sweep, again)
     console.print(DetailView(verdict_table(verdicts, tolerance, finished)))
-    if all(each.agrees for each in verdicts):
-        return 0
+    status = 0 if all(each.agrees for each in verdicts) else 1
+    verified = Verified(
+        status=status, tolerance=tolerance, num_finished=finished, verdicts=verdicts
+    )
+    if status == 0:
+        return verified
     differences = difference_table(verdicts)
     if differences.rows:
         console.print(Text(), DetailView(differences), Text(), DetailView(environment), sep="\n")
-    return 1
+    return verified
 
 
 def sample_rows(sweep: Sweep, share: float, seed: int) -> list[Mapping[str, Any]]:

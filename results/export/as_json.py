@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from results.export.document import Document
 from results.export.records import records_of
+from results.json_values import to_json_value
 
 
 def to_json(documents: Sequence[Document]) -> str:
     """Return the tables as JSON. ``records`` are the rows of a CSV file; nan becomes null."""
+    return json.dumps(tables_of(documents), indent=1, allow_nan=False) + "\n"
+
+
+def tables_of(documents: Sequence[Document]) -> list[dict[str, Any]]:
+    """Return the same as plain values."""
     tables = [
         {
             "task": table.task,
@@ -25,14 +30,5 @@ def to_json(documents: Sequence[Document]) -> str:
         for document in documents
         for table in document.tables
     ]
-    return json.dumps(_plain(tables), indent=1, allow_nan=False) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return value
+    found: list[dict[str, Any]] = to_json_value(tables)
+    return found

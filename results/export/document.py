@@ -12,6 +12,7 @@ from results.render.claims_table import claims_table
 from results.storage.reading import Sweep
 from results.tables.details import DetailTable, details
 from results.tables.looks import final_table, read_looks
+from results.tables.row_selection import EVERYTHING, RowSelection
 from results.tables.summary import MAX_ROWS, SummaryTable, summarize
 from tasks.contract import SweepError
 
@@ -66,11 +67,15 @@ def make_document(
 
 
 def sweep_document(
-    sweep: Sweep, max_rows: int | None = MAX_ROWS, *, published: bool = True
+    sweep: Sweep,
+    max_rows: int | None = MAX_ROWS,
+    *,
+    published: bool = True,
+    selection: RowSelection = EVERYTHING,
 ) -> Document:
     """Return everything that ``report`` shows, with or without published numbers and claims."""
     manifest = sweep.manifest
-    summaries = summarize(sweep, max_rows, published=published)
+    summaries = summarize(sweep, max_rows, published=published, selection=selection)
     is_planned = bool(manifest.tables)  # otherwise one table over all configurations
     tables: list[tuple[str, Tables]] = [
         (slug(table.title) if is_planned else "configurations", table) for table in summaries

@@ -14,13 +14,11 @@ from typing import Any
 from results.compare.sweeps import ComparedRow, Comparison
 from results.export.document import Export
 from results.render.claims_table import ClaimsTable
-from results.statistics import Estimate
 from results.storage.schema import SWEEP_COLUMNS
 from results.tables.details import DetailTable
+from results.tables.row_values import Record, bounds, row_values
 from results.tables.summary import SummaryRow, SummaryTable
 from tasks.contract import Scalar
-
-Record = dict[str, Scalar]
 
 
 def records_of(export: Export) -> list[Record]:
@@ -33,7 +31,7 @@ def records_of(export: Export) -> list[Record]:
 
 def _records(table: SummaryTable | DetailTable) -> Sequence[Mapping[str, Scalar]]:
     if isinstance(table, SummaryTable):
-        return [_summary(row, table) for row in table.rows]
+        return [_chosen(row_values(row, table.main.key), table) for row in table.rows]
     if isinstance(table, ClaimsTable):
         return _claims(table)
     if isinstance(table, Comparison):
@@ -42,6 +40,18 @@ def _records(table: SummaryTable | DetailTable) -> Sequence[Mapping[str, Scalar]
         return table.records
     names = _distinct(table.headings)
     return [dict(zip(names, row, strict=True)) for row in table.rows]
+
+
+def _chosen(record: Record, table: SummaryTable) -> Record:
+    """The record without the parameters and metrics that --columns leaves out."""
+    if table.chosen is None:
+        return record
+    kept = {*table.chosen, table.main.key}
+    return {
+        name: value
+        for name, value in record.items()
+        if name in kept or not name.startswith(("param.", "metric."))
+    }
 
 
 def _distinct(headings: Sequence[str]) -> list[str]:
@@ -58,35 +68,6 @@ def _finite(value: Scalar) -> Scalar:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _bounds(name: str, found: Estimate | None) -> Record:
-    return {
-        f"{name}_low": found.low if found else None,
-        f"{name}_high": found.high if found else None,
-    }
-
-
-def _summary(row: SummaryRow, table: SummaryTable) -> Record:
-    main = table.main.key
-    names = ["published", *(f"published_{n}" for n in range(2, len(row.reported) + 1))]
-    published = dict.fromkeys(names) | dict(zip(names, row.reported, strict=False))
-    return {
-        "trial_ids": " ".join(row.trial_ids),
-        **{f"param.{name}": value for name, value in row.params.items()},
-        "status": row.status or "finished",
-        "reason": row.reason,
-        "num_seeds": row.num_seeds,
-        main: row.metrics.get(main),
-        **_bounds("interval", row.estimate),
-        "deviation": row.deviation,
-        "mark": row.mark,
-        "adjusted_p": row.p_value,
-        **published,
-        "label": row.label,
-        "on_front": row.on_front,
-        **{key: value for key, value in row.metrics.items() if key != main},
-    }
-
-
 def _claims(table: ClaimsTable) -> list[Record]:
     return [
         {
@@ -101,7 +82,7 @@ def _claims(table: ClaimsTable) -> list[Record]:
             "ours_left": claim.ours[0],
             "ours_right": claim.ours[1],
             "difference": claim.difference.mean if claim.difference else None,
-            **_bounds("difference", claim.difference),
+            **bounds("difference", claim.difference),
             "adjusted_p": claim.p_value,
             "test": claim.test,
             "scope": claim.scope,
@@ -130,13 +111,13 @@ def _compared(row: ComparedRow, table: Comparison) -> Record:
             f"{name}_status": (side.status or "finished") if side else None,
             f"{name}_num_seeds": side.num_seeds if side else None,
             f"{name}.{key}": side.metrics.get(key) if side else None,
-            **_bounds(f"{name}_interval", side.estimate if side else None),
+            **bounds(f"{name}_interval", side.estimate if side else None),
             f"{name}_deviation": side.deviation if side else None,
             f"{name}_seconds": seconds,
         }
     return record | {
         "difference": row.difference,
-        **_bounds("difference", row.interval),
+        **bounds("difference", row.interval),
         "mark": row.mark,
         "adjusted_p": row.p_value,
     }

@@ -25,8 +25,9 @@ from results.render.trials_view import TrialsView, trial_status
 from results.render.wrapping import Prose, join_items
 from results.storage.manifest import Manifest
 from results.storage.reading import Sweep
-from results.storage.schema import SWEEP_COLUMNS
+from results.storage.schema import FIXED, SWEEP_COLUMNS
 from results.tables.cell_text import format_value, heading, id_digits
+from results.tables.row_selection import EVERYTHING, RowSelection
 from results.text import plural
 from tasks.contract import RequestError
 
@@ -58,7 +59,22 @@ def find_trial(sweep: Sweep, prefix: str, listing: str = "`show`") -> Mapping[st
     raise RequestError(f"{name} has no trial {prefix!r}; {listing} lists them")
 
 
-def render_sweep(sweep: Sweep, weights: str = "") -> RenderableType:
+def choose_trials(
+    sweep: Sweep, selection: RowSelection
+) -> tuple[list[dict[str, Any]], list[str] | None]:
+    """Return the trials that the user chose, and the columns; None for the default columns.
+
+    Raises:
+        RequestError: if an option names no column.
+    """
+    rows = sweep.rows()
+    names = list(rows[0]) if rows else list(FIXED["trials"])
+    return selection.rows(rows, names, lambda row: row), selection.column_names(names)
+
+
+def render_sweep(
+    sweep: Sweep, weights: str = "", selection: RowSelection = EVERYTHING
+) -> RenderableType:
     """Render the origin and the trials of a sweep. ``weights`` describes its weights."""
     manifest = sweep.manifest
     git = manifest.git
@@ -78,11 +94,13 @@ def render_sweep(sweep: Sweep, weights: str = "") -> RenderableType:
         **({"weights": weights} if weights else {}),
         **({"logs": logs} if (logs := _logs(sweep)) else {}),
     }
-    rows = sweep.rows()
-    digits = id_digits(row["trial_id"] for row in rows)
+    rows, columns = choose_trials(sweep, selection)
+    every = sweep.rows()
+    digits = id_digits(row["trial_id"] for row in every)
+    num_all = len(every) if len(rows) < len(every) else 0
     parts: list[RenderableType] = [
         Facts(facts),
-        TrialsView(rows[:MAX_TRIALS], manifest, digits),
+        TrialsView(rows[:MAX_TRIALS], manifest, digits, columns, num_all),
     ]
     hidden = len(rows) - MAX_TRIALS
     if hidden > 0:

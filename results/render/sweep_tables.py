@@ -16,18 +16,20 @@ from results.render.wrapping import Prose
 from results.storage.reading import Sweep
 from results.tables.details import details
 from results.tables.looks import final_table, read_looks
+from results.tables.row_selection import EVERYTHING, RowSelection
 from results.tables.summary import MAX_ROWS, summarize
 
 
 def render(
-    sweep: Sweep, max_rows: int | None = MAX_ROWS, *, published: bool = True
+    sweep: Sweep,
+    max_rows: int | None = MAX_ROWS,
+    *,
+    published: bool = True,
+    selection: RowSelection = EVERYTHING,
 ) -> RenderableType:
-    """Render everything that ``report`` prints for one sweep.
-
-    A grid or a search shows up to ``max_rows`` rows. ``published=False`` hides published numbers.
-    """
+    """Render everything that ``report`` prints; the arguments are those of ``summarize``."""
     parts: list[RenderableType] = []
-    tables = summarize(sweep, max_rows, published=published)
+    tables = summarize(sweep, max_rows, published=published, selection=selection)
     for table in tables:
         parts += [Text(), SummaryView(table)]
     for detail in details(sweep, tables):

@@ -121,6 +121,13 @@ class Sweep(StoredTables):
         later = {_same_trial(row, params): row for row in current}
         return current if len(later) == len(current) else list(later.values())
 
+    def current(self, table: pa.Table) -> pa.Table:
+        """The rows of trials, steps or samples that belong to the trials of ``current_rows``."""
+        if not table.num_rows:
+            return table
+        ids = pa.array([row["trial_id"] for row in self.current_rows()], pa.string())
+        return table.filter(pc.is_in(table["trial_id"], value_set=ids))
+
     def _param_columns(self) -> list[str]:
         # A parameter that was added after all trials ran is null in every row.
         return [f"param.{name}" for name in self.manifest.params]

@@ -8,7 +8,9 @@ from results.statistics import BestComparison
 from results.storage.manifest import Manifest
 from results.tables.cell_text import label_signs
 from results.tables.marks import scored_differently
+from results.tables.row_selection import RowSelection
 from results.tables.rows import SummaryRow
+from results.text import plural
 
 #: The meanings of the marks next to the main metric, in the order of the caption.
 MARKS = {"best": "★ best", "tie": "≈ not distinguishable from it"}
@@ -32,6 +34,15 @@ def explain_hidden(number: int) -> list[str]:
     if number == 1:
         return ["1 further configuration is not shown; --all shows it."]
     return [f"{number} further configurations are not shown; --all shows them."]
+
+
+def explain_selection(selection: RowSelection, shown: int, total: int) -> list[str]:
+    """How many rows are shown with --where and --limit, and what a test is over nevertheless."""
+    if shown == total:
+        return []
+    given = [o for o in ("where", "limit") if getattr(selection, o) is not None]
+    by = f" ({', '.join(f'--{option}' for option in given)})" if given else ""
+    return [f"{shown:,} of {plural(total, 'configuration')} shown{by}."]
 
 
 def explain(

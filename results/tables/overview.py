@@ -36,6 +36,13 @@ class Overview:
     started: datetime | None
     sources: str  # model and data, by the last part of their names
     problem: str = ""  # why the sweep cannot be read
+    num_done: int = 0  # trials with a result
+    num_failed: int = 0
+    num_planned: int | None = None  # trials when all have run, if that is known
+    metric: str | None = None  # the main metric
+    best_value: float | None = None  # in the unit of the Parquet tables
+    model: str | None = None
+    data: str | None = None
 
 
 def overview(root: str, task: str, name: str, now: datetime | None = None) -> Overview:
@@ -66,10 +73,17 @@ def overview(root: str, task: str, name: str, now: datetime | None = None) -> Ov
         name=full,
         state=_state(counts, total, sweep, _activity(sweep, files, now)),
         trials=f"{done}/{total}" if known else str(done),
-        best=best_value(sweep.manifest, rows),
+        best=best_text(sweep.manifest, value := best_value(sweep.manifest, rows)),
         size=size,
         started=_time(sweep.manifest.started),
         sources=f"{_short(sweep.manifest.model.name)}, {_short(sweep.manifest.data.name)}",
+        num_done=done,
+        num_failed=counts["failed"],
+        num_planned=total if known else None,
+        metric=sweep.manifest.metric.name,
+        best_value=value,
+        model=sweep.manifest.model.name,
+        data=sweep.manifest.data.name,
     )
 
 
@@ -107,8 +121,8 @@ def _activity(sweep: Sweep, files: Sequence[pyarrow.fs.FileInfo], now: datetime)
     return activity(sweep.filesystem, sweep.path, bool(sweep.manifest.seconds), latest, now)
 
 
-def best_value(manifest: Manifest, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the best finished configuration's mean over seeds, such as ``i2t_r1 56.80``."""
+def best_value(manifest: Manifest, rows: Sequence[Mapping[str, Any]]) -> float | None:
+    """Return the main metric of the best configuration that finished, a mean over seeds."""
     main = manifest.main_key
     column = manifest.main_column
     stored = main.replace("metric.", "best.", 1) if column.pick == "best" else main
@@ -118,11 +132,15 @@ def best_value(manifest: Manifest, rows: Sequence[Mapping[str, Any]]) -> str:
         if row["status"] == "finished" and value is not None and value == value:
             params = {key: each for key, each in row.items() if key.startswith("param.")}
             values.setdefault(json.dumps(params, sort_keys=True), []).append(value)
-    if not values:
-        return "-"
     choose = max if manifest.maximize else min
-    best = choose(float(np.mean(each)) for each in values.values())
-    return f"{manifest.metric.name} {format_value(best, column.format)}"
+    return choose((float(np.mean(each)) for each in values.values()), default=None)
+
+
+def best_text(manifest: Manifest, value: float | None) -> str:
+    """``i2t_r1 56.80``, or a dash without a value."""
+    if value is None:
+        return "-"
+    return f"{manifest.metric.name} {format_value(value, manifest.main_column.format)}"
 
 
 def _short(name: str) -> str:

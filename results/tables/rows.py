@@ -47,3 +47,4 @@ class SummaryTable:
     caption: list[str]
     num_hidden: int = 0  # number of rows that are not shown
     id_digits: int = ID_DIGITS  # number of digits that make the ids of the sweep's trials unique
+    chosen: list[str] | None = None  # the parameters and metrics of --columns; None for all

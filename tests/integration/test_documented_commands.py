@@ -41,7 +41,7 @@ from results.storage.weights import WeightStore
 COMMANDS = [command for page in PAGES for command in commands_of(page)]
 OURS = [c for c in COMMANDS if c.kind in ("python -m orchestrator", "orchestrator")]
 SWEEPS = [c for c in OURS if c.arguments[:1] == ("sweep",)]
-READING = ("report", "show", "compare", "check", "list", "verify", "prune")
+READING = ("report", "show", "compare", "check", "list", "verify", "prune", "query")
 ARCHIVES = [c for c in OURS if any(word.endswith(".zip") for word in c.arguments)]
 EXPORTS = [c for c in OURS if c.arguments[:1] == ("export",)]
 READERS = [c for c in OURS if c.arguments[:1] and c.arguments[0] in READING and c not in ARCHIVES]
@@ -142,7 +142,12 @@ class Place:
 
     def fill(self, words: Sequence[str]) -> list[str]:
         """The words with values in place of placeholders."""
-        unknown = [w for w in words if re.search(PLACEHOLDER, w) and w not in self.values]
+        sql = tuple(f"{keyword} " for keyword in ("SELECT", "DESCRIBE"))
+        unknown = [
+            word
+            for word in words
+            if re.search(PLACEHOLDER, word) and word not in self.values and not word.startswith(sql)
+        ]
         assert not unknown, f"give them values in Place: {unknown}"
         return [self.values.get(word, word) for word in words]
 
@@ -247,7 +252,7 @@ def test_documented_report_commands_run(place: Place, command: Command, tmp_path
     positional = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
     values = dict(zip(words[positional:], words[positional + 1 :], strict=False))
     task = values.get("--task", task)
-    names = words[: 1 if verb == "show" else positional]
+    names = [] if verb == "query" else words[: 1 if verb == "show" else positional]
     names += [values["--against"]] if "--against" in values else []
     stored = ROOT / values.get("--out", "no such folder")
     if stored.is_dir():  # a sweep that is part of the repository
@@ -266,7 +271,7 @@ def test_documented_report_commands_run(place: Place, command: Command, tmp_path
         words += ["--engine", "local"]
     if verb == "show" and positional == 2:  # a real trial id instead of the one on the page
         words[1] = read_sweep(out, task, short).rows()[0]["trial_id"][:8]
-    written = ("--save", "--pictures", "--to")
+    written = ("--save", "--pictures", "--to", "--parquet")
     files = [tmp_path / values[option] for option in written if option in values]
     for file in files:
         words[words.index(file.name)] = str(file)

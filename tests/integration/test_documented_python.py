@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from documented import code_blocks
-from paths import ROOT
+from harness import run_command
+from paths import PYTHONPATH, ROOT
 
 HOW_TO = ROOT / "docs" / "how-to"
 
@@ -51,3 +52,14 @@ def test_the_page_on_functions(tmp_path: Path) -> None:
     assert sweep.trials.num_rows == 6
     assert sweep.best.metrics["accuracy"] > 0.6
     assert sweep.best.interval is not None
+
+
+def test_the_page_on_queries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its script reads the JSON of a command that it starts."""
+    monkeypatch.setenv("PYTHONPATH", PYTHONPATH)
+    assert run_command("sweep", "toy", "--engine", "local").returncode == 0
+    (block,) = code_blocks(HOW_TO / "query.md", "python")
+    run(block, {})
+    assert "toy paper complete 0.0" in capsys.readouterr().out

@@ -14,7 +14,7 @@ from paths import ROOT
 
 from results.storage.reading import read_sweep
 
-OPTIONAL = ("ray", "optuna", "matplotlib", "plotext")
+OPTIONAL = ("ray", "optuna", "matplotlib", "plotext", "duckdb")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -78,3 +78,11 @@ def test_a_missing_extra_is_refused_before_anything_runs(
     assert done.stderr.startswith(f"error: {needs}, which is not installed: pip install ")
     assert extra in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_query_names_its_extra(run: Run) -> None:
+    assert run("sweep", "toy", "--engine", "local").returncode == 0
+    done = run("query", "SELECT * FROM trials")
+    assert done.returncode == 2
+    assert "query needs duckdb, which is not installed: pip install" in done.stderr
+    assert "[query]" in done.stderr

@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 import typer.main
 from documented import PAGES, code_blocks
+from json_documents import COMMANDS, SCHEMA
 from paths import ROOT
 
 from docs.extensions.help_tables import reference
+from docs.extensions.json_tables import json_reference
 from orchestrator.cli import app
 from results.storage.schema import FIXED
 from tasks.contract import Task
@@ -216,3 +218,28 @@ def test_every_file_of_a_sweep_is_documented() -> None:
     text = (ROOT / "docs" / "reference" / "results.md").read_text()
     missing = [name for name in PARTS if f"`{name}`" not in text and f"`{name}/`" not in text]
     assert not missing
+
+
+# --- JSON -----------------------------------------------------------------------------------------
+
+
+def test_every_field_of_the_json_documents_is_described() -> None:
+    reference_text = json_reference()
+    rows = re.findall(r"^\| `(.+?)` \| (.+?) \| (.*) \|$", reference_text, re.M)
+    assert len(rows) > 100
+    assert not [path for path, _, meaning in rows if not meaning]
+    assert re.findall(r"^## (\S+)$", reference_text, re.M) == list(COMMANDS)
+    assert set(COMMANDS) == set(commands())
+
+
+def test_the_page_lists_every_exit_code_and_kind_of_error() -> None:
+    text = (ROOT / "docs" / "reference" / "json.md").read_text()
+    codes = {code for name in (*COMMANDS, "error") for code in _codes(name)}
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.M)} == codes
+    errors = SCHEMA["$defs"]["error_detail"]["properties"]["type"]["enum"]
+    assert set(re.findall(r"`(\w+(?:Error|Interrupted))`", text)) | {"Interrupted"} == set(errors)
+
+
+def _codes(name: str) -> list[int]:
+    codes: list[int] = SCHEMA["$defs"][name]["properties"]["exit_code"]["enum"]
+    return codes

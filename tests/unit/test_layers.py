@@ -39,8 +39,18 @@ LAYERS = {
         *("reports", "sharing", "api", "contract_suite", "doctor", "cli", "__main__"),
     ),
     "results": (
-        *("text", "extras", "statistics", "storage", "tables", "claims", "figures", "render"),
-        *("archive", "compare", "export"),
+        *(
+            "text",
+            "json_values",
+            "extras",
+            "statistics",
+            "storage",
+            "tables",
+            "claims",
+            "figures",
+            "render",
+        ),
+        *("archive", "compare", "query", "export"),
     ),
 }
 

@@ -1,0 +1,1 @@
+"""SQL over the tables of several sweeps, with DuckDB."""
