@@ -131,20 +131,27 @@ def _open_table(
         pairs.append((_row(params, found, manifest, scores), found))
     main_key = manifest.main_key
 
-    def order(pair: tuple[SummaryRow, Any]) -> tuple[bool, float, str]:
-        value = pair[0].metrics.get(main_key, math.nan)
+    has_front = bool(manifest.search and manifest.search.metrics)
+    mark_front([row for row, _ in pairs], manifest)
+
+    def order(pair: tuple[SummaryRow, Any]) -> tuple[bool, bool, float, str]:
+        row, _ = pair
+        value = row.metrics.get(main_key, math.nan)
         known = sign * value if value == value else 0.0
+        is_behind = has_front and not row.on_front
         # Break ties by the parameters, because the order of trials changes when they run again.
-        return (bool(pair[0].status) or math.isnan(value), known, _key(pair[0].params))
+        return (is_behind, bool(row.status) or math.isnan(value), known, _key(row.params))
 
     pairs.sort(key=order)
     rows = [row for row, _ in pairs]
     tested = mark_best(rows, [found for _, found in pairs], manifest, scores)
-    mark_front(rows, manifest)
+    if has_front and max_rows is not None:
+        max_rows = max(max_rows, sum(row.on_front for row in rows))
     hidden = rows[len(rows[:max_rows]) :]
     note = [*explain_hidden(len(hidden)), *describe_lines(manifest.search)]
     number = _count(len(rows), manifest)
-    title = f"{manifest.task}: {manifest.name}, {number}, best first"
+    leading = "Pareto front" if has_front else "best"
+    title = f"{manifest.task}: {manifest.name}, {number}, {leading} first"
     return _table(manifest, title, rows[:max_rows], False, note, tested, hidden)
 
 
@@ -231,7 +238,9 @@ def _table(
     params = [known.get(f"param.{n}", Column(key=f"param.{n}", label=n)) for n in varying]
     main_key = manifest.main_key
     metrics = [c for k, c in known.items() if k.startswith("metric.") and k != main_key]
-    metrics = [column for column in metrics if not column.detail]
+    goals = manifest.search.metrics if manifest.search else {}
+    metrics = [c for c in metrics if not c.detail or c.key.removeprefix("metric.") in goals]
+    metrics.sort(key=lambda c: c.key.removeprefix("metric.") not in goals)
     fixed = ", ".join(
         f"{n} {format_plain(rows[0].params[n])}" for n in names if rows and n not in varying
     )
