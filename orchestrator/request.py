@@ -26,12 +26,15 @@ class Request:
     task: str | Task | Callable[..., Any]  # a name, FILE.py:FUNCTION, a task or a function
     space: str | InlineSpace | SpaceFile | None = None  # None: the task's REPORT, or its only space
     zipped: Sequence[Sequence[str]] = ()  # parameters whose lists vary together
-    metric: str | None = None  # of a function; None for the metric that it declares
-    maximize: bool | None = None  # whether a higher value of that metric is better
+    #: Of a function: its metric, None for the one that it declares. Several: those that a search
+    #: optimizes together, as NAME, NAME:maximize or NAME:minimize.
+    metric: str | Sequence[str] | None = None
+    maximize: bool | None = None  # whether a higher value of a function's metric is better
     trials: int = DEFAULT_NUM_TRIALS  # number of configurations of a search
     seeds: int | tuple[int, ...] = 1  # number of seeds, starting at 0, or the seeds themselves
     sampler: str = DEFAULT_SAMPLER
     pruner: str = DEFAULT_PRUNER
+    learn_from: tuple[str, ...] = ()  # earlier sweeps that the sampler of a search learns from
     engine: str = "ray"
     address: str | None = None
     model: str | None = None
@@ -55,6 +58,13 @@ class Request:
     all_rows: bool = False  # print every configuration, not only the best
     given: Mapping[str, object] = field(default_factory=dict)  # search options given explicitly
     call: str = ""  # the Python call that made the request, for ``sweep.json``
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that are given: none, that of a function, or several to optimize."""
+        if self.metric is None:
+            return ()
+        return (self.metric,) if isinstance(self.metric, str) else tuple(self.metric)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options that differ from their defaults, by name, as in a YAML file.
@@ -96,8 +106,13 @@ class Request:
             if not check(value):
                 raise RequestError(f"{name} of a request must be {words}, but is {shown(value)}")
             fields[names[name]] = value
-        if isinstance(fields.get("seeds"), list):
-            fields["seeds"] = tuple(fields["seeds"])
+        for name in ("seeds", "metric"):
+            if isinstance(fields.get(name), list):
+                fields[name] = tuple(fields[name])
+        if "learn_from" in fields:
+            given_names = fields["learn_from"]
+            is_one = isinstance(given_names, str)
+            fields["learn_from"] = (given_names,) if is_one else tuple(given_names)
         of_search = ("trials", "sampler", "pruner")
         given: dict[str, object] = {name: fields[name] for name in of_search if name in fields}
         return cls(**fields, given=given)
@@ -132,6 +147,10 @@ def _are_seeds(value: object) -> bool:
     return _is_count(value) or (isinstance(value, (list, tuple)) and all(map(_is_count, value)))
 
 
+def _are_names(value: object) -> bool:
+    return _is_text(value) or (isinstance(value, (list, tuple)) and all(map(_is_text, value)))
+
+
 _Check = Callable[[Any], bool]
 _TEXT: tuple[_Check, str] = (_is_text, "text")
 _COUNT: tuple[_Check, str] = (_is_count, "an integer")
@@ -143,7 +162,9 @@ OPTION_NAMES = {"settings": "set", "zipped": "zip"}
 
 #: The options of a file by field, with a check of the value and a description of valid values.
 _FIELDS: dict[str, tuple[_Check, str]] = {
-    **dict.fromkeys(("task", "metric", "sampler", "pruner", "engine", "address"), _TEXT),
+    **dict.fromkeys(("task", "sampler", "pruner", "engine", "address"), _TEXT),
+    "metric": (_are_names, "a name, or a list of them"),
+    "learn_from": (_are_names, "a sweep, or a list of them"),
     **dict.fromkeys(("model", "data", "name", "out", "cache", "keep", "final"), _TEXT),
     **dict.fromkeys(("trials", "cpus_per_trial", "budget_trials"), _COUNT),
     **dict.fromkeys(("budget", "step_timeout", "checkpoint_interval"), _SECONDS),

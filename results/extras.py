@@ -11,6 +11,7 @@ EXTRAS = {
     "ray": "ray",
     "optuna": "search",
     "cmaes": "search",
+    "optunahub": "hub",
     "matplotlib": "plots",
     "plotext": "plots",
     "duckdb": "query",

@@ -6,6 +6,7 @@ A space file defines one or more of
     GRID = {"lr": [1e-5, 1e-3], ...}    the full product; a tuple of such dicts is their union
     def search(trial): ...              an Optuna define-by-run space that returns {name: value};
                                         suggestions must have the names of the parameters
+    METRICS = ("accuracy", "seconds:minimize")   the metrics that ``search`` optimizes together
 
 In addition to a REPORT, it may state the conclusions of the paper, which `report` and `check` test:
 

@@ -28,11 +28,12 @@ def sweep(
     set: Mapping[str, Scalar] | None = None,
     zip: Sequence[Sequence[str]] = (),
     seeds: int | Sequence[int] = 1,
-    metric: str | None = None,
+    metric: str | Sequence[str] | None = None,
     maximize: bool | None = None,
     trials: int | None = None,
     sampler: str | None = None,
     pruner: str | None = None,
+    learn_from: str | Sequence[str] = (),
     model: str | None = None,
     data: str | None = None,
     engine: Literal["ray", "local"] = "ray",
@@ -68,11 +69,8 @@ def sweep(
         set: parameters that are the same in every trial.
         zip: groups of parameters whose lists vary together, such as ``[("lr", "epochs")]``.
         seeds: number of seeds, or a list of seeds.
-        metric: the metric of a function (default: the one that the function declares).
-        maximize: whether a higher value of ``metric`` is better.
-        trials: number of configurations of a search.
-        sampler: sampler of a search, as in ``--sampler``.
-        pruner: pruner of a search, as in ``--pruner``.
+        metric: the metric of a function (default: the one that the function declares). A list, such
+            as ``["accuracy", "seconds:minimize"]``, is for a search that optimizes several metrics.
         model: Hugging Face id or folder.
         data: data set, such as ``"folder:DIR"``.
         engine: ``"ray"``, or ``"local"`` to run everything in this process.
@@ -119,6 +117,7 @@ def sweep(
         seeds=seeds if isinstance(seeds, int) else tuple(seeds),
         metric=metric,
         maximize=maximize,
+        learn_from=(learn_from,) if isinstance(learn_from, str) else tuple(learn_from),
         model=model,
         data=data,
         engine=engine,

@@ -12,6 +12,7 @@ from orchestrator.cli.completion import (
     complete_pruner,
     complete_sampler,
     complete_setting,
+    complete_sweep,
     complete_task,
 )
 from orchestrator.cli.entry import INTERRUPTED, CommandError
@@ -62,15 +63,24 @@ Seeds = Annotated[
 Sampler = Annotated[
     str | None,
     typer.Option(
-        help="For a search: tpe (default), random, qmc, gp, cmaes, nsga2, or module:Class.",
+        help="For a search: tpe (default), random, qmc, gp, cmaes, nsga2, auto (OptunaHub's), "
+        "or module:Class.",
         autocompletion=complete_sampler,
     ),
 ]
 Pruner = Annotated[
     str | None,
     typer.Option(
-        help="For a search: halving (default), median, hyperband or none.",
+        help="For a search: halving (default), median, hyperband, wilcoxon or none.",
         autocompletion=complete_pruner,
+    ),
+]
+LearnFrom = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SWEEP",
+        help="For a search: earlier sweep that the sampler learns from; repeat for several.",
+        autocompletion=complete_sweep,
     ),
 ]
 Set = Annotated[
@@ -147,9 +157,11 @@ Verbose = Annotated[
     typer.Option("--verbose", "-v", help="Also print log messages: packs, workers, shared stages."),
 ]
 Metric = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
-        metavar="NAME", help="Metric of FILE.py:FUNCTION (default: the one that it declares)."
+        metavar="NAME",
+        help="Metric of FILE.py:FUNCTION (default: the one that it declares). Repeat for a search "
+        "with several metrics: NAME, NAME:minimize or NAME:maximize.",
     ),
 ]
 Maximize = Annotated[
@@ -181,6 +193,7 @@ def sweep(
     seeds: Seeds = 1,
     sampler: Sampler = None,
     pruner: Pruner = None,
+    learn_from: LearnFrom = None,
     engine: Engine = "ray",
     address: Address = None,
     model: Model = None,
@@ -214,12 +227,13 @@ def sweep(
     values = {
         "space": space,
         "zipped": parse_zip(zip_),
-        "metric": metric,
+        "metric": tuple(metric) if metric else None,
         "maximize": maximize,
         "trials": trials,
         "seeds": seeds,
         "sampler": sampler,
         "pruner": pruner,
+        "learn_from": tuple(learn_from or ()),
         "engine": engine,
         "address": address,
         "model": model,

@@ -157,9 +157,9 @@ def spaces(subject: Subject) -> str | None:
         if space.search is None:
             plan_rows(space, factory, [0])
             continue
-        from orchestrator.search.function import check_search
+        from orchestrator.search.function import check_search_function
 
-        sample = check_search(space.search, factory, "none")
+        sample = check_search_function(space.search, factory, "none")
         if sample.refused:
             return f"{len(sample.refused)} random configurations of the search are invalid"
     return None if defined else "the space file defines no space"

@@ -251,7 +251,9 @@ class Coordinator:
                 self.demand.end(running.trial)
         for running, status, error in ended:
             value = None if error else running.value(self.task.metric.name)
-            self._searcher.on_trial_complete(running.trial, value, stopped=status == "stopped")
+            self._searcher.on_trial_complete(
+                running.trial, value, stopped=status == "stopped", metrics=running.last_metrics()
+            )
         self._write(ended)
         return stop
 

@@ -39,6 +39,11 @@ class RunningTrial:
         measured = [s for s in self.ordered_steps() if metric in s.step.metrics]
         return float(measured[-1].step.metrics[metric]) if measured else None
 
+    def last_metrics(self) -> Mapping[str, float]:
+        """Return the metrics of the last step, empty if there is none."""
+        steps = self.ordered_steps()
+        return steps[-1].step.metrics if steps else {}
+
     def result(self, status: str, error: Failure | None, metric: Metric) -> TrialResult:
         """Return the rows of the result, and set ``row``."""
         trial, steps = self.trial, self.ordered_steps()

@@ -54,9 +54,14 @@ def task(
 
 
 def declaration_of(
-    function: Callable[..., Any], metric: str | None, maximize: bool | None
+    function: Callable[..., Any],
+    metric: str | None,
+    maximize: bool | None,
+    others: Sequence[str] = (),
 ) -> Declaration:
     """Return the declaration of a function. ``metric`` and ``maximize`` override it.
+
+    ``others`` are further metrics.
 
     Raises:
         RequestError: if neither names the metric and its direction.
@@ -77,6 +82,7 @@ def declaration_of(
     columns = declared.columns if declared else ()
     if declared is not None and declared.metric != name:
         columns = (declared.metric, *columns)
+    columns = (*columns, *others)
     return Declaration(
         metric=name,
         maximize=direction,

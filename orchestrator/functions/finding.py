@@ -19,6 +19,7 @@ from orchestrator.functions.task import FunctionTask, check_function, function_t
 from orchestrator.planning.axes import Axes
 from orchestrator.planning.discovery import SPACE_NAMES, describe_failure, load_task
 from orchestrator.planning.inline_space import inline_space, space_of
+from orchestrator.planning.objectives import split_metric
 from orchestrator.planning.params import param_types
 from orchestrator.planning.settings import NO_SETTINGS, Settings
 from orchestrator.planning.shadowing import shadowing_in
@@ -38,28 +39,36 @@ def is_reference(text: str) -> bool:
 
 def find_task(
     task: str | Task | Callable[..., Any],
-    metric: str | None = None,
+    metric: str | Sequence[str] | None = None,
     maximize: bool | None = None,
 ) -> Task:
     """Return the task for a name, for FILE.py:FUNCTION, or for a function.
 
     Args:
         task: one of these, or a task itself.
-        metric, maximize: the metric of a function and its direction; they override its declaration.
+        metric: the metric of a function, which overrides the one that it declares. Of several,
+            possibly with their directions, the first one.
+        maximize: the direction of the first one.
 
     Raises:
         RequestError: if it does not exist or cannot be a task.
     """
     if isinstance(task, str) and is_reference(task):
         task = load_function(task)
+    metrics = (metric,) if isinstance(metric, str) else tuple(metric or ())
     if not isinstance(task, (str, Task)):
         check_function(task)
-        return function_task(task, declaration_of(task, metric, maximize))
-    if metric is not None or maximize is not None:
+        names = [split_metric(each) for each in metrics]
+        first, direction = names[0] if names else (None, None)
+        if direction is not None:
+            maximize = direction == "maximize"
+        others = tuple(name for name, _ in names[1:])
+        return function_task(task, declaration_of(task, first, maximize, others))
+    if len(metrics) == 1 or maximize is not None:
         name = task if isinstance(task, str) else task.name
         raise RequestError(
             f"--metric, --maximize and --minimize are for functions; the task {name!r} has its own "
-            "metric: remove them"
+            "metric: remove them, or name several metrics that a search optimizes together"
         )
     return task if isinstance(task, Task) else load_task(task)
 

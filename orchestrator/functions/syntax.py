@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-_SPACES = {"REPORT", "GRID", "CLAIMS", "PUBLISHED", "ERRATA"}
+_SPACES = {"REPORT", "GRID", "CLAIMS", "PUBLISHED", "ERRATA", "METRICS"}
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 

@@ -30,6 +30,7 @@ class Space:
     name: str
     tables: tuple[Table, ...] = ()
     search: Search | None = None
+    metrics: tuple[str, ...] = ()  # METRICS of its file: what the search optimizes together
     is_report: bool = False
     file: str | None = None  # path, if the user passed a file
     file_hash: str | None = None  # hash of its text
@@ -121,6 +122,17 @@ def describe_spaces(task: str) -> str:
     return ", ".join(kind for kind, name in KINDS.items() if name in available) or "none"
 
 
+def _metrics(module: types.ModuleType) -> tuple[str, ...]:
+    """Return the METRICS of a space file."""
+    found = getattr(module, "METRICS", ())
+    if isinstance(found, (list, tuple)) and all(isinstance(each, str) for each in found):
+        return tuple(found)
+    raise RequestError(
+        f"METRICS of {Path(str(module.__file__)).name} must list metrics, such as "
+        f'("accuracy", "seconds:minimize"), but is {shown(found)}'
+    )
+
+
 def _space(name: str, kind: str, module: types.ModuleType) -> Space:
     value = getattr(module, kind)
     _check_has_report(module)
@@ -129,7 +141,7 @@ def _space(name: str, kind: str, module: types.ModuleType) -> Space:
             raise RequestError(
                 f"search of the space {name!r} must be a function of an Optuna trial"
             )
-        return Space(name=name, search=value)
+        return Space(name=name, search=value, metrics=_metrics(module))
     if kind == "REPORT":
         tables = check_tables(value, name)
         return Space(

@@ -89,6 +89,7 @@ OPTIONS: dict[str, str] = {
     "jobs": "--cpus-per-trial N",
     "local": "--engine local",
     "maxtime": "--budget 30m",
+    "metrics": "--metric NAME --metric NAME",
     "metric": "the task sets the metric; see `tasks TASK`",
     "ngpus": "--gpus-per-trial N",
     "njobs": "--cpus-per-trial N",
@@ -109,6 +110,7 @@ OPTIONS: dict[str, str] = {
     "searchalg": "--sampler NAME",
     "seed": "--seeds",
     "time": "--budget 30m",
+    "warmstart": "--learn-from SWEEP",
     "timeout": "--budget 30m, or --step-timeout 10m",
     "workers": "--cpus-per-trial N",
 }

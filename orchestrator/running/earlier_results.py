@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.planning.labels import Configuration, EarlierTrial
 from orchestrator.running.plan import Plan
 from orchestrator.saving.checkpoints import Checkpoints
-from orchestrator.search.history import PastTrial, open_history, read_curves
+from orchestrator.search.history import PastTrial, metrics_of, open_history, read_curves
 from results.storage.reading import copy_trials, known_trials
 from results.storage.store import SweepStore
 from tasks.contract import Trial
@@ -89,6 +89,7 @@ class EarlierResults:
             id=trial.id,
             status="finished",
             value=float(row[f"metric.{self._metric}"]),
+            metrics=metrics_of(row),
             steps=self._curves[sweep].get(trial.id, {}),
         )
 

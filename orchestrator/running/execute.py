@@ -194,5 +194,5 @@ def _export_journal(run: Run, searcher: Searcher) -> None:
 
     assert isinstance(searcher, OptunaSearcher)
     path = os.path.join(run.store.path, "optuna-journal.log")
-    direction = run.plan.task.metric.direction
-    export_journal(searcher.study.get_trials(deepcopy=False), direction, path, run.plan.name)
+    trials = searcher.study.get_trials(deepcopy=False)
+    export_journal(trials, searcher.directions, path, run.plan.name)

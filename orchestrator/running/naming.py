@@ -31,7 +31,7 @@ class Identity:
     file: str | None  # path of the user's space file
     file_hash: str | None  # hash of its text
     settings: Mapping[str, Scalar]
-    search: Mapping[str, str]  # sampler and pruner of a search
+    search: Mapping[str, str]  # sampler, pruner and several metrics of a search
     model: Source
     data: Source
 
@@ -136,7 +136,12 @@ def choose_name(
 def default_name(identity: Identity, defaults: Mapping[str, Any]) -> str:
     """Return the space's name and what differs from the task's defaults: ``paper-epochs-2``."""
     parts = [identity.space]
-    parts += [v for k, v in sorted(identity.search.items()) if v != defaults[k]]
+    search = sorted(identity.search.items())
+    # Of ``accuracy:maximize`` only the name of the metric.
+    parts += [re.sub(r":\w+", "", v) for k, v in search if k == "metric"]
+    parts += [v for k, v in search if k in defaults and v != defaults[k]]
+    learned = dict(search).get("learn-from")
+    parts += ["from", *(each.rsplit("/", 1)[-1] for each in learned.split(","))] if learned else []
     for what, source in (("model", identity.model), ("data", identity.data)):
         if source.name != defaults[what]:
             parts += [part.rstrip("/").rsplit("/", 1)[-1] for part in source.name.split("+")]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from orchestrator.functions.finding import find_space, find_task
 from orchestrator.functions.package_source import package_identity
 from orchestrator.planning import task_calls
 from orchestrator.planning.claim_checks import check_claims
+from orchestrator.planning.objectives import Objective, describe_objectives, read_objectives
 from orchestrator.planning.plan import PlannedRow, TrialFactory, distinct_trials, plan_rows
 from orchestrator.planning.settings import parse_settings
 from orchestrator.planning.space_checks import (
@@ -20,9 +24,10 @@ from orchestrator.planning.space_file import SpaceFile
 from orchestrator.planning.spaces import Space
 from orchestrator.request import Request
 from orchestrator.running.final_check import check_final
+from orchestrator.running.learned import learn_from
 from orchestrator.running.naming import Identity, choose_name
 from orchestrator.running.recorded import RecordedSweep
-from orchestrator.running.request_checks import check_options, check_search_options
+from orchestrator.running.request_checks import check_options, check_search, check_search_options
 from orchestrator.running.space_request import check_metric, read_space_of
 from orchestrator.saving.keep_policy import Keep, choose_keep
 from orchestrator.search.options import DEFAULT_PRUNER, DEFAULT_SAMPLER, describe
@@ -30,6 +35,9 @@ from results.storage.manifest import Manifest
 from results.storage.manifest_parts import Search
 from results.storage.store import check_name
 from tasks.contract import RequestError, Task, Trial
+
+if TYPE_CHECKING:
+    from orchestrator.search.learning import Learned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +53,7 @@ class Plan:
     planned: list[list[PlannedRow]]
     identity: Identity
     keep: Keep
+    objectives: tuple[Objective, ...] = ()  # of a search for several metrics
     notice: str = ""  # tells the user about a name that is not the space's
     manifest_before: Manifest | None = None  # of the runs that it continues
     recorded: RecordedSweep | None = None  # for a replay: the sweep that runs again
@@ -89,7 +98,15 @@ class Plan:
     def search(self) -> Search:
         """Return the search options as ``sweep.json`` records them."""
         request = self.request
-        return describe(request.trials, request.sampler, request.pruner)
+        search = describe(request.trials, request.sampler, request.pruner, self.objectives)
+        if not request.learn_from:
+            return search
+        return dataclasses.replace(search, learned_from=self.learned.num_by_sweep)
+
+    @cached_property
+    def learned(self) -> Learned:
+        """What a search learns from the sweeps of ``--learn-from``."""
+        return learn_from(self)
 
     def warnings(self) -> list[str]:
         """Return the task's warnings about this model and data."""
@@ -121,7 +138,12 @@ def make_plan(request: Request) -> Plan:
     space = find_space(task, request.space, settings, request.zipped)
     if space.search is None:
         name = request.space if isinstance(request.space, str) else space.name
-        check_search_options(request.given, name)
+        check_search_options(_search_options(request), name)
+    objectives = _objectives(request, task, space)
+    if objectives and "pruner" not in request.given and request.pruner == DEFAULT_PRUNER:
+        request = dataclasses.replace(request, pruner="none")
+    if space.search is not None:
+        check_search(request, len(seeds), objectives)
     metrics = [c.key.removeprefix("metric.") for c in task.columns if c.key.startswith("metric.")]
     check_published_numbers(space.tables, task.columns)
     check_claims(space.claims, space.published, space.errata, space.tables, metrics)
@@ -142,7 +164,7 @@ def make_plan(request: Request) -> Plan:
     task_calls.try_methods(task, first)
     if request.final is not None:
         check_final(task, first, request.final, request.keep)
-    identity = _identity(request, space, factory)
+    identity = _identity(request, space, factory, objectives)
     chosen = choose_name(
         identity,
         given=None if request.name is None else check_name(request.name),
@@ -150,7 +172,7 @@ def make_plan(request: Request) -> Plan:
             "model": task.default_model,
             "data": task.default_data,
             "sampler": DEFAULT_SAMPLER,
-            "pruner": DEFAULT_PRUNER,
+            "pruner": "none" if objectives else DEFAULT_PRUNER,
         },
         out=request.out,
         task=task.name,
@@ -163,6 +185,7 @@ def make_plan(request: Request) -> Plan:
         seeds=tuple(seeds),
         name=check_name(chosen.name),
         planned=planned,
+        objectives=objectives,
         identity=identity,
         keep=choose_keep(request.keep, task, chosen.manifest),
         notice=chosen.notice,
@@ -170,8 +193,34 @@ def make_plan(request: Request) -> Plan:
     )
 
 
-def _identity(request: Request, space: Space, factory: TrialFactory) -> Identity:
+def _search_options(request: Request) -> dict[str, object]:
+    """Return the options that only a search has and that the user gave."""
+    several = request.metrics if len(request.metrics) > 1 else ()
+    return {
+        **request.given,
+        "metric": " --metric ".join(several) or None,
+        "learn-from": " --learn-from ".join(request.learn_from) or None,
+    }
+
+
+def _objectives(request: Request, task: Task, space: Space) -> tuple[Objective, ...]:
+    """Return the metrics that a search optimizes together; none if it has one metric."""
+    if len(request.metrics) > 1:
+        given, source = request.metrics, "--metric"
+    else:
+        given, source = space.metrics, f"METRICS of the space {space.name!r}"
+    found = read_objectives(given, task, source) if given else ()
+    return found if len(found) > 1 else ()
+
+
+def _identity(
+    request: Request, space: Space, factory: TrialFactory, objectives: Sequence[Objective]
+) -> Identity:
     chosen = {"sampler": request.sampler, "pruner": request.pruner}
+    if len(request.metrics) > 1:
+        chosen["metric"] = describe_objectives(objectives)
+    if request.learn_from:
+        chosen["learn-from"] = ",".join(request.learn_from)
     return Identity(
         space=space.name,
         file=space.file,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.text import Text
 
 from orchestrator.planning.labels import varying_params
 from orchestrator.planning.plan import distinct_stages
+from orchestrator.running.learned import describe_learned
 from orchestrator.running.plan import Plan
 from orchestrator.running.request_checks import sample_search
 from orchestrator.running.sweep_weights import SweepWeights
@@ -89,7 +91,8 @@ def _print_search(plan: Plan, console: Console) -> None:
         f"{plan.task.name} {plan.name}: up to {plural(total, 'trial')} "
         f"({plural(request.trials, 'configuration')} x {plural(len(plan.seeds), 'seed')}), "
         "sampled by Optuna while they run",
-        *(f"  {line}" for line in describe_lines(plan.search())),
+        *(f"  {line}" for line in describe_lines(replace(plan.search(), learned_from={}))),
+        *([f"  {describe_learned(plan.learned)}"] if request.learn_from else []),
         f"{len(sample.trials)} of {len(sample.trials) + len(sample.refused)} random "
         "configurations can run, for example",
     ]

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.cgroups import available_cpus
 from orchestrator.engines.ray.address import check_address, check_reachable
 from orchestrator.execution.placement import initial_gpus
-from orchestrator.search.options import PRUNERS, check_name, parse_sampler
+from orchestrator.running.learned import check_learns
+from orchestrator.search.options import (
+    MIN_WILCOXON_SEEDS,
+    PRUNERS,
+    SEED_PRUNERS,
+    check_name,
+    parse_sampler,
+)
 from results.extras import require
 from results.storage.filesystem import check_output_folder
+from results.text import listed
 from tasks.contract import RequestError
 
 if TYPE_CHECKING:
+    from orchestrator.planning.objectives import Objective
     from orchestrator.request import Request
     from orchestrator.running.plan import Plan
     from orchestrator.search.function import SearchSample
@@ -69,6 +78,32 @@ def check_options(request: Request) -> None:
         )
 
 
+def check_search(request: Request, num_seeds: int, objectives: Sequence[Objective]) -> None:
+    """Check that sampler and pruner suit the number of seeds and metrics.
+
+    Raises:
+        RequestError: if they do not.
+    """
+    sampler, pruner = request.sampler, request.pruner
+    check_learns(sampler, request.learn_from)
+    if sampler == "nsga2" and not objectives:
+        raise RequestError(
+            "--sampler nsga2 searches for the Pareto front of several metrics; name them, as in "
+            "--metric NAME --metric NAME, or use another sampler"
+        )
+    if pruner != "none" and objectives:
+        raise RequestError(
+            f"--pruner {pruner} compares one metric, but this search optimizes "
+            f"{listed([each.name for each in objectives])}; remove it, or name one metric"
+        )
+    if pruner in SEED_PRUNERS and num_seeds < MIN_WILCOXON_SEEDS:
+        raise RequestError(
+            f"--pruner {pruner} compares configurations seed by seed, which shows nothing before "
+            f"the fourth seed, but --seeds is {num_seeds}; use at least --seeds "
+            f"{MIN_WILCOXON_SEEDS}, or another pruner"
+        )
+
+
 def check_search_options(given: Mapping[str, object], space: str) -> None:
     """Refuse search options for a space that lists its trials.
 
@@ -77,6 +112,8 @@ def check_search_options(given: Mapping[str, object], space: str) -> None:
     """
     advice = {
         "trials": "add --space search, or start only some of the listed trials with --budget",
+        "metric": "add --space search",
+        "learn-from": "add --space search",
         "sampler": "add --space search",
         "pruner": "add --space search",
     }
@@ -107,12 +144,14 @@ def sample_search(plan: Plan) -> SearchSample:
     """Check the plan's search function by sampling random configurations, and return them.
 
     Raises:
-        RequestError: if the search function fails, or Optuna is missing.
+        RequestError: if the search function or the sampler fails, or Optuna is missing.
     """
     require("a search", "optuna")
-    from orchestrator.search.function import check_search
-    from orchestrator.search.optuna_searcher import make_sampler
+    from orchestrator.search.function import check_search_function
+    from orchestrator.search.samplers import check_sampler
 
-    make_sampler(plan.request.sampler, 0)
+    check_sampler(plan.request.sampler, [each.direction for each in plan.objectives])
     assert plan.space.search is not None
-    return check_search(plan.space.search, plan.factory, plan.request.pruner)
+    if plan.request.learn_from:
+        _ = plan.learned
+    return check_search_function(plan.space.search, plan.factory, plan.request.pruner)

@@ -117,11 +117,13 @@ class Run:
             seeds=self.plan.seeds,
             num_configurations=self.request.trials,
             direction=self.plan.task.metric.direction,
+            objectives=self.plan.objectives,
             sampler=self.request.sampler,
             pruner=self.request.pruner,
             known=lambda trial: self.earlier.find_finished(trial, self.store, self.checkpoints),
             on_invalid=self._add_invalid,
         )
+        study.learn_from(self.plan.learned.trials if self.request.learn_from else [])
         study.restore(self._past())
         return study
 

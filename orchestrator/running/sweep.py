@@ -9,6 +9,7 @@ from rich.text import Text
 
 from orchestrator.running.execute import execute
 from orchestrator.running.final import score_final
+from orchestrator.running.learned import describe_learned
 from orchestrator.running.plan import Plan
 from orchestrator.running.print_results import print_results
 from orchestrator.running.request_checks import check_can_start
@@ -25,6 +26,8 @@ def run_sweep(plan: Plan, *, show_tables: bool = True) -> int:
         Console().print(Text(notice))
     if plan.space.announcement:
         Console().print(Text(plan.space.announcement), soft_wrap=True)
+    if plan.request.learn_from:
+        print_line(Console(), describe_learned(plan.learned))
     run = Run(plan)
     with run_lock(run.store.filesystem, run.store.path):
         return _run(run, show_tables)

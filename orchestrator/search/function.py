@@ -19,6 +19,7 @@ from orchestrator.planning.discovery import suggest
 from orchestrator.planning.plan import TrialFactory
 from orchestrator.planning.space_checks import shown
 from orchestrator.planning.spaces import Search
+from orchestrator.search.options import SEED_PRUNERS
 from search_spaces.space import Scalar
 from tasks.contract import RequestError, Trial
 
@@ -109,7 +110,7 @@ class SearchSample:
     refused: list[str]  # the reasons why other configurations cannot run
 
 
-def check_search(search: Search, factory: TrialFactory, pruner: str) -> SearchSample:
+def check_search_function(search: Search, factory: TrialFactory, pruner: str) -> SearchSample:
     """Check a search function with random configurations of a temporary study.
 
     Raises:
@@ -140,7 +141,7 @@ def check_search(search: Search, factory: TrialFactory, pruner: str) -> SearchSa
 
 
 def _check_schedule(trials: list[Trial], factory: TrialFactory, pruner: str) -> None:
-    """Check that a pruner compares trials at the same point of their learning rate schedules.
+    """Check that a pruner of steps compares them at the same point of their schedules.
 
     After one epoch, a trial of 2 epochs has half of its learning rate, and one of 10 epochs 90 %.
 
@@ -148,7 +149,7 @@ def _check_schedule(trials: list[Trial], factory: TrialFactory, pruner: str) -> 
         RequestError: if the search varies the length of the schedule and there is a pruner.
     """
     name = factory.task.schedule_length
-    if name is None or pruner == "none":
+    if name is None or pruner == "none" or pruner in SEED_PRUNERS:
         return
     lengths = sorted({getattr(trial.params, name) for trial in trials})
     if len(lengths) > 1:

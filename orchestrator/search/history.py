@@ -26,6 +26,7 @@ class PastTrial:
     id: str
     status: Status
     value: float | None = None  # the last measured main metric
+    metrics: Mapping[str, float] = field(default_factory=dict)  # of the last step
     steps: Mapping[int, float] = field(default_factory=dict)  # ``Step.at`` -> main metric, in order
     is_last_seed: bool = False  # whether its configuration was pruned, so no more seeds run
 
@@ -88,6 +89,7 @@ def read_history(
             id=row["trial_id"],
             status=row["status"],
             value=row.get(f"metric.{metric}"),
+            metrics=metrics_of(row),
             steps=curves.get(row["trial_id"], {}),
             is_last_seed=row.get("reason") == NO_MORE_SEEDS,
         )
@@ -99,6 +101,15 @@ def read_history(
         PastConfiguration(params=params, trials=trials)
         for params, trials in configurations.values()
     ]
+
+
+def metrics_of(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics of a trial's last step from its row."""
+    return {
+        name.removeprefix("metric."): value
+        for name, value in row.items()
+        if name.startswith("metric.") and value is not None
+    }
 
 
 def _interrupted(trial_id: str, steps: Sequence[TimedStep], metric: str) -> PastTrial:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from orchestrator.planning.objectives import Objective
 from results.storage.manifest_parts import Search
 from tasks.contract import RequestError
 
@@ -31,6 +32,7 @@ SAMPLERS: Mapping[str, Mapping[str, Any]] = {
     "gp": {"n_startup_trials": 10, "deterministic_objective": False},
     "cmaes": {"n_startup_trials": 1, "warn_independent_sampling": False},
     "nsga2": {"population_size": 50, "crossover_prob": 0.9, "swapping_prob": 0.5},
+    "auto": {},  # OptunaHub's, which chooses among Optuna's samplers
 }
 
 #: ``module:Class`` or ``module:Class(argument=value)``: a sampler of Optuna's interface.
@@ -40,8 +42,16 @@ PRUNERS: Mapping[str, Mapping[str, Any]] = {
     "halving": {"reduction_factor": 4},
     "median": {"n_startup_trials": 5, "n_warmup_steps": 0, "interval_steps": 1, "n_min_trials": 1},
     "hyperband": {"reduction_factor": 3},
+    "wilcoxon": {"p_threshold": 0.1, "n_startup_steps": 2},
     "none": {},
 }
+
+#: Pruners that compare final values seed by seed, instead of the steps of first seeds.
+SEED_PRUNERS = ("wilcoxon",)
+
+#: With 4 pairs the smallest one-sided p-value is 1/16, with 3 pairs 1/8. So a Wilcoxon test at 0.1
+#: decides after the fourth seed, and only a fifth seed can be saved.
+MIN_WILCOXON_SEEDS = 5
 
 
 def check_name(option: str, value: str, known: Mapping[str, object]) -> None:
@@ -82,11 +92,14 @@ def parse_sampler(text: str) -> tuple[str, dict[str, Any]]:
     return f"{match['module']}:{match['name']}", arguments
 
 
-def describe(trials: int, sampler: str, pruner: str) -> Search:
+def describe(
+    trials: int, sampler: str, pruner: str, objectives: Sequence[Objective] = ()
+) -> Search:
     """Return the record of a search in ``sweep.json``."""
     name, arguments = parse_sampler(sampler)
     return Search(
         trials=trials,
         sampler={"name": name, **arguments},
         pruner={"name": pruner, **PRUNERS[pruner]},
+        metrics={each.name: each.direction for each in objectives},
     )

@@ -1,79 +1,36 @@
 """A searcher that suggests trials with an Optuna study. Imports Optuna.
 
 The study is in memory, and is restored from the Parquet tables when a search is resumed. One Optuna
-trial is one configuration, which runs with every seed. Optuna gets the mean over the seeds; the
-pruner compares first seeds.
+trial is one configuration, which runs with every seed. Optuna gets the mean over the seeds. The
+pruner compares the steps of first seeds, or for ``SEED_PRUNERS`` the final values seed by seed.
 """
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import statistics
 import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator.planning.labels import SEED, Configuration, EarlierTrial
+from orchestrator.planning.objectives import Direction, Objective
 from orchestrator.planning.plan import TrialFactory
 from orchestrator.planning.spaces import Search
 from orchestrator.search.function import InvalidConfigurationError, call_search, make_trial
 from orchestrator.search.history import PastConfiguration, PastTrial
-from orchestrator.search.options import PRUNERS, check_name, parse_sampler
-from orchestrator.search.pruners import make_pruner
-from orchestrator.search.restore import RestoredConfiguration, restore_configuration
-from results.extras import require
-from tasks.contract import RequestError, Trial
-
-Direction = Literal["maximize", "minimize"]
-
-
-def make_sampler(sampler: str, seed: int) -> optuna.samplers.BaseSampler:
-    """Return the sampler for a value of ``--sampler``.
-
-    Raises:
-        RequestError: if it cannot be imported or does not take its arguments.
-    """
-    name, arguments = parse_sampler(sampler)
-    classes: dict[str, Callable[..., optuna.samplers.BaseSampler]] = {
-        "tpe": optuna.samplers.TPESampler,
-        "random": optuna.samplers.RandomSampler,
-        "qmc": optuna.samplers.QMCSampler,
-        "gp": optuna.samplers.GPSampler,
-        "cmaes": optuna.samplers.CmaEsSampler,
-        "nsga2": optuna.samplers.NSGAIISampler,
-    }
-    if name == "cmaes":
-        require("--sampler cmaes", "cmaes")
-    if name not in classes:
-        return _import_sampler(name, arguments, seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of qmc
-        return classes[name](seed=seed, **arguments)
-
-
-def _import_sampler(
-    name: str, arguments: Mapping[str, object], seed: int
-) -> optuna.samplers.BaseSampler:
-    """Return a sampler of ``module:Class``; it gets the seed if it takes one."""
-    module, _, attribute = name.partition(":")
-    try:
-        made = getattr(importlib.import_module(module), attribute)
-        takes_seed = "seed" in inspect.signature(made).parameters
-        found = made(**({"seed": seed} if takes_seed else {}), **arguments)
-    except Exception as error:
-        raise RequestError(
-            f"--sampler {name} failed with {type(error).__name__}: {error}; check its name and "
-            "arguments"
-        ) from error
-    if not isinstance(found, optuna.samplers.BaseSampler):
-        raise RequestError(f"--sampler {name} is no sampler of Optuna, but {type(found).__name__}")
-    return found
+from orchestrator.search.options import PRUNERS, SEED_PRUNERS, check_name
+from orchestrator.search.pruners import OwnTrialsPruner, make_pruner
+from orchestrator.search.restore import (
+    RestoredConfiguration,
+    mean_values,
+    restore_configuration,
+)
+from orchestrator.search.samplers import make_sampler
+from orchestrator.search.searchers import NO_METRICS
+from tasks.contract import Trial
 
 
 @dataclass(kw_only=True, slots=True)
@@ -82,9 +39,9 @@ class _Configuration:
 
     optuna_trials: list[optuna.Trial]  # more than one if Optuna suggests it again while it runs
     unfinished: set[str]  # ids of trials that have not ended
-    values: list[float] = field(default_factory=list)  # of trials that have ended
+    values: list[tuple[float, ...]] = field(default_factory=list)  # of trials that have finished
     first_id: str  # of the trial with the first seed
-    steps: list[int] = field(default_factory=list)  # reported to Optuna
+    steps: list[int] = field(default_factory=list)  # reported to Optuna; seeds for SEED_PRUNERS
     pruned: bool = False
     failed: bool = False
 
@@ -100,6 +57,7 @@ class OptunaSearcher:
         seeds: Sequence[int],
         num_configurations: int,
         direction: Direction,
+        objectives: Sequence[Objective] = (),
         sampler: str = "tpe",
         pruner: str = "halving",
         sampler_seed: int = 0,
@@ -114,6 +72,7 @@ class OptunaSearcher:
             seeds: the seeds of each configuration.
             num_configurations: the number of configurations, including those of earlier runs.
             direction: whether to maximize or minimize the main metric.
+            objectives: the metrics to optimize together; empty for the main metric alone.
             sampler: the name of the sampler.
             pruner: the name of the pruner.
             sampler_seed: the seed of the sampler.
@@ -124,6 +83,9 @@ class OptunaSearcher:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.is_adaptive = True
         self._search, self._factory, self._seeds = search, factory, tuple(seeds)
+        self._compares_seeds = pruner in SEED_PRUNERS
+        self._objectives = tuple(each.name for each in objectives)
+        self.directions = [each.direction for each in objectives] or [direction]
         self._num_configurations = num_configurations
         self._num_asked = 0  # configurations
         self._num_dropped = 0  # trials of pruned configurations that will not run
@@ -132,15 +94,21 @@ class OptunaSearcher:
         self._num_invalid = 0  # configurations
         self._known, self._on_invalid = known, on_invalid
         self._by_trial: dict[str, _Configuration] = {}
-        # Id of the first seed's trial -> state and value that Optuna got.
-        self._completed: dict[str, tuple[TrialState, float | None]] = {}
+        # Id of the first seed's trial -> state and values that Optuna got.
+        self._completed: dict[str, tuple[TrialState, list[float] | None]] = {}
         self._queue: deque[Trial] = deque()
         self._sampler, self._sampler_seed = sampler, sampler_seed
         self.study = optuna.create_study(
-            direction=direction,
+            directions=self.directions,
             sampler=make_sampler(sampler, sampler_seed),
             pruner=make_pruner(pruner),
         )
+
+    def learn_from(self, trials: Sequence[FrozenTrial]) -> None:
+        """Let the sampler, but not the pruner, learn from trials of other sweeps."""
+        if trials:
+            self.study.add_trials(trials)
+            self.study.pruner = OwnTrialsPruner(self.study.pruner)
 
     # --- restoring --------------------------------------------------------------------------------
 
@@ -152,14 +120,19 @@ class OptunaSearcher:
         unfinished = []
         for configuration in past:
             restored = restore_configuration(
-                configuration, self._search, self._factory, self._seeds
+                configuration,
+                self._search,
+                self._factory,
+                self._seeds,
+                compares_seeds=self._compares_seeds,
+                objectives=self._objectives,
             )
             if isinstance(restored, RestoredConfiguration):
                 self.study.add_trial(restored.trial)
                 self._num_asked += 1
                 self._num_without_run += not restored.is_valid
                 self._num_invalid += not restored.is_valid
-                self._completed[restored.first_id] = (restored.trial.state, restored.trial.value)
+                self._completed[restored.first_id] = (restored.trial.state, restored.trial.values)
                 if restored.is_valid:
                     self._add_earlier(configuration)
                     self._num_dropped += sum(s not in configuration.trials for s in self._seeds)
@@ -216,13 +189,11 @@ class OptunaSearcher:
         self._by_trial |= dict.fromkeys(configuration.unfinished, configuration)
         for trial in trials:
             known = past.get(trial.seed) or self._known(trial)
-            if known is not None and trial.id == first:
-                for at, value in known.steps.items():  # the pruner has seen them already
-                    self._report(configuration, at, value)
+            if known is not None:
+                self._report_known(configuration, trial, known)
             if known is not None and known.status in ("finished", "failed"):
-                self.on_trial_complete(
-                    trial, known.value if known.status == "finished" else None, stopped=False
-                )
+                value = known.value if known.status == "finished" else None
+                self.on_trial_complete(trial, value, stopped=False, metrics=known.metrics)
             else:
                 self._queue.append(trial)
 
@@ -230,9 +201,9 @@ class OptunaSearcher:
         """Use the result of a configuration that was suggested before, instead of a new run."""
         self._num_without_run += 1
         if first in self._completed:
-            state, value = self._completed[first]
-            value = value if state is TrialState.COMPLETE else None
-            self.study.tell(optuna_trial, value, state=state)
+            state, values = self._completed[first]
+            values = values if state is TrialState.COMPLETE else None
+            self.study.tell(optuna_trial, values, state=state)
         else:
             self._by_trial[first].optuna_trials.append(optuna_trial)
 
@@ -257,24 +228,38 @@ class OptunaSearcher:
     # --- results ----------------------------------------------------------------------------------
 
     @staticmethod
-    def _report(configuration: _Configuration, at: int, value: float) -> None:
-        configuration.steps.append(at)
-        configuration.optuna_trials[0].report(value, at)
+    def _report(configuration: _Configuration, step: int, value: float) -> None:
+        configuration.steps.append(step)
+        configuration.optuna_trials[0].report(value, step)
+
+    def _report_known(self, configuration: _Configuration, trial: Trial, known: PastTrial) -> None:
+        """Report an earlier trial, without asking the pruner again."""
+        if self._objectives:
+            return
+        if self._compares_seeds:
+            if known.status == "finished" and known.value is not None:
+                self._report(configuration, trial.seed, known.value)
+        elif trial.id == configuration.first_id:
+            for at, value in known.steps.items():
+                self._report(configuration, at, value)
 
     def on_trial_result(self, trial: Trial, at: int, value: float, last: bool) -> bool:
         """Report a step to Optuna; return whether the configuration is pruned.
 
-        Only steps of the first seed are reported. The last step of a single seed is never pruned,
-        because the configuration is complete.
+        Only steps of the first seed are reported, or for ``SEED_PRUNERS`` the last step of each
+        seed. A configuration that is complete with this step is never pruned, and none is if the
+        search optimizes several metrics.
         """
         configuration = self._by_trial.get(trial.id)
-        if configuration is None:
+        if configuration is None or self._objectives:
             return False
-        is_first = trial.id == configuration.first_id
-        if not configuration.pruned and is_first and at not in configuration.steps:
-            self._report(configuration, at, value)
-            if not (last and len(self._seeds) == 1):
-                configuration.pruned = configuration.optuna_trials[0].should_prune()
+        is_reported = last if self._compares_seeds else trial.id == configuration.first_id
+        step = trial.seed if self._compares_seeds else at
+        if not configuration.pruned and is_reported and step not in configuration.steps:
+            self._report(configuration, step, value)
+            num_left = len(configuration.unfinished if self._compares_seeds else self._seeds)
+            if not (last and num_left == 1):
+                configuration.pruned = _should_prune(configuration.optuna_trials[0])
         if configuration.pruned:
             self._drop_queued(configuration)
         return configuration.pruned
@@ -287,27 +272,47 @@ class OptunaSearcher:
         for trial_id in dropped:
             del self._by_trial[trial_id]
 
-    def on_trial_complete(self, trial: Trial, value: float | None, stopped: bool) -> None:
-        """Record the value of a trial, and tell Optuna when all seeds have ended."""
+    def on_trial_complete(
+        self,
+        trial: Trial,
+        value: float | None,
+        stopped: bool,
+        metrics: Mapping[str, float] = NO_METRICS,
+    ) -> None:
+        """Record the value of a trial, and tell Optuna when all seeds have ended.
+
+        If the search optimizes several metrics, a trial that lacks one counts as failed for it.
+        """
         configuration = self._by_trial.pop(trial.id, None)
         if configuration is None:
             return
         configuration.unfinished.discard(trial.id)
-        if value is None:
+        if value is None or not metrics.keys() >= set(self._objectives):
             configuration.failed = True
-        else:
-            configuration.values.append(value)
+        elif not stopped:
+            values = tuple(metrics[name] for name in self._objectives)
+            configuration.values.append(values or (value,))
         if not configuration.unfinished:
             self._complete(configuration)
 
     def _complete(self, configuration: _Configuration) -> None:
-        state, value = TrialState.COMPLETE, None
-        if configuration.failed or not configuration.values:
+        state, values = TrialState.COMPLETE, None
+        if configuration.failed:
             state = TrialState.FAIL
-        elif configuration.pruned:
+        elif configuration.pruned and not self._compares_seeds:
             state = TrialState.PRUNED
+        elif configuration.values:
+            # Of a configuration without its last seeds, Optuna learns the mean so far.
+            values = mean_values(configuration.values)
         else:
-            value = statistics.fmean(configuration.values)
-        self._completed[configuration.first_id] = (state, value)
+            state = TrialState.FAIL
+        self._completed[configuration.first_id] = (state, values)
         for optuna_trial in configuration.optuna_trials:
-            self.study.tell(optuna_trial, value, state=state)
+            self.study.tell(optuna_trial, values, state=state)
+
+
+def _should_prune(optuna_trial: optuna.Trial) -> bool:
+    with warnings.catch_warnings():
+        # The best configuration may lack a seed that a later run of the search has added.
+        warnings.filterwarnings("ignore", "WilcoxonPruner finds steps", UserWarning)
+        return optuna_trial.should_prune()

@@ -1,4 +1,4 @@
-"""Pruners, which stop trials of a search early. Imports Optuna.
+"""Pruners, which stop trials or leave out seeds of a search. Imports Optuna.
 
 Successive halving and Hyperband are implemented here so that their decisions depend only on the
 recorded values. A search that is killed and resumed then makes the same decisions as one that ran
@@ -11,8 +11,10 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from typing import cast
 
 import optuna
 from optuna.pruners import BasePruner
@@ -20,6 +22,8 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from orchestrator.search.options import PRUNERS
+
+LEARNED = "learned_from"  # user attribute of trials of other sweeps
 
 
 class HalvingPruner(BasePruner):
@@ -124,6 +128,40 @@ def _value_at(trial: FrozenTrial, rung: int) -> list[float]:
     return []
 
 
+class OwnTrialsPruner(BasePruner):
+    """Another pruner that sees only the study's own trials, not those that it learned from.
+
+    Trials of other sweeps may have been measured on other data, or at other steps.
+    """
+
+    def __init__(self, pruner: BasePruner) -> None:
+        self._pruner = pruner
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Return what the other pruner decides."""
+        return self._pruner.prune(cast(Study, _OwnTrials(study)), trial)
+
+
+class _OwnTrials:
+    """The part of a study that pruners use, without the learned trials."""
+
+    def __init__(self, study: Study) -> None:
+        self._study, self.direction = study, study.direction
+
+    def get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        trials = self._study.get_trials(deepcopy=deepcopy, states=states)
+        return [trial for trial in trials if LEARNED not in trial.user_attrs]
+
+    @property
+    def best_trial(self) -> FrozenTrial:
+        """The first of the best complete trials; raises ValueError if there is none."""
+        choose = max if self.direction is StudyDirection.MAXIMIZE else min
+        complete = self.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        return choose(complete, key=lambda trial: cast(float, trial.value))
+
+
 def make_pruner(name: str) -> BasePruner:
     """Return the pruner for a value of ``--pruner``."""
     arguments = PRUNERS[name]
@@ -131,6 +169,10 @@ def make_pruner(name: str) -> BasePruner:
         return HalvingPruner(**arguments)
     if name == "hyperband":
         return HyperbandPruner(**arguments)
+    if name == "wilcoxon":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return optuna.pruners.WilcoxonPruner(**arguments)
     return (
         optuna.pruners.MedianPruner(**arguments) if name == "median" else optuna.pruners.NopPruner()
     )

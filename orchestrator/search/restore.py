@@ -27,9 +27,18 @@ class RestoredConfiguration:
 
 
 def restore_configuration(
-    past: PastConfiguration, search: Search, factory: TrialFactory, seeds: Sequence[int]
+    past: PastConfiguration,
+    search: Search,
+    factory: TrialFactory,
+    seeds: Sequence[int],
+    *,
+    compares_seeds: bool = False,
+    objectives: Sequence[str] = (),
 ) -> RestoredConfiguration | Literal["unfinished", "outdated"]:
     """Rebuild the Optuna trial of an earlier configuration.
+
+    With ``compares_seeds``, its intermediate values are the final values by seed. ``objectives``
+    are the metrics that the search optimizes together, empty for the main metric alone.
 
     Returns "unfinished" if some seeds have not ended. Returns "outdated" if the search function no
     longer suggests the configuration, or if its trials would have different ids now, because of
@@ -42,12 +51,20 @@ def restore_configuration(
             warnings.simplefilter("ignore")  # values out of range: create_trial raises an error
             first_id = _first_id(call_search(search, fixed), trials, factory, seeds)
             steps = trials[seeds[0]].steps if seeds[0] in trials else {}
-            state, value = _state_and_value(trials, steps, len(seeds))
+            if compares_seeds:
+                steps = {
+                    seed: trial.value
+                    for seed, trial in trials.items()
+                    if trial.status == "finished" and trial.value is not None
+                }
+            state, values = _state_and_values(
+                trials, steps, len(seeds), compares_seeds=compares_seeds, objectives=objectives
+            )
             trial = create_trial(
                 params=fixed.params,
                 distributions=fixed.distributions,
-                intermediate_values=dict(steps),
-                value=value,
+                intermediate_values={} if objectives else dict(steps),
+                values=values,
                 state=state or TrialState.FAIL,
             )
     except InvalidConfigurationError:
@@ -92,16 +109,36 @@ def _restore_invalid(
     return RestoredConfiguration(trial=trial, first_id="", is_valid=False)
 
 
-def _state_and_value(
-    trials: Mapping[int, PastTrial], steps: Mapping[int, float], num_seeds: int
-) -> tuple[TrialState | None, float | None]:
-    """Return the state and value of an ended configuration, (None, None) if unfinished."""
+def _state_and_values(
+    trials: Mapping[int, PastTrial],
+    steps: Mapping[int, float],
+    num_seeds: int,
+    *,
+    compares_seeds: bool,
+    objectives: Sequence[str],
+) -> tuple[TrialState | None, list[float] | None]:
+    """Return the state and values of an ended configuration, (None, None) if unfinished."""
     ended = [trial for trial in trials.values() if trial.status != "interrupted"]
     pruned = any(trial.status == "stopped" or trial.is_last_seed for trial in ended)
     if not pruned and len(ended) < num_seeds:
         return None, None
-    if any(trial.status == "failed" or trial.value is None for trial in ended):
+    if any(
+        trial.status == "failed"
+        or trial.value is None
+        or not trial.metrics.keys() >= set(objectives)
+        for trial in ended
+    ):
         return TrialState.FAIL, None
-    if pruned:
-        return TrialState.PRUNED, list(steps.values())[-1] if steps else None
-    return TrialState.COMPLETE, statistics.fmean(t.value for t in ended if t.value is not None)
+    if pruned and not compares_seeds:
+        return TrialState.PRUNED, list(steps.values())[-1:] or None
+    finished = [
+        tuple(trial.metrics[name] for name in objectives) or (trial.value,)
+        for trial in ended
+        if trial.status == "finished" and trial.value is not None
+    ]
+    return TrialState.COMPLETE, mean_values(finished)
+
+
+def mean_values(values: Sequence[Sequence[float]]) -> list[float]:
+    """Return the mean of each metric over the seeds of a configuration."""
+    return [statistics.fmean(of_metric) for of_metric in zip(*values, strict=True)]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from tasks.contract import Trial
+
+NO_METRICS: Mapping[str, float] = MappingProxyType({})
 
 
 class Searcher(Protocol):
@@ -32,8 +35,14 @@ class Searcher(Protocol):
         """
         ...
 
-    def on_trial_complete(self, trial: Trial, value: float | None, stopped: bool) -> None:
-        """Record the final value of a trial, None if it failed."""
+    def on_trial_complete(
+        self,
+        trial: Trial,
+        value: float | None,
+        stopped: bool,
+        metrics: Mapping[str, float] = NO_METRICS,
+    ) -> None:
+        """Record the final value of a trial's main metric, None if it failed, and all metrics."""
         ...
 
 
@@ -66,9 +75,15 @@ class MaxTrials:
         """Pass the result to the other searcher."""
         return self._searcher.on_trial_result(trial, at, value, last)
 
-    def on_trial_complete(self, trial: Trial, value: float | None, stopped: bool) -> None:
+    def on_trial_complete(
+        self,
+        trial: Trial,
+        value: float | None,
+        stopped: bool,
+        metrics: Mapping[str, float] = NO_METRICS,
+    ) -> None:
         """Pass the result to the other searcher."""
-        self._searcher.on_trial_complete(trial, value, stopped)
+        self._searcher.on_trial_complete(trial, value, stopped, metrics)
 
 
 class FixedTrials:
@@ -98,7 +113,13 @@ class FixedTrials:
         """Return False: no trial of a list is stopped."""
         return False
 
-    def on_trial_complete(self, trial: Trial, value: float | None, stopped: bool) -> None:
+    def on_trial_complete(
+        self,
+        trial: Trial,
+        value: float | None,
+        stopped: bool,
+        metrics: Mapping[str, float] = NO_METRICS,
+    ) -> None:
         """Do nothing: the list does not depend on results."""
 
 

@@ -158,6 +158,16 @@ class Manifest:
         return self.metric.direction == "maximize"
 
     @property
+    def objectives(self) -> Mapping[str, str]:
+        """The metrics that have a Pareto front, each with maximize or minimize.
+
+        They are those of the search if it optimizes several, otherwise those of the task, if any.
+        """
+        if self.search is not None and self.search.metrics:
+            return self.search.metrics
+        return dict.fromkeys(self.front or (), "maximize")
+
+    @property
     def columns_by_key(self) -> dict[str, Column]:
         """The columns by their keys."""
         return {column.key: column for column in self.columns}
@@ -204,7 +214,7 @@ def _rename_formula(paired: Any) -> Any:
 def _check(manifest: Manifest) -> None:
     """Raise an error if no table can be made from a manifest."""
     known = manifest.columns_by_key
-    for name in (manifest.metric.name, *(manifest.front or ())):
+    for name in (manifest.metric.name, *manifest.objectives):
         if f"metric.{name}" not in known:
             raise JsonTypeError(f"none of its 'columns' is the metric {name!r}")
     for claim in manifest.claims:

@@ -100,7 +100,7 @@ class RecordedRequest:
     file: str | None = None  # the path of a space file
     file_hash: str | None = None  # the hash of its text
     settings: Mapping[str, Scalar] = field(default_factory=dict)  # the values of ``--set``
-    search: Mapping[str, str] = field(default_factory=dict)  # the sampler and pruner of a search
+    search: Mapping[str, str] = field(default_factory=dict)  # the options of a search
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +110,11 @@ class Search:
     trials: int  # the number of configurations to try, > 0
     sampler: Mapping[str, Any]  # its ``name`` and its arguments
     pruner: Mapping[str, Any]
+    #: The metrics that it optimizes together, each with maximize or minimize; empty for the task's
+    #: main metric alone.
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    #: ``task/name`` of the sweeps that its sampler learned from -> number of their configurations.
+    learned_from: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

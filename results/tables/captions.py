@@ -10,7 +10,7 @@ from results.tables.cell_text import label_signs
 from results.tables.marks import scored_differently
 from results.tables.row_selection import RowSelection
 from results.tables.rows import SummaryRow
-from results.text import plural
+from results.text import listed, plural
 
 #: The meanings of the marks next to the main metric, in the order of the caption.
 MARKS = {"best": "★ best", "tie": "≈ not distinguishable from it"}
@@ -73,8 +73,9 @@ def explain(
     lines += [f"{sign} {label}." for label, sign in label_signs(rows).items()]
     if any(row.on_front for row in rows):
         labels = {column.key: column.label for column in manifest.columns}
-        names = " and ".join(labels[f"metric.{name}"] for name in manifest.front or ())
-        lines.append(f"◆ on the Pareto front of {names}: no other row is better in both.")
+        names = [labels[f"metric.{name}"] for name in manifest.objectives]
+        both = "both" if len(names) == 2 else "all of them"
+        lines.append(f"◆ on the Pareto front of {listed(names)}: no other row is better in {both}.")
     return lines
 
 

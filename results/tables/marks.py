@@ -87,15 +87,19 @@ def _matrices(
 
 
 def mark_front(rows: Sequence[SummaryRow], manifest: Manifest) -> None:
-    """Mark the rows on the Pareto front, if the task declares its two metrics.
+    """Mark the rows on the Pareto front, if the task or the search declares its metrics.
 
     If all rows are equal in one of the metrics, there is no trade-off, and no row is marked.
     """
-    keys = [f"metric.{name}" for name in manifest.front or ()]
+    signs = {
+        f"metric.{name}": 1.0 if direction == "maximize" else -1.0
+        for name, direction in manifest.objectives.items()
+    }
+    keys = list(signs)
     complete = [
         row for row in rows if keys and row.num_seeds and all(k in row.metrics for k in keys)
     ]
-    points = [tuple(row.metrics[key] for key in keys) for row in complete]
+    points = [tuple(sign * row.metrics[key] for key, sign in signs.items()) for row in complete]
     is_trade = all(len(set(values)) > 1 for values in zip(*points, strict=True))
     for row, point in zip(complete, points, strict=True):
         row.on_front = is_trade and not any(

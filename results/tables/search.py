@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from results.storage.manifest_parts import Search
+from results.text import listed, plural
 
 _NAMES = {
     "tpe": "TPE",
@@ -11,9 +12,11 @@ _NAMES = {
     "gp": "a Gaussian process",
     "cmaes": "CMA-ES",
     "nsga2": "NSGA-II",
+    "auto": "OptunaHub's AutoSampler",
     "halving": "successive halving",
     "median": "the median rule",
     "hyperband": "Hyperband",
+    "wilcoxon": "a Wilcoxon test over seeds",
 }
 
 
@@ -22,9 +25,16 @@ def describe_lines(search: Search | None) -> list[str]:
     if not search:
         return []
     sampler, pruner = search.sampler["name"], search.pruner["name"]
+    cut = "seeds left out" if pruner == "wilcoxon" else "trials stopped early"
     stops = (
         "no pruner: every trial runs to its end"
         if pruner == "none"
-        else f"trials stopped early by {_NAMES.get(pruner, pruner)} (--pruner {pruner})"
+        else f"{cut} by {_NAMES.get(pruner, pruner)} (--pruner {pruner})"
     )
-    return [f"Chosen by {_NAMES.get(sampler, sampler)} (--sampler {sampler}); {stops}."]
+    goals = [f"{name} ({direction}d)" for name, direction in search.metrics.items()]
+    chosen = f"Chosen by {_NAMES.get(sampler, sampler)} (--sampler {sampler})"
+    lines = [f"{chosen}{f' for {listed(goals)}' if goals else ''}; {stops}."]
+    if search.learned_from:
+        numbers = [f"{plural(n, 'configuration')} of {s}" for s, n in search.learned_from.items()]
+        lines.append(f"The sampler learned from {listed(numbers)}.")
+    return lines

@@ -133,16 +133,22 @@ def _open_table(
         pairs.append((make_row(params, found, manifest, scores), found))
     main_key = manifest.main_key
 
-    def order(pair: tuple[SummaryRow, Any]) -> tuple[bool, float, str]:
-        value = pair[0].metrics.get(main_key, math.nan)
+    has_front = bool(manifest.search and manifest.search.metrics)
+    mark_front([row for row, _ in pairs], manifest)
+
+    def order(pair: tuple[SummaryRow, Any]) -> tuple[bool, bool, float, str]:
+        row, _ = pair
+        value = row.metrics.get(main_key, math.nan)
         known = sign * value if value == value else 0.0
+        is_behind = has_front and not row.on_front
         # Break ties by the parameters, because the order of trials changes when they run again.
-        return (bool(pair[0].status) or math.isnan(value), known, params_key(pair[0].params))
+        return (is_behind, bool(row.status) or math.isnan(value), known, params_key(row.params))
 
     pairs.sort(key=order)
     rows = [row for row, _ in pairs]
     tested = mark_best(rows, [found for _, found in pairs], manifest, scores)
-    mark_front(rows, manifest)
+    if has_front and max_rows is not None:
+        max_rows = max(max_rows, sum(row.on_front for row in rows))
     chosen = _select(rows, selection, manifest)
     shown = chosen if selection.limit is not None else chosen[:max_rows]
     note = [
@@ -150,7 +156,8 @@ def _open_table(
         *explain_hidden(len(chosen) - len(shown)),
         *describe_lines(manifest.search),
     ]
-    order_text = f"by {selection.sort}" if selection.sort else "best first"
+    leading = "Pareto front" if has_front else "best"
+    order_text = f"by {selection.sort}" if selection.sort else f"{leading} first"
     title = f"{manifest.task}: {manifest.name}, {_count(len(rows), manifest)}, {order_text}"
     hidden = _left_out(rows, shown)
     return _table(manifest, title, shown, False, note, tested, selection, hidden)
@@ -197,9 +204,11 @@ def _table(
     main_key = manifest.main_key
     metrics = [c for k, c in known.items() if k.startswith("metric.") and k != main_key]
     keys = [f"param.{name}" for name in names or manifest.params]
+    goals = manifest.search.metrics if manifest.search else {}
     wanted = selection.column_names([*keys, *(k for k in known if k.startswith("metric."))])
     if wanted is None:
-        metrics = [column for column in metrics if not column.detail]
+        metrics = [c for c in metrics if not c.detail or c.key.removeprefix("metric.") in goals]
+        metrics.sort(key=lambda c: c.key.removeprefix("metric.") not in goals)
     else:
         columns = [known.get(key, Column(key=key, label=key[6:])) for key in wanted]
         params = [column for column in columns if column.key.startswith("param.")]

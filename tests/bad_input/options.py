@@ -113,7 +113,11 @@ CASES = [
     Case(args="sweep retrieval --sampler cma", message="--sampler takes tpe, random, qmc, gp,"),
     Case(
         args="sweep retrieval --space search --pruner asha",
-        message="--pruner takes halving, median, hyperband, none, but got 'asha'",
+        message="--pruner takes halving, median, hyperband, wilcoxon, none, but got 'asha'",
+    ),
+    Case(
+        args="sweep retrieval --space search --pruner wilcoxon --seeds 4",
+        message="shows nothing before the fourth seed, but --seeds is 4; use at least --seeds 5",
     ),
     Case(
         args="sweep retrieval --trials 20",

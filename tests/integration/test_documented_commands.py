@@ -218,6 +218,11 @@ def test_documented_sweep_can_be_planned(place: Place, command: Command) -> None
     if "--from" in words:
         stored = words.index("--from") + 1
         words[stored] = f"{place.prepare('retrieval', 'paper')}/retrieval/paper/sweep.json"
+    if "--learn-from" in words:
+        earlier = words.index("--learn-from") + 1
+        task, name = words[1], words[earlier]
+        words[earlier] = f"{place.prepare(task, name)}/{task}/{name}"
+        words += place.fill(REDUCED_SWEEPS[task])  # as the earlier sweep
     assert "trial" in place.run(*words, "--dry-run")
 
 

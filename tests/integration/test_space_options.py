@@ -93,3 +93,57 @@ def test_mistakes_cost_one_line(options: tuple[str, ...], message: str, tmp_path
     assert done.returncode == 2
     assert message in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_several_metrics_have_a_front(tmp_path: Path) -> None:
+    (tmp_path / "both.py").write_text(
+        'def fit(x: float = 0.0, *, seed: int):\n    yield {"low": x, "high": 1 - x + seed}\n'
+    )
+    out = ("--out", str(tmp_path / "out"), "--set", "x=0..1", "--trials", "4")
+    metrics = ("--metric", "low:maximize", "--metric", "high:maximize", "--sampler", "nsga2")
+    words = ("sweep", f"{tmp_path / 'both.py'}:fit", *LOCAL, *out, *metrics)
+    planned = run_command(*words, "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    assert "NSGA-II (--sampler nsga2) for low (maximized) and high (maximized)" in planned.stdout
+    done = run_command(*words)
+    assert done.returncode == 0, done.stderr
+    assert "fit: search-x-low-high-nsga2, 4 configurations, Pareto front first" in done.stdout
+    assert done.stdout.count("◆") == 5  # each row, and the line that explains it
+    again = run_command("report", "fit/search-x-low-high-nsga2", *out[:2])
+    assert again.stdout.count("◆") == 5
+
+
+def test_a_search_learns_from_a_grid(tmp_path: Path) -> None:
+    out = ("sweep", "toy", *LOCAL, "--out", str(tmp_path), "--set", "epochs=2")
+    grid = run_command(*out, "--set", "lr=0.01,0.1,0.5", "--name", "coarse")
+    assert grid.returncode == 0, grid.stderr
+    options = (*out, "--set", "lr=0.01..0.2:log", "--trials", "2", "--learn-from", "coarse")
+    line = (
+        "The sampler learns from 2 configurations of toy/coarse; 1 other configuration does not "
+        "fit the space (outside: lr 1)."
+    )
+    assert line in run_command(*options, "--dry-run").stdout
+    done = run_command(*options)
+    assert done.returncode == 0, done.stderr
+    assert line in done.stdout
+    assert "The sampler learned from 2 configurations of toy/coarse." in done.stdout
+    assert len(read_sweep(str(tmp_path), "toy", "search-lr-from-coarse-epochs-2").rows()) == 2
+    assert (
+        "--learn-from coarse has no effect"
+        in run_command(*out, "--set", "lr=0.01,0.1", "--learn-from", "coarse").stderr
+    )
+
+
+def test_seeds_of_worse_configurations_do_not_run(tmp_path: Path) -> None:
+    done = run_command(
+        *("sweep", "toy", *LOCAL, "--out", str(tmp_path), "--set", "epochs=2"),
+        *("--set", "lr=0.001..0.3:log", "--trials", "5", "--seeds", "6", "--pruner", "wilcoxon"),
+    )
+    assert done.returncode == 0, done.stderr
+    text = " ".join(done.stdout.split())
+    assert "seeds left out by a Wilcoxon test over seeds (--pruner wilcoxon)" in text
+    rows = read_sweep(str(tmp_path), "toy", "search-lr-wilcoxon-epochs-2").rows()
+    assert {row["status"] for row in rows} == {"finished"}
+    counts = sorted(sum(r["param.lr"] == lr for r in rows) for lr in {r["param.lr"] for r in rows})
+    assert counts[0] == 4
+    assert counts[-1] == 6
