@@ -27,8 +27,10 @@ from tasks.contract import Task
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 GUIDES = {page: page.read_text(encoding="utf-8") for page in [*PAGES, ROOT / "SECURITY.md"]}
 
-#: Options of other programs that the pages mention: ray, pip, pytest, zensical.
+#: Options of other programs that the pages mention: ray, pip, pytest, zensical, docker, Slurm.
 FOREIGN = {
+    *("--build-arg", "--cpus", "--gpus", "--memory", "--user"),
+    *("--no-kill", "--signal"),
     "--clean",
     "--generate",
     "--index-url",
@@ -82,7 +84,8 @@ def test_a_guide_explains_the_option(command: str, flag: str) -> None:
 @by_page(list(GUIDES))
 def test_options_that_a_page_mentions_exist(page: Path) -> None:
     known = {flag for _, flag in options(hidden=True)} | {"--help", "--version"} | FOREIGN
-    program = re.sub(r"^.*(?:benchmarks|pip|ray |mypy|pytest).*$", "", GUIDES[page], flags=re.M)
+    others = r"^.*(?:benchmarks|pip|ray |mypy|pytest|docker|sbatch|sky ).*$"
+    program = re.sub(others, "", GUIDES[page], flags=re.M)
     found = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", program))
     assert not found - known, f"{page} mentions {sorted(found - known)}, which no command has"
 
