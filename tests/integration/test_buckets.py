@@ -9,6 +9,8 @@ import pyarrow.fs
 import pytest
 from buckets import BUCKET, Bucket, serve
 from harness import command as run
+from harness import run_command
+from json_documents import check_document
 from paths import STORED
 from prunable import crash_after, keep_weights, sweep_names
 from sealed_weights import check_round_trip
@@ -42,6 +44,15 @@ def test_an_archive_is_read_from_a_bucket(bucket: Bucket, tmp_path: Path) -> Non
     )
     run("archive", "stored", copy, "--out", f"s3://{BUCKET}/archived")
     assert copy.read_bytes() == stored.read_bytes()
+
+
+def test_sweeps_in_a_bucket_are_queried(bucket: Bucket) -> None:
+    root = f"s3://{BUCKET}/queried"
+    make_store(root).add([result("one", 0.5), result("two", 0.25)])
+    sql = "SELECT trial_id, metric.score FROM trials ORDER BY trial_id"
+    done = run_command("query", sql, "--out", root, "--json")
+    rows = check_document(done.stdout, "query", 0)["rows"]
+    assert [row["score"] for row in rows] == [0.5, 0.25]
 
 
 def test_weights_round_trip_through_a_bucket(bucket: Bucket) -> None:
