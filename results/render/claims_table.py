@@ -102,6 +102,14 @@ def one_scope(claims: list[CheckedClaim]) -> str:
     return scopes.pop() if len(scopes) == 1 else ""
 
 
+def _margin(manifest: Manifest, claim: CheckedClaim) -> str:
+    """Return the margin of a claim in the unit of its table."""
+    column = next((c for c in manifest.columns if c.key == f"metric.{claim.metric}"), None)
+    if column is not None and column.format == "percent":
+        return f"{100 * claim.margin:g} percentage points"
+    return f"{claim.margin:g}"
+
+
 def _caption(manifest: Manifest, claims: list[CheckedClaim], with_source: bool) -> list[str]:
     published = manifest.published
     lines = []
@@ -126,7 +134,7 @@ def _caption(manifest: Manifest, claims: list[CheckedClaim], with_source: bool) 
             "so a difference may be ≈ in a table and significant here."
         )
     if any(claim.margin for claim in claims):
-        margins = sorted({f"{claim.margin:g}" for claim in claims if claim.margin})
+        margins = sorted({_margin(manifest, claim) for claim in claims if claim.margin})
         lines.append(f"A value counts as reached within a margin of {' or '.join(margins)}.")
     if any(claim.decided_by for claim in claims):
         lines.append(

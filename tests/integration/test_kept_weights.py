@@ -57,7 +57,7 @@ def test_small_disk_costs_weights_but_no_trial(tmp_path: Path) -> None:
         assert text.count("Weights were not saved: the weights need 0.3") == 1
         assert "The trials continue, and their results are complete." in text
         assert len(run.totals()) == 6
-        assert "has no weights; add --keep best to the command to run it again" in text
+        assert "To train it again, add --keep best to the command." in text
         first = totals_of(run)
         assert len(first) == 1  # the best of those that fit
         sweep = read_sweep(str(disk), "fragile", "s")
