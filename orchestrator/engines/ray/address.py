@@ -57,11 +57,12 @@ def check_reachable(address: str) -> None:
 
 def unreachable(address: str | None, error: Exception) -> RequestError:
     """Return the error for a cluster, or a Ray on this machine, that cannot be reached."""
-    first = redact(str(error).strip().splitlines()[0])
-    where = f"the Ray cluster at {redact(address)}" if address else "Ray"
+    first = redact((str(error).strip() or type(error).__name__).splitlines()[0].rstrip("."))
+    if address is None:
+        return RequestError(f"cannot start Ray: {first}; try again, or use --engine local")
     # Ray reports the same error for a wrong token as for a dead head node.
-    hint = "check that the token equals the head node's (RAY_AUTH_MODE, ~/.ray/auth_token), "
     return RequestError(
-        f"cannot reach {where}: {first}; {hint if address else ''}see `ray status`, or use "
+        f"cannot reach the Ray cluster at {redact(address)}: {first}; check that the token equals "
+        "the head node's (RAY_AUTH_MODE, ~/.ray/auth_token), see `ray status`, or use "
         "--engine local"
     )

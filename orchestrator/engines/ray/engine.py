@@ -25,7 +25,7 @@ import orchestrator.engines.ray.settings  # noqa: F401  before Ray
 # isort: split
 import ray
 from ray import tune
-from ray.exceptions import AuthenticationError, OutOfMemoryError, RayError
+from ray.exceptions import OutOfMemoryError, RayError
 from ray.tune.error import TuneError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -89,7 +89,7 @@ def connect(address: str | None) -> None:
         else:
             # "local", because Ray may otherwise use the address of an earlier cluster.
             ray.init(address="local", include_dashboard=False, **local_resources(), **options)
-    except (OSError, RuntimeError, ValueError, AuthenticationError) as error:
+    except Exception as error:  # Ray also raises Exception itself
         raise unreachable(address, error) from error
     finally:
         logging.disable(logging.NOTSET)
