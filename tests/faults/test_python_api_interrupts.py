@@ -70,20 +70,20 @@ def test_an_interrupted_call_goes_on_where_it_was(folder: Path, engine: str) -> 
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    told = process.communicate(timeout=60)[0]
-    assert process.returncode == 7, told
-    assert "Traceback" not in told
-    assert "Stopping after the current step of 1 trial" in told
-    assert "interrupted: the sweep was interrupted; call it again to resume" in told
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 7, output
+    assert "Traceback" not in output
+    assert "Stopping after the current step of 1 trial" in output
+    assert "interrupted: the sweep was interrupted; call it again to resume" in output
     (row,) = orc.load(folder / "runs/fit/grid-lr").trials.to_pylist()
     assert row["status"] == "interrupted"
     done = row["num_steps"]
     assert 1 <= done < 20
 
     again = start(folder, 0.0, engine)
-    told = again.communicate(timeout=120)[0]
-    assert again.returncode == 0, told
-    assert told.splitlines()[-1] == "20 finished"
+    output = again.communicate(timeout=120)[0]
+    assert again.returncode == 0, output
+    assert output.splitlines()[-1] == "20 finished"
     # No step was lost, and none was computed twice.
     assert notes(folder) == list(range(20))
 
@@ -98,6 +98,6 @@ def test_ray_runs_in_another_thread(folder: Path) -> None:
     )
     (folder / "script.py").write_text(lines)
     process = start(folder, 0.0, "ray")
-    told = process.communicate(timeout=120)[0]
-    assert process.returncode == 0, told
-    assert told.splitlines()[-1] == "20 finished"
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, output
+    assert output.splitlines()[-1] == "20 finished"

@@ -118,11 +118,11 @@ def forget(path: Sequence[str]) -> None:
 def test_the_command_runs_a_function_with_its_own_space(
     case: Case, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    told = command(*case.words("--engine=local", "--space=grid", "--seeds=2"))
-    assert "fit: s, 2 configurations, best first" in told
-    assert "≈" in told or "every other row is significantly worse" in told
-    assert "paired by sample, over samples and seeds" in told
-    assert "2 stages computed" in told
+    output = command(*case.words("--engine=local", "--space=grid", "--seeds=2"))
+    assert "fit: s, 2 configurations, best first" in output
+    assert "≈" in output or "every other row is significantly worse" in output
+    assert "paired by sample, over samples and seeds" in output
+    assert "2 stages computed" in output
     assert case.noted("stage") == ["stage.train", "stage.val"]
     assert "shared stage 1/2 computed in 0.0 s: draw(split=train)" in capfd.readouterr().out
     assert case.sweep().samples.num_rows == 4 * 40
@@ -134,8 +134,8 @@ def test_a_trial_that_was_killed_goes_on_from_its_checkpoint(case: Case, tmp_pat
     killed = run_process(*case.words(*args))
     assert killed.returncode == -9
     assert Checkpoints(str(case.out / ".checkpoints")).trial_ids()
-    told = command(*case.words(*args))
-    assert "Resuming 1 trial from checkpoints" in told
+    output = command(*case.words(*args))
+    assert "Resuming 1 trial from checkpoints" in output
     epochs = [f"epoch.{n}.0.1.0" for n in (1, 2, 3, 3, 4)]
     assert case.noted("epoch") == epochs
     assert case.noted("stage") == ["stage.train", "stage.val"]  # kept by the run that was killed
@@ -195,15 +195,15 @@ def test_ray_runs_a_function_of_a_script(case: Case) -> None:
 def test_another_metric_judges_the_same_trials(case: Case) -> None:
     args = ("--engine=local", "--space=grid")
     command(*case.words(*args))
-    told = command(*case.words(*args, "--metric=epoch_of_weights", "--maximize"))
-    assert "Every trial of this sweep is already done" in told
+    output = command(*case.words(*args, "--metric=epoch_of_weights", "--maximize"))
+    assert "Every trial of this sweep is already done" in output
     assert case.sweep().manifest.metric.direction == "maximize"
 
 
 def test_a_dry_run_lists_trials_and_shared_work(case: Case) -> None:
-    told = command(*case.words("--engine=local", "--space=grid", "--dry-run"))
-    assert "2 trials, 0 of them done; 2 distinct stages" in told
-    assert "split=train" in told
+    output = command(*case.words("--engine=local", "--space=grid", "--dry-run"))
+    assert "2 trials, 0 of them done; 2 distinct stages" in output
+    assert "split=train" in output
     assert not case.out.exists()
 
 

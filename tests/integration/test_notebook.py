@@ -105,14 +105,14 @@ def test_progress_an_interrupt_and_the_same_cell_again(kernel: Kernel) -> None:
     assert "display_data" in shown
     assert "update_display_data" in shown
     kernel.manager.interrupt_kernel()
-    told = kernel.read_until()
-    assert "Stopping after the current step of 1 trial" in told
-    assert "'ename': 'KeyboardInterrupt'" in told
-    assert "the sweep was interrupted; call it again to resume" in told
+    output = kernel.read_until()
+    assert "Stopping after the current step of 1 trial" in output
+    assert "'ename': 'KeyboardInterrupt'" in output
+    assert "the sweep was interrupted; call it again to resume" in output
     assert "True" in kernel.run("print(signal.getsignal(signal.SIGINT) is before)")
-    told = kernel.run("run()")
-    assert "Resuming 1 trial from checkpoints" in told
-    assert "fit: grid-lr, 2 configurations, best first" in told  # the cell's value as HTML
+    output = kernel.run("run()")
+    assert "Resuming 1 trial from checkpoints" in output
+    assert "fit: grid-lr, 2 configurations, best first" in output  # the cell's value as HTML
     steps = kernel.run("print(orc.load('runs/fit/grid-lr').steps.num_rows)")
     assert "16" in steps
     # A value that the function refers to has changed, so its trials are others.
