@@ -8,6 +8,9 @@ classes:
     100 * exp(mean(log(sums[0:4] / sums[4:8])) + min(0, 1 - sums[9] / sums[8]))
     mean(sums[0:3] / sums[3:6])
 
+``sums[0::2]`` and ``sums[1::2]`` are the first and the second of every two columns, for pairs whose
+number depends on the data.
+
 A result that is not finite counts as 0: for example, BLEU is 0 without matches of every order.
 ``sweep.json`` may come from an untrusted source, so the text is parsed and never run. A formula may
 contain only numbers, ``sums``, its slices, + - * / ** and the functions below.
@@ -85,7 +88,10 @@ def aggregation(formula: str) -> Callable[[Array], Array]:
     def function(sums: Array) -> Array:
         if sums.shape[-1] < _columns(tree):
             raise _bad(formula, f"it needs {_columns(tree)} columns, but got {sums.shape[-1]}")
-        found = np.broadcast_to(_evaluate(tree, sums), (*sums.shape[:-1], 1))[..., 0]
+        try:
+            found = np.broadcast_to(_evaluate(tree, sums), (*sums.shape[:-1], 1))[..., 0]
+        except ValueError:  # slices with a step can have unlike numbers of columns
+            raise _bad(formula, f"it does not fit {sums.shape[-1]} columns") from None
         return np.where(np.isfinite(found), found, 0.0)
 
     return function
@@ -93,9 +99,10 @@ def aggregation(formula: str) -> Callable[[Array], Array]:
 
 def _bad(formula: str, why: object) -> StoreError:
     shown = formula if len(formula) <= 80 else f"{formula[:77]}..."
+    functions = ", ".join(dict.fromkeys(name for name, _ in _FUNCTIONS))
     return StoreError(
-        f"the aggregate {shown!r} is not valid ({why}); write {MEAN!r}, or arithmetic over sums[i] "
-        f"and sums[i:j] with {', '.join(dict.fromkeys(name for name, _ in _FUNCTIONS))}"
+        f"the aggregate {shown!r} is not valid ({why}); write {MEAN!r}, or arithmetic over "
+        f"sums[i], sums[i:j] and sums[i::step] with {functions}"
     )
 
 
@@ -106,8 +113,14 @@ def _columns(tree: ast.AST) -> int:
         if isinstance(node, ast.Subscript):
             index = node.slice
             if isinstance(index, ast.Slice):
+                first = _index(index.lower or ast.Constant(0))
+                if index.step is not None:
+                    if index.upper is not None or _index(index.step) < 1:
+                        raise ValueError(f"{ast.unparse(node)} is not a slice such as sums[0::2]")
+                    found.append(first + 1)
+                    continue
                 found.append(_index(index.upper))
-                if _index(index.lower or ast.Constant(0)) >= found[-1] or index.step:
+                if first >= found[-1]:
                     raise ValueError(f"{ast.unparse(node)} has no columns")
             else:
                 found.append(_index(index) + 1)
@@ -127,8 +140,11 @@ def _evaluate(node: ast.AST, sums: Array) -> Any:
         match node:
             case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
                 return np.float64(number)
-            case ast.Subscript(value=ast.Name(id="sums"), slice=ast.Slice(lower=low, upper=high)):
-                return sums[..., _index(low or ast.Constant(0)) : _index(high)]
+            case ast.Subscript(value=ast.Name(id="sums"), slice=ast.Slice(lower, upper, step)):
+                first = _index(lower or ast.Constant(0))
+                if step is not None:
+                    return sums[..., first :: _index(step)]
+                return sums[..., first : _index(upper)]
             case ast.Subscript(value=ast.Name(id="sums"), slice=index):
                 return sums[..., _index(index) : _index(index) + 1]
             case ast.BinOp(left=left, op=operation, right=right) if type(operation) in _OPERATORS:
