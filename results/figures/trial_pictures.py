@@ -16,12 +16,15 @@ from results.storage.reading import Sweep
 def pictures_of(sweep: Sweep, trial: Mapping[str, Any]) -> dict[str, list[bytes]]:
     """Return a trial's pictures (PNG), grouped by the first column that ``show`` prints.
 
-    The result is empty if the task has no pictures.
+    Rows without a picture, such as those with scores, are left out. The result is empty if the task
+    has no pictures.
     """
     shown = list(sweep.manifest.shown_samples or ())
-    if "picture" not in shown or not sweep.samples.num_rows:
+    samples = sweep.samples
+    if "picture" not in shown or "picture" not in samples.column_names:
         return {}
-    found = sweep.samples.filter(pc.equal(sweep.samples["trial_id"], trial["trial_id"]))
+    of_trial = pc.equal(samples["trial_id"], trial["trial_id"])
+    found = samples.filter(pc.and_(of_trial, pc.is_valid(samples["picture"])))
     groups: dict[str, list[bytes]] = {}
     for row in found.select([shown[0], "picture"]).to_pylist():
         groups.setdefault(row[shown[0]], []).append(row["picture"])
@@ -34,6 +37,6 @@ def draw_pictures(sweep: Sweep, trial: Mapping[str, Any]) -> bytes | None:
     if not groups:
         return None
     out = io.BytesIO()
-    title = f"{sweep_title(sweep)}, trial {short_id(trial)}: the mean, then samples"
+    title = f"{sweep_title(sweep)}, trial {short_id(trial)}"
     contact_sheet(groups, title).save(out, format="PNG")
     return out.getvalue()

@@ -297,7 +297,7 @@ class _Pictures:
             yield Text("Pictures need a terminal with colors; --pictures FILE.png writes them.")
             return
         for name, pictures in self._groups.items():
-            yield Text(f"{name}: the mean, then samples")
+            yield Text(name)
             yield half_blocks(pictures[:number], PICTURE_SIDE)
 
 

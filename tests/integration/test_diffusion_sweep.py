@@ -192,7 +192,9 @@ def test_half_blocks_show_the_pixels(sweep: Sweep) -> None:
     console = Console(width=80, color_system="truecolor", file=io.StringIO(), force_terminal=True)
     console.print(render_trial(sweep, sweep.rows()[0]))
     shown = console.file.getvalue()  # type: ignore[attr-defined]
-    assert shown.count("the mean, then samples") == 8
+    groups = pictures_of(sweep, sweep.rows()[0])
+    assert len(groups) == 8
+    assert all(f"{name}\n" in shown for name in groups)
     assert "▀" in shown
 
 
