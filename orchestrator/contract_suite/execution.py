@@ -93,7 +93,8 @@ def _check_per_sample(declared: PerSampleMetric, step: Step) -> None:
     kept = np.ones(len(table[declared.value]), dtype=bool)
     for name, wanted in declared.where.items():
         kept &= np.asarray(table[name]) == wanted
-    values = np.asarray(table[declared.value], dtype=float)[kept]
+    chosen = [value for value, keep in zip(table[declared.value], kept, strict=True) if keep]
+    values = np.asarray(chosen, dtype=float)
     units = np.asarray(table[declared.unit])[kept].tolist()
     if not units:
         raise ViolationError(
