@@ -20,10 +20,20 @@ from PIL import Image
 from tasks.contract import DataError, content_id
 from tasks.datasets.base import Split
 from tasks.datasets.scenes import drawing, language, words, world
-from tasks.datasets.scenes.drawing import SIZE
-from tasks.datasets.scenes.world import Scene
+from tasks.datasets.scenes.drawing import SIZE, Pixels
+from tasks.datasets.scenes.world import Group, Scene
 
-__all__ = ["SIZE", "Scene", "describe", "fingerprint", "load_split", "pretraining_scene", "splits"]
+__all__ = [
+    "SIZE",
+    "Group",
+    "Scene",
+    "describe",
+    "draw_with_masks",
+    "fingerprint",
+    "load_split",
+    "pretraining_scene",
+    "splits",
+]
 
 VERSION = 3  # increase it when an image or a caption changes
 SPLITS = {"train": 1464, "val": 1449, "test": 1449}  # the paper's numbers of pairs
@@ -87,6 +97,19 @@ def describe(index: int, split: str, style: str = "sweep") -> Scene:
     """Return the scene that the image at ``index`` of a split shows."""
     sizes = {"sweep": SPLITS, "pretrain": PRETRAIN_SPLITS}[style]
     return _scenes(style, split, sizes[split])[index][1]
+
+
+def draw_with_masks(
+    index: int, split: str, style: str = "sweep"
+) -> tuple[NDArray[np.uint8], list[tuple[Group, Pixels]]]:
+    """Return the image at ``index`` of a split, and each object's group and mask.
+
+    The image [SIZE, SIZE, 3] is the one that the split loads. A mask [SIZE, SIZE] holds the
+    fraction of each pixel that the object covers, 0 to 1.
+    """
+    sizes = {"sweep": SPLITS, "pretrain": PRETRAIN_SPLITS}[style]
+    candidate, scene, _ = _scenes(style, split, sizes[split])[index]
+    return drawing.draw_with_masks(scene, style, _generator(style, split, candidate, "pixels"))
 
 
 def pretraining_scene(index: int) -> tuple[NDArray[np.uint8], list[str], Scene]:

@@ -49,17 +49,30 @@ RULES = (SIZE, RADII, _SPACING, _SLOPE, {name: repr(look) for name, look in LOOK
 
 def draw(scene: Scene, style: str, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Draw a scene as an image uint8 [SIZE, SIZE, 3]."""
+    return draw_with_masks(scene, style, rng)[0]
+
+
+def draw_with_masks(
+    scene: Scene, style: str, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], list[tuple[Group, Pixels]]]:
+    """Draw a scene; return the image, and each object's group and mask in order of painting.
+
+    A mask [SIZE, SIZE] holds the fraction of each pixel that the object covers, 0 to 1.
+    """
     look = LOOKS[style]
     pixels = _ground(GROUNDS[style][scene.ground], look, rng)
     jitter = rng.uniform(*look.jitter)
+    objects = []
     for group, (center, across) in zip(
         (scene.first, scene.second), _positions(scene, rng), strict=True
     ):
         radius = rng.uniform(*RADII[group.size][group.count])
         color = np.array(COLORS[group.color]) + rng.uniform(-jitter, jitter, 3)
         for x, y in _members(group, radius, center, across, scene.relation):
-            _paint(pixels, group.shape, (x, y), radius, np.clip(color, 0, 255), rng)
-    return np.clip(pixels, 0, 255).astype(np.uint8)
+            mask = _mask(group.shape, (x, y), radius, rng)
+            _paint(pixels, mask, (x, y), radius, np.clip(color, 0, 255))
+            objects.append((group, mask))
+    return np.clip(pixels, 0, 255).astype(np.uint8), objects
 
 
 def _positions(scene: Scene, rng: np.random.Generator) -> tuple[tuple[float, float], ...]:
@@ -92,14 +105,12 @@ def _ground(color: tuple[int, int, int], look: Look, rng: np.random.Generator) -
 
 def _paint(
     pixels: Pixels,
-    shape: str,
+    mask: Pixels,
     center: tuple[float, float],
     radius: float,
     color: NDArray[np.float64],
-    rng: np.random.Generator,
 ) -> None:
     """Paint an object and its shadow into ``pixels``."""
-    mask = _mask(shape, center, radius, rng)
     shadow = np.zeros_like(mask)
     shadow[2:, 2:] = mask[:-2, :-2]
     pixels *= 1 - 0.35 * shadow[..., None]
