@@ -1,0 +1,1 @@
+"""Semantic segmentation: label every pixel of an image with a class."""

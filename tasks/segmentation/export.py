@@ -1,0 +1,133 @@
+"""Export a segmentation model: a Hugging Face folder, or an encoder with a separate head."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from tasks.contract import Export, Trial
+from tasks.models.loading import silence_transformers
+from tasks.models.saving import find_license, hub_ids, save_folder
+from tasks.segmentation import exported, full, heads, network, pyramid, stages
+from tasks.segmentation.params import Params
+from tasks.segmentation.registry import SCENES
+
+_OWN_USAGE = """from PIL import Image
+from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation
+
+processor = AutoImageProcessor.from_pretrained(".")
+model = AutoModelForSemanticSegmentation.from_pretrained(".").eval()
+
+image = Image.new("RGB", (320, 240), "gray")  # your image
+logits = model(**processor(images=image, return_tensors="pt")).logits
+mask = logits.argmax(1)[0]
+print(mask.shape, [model.config.id2label[int(label)] for label in mask.unique()])
+"""
+_USAGE = """from PIL import Image
+
+from load import CLASSES, load
+
+segment = load()
+image = Image.new("RGB", (320, 240), "gray")  # your image
+mask = segment(image)
+print(mask.shape, [CLASSES[int(label)] for label in mask.unique()])
+"""
+
+
+def export(trial: Trial, arrays: Mapping[str, Any], classes: Sequence[str], folder: Path) -> Export:
+    """Write the model with its trained weights into ``folder``.
+
+    A checkpoint with its own head becomes a folder for ``from_pretrained``. A new head is written
+    as ``head.safetensors``, next to the encoder and ``load.py``.
+    """
+    silence_transformers()
+    params: Params = trial.params
+    weights = {
+        name.removeprefix("weight."): torch.as_tensor(value) for name, value in arrays.items()
+    }
+    if params.head == "own":
+        _write_own(trial, weights, classes, folder)
+        return _describe(trial, _OWN_USAGE)
+    found = network.load_backbone(trial.model.name)
+    head = weights
+    if params.trainable == "full":
+        model = full.build(trial, classes)
+        model.load_state_dict(weights)
+        assert isinstance(model, network.Segmenter)
+        found = network.Backbone(
+            encoder=model.pyramid.encoder, normalize=found.normalize, processor=found.processor
+        )
+        head = {k.replace("/", "."): v.data for k, v in model.head.items()}
+    _write_parts(trial, found, head, classes, folder)
+    return _describe(trial, _USAGE)
+
+
+def _write_own(
+    trial: Trial, weights: Mapping[str, Tensor], classes: Sequence[str], folder: Path
+) -> None:
+    model = full.build(trial, classes)
+    model.load_state_dict(weights)
+    assert isinstance(model, network.Checkpoint)
+    processor = network.load_processor(trial.model.name)
+    size = trial.params.image_size
+    processor.size = {"height": size, "width": size}
+    if hasattr(processor, "do_reduce_labels"):
+        processor.do_reduce_labels = False  # the classes are those of the trial's data
+    save_folder(folder, model.model, processor)
+
+
+def _write_parts(
+    trial: Trial,
+    found: network.Backbone,
+    head: Mapping[str, Tensor],
+    classes: Sequence[str],
+    folder: Path,
+) -> None:
+    params: Params = trial.params
+    save_folder(folder / "encoder", found.encoder, found.processor)
+    contiguous = {name: value.float().contiguous() for name, value in head.items()}
+    save_file(contiguous, folder / "head.safetensors")
+    settings = {
+        "encoder": type(found.encoder).__name__,
+        "num_levels": stages.LEVELS[params.head],
+        "image_size": params.image_size,
+        "mean": found.normalize.mean,
+        "std": found.normalize.std,
+        "flip": params.flip,
+        "classes": list(classes),
+    }
+    (folder / "settings.json").write_text(json.dumps(settings, indent=2) + "\n")
+    for name, module in (("load", exported), ("heads", heads), ("pyramid", pyramid)):
+        text = inspect.getsource(module).replace("from tasks.segmentation.", "from ")
+        (folder / f"{name}.py").write_text(text)
+
+
+def _describe(trial: Trial, usage: str) -> Export:
+    params: Params = trial.params
+    notes = []
+    if params.precision != "float32":
+        notes.append(
+            f"In the sweep the backbone computed in {params.precision}. The exported weights are "
+            "float32, so results may differ slightly."
+        )
+    if params.evaluation == "slide":
+        notes.append(
+            f"The trial was scored on sliding windows of {params.crop_size} pixels. This folder "
+            f"resizes whole images to {params.image_size} pixels a side."
+        )
+    return Export(
+        usage=usage,
+        library="transformers",
+        pipeline="image-segmentation",
+        license=find_license(trial.model.name),
+        data_license="mit" if trial.data.name == SCENES else None,  # drawn by this project
+        base_models=hub_ids(trial.model.name),
+        notes=notes,
+    )

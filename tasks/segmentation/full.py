@@ -1,0 +1,168 @@
+"""Train a full network, backbone and head, one epoch at a time.
+
+B batch, C classes, h x w grid
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tasks.contract import State, Trial
+from tasks.interrupt import check_interrupt
+from tasks.progress import report_progress
+from tasks.segmentation import crops, network, stages
+from tasks.segmentation.evaluation import Truth
+from tasks.segmentation.heads import head_shapes, init_head, resize
+from tasks.segmentation.loop import check_losses, draw_batches
+from tasks.segmentation.losses import segmentation_loss
+from tasks.segmentation.masked import MaskedSplit
+from tasks.segmentation.optimizer import adamw_step, polynomial
+from tasks.segmentation.params import Params
+from tasks.segmentation.pyramid import Pyramid
+from tasks.segmentation.registry import load_split
+
+
+def build(trial: Trial, classes: Sequence[str]) -> nn.Module:
+    """Return the network before training; what is not in the checkpoint is drawn by the seed.
+
+    Raises:
+        ModelError: if the model cannot be loaded.
+    """
+    params: Params = trial.params
+    if params.head == "own":
+        return network.load_own(trial.model.name, classes, trial.seed)
+    found = network.load_backbone(trial.model.name)
+    pyramid = Pyramid(found.encoder, stages.LEVELS[params.head])
+    size = params.training_size
+    with torch.inference_mode():
+        widths = [level.shape[1] for level in pyramid.eval()(torch.zeros(1, 3, size, size))]
+    shapes = head_shapes(params.head, widths, params.head_width, len(classes))
+    return network.Segmenter(pyramid, init_head(shapes, trial.seed), found.normalize)
+
+
+def start(trial: Trial, classes: Sequence[str], device: str) -> State:
+    """Return the state before training."""
+    model = build(trial, classes)
+    trained = {name for name, _ in model.named_parameters()}
+    arrays: dict[str, Any] = {}
+    for name, value in model.state_dict().items():
+        arrays[f"weight.{name}"] = value.to(device)
+        if name in trained:
+            arrays[f"mean.{name}"] = torch.zeros_like(value, device=device)
+            arrays[f"square.{name}"] = torch.zeros_like(value, device=device)
+    return State(arrays=arrays, values={"epoch": 0, "classes": list(classes)})
+
+
+def restore(trial: Trial, state: State, device: str) -> nn.Module:
+    """Return the network with the weights of a state."""
+    model = build(trial, state.values["classes"])
+    prefix = "weight."
+    weights = {k.removeprefix(prefix): v for k, v in state.arrays.items() if k.startswith(prefix)}
+    model.load_state_dict(weights)
+    return model.to(device)
+
+
+def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
+    """Train one epoch; return the next state and the mean loss.
+
+    Raises:
+        TrialError: if a loss is not finite.
+    """
+    params, epoch = trial.params, state.values["epoch"] + 1
+    model = restore(trial, state, device).train()
+    split = load_split(trial.data.name, "train")
+    number = min(len(split), params.num_images or len(split))
+    orders = draw_batches(number, trial, epoch)
+    named = dict(model.named_parameters())
+    means, squares = (
+        {name: state.arrays[f"{part}.{name}"].to(device).clone() for name in named}
+        for part in ("mean", "square")
+    )
+    losses = []
+    with torch.random.fork_rng():
+        torch.manual_seed(int(np.random.SeedSequence([trial.seed, epoch]).generate_state(1)[0]))
+        for index, rows in enumerate(orders):
+            check_interrupt()
+            report_progress(index, len(orders))
+            pixels, labels = _batch(split, rows, trial, epoch, device)
+            loss = _loss(model, pixels, labels, params, device)
+            used = _gradients(loss, named)
+            losses.append(loss.detach())
+            step = (epoch - 1) * len(orders) + index
+            adamw_step(
+                [named[name].data[None] for name in used],
+                [gradient[None] for gradient in used.values()],
+                [means[name][None] for name in used],
+                [squares[name][None] for name in used],
+                lrs=[polynomial(params.lr, step, params.epochs * len(orders))],
+                decays=[params.weight_decay],
+                steps=[step + 1],
+            )
+    error = check_losses(torch.stack(losses).cpu(), epoch)
+    if error is not None:
+        raise error
+    arrays = {f"weight.{name}": v.detach().clone() for name, v in model.state_dict().items()}
+    arrays |= {f"mean.{name}": value for name, value in means.items()}
+    arrays |= {f"square.{name}": value for name, value in squares.items()}
+    return State(arrays=arrays, values=state.values | {"epoch": epoch}), float(
+        torch.stack(losses).mean()
+    )
+
+
+def _gradients(loss: Tensor, named: dict[str, nn.Parameter]) -> dict[str, Tensor]:
+    """Return the gradients by name, without parameters that the loss does not depend on."""
+    found = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
+    return {
+        name: gradient for name, gradient in zip(named, found, strict=True) if gradient is not None
+    }
+
+
+def _batch(
+    split: MaskedSplit, rows: Any, trial: Trial, epoch: int, device: str
+) -> tuple[Tensor, Tensor]:
+    """Return pixels [B, 3, H, W], 0 to 1, and labels [B, H / 2, W / 2]."""
+    params = trial.params
+    draw = (trial.seed, epoch) if params.augment else None
+    crop = params.crop_size if params.augment else None
+    pairs = [stages.training_input(split, int(row), params.image_size, crop, draw) for row in rows]
+    pixels = torch.from_numpy(crops.to_pixels([image for image, _ in pairs]))
+    labels = torch.from_numpy(np.stack([labels for _, labels in pairs]))
+    return pixels.to(device), labels.to(device)
+
+
+def _loss(model: nn.Module, pixels: Tensor, labels: Tensor, params: Params, device: str) -> Tensor:
+    dtype = getattr(torch, params.precision)
+    with torch.autocast(device.split(":")[0], dtype=dtype, enabled=params.precision != "float32"):
+        logits = model(pixels)
+    return segmentation_loss(params, resize(logits.float(), labels.shape[-2:]), labels)
+
+
+def scorer(
+    trial: Trial, state: State, truth: Truth, split: MaskedSplit, device: str
+) -> Callable[[Sequence[int]], Tensor]:
+    """Return the function that scores windows of the evaluated split."""
+    params: Params = trial.params
+    model = restore(trial, state, device).eval()
+    places = [
+        (image, box, mirrored)
+        for image, placed in enumerate(truth.windows)
+        for _, box, mirrored in placed
+    ]
+    dtype = getattr(torch, params.precision)
+    size = params.window_size or params.image_size
+
+    def score(rows: Sequence[int]) -> Tensor:
+        found = []
+        for image, box, mirrored in (places[row] for row in rows):
+            found.append(crops.crop_window(split.load(image), box, size, mirrored=mirrored))
+        pixels = torch.from_numpy(crops.to_pixels(found)).to(device)
+        kind, enabled = device.split(":")[0], params.precision != "float32"
+        with torch.inference_mode(), torch.autocast(kind, dtype=dtype, enabled=enabled):
+            return model(pixels).float()  # type: ignore[no-any-return]
+
+    return score

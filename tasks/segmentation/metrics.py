@@ -1,0 +1,149 @@
+"""Scores of predicted masks, per image and over a whole set.
+
+N images, C classes, P pairs of an image and a class
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Int64, UInt8
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tasks.segmentation.masked import IGNORE
+
+Array = NDArray[Any]
+BOUNDARY_TOLERANCE = 0.0075  # of the image's diagonal, and at least one pixel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """Numbers of pixels per image and class [N, C], without ignored pixels."""
+
+    both: Array  # of the class in truth and prediction: the intersection
+    truth: Array
+    predicted: Array
+
+    @property
+    def union(self) -> Array:
+        """Pixels of the class in truth or prediction."""
+        return self.truth + self.predicted - self.both
+
+
+def count_pixels(
+    truth: UInt8[Tensor, "N H W"], predicted: UInt8[Tensor, "N H W"], num_classes: int
+) -> Counts:
+    """Count the pixels of each class in each image."""
+    counted = (truth != IGNORE).flatten(1)
+    offset = torch.arange(len(truth), device=truth.device)[:, None] * num_classes
+    size = len(truth) * num_classes
+
+    def count(labels: Tensor, kept: Tensor) -> Array:
+        found = torch.bincount((labels.flatten(1).long() + offset)[kept], minlength=size)
+        return np.asarray(found.view(len(truth), num_classes).cpu().numpy())
+
+    equal = (truth == predicted).flatten(1) & counted
+    return Counts(
+        both=count(truth, equal),
+        truth=count(truth, counted),
+        predicted=count(predicted, counted),
+    )
+
+
+def class_ious(counts: Counts) -> Array:
+    """Return the IoU of each class over the whole set [C]; nan if it never occurs."""
+    union = counts.union.sum(0)
+    return np.where(union > 0, counts.both.sum(0) / np.maximum(union, 1), np.nan)
+
+
+def mean_iou(counts: Counts) -> float:
+    """Return the mean over the classes that occur of their IoU over the whole set."""
+    return _mean_ratio(counts.both.sum(0), counts.union.sum(0))
+
+
+def mean_accuracy(counts: Counts) -> float:
+    """Return the mean over classes of the share of a class's pixels that are found."""
+    return _mean_ratio(counts.both.sum(0), counts.truth.sum(0))
+
+
+def pixel_accuracy(counts: Counts) -> float:
+    """Return the share of pixels of the whole set that have the right class."""
+    return float(counts.both.sum() / max(1, counts.truth.sum()))
+
+
+def _mean_ratio(parts: Array, totals: Array) -> float:
+    """Return the mean of parts / totals where totals are not 0; 0 if all are."""
+    ratios = parts / np.maximum(totals, 1)
+    return float(ratios.sum() / max(1, np.count_nonzero(totals)))
+
+
+def image_ious(counts: Counts) -> Array:
+    """Return each image's own mean IoU over the classes in its truth or prediction [N].
+
+    An image whose pixels are all ignored has 1.
+    """
+    present = counts.union > 0
+    ious = counts.both / np.maximum(counts.union, 1)
+    return np.asarray(
+        np.where(present.any(1), (ious * present).sum(1) / np.maximum(present.sum(1), 1), 1.0)
+    )
+
+
+def interleave(first: Array, second: Array) -> list[list[float]]:
+    """Return [a0, b0, a1, b1, ...] of each row, for formulas over ``sums[0::2]`` and ``[1::2]``."""
+    return np.stack([first, second], axis=2).reshape(len(first), -1).astype(float).tolist()
+
+
+def boundary_f(
+    truth: UInt8[Tensor, "N H W"], predicted: UInt8[Tensor, "N H W"], num_classes: int
+) -> Array:
+    """Return each image's boundary F score (Csurka et al. 2013, section 2.2) [N].
+
+    Precision is the share of a class's predicted boundary pixels that are near a true one, and
+    recall the share of true ones near a predicted one: within 0.75 % of the diagonal, at least one
+    pixel, along rows and columns. The score is the mean of F over the classes in truth or
+    prediction. Ignored pixels are no part of either.
+    """
+    predicted = torch.where(truth == IGNORE, truth, predicted)
+    radius = max(1, round(BOUNDARY_TOLERANCE * float(np.hypot(*truth.shape[1:]))))
+    present = _present(truth, num_classes) | _present(predicted, num_classes)
+    image, label = present.nonzero(as_tuple=True)
+    real = _boundary(truth[image] == label[:, None, None])
+    found = _boundary(predicted[image] == label[:, None, None])
+    precision, recall = _near(found, real, radius), _near(real, found, radius)
+    scores = 2 * precision * recall / (precision + recall).clamp(min=1e-12)
+    totals = torch.zeros(len(truth), dtype=torch.float64).index_add(0, image.cpu(), scores.cpu())
+    numbers = present.sum(1).cpu()
+    return np.asarray(torch.where(numbers > 0, totals / numbers.clamp(min=1), 1.0).numpy())
+
+
+def _present(labels: UInt8[Tensor, "N H W"], num_classes: int) -> Bool[Tensor, "N C"]:
+    counts = torch.zeros(len(labels), 256, dtype=torch.int32, device=labels.device)
+    flat: Int64[Tensor, "N pixels"] = labels.flatten(1).long()
+    counts.scatter_add_(1, flat, torch.ones_like(flat, dtype=torch.int32))
+    return counts[:, :num_classes] > 0
+
+
+def _boundary(region: Bool[Tensor, "P H W"]) -> Bool[Tensor, "P H W"]:
+    """Return the pixels of a region that have a neighbor outside of it, or lie at the border."""
+    inner = F.pad(region, (1, 1, 1, 1))
+    return region & ~(
+        inner[:, :-2, 1:-1] & inner[:, 2:, 1:-1] & inner[:, 1:-1, :-2] & inner[:, 1:-1, 2:]
+    )
+
+
+def _near(boundary: Bool[Tensor, "P H W"], other: Bool[Tensor, "P H W"], radius: int) -> Tensor:
+    """Return the share of each boundary's pixels within ``radius`` of the other one [P].
+
+    It is 0 if one of the two is empty.
+    """
+    size = 2 * radius + 1
+    wide = F.max_pool2d(other[:, None].half(), (size, 1), 1, (radius, 0))
+    wide = F.max_pool2d(wide, (1, size), 1, (0, radius))[:, 0] > 0
+    near, total = (boundary & wide).sum((1, 2)), boundary.sum((1, 2))
+    return near.double() / total.clamp(min=1)

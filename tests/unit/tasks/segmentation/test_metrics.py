@@ -1,0 +1,160 @@
+"""Segmentation metrics against slow oracles and torchmetrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torchmetrics.functional.classification import multiclass_accuracy, multiclass_jaccard_index
+
+from results.statistics import aggregation
+from tasks.segmentation import formulas, metrics
+from tasks.segmentation.masked import IGNORE
+
+
+def masks(seed: int, *, number: int = 5, size: int = 12, classes: int = 4) -> Any:
+    rng = np.random.default_rng(seed)
+    # Coarse patches have boundaries; the last class is missing.
+    truth = rng.integers(0, classes - 1, (number, size // 3, size // 3)).repeat(3, 1).repeat(3, 2)
+    predicted = np.where(
+        rng.random(truth.shape) < 0.7, truth, rng.integers(0, classes - 1, truth.shape)
+    )
+    truth[rng.random(truth.shape) < 0.1] = IGNORE
+    return truth.astype(np.uint8), predicted.astype(np.uint8), classes
+
+
+def slow_counts(truth: Any, predicted: Any, classes: int) -> list[list[tuple[int, int, int, int]]]:
+    """Intersection, union, truth and prediction of each class in each image, pixel by pixel."""
+    found = []
+    for real, own in zip(truth.tolist(), predicted.tolist(), strict=True):
+        rows = []
+        for label in range(classes):
+            both = either = in_truth = in_prediction = 0
+            for real_line, own_line in zip(real, own, strict=True):
+                for one, other in zip(real_line, own_line, strict=True):
+                    if one == IGNORE:
+                        continue
+                    both += one == label and other == label
+                    either += label in (one, other)
+                    in_truth += one == label
+                    in_prediction += other == label
+            rows.append((both, either, in_truth, in_prediction))
+        found.append(rows)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_counts_and_scores_agree_with_a_slow_oracle(seed: int) -> None:
+    truth, predicted, classes = masks(seed)
+    counts = metrics.count_pixels(torch.from_numpy(truth), torch.from_numpy(predicted), classes)
+    slow = np.array(slow_counts(truth, predicted, classes))
+    np.testing.assert_array_equal(counts.both, slow[..., 0])
+    np.testing.assert_array_equal(counts.union, slow[..., 1])
+    np.testing.assert_array_equal(counts.truth, slow[..., 2])
+    np.testing.assert_array_equal(counts.predicted, slow[..., 3])
+    totals = slow.sum(0)
+    ious = [both / either for both, either, _, _ in totals if either]
+    assert metrics.mean_iou(counts) == pytest.approx(np.mean(ious))
+    assert np.isnan(metrics.class_ious(counts)[-1])  # the class that never occurs
+    of_image = [[b / e for b, e, _, _ in rows if e] for rows in slow]
+    assert metrics.image_ious(counts) == pytest.approx([np.mean(each) for each in of_image])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_scores_agree_with_torchmetrics(seed: int) -> None:
+    truth, predicted, classes = masks(seed)
+    counts = metrics.count_pixels(torch.from_numpy(truth), torch.from_numpy(predicted), classes)
+    args = (torch.from_numpy(predicted).long(), torch.from_numpy(truth).long())
+    options: dict[str, Any] = {"num_classes": classes, "ignore_index": IGNORE}
+    theirs = multiclass_jaccard_index(*args, average="none", **options)[:-1]
+    assert metrics.class_ious(counts)[:-1] == pytest.approx(theirs.numpy())
+    assert metrics.mean_iou(counts) == pytest.approx(float(theirs.mean()))
+    pixels = multiclass_accuracy(*args, average="micro", **options)
+    assert metrics.pixel_accuracy(counts) == pytest.approx(float(pixels))
+    recall = multiclass_accuracy(*args, average="none", **options)[:-1]
+    assert metrics.mean_accuracy(counts) == pytest.approx(float(recall.mean()))
+
+
+def test_mean_iou_is_over_the_whole_set_not_over_images() -> None:
+    truth = torch.zeros(2, 2, 2, dtype=torch.uint8)
+    predicted = torch.zeros(2, 2, 2, dtype=torch.uint8)
+    truth[0, 0, 0] = predicted[1] = (
+        1  # image 0 lacks the only pixel of class 1; image 1 is all wrong
+    )
+    counts = metrics.count_pixels(truth, predicted, 2)
+    assert metrics.mean_iou(counts) == pytest.approx((3 / 8 + 0) / 2)
+    assert metrics.image_ious(counts) == pytest.approx([3 / 8, 0.0])
+
+
+def test_ignored_images_count_neither_way() -> None:
+    truth = torch.full((1, 4, 4), IGNORE, dtype=torch.uint8)
+    counts = metrics.count_pixels(truth, torch.ones_like(truth), 3)
+    assert metrics.mean_iou(counts) == metrics.pixel_accuracy(counts) == 0.0
+    assert metrics.image_ious(counts).tolist() == [1.0]
+    assert metrics.boundary_f(truth, torch.ones_like(truth), 3).tolist() == [1.0]
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 10_000))
+def test_formulas_give_the_metrics(seed: int) -> None:
+    truth, predicted, classes = masks(seed)
+    counts = metrics.count_pixels(torch.from_numpy(truth), torch.from_numpy(predicted), classes)
+    overlap = np.array(metrics.interleave(counts.both, counts.union)).sum(0)
+    recall = np.array(metrics.interleave(counts.both, counts.truth)).sum(0)
+    mean_ratio = aggregation(formulas.MEAN_RATIO)
+    assert float(mean_ratio(overlap)) == pytest.approx(metrics.mean_iou(counts))
+    assert float(mean_ratio(recall)) == pytest.approx(metrics.mean_accuracy(counts))
+    pixels = np.array([counts.both.sum(), counts.truth.sum()])
+    assert float(aggregation(formulas.RATIO)(pixels)) == metrics.pixel_accuracy(counts)
+
+
+def slow_boundary(region: Any) -> set[tuple[int, int]]:
+    """The pixels of a region with a neighbor that is not part of it."""
+    height, width = region.shape
+    found = set()
+    for y, x in zip(*np.nonzero(region), strict=True):
+        for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+            near = y + dy, x + dx
+            if not (0 <= near[0] < height and 0 <= near[1] < width and region[near]):
+                found.add((int(y), int(x)))
+    return found
+
+
+def slow_boundary_f(truth: Any, predicted: Any, radius: int) -> float:
+    predicted = np.where(truth == IGNORE, IGNORE, predicted)
+    scores = []
+    for label in {*np.unique(truth), *np.unique(predicted)} - {IGNORE}:
+        real, own = slow_boundary(truth == label), slow_boundary(predicted == label)
+
+        def share(points: set[Any], others: set[Any]) -> float:
+            near = [
+                any(max(abs(y - v), abs(x - u)) <= radius for v, u in others) for y, x in points
+            ]
+            return float(np.mean(near)) if near else 0.0
+
+        precision, recall = share(own, real), share(real, own)
+        total = precision + recall
+        scores.append(2 * precision * recall / total if total else 0.0)
+    return float(np.mean(scores))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_boundary_f_agrees_with_a_slow_oracle(seed: int) -> None:
+    truth, predicted, classes = masks(seed, size=18)
+    found = metrics.boundary_f(torch.from_numpy(truth), torch.from_numpy(predicted), classes)
+    slow = [slow_boundary_f(*pair, radius=1) for pair in zip(truth, predicted, strict=True)]
+    assert found == pytest.approx(slow)
+
+
+def test_boundary_tolerance_grows_with_the_image() -> None:
+    truth = torch.zeros(1, 320, 240, dtype=torch.uint8)
+    truth[:, :, 120:] = 1
+    for shift, expected in ((3, 1.0), (4, 0.75)):  # 0.75 % of the diagonal of 400 is 3 pixels
+        predicted = torch.zeros_like(truth)
+        predicted[:, :, 120 + shift :] = 1
+        score = float(metrics.boundary_f(truth, predicted, 2)[0])
+        assert (score == 1.0) if expected == 1.0 else score < 1.0
