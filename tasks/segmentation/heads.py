@@ -16,8 +16,8 @@ from torch import Tensor
 
 POOLS = (1, 2, 3, 6)  # grids of the pyramid pooling module (Zhao et al. 2017)
 #: If all levels have the same grid, as in a plain vision transformer, they are resized by these
-#: factors (UPerNet on BEiT has 4, 2, 1 and 1/2).
-PLAIN_FACTORS = (2.0, 1.0, 1.0, 0.5)
+#: factors. UPerNet on BEiT has 4, 2, 1 and 1/2; finer grids than the features' own cost much more.
+PLAIN_FACTORS = (1.0, 1.0, 1.0, 0.5)
 _GROUPS = 8  # of group normalization, which unlike batch normalization has no running statistics
 
 

@@ -34,7 +34,7 @@ class Params:
     """Initial learning rate of AdamW, which falls to 0 as (1 - step / steps) ** 0.9. > 0."""
     weight_decay: float = 1e-2
     """Weight decay of AdamW. >= 0."""
-    epochs: int = 5
+    epochs: int = 4
     """Passes over the training images; 0 only evaluates the initial model. >= 0."""
     batch_size: int = 16
     """Images per step; an incomplete last batch is left out. >= 1."""

@@ -1,0 +1,75 @@
+"""Parameters: what is refused, and which trials are equal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasks.contract import DataError, ModelError, Trial
+from tasks.segmentation.params import Params
+from tasks.segmentation.task import TASK
+
+
+def trial(**params: Any) -> Trial:
+    model, data = TASK.resolve("blip-scenes", "scenes")
+    made = Trial(
+        task=TASK.name,
+        version=TASK.version,
+        params=Params(**params),
+        seed=0,
+        model=model,
+        data=data,
+    )
+    return TASK.normalize(made)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"lr": 0.0}, "`lr > 0` must hold, but got lr=0.0"),
+        ({"head_width": 12}, "head_width is a positive multiple of 8"),
+        ({"loss": "hinge"}, "loss must be one of cross_entropy, dice, focal"),
+        ({"head": "own"}, "head=own needs trainable=full"),
+        ({"crop_size": 8}, "crop_size >= 16"),
+        ({"split": "train"}, "split must not be train"),
+    ],
+)
+def test_bad_parameters_are_refused(params: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Params(**params)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"crop_size": 96}, {}, True),  # neither crops nor windows
+        ({"crop_size": 96, "augment": True}, {"augment": True}, False),
+        ({"crop_size": 96, "evaluation": "slide"}, {"evaluation": "slide"}, False),
+        ({"head_width": 64}, {}, True),  # a linear head has no width
+        ({"focal_gamma": 1.0}, {}, True),
+        ({"focal_gamma": 1.0, "loss": "focal"}, {"loss": "focal"}, False),
+        ({"epochs": 0, "lr": 0.1, "loss": "dice"}, {"epochs": 0}, True),
+        ({"flip": True}, {}, False),
+    ],
+)
+def test_equal_work_has_equal_ids(one: dict[str, Any], other: dict[str, Any], same: bool) -> None:
+    assert (trial(**one).id == trial(**other).id) is same
+
+
+def test_trials_that_cannot_run_are_refused() -> None:
+    with pytest.raises(DataError, match="but got 16 > 8"):
+        trial(num_images=8)
+    with pytest.raises(ModelError, match="has no segmentation head of its own"):
+        trial(trainable="full", head="own")
+    with pytest.raises(DataError, match="splits"):
+        trial(split="nowhere")
+
+
+def test_members_with_equal_images_share_their_stages() -> None:
+    plain, dice, upernet = (trial(**each) for each in ({}, {"loss": "dice"}, {"head": "upernet"}))
+    assert set(TASK.stages(plain)) == set(TASK.stages(dice))
+    assert len(TASK.stages(plain)) == 3  # masks, val, one copy of train
+    assert len(set(TASK.stages(plain)) & set(TASK.stages(upernet))) == 1
+    assert len(TASK.stages(trial(augment=True, epochs=4))) == 2 + 4
+    assert len(TASK.stages(trial(trainable="full"))) == 1
