@@ -44,13 +44,18 @@ RUN_BY_CI = (
     *("python -m venv", "python -m pip", "python -m pytest", "python -m zensical"),
 )
 
-#: What a real sweep of a task adds, so that it takes seconds. DATA is a folder of 24 drawn scenes.
+#: What a real sweep of a task adds, so that it takes seconds. DATA is a folder of 24 drawn scenes,
+#: MASKS one with masks.
 REDUCED_SWEEPS = {
     "retrieval": ("--data", "folder:DATA", "--set", "epochs=2", "--set", "batch_size=8"),
     "captioning": ("--data", "folder:DATA", "--set", "num_images=8"),
     "diffusion": (
         *("--set", "epochs=2", "--set", "features=8", "--set", "draws=64"),
         *("--set", "batch_size=32", "--set", "num_samples=2", "--set", "sampling_steps=2"),
+    ),
+    "segmentation": (
+        *("--data", "folder:MASKS", "--set", "epochs=1", "--set", "num_images=8"),
+        *("--set", "batch_size=8", "--set", "image_size=32", "--set", "crop_size=32"),
     ),
     "toy": (),
     "train.py:train": ("--set", "epochs=1"),

@@ -25,6 +25,7 @@ def save_mask(mask: Mask, file: Path) -> None:
 
 def draw_masked_folder(folder: Path, *, train: int, val: int, test: int = 0) -> Path:
     """Scenes and their masks in the layout ``folder:DIR``."""
+    folder.mkdir(exist_ok=True)
     (folder / "classes.txt").write_text("\n".join(SCENE_CLASSES))
     for split, number in (("train", train), ("val", val), ("test", test)):
         drawn = load_scenes(split)

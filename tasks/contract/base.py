@@ -56,7 +56,9 @@ class Task:
     of them are not compared."""
     shown_samples: ClassVar[tuple[str, ...]] = ()
     """Columns of ``Step.samples`` that ``show`` prints; empty for all. If the first one is
-    numeric, ``show`` prints the samples with its best and its worst values."""
+    numeric, ``show`` prints the samples with its best and its worst values. If one of them is
+    ``picture``, a column of PNG files as bytes (None in rows without one), ``show`` and the pages
+    draw the pictures instead, one line for each value of the first column."""
     step_unit: ClassVar[str] = "step"
     """The unit of ``Step.at``, which labels the x axis of curves: a singular noun for a number in
     order, such as "epoch" (shown as ``epoch 2/3``), or a plural noun for a quantity, such as

@@ -61,7 +61,9 @@ class PerSampleMetric:
     A metric that is not a mean, such as corpus BLEU or IoU, needs a formula as its ``aggregate``.
     Its ``value`` is a list of numbers of fixed length, and the formula computes the metric from
     ``sums``, the sums of these lists over units. For example, with three intersections and three
-    unions per unit, ``mean(sums[0:3] / sums[3:6])`` is the mean IoU of three classes.
+    unions per unit, ``mean(sums[0:3] / sums[3:6])`` is the mean IoU of three classes. For pairs
+    whose number depends on the data, ``sums[0::2]`` and ``sums[1::2]`` are all first and all second
+    parts of a list [a0, b0, a1, b1, ...].
     ``results/statistics/aggregation.py`` defines the formulas.
 
     Examples:

@@ -32,6 +32,7 @@ from documented import (
     split_commands,
 )
 from harness import run_command
+from masked_folders import draw_masked_folder, save_voc, scene_photos
 from paths import ROOT, SHARED
 from tutorial import install_first_task, install_network
 
@@ -110,6 +111,7 @@ class Place:
             for split in ((entry["split"],) if entry["split"] == "train" else ("val", "test"))
         ]
         (photos / "dataset_tiny.json").write_text(json.dumps({"images": images}))
+        masks = draw_masked_folder(root / "masks", train=12, val=8)
         train_only = root / "train-only"
         shutil.copytree(photos / "train", train_only / "train")
         layouts = {"voc": data.voc, "clevr": data.clevr}
@@ -120,6 +122,8 @@ class Place:
         self.values |= {
             "karpathy:PHOTOS": f"karpathy:{photos}",
             "folder:DATA": f"folder:{photos}",
+            "folder:MASKS": f"folder:{masks}",
+            "voc:VOC2012": f"voc:{save_voc(root / 'VOC2012', scene_photos(masks, 14), num_val=4)}",
             "folder:DIR,val=0.1": f"folder:{train_only},val=0.1",
             "s3://BUCKET/runs": str(root / "bucket"),
             "s3://BUCKET/runs/retrieval/paper": "/mnt/other/runs/retrieval/paper",

@@ -88,7 +88,7 @@ def test_task_without_a_space_requires_a_space_file(package: Package, tmp_path: 
     assert run_wide("sweep", "mine", *options)[0] == 0
 
 
-@pytest.mark.parametrize("task", ["retrieval", "captioning", "diffusion"])
+@pytest.mark.parametrize("task", ["retrieval", "captioning", "diffusion", "segmentation"])
 def test_copied_space_file_works_with_each_kind(task: str, tmp_path: Path) -> None:
     copied = tmp_path / "copied.py"
     copied.write_text((ROOT / "search_spaces" / f"{task}.py").read_text())

@@ -68,6 +68,6 @@ def test_a_value_of_another_type_is_invalid(schema: dict[str, Any]) -> None:
     assert not is_valid("parameters: {epoch: [1]}", schema)
 
 
-@pytest.mark.parametrize("name", ["retrieval", "captioning", "diffusion"])
+@pytest.mark.parametrize("name", ["retrieval", "captioning", "diffusion", "segmentation"])
 def test_the_schema_of_every_task_is_a_schema(name: str) -> None:
     jsonschema.Draft202012Validator.check_schema(space_schema(load_task(name)))

@@ -42,7 +42,7 @@ def test_random_boxes_are_inside_or_hold_the_whole_side(height: int, width: int,
         assert min(0, length - side) <= start <= max(0, length - side)
 
 
-def labelled(height: int, width: int) -> tuple[Image.Image, np.ndarray]:  # type: ignore[type-arg]
+def labelled(height: int, width: int) -> tuple[Image.Image, np.ndarray]:
     """An image whose red channel is 10 times its mask."""
     mask = (np.arange(height)[:, None] // 8 + np.arange(width) // 8).astype(np.uint8) % 20
     pixels = np.stack([10 * mask, 0 * mask, 255 - 10 * mask], axis=2)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.datasets import scenes
-from tasks.datasets.scenes import drawing
+from tasks.datasets.scenes import drawing, world
 from tasks.segmentation.masked import SCENE_CLASSES, load_scenes
 
 
@@ -83,7 +83,7 @@ def test_labels_are_the_shapes_of_the_scene() -> None:
 
 def test_objects_have_their_color() -> None:
     """Pixels of a mask have the color of its group, up to jitter and light."""
-    red, blue = (drawing.COLORS[name] for name in ("red", "blue"))
+    red, blue = (world.COLORS[name] for name in ("red", "blue"))
     found = 0
     for index in range(60):
         pixels, objects = scenes.draw_with_masks(index, "val")

@@ -1,0 +1,77 @@
+"""Semantic segmentation checkpoints with random weights, small enough for a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+
+def _segformer() -> Any:
+    return transformers.SegformerForSemanticSegmentation(
+        transformers.SegformerConfig(
+            hidden_sizes=[8, 16, 16, 24],
+            depths=[1, 1, 1, 1],
+            num_attention_heads=[1, 2, 2, 2],
+            decoder_hidden_size=16,
+            num_labels=5,
+        )
+    )
+
+
+def _upernet() -> Any:
+    backbone = transformers.ResNetConfig(
+        embedding_size=8,
+        hidden_sizes=[8, 16, 16, 24],
+        depths=[1, 1, 1, 1],
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )
+    return transformers.UperNetForSemanticSegmentation(
+        transformers.UperNetConfig(
+            backbone_config=backbone, hidden_size=16, use_auxiliary_head=False, num_labels=5
+        )
+    )
+
+
+def _dpt() -> Any:
+    return transformers.DPTForSemanticSegmentation(
+        transformers.DPTConfig(
+            hidden_size=16,
+            intermediate_size=24,
+            num_hidden_layers=4,
+            num_attention_heads=2,
+            image_size=64,
+            patch_size=16,
+            backbone_out_indices=[0, 1, 2, 3],
+            neck_hidden_sizes=[8, 8, 16, 16],
+            fusion_hidden_size=16,
+            use_auxiliary_head=False,
+            num_labels=5,
+        )
+    )
+
+
+def _mobilenet() -> Any:
+    return transformers.MobileNetV2ForSemanticSegmentation(
+        transformers.MobileNetV2Config(depth_multiplier=0.25, num_labels=5)
+    )
+
+
+SEGMENTERS: dict[str, Callable[[], Any]] = {
+    "segformer": _segformer,
+    "upernet": _upernet,
+    "dpt": _dpt,
+    "mobilenet_v2": _mobilenet,
+}
+
+
+def save_segmenter(kind: str, folder: Path) -> Path:
+    """Save a checkpoint of five classes with an image processor."""
+    torch.manual_seed(0)
+    SEGMENTERS[kind]().save_pretrained(folder)
+    processor = transformers.SegformerImageProcessor(size={"height": 64, "width": 64})
+    processor.save_pretrained(folder)
+    return folder
