@@ -123,7 +123,7 @@ class Place:
             "karpathy:PHOTOS": f"karpathy:{photos}",
             "folder:DATA": f"folder:{photos}",
             "folder:MASKS": f"folder:{masks}",
-            "voc:VOC2012": f"voc:{save_voc(root / 'VOC2012', scene_photos(masks, 14), num_val=4)}",
+            "voc:VOC2012": f"voc:{save_voc(root / 'VOC2012', scene_photos(masks, 24), num_val=4)}",
             "folder:DIR,val=0.1": f"folder:{train_only},val=0.1",
             "s3://BUCKET/runs": str(root / "bucket"),
             "s3://BUCKET/runs/retrieval/paper": "/mnt/other/runs/retrieval/paper",
