@@ -8,6 +8,7 @@ values of the session.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import sys
 import textwrap
@@ -76,6 +77,22 @@ def module_file(value: Any) -> Path | None:
     return Path(name).resolve()
 
 
+def _source_text(function: Any) -> str:
+    """Return the source of a function or class.
+
+    Raises:
+        OSError: if there is none. Python 3.13 may return other text for code of ``exec``.
+    """
+    text = textwrap.dedent(inspect.getsource(function))
+    name = function.__name__
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    if name != "<lambda>" and not any(
+        isinstance(node, kinds) and node.name == name for node in ast.walk(ast.parse(text))
+    ):
+        raise OSError("could not get source code")
+    return text
+
+
 # --- functions of a notebook or a session ---------------------------------------------------------
 
 
@@ -102,7 +119,7 @@ class _Session:
         if name in self.parts:
             return
         try:
-            self.parts[name] = plain_tree(textwrap.dedent(inspect.getsource(function)))
+            self.parts[name] = plain_tree(_source_text(function))
         except (OSError, TypeError, SyntaxError) as error:
             raise RequestError(
                 f"the source of {name} cannot be read ({error}), and a trial's id depends on it; "
