@@ -52,6 +52,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen()  # so that the printed address answers at once
     except (OSError, OverflowError) as error:
         raise RequestError(
             f"cannot listen on {host} port {port}: {error}; give another --host or --port"

@@ -336,9 +336,10 @@ def test_documented_server_answers(place: Place, command: Command) -> None:
     _, *words = command.arguments
     if "--port" in words:  # another test may use it
         del words[words.index("--port") : words.index("--port") + 2]
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
     with (
         served_pages(place.prepare("retrieval", "paper"), *words) as address,
-        urllib.request.urlopen(address.replace("0.0.0.0", "127.0.0.1")) as answer,
+        browser.open(address.replace("0.0.0.0", "127.0.0.1")) as answer,
     ):
         assert "retrieval/paper" in answer.read().decode()
 

@@ -195,7 +195,7 @@ def test_a_page_shows_a_new_trial_by_itself(browser: Browser, tmp_path: Path) ->
         page.get_by_label("Find").focus()
         page.evaluate("window.stays = true")
         store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
-        store.add([trial(99, 1e-2, "siglip", 1)])
+        store.add([trial(99, 1e-2, "siglip", 2)])
         page.locator("#trials tbody tr >> nth=6").wait_for()
         assert page.get_by_text("13 of 20 trials").count() == 1
         assert page.evaluate("window.stays")  # it was not loaded again
