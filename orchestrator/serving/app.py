@@ -48,15 +48,18 @@ _TYPES = {"css": "text/css", "js": "text/javascript"}
 _MAX_COMPARED = 8
 
 
-def make_app(root: str, host: str = "127.0.0.1", token: str = "") -> Starlette:
+def make_app(
+    root: str, host: str = "127.0.0.1", token: str = "", max_share: float = 1.0
+) -> Starlette:
     """The application for the sweeps under ``root``.
 
     Args:
         root: a folder or URI with results.
         host: the address that it listens on.
         token: what a browser must know; "" for none, on a loopback address.
+        max_share: of a core's time, for a sweep that runs; see ``Library``.
     """
-    pages = _Pages(Library(root))
+    pages = _Pages(Library(root, max_share))
     access = Middleware(TokenOnly, token=token) if token else Middleware(LocalOnly, host=host)
     sweep = "/sweeps/{task}/{name}"
     return Starlette(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import secrets
 import socket
+import threading
 from collections.abc import Callable
 
 import uvicorn
@@ -11,6 +13,8 @@ import uvicorn
 from orchestrator.serving.access import is_loopback
 from orchestrator.serving.app import make_app
 from tasks.contract import RequestError
+
+MAX_SHARE = 0.05  # of a core, for each running sweep that somebody watches
 
 
 def serve(root: str, host: str, port: int, say: Callable[[str], None]) -> str:
@@ -30,7 +34,8 @@ def serve(root: str, host: str, port: int, say: Callable[[str], None]) -> str:
     """
     token = "" if is_loopback(host) else secrets.token_urlsafe(24)
     listener = _listen(host, port)
-    app = make_app(root, host, token)
+    app = make_app(root, host, token, MAX_SHARE)
+    threading.Thread(target=_import_statistics, daemon=True).start()
     query = f"?token={token}" if token else ""
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{listener.getsockname()[1]}/"
@@ -43,6 +48,11 @@ def serve(root: str, host: str, port: int, say: Callable[[str], None]) -> str:
     finally:
         listener.close()
     return address
+
+
+def _import_statistics() -> None:
+    """Import what takes seconds, so that the first page does not wait for it."""
+    importlib.import_module("scipy.stats")
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -102,24 +102,26 @@ def _group_name(scored: Scored, members: Sequence[int]) -> str:
     return f"{min(values):.4g} to {max(values):.4g}"
 
 
-def _position(one: Parameter, value: Any) -> float:
+def _positions(one: Parameter) -> dict[str, float]:
+    """Where each value is on an axis, 0..1, by its ``repr``."""
+    levels = one.levels
     if not one.is_number:
-        levels = [repr(level) for level in one.levels]
-        return levels.index(repr(value)) / max(1, len(levels) - 1)
+        return {repr(level): n / max(1, len(levels) - 1) for n, level in enumerate(levels)}
     scale = math.log if one.is_log else float
-    low, high = scale(min(one.values)), scale(max(one.values))
-    return (scale(value) - low) / (high - low) if high > low else 0.5
+    low, high = scale(levels[0]), scale(levels[-1])
+    width = high - low
+    return {repr(each): (scale(each) - low) / width if width else 0.5 for each in levels}
 
 
 def _heights(one: Parameter) -> list[float]:
     """Where each trial crosses an axis: 0..1."""
-    found = {repr(value): _position(one, value) for value in one.levels}
+    found = _positions(one)
     return [found[repr(value)] for value in one.values]
 
 
 def _ticks(one: Parameter, place: int) -> list[dict[str, Any]]:
     """Texts beside an axis: its values, or the ends where there are many."""
-    levels = one.levels
+    levels, positions = one.levels, _positions(one)
     if len(levels) > MAX_TICKS // 2 and one.is_number:
         levels = [levels[0], levels[-1]]
     elif len(levels) > MAX_TICKS:
@@ -127,7 +129,7 @@ def _ticks(one: Parameter, place: int) -> list[dict[str, Any]]:
     return [
         {
             "x": place,
-            "y": _position(one, value),
+            "y": positions[repr(value)],
             "text": escape(_short(format_plain(value))),
             "showarrow": False,
             "xanchor": "left",

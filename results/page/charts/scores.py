@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from results.figures.charts import short_id
@@ -23,19 +24,19 @@ class Parameter:
     label: str
     values: Sequence[Any]  # [N]
 
-    @property
+    @cached_property
     def is_number(self) -> bool:
         """Whether its values stand on an axis of numbers."""
         return all(
             isinstance(value, (int, float)) and not isinstance(value, bool) for value in self.values
         )
 
-    @property
+    @cached_property
     def is_log(self) -> bool:
         """Whether its values are positive and span a factor of 50."""
         return self.is_number and min(self.values) > 0 and max(self.values) >= 50 * min(self.values)
 
-    @property
+    @cached_property
     def levels(self) -> list[Any]:
         """Its values, each once: numbers by size, then texts."""
         distinct = {repr(value): value for value in self.values}.values()

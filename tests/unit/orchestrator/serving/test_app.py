@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from page_sweeps import FAILED, write_sweep
+from page_sweeps import FAILED, PARAMS, trial, write_sweep
 from starlette.testclient import TestClient
 
 from orchestrator.serving.app import make_app
@@ -125,8 +125,22 @@ def test_a_version_changes_with_trials_and_with_the_run(root: str) -> None:
         assert library.list()[1].is_running
     ended = library.get("toy", "s")
     assert ended.version != running.version
-    store = SweepStore(root, "toy", "s", {"lr": "float", "loss": "str"})
+    store = SweepStore(root, "toy", "s", PARAMS)
     other = library.get("toy", "other").version
     store.write_manifest(ended.sweep.manifest if ended.sweep else pytest.fail("it is damaged"))
     assert library.get("toy", "s").version != ended.version
     assert library.get("toy", "other").version == other
+
+
+def test_a_watched_sweep_costs_a_small_share_of_a_core(root: str) -> None:
+    library = Library(root, max_share=0.001)
+    first = library.get("toy", "s")
+    first.seconds = 0.05  # however fast this machine is
+    store = SweepStore(root, "toy", "s", PARAMS)
+    store.add([trial(99, 1e-2, "siglip", 2)])
+    assert library.get("toy", "s") is first  # for 50 seconds
+    first.read_at -= 60
+    assert library.get("toy", "s").version != first.version
+    filesystem, base = open_filesystem(root)
+    with run_lock(filesystem, f"{base}/toy/s"):
+        assert library.get("toy", "s").overview.state == "running"  # at once
