@@ -21,7 +21,7 @@ _LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address, given as a name or number."""
+    """Return whether only this machine reaches an address, given as a name or number."""
     if host == "localhost":
         return True
     try:

@@ -48,18 +48,15 @@ _TYPES = {"css": "text/css", "js": "text/javascript"}
 _MAX_COMPARED = 8
 
 
-def make_app(
-    root: str, host: str = "127.0.0.1", token: str = "", max_share: float = 1.0
-) -> Starlette:
-    """The application for the sweeps under ``root``.
+def make_app(library: Library, host: str = "127.0.0.1", token: str = "") -> Starlette:
+    """Return the application that shows these sweeps.
 
     Args:
-        root: a folder or URI with results.
+        library: the sweeps.
         host: the address that it listens on.
         token: what a browser must know; "" for none, on a loopback address.
-        max_share: of a core's time, for a sweep that runs; see ``Library``.
     """
-    pages = _Pages(Library(root, max_share))
+    pages = _Pages(library)
     access = Middleware(TokenOnly, token=token) if token else Middleware(LocalOnly, host=host)
     sweep = "/sweeps/{task}/{name}"
     return Starlette(
@@ -179,7 +176,7 @@ def _sweep_of(request: Request) -> tuple[str, str]:
 
 
 def _answer(request: Request, version: str, build: Callable[[str], str]) -> Response:
-    """A page, or 304 if the browser has this version of it."""
+    """Return a page, or 304 if the browser has this version of it."""
     tag = f'"{version}"'
     if request.headers.get("if-none-match", "").removeprefix("W/") == tag:
         return Response(status_code=304, headers={"ETag": tag})
@@ -191,7 +188,7 @@ def _json(text: str) -> Response:
 
 
 def _explain(request: Request, error: Exception) -> Response:
-    """An expected error as a page."""
+    """Return an expected error as a page."""
     message = redact(str(error))
     page = fill("message.html", title="This page cannot be shown", message=message)
     return HTMLResponse(page, 404)

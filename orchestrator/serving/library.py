@@ -40,7 +40,7 @@ class Held:
     locks: dict[str, threading.Lock] = field(default_factory=dict)
 
     def make(self, key: str, build: Callable[[Sweep], str]) -> str:
-        """A text made of the sweep, once for each key.
+        """Return a text made of the sweep, once for each key.
 
         Raises:
             StoreError: if the sweep is damaged.
@@ -78,7 +78,7 @@ class Library:
         return find_sweeps(self.root)
 
     def get(self, task: str, name: str) -> Held:
-        """The newest version of a sweep.
+        """Return the newest version of a sweep.
 
         Raises:
             StoreError: if there is none.
@@ -104,12 +104,12 @@ class Library:
         return held.runs != runs or time.monotonic() >= held.read_at + pause
 
     def list(self) -> list[ListedSweep]:
-        """A line for each sweep."""
+        """Return a line for each sweep."""
         found = [self.get(*each) for each in self.names()]
         return [ListedSweep(overview=one.overview, seconds_left=one.left) for one in found]
 
     def version(self) -> str:
-        """What changes when any sweep does."""
+        """Return what changes when any sweep does."""
         versions = [self.get(*each).version for each in self.names()]
         return _digest("\n".join(versions))
 

@@ -11,7 +11,7 @@ from results.tables.overview import overview_of
 
 
 def offline_page(sweep: Sweep) -> str:
-    """The HTML of a sweep's page; see ``results.page.file_page``."""
+    """Return the HTML of a sweep's page; see ``results.page.file_page``."""
     now = datetime.now(UTC)
     files = sweep_files(sweep.root, sweep.manifest.task, sweep.manifest.name)
     return file_page(sweep, overview_of(sweep, files, now), now)

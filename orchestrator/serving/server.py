@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import secrets
 import socket
@@ -12,7 +13,8 @@ import uvicorn
 
 from orchestrator.serving.access import is_loopback
 from orchestrator.serving.app import make_app
-from tasks.contract import RequestError
+from orchestrator.serving.library import Library
+from tasks.contract import RequestError, SweepError
 
 MAX_SHARE = 0.05  # of a core, for each running sweep that somebody watches
 
@@ -34,8 +36,9 @@ def serve(root: str, host: str, port: int, say: Callable[[str], None]) -> str:
     """
     token = "" if is_loopback(host) else secrets.token_urlsafe(24)
     listener = _listen(host, port)
-    app = make_app(root, host, token, MAX_SHARE)
-    threading.Thread(target=_import_statistics, daemon=True).start()
+    library = Library(root, MAX_SHARE)
+    app = make_app(library, host, token)
+    threading.Thread(target=_warm_up, args=(library,), daemon=True).start()
     query = f"?token={token}" if token else ""
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{listener.getsockname()[1]}/"
@@ -50,13 +53,15 @@ def serve(root: str, host: str, port: int, say: Callable[[str], None]) -> str:
     return address
 
 
-def _import_statistics() -> None:
-    """Import what takes seconds, so that the first page does not wait for it."""
+def _warm_up(library: Library) -> None:
+    """Import and read what the first page would otherwise wait for."""
     importlib.import_module("scipy.stats")
+    with contextlib.suppress(SweepError):  # a page explains it
+        library.list()
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket that listens; the port is known before the server starts."""
+    """Return a socket that listens; the port is known before the server starts."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, socket.SOCK_STREAM)

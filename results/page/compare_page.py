@@ -14,7 +14,7 @@ from results.storage.weights import describe_weights
 
 
 def compare_page(sweeps: Sequence[Sweep], links: Links, version: str = "") -> str:
-    """The page of a comparison of at least two sweeps.
+    """Return the page of a comparison of at least two sweeps.
 
     Raises:
         RequestError: if they are of several tasks, or one has no trials.

@@ -23,7 +23,7 @@ MAX_TRIALS = 20  # that the file shows one by one, the best ones
 
 
 def file_page(sweep: Sweep, overview: Overview, now: datetime) -> str:
-    """The page of a sweep with all of its trials, and the best ones in full.
+    """Return the page of a sweep with all of its trials, and the best ones in full.
 
     Raises:
         RequestError: if plotly is not installed.
@@ -50,5 +50,5 @@ def file_page(sweep: Sweep, overview: Overview, now: datetime) -> str:
 
 
 def _shown_trials(sweep: Sweep) -> Sequence[Mapping[str, Any]]:
-    """The best trials, and a failed one of each reason if there is room."""
+    """Return the best trials."""
     return rank(sweep, sweep.current_rows())[:MAX_TRIALS]

@@ -26,17 +26,17 @@ def _environment() -> jinja2.Environment:
 
 
 def fill(template: str, **values: Any) -> str:
-    """A template with these values."""
+    """Return the HTML of a template with these values."""
     return _environment().get_template(template).render(**values)
 
 
 def asset(name: str) -> str:
-    """The text of a style sheet or script, one of ``ASSETS``."""
+    """Return the text of a style sheet or script, one of ``ASSETS``."""
     return (resources.files("results.page") / "assets" / name).read_text(encoding="utf-8")
 
 
 def plotly_script() -> Path:
-    """The file of Plotly's script, which comes with its Python package.
+    """Return the file of Plotly's script, which comes with its Python package.
 
     Raises:
         RequestError: if plotly is not installed.

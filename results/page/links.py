@@ -11,15 +11,15 @@ class ServedLinks:
     """Links between the pages of ``orchestrator serve``."""
 
     def sweeps(self) -> str:
-        """The list of sweeps."""
+        """Return the address of the list of sweeps."""
         return "/"
 
     def sweep(self, task: str, name: str) -> str:
-        """A sweep."""
+        """Return the address of a sweep."""
         return f"/sweeps/{quote(task)}/{quote(name)}"
 
     def trial(self, task: str, name: str, trial_id: str) -> str:
-        """A trial of it."""
+        """Return the address of a trial."""
         return f"{self.sweep(task, name)}/trials/{quote(trial_id)}"
 
 
@@ -30,15 +30,15 @@ class FileLinks:
     trial_ids: frozenset[str]
 
     def sweeps(self) -> str:
-        """There is no list of sweeps."""
+        """Return nothing: the file has no list of sweeps."""
         return ""
 
     def sweep(self, task: str, name: str) -> str:
-        """The top of the page."""
+        """Return the address of the top of the page."""
         return "#main"
 
     def trial(self, task: str, name: str, trial_id: str) -> str:
-        """The trial's section, if the file has one."""
+        """Return the address of the trial's section; empty if the file has none."""
         return f"#trial-{trial_id}" if trial_id in self.trial_ids else ""
 
 

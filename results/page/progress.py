@@ -14,7 +14,7 @@ from results.tables.overview import num_planned
 def done_and_planned(
     manifest: Manifest, rows: Sequence[Mapping[str, Any]]
 ) -> tuple[int, int | None]:
-    """The number of trials that have ended, and of all; None where that is not known."""
+    """Return the number of trials that have ended, and of all; None where that is not known."""
     counts = Counter(row["status"] for row in rows)
     done = counts["finished"] + counts["stopped"] + counts["failed"]
     planned = num_planned(manifest, counts)
@@ -24,7 +24,7 @@ def done_and_planned(
 def seconds_left(
     manifest: Manifest, rows: Sequence[Mapping[str, Any]], now: datetime
 ) -> float | None:
-    """The time that the remaining trials take at the pace of the last run so far.
+    """Return the time that the remaining trials take at the pace of the last run so far.
 
     None before the run's first trial has ended, or where the number of trials is not known.
     """

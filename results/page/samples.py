@@ -30,7 +30,7 @@ class Pictures:
 
 
 def sample_pictures(sweep: Sweep, trial: Mapping[str, Any]) -> list[Pictures]:
-    """A trial's pictures by group; none for tasks without pictures."""
+    """Return a trial's pictures by group; none for tasks without pictures."""
     return [
         Pictures(name=str(name), sources=[_address(each) for each in pictures[:_MAX_PICTURES]])
         for name, pictures in pictures_of(sweep, trial).items()
@@ -43,7 +43,7 @@ def _address(picture: bytes) -> str:
 
 
 def sample_table(sweep: Sweep, trial: Mapping[str, Any]) -> PageTable | None:
-    """A trial's samples as rows: where they have a score, the best first; None without samples."""
+    """Return a trial's samples, by their score if they have one; None without samples."""
     if not sweep.samples.num_rows:
         return None
     found = sweep.samples.filter(pc.equal(sweep.samples["trial_id"], trial["trial_id"]))

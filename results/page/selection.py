@@ -33,7 +33,7 @@ class Selection:
 
     @classmethod
     def from_query(cls, items: Iterable[tuple[str, str]]) -> Selection:
-        """The selection of an address; what it does not know is ignored."""
+        """Return the selection of an address; what it does not know is ignored."""
         given = dict(items)
         page = given.get("page", "1")
         return cls(
@@ -49,7 +49,7 @@ class Selection:
         )
 
     def query(self, **changes: Any) -> str:
-        """The address of this selection with these fields changed, from its ? on."""
+        """Return the address of this selection with these fields changed, from its ? on."""
         changed = dataclasses.replace(self, **changes)
         items = dict(changed.filters)
         items |= {"find": changed.find} if changed.find else {}
@@ -64,7 +64,7 @@ class Selection:
         return bool(self.filters or self.find)
 
     def choose(self, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """The trials that pass the filters, in the chosen order; without one, in theirs."""
+        """Return the trials that pass the filters, in the chosen order; without one, in theirs."""
         chosen = [row for row in rows if self._passes(row)]
         key = self.sort.removeprefix("-")
         if not key or not any(row.get(key) is not None for row in chosen):
@@ -89,7 +89,7 @@ class Choice:
 
 
 def choices(columns: Sequence[TrialColumn]) -> list[Choice]:
-    """The filters of a sweep: its statuses, seeds and parameters that have a few values."""
+    """Return the filters of a sweep: its statuses, seeds and parameters that have a few values."""
     found = []
     for column in columns:
         if not (column.is_param or column.key in _FIXED):
@@ -102,7 +102,7 @@ def choices(columns: Sequence[TrialColumn]) -> list[Choice]:
 
 
 def filter_text(value: Any) -> str:
-    """A value as an address has it: the text of its cell, without quotes."""
+    """Return a value as an address has it: the text of its cell, without quotes."""
     return value if isinstance(value, str) and value else format_plain(value)
 
 

@@ -44,7 +44,7 @@ class SweepHead:
 
 
 def sweep_head(sweep: Sweep, overview: Overview, now: datetime) -> SweepHead:
-    """The state and progress of a sweep."""
+    """Return the state and progress of a sweep."""
     rows = sweep.current_rows()
     done, planned = done_and_planned(sweep.manifest, rows)
     runs = overview.state.startswith("running")
@@ -62,7 +62,7 @@ def sweep_head(sweep: Sweep, overview: Overview, now: datetime) -> SweepHead:
 
 
 def sweep_tables(sweep: Sweep, links: Links, max_rows: int | None = MAX_ROWS) -> list[PageTable]:
-    """The tables that ``report`` prints: results, claims, known mistakes, the test split."""
+    """Return the tables that ``report`` prints: results, claims, known mistakes, the test split."""
 
     def trial_link(trial_id: str) -> str:
         return links.trial(sweep.manifest.task, sweep.manifest.name, trial_id)
@@ -79,7 +79,7 @@ def sweep_tables(sweep: Sweep, links: Links, max_rows: int | None = MAX_ROWS) ->
 
 
 def failures_part(sweep: Sweep, links: Links) -> PageTable | None:
-    """The reasons of failures, each with the first trial that failed so; None without any."""
+    """Return the reasons of failures, each with its first trial; None without failures."""
     failed = [row for row in sweep.current_rows() if row["status"] == "failed"]
     if not failed:
         return None
@@ -99,7 +99,7 @@ def failures_part(sweep: Sweep, links: Links) -> PageTable | None:
 
 
 def stages_part(sweep: Sweep) -> PageTable | None:
-    """The shared stages of all runs, the ones used most first; None without any."""
+    """Return the shared stages of all runs, most used first; None without stages."""
     stages = sorted(sweep.stages.to_pylist(), key=lambda row: -row["uses"])[:_STAGES]
     if not stages:
         return None
@@ -123,7 +123,7 @@ def sweep_page(
     charts_url: str = "",
     **more: Any,
 ) -> str:
-    """The page of a sweep. Its charts come from ``charts_url`` once the tables are shown.
+    """Return the page of a sweep. Its charts come from ``charts_url`` once the tables are shown.
 
     Args:
         sweep: the sweep.
@@ -145,7 +145,7 @@ def sweep_page(
 def sweep_values(
     sweep: Sweep, overview: Overview, selection: Selection, links: Links, now: datetime
 ) -> Mapping[str, Any]:
-    """What the templates of a sweep show, on a served page and in a file."""
+    """Return what the templates of a sweep show, on a served page and in a file."""
     return {
         "head": sweep_head(sweep, overview, now),
         "tables": sweep_tables(sweep, links, None if selection.all_rows else MAX_ROWS),

@@ -31,7 +31,7 @@ class ListedSweep:
 
 
 def sweeps_page(found: Sequence[ListedSweep], root: str, now: datetime, version: str = "") -> str:
-    """The page with a line for each sweep under ``root``: running ones first, then the newest."""
+    """Return the list of the sweeps under ``root``: running ones first, then the newest."""
     ordered = sorted(found, key=_order)
     links = ServedLinks()
     rows = []

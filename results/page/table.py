@@ -49,7 +49,7 @@ class PageTable:
 def page_table(
     table: SummaryTable | DetailTable, trial_link: Callable[[str], str] | None = None
 ) -> PageTable:
-    """The cells of a table as the terminal prints them.
+    """Return the cells of a table as the terminal prints them.
 
     Args:
         table: any table.
@@ -78,7 +78,7 @@ def make_table(
     caption: Sequence[str] = (),
     best: Collection[int] = (),
 ) -> PageTable:
-    """A table from columns of text; columns of numbers are set right.
+    """Return a table from columns of text; columns of numbers are set right.
 
     Args:
         title: of the table.

@@ -20,7 +20,7 @@ MAX_STEPS = 500  # rows, the last ones
 
 
 def trial_values(sweep: Sweep, trial: Mapping[str, Any], links: Links) -> Mapping[str, Any]:
-    """What the templates of a trial show, on a served page and in a file."""
+    """Return what the templates of a trial show, on a served page and in a file."""
     digits = id_digits(row["trial_id"] for row in sweep.rows())
     known = sweep.manifest.columns_by_key
     return {
@@ -49,12 +49,12 @@ def trial_values(sweep: Sweep, trial: Mapping[str, Any], links: Links) -> Mappin
 def trial_page(
     sweep: Sweep, trial: Mapping[str, Any], links: Links, *, charts_url: str = "", **more: Any
 ) -> str:
-    """The page of a trial; its curves come from ``charts_url``."""
+    """Return the page of a trial; its curves come from ``charts_url``."""
     return fill("trial.html", **trial_values(sweep, trial, links), charts_url=charts_url, **more)
 
 
 def steps_table(sweep: Sweep, trial: Mapping[str, Any]) -> PageTable | None:
-    """Every step with its metrics, the main metric first; None without steps."""
+    """Return every step with its metrics, the main metric first; None without steps."""
     steps = sweep.steps_of(trial["trial_id"])
     if not steps:
         return None
@@ -86,7 +86,7 @@ def _metric(name: str, steps: Sequence[Mapping[str, Any]], known: Mapping[str, A
 
 
 def _log(sweep: Sweep, trial: Mapping[str, Any]) -> str:
-    """The end of a failed trial's log: its file, or the lines that its row keeps."""
+    """Return the end of a failed trial's log: its file, or the lines that its row keeps."""
     try:
         whole = sweep.read_file(f"logs/{trial['trial_id']}.log")
     except OSError:

@@ -33,7 +33,7 @@ class TrialsPart:
 def trials_part(
     sweep: Sweep, selection: Selection, links: Links, *, max_rows: int | None = PAGE_ROWS
 ) -> TrialsPart:
-    """The trials of a sweep as a table.
+    """Return the trials of a sweep as a table.
 
     Args:
         sweep: the sweep.
@@ -90,7 +90,7 @@ def _table(
 def _heading(
     column: TrialColumn, is_numeric: bool, selection: Selection, *, can_sort: bool
 ) -> Heading:
-    """A heading that sorts: numbers from the highest on at first, then the other way."""
+    """Return a heading that sorts: numbers from the highest on at first, then the other way."""
     ascending, descending = column.key, f"-{column.key}"
     first = descending if is_numeric else ascending
     second = ascending if is_numeric else descending

@@ -12,7 +12,7 @@ MAX_LEVELS = 8  # values of a number; more are put into as many groups of equal 
 
 
 def explained_variance(values: Sequence[Any], metric: Sequence[float]) -> float:
-    """The share of a metric's variance between trials that the levels of one parameter explain.
+    """Return the share of a metric's variance that one parameter explains.
 
     This is epsilon squared of a one-way analysis of variance (Kelley, 1935), which, unlike the
     plain share, is about 0 for a parameter without effect, however many levels it has. Effects
@@ -44,7 +44,7 @@ def explained_variance(values: Sequence[Any], metric: Sequence[float]) -> float:
 
 
 def _levels(values: Sequence[Any]) -> np.ndarray[Any, Any]:
-    """The number of each value's level [N]."""
+    """Return the number of each value's level [N]."""
     texts = sorted({repr(value) for value in values})
     numbers = [isinstance(value, (int, float)) for value in values]
     if len(texts) <= MAX_LEVELS or not all(numbers):

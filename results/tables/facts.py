@@ -14,7 +14,7 @@ from results.text import plural
 
 
 def sweep_facts(sweep: Sweep, weights: str = "") -> dict[str, str]:
-    """A sweep's command, times, model, data, software and hardware; ``weights`` if any are kept."""
+    """Return the origin of a sweep by name. ``weights`` describes its weights."""
     manifest = sweep.manifest
     git = manifest.git
     commit = f"{git.commit[:12]}{' with changes' if git.dirty else ''}" if git else "-"
@@ -36,7 +36,7 @@ def sweep_facts(sweep: Sweep, weights: str = "") -> dict[str, str]:
 
 
 def trial_facts(sweep: Sweep, trial: Mapping[str, Any], weights: str = "") -> dict[str, str]:
-    """A trial's id, status, origin, model, data, seed and log; ``weights`` if they are kept."""
+    """Return the status and origin of a trial by name. ``weights`` describes its weights."""
     took = f"{trial['seconds'] or 0:.1f} s, {plural(trial['num_steps'] or 0, 'step')}"
     return {
         "trial": trial["trial_id"],
@@ -51,14 +51,14 @@ def trial_facts(sweep: Sweep, trial: Mapping[str, Any], weights: str = "") -> di
 
 
 def log_of(sweep: Sweep, trial: Mapping[str, Any]) -> str:
-    """The file with a failed trial's whole log; empty if there is none."""
+    """Return the file with a failed trial's whole log; empty if there is none."""
     path = f"{sweep.path}/logs/{trial['trial_id']}.log"
     found = sweep.filesystem.get_file_info(path)
     return path if found.type == pyarrow.fs.FileType.File else ""
 
 
 def _runs(manifest: Manifest) -> dict[str, str]:
-    """When the sweep started and how long it took; of several runs also the last one's."""
+    """Return when the sweep started and how long it took; of several runs also the last one's."""
     last = f"{_time(manifest.started)}, {manifest.seconds:.0f} s on {manifest.engine}"
     if manifest.first_started is None:
         return {"started": last}
@@ -72,7 +72,7 @@ def _time(text: str) -> str:
 
 
 def _logs(sweep: Sweep) -> str:
-    """The folder of a sweep's logs, and how many there are; empty if there is none."""
+    """Return the folder of a sweep's logs, and how many there are; empty if there is none."""
     folder = f"{sweep.path}/logs"
     found = sweep.filesystem.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True))
     return f"{folder} ({plural(len(found), 'file')})" if found else ""

@@ -98,7 +98,7 @@ def _param(key: str, label: str, values: Sequence[Any]) -> TrialColumn:
 
 
 def trial_notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The seed that all trials have, and how many were reused from other sweeps."""
+    """Return the seed that all trials have, and how many were reused from other sweeps."""
     reused = Counter(row["reused_from"] for row in rows if row["reused_from"])
     is_one_seed = len({row["seed"] for row in rows}) == 1 < len(rows)
     return [

@@ -42,12 +42,12 @@ def charts_json(charts: Sequence[PageChart]) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that Plotly shows as it is: it takes some tags as formatting."""
+    """Return text that Plotly shows as it is: it takes some tags as formatting."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def axis(title: str, **more: Any) -> dict[str, Any]:
-    """An axis with a title."""
+    """Return an axis with a title."""
     return {"title": {"text": escape(title)}, **more}
 
 

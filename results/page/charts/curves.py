@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 
 
 def sweep_curves(sweep: Sweep, rows: Sequence[Row]) -> list[PageChart]:
-    """The curves of the best of these trials, with bands over seeds; none without two steps."""
+    """Return the curves of the best of these trials, with bands over seeds."""
     try:
         found = sweep_charts(sweep, rows)
     except RequestError:
@@ -26,7 +26,7 @@ def sweep_curves(sweep: Sweep, rows: Sequence[Row]) -> list[PageChart]:
 
 
 def trial_curves(sweep: Sweep, trial: Row) -> list[PageChart]:
-    """The curves of one trial."""
+    """Return the curves of one trial."""
     charts = charts_of(sweep, trial)
     for chart in charts:
         chart.lines = {name: points for name, points in chart.lines.items() if len(points) > 1}
@@ -66,7 +66,7 @@ def _curves(chart: Chart, name: str, sweep: Sweep) -> PageChart:
 
 
 def _ends(chart: Chart) -> str:
-    """The last value of each line, in words."""
+    """Return the last value of each line, in words."""
     ends = [
         f"{label or 'line'} ends at {points[-1][1]:.4g}" for label, points in chart.lines.items()
     ]

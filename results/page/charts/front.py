@@ -13,7 +13,7 @@ from tasks.contract import Column
 
 
 def front_chart(manifest: Manifest, tables: Sequence[SummaryTable]) -> list[PageChart]:
-    """The configurations of these tables; none where the task has no front."""
+    """Return the configurations of these tables; none where the task has no front."""
     if not manifest.front:
         return []
     columns = [manifest.columns_by_key[f"metric.{name}"] for name in manifest.front]

@@ -7,7 +7,7 @@ from results.page.charts.scores import Scored
 
 
 def importance_chart(scored: Scored) -> list[PageChart]:
-    """The bars, the largest on top; none where no parameter can be judged."""
+    """Return the bars, the largest on top; none where no parameter can be judged."""
     found = scored.importances()
     if not found:
         return []

@@ -19,7 +19,7 @@ _MAX_AXES = 8
 
 
 def parallel_chart(scored: Scored) -> list[PageChart]:
-    """The lines; none for fewer than two parameters or three trials."""
+    """Return the lines; none for fewer than two parameters or three trials."""
     ranked = [one for one, _ in scored.importances()]
     rest = [one for one in scored.parameters if one not in ranked]
     shown = [*ranked, *rest][:_MAX_AXES]
@@ -89,7 +89,7 @@ def _best(scored: Scored, hover: Sequence[str]) -> str:
 
 
 def _groups(scored: Scored) -> list[list[int]]:
-    """The numbers of the trials in groups of equal size by their metric, the best last."""
+    """Return the numbers of the trials in groups of equal size by their metric, the best last."""
     sign = 1 if scored.maximize else -1
     order = sorted(range(len(scored.rows)), key=lambda number: sign * scored.scores[number])
     number = min(_GROUPS, len(order))
@@ -103,7 +103,7 @@ def _group_name(scored: Scored, members: Sequence[int]) -> str:
 
 
 def _positions(one: Parameter) -> dict[str, float]:
-    """Where each value is on an axis, 0..1, by its ``repr``."""
+    """Return where each value is on an axis, 0..1, by its ``repr``."""
     levels = one.levels
     if not one.is_number:
         return {repr(level): n / max(1, len(levels) - 1) for n, level in enumerate(levels)}
@@ -114,13 +114,13 @@ def _positions(one: Parameter) -> dict[str, float]:
 
 
 def _heights(one: Parameter) -> list[float]:
-    """Where each trial crosses an axis: 0..1."""
+    """Return where each trial crosses an axis: 0..1."""
     found = _positions(one)
     return [found[repr(value)] for value in one.values]
 
 
 def _ticks(one: Parameter, place: int) -> list[dict[str, Any]]:
-    """Texts beside an axis: its values, or the ends where there are many."""
+    """Return texts beside an axis: its values, or the ends where there are many."""
     levels, positions = one.levels, _positions(one)
     if len(levels) > MAX_TICKS // 2 and one.is_number:
         levels = [levels[0], levels[-1]]

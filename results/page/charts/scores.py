@@ -43,7 +43,7 @@ class Parameter:
         return sorted(distinct, key=lambda v: (0, v, "") if _is_number(v) else (1, 0, str(v)))
 
     def axis(self) -> dict[str, Any]:
-        """What an axis of its values needs, beside a title."""
+        """Return what an axis of its values needs, beside a title."""
         if self.is_log:
             return {"type": "log"}
         if self.is_number:
@@ -66,13 +66,13 @@ class Scored:
     maximize: bool
 
     def importances(self) -> list[tuple[Parameter, float]]:
-        """The share of variance that each parameter explains, the largest first."""
+        """Return the share of variance that each parameter explains, the largest first."""
         found = [(one, explained_variance(one.values, self.scores)) for one in self.parameters]
         known = [(one, share) for one, share in found if not math.isnan(share)]
         return sorted(known, key=lambda pair: -pair[1])
 
     def hover(self) -> list[str]:
-        """The trial's id and parameters for each trial [N]."""
+        """Return the trial's id and parameters for each trial [N]."""
         texts = []
         for number, row in enumerate(self.rows):
             parts = [f"{p.label} {format_plain(p.values[number])}" for p in self.parameters]
@@ -81,7 +81,7 @@ class Scored:
 
 
 def scored(sweep: Sweep, rows: Sequence[Mapping[str, Any]]) -> Scored:
-    """The finished ones of these trials whose main metric is a finite number."""
+    """Return the finished ones of these trials whose main metric is a finite number."""
     manifest = sweep.manifest
     main = manifest.main_column
     stored = main.key.replace("metric.", "best.", 1) if main.pick == "best" else main.key

@@ -13,7 +13,7 @@ _MAX_CELLS = 15  # levels of a parameter that a map shows one by one
 
 
 def slice_charts(scored: Scored) -> list[PageChart]:
-    """A chart for each parameter, the most important ones first: every trial is a point."""
+    """Return a chart for each parameter, the most important ones first: every trial is a point."""
     ranked = [one for one, _ in scored.importances()]
     rest = [one for one in scored.parameters if one not in ranked]
     return [_slice(scored, one, n) for n, one in enumerate([*ranked, *rest][:MAX_SLICES])]
@@ -45,7 +45,7 @@ def _slice(scored: Scored, one: Parameter, number: int) -> PageChart:
 
 
 def contour_chart(scored: Scored) -> list[PageChart]:
-    """The mean metric over the two most important parameters; none if there is but one.
+    """Return the mean metric over the two most important parameters; none if there is but one.
 
     A map of cells where the parameters have few values, otherwise contours between the trials.
     """

@@ -18,7 +18,7 @@ from results.tables.summary import summarize
 
 
 def sweep_page_charts(sweep: Sweep, rows: Sequence[Mapping[str, Any]]) -> list[PageChart]:
-    """The charts of some of a sweep's trials: those that can be drawn of them.
+    """Return the charts of some of a sweep's trials: those that can be drawn of them.
 
     The front is of all trials, as in the tables.
     """

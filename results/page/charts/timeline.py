@@ -17,7 +17,7 @@ MAX_TRIALS = 2000  # the last ones
 
 
 def timeline_chart(rows: Sequence[Mapping[str, Any]]) -> list[PageChart]:
-    """A bar for each trial that ran here, in as few lanes as they fit into without overlap."""
+    """Return a chart with a bar for each trial that ran here, without overlap."""
     ran = [row for row in rows if _is_timed(row) and not row.get("reused_from")]
     ran = sorted(ran, key=lambda row: row["started"])[-MAX_TRIALS:]
     if not ran:
@@ -56,9 +56,13 @@ def timeline_chart(rows: Sequence[Mapping[str, Any]]) -> list[PageChart]:
 
 
 def assign_lanes(spans: Sequence[tuple[datetime, datetime]]) -> list[int]:
-    """A lane for each span of time, sorted by their beginnings: those of one lane do not overlap.
+    """Return the number of a lane for each span, so that spans of one lane do not overlap.
 
-    It uses as few lanes as possible, numbered from 0.
+    Args:
+        spans: beginning and end of each, sorted by the beginnings.
+
+    Returns:
+        As few lanes as possible, numbered from 0.
     """
     free: list[int] = []
     busy: list[tuple[datetime, int]] = []

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from orchestrator.serving.access import COOKIE, is_loopback
 from orchestrator.serving.app import make_app
+from orchestrator.serving.library import Library
 
 TOKEN = "secret-token"
 
@@ -39,7 +40,7 @@ def test_loopback_addresses(host: str, is_local: bool) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/sweeps/toy/s", "/sweeps/toy/s/charts", "/assets/page.js"])
 def test_without_the_token_nothing_is_shown(root: str, path: str) -> None:
-    client = TestClient(make_app(root, "0.0.0.0", TOKEN))
+    client = TestClient(make_app(Library(root), "0.0.0.0", TOKEN))
     for address in (path, f"{path}?token=", f"{path}?token=wrong", f"{path}?token=é"):
         answer = client.get(address)
         assert answer.status_code == 401
@@ -49,7 +50,7 @@ def test_without_the_token_nothing_is_shown(root: str, path: str) -> None:
 
 
 def test_the_token_becomes_a_cookie_and_leaves_the_address(root: str) -> None:
-    client = TestClient(make_app(root, "0.0.0.0", TOKEN))
+    client = TestClient(make_app(Library(root), "0.0.0.0", TOKEN))
     first = client.get(f"/sweeps/toy/s?seed=0&token={TOKEN}", follow_redirects=False)
     assert first.status_code == 303
     assert first.headers["location"] == "/sweeps/toy/s?seed=0"
@@ -61,7 +62,7 @@ def test_the_token_becomes_a_cookie_and_leaves_the_address(root: str) -> None:
 
 
 def test_the_redirect_stays_on_this_server(root: str) -> None:
-    client = TestClient(make_app(root, "0.0.0.0", TOKEN))
+    client = TestClient(make_app(Library(root), "0.0.0.0", TOKEN))
     address = f"http://testserver//example.org/?token={TOKEN}"
     answer = client.get(address, follow_redirects=False)
     assert answer.status_code == 303
@@ -69,7 +70,7 @@ def test_the_redirect_stays_on_this_server(root: str) -> None:
 
 
 def test_another_site_cannot_read_through_a_name_of_its_own(root: str) -> None:
-    app = make_app(root)
+    app = make_app(Library(root))
     for host in ("localhost:8088", "127.0.0.1", "[::1]:8088"):
         assert TestClient(app).get("/", headers={"host": host}).status_code == 200
     for host in ("example.org", "example.org:8088", "127.0.0.1.example.org", ""):

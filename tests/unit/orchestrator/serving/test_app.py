@@ -26,7 +26,7 @@ def root(tmp_path: Path) -> str:
 
 @pytest.fixture
 def client(root: str) -> TestClient:
-    return TestClient(make_app(root), base_url=BASE)
+    return TestClient(make_app(Library(root)), base_url=BASE)
 
 
 PAGES = [
@@ -108,7 +108,7 @@ def test_a_damaged_sweep_is_listed_and_explained(client: TestClient, root: str) 
 
 
 def test_an_empty_folder_has_an_empty_list(tmp_path: Path) -> None:
-    answer = TestClient(make_app(str(tmp_path / "none")), base_url=BASE).get("/")
+    answer = TestClient(make_app(Library(str(tmp_path / "none"))), base_url=BASE).get("/")
     assert answer.status_code == 200
     assert "no sweeps" in answer.text
 
