@@ -45,7 +45,7 @@ class Parameter:
     def axis(self) -> dict[str, Any]:
         """Return what an axis of its values needs, beside a title."""
         if self.is_log:
-            return {"type": "log"}
+            return {"type": "log", "dtick": 1}  # powers of ten alone
         if self.is_number:
             return {"type": "linear"}
         return {"type": "category", "categoryarray": [format_plain(v) for v in self.levels]}
