@@ -14,6 +14,7 @@ import uvicorn
 from orchestrator.serving.access import is_loopback
 from orchestrator.serving.app import make_app
 from orchestrator.serving.library import Library
+from results.page.html import load_templates
 from tasks.contract import RequestError, SweepError
 
 MAX_SHARE = 0.05  # of a core, for each running sweep that somebody watches
@@ -56,6 +57,7 @@ def serve(root: str, host: str, port: int, say: Callable[[str], None]) -> str:
 def _warm_up(library: Library) -> None:
     """Import and read what the first page would otherwise wait for."""
     importlib.import_module("scipy.stats")
+    load_templates()
     with contextlib.suppress(SweepError):  # a page explains it
         library.list()
 

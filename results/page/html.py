@@ -30,6 +30,12 @@ def fill(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(**values)
 
 
+def load_templates() -> None:
+    """Compile all templates, so that no page waits for it."""
+    for name in _environment().list_templates():
+        _environment().get_template(name)
+
+
 def asset(name: str) -> str:
     """Return the text of a style sheet or script, one of ``ASSETS``."""
     return (resources.files("results.page") / "assets" / name).read_text(encoding="utf-8")
