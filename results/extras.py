@@ -15,6 +15,10 @@ EXTRAS = {
     "matplotlib": "plots",
     "plotext": "plots",
     "duckdb": "query",
+    "jinja2": "serve",
+    "plotly": "serve",
+    "starlette": "serve",
+    "uvicorn": "serve",
 }
 
 

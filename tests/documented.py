@@ -74,7 +74,8 @@ REDUCED_BENCHMARKS: dict[str, tuple[str, ...] | None] = {
     "heads": None,  # trains as a plain Tune script does, half an hour
     "many": None,  # starts a cluster of simulated nodes, minutes
     "overhead": None,  # the same, with stock Tune beside it
-    "report_rows": None,  # writes a million rows
+    "pages": None,  # writes a million rows
+    "report_rows": None,  # the same
     "start": None,  # measures starts of a program that every test of a sweep starts
 }
 

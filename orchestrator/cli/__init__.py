@@ -19,10 +19,12 @@ from orchestrator.cli import (
     doctor,
     export,
     list_,
+    page,
     prune,
     query,
     replay,
     report,
+    serve,
     show,
     sweep,
     tasks,
@@ -38,6 +40,8 @@ app.command()(report.report)
 app.command()(compare.compare)
 app.command()(check.check)
 app.command()(show.show)
+app.command()(serve.serve)
+app.command()(page.page)
 app.command()(query.query)
 app.command()(verify.verify)
 app.command()(prune.prune)

@@ -23,12 +23,10 @@ class Failures:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         digits = id_digits(row["trial_id"] for row in self._sweep.rows())
-        reasons: dict[str, list[Mapping[str, Any]]] = {}
-        for row in self._failed:
-            reasons.setdefault(row["reason"] or "", []).append(row)
+        reasons = list(by_reason(self._failed).items())
         rows = [
-            [_ids(same, digits), _seeds(same), reason]
-            for reason, same in list(reasons.items())[:_MAX_REASONS]
+            [_ids(same, digits), seeds_text(same), reason]
+            for reason, same in reasons[:_MAX_REASONS]
         ]
         yield Prose(["Failed trials"], "bold")
         yield text_grid(["trial", "seed", "reason"], rows, options.max_width)
@@ -46,5 +44,14 @@ def _ids(rows: Sequence[Mapping[str, Any]], digits: int) -> str:
     return f"{rows[0]['trial_id'][:digits]}{more}"
 
 
-def _seeds(rows: Sequence[Mapping[str, Any]]) -> str:
+def by_reason(failed: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """The trials that failed with each reason."""
+    reasons: dict[str, list[Mapping[str, Any]]] = {}
+    for row in failed:
+        reasons.setdefault(row["reason"] or "", []).append(row)
+    return reasons
+
+
+def seeds_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """``0, 1``: the seeds of these trials."""
     return ", ".join(map(str, sorted({row["seed"] for row in rows})))

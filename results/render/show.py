@@ -9,7 +9,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.fs
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
@@ -21,14 +20,14 @@ from results.render.arrange import Variant, arrange
 from results.render.detail_view import Facts
 from results.render.grid import Column
 from results.render.summary_view import param_text
-from results.render.trials_view import TrialsView, trial_status
+from results.render.trials_view import TrialsView
 from results.render.wrapping import Prose, join_items
 from results.storage.manifest import Manifest
 from results.storage.reading import Sweep
 from results.storage.schema import FIXED, SWEEP_COLUMNS
 from results.tables.cell_text import format_value, heading, id_digits
+from results.tables.facts import sweep_facts, trial_facts
 from results.tables.row_selection import EVERYTHING, RowSelection
-from results.text import plural
 from tasks.contract import RequestError
 
 MAX_SAMPLES = 8
@@ -77,29 +76,12 @@ def render_sweep(
 ) -> RenderableType:
     """Render the origin and the trials of a sweep. ``weights`` describes its weights."""
     manifest = sweep.manifest
-    git = manifest.git
-    commit = f"{git.commit[:12]}{' with changes' if git.dirty else ''}" if git else "-"
-    diff = manifest.environment.diff if manifest.environment else ""
-    commit += f" ({plural(diff.count(chr(10)) + 1, 'line')} of diff recorded)" if diff else ""
-    versions = ", ".join(f"{name} {v}" for name, v in manifest.versions.items() if v)
-    hardware = ", ".join(f"{name} {v}" for name, v in manifest.hardware.items() if v)
-    facts = {
-        "command": " ".join(manifest.command),
-        **_runs(manifest),
-        "model": f"{manifest.model.name} ({manifest.model.fingerprint})",
-        "data": f"{manifest.data.name} ({manifest.data.fingerprint})",
-        "commit": commit,
-        "versions": versions,
-        "hardware": hardware,
-        **({"weights": weights} if weights else {}),
-        **({"logs": logs} if (logs := _logs(sweep)) else {}),
-    }
     rows, columns = choose_trials(sweep, selection)
     every = sweep.rows()
     digits = id_digits(row["trial_id"] for row in every)
     num_all = len(every) if len(rows) < len(every) else 0
     parts: list[RenderableType] = [
-        Facts(facts),
+        Facts(sweep_facts(sweep, weights)),
         TrialsView(rows[:MAX_TRIALS], manifest, digits, columns, num_all),
     ]
     hidden = len(rows) - MAX_TRIALS
@@ -113,18 +95,7 @@ def render_trial(sweep: Sweep, trial: Mapping[str, Any], weights: str = "") -> R
 
     ``weights`` describes its weights.
     """
-    number = trial["num_steps"] or 0
-    duration = f"{trial['seconds'] or 0:.1f} s, {number} step{'' if number == 1 else 's'}"
-    facts = {
-        "trial": trial["trial_id"],
-        "status": f"{trial_status(trial)} ({duration})",
-        "computed in": trial["reused_from"] or sweep.manifest.full_name,
-        "model": f"{trial['model']} ({trial['model_fingerprint']})",
-        "data": f"{trial['data']} ({trial['data_fingerprint']})",
-        "seed": str(trial["seed"]),
-        **({"weights": weights} if weights else {}),
-        **({"log": log} if (log := _log_of(sweep, trial)) else {}),
-    }
+    facts = trial_facts(sweep, trial, weights)
     parameters = [f"{n} {param_text(trial[f'param.{n}'])}" for n in sweep.manifest.params]
     parts: list[RenderableType] = [Facts({**facts, "parameters": parameters})]
     if trial["status"] == "failed":
@@ -138,34 +109,6 @@ def render_trial(sweep: Sweep, trial: Mapping[str, Any], weights: str = "") -> R
     if samples is not None:
         parts += [Text(), samples]
     return Group(*parts)
-
-
-def _runs(manifest: Manifest) -> dict[str, str]:
-    """Describe start and duration of the sweep and, if there were several runs, of the last one."""
-    last = f"{_time(manifest.started)}, {manifest.seconds:.0f} s on {manifest.engine}"
-    if manifest.first_started is None:
-        return {"started": last}
-    seconds = manifest.earlier_seconds + manifest.seconds
-    first = f"{_time(manifest.first_started)}, {manifest.num_runs} runs, {seconds:.0f} s in all"
-    return {"started": first, "last run": last}
-
-
-def _time(text: str) -> str:
-    return f"{text[:19].replace('T', ' ')} UTC"
-
-
-def _logs(sweep: Sweep) -> str:
-    """Return the folder of a sweep's logs and their number; empty if there are none."""
-    folder = f"{sweep.path}/logs"
-    found = sweep.filesystem.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True))
-    return f"{folder} ({plural(len(found), 'file')})" if found else ""
-
-
-def _log_of(sweep: Sweep, trial: Mapping[str, Any]) -> str:
-    """Return the file with the complete log of a failed trial; empty if there is none."""
-    path = f"{sweep.path}/logs/{trial['trial_id']}.log"
-    found = sweep.filesystem.get_file_info(path)
-    return path if found.type == pyarrow.fs.FileType.File else ""
 
 
 class _Chart:

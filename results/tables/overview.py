@@ -47,34 +47,46 @@ class Overview:
 
 def overview(root: str, task: str, name: str, now: datetime | None = None) -> Overview:
     """Return the line of one sweep. Its state is "damaged" if it cannot be read."""
-    now = now or datetime.now(UTC)
-    full = f"{task}/{name}"
     files = sweep_files(root, task, name)
-    size = num_bytes(files)
     try:
-        sweep = read_sweep(root, task, name)
-        rows = sweep.current_rows()
+        return overview_of(read_sweep(root, task, name), files, now or datetime.now(UTC))
     except StoreError as error:
-        return Overview(
-            name=full,
-            state="damaged",
-            trials="-",
-            best="-",
-            size=size,
-            started=None,
-            sources="-",
-            problem=str(error),
-        )
+        return damaged_overview(f"{task}/{name}", files, error)
+
+
+def damaged_overview(
+    name: str, files: Sequence[pyarrow.fs.FileInfo], error: StoreError
+) -> Overview:
+    """Return the line of a sweep, ``task/name``, that cannot be read."""
+    return Overview(
+        name=name,
+        state="damaged",
+        trials="-",
+        best="-",
+        size=num_bytes(files),
+        started=None,
+        sources="-",
+        problem=str(error),
+    )
+
+
+def overview_of(sweep: Sweep, files: Sequence[pyarrow.fs.FileInfo], now: datetime) -> Overview:
+    """Return the line of a sweep with these files.
+
+    Raises:
+        StoreError: if its trials cannot be read.
+    """
+    rows = sweep.current_rows()
     counts = Counter(row["status"] for row in rows)
     total = num_planned(sweep.manifest, counts)
     done = counts["finished"] + counts["stopped"]
     known = total is not None and total >= done + counts["failed"]
     return Overview(
-        name=full,
+        name=sweep.manifest.full_name,
         state=_state(counts, total, sweep, _activity(sweep, files, now)),
         trials=f"{done}/{total}" if known else str(done),
         best=best_text(sweep.manifest, value := best_value(sweep.manifest, rows)),
-        size=size,
+        size=num_bytes(files),
         started=_time(sweep.manifest.started),
         sources=f"{_short(sweep.manifest.model.name)}, {_short(sweep.manifest.data.name)}",
         num_done=done,

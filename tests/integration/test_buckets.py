@@ -11,18 +11,23 @@ from buckets import BUCKET, Bucket, serve
 from harness import command as run
 from harness import run_command
 from json_documents import check_document
+from page_sweeps import PARAMS, trial, write_sweep
 from paths import STORED
 from prunable import crash_after, keep_weights, sweep_names
 from sealed_weights import check_round_trip
 from simulated import simulate
+from starlette.testclient import TestClient
 from sweeps_with_figures import make_store, result
 
 from orchestrator.pruning.command import PruneRequest, prune
+from orchestrator.serving.app import make_app
+from orchestrator.serving.library import Library
 from orchestrator.sharing.archive import archive_sweep
 from results.figures.saved import save_figures
 from results.storage.filesystem import open_filesystem
 from results.storage.folder_files import list_files
 from results.storage.reading import read_sweep
+from results.storage.store import SweepStore
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +101,18 @@ def test_prune_in_a_bucket(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> N
     assert "rest of a sweep toy/b" in run("prune", "--sweeps", "--out", out)
     run("prune", "--sweeps", "--yes", "--out", out)
     assert left() == []
+
+
+def test_pages_are_served_from_a_bucket(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in bucket.environment.items():
+        monkeypatch.setenv(name, value)
+    root = f"s3://{BUCKET}/pages"
+    write_sweep(root)
+    client = TestClient(make_app(Library(root)), base_url="http://127.0.0.1")
+    assert "toy/s" in client.get("/").text
+    page = client.get("/sweeps/toy/s")
+    assert "★ 90.50" in page.text
+    tag = {"If-None-Match": page.headers["etag"]}
+    assert client.get("/sweeps/toy/s", headers=tag).status_code == 304
+    SweepStore(root, "toy", "s", PARAMS).add([trial(99, 1e-2, "siglip", 2)])
+    assert client.get("/sweeps/toy/s", headers=tag).status_code == 200

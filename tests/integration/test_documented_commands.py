@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from documented import (
 from harness import run_command
 from masked_folders import draw_masked_folder, save_voc, scene_photos
 from paths import ROOT, SHARED
+from served import served_pages
 from tutorial import install_first_task, install_network
 
 from results.storage.reading import find_sweeps, read_sweep
@@ -42,11 +44,12 @@ from results.storage.weights import WeightStore
 COMMANDS = [command for page in PAGES for command in commands_of(page)]
 OURS = [c for c in COMMANDS if c.kind in ("python -m orchestrator", "orchestrator")]
 SWEEPS = [c for c in OURS if c.arguments[:1] == ("sweep",)]
-READING = ("report", "show", "compare", "check", "list", "verify", "prune", "query")
+READING = ("report", "show", "compare", "check", "list", "verify", "prune", "query", "page")
 ARCHIVES = [c for c in OURS if any(word.endswith(".zip") for word in c.arguments)]
 EXPORTS = [c for c in OURS if c.arguments[:1] == ("export",)]
 READERS = [c for c in OURS if c.arguments[:1] and c.arguments[0] in READING and c not in ARCHIVES]
-OTHERS = [c for c in OURS if c not in (*SWEEPS, *READERS, *ARCHIVES, *EXPORTS)]
+SERVERS = [c for c in OURS if c.arguments[:1] == ("serve",)]
+OTHERS = [c for c in OURS if c not in (*SWEEPS, *READERS, *ARCHIVES, *EXPORTS, *SERVERS)]
 BENCHMARKS = [c for c in COMMANDS if c.kind.startswith("python -m benchmarks")]
 RAY = [c for c in COMMANDS if c.kind == "ray"]
 LAUNCHED = [c for c in COMMANDS if c.kind in LAUNCHERS]
@@ -261,7 +264,8 @@ def test_documented_report_commands_run(place: Place, command: Command, tmp_path
     positional = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
     values = dict(zip(words[positional:], words[positional + 1 :], strict=False))
     task = values.get("--task", task)
-    names = [] if verb == "query" else words[: 1 if verb == "show" else positional]
+    named = 1 if verb in ("show", "page") else positional
+    names = [] if verb == "query" else words[:named]
     names += [values["--against"]] if "--against" in values else []
     stored = ROOT / values.get("--out", "no such folder")
     if stored.is_dir():  # a sweep that is part of the repository
@@ -282,6 +286,7 @@ def test_documented_report_commands_run(place: Place, command: Command, tmp_path
         words[1] = read_sweep(out, task, short).rows()[0]["trial_id"][:8]
     written = ("--save", "--pictures", "--to", "--parquet")
     files = [tmp_path / values[option] for option in written if option in values]
+    files += [tmp_path / words[1]] if verb == "page" else []
     for file in files:
         words[words.index(file.name)] = str(file)
     # The status of `check` depends on the verdicts, which are not tested here.
@@ -324,6 +329,19 @@ def test_documented_export_runs(place: Place, command: Command, tmp_path: Path) 
     words[-1] = str(tmp_path / words[-1])
     assert place.run("export", f"{task}/{short}", *words, "--out", out)
     assert (tmp_path / words[-1] / "README.md").is_file()
+
+
+@by_name(SERVERS)
+def test_documented_server_answers(place: Place, command: Command) -> None:
+    _, *words = command.arguments
+    if "--port" in words:  # another test may use it
+        del words[words.index("--port") : words.index("--port") + 2]
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with (
+        served_pages(place.prepare("retrieval", "paper"), *words) as address,
+        browser.open(address.replace("0.0.0.0", "127.0.0.1")) as answer,
+    ):
+        assert "retrieval/paper" in answer.read().decode()
 
 
 @by_name(OTHERS)

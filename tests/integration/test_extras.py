@@ -14,7 +14,7 @@ from paths import ROOT
 
 from results.storage.reading import read_sweep
 
-OPTIONAL = ("ray", "optuna", "matplotlib", "plotext", "duckdb")
+OPTIONAL = ("ray", "optuna", "matplotlib", "plotext", "duckdb", "plotly", "starlette", "uvicorn")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -86,3 +86,11 @@ def test_query_names_its_extra(run: Run) -> None:
     assert done.returncode == 2
     assert "query needs duckdb, which is not installed: pip install" in done.stderr
     assert "[query]" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("serve",), ("page", "toy/paper", "page.html")])
+def test_pages_name_their_extra(run: Run, words: tuple[str, ...]) -> None:
+    done = run(*words)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {words[0]} needs plotly, which is not installed")
+    assert "[serve]" in done.stderr

@@ -36,7 +36,7 @@ LAYERS = {
     "orchestrator": (
         *("cgroups", "hardware", "planning", "functions", "saving", "search", "environment"),
         *("execution", "engines.ray", "engines", "view", "request", "running", "pruning"),
-        *("reports", "sharing", "api", "contract_suite", "doctor", "cli", "__main__"),
+        *("reports", "serving", "sharing", "api", "contract_suite", "doctor", "cli", "__main__"),
     ),
     "results": (
         *(
@@ -50,7 +50,7 @@ LAYERS = {
             "figures",
             "render",
         ),
-        *("archive", "compare", "query", "export"),
+        *("archive", "compare", "query", "export", "page"),
     ),
 }
 

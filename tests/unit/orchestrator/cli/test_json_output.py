@@ -76,6 +76,7 @@ def test_schema_names_every_kind_of_error() -> None:
         (("report",), 0),
         (("report", "--out", str(STORED), "--where", "degree > 1", "--columns", "lr"), 0),
         (("compare", "paper", "paper"), 0),
+        (("page", "paper", "page.html"), 0),
         (("check", "stored", "--out", str(STORED)), 0),
         (("check", "stored", "--out", str(STORED), "--strict"), 1),
         (("check", "paper", "--against", "paper.zip"), 0),

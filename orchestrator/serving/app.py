@@ -1,0 +1,200 @@
+"""The pages under their addresses.
+
+    /                                      all sweeps
+    /sweeps/TASK/NAME                      one sweep, with filters and sorting in the query
+    /sweeps/TASK/NAME/charts               its charts as JSON, of the trials that pass the filters
+    /sweeps/TASK/NAME/trials/ID            one trial
+    /sweeps/TASK/NAME/trials/ID/charts     its curves
+    /compare?sweep=TASK/NAME&sweep=...     two or more sweeps
+    /assets/FILE                           style sheet and scripts
+
+A page's ETag is the version of what it shows, so asking for it again while nothing has changed
+costs a listing of files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import Route
+
+from orchestrator.serving.access import LocalOnly, TokenOnly
+from orchestrator.serving.headers import SafeHeaders
+from orchestrator.serving.library import Library
+from results.page.charts.chart import charts_json
+from results.page.charts.curves import trial_curves
+from results.page.charts.sweep import sweep_page_charts
+from results.page.compare_page import compare_page
+from results.page.html import ASSETS, asset, fill, plotly_script
+from results.page.links import ServedLinks
+from results.page.selection import Selection
+from results.page.sweep_page import sweep_page
+from results.page.sweeps_page import sweeps_page
+from results.page.trial_page import trial_page
+from results.render.show import find_trial
+from results.storage.filesystem import redact
+from results.storage.reading import Sweep
+from tasks.contract import SweepError
+
+_LINKS = ServedLinks()
+_TYPES = {"css": "text/css", "js": "text/javascript"}
+_MAX_COMPARED = 8
+
+
+def make_app(library: Library, host: str = "127.0.0.1", token: str = "") -> Starlette:
+    """Return the application that shows these sweeps.
+
+    Args:
+        library: the sweeps.
+        host: the address that it listens on.
+        token: what a browser must know; "" for none, on a loopback address.
+    """
+    pages = _Pages(library)
+    access = Middleware(TokenOnly, token=token) if token else Middleware(LocalOnly, host=host)
+    sweep = "/sweeps/{task}/{name}"
+    return Starlette(
+        routes=[
+            Route("/", pages.sweeps),
+            Route(sweep, pages.sweep),
+            Route(f"{sweep}/charts", pages.sweep_charts),
+            Route(f"{sweep}/trials/{{trial}}", pages.trial),
+            Route(f"{sweep}/trials/{{trial}}/charts", pages.trial_charts),
+            Route("/compare", pages.compare),
+            Route("/assets/plotly.js", pages.plotly),
+            Route("/assets/{file}", pages.asset),
+        ],
+        middleware=[
+            Middleware(SafeHeaders),
+            access,
+            Middleware(GZipMiddleware, minimum_size=2000, compresslevel=4),
+        ],
+        exception_handlers={SweepError: _explain, HTTPException: _refuse},
+    )
+
+
+class _Pages:
+    """Answers requests. Starlette calls each method in a thread."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+
+    def sweeps(self, request: Request) -> Response:
+        library = self._library
+        now = datetime.now(UTC)
+        return _answer(
+            request,
+            library.version(),
+            lambda version: sweeps_page(library.list(), redact(library.root), now, version=version),
+        )
+
+    def sweep(self, request: Request) -> Response:
+        held = self._library.get(*_sweep_of(request))
+        selection = Selection.from_query(request.query_params.items())
+        query = selection.query(page=1, sort="", all_rows=False)
+
+        def build(sweep: Sweep) -> str:
+            address = f"{_LINKS.sweep(sweep.manifest.task, sweep.manifest.name)}/charts{query}"
+            return sweep_page(
+                sweep,
+                held.overview,
+                selection,
+                _LINKS,
+                datetime.now(UTC),
+                charts_url=address,
+                version=f'"{held.version}"',
+            )
+
+        return _answer(
+            request, held.version, lambda _: held.make(f"page{selection.query()}", build)
+        )
+
+    def sweep_charts(self, request: Request) -> Response:
+        held = self._library.get(*_sweep_of(request))
+        selection = Selection.from_query(request.query_params.items())
+        text = held.make(
+            f"charts{selection.query(page=1, sort='', all_rows=False)}",
+            lambda sweep: charts_json(sweep_page_charts(sweep, selection.choose(sweep.rows()))),
+        )
+        return _json(text)
+
+    def trial(self, request: Request) -> Response:
+        held = self._library.get(*_sweep_of(request))
+        trial_id = request.path_params["trial"]
+
+        def build(sweep: Sweep) -> str:
+            trial = find_trial(sweep, trial_id)
+            address = _LINKS.trial(sweep.manifest.task, sweep.manifest.name, str(trial["trial_id"]))
+            return trial_page(
+                sweep, trial, _LINKS, charts_url=f"{address}/charts", version=f'"{held.version}"'
+            )
+
+        return _answer(request, held.version, lambda _: held.make(f"trial {trial_id}", build))
+
+    def trial_charts(self, request: Request) -> Response:
+        held = self._library.get(*_sweep_of(request))
+        trial_id = request.path_params["trial"]
+        text = held.make(
+            f"charts of {trial_id}",
+            lambda sweep: charts_json(trial_curves(sweep, find_trial(sweep, trial_id))),
+        )
+        return _json(text)
+
+    def compare(self, request: Request) -> Response:
+        names = list(dict.fromkeys(request.query_params.getlist("sweep")))
+        if not 2 <= len(names) <= _MAX_COMPARED:
+            raise HTTPException(400, f"Select two to {_MAX_COMPARED} sweeps to compare.")
+        found = [self._library.get(*name.split("/", 1)) for name in names if "/" in name]
+        sweeps = [held.sweep for held in found if held.sweep is not None]
+        if len(sweeps) < len(names):
+            raise HTTPException(404, "One of the sweeps does not exist or is damaged.")
+        version = " ".join(held.version for held in found)
+        return _answer(
+            request, version, lambda version: compare_page(sweeps, _LINKS, version=version)
+        )
+
+    def plotly(self, request: Request) -> Response:
+        return FileResponse(
+            plotly_script(), media_type=_TYPES["js"], headers={"Cache-Control": "max-age=86400"}
+        )
+
+    def asset(self, request: Request) -> Response:
+        file = request.path_params["file"]
+        if file not in ASSETS:
+            raise HTTPException(404)
+        return Response(asset(file), media_type=_TYPES[file.rpartition(".")[2]])
+
+
+def _sweep_of(request: Request) -> tuple[str, str]:
+    return request.path_params["task"], request.path_params["name"]
+
+
+def _answer(request: Request, version: str, build: Callable[[str], str]) -> Response:
+    """Return a page, or 304 if the browser has this version of it."""
+    tag = f'"{version}"'
+    if request.headers.get("if-none-match", "").removeprefix("W/") == tag:
+        return Response(status_code=304, headers={"ETag": tag})
+    return HTMLResponse(build(tag), headers={"ETag": tag})
+
+
+def _json(text: str) -> Response:
+    return Response(text, media_type="application/json")
+
+
+def _explain(request: Request, error: Exception) -> Response:
+    """Return an expected error as a page."""
+    message = redact(str(error))
+    page = fill("message.html", title="This page cannot be shown", message=message)
+    return HTMLResponse(page, 404)
+
+
+def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    page = fill("message.html", title=f"Error {error.status_code}", message=error.detail)
+    return HTMLResponse(page, error.status_code)

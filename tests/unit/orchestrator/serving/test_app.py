@@ -1,0 +1,146 @@
+"""Every page of the server, and how it notices changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from page_sweeps import FAILED, PARAMS, trial, write_sweep
+from starlette.testclient import TestClient
+
+from orchestrator.serving.app import make_app
+from orchestrator.serving.library import Library
+from results.storage.filesystem import open_filesystem
+from results.storage.run_lock import run_lock
+from results.storage.store import SweepStore
+
+BASE = "http://127.0.0.1:8088"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> str:
+    write_sweep(str(tmp_path))
+    write_sweep(str(tmp_path), "other")
+    return str(tmp_path)
+
+
+@pytest.fixture
+def client(root: str) -> TestClient:
+    return TestClient(make_app(Library(root)), base_url=BASE)
+
+
+PAGES = [
+    "/",
+    "/sweeps/toy/s",
+    "/sweeps/toy/s?param.loss=siglip&sort=-metric.r1&find=1e&rows=all",
+    "/sweeps/toy/s/trials/0000000000000000",
+    f"/sweeps/toy/s/trials/{FAILED}",
+    "/compare?sweep=toy/s&sweep=toy/other",
+]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_are_shown_once_for_each_version(client: TestClient, path: str) -> None:
+    first = client.get(path)
+    assert first.status_code == 200
+    assert "<h1>" in first.text
+    again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304
+    assert not again.content
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/sweeps/toy/s/charts", "/assets/page.js", "/nothing"])
+def test_no_answer_allows_other_servers_or_inline_scripts(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert "frame-ancestors 'none'" in policy
+    if "html" in answer.headers["content-type"]:
+        assert "http" not in answer.text.replace("https://", "http").partition("<main")[0]
+
+
+def test_charts_are_those_of_the_selected_trials(client: TestClient) -> None:
+    every = client.get("/sweeps/toy/s/charts").json()
+    some = client.get("/sweeps/toy/s/charts?param.loss=siglip").json()
+    assert {chart["id"] for chart in some} < {chart["id"] for chart in every}
+    (curve,) = client.get("/sweeps/toy/s/trials/0000000000000000/charts").json()
+    assert curve["traces"]
+    page = client.get("/sweeps/toy/s?param.loss=siglip&page=2").text
+    assert 'data-charts-url="/sweeps/toy/s/charts?param.loss=siglip"' in page
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/sweeps/toy/no", 404, "no sweep"),
+        ("/sweeps/toy/..", 404, ""),
+        ("/sweeps/%2e%2e/etc", 404, ""),
+        ("/sweeps/toy/s/trials/zzz", 404, "no trial"),
+        ("/compare", 400, "Select two"),
+        ("/compare?sweep=toy/s&sweep=toy", 404, "does not exist"),
+        ("/assets/page.html", 404, ""),
+        ("/assets/..%2ftemplates%2fbase.html", 404, ""),
+    ],
+)
+def test_what_is_not_there_is_explained(
+    client: TestClient, path: str, status: int, words: str
+) -> None:
+    answer = client.get(path)
+    assert answer.status_code == status
+    assert words in answer.text
+
+
+def test_nothing_can_be_written(client: TestClient) -> None:
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        assert client.request(method, "/sweeps/toy/s").status_code == 405
+
+
+def test_a_damaged_sweep_is_listed_and_explained(client: TestClient, root: str) -> None:
+    (Path(root) / "toy" / "other" / "sweep.json").write_text("{")
+    page = client.get("/")
+    assert page.status_code == 200
+    assert "damaged" in page.text
+    assert client.get("/sweeps/toy/s").status_code == 200
+    answer = client.get("/sweeps/toy/other")
+    assert answer.status_code == 404
+    assert "damaged" in answer.text
+
+
+def test_an_empty_folder_has_an_empty_list(tmp_path: Path) -> None:
+    answer = TestClient(make_app(Library(str(tmp_path / "none"))), base_url=BASE).get("/")
+    assert answer.status_code == 200
+    assert "no sweeps" in answer.text
+
+
+def test_a_version_changes_with_trials_and_with_the_run(root: str) -> None:
+    library = Library(root)
+    before = library.get("toy", "s")
+    assert library.get("toy", "s") is before
+    filesystem, base = open_filesystem(root)
+    with run_lock(filesystem, f"{base}/toy/s"):
+        running = library.get("toy", "s")
+        assert running.version != before.version
+        assert running.overview.state == "running"
+        assert library.list()[1].is_running
+    ended = library.get("toy", "s")
+    assert ended.version != running.version
+    store = SweepStore(root, "toy", "s", PARAMS)
+    other = library.get("toy", "other").version
+    store.write_manifest(ended.sweep.manifest if ended.sweep else pytest.fail("it is damaged"))
+    assert library.get("toy", "s").version != ended.version
+    assert library.get("toy", "other").version == other
+
+
+def test_a_watched_sweep_costs_a_small_share_of_a_core(root: str) -> None:
+    library = Library(root, max_share=0.001)
+    first = library.get("toy", "s")
+    first.seconds = 0.05  # however fast this machine is
+    store = SweepStore(root, "toy", "s", PARAMS)
+    store.add([trial(99, 1e-2, "siglip", 2)])
+    assert library.get("toy", "s") is first  # for 50 seconds
+    first.read_at -= 60
+    assert library.get("toy", "s").version != first.version
+    filesystem, base = open_filesystem(root)
+    with run_lock(filesystem, f"{base}/toy/s"):
+        assert library.get("toy", "s").overview.state == "running"  # at once
