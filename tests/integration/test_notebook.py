@@ -101,7 +101,9 @@ def run():
 def test_progress_an_interrupt_and_the_same_cell_again(kernel: Kernel) -> None:
     assert "ename" not in kernel.run(CELL)
     kernel.start("before = signal.getsignal(signal.SIGINT)\nrun()")
-    shown = kernel.read_until("epoch 3/8")
+    # The display does not show every epoch.
+    shown = kernel.read_until("epoch 2/8", "epoch 3/8", "epoch 4/8")
+    assert "epoch" in shown
     assert "display_data" in shown
     assert "update_display_data" in shown
     kernel.manager.interrupt_kernel()
