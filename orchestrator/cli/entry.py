@@ -116,7 +116,7 @@ def _run(words: Sequence[str]) -> Outcome:
         raise CommandError("Interrupted", INTERRUPTED, _INTERRUPTED_STATUS) from None
     except SweepError as error:
         raise CommandError(type(error).__name__, str(error), 2) from None
-    except BrokenPipeError:  # whoever read the output has seen enough
+    except (CommandError, BrokenPipeError):  # the latter: whoever read the output has seen enough
         raise
     except Exception as error:
         traceback.print_exc()

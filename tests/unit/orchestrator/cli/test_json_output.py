@@ -232,6 +232,21 @@ def test_interrupt_is_a_document(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     assert check_document(done.stdout, "list", 130)["error"]["type"] == "Interrupted"
 
 
+def test_second_interrupt_of_a_sweep_is_an_interrupt(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orchestrator.running.sweep.run_sweep", interrupt)
+    done = run_command("sweep", "toy", "--engine=local", cwd=folder)
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+    assert "unexpected" not in done.stderr
+    done = run_command("sweep", "toy", "--engine=local", "--json", cwd=folder)
+    assert check_document(done.stdout, "sweep", 130)["error"]["type"] == "Interrupted"
+
+
 def test_option_is_found_before_the_command_line_is_parsed() -> None:
     assert wants_json(["list", "--json"])
     assert not wants_json(["list"])
