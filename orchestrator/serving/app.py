@@ -27,7 +27,7 @@ from starlette.routing import Route
 
 from orchestrator.serving.access import LocalOnly, TokenOnly
 from orchestrator.serving.headers import SafeHeaders
-from orchestrator.serving.library import Library
+from orchestrator.serving.library import Library, combine_versions
 from results.page.charts.chart import charts_json
 from results.page.charts.curves import trial_curves
 from results.page.charts.sweep import sweep_page_charts
@@ -86,12 +86,12 @@ class _Pages:
         self._library = library
 
     def sweeps(self, request: Request) -> Response:
-        library = self._library
-        now = datetime.now(UTC)
+        found = self._library.all()
+        root, now = redact(self._library.root), datetime.now(UTC)
         return _answer(
             request,
-            library.version(),
-            lambda version: sweeps_page(library.list(), redact(library.root), now, version=version),
+            combine_versions(found),
+            lambda version: sweeps_page([held.line for held in found], root, now, version=version),
         )
 
     def sweep(self, request: Request) -> Response:
@@ -154,9 +154,10 @@ class _Pages:
         sweeps = [held.sweep for held in found if held.sweep is not None]
         if len(sweeps) < len(names):
             raise HTTPException(404, "One of the sweeps does not exist or is damaged.")
-        version = " ".join(held.version for held in found)
         return _answer(
-            request, version, lambda version: compare_page(sweeps, _LINKS, version=version)
+            request,
+            combine_versions(found),
+            lambda version: compare_page(sweeps, _LINKS, version=version),
         )
 
     def plotly(self, request: Request) -> Response:

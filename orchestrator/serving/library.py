@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 import time
@@ -18,11 +19,16 @@ from results.storage.filesystem import open_filesystem
 from results.storage.folder_files import last_write, sweep_files
 from results.storage.reading import Sweep, find_sweeps, read_sweep
 from results.storage.run_lock import LOCK, Activity, activity
+from results.storage.store import NAME
 from results.tables.overview import Overview, damaged_overview, overview_of
 from tasks.contract import StoreError
 
 _MAX_KEPT = 64  # texts of pages and charts of one version of a sweep
 _MAX_PAUSE = 60.0  # seconds until a new version of a running sweep is read
+
+
+class UnknownSweepError(StoreError):
+    """There is no sweep of this name."""
 
 
 @dataclass(kw_only=True)
@@ -38,6 +44,11 @@ class Held:
     read_at: float  # seconds of the monotonic clock
     made: dict[str, str] = field(default_factory=dict)
     locks: dict[str, threading.Lock] = field(default_factory=dict)
+
+    @property
+    def line(self) -> ListedSweep:
+        """Its line in the list of sweeps."""
+        return ListedSweep(overview=self.overview, seconds_left=self.left)
 
     def make(self, key: str, build: Callable[[Sweep], str]) -> str:
         """Return a text made of the sweep, once for each key.
@@ -73,19 +84,23 @@ class Library:
         self._locks: dict[tuple[str, str], threading.Lock] = {}
         self._guard = threading.Lock()
 
-    def names(self) -> list[tuple[str, str]]:
-        """(task, name) of every sweep."""
-        return find_sweeps(self.root)
+    def all(self) -> list[Held]:
+        """Return the newest version of every sweep."""
+        found = []
+        for task, name in find_sweeps(self.root):
+            with contextlib.suppress(UnknownSweepError):  # it was removed meanwhile
+                found.append(self.get(task, name))
+        return found
 
     def get(self, task: str, name: str) -> Held:
         """Return the newest version of a sweep.
 
         Raises:
-            StoreError: if there is none.
+            UnknownSweepError: if there is none.
         """
         key = (task, name)
-        if key not in self.names():
-            raise StoreError(f"no sweep {name!r} of {task!r} here")
+        if not _exists(self.root, task, name):
+            raise UnknownSweepError(f"no sweep {name!r} of {task!r} here")
         with self._guard:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
@@ -103,15 +118,17 @@ class Library:
         pause = min(_MAX_PAUSE, held.seconds / self._max_share - held.seconds)
         return held.runs != runs or time.monotonic() >= held.read_at + pause
 
-    def list(self) -> list[ListedSweep]:
-        """Return a line for each sweep."""
-        found = [self.get(*each) for each in self.names()]
-        return [ListedSweep(overview=one.overview, seconds_left=one.left) for one in found]
 
-    def version(self) -> str:
-        """Return what changes when any sweep does."""
-        versions = [self.get(*each).version for each in self.names()]
-        return _digest("\n".join(versions))
+def combine_versions(found: Sequence[Held]) -> str:
+    """Return what changes when any of these sweeps does."""
+    return _digest(" ".join(held.version for held in found))
+
+
+def _exists(root: str, task: str, name: str) -> bool:
+    if not all(NAME.fullmatch(part) for part in (task, name)):
+        return False
+    filesystem, base = open_filesystem(root)
+    return bool(filesystem.get_file_info(f"{base}/{task}/{name}/sweep.json").is_file)
 
 
 def _version(head: str, files: Sequence[pyarrow.fs.FileInfo]) -> str:

@@ -59,7 +59,7 @@ def _warm_up(library: Library) -> None:
     importlib.import_module("scipy.stats")
     load_templates()
     with contextlib.suppress(SweepError):  # a page explains it
-        library.list()
+        library.all()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -96,9 +96,16 @@ def test_every_page_fits_in_both_themes_and_widths(
                     wait_for_charts(page)
                 overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
                 assert overflow <= 0
+                assert not page.evaluate(WIDER_THAN_FRAME)
                 assert not page.evaluate(LOW_CONTRAST)
                 page.screenshot(path=folder / f"{name}-{width}-{theme}.png", full_page=True)
 
+
+#: Titles of charts that were drawn wider than their frames, as when the columns change meanwhile.
+WIDER_THAN_FRAME = """() => [...document.querySelectorAll(".chart")]
+  .filter((chart) => [...chart.querySelectorAll(".main-svg")].some((drawn) =>
+    drawn.getBoundingClientRect().right > chart.getBoundingClientRect().right))
+  .map((chart) => chart.querySelector("figcaption").textContent)"""
 
 #: Texts of the page, without charts, whose contrast with the background is below 4.5 to 1.
 LOW_CONTRAST = """() => {

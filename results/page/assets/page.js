@@ -108,10 +108,14 @@ async function draw(container, charts) {
       child.remove();
     }
   }
-  for (const chart of charts) {
+  const plots = charts.map((chart) => { // all frames first, so that no later one changes a width
     const plot = frame(container, chart);
-    const options = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
     plot.style.height = `${chart.layout.height || PLOT_HEIGHT}px`;
+    return plot;
+  });
+  for (const [at, chart] of charts.entries()) {
+    const plot = plots[at];
+    const options = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
     await Plotly.react(plot, chart.traces.map(colored), themed(chart.layout), options);
     plot.parentElement.querySelector(".legend").replaceChildren(...legend(plot, chart));
     await new Promise((next) => setTimeout(next)); // the page stays responsive in between

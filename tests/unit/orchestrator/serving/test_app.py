@@ -122,7 +122,7 @@ def test_a_version_changes_with_trials_and_with_the_run(root: str) -> None:
         running = library.get("toy", "s")
         assert running.version != before.version
         assert running.overview.state == "running"
-        assert library.list()[1].is_running
+        assert [held.line.is_running for held in library.all()] == [False, True]
     ended = library.get("toy", "s")
     assert ended.version != running.version
     store = SweepStore(root, "toy", "s", PARAMS)
