@@ -245,7 +245,7 @@ def checkpoint(state: dict[str, Any]) -> dict[str, Any]:
         The same dict.
 
     Raises:
-        TrialError: if it contains anything else. The trial then fails with this reason.
+        TrialError: if it contains a value of another type. The trial then fails with this reason.
 
     Examples:
         >>> def train(epochs: int = 3, *, seed: int):

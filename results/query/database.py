@@ -17,7 +17,7 @@ from tasks.contract import RequestError
 if TYPE_CHECKING:
     import duckdb
 
-#: A query can read the registered tables, and nothing else.
+#: With these settings, a query can read only the registered tables.
 _SETTINGS = (
     "SET TimeZone = 'UTC'",
     "SET python_enable_replacements = false",  # no variables of this program

@@ -15,7 +15,7 @@ import json
 import os
 import stat
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,7 +36,7 @@ class Photos:
 
     root: Path
     index: tuple[Path, ...]  # the files that list images and captions
-    splits: dict[str, list[Entry]]
+    splits: Mapping[str, Sequence[Entry]]
     layout: str = "folder"
 
     def hold_out(self, holdout: Holdout) -> Photos:
@@ -45,19 +45,8 @@ class Photos:
         Raises:
             DataError: if a val split exists already, or no train split.
         """
-        if "val" in self.splits or "train" not in self.splits:
-            known = ", ".join(self.splits) or "none"
-            raise DataError(
-                f"val={holdout.share:g} needs data with a train split and without a val split, "
-                f"but {self.root} has the splits {known}; remove {holdout} from --data"
-            )
-        train = self.splits["train"]
-        held = holdout.choose([image_id for image_id, _, _ in train])
-        parts = {
-            "train": [entry for entry in train if entry[0] not in held],
-            "val": [entry for entry in train if entry[0] in held],
-        }
-        return dataclasses.replace(self, splits={**self.splits, **parts})
+        splits = holdout.apply(self.splits, self.root, lambda entry: entry[0])
+        return dataclasses.replace(self, splits=splits)
 
     def files(self) -> list[Path]:
         """Return every file that a result can depend on."""

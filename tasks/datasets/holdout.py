@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 from tasks.contract import DataError
+
+Entry = TypeVar("Entry")
 
 _SUFFIX = re.compile(r"(?P<folder>.+?),val=(?P<share>[^,]*)(?:,seed=(?P<seed>[^,]*))?")
 
@@ -27,6 +31,36 @@ class Holdout:
     def __str__(self) -> str:
         seed = f",seed={self.seed}" if self.seed else ""
         return f",val={self.share:g}{seed}"
+
+    def apply(
+        self,
+        splits: Mapping[str, Sequence[Entry]],
+        root: Path,
+        id_of: Callable[[Entry], str],
+    ) -> dict[str, Sequence[Entry]]:
+        """Return the splits with part of train as val.
+
+        Args:
+            splits: the entries of each split.
+            root: the folder, for errors.
+            id_of: returns the id of an entry's image.
+
+        Raises:
+            DataError: if a val split exists already, or no train split.
+        """
+        if "val" in splits or "train" not in splits:
+            known = ", ".join(splits) or "none"
+            raise DataError(
+                f"val={self.share:g} needs data with a train split and without a val split, "
+                f"but {root} has the splits {known}; remove {self} from --data"
+            )
+        train = splits["train"]
+        held = self.choose([id_of(entry) for entry in train])
+        return {
+            **splits,
+            "train": [entry for entry in train if id_of(entry) not in held],
+            "val": [entry for entry in train if id_of(entry) in held],
+        }
 
     def choose(self, ids: Sequence[str]) -> set[str]:
         """Return the ids to hold out: at least one, but never all.

@@ -9,6 +9,7 @@ from tasks.contract import DataError, Source, content_id
 from tasks.datasets import scenes
 from tasks.datasets.base import Split
 from tasks.datasets.files import Photos, check_photo, find_root, read_photos
+from tasks.datasets.final_split import check_final_split
 from tasks.datasets.holdout import Holdout, parse_holdout
 from tasks.datasets.layouts import suggest_layout
 from tasks.fingerprint import fingerprint_files
@@ -83,14 +84,7 @@ def check_final(name: str, split: str, *, chosen_on: str) -> None:
         known = list(scenes.splits(rest))
     else:
         known = list(_photos(layout, rest, holdout).splits)
-    if split not in known:
-        raise DataError(
-            f"--final {split}: {name} has only the splits {', '.join(known)}; add {split}, or "
-            "remove --final"
-        )
-    if split in ("train", chosen_on):
-        why = "trials train on it" if split == "train" else "it already chooses the best row"
-        raise DataError(f"--final {split} needs a split that is not used yet, but {why}")
+    check_final_split(name, split, known, chosen_on=chosen_on)
 
 
 def domain_warnings(model: Source, data: Source) -> list[str]:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.optim.adamw import adamw
 
-BETAS, EPSILON = (0.9, 0.999), 1e-8  # AdamW's defaults, as in the protocol
+from tasks import adamw
+
 MIN_TEMPERATURE = 0.01  # CLIP clamps the logit scale at 100 (Radford et al. 2021, 2.5)
 
 
@@ -20,7 +20,6 @@ def clamp_temperature(weights: dict[str, Tensor]) -> None:
         weights["log_temperature"].clamp_(min=math.log(MIN_TEMPERATURE))
 
 
-@torch.no_grad()
 def adamw_step(
     indices: Sequence[int],
     weights: dict[str, Tensor],
@@ -30,7 +29,7 @@ def adamw_step(
     weight_decay: float,
     step: int,
 ) -> None:
-    """Run one step of AdamW in place (Loshchilov and Hutter 2019, alg. 2); ``step`` starts at 1.
+    """Run one step of AdamW in place; ``step`` starts at 1.
 
     It updates the members of a stack at ``indices``, which have the same learning rate and weight
     decay. Weights without a gradient, such as those of an unused pooler, do not change. The log
@@ -46,21 +45,4 @@ def adamw_step(
             [part[name][index] for name in group for index in indices]
             for part in (weights, *moments, group)
         )
-        # AdamW increments these counts in place. They are on the weights' device to avoid copies.
-        counts = torch.full((len(values),), step - 1.0, device=values[0].device).unbind()
-        adamw(
-            values,
-            [slope.contiguous() for slope in slopes],  # contiguous memory is faster to read
-            means,
-            squares,
-            [],
-            list(counts),
-            fused=True,  # one kernel that reads and writes each number once
-            amsgrad=False,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
-            lr=lr,
-            weight_decay=decay,
-            eps=EPSILON,
-            maximize=False,
-        )
+        adamw.adamw_step(values, slopes, means, squares, lr=lr, weight_decay=decay, step=step)

@@ -24,6 +24,7 @@ from tasks.retrieval.embedding import Embedder, FrozenFeatures, backbone_weights
 from tasks.retrieval.optimizer import adamw_step, clamp_temperature
 from tasks.retrieval.params import Ties
 from tasks.retrieval.ranks import CUTOFFS, rank_pairs, recalls
+from tasks.stacks import check_losses, train_stack
 
 STACK_BYTES = 32 * 2**20  # weights, gradients and moments of a stack on a CPU
 CHUNK = 256  # number of rows that an evaluation embeds at a time
@@ -83,7 +84,7 @@ def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> list[Advance
     for stack in make_stacks(training, device):
         size = TRAINING_COST * len(stack)
         with progress_part(done, total, size):
-            found = _train(stack, inputs, device)
+            found = train_stack(stack, lambda members: train_epoch(members, inputs, device))
         trained |= {m.trial.id: each for m, each in zip(stack, found, strict=True)}
         done += size
     results: list[Advanced | Exception] = []
@@ -97,18 +98,6 @@ def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> list[Advance
         except Exception as error:  # the other members continue
             results.append(error)
     return results
-
-
-def _train(
-    stack: Sequence[Member], inputs: Inputs, device: str
-) -> Sequence[tuple[State, float] | Exception]:
-    """Train a stack for one epoch; if that fails, train each member separately."""
-    try:
-        return train_epoch(stack, inputs, device)
-    except Exception as error:
-        if len(stack) == 1:
-            return [error]
-        return [_train([member], inputs, device)[0] for member in stack]
 
 
 def _step(
@@ -217,9 +206,9 @@ def _result(
     parts: dict[str, dict[str, Tensor]],
     constants: dict[str, Tensor],
 ) -> tuple[State, float] | TrialError:
-    if not bool(losses.isfinite().all()):
-        first = int((~losses.isfinite()).nonzero()[0])
-        return TrialError(f"the loss is not finite at epoch {epoch}, step {first}; lower lr")
+    error = check_losses(losses, epoch)
+    if error is not None:
+        return error
     arrays: dict[str, Any] = {
         f"{part}.{name}": value[index].detach().clone()
         for part, values in parts.items()

@@ -12,19 +12,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tasks.adamw import adamw_step
 from tasks.contract import State, Trial
 from tasks.interrupt import check_interrupt
 from tasks.progress import report_progress
 from tasks.segmentation import crops, network, stages
 from tasks.segmentation.evaluation import Truth
 from tasks.segmentation.heads import head_shapes, init_head, resize
-from tasks.segmentation.loop import check_losses, draw_batches
+from tasks.segmentation.loop import draw_batches, polynomial
 from tasks.segmentation.losses import segmentation_loss
 from tasks.segmentation.masked import MaskedSplit
-from tasks.segmentation.optimizer import adamw_step, polynomial
 from tasks.segmentation.params import Params
 from tasks.segmentation.pyramid import Pyramid
 from tasks.segmentation.registry import load_split
+from tasks.stacks import check_losses
 
 
 def build(trial: Trial, classes: Sequence[str]) -> nn.Module:
@@ -95,13 +96,13 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
             losses.append(loss.detach())
             step = (epoch - 1) * len(orders) + index
             adamw_step(
-                [named[name].data[None] for name in used],
-                [gradient[None] for gradient in used.values()],
-                [means[name][None] for name in used],
-                [squares[name][None] for name in used],
-                lrs=[polynomial(params.lr, step, params.epochs * len(orders))],
-                decays=[params.weight_decay],
-                steps=[step + 1],
+                [named[name] for name in used],
+                list(used.values()),
+                [means[name] for name in used],
+                [squares[name] for name in used],
+                lr=polynomial(params.lr, step, params.epochs * len(orders)),
+                weight_decay=params.weight_decay,
+                step=step + 1,
             )
     error = check_losses(torch.stack(losses).cpu(), epoch)
     if error is not None:

@@ -59,19 +59,8 @@ class MaskedPhotos:
         Raises:
             DataError: if a val split exists already, or no train split.
         """
-        if "val" in self.splits or "train" not in self.splits:
-            known = ", ".join(self.splits) or "none"
-            raise DataError(
-                f"val={holdout.share:g} needs data with a train split and without a val split, "
-                f"but {self.root} has the splits {known}; remove {holdout} from --data"
-            )
-        train = self.splits["train"]
-        held = holdout.choose([entry.image_id for entry in train])
-        parts = {
-            "train": [entry for entry in train if entry.image_id not in held],
-            "val": [entry for entry in train if entry.image_id in held],
-        }
-        return replace(self, splits={**self.splits, **parts})
+        splits = holdout.apply(self.splits, self.root, lambda entry: entry.image_id)
+        return replace(self, splits=splits)
 
     def files(self) -> list[Path]:
         """Return every file that a result can depend on."""

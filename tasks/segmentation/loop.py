@@ -1,13 +1,14 @@
-"""Parts of a training loop that stacked heads and full networks share."""
+"""The batches and learning rates of an epoch, of stacked heads and of full networks."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from tasks.contract import Trial, TrialError
+
+POWER = 0.9  # of the schedule of learning rates (Chen et al. 2017, DeepLab v2, section 3.1)
 
 
 def draw_batches(number: int, trial: Trial, epoch: int) -> np.ndarray[Any, Any]:
@@ -23,9 +24,6 @@ def draw_batches(number: int, trial: Trial, epoch: int) -> np.ndarray[Any, Any]:
     return order[: number // size * size].reshape(-1, size)
 
 
-def check_losses(losses: Tensor, epoch: int) -> TrialError | None:
-    """Return an error if a loss of the epoch is not finite."""
-    if bool(losses.isfinite().all()):
-        return None
-    first = int((~losses.isfinite()).nonzero()[0])
-    return TrialError(f"the loss is not finite at epoch {epoch}, step {first}; lower lr")
+def polynomial(lr: float, step: int, num_steps: int) -> float:
+    """Return the learning rate at a step, from ``lr`` at step 0 to 0 at ``num_steps``."""
+    return float(lr * (1 - step / num_steps) ** POWER)

@@ -8,6 +8,7 @@ from pathlib import Path
 from tasks.contract import DataError, Source, content_id
 from tasks.datasets import scenes
 from tasks.datasets.files import check_photo, find_root
+from tasks.datasets.final_split import check_final_split
 from tasks.datasets.holdout import Holdout, parse_holdout
 from tasks.fingerprint import fingerprint_files
 from tasks.segmentation.layouts import MaskedPhotos, check_mask, read_layout
@@ -72,11 +73,4 @@ def check_final(name: str, split: str, *, chosen_on: str) -> None:
         DataError: if the data has no such split, or the sweep has used it already.
     """
     known = list(scenes.splits()) if name == SCENES else list(_photos(*_parse(name)).splits)
-    if split not in known:
-        raise DataError(
-            f"--final {split}: {name} has only the splits {', '.join(known)}; add {split}, or "
-            "remove --final"
-        )
-    if split in ("train", chosen_on):
-        why = "trials train on it" if split == "train" else "it already chooses the best row"
-        raise DataError(f"--final {split} needs a split that is not used yet, but {why}")
+    check_final_split(name, split, known, chosen_on=chosen_on)

@@ -12,18 +12,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tasks.adamw import adamw_step
 from tasks.contract import Advanced, Inputs, Member, State, Step, Trial, TrialError
 from tasks.interrupt import check_interrupt
 from tasks.progress import progress_part, report_progress
 from tasks.segmentation import full, stages
 from tasks.segmentation.evaluation import Score, Scores, Truth, evaluate, make_truth
 from tasks.segmentation.heads import apply_head, head_shapes, init_head, resize
-from tasks.segmentation.loop import check_losses, draw_batches
+from tasks.segmentation.loop import draw_batches, polynomial
 from tasks.segmentation.losses import segmentation_loss
 from tasks.segmentation.masked import MaskedSplit
-from tasks.segmentation.optimizer import adamw_step, polynomial
 from tasks.segmentation.pictures import picture_samples
 from tasks.segmentation.registry import load_split
+from tasks.stacks import check_losses, train_stack
 
 MAX_STACK = 8  # members whose activations are in memory together
 TRAINING_COST = 3  # the cost of training, relative to evaluation, in progress reports
@@ -114,15 +115,11 @@ def make_stacks(members: Sequence[Member]) -> list[list[Member]]:
 def _train(
     stack: Sequence[Member], inputs: Inputs, device: str
 ) -> Sequence[tuple[State, float] | Exception]:
-    """Train a stack for one epoch; if that fails, train each member separately."""
-    try:
-        if stack[0].trial.params.trainable == "full":
-            return [full.train_epoch(stack[0].trial, stack[0].state, device)]
-        return train_epoch(stack, inputs, device)
-    except Exception as error:
-        if len(stack) == 1:
-            return [error]
-        return [_train([member], inputs, device)[0] for member in stack]
+    """Train a stack of heads, or one full network, for one epoch."""
+    if stack[0].trial.params.trainable == "full":
+        (member,) = stack
+        return train_stack(stack, lambda _: [full.train_epoch(member.trial, member.state, device)])
+    return train_stack(stack, lambda members: train_epoch(members, inputs, device))
 
 
 def train_epoch(
@@ -166,20 +163,15 @@ def train_epoch(
         # The loss of a member depends only on its own weights, so a NaN does not affect others.
         gradients = torch.autograd.grad(loss.sum(), list(weights.values()))
         losses.append(loss.detach())
-        steps = [(epoch - 1) * len(orders) + number for epoch in epochs]
-        members = [member.trial.params for member in stack]
-        adamw_step(
-            list(weights.values()),
-            gradients,
-            list(parts["mean"].values()),
-            list(parts["square"].values()),
-            lrs=[
-                polynomial(params.lr, step, params.epochs * len(orders))
-                for params, step in zip(members, steps, strict=True)
-            ],
-            decays=[params.weight_decay for params in members],
-            steps=[step + 1 for step in steps],
-        )
+        moments = (parts["mean"].values(), parts["square"].values())
+        for k, (member, epoch) in enumerate(zip(stack, epochs, strict=True)):
+            params, step = member.trial.params, (epoch - 1) * len(orders) + number
+            adamw_step(
+                *([each[k] for each in part] for part in (weights.values(), gradients, *moments)),
+                lr=polynomial(params.lr, step, params.epochs * len(orders)),
+                weight_decay=params.weight_decay,
+                step=step + 1,
+            )
     curve = torch.stack(losses).cpu()
     classes = stack[0].state.values["classes"]
     return [_result(k, epoch, curve[:, k], parts, classes) for k, epoch in enumerate(epochs)]

@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tasks.segmentation.loop import polynomial
 from tasks.segmentation.losses import SMOOTHING, dice_loss, focal_loss, segmentation_loss
 from tasks.segmentation.masked import IGNORE
-from tasks.segmentation.optimizer import adamw_step, polynomial
 from tasks.segmentation.params import Params
 
 
@@ -65,29 +65,6 @@ def test_ignored_pixels_have_no_gradient(
     assert logits.grad[1].any()
     logits, everything = logits.detach(), torch.full_like(labels, IGNORE)
     assert float(segmentation_loss(Params(loss=loss), logits, everything)) == 0.0  # type: ignore[arg-type]
-
-
-def test_stacked_adamw_is_that_of_torch() -> None:
-    settings = [(1e-2, 0.1), (1e-3, 0.0)]
-    start = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(1))
-    ours = [start.clone(), torch.zeros_like(start), torch.zeros_like(start)]
-    theirs = [torch.nn.Parameter(row.clone()) for row in start]
-    optimizers = [
-        torch.optim.AdamW([parameter], lr=lr, weight_decay=decay)
-        for parameter, (lr, decay) in zip(theirs, settings, strict=True)
-    ]
-    for step in range(1, 6):
-        gradient = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(step))
-        adamw_step(
-            *([each] for each in (ours[0], gradient, ours[1], ours[2])),
-            lrs=[lr for lr, _ in settings],
-            decays=[decay for _, decay in settings],
-            steps=[step, step],
-        )
-        for parameter, optimizer, own in zip(theirs, optimizers, gradient, strict=True):
-            parameter.grad = own.clone()
-            optimizer.step()
-    torch.testing.assert_close(ours[0], torch.stack([p.data for p in theirs]))
 
 
 def test_polynomial_schedule() -> None:

@@ -1,0 +1,32 @@
+"""Parts of a training loop that tasks with stacked members share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from torch import Tensor
+
+from tasks.contract import Member, TrialError
+
+Result = TypeVar("Result")
+
+
+def train_stack(
+    stack: Sequence[Member], train: Callable[[Sequence[Member]], Sequence[Result]]
+) -> Sequence[Result | Exception]:
+    """Train a stack; if that fails, train each member separately, so that only some fail."""
+    try:
+        return train(stack)
+    except Exception as error:
+        if len(stack) == 1:
+            return [error]
+        return [train_stack([member], train)[0] for member in stack]
+
+
+def check_losses(losses: Tensor, epoch: int) -> TrialError | None:
+    """Return an error if a loss of an epoch, [steps], is not finite."""
+    if bool(losses.isfinite().all()):
+        return None
+    first = int((~losses.isfinite()).nonzero()[0])
+    return TrialError(f"the loss is not finite at epoch {epoch}, step {first}; lower lr")
