@@ -94,7 +94,7 @@ def test_replay_report_equals_the_original(stored: Path, tmp_path: Path) -> None
     ours = run("report", "stored-replay", "--out", tmp_path / "out")[1]
     theirs = run("report", "toy/stored", "--out", STORED)[1]
     parts = [text.partition("Shared work")[0].partition("\n")[2] for text in (ours, theirs)]
-    assert "\nClaims: 4 reproduced" in parts[0]
+    assert "Claims of the paper" in parts[0]
     assert parts[0] == parts[1]
     manifest = read_sweep(str(tmp_path / "out"), "toy", "stored-replay").manifest
     assert manifest.replay_of is not None
