@@ -93,7 +93,7 @@ class SweepWeights:
             Lines that describe the kept weights to the user.
         """
         _, available = self._available(sweep)
-        if not self._plan.task.has_weights:
+        if not (available or self._is_explicit or self._before or self._store.sizes()):
             return []
         if not is_complete:
             return self._describe_candidates()
@@ -145,8 +145,8 @@ class SweepWeights:
                 f"them with: python -m orchestrator export {sweep} DIR{given}"
             )
         num_missing = len(choice.wanted - kept.keys())
-        if num_missing:
-            number = plural(num_missing, "further trial" if kept else "trial")
+        if num_missing and kept:
+            number = plural(num_missing, "further trial")
             has, them = ("has", "it") if num_missing == 1 else ("have", "them")
             lines.append(
                 f"{number} to keep {has} no weights, which an earlier run did not keep. To train "

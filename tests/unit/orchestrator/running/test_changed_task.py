@@ -85,16 +85,12 @@ def test_weights_of_an_earlier_version_are_kept(toy: Toy, monkeypatch: pytest.Mo
     assert toy.weights() == both
 
 
-def test_missing_weights_of_the_best_row_are_announced(toy: Toy) -> None:
-    toy.sweep("--keep=none")
-    sweep = toy.out / "toy" / "two" / "sweep.json"
-    sweep.write_text(sweep.read_text().replace('"keep": "none"', '"keep": "best"'))
-    output = toy.sweep()
-    assert "to keep has no weights, which an earlier run did not keep" in output
-    assert "To train it again, add --keep best to the command." in output
-    assert toy.weights() == set()
-    toy.sweep("--keep=best")
-    assert toy.weights()
+def test_a_task_that_saves_no_weights_says_nothing_about_them(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(TASK), "weights", lambda self, trial, state: {})
+    assert "weights" not in toy.sweep("--seeds=2")
+    assert "weights" not in toy.sweep("--seeds=3")
 
 
 def test_changed_code_of_the_same_version_is_announced(
