@@ -14,6 +14,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow.fs
@@ -45,10 +46,25 @@ def atomic_write(
             with atomic_file(path, durable=durable) as temporary:
                 temporary.write_bytes(blob)
         else:
-            with filesystem.open_output_stream(path) as stream:
-                stream.write(blob)
+            _upload_uninterrupted(filesystem, path, blob)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _upload_uninterrupted(filesystem: pyarrow.fs.FileSystem, path: str, blob: bytes) -> None:
+    """Upload an object in a thread, where no signal handler can raise an exception.
+
+    Closing pyarrow's stream completes the upload, and so does its destructor. An exception between
+    opening and writing (Ctrl-C, or the SIGTERM that Ray sends to a worker whose driver has died)
+    would replace the object with an empty one.
+    """
+
+    def upload() -> None:
+        with filesystem.open_output_stream(path) as stream:
+            stream.write(blob)
+
+    with ThreadPoolExecutor(max_workers=1) as pool:  # waits for the upload even if interrupted
+        pool.submit(upload).result()
 
 
 @contextlib.contextmanager

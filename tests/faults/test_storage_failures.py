@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -142,6 +143,42 @@ def test_checkpoint_is_read_although_the_bucket_refuses_at_first(healthy: Bucket
     healthy.fail_reads(1000)
     with pytest.raises(StoreError, match=r"cannot read .*trial\.safetensors"):
         checkpoints.load("trial", "cpu")
+
+
+SAVE_AND_EXIT_ON_SIGTERM = """
+import signal, sys
+import numpy as np
+from orchestrator.saving.checkpoints import Checkpoints, TimedStep
+from tasks.contract import State, Step
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # like a worker of Ray
+state = State(arrays={"total": np.full(3, 2.0)}, values={})
+steps = [TimedStep(step=Step(at=2, metrics={"total": 2.0}), seconds=0.1)]
+print("saving", flush=True)
+Checkpoints(sys.argv[1]).save("interrupted", state, steps)
+"""
+
+
+def test_interrupted_save_leaves_a_whole_checkpoint(healthy: Bucket) -> None:
+    checkpoints = Checkpoints(f"s3://{BUCKET}/checkpoints")
+    state = State(arrays={"total": np.full(3, 1.0)}, values={})
+    steps = [TimedStep(step=Step(at=1, metrics={"total": 1.0}), seconds=0.1)]
+    checkpoints.save("interrupted", state, steps)
+    child = subprocess.Popen(
+        [sys.executable, "-c", SAVE_AND_EXIT_ON_SIGTERM, checkpoints.uri], env=os.environ.copy()
+    )
+
+    def terminate_once_the_upload_begins(method: str) -> bool:
+        if method == "POST":
+            healthy.stop_failing()
+            child.terminate()
+        return False
+
+    healthy.failing = terminate_once_the_upload_begins
+    assert child.wait(60) == 1
+    loaded = checkpoints.load("interrupted", "cpu")
+    assert loaded is not None
+    assert loaded[1][-1].step.at in (1, 2)
 
 
 def test_lasting_bucket_failure_is_one_error_line(
