@@ -25,19 +25,19 @@ class Bucket:
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_REGION": "us-east-1",
         }
-        self.failing: Callable[[str], bool] = lambda method: False
+        self.failing: Callable[[str, str], bool] = lambda method, path: False
         self.num_failed = self.num_asked = 0
 
     def fail_now_and_then(self, share: float) -> None:
         """Answer this share of the requests with 503, drawn with a fixed seed."""
         draw = random.Random(0)
-        self.failing = lambda method: draw.random() < share
+        self.failing = lambda method, path: draw.random() < share
 
     def fail_writes_after(self, number: int) -> None:
         """Answer the next PUTs as usual, up to this number, and all later ones with 503."""
         left = [number]
 
-        def failing(method: str) -> bool:
+        def failing(method: str, path: str) -> bool:
             if method != "PUT":
                 return False
             left[0] -= 1
@@ -49,7 +49,7 @@ class Bucket:
         """Answer this many of the next GETs and HEADs with 503."""
         left = [number]
 
-        def failing(method: str) -> bool:
+        def failing(method: str, path: str) -> bool:
             if method not in ("GET", "HEAD"):
                 return False
             left[0] -= 1
@@ -59,7 +59,7 @@ class Bucket:
 
     def stop_failing(self) -> None:
         """Answer every request as usual again."""
-        self.failing = lambda method: False
+        self.failing = lambda method, path: False
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def serve() -> Iterator[Bucket]:
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         bucket = buckets[0]
         bucket.num_asked += 1
-        if bucket.failing(environ["REQUEST_METHOD"]):
+        if bucket.failing(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
             bucket.num_failed += 1
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             start_response("503 Service Unavailable", [("Content-Type", "application/xml")])

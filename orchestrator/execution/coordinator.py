@@ -341,13 +341,16 @@ class Coordinator:
     def _on_written(self, ended: Sequence[_EndedTrial]) -> None:
         """Count durable results, delete their checkpoints and the weights no longer kept.
 
+        A trial that could not read or write its checkpoint keeps it for ``--retry-failed``.
+
         The thread that writes results calls this.
         """
         for running, status, error in ended:
             if status == "interrupted":
                 continue  # keeps its checkpoint
             setattr(self.stats, status, getattr(self.stats, status) + 1)
-            self.checkpoints.delete(running.trial.id)
+            if error is None or not error.of_storage:
+                self.checkpoints.delete(running.trial.id)
             value = None if error else running.value(self.task.metric.name)
             self._view.ended(running.trial, status, value, error.reason if error else "")
         if self._keeper is not None:

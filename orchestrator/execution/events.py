@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.saving.checkpoints import TimedStep
 from orchestrator.saving.final_weights import SavedWeights
-from tasks.contract import SweepError, Trial
+from tasks.contract import StoreError, SweepError, Trial
 
 NO_WEIGHTS = SavedWeights()
 
@@ -39,6 +39,7 @@ class Failure:
     reason: str  # one line
     log: str  # a traceback, or the last lines of the worker's output
     out_of_memory: bool = False
+    of_storage: bool = False  # not of the task: the trial can resume from its checkpoint
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +72,12 @@ def to_failure(error: BaseException) -> Failure:
     is_ours = isinstance(error, SweepError)
     reason = first if is_ours else f"{type(error).__name__}: {first}" if text else first
     oom = _is_out_of_memory(error)
-    return Failure(reason=reason, log="".join(lines)[-MAX_LOG:], out_of_memory=oom)
+    return Failure(
+        reason=reason,
+        log="".join(lines)[-MAX_LOG:],
+        out_of_memory=oom,
+        of_storage=isinstance(error, StoreError),
+    )
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

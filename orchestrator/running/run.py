@@ -78,7 +78,8 @@ class Run:
     def _drop_stale_checkpoints(self, to_run: set[str]) -> None:
         """Delete checkpoints of finished trials, which a killed driver may have left."""
         left = self.checkpoints.trial_ids()
-        done = {trial.id for trial in self.plan.trials} - to_run
+        failed = {row["trial_id"] for row in self.earlier.failed}  # --retry-failed may resume them
+        done = {trial.id for trial in self.plan.trials} - to_run - failed
         for trial_id in left & (done if self.plan.trials else self.earlier.finished()):
             self.checkpoints.delete(trial_id)
 

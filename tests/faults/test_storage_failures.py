@@ -168,7 +168,7 @@ def test_interrupted_save_leaves_a_whole_checkpoint(healthy: Bucket) -> None:
         [sys.executable, "-c", SAVE_AND_EXIT_ON_SIGTERM, checkpoints.uri], env=os.environ.copy()
     )
 
-    def terminate_once_the_upload_begins(method: str) -> bool:
+    def terminate_once_the_upload_begins(method: str, path: str) -> bool:
         if method == "POST":
             healthy.stop_failing()
             child.terminate()
@@ -179,6 +179,27 @@ def test_interrupted_save_leaves_a_whole_checkpoint(healthy: Bucket) -> None:
     loaded = checkpoints.load("interrupted", "cpu")
     assert loaded is not None
     assert loaded[1][-1].step.at in (1, 2)
+
+
+def test_trial_whose_checkpoint_cannot_be_read_resumes_later(
+    tmp_path: Path, healthy: Bucket
+) -> None:
+    args, out = ("--engine=local", *SLOW), f"s3://{BUCKET}/unreadable"
+    space = "GRID = {'level': [0]}\n"
+    first = Run(tmp_path, *args, space=space, out=out)
+    first.wait_for(lambda: len(first.find("step")) >= 4)
+    first.process.kill()
+    first.process.wait()
+    healthy.failing = lambda method, path: method == "GET" and path.endswith(".safetensors")
+    second = Run(tmp_path, *args, space=space, out=out)
+    output, errors = second.process.communicate(timeout=180)
+    healthy.stop_failing()
+    assert second.process.returncode == 1, output + errors
+    assert "cannot read" in output + errors
+    Run(tmp_path, *args, space=space, out=out).process.communicate(timeout=180)  # keeps it too
+    third = Run(tmp_path, *args, "--retry-failed", space=space, out=out)
+    third.end()
+    assert_resumed(third, 8, at_most_again=1)
 
 
 def test_lasting_bucket_failure_is_one_error_line(
