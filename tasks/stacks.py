@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -9,18 +10,24 @@ from torch import Tensor
 
 from tasks.contract import Member, TrialError
 
+logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
 def train_stack(
     stack: Sequence[Member], train: Callable[[Sequence[Member]], Sequence[Result]]
 ) -> Sequence[Result | Exception]:
-    """Train a stack; if that fails, train each member separately, so that only some fail."""
+    """Train a stack; if that fails, train each member separately, so that only some fail.
+
+    The failure is logged, because it costs time even if no member fails alone.
+    """
     try:
         return train(stack)
     except Exception as error:
         if len(stack) == 1:
             return [error]
+        logger.warning("training %d trials together failed; each is trained alone", len(stack))
+        logger.debug("the failure", exc_info=error)
         return [train_stack([member], train)[0] for member in stack]
 
 
