@@ -21,7 +21,7 @@ from PIL import Image
 from tasks.contract import DataError
 from tasks.datasets.files import find_root, read_photo
 from tasks.datasets.holdout import Holdout
-from tasks.segmentation.masked import IGNORE, Mask, MaskedSplit
+from tasks.segmentation.masked import IGNORE, Mask, MaskedSplit, column_of
 
 VOC_CLASSES = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat"),
@@ -150,8 +150,15 @@ def read_layout(layout: str, root: Path) -> MaskedPhotos:
     photos = {"voc": _voc, "ade20k": _ade20k, "folder": _folder}[layout](root)
     if not any(photos.splits.values()):
         raise DataError(f"{root} has no images; add them as described for {layout}:DIR")
-    for entries in photos.splits.values():
+    _check_columns(photos.classes, root)
+    for name, entries in photos.splits.items():
+        ids = set()
         for entry in entries:
+            if entry.image_id in ids:
+                raise DataError(
+                    f"{root}: duplicate id {entry.image_id!r} in {name}; remove one of them"
+                )
+            ids.add(entry.image_id)
             for what, file in (("image", entry.image), ("mask", entry.mask)):
                 if not file.is_file():
                     raise DataError(
@@ -160,9 +167,25 @@ def read_layout(layout: str, root: Path) -> MaskedPhotos:
     return photos
 
 
+def _check_columns(classes: Sequence[str], root: Path) -> None:
+    """Check that the IoU of each class has a column of its own.
+
+    Raises:
+        DataError: if two names differ only in spaces and underscores.
+    """
+    known: dict[str, str] = {}
+    for name in classes:
+        other = known.setdefault(column_of(name), name)
+        if other != name:
+            raise DataError(
+                f"{root}: the classes {other!r} and {name!r} would have the same column; rename one"
+            )
+
+
 def _lines(file: Path, what: str) -> list[str]:
     try:
-        return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line]
+        lines = map(str.strip, file.read_text(encoding="utf-8").splitlines())
+        return [line for line in lines if line]
     except FileNotFoundError:
         raise DataError(f"{what} missing: {file}; add the file") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -170,8 +193,12 @@ def _lines(file: Path, what: str) -> list[str]:
 
 
 def _voc(root: Path) -> MaskedPhotos:
-    listings = root / "ImageSets" / "Segmentation"
-    names = ["train", "val", *(["test"] if (listings / "test.txt").is_file() else [])]
+    listings, masks = root / "ImageSets" / "Segmentation", root / "SegmentationClass"
+    names = ["train", "val"]
+    test = listings / "test.txt"
+    # VOC publishes the list of test images, but not their masks.
+    if test.is_file() and any((masks / f"{n}.png").is_file() for n in _lines(test, "list")):
+        names.append("test")
     splits = {}
     for name in names:
         ids = _lines(listings / f"{name}.txt", "list of images")
@@ -179,7 +206,7 @@ def _voc(root: Path) -> MaskedPhotos:
             Entry(
                 image_id=image_id,
                 image=root / "JPEGImages" / f"{image_id}.jpg",
-                mask=root / "SegmentationClass" / f"{image_id}.png",
+                mask=masks / f"{image_id}.png",
             )
             for image_id in ids
         ]

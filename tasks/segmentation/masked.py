@@ -18,6 +18,11 @@ SCENE_CLASSES = ("background", *world.SHAPES)
 Mask = NDArray[np.uint8]  # [H, W] class of each pixel, or IGNORE
 
 
+def column_of(name: str) -> str:
+    """Return the name of a class in the names of metrics."""
+    return name.replace(" ", "_")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MaskedSplit:
     """Images with a mask each. ``load`` and ``load_mask`` read one when it is needed."""

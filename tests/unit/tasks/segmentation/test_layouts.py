@@ -130,6 +130,35 @@ def test_unknown_data_is_refused(name: str) -> None:
         registry.resolve(name)
 
 
+def test_duplicate_ids_are_refused(folder: Path) -> None:
+    images = folder / "val" / "images"
+    Image.open(images / "0.png").convert("RGB").save(images / "0.jpg")
+    with pytest.raises(DataError, match="duplicate id '0' in val; remove one of them"):
+        registry.load_split(f"folder:{folder}", "val")
+
+
+def test_blank_lines_are_no_class(folder: Path) -> None:
+    listing = folder / "classes.txt"
+    listing.write_text(listing.read_text().replace("\n", "\n  \n", 1))
+    assert registry.load_split(f"folder:{folder}", "val").classes == SCENE_CLASSES
+
+
+def test_classes_with_the_same_column_are_refused(folder: Path) -> None:
+    (folder / "classes.txt").write_text("background\ntraffic light\ntraffic_light\n")
+    message = "the classes 'traffic light' and 'traffic_light' would have the same column"
+    with pytest.raises(DataError, match=message):
+        registry.load_split(f"folder:{folder}", "val")
+
+
+def test_voc_test_list_without_masks_is_no_split(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    folder = save_voc(tmp_path / "voc", scene_photos(tmp_path / "photos", 4), num_val=2)
+    (folder / "ImageSets" / "Segmentation" / "test.txt").write_text("2008_000006\n")
+    assert len(registry.load_split(f"voc:{folder}", "val")) == 2
+    with pytest.raises(DataError, match="has only the splits train, val; add test"):
+        registry.check_final(f"voc:{folder}", "test", chosen_on="val")
+
+
 def test_final_needs_an_unused_split(folder: Path) -> None:
     with pytest.raises(DataError, match="has only the splits train, val"):
         registry.check_final(f"folder:{folder}", "test", chosen_on="val")
