@@ -103,7 +103,7 @@ def test_progress_an_interrupt_and_the_same_cell_again(kernel: Kernel) -> None:
     kernel.start("before = signal.getsignal(signal.SIGINT)\nrun()")
     # The display does not show every epoch.
     shown = kernel.read_until("epoch 2/8", "epoch 3/8", "epoch 4/8")
-    assert "epoch" in shown
+    assert "epoch 5/8" not in shown
     assert "display_data" in shown
     assert "update_display_data" in shown
     kernel.manager.interrupt_kernel()

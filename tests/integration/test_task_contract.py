@@ -47,5 +47,5 @@ def test_spaces_have_several_trials(subject: Subject) -> None:
                 for row in table
             ]
             assert len({trial.id for row in planned for trial in row.trials}) >= 2
-            if offered == "REPORT" and "PUBLISHED" in vars(discovery.load_space(task.name)):
+            if offered == "REPORT" and task.name != "segmentation":  # a baseline of our own
                 assert any(row.row.report for row in planned)
