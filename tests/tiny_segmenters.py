@@ -69,9 +69,18 @@ SEGMENTERS: dict[str, Callable[[], Any]] = {
 
 
 def save_segmenter(kind: str, folder: Path) -> Path:
-    """Save a checkpoint of five classes with an image processor."""
+    """Save a checkpoint of five classes with the image processor of its family.
+
+    The processors of DPT and MobileNetV2 keep the aspect ratio or crop, unlike a trial.
+    """
     torch.manual_seed(0)
     SEGMENTERS[kind]().save_pretrained(folder)
-    processor = transformers.SegformerImageProcessor(size={"height": 64, "width": 64})
+    processors = {
+        "dpt": lambda: transformers.DPTImageProcessor(
+            keep_aspect_ratio=True, ensure_multiple_of=32
+        ),
+        "mobilenet_v2": transformers.MobileNetV2ImageProcessor,
+    }
+    processor = processors.get(kind, transformers.SegformerImageProcessor)()
     processor.save_pretrained(folder)
     return folder

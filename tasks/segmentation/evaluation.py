@@ -19,12 +19,12 @@ from tasks.progress import report_progress
 from tasks.segmentation import crops, metrics
 from tasks.segmentation.crops import Box
 from tasks.segmentation.heads import resize
-from tasks.segmentation.masked import MaskedSplit
+from tasks.segmentation.masked import MaskedSplit, column_of
 from tasks.segmentation.metrics import Counts
-from tasks.segmentation.params import Params
+from tasks.segmentation.params import MAX_SCORES, Params
 
 Array = np.ndarray[Any, Any]
-CHUNK = 64  # images of equal size that are evaluated together
+CHUNK = 64  # images of equal size that are evaluated together, at most
 #: Class scores [W, C, h, w] of windows, by their numbers.
 Score = Callable[[Sequence[int]], Tensor]
 
@@ -44,11 +44,12 @@ class Truth:
         parts = [self.labels[starts[i] : starts[i + 1]].reshape(self.shapes[i]) for i in images]
         return torch.from_numpy(np.stack(parts))
 
-    def chunks(self) -> Iterator[list[int]]:
+    def chunks(self, num_classes: int) -> Iterator[list[int]]:
         """Yield consecutive images that have one shape and equal windows, a few at a time."""
         chunk: list[int] = []
-        for index in range(len(self.shapes)):
-            if chunk and (len(chunk) == CHUNK or self._form(index) != self._form(chunk[0])):
+        for index, num_pixels in enumerate(self.shapes.prod(1).tolist()):
+            size = max(1, min(CHUNK, MAX_SCORES // (num_pixels * num_classes)))
+            if chunk and (len(chunk) >= size or self._form(index) != self._form(chunk[0])):
                 yield chunk
                 chunk = []
             chunk.append(index)
@@ -131,7 +132,7 @@ class Scores:
             found["boundary_f"] = float(self.boundary.mean())
         ious = metrics.class_ious(self.counts)
         return found | {
-            f"iou_{name.replace(' ', '_')}": float(iou)
+            f"iou_{column_of(name)}": float(iou)
             for name, iou in zip(classes, ious, strict=True)
             if np.isfinite(iou)
         }
@@ -161,7 +162,7 @@ def evaluate(truth: Truth, score: Score, num_classes: int, *, boundaries: bool) 
     """
     counts: list[Counts] = []
     boundary: list[Array] = []
-    for images in truth.chunks():
+    for images in truth.chunks(num_classes):
         check_interrupt()
         report_progress(images[0], len(truth.shapes))
         real, predicted = truth.masks(images), predict(truth, images, score)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from transformers.image_utils import PILImageResampling
 
 from tasks.contract import Export, Trial
 from tasks.models.loading import silence_transformers
@@ -77,9 +78,21 @@ def _write_own(
     assert isinstance(model, network.Checkpoint)
     processor = network.load_processor(trial.model.name)
     size = trial.params.image_size
-    processor.size = {"height": size, "width": size}
-    if hasattr(processor, "do_reduce_labels"):
-        processor.do_reduce_labels = False  # the classes are those of the trial's data
+    # As in the trial: the whole image, resized to a square; and the classes of the trial's data.
+    settings = {
+        "size": {"height": size, "width": size},
+        "do_resize": True,
+        "do_center_crop": False,
+        "do_pad": False,
+        "keep_aspect_ratio": False,
+        "ensure_multiple_of": 1,
+        "size_divisor": None,
+        "resample": PILImageResampling.BICUBIC,
+        "do_reduce_labels": False,
+    }
+    for name, value in settings.items():
+        if hasattr(processor, name):
+            setattr(processor, name, value)
     save_folder(folder, model.model, processor)
 
 
@@ -116,6 +129,11 @@ def _describe(trial: Trial, usage: str) -> Export:
         notes.append(
             f"In the sweep the backbone computed in {params.precision}. The exported weights are "
             "float32, so results may differ slightly."
+        )
+    if params.flip and params.head == "own":
+        notes.append(
+            "The trial averaged the class probabilities of each image and its mirror image. This "
+            "model does not."
         )
     if params.evaluation == "slide":
         notes.append(

@@ -85,7 +85,7 @@ def _mean_ratio(parts: Array, totals: Array) -> float:
 def image_ious(counts: Counts) -> Array:
     """Return each image's own mean IoU over the classes in its truth or prediction [N].
 
-    An image whose pixels are all ignored has 1.
+    An image whose pixels are all ignored scores 1.
     """
     present = counts.union > 0
     ious = counts.both / np.maximum(counts.union, 1)
@@ -104,21 +104,28 @@ def boundary_f(
 ) -> Array:
     """Return each image's boundary F score (Csurka et al. 2013, section 2.2) [N].
 
-    Precision is the share of a class's predicted boundary pixels that are near a true one, and
-    recall the share of true ones near a predicted one: within 0.75 % of the diagonal, at least one
-    pixel, along rows and columns. The score is the mean of F over the classes in truth or
-    prediction. Ignored pixels are no part of either.
+    A boundary pixel has a neighbor of another class. The image's frame and ignored pixels make no
+    boundary: any prediction would find it. Precision is the share of a class's predicted boundary
+    pixels that are near a true one, and recall the share of true ones near a predicted one: within
+    0.75 % of the diagonal, at least one pixel, along rows and columns. The score is the mean of F
+    over the classes with a boundary in truth or prediction, and 1 if there are none.
     """
-    predicted = torch.where(truth == IGNORE, truth, predicted)
+    counted = truth != IGNORE
+    predicted = torch.where(counted, predicted, truth)
     radius = max(1, round(BOUNDARY_TOLERANCE * float(np.hypot(*truth.shape[1:]))))
     present = _present(truth, num_classes) | _present(predicted, num_classes)
     image, label = present.nonzero(as_tuple=True)
-    real = _boundary(truth[image] == label[:, None, None])
-    found = _boundary(predicted[image] == label[:, None, None])
+    real, found = (
+        _boundary(labels[image] == label[:, None, None], counted[image])
+        for labels in (truth, predicted)
+    )
     precision, recall = _near(found, real, radius), _near(real, found, radius)
     scores = 2 * precision * recall / (precision + recall).clamp(min=1e-12)
-    totals = torch.zeros(len(truth), dtype=torch.float64).index_add(0, image.cpu(), scores.cpu())
-    numbers = present.sum(1).cpu()
+    scored = (real | found).flatten(1).any(1).double()
+    totals, numbers = (
+        torch.zeros(len(truth), dtype=torch.float64).index_add(0, image.cpu(), values.cpu())
+        for values in (scores * scored, scored)
+    )
     return np.asarray(torch.where(numbers > 0, totals / numbers.clamp(min=1), 1.0).numpy())
 
 
@@ -129,11 +136,13 @@ def _present(labels: UInt8[Tensor, "N H W"], num_classes: int) -> Bool[Tensor, "
     return counts[:, :num_classes] > 0
 
 
-def _boundary(region: Bool[Tensor, "P H W"]) -> Bool[Tensor, "P H W"]:
-    """Return the pixels of a region that have a neighbor outside of it, or lie at the border."""
-    inner = F.pad(region, (1, 1, 1, 1))
-    return region & ~(
-        inner[:, :-2, 1:-1] & inner[:, 2:, 1:-1] & inner[:, 1:-1, :-2] & inner[:, 1:-1, 2:]
+def _boundary(
+    region: Bool[Tensor, "P H W"], counted: Bool[Tensor, "P H W"]
+) -> Bool[Tensor, "P H W"]:
+    """Return the pixels of a region that have a counted neighbor outside of it."""
+    other = F.pad(counted & ~region, (1, 1, 1, 1))
+    return region & (
+        other[:, :-2, 1:-1] | other[:, 2:, 1:-1] | other[:, 1:-1, :-2] | other[:, 1:-1, 2:]
     )
 
 

@@ -15,6 +15,9 @@ Loss = Literal["cross_entropy", "dice", "focal"]
 Evaluation = Literal["whole", "slide"]
 
 
+MAX_SCORES = 2**23  # class scores of pixels that an evaluation has in memory at a time
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Params:
     """Training of a segmentation head on a frozen backbone, or of a full model."""

@@ -145,7 +145,8 @@ def _encode(
             torch.autocast(device.split(":")[0], dtype=dtype, enabled=precision != "float32"),
         ):
             levels = pyramid(pixels)
-        found.append([level.half().cpu().numpy() for level in levels])
+        # Networks may return another memory format, which `vmap` over stacked heads refuses.
+        found.append([level.half().contiguous().cpu().numpy() for level in levels])
     return {
         f"level{number}": np.concatenate(parts)
         for number, parts in enumerate(zip(*found, strict=True))

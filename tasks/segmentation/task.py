@@ -27,7 +27,7 @@ from tasks.models import folders
 from tasks.precision import resolve_precision
 from tasks.segmentation import checkpoints, registry, stages
 from tasks.segmentation.formulas import MEAN_RATIO, RATIO
-from tasks.segmentation.params import Params
+from tasks.segmentation.params import MAX_SCORES, Params
 
 _SCORES = {"view": "scores"}  # other rows of the samples hold pictures
 
@@ -100,7 +100,7 @@ class SegmentationTask(Task):
         """Fill in the precision, and reset the parameters that the trial does not use.
 
         Raises:
-            RequestError: if the data lacks a split, or the model a head of its own.
+            RequestError: if the data lacks a split, or the model has no segmentation head.
         """
         params: Params = trial.params
         if params.head == "own" and not checkpoints.is_segmenter(trial.model.name):
@@ -111,7 +111,9 @@ class SegmentationTask(Task):
         registry.load_split(trial.data.name, params.split)
         if params.epochs:
             number = len(registry.load_split(trial.data.name, "train"))
-            number = min(number, params.num_images or number)
+            if params.num_images is not None and params.num_images >= number:
+                params = dataclasses.replace(params, num_images=None)
+            number = params.num_images or number
             if number < params.batch_size:
                 raise DataError(
                     "`batch_size <= training images` must hold, "
@@ -130,12 +132,13 @@ class SegmentationTask(Task):
         return trial.model, trial.data, trial.params.precision, alone
 
     def estimate_memory(self, trial: Trial) -> int:
-        """Estimate the memory of the weights, gradients, moments and activations."""
+        """Estimate the memory of the weights, gradients, moments, activations and scores."""
         params: Params = trial.params
         pixels = params.batch_size * params.training_size**2
         if params.trainable == "full":
-            return 4 * folders.num_bytes(folders.find_folder(trial.model.name)) + 400 * pixels
-        return 40 * pixels
+            weights = 4 * folders.num_bytes(folders.find_folder(trial.model.name))
+            return weights + max(400 * pixels, 12 * MAX_SCORES)
+        return max(40 * pixels, 12 * MAX_SCORES)  # scores, resized scores and probabilities
 
     def num_steps(self, trial: Trial) -> int:
         """Return the number of epochs."""

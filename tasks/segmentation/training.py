@@ -95,14 +95,14 @@ def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> list[Advance
 
 
 def make_stacks(members: Sequence[Member]) -> list[list[Member]]:
-    """Group members whose heads and inputs have the same shapes into stacks."""
+    """Group members whose heads, inputs and numbers of steps are equal into stacks."""
     groups: dict[object, list[Member]] = {}
     for member in members:
         params = member.trial.params
         shapes = tuple(
             (name, tuple(v.shape)) for name, v in part_of(member.state, "weight").items()
         )
-        key = (shapes, params.batch_size, params.training_size)
+        key = (shapes, params.batch_size, params.training_size, params.num_images)
         alone = params.trainable == "full"
         groups.setdefault(member.trial.id if alone else key, []).append(member)
     return [

@@ -15,7 +15,7 @@ from torch import Tensor
 from tasks.contract import TrialError
 from tasks.segmentation.evaluation import Truth, evaluate, make_truth, predict
 from tasks.segmentation.masked import IGNORE, MaskedSplit, load_scenes
-from tasks.segmentation.params import Params
+from tasks.segmentation.params import MAX_SCORES, Params
 from tasks.segmentation.pictures import NUM_PICTURES, SIDE, overlay, picture_samples
 
 CLASSES = 4
@@ -43,7 +43,7 @@ def random_scores(rows: Sequence[int]) -> Tensor:
 def test_predictions_agree_with_a_slow_oracle(evaluation: str, flip: bool) -> None:
     params = Params(evaluation=evaluation, flip=flip, image_size=32, crop_size=24)  # type: ignore[arg-type]
     truth = make([(20, 30), (20, 30), (33, 16)], params)
-    for images in truth.chunks():
+    for images in truth.chunks(CLASSES):
         found = predict(truth, images, random_scores).numpy()
         for image, mask in zip(images, found, strict=True):
             height, width = truth.shapes[image]
@@ -62,8 +62,19 @@ def test_predictions_agree_with_a_slow_oracle(evaluation: str, flip: bool) -> No
 
 def test_chunks_hold_equal_images_in_order() -> None:
     truth = make([(8, 8)] * 70 + [(8, 9)] + [(8, 8)], Params())
-    assert [len(chunk) for chunk in truth.chunks()] == [64, 6, 1, 1]
-    assert [image for chunk in truth.chunks() for image in chunk] == list(range(72))
+    chunks = list(truth.chunks(CLASSES))
+    assert [len(chunk) for chunk in chunks] == [64, 6, 1, 1]
+    assert [image for chunk in chunks for image in chunk] == list(range(72))
+
+
+def test_chunks_of_large_images_stay_within_the_memory() -> None:
+    truth = make([(512, 683)] * 5 + [(4000, 3000)] * 2, Params())
+    chunks = list(truth.chunks(7))
+    num_scores = 7 * 512 * 683  # of one image
+    assert 3 * num_scores <= MAX_SCORES < 4 * num_scores
+    assert [len(chunk) for chunk in chunks] == [3, 2, 1, 1]
+    assert [image for chunk in chunks for image in chunk] == list(range(7))
+    assert max(map(len, truth.chunks(2))) == 5
 
 
 def test_scores_that_are_not_finite_fail_the_trial() -> None:

@@ -1,4 +1,4 @@
-"""Losses and the optimizer against torch's own and slow oracles."""
+"""Losses against torch's own and slow oracles, and the learning rate schedule."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from tiny_models import save_tiny
 from tiny_segmenters import SEGMENTERS, save_segmenter
 
 from tasks.contract import Member, State, Trial
-from tasks.segmentation import full, network, stages
+from tasks.segmentation import crops, full, network, stages
 from tasks.segmentation.params import Params
 from tasks.segmentation.pyramid import Pyramid
 from tasks.segmentation.task import TASK
@@ -119,10 +119,12 @@ def test_checkpoint_with_its_own_head_trains_and_exports(kind: str, tmp_path: Pa
     assert loaded.config.num_labels == 11
     processor = transformers.AutoImageProcessor.from_pretrained(out)
     image = Image.open(tmp_path / "data" / "val" / "images" / "0.png").convert("RGB")
+    image = image.resize((96, 80))  # the processor must make the square that the trial makes
+    square = np.array(crops.crop_image(image, crops.whole(80, 96), 64))
     with torch.inference_mode():
         theirs = loaded(**processor(images=image, return_tensors="pt")).logits
         network_of_trial = full.restore(trial, state, "cpu").eval()
-        ours = network_of_trial(torch.from_numpy(np.array(image)).permute(2, 0, 1)[None] / 255)
+        ours = network_of_trial(torch.from_numpy(square).permute(2, 0, 1)[None] / 255)
     torch.testing.assert_close(theirs, ours, atol=1e-4, rtol=1e-4)
 
 

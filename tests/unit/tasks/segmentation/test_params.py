@@ -51,6 +51,8 @@ def test_bad_parameters_are_refused(params: dict[str, Any], message: str) -> Non
         ({"focal_gamma": 1.0, "loss": "focal"}, {"loss": "focal"}, False),
         ({"epochs": 0, "lr": 0.1, "loss": "dice"}, {"epochs": 0}, True),
         ({"flip": True}, {}, False),
+        ({"num_images": 10**6}, {}, True),  # more than there are
+        ({"num_images": 64}, {}, False),
     ],
 )
 def test_equal_work_has_equal_ids(one: dict[str, Any], other: dict[str, Any], same: bool) -> None:
