@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import transformers
-from masked_folders import draw_masked_folder
 from PIL import Image
+from segmentation_trials import compute_stages, make_trial
 from tiny_models import save_tiny
 from tiny_segmenters import SEGMENTERS, save_segmenter
 
 from tasks.contract import Member, State, Trial
 from tasks.segmentation import crops, full, network, stages
-from tasks.segmentation.params import Params
 from tasks.segmentation.pyramid import Pyramid
 from tasks.segmentation.task import TASK
 
@@ -64,32 +62,8 @@ def test_tokens_are_placed_where_their_patch_is(tmp_path: Path) -> None:
         assert divmod(int(moved.argmax()), 8) == (2, 5)
 
 
-def make_trial(model: str, folder: Path, **params: Any) -> Trial:
-    draw_masked_folder(folder, train=8, val=4)
-    sources = TASK.resolve(model, f"folder:{folder}")
-    given: dict[str, Any] = {
-        "batch_size": 4,
-        "image_size": 64,
-        "epochs": 2,
-        "trainable": "full",
-        "precision": "float32",
-    }
-    made = Trial(
-        task=TASK.name,
-        version=TASK.version,
-        params=Params(**given | params),
-        seed=0,
-        model=sources[0],
-        data=sources[1],
-    )
-    return TASK.normalize(made)
-
-
 def run(trial: Trial, state: State | None = None) -> tuple[State, list[dict[str, float]]]:
-    inputs = {
-        stage: stage.function(**stage.args, **({"device": "cpu"} if stage.on_device else {}))
-        for stage in TASK.stages(trial)
-    }
+    inputs = compute_stages([trial])
     state = TASK.start(trial, inputs, "cpu") if state is None else state
     found = []
     while True:
@@ -134,7 +108,7 @@ def test_full_training_of_an_encoder_changes_all_of_it(head: str, tmp_path: Path
     (tmp_path / "data").mkdir()
     trial = make_trial(model, tmp_path / "data", head=head)
     assert stages.needed(trial) == [stages.masks_stage(trial)]
-    inputs = {stage: stage.function(**stage.args) for stage in TASK.stages(trial)}
+    inputs = compute_stages([trial])
     before = TASK.start(trial, inputs, "cpu")
     after, _ = run(trial, before)
     moved = {
