@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -18,8 +19,13 @@ from tasks.contract import RequestError, Task
 
 def param_types(params: type[Any]) -> dict[str, tuple[type, bool]]:
     """Return each field's plain type, and whether None is allowed."""
-    hints = typing.get_type_hints(params)
+    hints = _type_hints(params)
     return {f.name: _plain_type(hints[f.name]) for f in dataclasses.fields(params)}
+
+
+@functools.lru_cache(maxsize=64)  # evaluating the annotations takes a millisecond
+def _type_hints(params: type[Any]) -> dict[str, Any]:
+    return typing.get_type_hints(params)
 
 
 def _plain_type(hint: Any) -> tuple[type, bool]:
@@ -77,7 +83,7 @@ def _check_choices(params: type[Any], values: Mapping[str, Scalar]) -> None:
     Raises:
         RequestError: if a value is not one of the literal's.
     """
-    hints = typing.get_type_hints(params)
+    hints = _type_hints(params)
     for name, value in values.items():
         choices = _choices(hints[name])
         if choices and value not in choices:

@@ -78,7 +78,12 @@ def load_split(split: str, style: str = "sweep") -> Split:
         raise DataError(f"scenes has the styles sweep and pretrain, but got {style!r}")
     if split not in sizes:
         raise DataError(f"scenes has the splits {', '.join(sizes)}, but got {split!r}")
-    drawn = _scenes(style, split, sizes[split])
+    return _split(split, style, sizes[split])
+
+
+@lru_cache(maxsize=8)
+def _split(split: str, style: str, size: int) -> Split:
+    drawn = _scenes(style, split, size)
 
     def load(index: int) -> Image.Image:
         candidate, scene, _ = drawn[index]
