@@ -12,15 +12,18 @@ Each command has its own file. The other files are
 
 from orchestrator.cli import (
     archive,
+    attach,
     check,
     check_task,
     compare,
     completion,
+    control,
     doctor,
     export,
     list_,
     page,
     prune,
+    ps,
     query,
     replay,
     report,
@@ -34,6 +37,12 @@ from orchestrator.cli.entry import app, main
 
 app.command()(tasks.tasks)
 app.command()(sweep.sweep)
+app.command()(ps.ps)
+app.command()(attach.attach)
+app.command()(control.pause)
+app.command()(control.resume)
+app.command()(control.stop)
+app.command()(control.cancel)
 app.command("list")(list_.list_)
 app.command("ls", hidden=True)(list_.list_)
 app.command()(report.report)

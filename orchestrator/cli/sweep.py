@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +18,7 @@ from orchestrator.cli.completion import (
     complete_task,
 )
 from orchestrator.cli.entry import INTERRUPTED, CommandError
+from orchestrator.cli.finding import command
 from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import (
     Address,
@@ -152,6 +155,9 @@ Final = Annotated[
 ]
 Rerun = Annotated[bool, typer.Option("--rerun", help="Run finished trials again.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")]
+RetryCancelled = Annotated[
+    bool, typer.Option("--retry-cancelled", help="Run the trials that `cancel` cancelled.")
+]
 Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", help="Also print log messages: packs, workers, shared stages."),
@@ -168,6 +174,13 @@ Maximize = Annotated[
     bool | None,
     typer.Option(
         "--maximize/--minimize", help="Whether a higher --metric is better.", show_default=False
+    ),
+]
+Background = Annotated[
+    bool,
+    typer.Option(
+        "--background",
+        help="Run in a process of its own that goes on without this terminal; `attach` shows it.",
     ),
 ]
 DryRun = Annotated[
@@ -212,7 +225,9 @@ def sweep(
     final: Final = None,
     rerun: Rerun = False,
     retry_failed: RetryFailed = False,
+    retry_cancelled: RetryCancelled = False,
     dry_run: DryRun = False,
+    background: Background = False,
     all_rows: AllRows = False,
     verbose: Verbose = False,
     json_: Json = False,
@@ -252,6 +267,7 @@ def sweep(
         "final": final,
         "rerun": rerun,
         "retry_failed": retry_failed,
+        "retry_cancelled": retry_cancelled,
         "dry_run": dry_run,
         "all_rows": all_rows,
         "verbose": verbose,
@@ -262,6 +278,8 @@ def sweep(
         print_line(Console(stderr=True), f"Warning: {line}.")
     if dry_run and json_:
         return Outcome(fields={"plans": [plan_fields(plan) for plan in plans]})
+    if background and not dry_run:
+        return _start_in_background(plans[0], json_)
     try:
         for plan in plans:
             if dry_run:
@@ -274,6 +292,22 @@ def sweep(
     except KeyboardInterrupt:  # the second Ctrl-C: Typer would exit without a message
         raise CommandError("Interrupted", INTERRUPTED, 130) from None
     return _outcome(ended, status, None if all_rows else MAX_ROWS) if json_ else status
+
+
+def _start_in_background(first: Plan, as_json: bool) -> int | Outcome:
+    """Start the same command in another process, and say how to follow it."""
+    from orchestrator.running.background import start_sweep
+    from orchestrator.running.request_checks import check_can_start
+
+    check_can_start(first)
+    words = [word for word in sys.argv[1:] if word not in ("--background", "--json")]
+    started = start_sweep(words, first.request.out, first.task.name, first.name)
+    if as_json:
+        return Outcome(fields={"background": dataclasses.asdict(started)})
+    console, attach = Console(), command("attach", started.sweep, out=first.request.out)
+    print_line(console, f"{started.sweep} runs in the background (pid {started.pid}).")
+    print_line(console, f"{attach} shows it, and its output is in {started.log}.")
+    return 0
 
 
 def _outcome(plans: Sequence[Plan], status: int, max_rows: int | None) -> Outcome:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
 
@@ -57,6 +58,7 @@ def execute(run: Run, to_run: Sequence[Trial], *, again: bool = False) -> None:
             logging_to(log, say),
             view,
             handle_ctrl_c(run.budget, run.num_running, view.print_line),
+            _controlled(run, view),
         ):
             _announce(run, to_run, view, again)
             listed = None if run.plan.space.search is not None and not again else to_run
@@ -67,6 +69,16 @@ def execute(run: Run, to_run: Sequence[Trial], *, again: bool = False) -> None:
     run.store.add_stages([{"run": run.started, **stage} for stage in coordinator.stages.rows()])
     if not again:
         _export_journal(run, study)
+
+
+@contextmanager
+def _controlled(run: Run, view: SweepView) -> Iterator[None]:
+    """Let other processes watch the run, and print what they ask for."""
+    if run.control is not None:
+        run.control.connect(view.progress, run.is_held, view.print_line)
+    yield
+    if run.control is not None:
+        run.control.disconnect(view.progress())
 
 
 def _make_view(
@@ -104,12 +116,16 @@ def _announce(run: Run, to_run: Sequence[Trial], view: SweepView, again: bool) -
         )
         return
     num_failed = len(run.earlier.failed)
-    num_done = len(run.plan.trials) - len(to_run) - num_failed
+    num_cancelled = run.earlier.num_cancelled
+    num_done = len(run.plan.trials) - len(to_run) - num_failed - num_cancelled
     if run.plan.trials and num_done:
         view.print_line(f"{plural(num_done, 'finished trial')} reused")
     if run.plan.trials and num_failed:
         failed = plural(num_failed, "trial")
         view.print_line(f"{failed} failed earlier; add --retry-failed to run failed trials again")
+    if num_cancelled:
+        cancelled = plural(num_cancelled, "trial")
+        view.print_line(f"{cancelled} cancelled; add --retry-cancelled to run cancelled trials")
 
 
 def _run_engine(
@@ -145,6 +161,7 @@ def _run_engine(
             trials=trials,
             results_before=run.earlier.statuses(),
             should_halt=run.budget,
+            steering=run.steering,
         )
         run.coordinators.append(coordinator)
         with coordinator:

@@ -52,6 +52,8 @@ def check_options(request: Request) -> None:
     check_name("pruner", request.pruner, PRUNERS)
     if request.rerun and request.retry_failed:
         raise RequestError("--rerun also runs failed trials again; remove --retry-failed")
+    if request.rerun and request.retry_cancelled:
+        raise RequestError("--rerun also runs cancelled trials; remove --retry-cancelled")
     if request.engine == "local" and request.address is not None:
         raise RequestError("--address requires --engine ray; remove one of the two")
     resources = (request.cpus_per_trial, request.gpus_per_trial)

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from orchestrator.control.drivers import new_driver
+from orchestrator.control.listener import Listener
+from orchestrator.control.steering import Steering
 from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.halting import Budget
 from orchestrator.execution.stages import StageCache
@@ -19,6 +22,7 @@ from orchestrator.saving.checkpoints import Checkpoints
 from orchestrator.search.history import PastConfiguration, open_history, read_history
 from orchestrator.search.invalid import invalid_row
 from orchestrator.search.searchers import FixedTrials, RecordedTrials, Searcher
+from results.storage.filesystem import redact
 from results.storage.manifest import Manifest
 from results.storage.reading import read_sweep
 from results.storage.store import SweepStore, TrialResult
@@ -35,8 +39,10 @@ class Run:
         self.plan, self.request = plan, plan.request
         self.started = datetime.now(UTC)
         self.budget = Budget(plan.request.budget)
+        self.steering = Steering(self.budget.set_paused)
         self.num_invalid = 0  # invalid configurations that the search sampled in this run
         self.coordinators: list[Coordinator] = []
+        self.control: Listener | None = None  # while other processes can steer the run
         self.is_complete = False  # whether no trial is left to run
         before = plan.manifest_before
         self.num_left_out = (
@@ -58,15 +64,37 @@ class Run:
         )
         self.cache = StageCache(plan.request.cache, f"{out}/.stages/{sweep}")
 
+    def _stop(self) -> None:
+        """Halt as at the first Ctrl-C."""
+        self.budget.interrupted = True
+
+    @property
+    def log_name(self) -> str:
+        """The name of the log of this run, in the folder ``logs`` of the sweep."""
+        return f"{self.started:%Y-%m-%dT%H-%M-%S}.log"
+
+    def listener(self) -> Listener:
+        """Return the thread that lets other processes watch and steer this run."""
+        sweep = f"{self.plan.task.name}/{self.plan.name}"
+        log = redact(f"{self.request.out.rstrip('/')}/{sweep}/logs/{self.log_name}")
+        driver = new_driver(sweep, self.request.engine, log)
+        return Listener(self.store.filesystem, self.store.path, driver, self.steering, self._stop)
+
     def num_running(self) -> int:
         """Return the number of trials that workers run now."""
         return sum(each.num_running() for each in self.coordinators)
+
+    def is_held(self) -> bool:
+        """Return whether the workers hold all trials because the sweep is paused."""
+        return all(each.is_held() for each in self.coordinators)
 
     def num_left(self) -> int | None:
         """Return how many trials this run may still start; None without such a ``--budget``."""
         most = self.request.budget_trials
         runs = [each.stats for each in self.coordinators]
-        started = sum(stats.finished + stats.stopped + stats.failed for stats in runs)
+        started = sum(
+            stats.finished + stats.stopped + stats.failed + stats.cancelled for stats in runs
+        )
         return None if most is None else most - started
 
     def reuse_results(self) -> list[Trial]:
@@ -139,7 +167,7 @@ class Run:
             open_history(self.request.out, self.plan.task.name, self.plan.name),
             self.plan.task.metric.name,
             interrupted,
-            retry_failed=self.request.retry_failed,
+            without=self.request.statuses_to_retry,
         )
 
     def _add_invalid(self, error: InvalidConfigurationError) -> None:

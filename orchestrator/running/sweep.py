@@ -7,6 +7,7 @@ import time
 from rich.console import Console
 from rich.text import Text
 
+from orchestrator.control.drivers import read_drivers
 from orchestrator.running.execute import execute
 from orchestrator.running.final import score_final
 from orchestrator.running.learned import describe_learned
@@ -29,7 +30,14 @@ def run_sweep(plan: Plan, *, show_tables: bool = True) -> int:
     if plan.request.learn_from:
         print_line(Console(), describe_learned(plan.learned))
     run = Run(plan)
-    with run_lock(run.store.filesystem, run.store.path):
+    for other in read_drivers(run.store.filesystem, run.store.path):
+        if other.is_alive():
+            print_line(
+                Console(stderr=True),
+                f"Warning: {other.sweep} is running already ({other.describe()}). Both runs write "
+                f"to it and compute the same trials; `attach {other.sweep}` shows the other one.",
+            )
+    with run_lock(run.store.filesystem, run.store.path), run.listener() as run.control:
         return _run(run, show_tables)
 
 
@@ -53,6 +61,9 @@ def _run(run: Run, show_tables: bool) -> int:
     seconds = time.monotonic() - began
     if run.coordinators:
         run.store.write_manifest(run.manifest(seconds))
+    elif run.earlier.num_cancelled:
+        cancelled = plural(run.earlier.num_cancelled, "trial")
+        print_line(Console(), f"{cancelled} cancelled; add --retry-cancelled to run them.")
     elif not run.earlier.failed:
         Console().print("Every trial of this sweep is already done; use --rerun to run them again.")
     if run.is_complete:

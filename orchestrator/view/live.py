@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from orchestrator.control.drivers import Progress
 from orchestrator.execution.events import Pack
 from orchestrator.planning.labels import EarlierTrial
 from orchestrator.saving.checkpoints import TimedStep
@@ -96,6 +97,11 @@ class SweepView:
     def __rich__(self) -> RenderableType:
         with self._lock:
             return render(self._state.panel(), self._console.size)
+
+    def progress(self) -> Progress:
+        """Return how far the sweep is, for other processes."""
+        with self._lock:
+            return self._state.progress()
 
     def print_line(self, line: str) -> None:
         """Print a line above the panel."""

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+from orchestrator.control.drivers import Progress, RunningTrial
 from orchestrator.execution.events import Pack
 from orchestrator.planning.labels import (
     Configuration,
@@ -228,4 +229,32 @@ class SweepState:
             running=[running for running in self._running.values() if not running.is_waiting],
             num_waiting=sum(running.is_waiting for running in self._running.values()),
             labels=self._labels,
+        )
+
+    def progress(self) -> Progress:
+        """Return the same for other processes."""
+        best = ""
+        if self._best is not None:
+            value, configuration = self._best
+            label = self._labels.describe(configuration)
+            best = f"{self._task.metric.label} {format_value(value, self._task)}  {label}"
+        return Progress(
+            counts={status: number for status, number in self._counts.items() if number},
+            total=self._shown_total(),
+            share=round(self._share(), 4),
+            left=self.time_left(),
+            phase="waiting for nodes" if self.waits_for_nodes else self.phase,
+            stages=tuple(self._label(one.stage) for one in self._time.stages.running.values()),
+            best=best,
+            num_workers=max(1, self._num_workers()),
+            running=tuple(
+                RunningTrial(
+                    trial_id=trial_id,
+                    parameters=self._labels.describe(running.configuration),
+                    step=self.step(trial_id),
+                    metrics=running.metrics,
+                    is_waiting=running.is_waiting,
+                )
+                for trial_id, running in self._running.items()
+            ),
         )

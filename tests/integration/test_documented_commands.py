@@ -49,7 +49,12 @@ ARCHIVES = [c for c in OURS if any(word.endswith(".zip") for word in c.arguments
 EXPORTS = [c for c in OURS if c.arguments[:1] == ("export",)]
 READERS = [c for c in OURS if c.arguments[:1] and c.arguments[0] in READING and c not in ARCHIVES]
 SERVERS = [c for c in OURS if c.arguments[:1] == ("serve",)]
-OTHERS = [c for c in OURS if c not in (*SWEEPS, *READERS, *ARCHIVES, *EXPORTS, *SERVERS)]
+#: Commands to a running sweep; tests/faults/test_control.py runs them on one.
+STEERING = ("ps", "attach", "pause", "resume", "stop", "cancel")
+STEERED = [c for c in OURS if c.arguments[:1] and c.arguments[0] in STEERING]
+OTHERS = [
+    c for c in OURS if c not in (*SWEEPS, *READERS, *ARCHIVES, *EXPORTS, *SERVERS, *STEERED)
+]
 BENCHMARKS = [c for c in COMMANDS if c.kind.startswith("python -m benchmarks")]
 RAY = [c for c in COMMANDS if c.kind == "ray"]
 LAUNCHED = [c for c in COMMANDS if c.kind in LAUNCHERS]
@@ -174,7 +179,7 @@ class Place:
         kept = [
             word
             for before, word in zip(words[options - 1 :], words[options:], strict=False)
-            if before not in drop and word not in drop
+            if before not in drop and word not in drop and word != "--background"
         ]
         for task in words[1:options]:
             reduced = list(REDUCED_SWEEPS[task])
@@ -342,6 +347,15 @@ def test_documented_server_answers(place: Place, command: Command) -> None:
         browser.open(address.replace("0.0.0.0", "127.0.0.1")) as answer,
     ):
         assert "retrieval/paper" in answer.read().decode()
+
+
+@by_name(STEERED)
+def test_commands_to_running_sweeps_are_understood(place: Place, command: Command) -> None:
+    out = place.prepare("retrieval", "paper")
+    done = run_command(*place.fill(command.arguments), "--out", out, cwd=place.root)
+    if done.returncode:
+        assert done.returncode == 2
+        assert "retrieval/paper is not running" in " ".join(done.stderr.split())
 
 
 @by_name(OTHERS)

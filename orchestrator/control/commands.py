@@ -1,0 +1,118 @@
+"""Commands to a driver, and its answers, as files in the sweep's folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import pyarrow.fs
+
+from orchestrator.control.drivers import FILE, FOLDER, Driver
+from results.storage.atomic_write import atomic_write
+from results.storage.folder_files import list_files
+from tasks.contract import StoreError
+
+Action = Literal["pause", "resume", "stop", "cancel"]
+ACTIONS = ("pause", "resume", "stop", "cancel")
+
+_ANSWER = ".answer"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command:
+    """What a user asks a driver to do."""
+
+    action: Action
+    trial: str = ""  # of cancel: a trial id, or a unique prefix
+    reason: str = ""  # of cancel
+    name: str = ""  # of its file; set by ``send`` and ``read_commands``
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What a driver did."""
+
+    done: bool  # False if it could not
+    message: str  # one line for the user
+    trial_id: str = ""  # of cancel
+
+
+def send(
+    filesystem: pyarrow.fs.FileSystem, sweep_path: str, driver: Driver, command: Command
+) -> str:
+    """Write a command for a driver; return the name of its file.
+
+    Raises:
+        StoreError: if it cannot be written.
+    """
+    # Named by time, so that the driver follows commands in order.
+    name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:4]}-{command.action}"
+    words = asdict(command) | {"name": name}
+    path = f"{_folder(sweep_path, driver)}/{name}.json"
+    atomic_write(filesystem, path, json.dumps(words).encode(), durable=False)
+    return name
+
+
+def read_commands(
+    filesystem: pyarrow.fs.FileSystem, sweep_path: str, driver: Driver
+) -> list[Command]:
+    """Return the commands that a driver has not answered, in order. Damaged ones are left out."""
+    names = _names(filesystem, sweep_path, driver)
+    answered = {name.removesuffix(_ANSWER) for name in names if name.endswith(_ANSWER)}
+    found = []
+    for file in names:
+        name = file.removesuffix(".json")
+        if file == FILE or not file.endswith(".json") or name in answered:
+            continue
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            path = f"{_folder(sweep_path, driver)}/{file}"
+            with filesystem.open_input_stream(path) as stream:
+                read = json.loads(bytes(stream.read()))
+            if read["action"] in ACTIONS:
+                texts = {key: str(read[key]) for key in ("trial", "reason")}
+                found.append(Command(action=read["action"], name=name, **texts))
+    return found
+
+
+def write_answer(
+    filesystem: pyarrow.fs.FileSystem,
+    sweep_path: str,
+    driver: Driver,
+    command: Command,
+    answer: Answer,
+) -> None:
+    """Answer a command.
+
+    Raises:
+        StoreError: if it cannot be written.
+    """
+    path = f"{_folder(sweep_path, driver)}/{command.name}{_ANSWER}"
+    atomic_write(filesystem, path, json.dumps(asdict(answer)).encode(), durable=False)
+
+
+def read_answer(
+    filesystem: pyarrow.fs.FileSystem, sweep_path: str, driver: Driver, name: str
+) -> Answer | None:
+    """Return the answer to the command in the file ``name``; None if there is none yet."""
+    try:
+        path = f"{_folder(sweep_path, driver)}/{name}{_ANSWER}"
+        with filesystem.open_input_stream(path) as stream:
+            return Answer(**json.loads(bytes(stream.read())))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _names(filesystem: pyarrow.fs.FileSystem, sweep_path: str, driver: Driver) -> list[str]:
+    try:
+        found = list_files(filesystem, _folder(sweep_path, driver), recursive=False)
+    except StoreError:  # a bucket that does not answer; the driver looks again
+        return []
+    return [str(info.base_name) for info in found]
+
+
+def _folder(sweep_path: str, driver: Driver) -> str:
+    return f"{sweep_path}/{FOLDER}/{driver.id}"
