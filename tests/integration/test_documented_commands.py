@@ -52,9 +52,7 @@ SERVERS = [c for c in OURS if c.arguments[:1] == ("serve",)]
 #: Commands to a running sweep; tests/faults/test_control.py runs them on one.
 STEERING = ("ps", "attach", "pause", "resume", "stop", "cancel")
 STEERED = [c for c in OURS if c.arguments[:1] and c.arguments[0] in STEERING]
-OTHERS = [
-    c for c in OURS if c not in (*SWEEPS, *READERS, *ARCHIVES, *EXPORTS, *SERVERS, *STEERED)
-]
+OTHERS = [c for c in OURS if c not in (*SWEEPS, *READERS, *ARCHIVES, *EXPORTS, *SERVERS, *STEERED)]
 BENCHMARKS = [c for c in COMMANDS if c.kind.startswith("python -m benchmarks")]
 RAY = [c for c in COMMANDS if c.kind == "ray"]
 LAUNCHED = [c for c in COMMANDS if c.kind in LAUNCHERS]
