@@ -9,6 +9,7 @@ that a later run of the sweep never follows the commands to an earlier one.
 
     drivers   ``driver.json``: written by the driver, read by ``ps`` and ``attach``
     commands  commands and their answers
+    json_files  reads and writes these files
     steering  what the commands ask for, shared by the listener and the sweep
     listener  the driver's thread that reads commands and writes ``driver.json``
 """

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
+import dataclasses
 import time
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 import pyarrow.fs
 
 from orchestrator.control.drivers import FILE, FOLDER, Driver
-from results.storage.atomic_write import atomic_write
+from orchestrator.control.json_files import read_json, write_json
 from results.storage.folder_files import list_files
 from tasks.contract import StoreError
 
 Action = Literal["pause", "resume", "stop", "cancel"]
-ACTIONS = ("pause", "resume", "stop", "cancel")
 
 _ANSWER = ".answer"
 
@@ -51,9 +49,8 @@ def send(
     """
     # Named by time, so that the driver follows commands in order.
     name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:4]}-{command.action}"
-    words = asdict(command) | {"name": name}
-    path = f"{_folder(sweep_path, driver)}/{name}.json"
-    atomic_write(filesystem, path, json.dumps(words).encode(), durable=False)
+    named = dataclasses.replace(command, name=name)
+    write_json(filesystem, f"{_folder(sweep_path, driver)}/{name}.json", named)
     return name
 
 
@@ -68,13 +65,9 @@ def read_commands(
         name = file.removesuffix(".json")
         if file == FILE or not file.endswith(".json") or name in answered:
             continue
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            path = f"{_folder(sweep_path, driver)}/{file}"
-            with filesystem.open_input_stream(path) as stream:
-                read = json.loads(bytes(stream.read()))
-            if read["action"] in ACTIONS:
-                texts = {key: str(read[key]) for key in ("trial", "reason")}
-                found.append(Command(action=read["action"], name=name, **texts))
+        command = read_json(filesystem, f"{_folder(sweep_path, driver)}/{file}", Command)
+        if command is not None:
+            found.append(dataclasses.replace(command, name=name))
     return found
 
 
@@ -90,20 +83,14 @@ def write_answer(
     Raises:
         StoreError: if it cannot be written.
     """
-    path = f"{_folder(sweep_path, driver)}/{command.name}{_ANSWER}"
-    atomic_write(filesystem, path, json.dumps(asdict(answer)).encode(), durable=False)
+    write_json(filesystem, f"{_folder(sweep_path, driver)}/{command.name}{_ANSWER}", answer)
 
 
 def read_answer(
     filesystem: pyarrow.fs.FileSystem, sweep_path: str, driver: Driver, name: str
 ) -> Answer | None:
     """Return the answer to the command in the file ``name``; None if there is none yet."""
-    try:
-        path = f"{_folder(sweep_path, driver)}/{name}{_ANSWER}"
-        with filesystem.open_input_stream(path) as stream:
-            return Answer(**json.loads(bytes(stream.read())))
-    except (OSError, ValueError, TypeError):
-        return None
+    return read_json(filesystem, f"{_folder(sweep_path, driver)}/{name}{_ANSWER}", Answer)
 
 
 def _names(filesystem: pyarrow.fs.FileSystem, sweep_path: str, driver: Driver) -> list[str]:

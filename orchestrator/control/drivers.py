@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Literal
 
 import pyarrow.fs
 
-from results.storage.atomic_write import atomic_write
+from orchestrator.control.json_files import read_json, write_json
 from tasks.contract import StoreError
 
 FOLDER = "control"
 FILE = "driver.json"
 #: Without a new ``driver.json`` for this time, a driver on another machine counts as lost.
 LOST = timedelta(seconds=60)
+#: What a driver does.
+State = Literal["running", "pausing", "paused", "stopping", "ended"]
 #: Seconds between two versions of ``driver.json`` of which only the time differs.
 HEARTBEAT = 10.0
 
@@ -62,8 +63,8 @@ class Driver:
     since: str  # ISO 8601, in UTC
     engine: str  # ray or local
     log: str  # path of the log of its run
-    state: str = "running"  # running, pausing, paused, stopping or ended
-    updated: str = ""  # time of this version of the file: ISO 8601, in UTC
+    state: State = "running"
+    updated: str  # time of this version of the file: ISO 8601, in UTC
     progress: Progress = field(default_factory=Progress)
 
     def describe(self) -> str:
@@ -82,12 +83,14 @@ class Driver:
 
 def new_driver(sweep: str, engine: str, log: str) -> Driver:
     """Return the description of this process as the driver of a sweep."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
     return Driver(
         id=uuid.uuid4().hex[:12],
         sweep=sweep,
         host=socket.gethostname(),
         pid=os.getpid(),
-        since=datetime.now(UTC).isoformat(timespec="seconds"),
+        since=now,
+        updated=now,
         engine=engine,
         log=log,
     )
@@ -104,8 +107,7 @@ def write_driver(filesystem: pyarrow.fs.FileSystem, sweep_path: str, driver: Dri
         filesystem.create_dir(folder, recursive=True)
     except OSError as error:
         raise StoreError(f"cannot write to {folder}: {error}") from None
-    text = json.dumps(asdict(driver), ensure_ascii=False)
-    atomic_write(filesystem, f"{folder}/{FILE}", text.encode(), durable=False)
+    write_json(filesystem, f"{folder}/{FILE}", driver)
 
 
 def read_drivers(filesystem: pyarrow.fs.FileSystem, sweep_path: str) -> list[Driver]:
@@ -123,11 +125,14 @@ def read_driver(
     filesystem: pyarrow.fs.FileSystem, sweep_path: str, driver_id: str
 ) -> Driver | None:
     """Return a driver of a sweep; None if it does not exist, or its file is damaged."""
-    try:
-        with filesystem.open_input_stream(f"{sweep_path}/{FOLDER}/{driver_id}/{FILE}") as stream:
-            return _decode(json.loads(bytes(stream.read())))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    driver = read_json(filesystem, f"{sweep_path}/{FOLDER}/{driver_id}/{FILE}", Driver)
+    if driver is None or driver.id != driver_id:  # its id is the name of a folder
         return None
+    try:
+        times = [datetime.fromisoformat(each) for each in (driver.since, driver.updated)]
+    except ValueError:
+        return None
+    return driver if all(time.tzinfo for time in times) else None
 
 
 def remove_ended(filesystem: pyarrow.fs.FileSystem, sweep_path: str) -> None:
@@ -138,26 +143,12 @@ def remove_ended(filesystem: pyarrow.fs.FileSystem, sweep_path: str) -> None:
                 filesystem.delete_dir(f"{sweep_path}/{FOLDER}/{driver.id}")
 
 
-def _decode(read: Mapping[str, Any]) -> Driver:
-    """Ignore the keys that a newer version added."""
-    progress = dict(read["progress"])
-    progress["stages"] = tuple(progress["stages"])
-    progress["running"] = tuple(
-        RunningTrial(**_known(RunningTrial, each)) for each in progress["running"]
-    )
-    values = {**read, "progress": Progress(**_known(Progress, progress))}
-    return Driver(**_known(Driver, values))
-
-
-def _known(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-    names = {each.name for each in fields(kind)}
-    return {name: value for name, value in values.items() if name in names}
-
-
 def _is_process(pid: int) -> bool:
+    if pid <= 0:  # a group of processes
+        return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:  # of another user
         return True

@@ -13,7 +13,14 @@ from datetime import UTC, datetime
 import pyarrow.fs
 
 from orchestrator.control.commands import Answer, Command, read_commands, write_answer
-from orchestrator.control.drivers import HEARTBEAT, Driver, Progress, remove_ended, write_driver
+from orchestrator.control.drivers import (
+    HEARTBEAT,
+    Driver,
+    Progress,
+    State,
+    remove_ended,
+    write_driver,
+)
 from orchestrator.control.steering import Cancellation, Steering
 
 logger = logging.getLogger(__name__)
@@ -149,7 +156,7 @@ class Listener:
             write_driver(self._filesystem, self._path, now)
             self._written, self._written_at = now, self._looked_at
 
-    def _state(self) -> str:
+    def _state(self) -> State:
         if self._is_stopping:
             return "stopping"
         if not self._steering.is_paused:

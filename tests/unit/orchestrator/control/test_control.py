@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -68,10 +69,30 @@ def test_damaged_or_newer_driver_files(tmp_path: Path, driver: Driver) -> None:
     file = tmp_path / "control" / driver.id / "driver.json"
     file.write_text(file.read_text().replace('"engine"', '"color": "red", "engine"'))
     assert read_driver(DISK, str(tmp_path), driver.id) == driver
-    for text in ("", "[]", "{}", '{"id": 1}'):
+    valid = json.loads(file.read_text())
+    wrong: list[dict[str, object]] = [
+        {"since": "yesterday"},
+        {"updated": "2026-01-01T00:00:00"},  # without a time zone
+        {"pid": "1"},
+        {"state": "flying"},
+        {"progress": {"running": [1]}},
+        {"id": "../../../other"},  # commands are written to, and deleted from, the folder id
+    ]
+    for text in ("", "[]", "{}", '{"id": 1}', *(json.dumps(valid | each) for each in wrong)):
         file.write_text(text)
         assert read_driver(DISK, str(tmp_path), driver.id) is None
     assert read_drivers(DISK, str(tmp_path)) == []
+
+
+def test_files_cannot_control_a_terminal(tmp_path: Path, driver: Driver) -> None:
+    write_driver(DISK, str(tmp_path), dataclasses.replace(driver, host="\x1b[2Jhost"))
+    (found,) = read_drivers(DISK, str(tmp_path))
+    assert found.host == "?[2Jhost"
+
+
+@pytest.mark.parametrize("pid", [0, -1, 2**22 + 1, 10**30])
+def test_only_one_process_counts_as_alive(driver: Driver, pid: int) -> None:
+    assert not dataclasses.replace(driver, pid=pid).is_alive()
 
 
 def test_driver_of_another_machine_is_lost_without_news(driver: Driver) -> None:
@@ -81,7 +102,6 @@ def test_driver_of_another_machine_is_lost_without_news(driver: Driver) -> None:
     assert far.is_alive(now + LOST - timedelta(seconds=1))
     assert not far.is_alive(now + LOST)
     assert not dataclasses.replace(driver, state="ended").is_alive()
-    assert not dataclasses.replace(driver, pid=2**22 + 1).is_alive()  # no such process
 
 
 def test_only_ended_drivers_are_removed(tmp_path: Path, driver: Driver) -> None:
