@@ -49,6 +49,7 @@ class Request:
     budget_trials: int | None = None  # most trials that this run may start
     step_timeout: float | None = None  # seconds for one step or shared stage
     checkpoint_interval: float = DEFAULT_INTERVAL  # seconds between two checkpoints of a trial
+    notify: str | None = None  # URL of a webhook; it may contain a secret, so no file records it
     final: str | None = None  # split on which to score the best rows, once
     rerun: bool = False
     retry_failed: bool = False

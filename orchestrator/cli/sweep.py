@@ -153,6 +153,15 @@ Final = Annotated[
         "test; each look at the split is recorded.",
     ),
 ]
+Notify = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        envvar="ORCHESTRATOR_NOTIFY",
+        help="Webhook that gets a JSON message at the end, at the first failed trial, and when the "
+        "budget is reached.",
+    ),
+]
 Rerun = Annotated[bool, typer.Option("--rerun", help="Run finished trials again.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")]
 RetryCancelled = Annotated[
@@ -223,6 +232,7 @@ def sweep(
     checkpoint_interval: CheckpointInterval = None,
     keep: Keep = None,
     final: Final = None,
+    notify: Notify = None,
     rerun: Rerun = False,
     retry_failed: RetryFailed = False,
     retry_cancelled: RetryCancelled = False,
@@ -265,6 +275,7 @@ def sweep(
         "checkpoint_interval": parse_checkpoint_interval(checkpoint_interval),
         "keep": keep,
         "final": final,
+        "notify": notify,
         "rerun": rerun,
         "retry_failed": retry_failed,
         "retry_cancelled": retry_cancelled,

@@ -113,8 +113,12 @@ def write_driver(filesystem: pyarrow.fs.FileSystem, sweep_path: str, driver: Dri
 def read_drivers(filesystem: pyarrow.fs.FileSystem, sweep_path: str) -> list[Driver]:
     """Return the drivers of a sweep, also those that have ended, by the time of their start."""
     selector = pyarrow.fs.FileSelector(f"{sweep_path}/{FOLDER}", allow_not_found=True)
-    found = []
-    for info in filesystem.get_file_info(selector):
+    found: list[Driver] = []
+    try:
+        infos = filesystem.get_file_info(selector)
+    except OSError:  # a bucket that does not answer
+        return found
+    for info in infos:
         if info.type == pyarrow.fs.FileType.Directory:
             driver = read_driver(filesystem, sweep_path, info.base_name)
             found += [driver] if driver is not None else []

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2  # between two looks for commands on a disk
 BUCKET_POLL_SECONDS = 2.0  # the same in a bucket, where each is a request
+JOIN_SECONDS = 10.0  # for the thread to end, while a bucket does not answer
 STATUS_SECONDS = 1.0  # between two versions of ``driver.json``, at least
 
 
@@ -84,7 +85,7 @@ class Listener:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        self._thread.join()
+        self._thread.join(JOIN_SECONDS)
         for cancellation in self._steering.take_cancellations():
             cancellation.answer(Answer(done=False, message="the sweep has ended"))
         with _logged():

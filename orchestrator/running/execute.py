@@ -104,6 +104,7 @@ def _make_view(
         num_workers=lambda: getattr(engine, "num_workers", 1),
         max_started=run.num_left(),
     )
+    view.on_failed = run.notifier.trial_failed
     run.earlier.on_reuse, run.weights.keeper.print_line = view.add_earlier, view.print_line
     return view
 

@@ -16,6 +16,7 @@ from orchestrator.execution.stages import StageCache
 from orchestrator.planning.params import param_types
 from orchestrator.running.earlier_results import EarlierResults
 from orchestrator.running.manifest import make_manifest, replay_manifest, with_origin_of
+from orchestrator.running.notify import Notifier
 from orchestrator.running.plan import Plan
 from orchestrator.running.sweep_weights import SweepWeights
 from orchestrator.saving.checkpoints import Checkpoints
@@ -40,6 +41,7 @@ class Run:
         self.started = datetime.now(UTC)
         self.budget = Budget(plan.request.budget)
         self.steering = Steering(self.budget.set_paused)
+        self.notifier = Notifier(url=plan.request.notify, sweep=f"{plan.task.name}/{plan.name}")
         self.num_invalid = 0  # invalid configurations that the search sampled in this run
         self.coordinators: list[Coordinator] = []
         self.control: Listener | None = None  # while other processes can steer the run

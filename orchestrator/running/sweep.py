@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.text import Text
@@ -11,12 +13,15 @@ from orchestrator.control.drivers import read_drivers
 from orchestrator.running.execute import execute
 from orchestrator.running.final import score_final
 from orchestrator.running.learned import describe_learned
+from orchestrator.running.notify import Event
 from orchestrator.running.plan import Plan
 from orchestrator.running.print_results import print_results
 from orchestrator.running.request_checks import check_can_start
 from orchestrator.running.run import Run
+from results.storage.filesystem import redact
 from results.storage.reading import read_sweep
 from results.storage.run_lock import run_lock
+from results.tables.overview import overview
 from results.text import plural, print_line
 
 
@@ -37,8 +42,44 @@ def run_sweep(plan: Plan, *, show_tables: bool = True) -> int:
                 f"Warning: {other.sweep} is running already ({other.describe()}). Both runs write "
                 f"to it and compute the same trials; `attach {other.sweep}` shows the other one.",
             )
-    with run_lock(run.store.filesystem, run.store.path), run.listener() as run.control:
+    lock = run_lock(run.store.filesystem, run.store.path)
+    with lock, run.listener() as run.control, _notifying(run):
         return _run(run, show_tables)
+
+
+@contextmanager
+def _notifying(run: Run) -> Iterator[None]:
+    """Send how the run ended to the webhook of ``--notify``. Nothing if no trial ran."""
+    try:
+        yield
+        if run.coordinators:
+            _notify_end(run)
+    except Exception as error:
+        text = redact(f"{run.notifier.sweep} ended with an error: {error}")
+        run.notifier.send("error", text, {"reason": redact(str(error))})
+        raise
+    finally:
+        run.notifier.close()
+
+
+def _notify_end(run: Run) -> None:
+    line = overview(run.request.out, run.plan.task.name, run.plan.name)
+    event: Event
+    if run.is_complete:
+        event, how = "finished", "is complete"
+    elif run.budget.interrupted:
+        event, how = "interrupted", "was interrupted"
+    else:
+        event, how = "budget_reached", "has reached its budget"
+    counts = {
+        status: sum(getattr(each.stats, status) for each in run.coordinators)
+        for status in ("finished", "stopped", "failed", "cancelled")
+    }
+    failed = f", {counts['failed']} failed" if counts["failed"] else ""
+    best = f", best {line.best}" if line.best_value is not None else ""
+    text = f"{run.notifier.sweep} {how}: {line.trials} trials{failed}{best}"
+    more = {"trials_by_status": counts, "metric": line.metric, "best": line.best_value}
+    run.notifier.send(event, text, more)
 
 
 def _run(run: Run, show_tables: bool) -> int:

@@ -65,6 +65,8 @@ class SweepView:
             num_workers=num_workers,
             max_started=max_started,
         )
+        #: Is called with the id and the reason of each trial that fails.
+        self.on_failed: Callable[[str, str], None] = lambda trial_id, reason: None
         self._last_line = time.monotonic()
         for one in earlier:
             self.add_earlier(one)
@@ -175,3 +177,5 @@ class SweepView:
             line = self._state.ended_line(trial, status, value, reason)
         if self._live is None or status == "failed":
             self._print_timed_line(line)
+        if status == "failed":
+            self.on_failed(trial.id, reason)
