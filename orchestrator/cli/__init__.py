@@ -25,6 +25,7 @@ from orchestrator.cli import (
     prune,
     ps,
     query,
+    queue,
     replay,
     report,
     serve,
@@ -43,6 +44,7 @@ app.command()(control.pause)
 app.command()(control.resume)
 app.command()(control.stop)
 app.command()(control.cancel)
+app.command()(queue.queue)
 app.command("list")(list_.list_)
 app.command("ls", hidden=True)(list_.list_)
 app.command()(report.report)

@@ -41,6 +41,7 @@ from orchestrator.cli.parsing import (
 )
 from orchestrator.cli.requests import given, make_requests
 from results.text import print_line
+from tasks.contract import RequestError
 
 if TYPE_CHECKING:
     from orchestrator.running.plan import Plan
@@ -192,6 +193,13 @@ Background = Annotated[
         help="Run in a process of its own that goes on without this terminal; `attach` shows it.",
     ),
 ]
+Queue = Annotated[
+    bool,
+    typer.Option(
+        "--queue",
+        help="Add the sweep to your queue, whose sweeps run one after the other in the background.",
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print every trial and shared stage; run nothing.")
 ]
@@ -238,6 +246,7 @@ def sweep(
     retry_cancelled: RetryCancelled = False,
     dry_run: DryRun = False,
     background: Background = False,
+    queue: Queue = False,
     all_rows: AllRows = False,
     verbose: Verbose = False,
     json_: Json = False,
@@ -289,8 +298,12 @@ def sweep(
         print_line(Console(stderr=True), f"Warning: {line}.")
     if dry_run and json_:
         return Outcome(fields={"plans": [plan_fields(plan) for plan in plans]})
+    if background and queue:
+        raise RequestError("--background starts the sweep now, --queue later; remove one of them")
     if background and not dry_run:
         return _start_in_background(plans[0], json_)
+    if queue and not dry_run:
+        return _add_to_queue(plans, json_)
     try:
         for plan in plans:
             if dry_run:
@@ -311,14 +324,37 @@ def _start_in_background(first: Plan, as_json: bool) -> int | Outcome:
     from orchestrator.running.request_checks import check_can_start
 
     check_can_start(first)
-    words = [word for word in sys.argv[1:] if word not in ("--background", "--json")]
-    started = start_sweep(words, first.request.out, first.task.name, first.name)
+    started = start_sweep(_foreground_words(), first.request.out, first.task.name, first.name)
     if as_json:
         return Outcome(fields={"background": dataclasses.asdict(started)})
     console, attach = Console(), command("attach", started.sweep, out=first.request.out)
     print_line(console, f"{started.sweep} runs in the background (pid {started.pid}).")
     print_line(console, f"{attach} shows it, and its output is in {started.log}.")
     return 0
+
+
+def _add_to_queue(plans: Sequence[Plan], as_json: bool) -> int | Outcome:
+    """Add the same command to the queue, and start the queue if it does not run."""
+    from orchestrator.cli.queue import entry_fields
+    from orchestrator.running.queue import SweepQueue, queue_folder
+    from orchestrator.running.request_checks import check_can_start
+
+    for plan in plans:
+        check_can_start(plan)
+    found = SweepQueue(queue_folder())
+    entry = found.add(_foreground_words(), [f"{each.task.name}/{each.name}" for each in plans])
+    number = len(found.entries())
+    found.start()
+    if as_json:
+        return Outcome(fields={"queued": entry_fields(found, entry)})
+    line = f"Added {', '.join(entry.sweeps)} to the queue as number {number}"
+    print_line(Console(), f"{line}; {command('queue')} lists it.")
+    return 0
+
+
+def _foreground_words() -> list[str]:
+    """Return the arguments of this command without the options that start another process."""
+    return [each for each in sys.argv[1:] if each not in ("--background", "--queue", "--json")]
 
 
 def _outcome(plans: Sequence[Plan], status: int, max_rows: int | None) -> Outcome:

@@ -77,7 +77,7 @@ class Driver:
         if self.state == "ended":
             return False
         if self.host == socket.gethostname():
-            return _is_process(self.pid)
+            return is_process(self.pid)
         return (now or datetime.now(UTC)) - datetime.fromisoformat(self.updated) < LOST
 
 
@@ -147,7 +147,8 @@ def remove_ended(filesystem: pyarrow.fs.FileSystem, sweep_path: str) -> None:
                 filesystem.delete_dir(f"{sweep_path}/{FOLDER}/{driver.id}")
 
 
-def _is_process(pid: int) -> bool:
+def is_process(pid: int) -> bool:
+    """Return whether a process with this id runs on this machine."""
     if pid <= 0:  # a group of processes
         return False
     try:

@@ -193,6 +193,33 @@ def test_background_sweep_that_cannot_start_is_an_error(tmp_path: Path) -> None:
     assert done.stdout == ""
 
 
+def test_queue_runs_sweeps_in_order_and_keeps_those_that_fail(tmp_path: Path) -> None:
+    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    words = ("sweep", "toy", "--engine", "local", "--out", str(tmp_path / "runs"))
+
+    def ask(*words: str) -> Mapping[str, Any]:
+        done = run_process(*words, "--json", **state)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return check_document(done.stdout, words[0], 0)
+
+    first = ask(*words, "--name", "first", "--queue")["queued"]
+    assert first["sweeps"] == ["toy/first"]
+    failing = ask(*words, "--name", "failing", "--set", "lr=1e300", "--queue")["queued"]
+    last = ask(*words, "--name", "last", "--set", "epochs=2", "--queue")["queued"]
+    assert first["id"] < failing["id"] < last["id"]
+    wait_for(lambda: [each["state"] for each in ask("queue")["queue"]] == ["failed"])
+    started = {
+        name: read_sweep(str(tmp_path / "runs"), "toy", name).manifest.started
+        for name in ("first", "failing", "last")
+    }
+    assert started["first"] < started["failing"] < started["last"]
+    (left,) = ask("queue")["queue"]
+    assert (left["id"], left["exit_code"]) == (failing["id"], 1)
+    assert "the error is not finite" in Path(left["log"]).read_text()
+    assert ask("queue", "--remove", left["id"])["queue"] == []
+    assert not Path(left["log"]).exists()
+
+
 # --- the whole story ------------------------------------------------------------------------------
 
 TOY_GRID = "GRID = {'degree': list(range(10)), 'lr': [0.01 * n for n in range(1, 21)]}\n"
