@@ -254,7 +254,7 @@ def sweep(
     """Run a task's sweep and print its tables. Run the same command again to resume."""
     from orchestrator.running.plan import make_plan
     from orchestrator.running.preview import plan_fields, print_plan
-    from orchestrator.running.sweep import run_sweep
+    from orchestrator.running.sweep import DETACHED, run_sweep
     from results.tables.summary import MAX_ROWS
 
     seconds, max_trials = parse_budget(budget)
@@ -309,7 +309,10 @@ def sweep(
             if dry_run:
                 print_plan(plan, Console())
             else:
-                status = max(status, run_sweep(plan, show_tables=not json_))
+                ended_with = run_sweep(plan, show_tables=not json_, can_detach=True)
+                if ended_with == DETACHED:
+                    return _start_in_background(plan, json_)
+                status = max(status, ended_with)
             ended.append(plan)
             if status == 130:
                 break

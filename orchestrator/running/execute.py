@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+from orchestrator.control.steering import Cancellation
 from orchestrator.engines.protocol import Engine
 from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.halting import handle_ctrl_c
@@ -15,11 +16,12 @@ from orchestrator.execution.packing import max_num_packs
 from orchestrator.execution.stages import StageCache
 from orchestrator.planning.plan import distinct_stages
 from orchestrator.request import Request
-from orchestrator.running.logs import logging_to, run_log
+from orchestrator.running.logs import logging_to, run_log, tail
 from orchestrator.running.plan import Plan
 from orchestrator.running.request_checks import check_can_start, find_address
 from orchestrator.running.run import Run
 from orchestrator.search.searchers import FixedTrials, MaxTrials, Searcher
+from orchestrator.view.browser import Actions
 from orchestrator.view.live import SweepView
 from orchestrator.view.notebook import in_notebook, notebook_console
 from orchestrator.view.output import redirect_output
@@ -54,6 +56,7 @@ def execute(run: Run, to_run: Sequence[Trial], *, again: bool = False) -> None:
         engine = _make_engine(run.request)
         view = _make_view(run, to_run, console, engine, study, searcher)
         say = view.print_line if run.request.verbose else None
+        _use_keys(run, view, log)
         with (
             logging_to(log, say),
             view,
@@ -69,6 +72,27 @@ def execute(run: Run, to_run: Sequence[Trial], *, again: bool = False) -> None:
     run.store.add_stages([{"run": run.started, **stage} for stage in coordinator.stages.rows()])
     if not again:
         _export_journal(run, study)
+
+
+def _use_keys(run: Run, view: SweepView, log: str) -> None:
+    """Let the user steer the run with keys. ``log`` is the file with the log of the run."""
+
+    def cancel(trial_id: str) -> str:
+        reason, digits = "cancelled in the terminal of the sweep", trial_id[:8]
+        run.steering.cancel(
+            Cancellation(
+                trial=trial_id,
+                reason=reason,
+                answer=lambda answer: view.show_message(f"{digits} {answer.message}"),
+            )
+        )
+        return f"{digits} is cancelled after its current step"
+
+    def read_log(trial_id: str) -> list[str]:
+        return tail(f"{run.store.path}/logs/{trial_id}.log") or tail(log)
+
+    actions = Actions(toggle_pause=run.toggle_pause, cancel=cancel, detach=run.detach)
+    view.use_keys(actions, read_log, lambda: run.steering.is_paused)
 
 
 @contextmanager

@@ -46,6 +46,8 @@ class Run:
         self.coordinators: list[Coordinator] = []
         self.control: Listener | None = None  # while other processes can steer the run
         self.is_complete = False  # whether no trial is left to run
+        self.can_detach = False  # whether the caller can start the sweep again in the background
+        self.is_detached = False  # whether it halts to go on in the background
         before = plan.manifest_before
         self.num_left_out = (
             before.num_left_out if before else 0
@@ -65,6 +67,28 @@ class Run:
             f"{out}/.checkpoints" + (f"/{sweep}" if own else ""), self.weights.target
         )
         self.cache = StageCache(plan.request.cache, f"{out}/.stages/{sweep}")
+
+    def detach(self) -> str:
+        """Halt so that the command can start the sweep again in the background.
+
+        Returns:
+            A line for the user.
+        """
+        if not self.can_detach:
+            return "d works only for the command `sweep`"
+        if self.request.rerun or self.request.budget or self.request.budget_trials:
+            return "d does not work with --rerun and --budget, which would start over"
+        self.is_detached = True
+        self._stop()
+        return "moving to the background after the current steps"
+
+    def toggle_pause(self) -> str:
+        """Pause or resume the sweep; return a line for the user."""
+        if self.steering.is_paused:
+            self.steering.resume()
+            return "resumed"
+        self.steering.pause()
+        return "trials hold after their current step"
 
     def _stop(self) -> None:
         """Halt as at the first Ctrl-C."""

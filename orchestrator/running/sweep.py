@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.text import Text
@@ -23,10 +23,17 @@ from results.storage.reading import read_sweep
 from results.storage.run_lock import run_lock
 from results.tables.overview import overview
 from results.text import plural, print_line
+from tasks.contract import StoreError
+
+#: Returned instead of an exit status: the sweep has halted to go on in the background.
+DETACHED = -1
 
 
-def run_sweep(plan: Plan, *, show_tables: bool = True) -> int:
-    """Run the trials that have no result yet, print the tables, and return the exit status."""
+def run_sweep(plan: Plan, *, show_tables: bool = True, can_detach: bool = False) -> int:
+    """Run the trials that have no result yet, print the tables, and return the exit status.
+
+    With ``can_detach``, it may return ``DETACHED`` after the user has pressed d.
+    """
     check_can_start(plan)
     for notice in plan.notices():
         Console().print(Text(notice))
@@ -35,6 +42,7 @@ def run_sweep(plan: Plan, *, show_tables: bool = True) -> int:
     if plan.request.learn_from:
         print_line(Console(), describe_learned(plan.learned))
     run = Run(plan)
+    run.can_detach = can_detach
     for other in read_drivers(run.store.filesystem, run.store.path):
         if other.is_alive():
             print_line(
@@ -52,8 +60,9 @@ def _notifying(run: Run) -> Iterator[None]:
     """Send how the run ended to the webhook of ``--notify``. Nothing if no trial ran."""
     try:
         yield
-        if run.coordinators:
-            _notify_end(run)
+        if run.request.notify and run.coordinators and not run.is_detached:
+            with suppress(StoreError):  # a bucket that does not answer; the results are there
+                _notify_end(run)
     except Exception as error:
         text = redact(f"{run.notifier.sweep} ended with an error: {error}")
         run.notifier.send("error", text, {"reason": redact(str(error))})
@@ -95,6 +104,9 @@ def _run(run: Run, show_tables: bool) -> int:
         if num_resumed:
             print_line(Console(), f"Resuming {plural(num_resumed, 'trial')} from checkpoints")
         execute(run, to_run)
+    if run.is_detached:
+        run.store.compact()
+        return DETACHED
     again = run.to_run_again()
     if again:
         execute(run, again, again=True)
