@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -61,9 +59,9 @@ def cancel(
 
     It is recorded with the status "cancelled" and runs again only with `sweep --retry-cancelled`.
     """
-    from orchestrator.control.commands import Command
+    from orchestrator.control.commands import Command, cancelled_by
 
-    reason = " ".join((reason or f"cancelled by {_user()}@{socket.gethostname()}").split())
+    reason = " ".join((reason or cancelled_by()).split())
     return _send(name, task, out, Command(action="cancel", trial=trial, reason=reason), json_)
 
 
@@ -97,10 +95,3 @@ def _send(name: str, task: str | None, out: str, command: Command, as_json: bool
         for driver, answer in answers
     ]
     return Outcome(fields={"sweep": sweep.full_name, "answers": found})
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container whose user has no name
-        return "a user"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import getpass
+import socket
 import time
 import uuid
 from dataclasses import dataclass
@@ -37,6 +39,15 @@ class Answer:
     done: bool  # False if it could not
     message: str  # one line for the user
     trial_id: str = ""  # of cancel
+
+
+def cancelled_by() -> str:
+    """Return the reason of a cancellation for which the user gives none."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container whose user has no name
+        user = "a user"
+    return f"cancelled by {user}@{socket.gethostname()}"
 
 
 def send(

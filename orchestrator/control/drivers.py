@@ -34,6 +34,7 @@ class RunningTrial:
     parameters: str  # those that differ within the sweep
     step: str  # such as ``epoch 3/10``; empty before the first
     metrics: str  # of the last step
+    value: float | None = None  # of the main metric at the last step that measured it
     is_waiting: bool  # for shared stages or a worker
 
 
@@ -47,6 +48,8 @@ class Progress:
     left: str = ""  # estimated time until the end
     phase: str = ""  # what happens before the first trial
     stages: tuple[str, ...] = ()  # shared stages that are being computed
+    metric: str = ""  # label of the main metric
+    maximize: bool = True  # whether a higher main metric is better
     best: str = ""  # metric, value and parameters of the best trial
     num_workers: int = 1
     running: tuple[RunningTrial, ...] = ()

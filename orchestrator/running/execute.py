@@ -16,13 +16,14 @@ from orchestrator.execution.packing import max_num_packs
 from orchestrator.execution.stages import StageCache
 from orchestrator.planning.plan import distinct_stages
 from orchestrator.request import Request
-from orchestrator.running.logs import logging_to, run_log, tail
+from orchestrator.running.logs import logging_to, run_log
 from orchestrator.running.plan import Plan
 from orchestrator.running.request_checks import check_can_start, find_address
 from orchestrator.running.run import Run
 from orchestrator.search.searchers import FixedTrials, MaxTrials, Searcher
 from orchestrator.view.browser import Actions
 from orchestrator.view.live import SweepView
+from orchestrator.view.log_tail import tail
 from orchestrator.view.notebook import in_notebook, notebook_console
 from orchestrator.view.output import redirect_output
 from results.storage.reading import Sweep, read_sweep

@@ -17,7 +17,6 @@ from orchestrator.running.run import Run
 from results.storage.filesystem import redact
 from tasks.contract import StoreError, SweepError
 
-TAIL_BYTES = 16_384  # of a log to show
 LOGGER = logging.getLogger("orchestrator")
 
 
@@ -90,17 +89,6 @@ def logging_to(path: str, say: Callable[[str], None] | None) -> Iterator[None]:
             LOGGER.removeHandler(handler)
         LOGGER.level, LOGGER.propagate = before
         file.close()
-
-
-def tail(path: str) -> list[str]:
-    """Return the last lines of a local file, empty if it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return []
-    return ["".join(s if s.isprintable() else " " for s in line) for line in text.splitlines()]
 
 
 class _CallbackHandler(logging.Handler):

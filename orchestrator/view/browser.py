@@ -107,7 +107,7 @@ class Browser:
         elif key in ("escape", "q"):
             self._go_back()
         elif key == "s":
-            self._open(self.page if self.page == "list" else "list")
+            self._open("list")
             self.sort = SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)]
         elif key == "/":
             self._open("list")

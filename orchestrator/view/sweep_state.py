@@ -271,6 +271,8 @@ class SweepState:
             left=self.time_left(),
             phase="waiting for nodes" if self.waits_for_nodes else self.phase,
             stages=tuple(self._label(one.stage) for one in self._time.stages.running.values()),
+            metric=self._task.metric.label,
+            maximize=self.maximize,
             best=best,
             num_workers=max(1, self._num_workers()),
             running=tuple(
@@ -279,6 +281,7 @@ class SweepState:
                     parameters=self._labels.describe(running.configuration),
                     step=self.step(trial_id),
                     metrics=running.metrics,
+                    value=self._list.last_value(trial_id),
                     is_waiting=running.is_waiting,
                 )
                 for trial_id, running in self._running.items()
