@@ -7,6 +7,7 @@ import dataclasses
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
@@ -22,13 +23,15 @@ from orchestrator.control.drivers import (
     write_driver,
 )
 from orchestrator.control.steering import Cancellation, Steering
+from tasks.contract import StoreError
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2  # between two looks for commands on a disk
 BUCKET_POLL_SECONDS = 2.0  # the same in a bucket, where each is a request
 JOIN_SECONDS = 10.0  # for the thread to end, while a bucket does not answer
-STATUS_SECONDS = 1.0  # between two versions of ``driver.json``, at least
+STATUS_SECONDS = 1.0  # between two versions of ``driver.json`` on a disk, at least
+BUCKET_STATUS_SECONDS = 5.0  # the same in a bucket
 
 
 class Listener:
@@ -51,10 +54,14 @@ class Listener:
         self._is_stopping = False
         self._ended = threading.Event()
         self._written, self._written_at, self._looked_at = driver, 0.0, 0.0
-        self._pending: set[str] = set()  # commands that the sweep's thread answers
+        self._followed: set[str] = set()  # names of commands
+        # The answers of both threads. This one writes them: a bucket must not delay the sweep.
+        self._answers: deque[tuple[Command, Answer]] = deque()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         is_local = isinstance(filesystem, pyarrow.fs.LocalFileSystem)
         self._poll_seconds = POLL_SECONDS if is_local else BUCKET_POLL_SECONDS
+        self._status_seconds = STATUS_SECONDS if is_local else BUCKET_STATUS_SECONDS
+        self._is_local = is_local
         self.disconnect(Progress())
 
     def connect(
@@ -83,12 +90,15 @@ class Listener:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._ended.set()
         self._thread.join(JOIN_SECONDS)
         for cancellation in self._steering.take_cancellations():
             cancellation.answer(Answer(done=False, message="the sweep has ended"))
+        if isinstance(error, StoreError) and not self._is_local:
+            return  # the bucket does not answer, and each try would take long
         with _logged():
+            self._write_answers()
             ended = dataclasses.replace(self._written, state="ended", updated=_now())
             write_driver(self._filesystem, self._path, ended)
 
@@ -97,29 +107,30 @@ class Listener:
             with _logged():
                 for command in read_commands(self._filesystem, self._path, self._driver):
                     self._follow(command)
-                if time.monotonic() - self._looked_at >= STATUS_SECONDS:
+                self._write_answers()
+                if time.monotonic() - self._looked_at >= self._status_seconds:
                     self._write_status()
 
     # --- commands ---------------------------------------------------------------------------------
 
     def _follow(self, command: Command) -> None:
         """Do what a command says, and answer it. The sweep's own thread cancels trials."""
-        if command.name in self._pending:
-            return
+        if command.name in self._followed:
+            return  # it is not answered yet
+        self._followed.add(command.name)
         logger.info("command: %s %s", command.action, command.trial)
         if command.action == "cancel":
-            self._pending.add(command.name)
             self._steering.cancel(
                 Cancellation(
                     trial=command.trial,
                     reason=command.reason,
-                    answer=lambda answer: self._answer(command, answer),
+                    answer=lambda answer: self._answers.append((command, answer)),
                 )
             )
             return
         message = self._steer(command)
+        self._answers.append((command, Answer(done=True, message=message)))
         self._write_status()
-        self._answer(command, Answer(done=True, message=message))
 
     def _steer(self, command: Command) -> str:
         is_paused = self._steering.is_paused
@@ -140,9 +151,11 @@ class Listener:
         self._print_line("Stopping after the current steps, as another terminal asked.")
         return "stops after the current step of its running trials"
 
-    def _answer(self, command: Command, answer: Answer) -> None:
-        with _logged():
+    def _write_answers(self) -> None:
+        while self._answers:
+            command, answer = self._answers[0]
             write_answer(self._filesystem, self._path, self._driver, command, answer)
+            self._answers.popleft()  # only now: after an error, the next look writes it
 
     # --- driver.json ------------------------------------------------------------------------------
 
@@ -171,7 +184,7 @@ def _logged() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        logger.warning("control: %s", error)
+        logger.info("control: %s", error)
 
 
 def _now() -> str:

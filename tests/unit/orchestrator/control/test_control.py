@@ -168,7 +168,7 @@ def test_listener_follows_and_answers_commands(tmp_path: Path) -> None:
         (cancellation,) = steering.take_cancellations()
         assert (cancellation.trial, cancellation.reason) == ("a", "slow")
         cancellation.answer(Answer(done=True, message="is cancelled", trial_id="abc"))
-        assert read_answer(DISK, path, driver, name)
+        wait_for(lambda: read_answer(DISK, path, driver, name))
         assert ask(Command(action="stop")).done
         assert stopped == [True]
         assert state() == "stopping"
