@@ -71,15 +71,18 @@ class LocalEngine:
 
     def _compute_stages(self, pack: Pack, coordinator: Coordinator, stages: LocalStages) -> Pack:
         """Compute a pack's stages; fail the members whose stages fail, and return the others."""
-        trials = []
+        trials, cancelled = [], set[str]()
         for trial in pack.trials:
+            cancelled |= self._hold((), coordinator)
+            if trial.id in cancelled:
+                continue
             try:
                 stages.inputs([trial])
             except Exception as error:
                 coordinator.fail_pack(Pack(id=pack.id, trials=(trial,)), to_failure(error))
             else:
                 trials.append(trial)
-        return Pack(id=pack.id, trials=tuple(trials))
+        return Pack(id=pack.id, trials=tuple(t for t in trials if t.id not in cancelled))
 
     def _run(self, pack: Pack, coordinator: Coordinator, stages: LocalStages, device: str) -> None:
         coordinator.mark_running(pack)

@@ -31,6 +31,7 @@ from tasks.progress import Throttle
 TAIL_LINES = 30  # of a dead worker's log
 TAIL_SECONDS = 20.0  # to read them
 DEATH_SECONDS = 10.0  # for Ray to report why a worker died
+ORDERS_SECONDS = 0.05  # between two looks for orders, which cost as much as a quick step
 HELD_SECONDS = 1.0  # between two reports of a worker that holds its pack during a pause
 RESULT_SECONDS = 0.05  # quick steps within this time are reported together
 
@@ -156,6 +157,7 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         self._halted = mailbox.wait_for_halt.remote()  # done when the sweep halts
         self._orders = Orders()
         self._new_orders = mailbox.wait_for_orders.remote(0)
+        self._next_look = 0.0  # for orders
         self._dropped: set[str] = set()  # cancelled trials that ``run_pack`` does not know yet
         self._device = pick_device()
         self._throttle = Throttle()
@@ -206,6 +208,9 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
 
     def _read_orders(self) -> None:
         """Receive new orders, if there are any."""
+        if time.perf_counter() < self._next_look:
+            return
+        self._next_look = time.perf_counter() + ORDERS_SECONDS
         while ray.wait([self._new_orders], timeout=0)[0]:
             before, self._orders = self._orders, ray.get(self._new_orders)
             self._dropped |= self._orders.cancelled - before.cancelled
