@@ -29,9 +29,9 @@ def queue(
     from orchestrator.running.queue import SweepQueue, queue_folder
     from results.text import print_line
 
-    found, console = SweepQueue(queue_folder()), Console()
     if remove is not None and run:
         raise RequestError("--remove and --run contradict; give one of the two")
+    found, console = SweepQueue(queue_folder()), Console()
     if remove is not None:
         entry = found.remove(remove)
         if not json_:

@@ -65,15 +65,22 @@ class SweepQueue:
     """The queue of one user on one machine."""
 
     def __init__(self, folder: Path) -> None:
-        """Create the folder if needed.
+        """Open the queue in a folder, which ``add`` creates.
 
         Raises:
-            RequestError: if it cannot be created, or others can write to it.
+            RequestError: if the folder cannot be used, or others can write to it.
         """
         self.folder = folder
+        self._check()
+
+    def _check(self, *, create: bool = False) -> None:
+        folder = self.folder
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if create:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = folder.stat()
+        except FileNotFoundError:
+            return  # an empty queue
         except OSError as error:
             raise RequestError(
                 f"the queue cannot use {folder}: {error.strerror}; set XDG_STATE_HOME to another "
@@ -88,7 +95,8 @@ class SweepQueue:
         """Add a sweep to the end.
 
         Raises:
-            RequestError: if the command contains a secret, which would be written to a file.
+            RequestError: if the command contains a secret, which would be written to a file, or
+                the folder cannot be used.
             StoreError: if it cannot be written.
         """
         if hide_url(words) != list(words):
@@ -96,6 +104,7 @@ class SweepQueue:
                 "a command in the queue must not contain credentials or a --notify URL; set them "
                 "in the environment"
             )
+        self._check(create=True)
         now = datetime.now(UTC)
         entry = Entry(
             id=f"{now:%Y%m%d-%H%M%S-%f}-{uuid.uuid4().hex[:4]}",
@@ -203,6 +212,9 @@ class SweepQueue:
     @contextmanager
     def _lock(self) -> Iterator[bool]:
         """Try to lock the queue; yield whether it was free."""
+        if not self.folder.is_dir():
+            yield True
+            return
         opened = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             is_free = True

@@ -137,6 +137,19 @@ CASES = [
         message="--rerun also runs failed trials again; remove --retry-failed",
     ),
     Case(
+        args="sweep retrieval --rerun --retry-cancelled",
+        message="--rerun also runs cancelled trials; remove --retry-cancelled",
+    ),
+    Case(
+        args="sweep retrieval --background --queue",
+        message="--background starts the sweep now, --queue later; remove one of them",
+    ),
+    Case(
+        args="sweep retrieval --notify hooks.example.com",
+        message="--notify takes an http:// or https:// address of a webhook",
+    ),
+    Case(args="pause nothing", message="no sweep"),
+    Case(
         args="sweep retrieval --space nothing",
         message="--space takes paper, grid, search, a FILE.py or",
     ),

@@ -69,7 +69,13 @@ def test_folder_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
 
 def test_new_folder_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    folder = SweepQueue(queue_folder()).folder
+    queue = SweepQueue(queue_folder())
+    assert queue.entries() == []
+    assert not queue.is_run()
+    assert queue.run(lambda line: None)
+    assert not list(tmp_path.iterdir())  # looking creates nothing
+    queue.add(["sweep", "a"], ["toy/a"])
+    folder = queue.folder
     assert folder.is_relative_to(tmp_path / "state" / "orchestrator" / "queue")
     assert folder.stat().st_mode & 0o777 == 0o700
     (tmp_path / "file").write_text("")
