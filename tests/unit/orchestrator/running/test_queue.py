@@ -33,14 +33,15 @@ def test_only_one_waiting_sweep_is_removed(queue: SweepQueue) -> None:
 
 
 def test_damaged_files_are_ignored(queue: SweepQueue) -> None:
-    (queue.folder / "x.json").write_text("{")
     entry = queue.add(["sweep", "a"], ["toy/a"])
+    (queue.folder / "x.json").write_text("{")
     file = queue.folder / f"{entry.id}.json"
     (queue.folder / "other.json").write_text(file.read_text())  # the name of another one
     assert queue.entries() == [entry]
 
 
 def test_lock_is_held_by_one_process_at_a_time(queue: SweepQueue) -> None:
+    queue.remove(queue.add(["sweep", "a"], ["toy/a"]).id)
     assert not queue.is_run()
     with queue._lock() as is_free:
         assert is_free
