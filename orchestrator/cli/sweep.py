@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,8 +15,8 @@ from orchestrator.cli.completion import (
     complete_sweep,
     complete_task,
 )
+from orchestrator.cli.elsewhere import add_to_queue, start_in_background
 from orchestrator.cli.entry import INTERRUPTED, CommandError
-from orchestrator.cli.finding import command
 from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import (
     Address,
@@ -257,6 +255,8 @@ def sweep(
     from orchestrator.running.sweep import DETACHED, run_sweep
     from results.tables.summary import MAX_ROWS
 
+    if background and queue:
+        raise RequestError("--background starts the sweep now, --queue later; remove one of them")
     seconds, max_trials = parse_budget(budget)
     values = {
         "space": space,
@@ -298,12 +298,10 @@ def sweep(
         print_line(Console(stderr=True), f"Warning: {line}.")
     if dry_run and json_:
         return Outcome(fields={"plans": [plan_fields(plan) for plan in plans]})
-    if background and queue:
-        raise RequestError("--background starts the sweep now, --queue later; remove one of them")
     if background and not dry_run:
-        return _start_in_background(plans[0], json_)
+        return start_in_background(plans[0], json_)
     if queue and not dry_run:
-        return _add_to_queue(plans, json_)
+        return add_to_queue(plans, json_)
     try:
         for plan in plans:
             if dry_run:
@@ -311,7 +309,7 @@ def sweep(
             else:
                 ended_with = run_sweep(plan, show_tables=not json_, can_detach=True)
                 if ended_with == DETACHED:
-                    return _start_in_background(plan, json_)
+                    return start_in_background(plan, json_)
                 status = max(status, ended_with)
             ended.append(plan)
             if status == 130:
@@ -319,45 +317,6 @@ def sweep(
     except KeyboardInterrupt:  # the second Ctrl-C: Typer would exit without a message
         raise CommandError("Interrupted", INTERRUPTED, 130) from None
     return _outcome(ended, status, None if all_rows else MAX_ROWS) if json_ else status
-
-
-def _start_in_background(first: Plan, as_json: bool) -> int | Outcome:
-    """Start the same command in another process, and say how to follow it."""
-    from orchestrator.running.background import start_sweep
-    from orchestrator.running.request_checks import check_can_start
-
-    check_can_start(first)
-    started = start_sweep(_foreground_words(), first.request.out, first.task.name, first.name)
-    if as_json:
-        return Outcome(fields={"background": dataclasses.asdict(started)})
-    console, attach = Console(), command("attach", started.sweep, out=first.request.out)
-    print_line(console, f"{started.sweep} runs in the background (pid {started.pid}).")
-    print_line(console, f"{attach} shows it, and its output is in {started.log}.")
-    return 0
-
-
-def _add_to_queue(plans: Sequence[Plan], as_json: bool) -> int | Outcome:
-    """Add the same command to the queue, and start the queue if it does not run."""
-    from orchestrator.cli.queue import entry_fields
-    from orchestrator.running.queue import SweepQueue, queue_folder
-    from orchestrator.running.request_checks import check_can_start
-
-    for plan in plans:
-        check_can_start(plan)
-    found = SweepQueue(queue_folder())
-    entry = found.add(_foreground_words(), [f"{each.task.name}/{each.name}" for each in plans])
-    number = len(found.entries())
-    found.start()
-    if as_json:
-        return Outcome(fields={"queued": entry_fields(found, entry)})
-    line = f"Added {', '.join(entry.sweeps)} to the queue as number {number}"
-    print_line(Console(), f"{line}; {command('queue')} lists it.")
-    return 0
-
-
-def _foreground_words() -> list[str]:
-    """Return the arguments of this command without the options that start another process."""
-    return [each for each in sys.argv[1:] if each not in ("--background", "--queue", "--json")]
 
 
 def _outcome(plans: Sequence[Plan], status: int, max_rows: int | None) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -58,11 +59,19 @@ def start_sweep(words: Sequence[str], out: str, task: str, name: str) -> Backgro
     return Background(sweep=f"{task}/{name}", pid=process.pid, log=str(log))
 
 
+def program() -> list[str]:
+    """Return the command that started this process, without its arguments."""
+    script = sys.argv[0]
+    if os.path.basename(script) == "orchestrator" and os.path.isfile(script):
+        return [script]
+    return [sys.executable, "-m", "orchestrator"]
+
+
 def start_process(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
     """Start a command in a session of its own. What it prints goes to a file."""
     with log.open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "orchestrator", *words],
+            [*program(), *words],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

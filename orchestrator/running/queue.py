@@ -19,7 +19,6 @@ import fcntl
 import os
 import socket
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +32,7 @@ import pyarrow.fs
 
 from orchestrator.control.drivers import is_process
 from orchestrator.control.json_files import read_json, write_json
-from orchestrator.running.background import start_process
+from orchestrator.running.background import program, start_process
 from orchestrator.running.notify import hide_url
 from tasks.contract import RequestError
 
@@ -184,7 +183,7 @@ class SweepQueue:
         with self.log(entry).open("ab") as output:
             try:
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "orchestrator", *entry.words],
+                    [*program(), *entry.words],
                     cwd=entry.folder,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
