@@ -60,12 +60,12 @@ class Terminal:
 
 
 @contextmanager
-def terminal(folder: Path, *more: str) -> Iterator[Terminal]:
+def terminal(folder: Path, *, steps: int) -> Iterator[Terminal]:
     """A sweep of twelve slow trials in a terminal of 100 columns."""
     space = folder / "space.py"
     space.write_text(SPACE)
     words = ["sweep", "fragile", "--engine", "local", "--space", str(space), "--name", "s"]
-    words += ["--set", "steps=30", "--set", "seconds=0.2", "--out", str(folder / "out"), *more]
+    words += ["--set", f"steps={steps}", "--set", "seconds=0.2", "--out", str(folder / "out")]
     environment = {
         **os.environ,
         "PYTHONPATH": PYTHONPATH,
@@ -100,14 +100,14 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 
 def test_trials_are_listed_paused_and_cancelled_with_keys(tmp_path: Path) -> None:
-    with terminal(tmp_path) as shown:
+    with terminal(tmp_path, steps=30) as shown:
         shown.wait_for("? help", "step 2")
         shown.press("p")
         shown.wait_for("paused; p resumes")
         shown.press("j")
         shown.wait_for("1 of 12, sorted by start", "level=0")
         shown.press("jl")
-        shown.wait_for("the log is empty")
+        shown.wait_for("pack 1, 12 trials")
         shown.press("l\r")
         shown.wait_for("total")  # the curve of the main metric
         shown.press("\rx")
@@ -124,7 +124,7 @@ def test_trials_are_listed_paused_and_cancelled_with_keys(tmp_path: Path) -> Non
 
 
 def test_d_moves_the_sweep_to_the_background(tmp_path: Path) -> None:
-    with terminal(tmp_path, "--set", "steps=8") as shown:
+    with terminal(tmp_path, steps=8) as shown:
         shown.wait_for("? help", "step 2")
         shown.press("d")
         printed = shown.end()
