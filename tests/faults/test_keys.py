@@ -6,7 +6,7 @@ import os
 import pty
 import re
 import select
-import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -73,23 +73,17 @@ def terminal(folder: Path, *, steps: int) -> Iterator[Terminal]:
         "COLUMNS": "100",
         "LINES": "30",
     }
-    pid, descriptor = pty.fork()
-    if pid == 0:
-        os.execve(sys.executable, [sys.executable, "-m", "orchestrator", *words], environment)
+    ours, theirs = pty.openpty()
+    command = ["setsid", "--ctty", sys.executable, "-m", "orchestrator", *words]
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
     try:
-        yield Terminal(descriptor)
+        yield Terminal(ours)
+        process.wait(timeout=10)
     finally:
-        os.close(descriptor)
-        _end(pid)
-
-
-def _end(pid: int) -> None:
-    for _ in range(100):
-        if os.waitpid(pid, os.WNOHANG)[0]:
-            return
-        time.sleep(0.05)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+        process.kill()
+        process.wait()
+        os.close(ours)
 
 
 def wait_for(condition: Callable[[], object]) -> None:
