@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -22,6 +22,7 @@ from orchestrator.execution.stage_log import StageLog
 from orchestrator.execution.stages import Origin, StageCache
 from orchestrator.execution.step_checks import misspelled_columns, step_error
 from orchestrator.execution.trial_results import RunningTrial
+from orchestrator.execution.unstarted import UnstartedTrials, find_trial
 from orchestrator.execution.view import View
 from orchestrator.saving.checkpoint_writer import DEFAULT_INTERVAL
 from orchestrator.saving.checkpoints import Checkpoints, TimedStep
@@ -109,9 +110,7 @@ class Coordinator:
         self._num_packs = 0
         self._columns_checked = False
         self.steering = steering or Steering()
-        self._listed = {trial.id: trial for trial in trials or ()}
-        self._cancelled: set[str] = set()
-        self._suggested: set[str] = set()  # of ``_listed``, those that the searcher suggested
+        self._unstarted = UnstartedTrials(trials)
 
     def __enter__(self) -> Coordinator:
         return self
@@ -189,16 +188,14 @@ class Coordinator:
 
     def _suggest(self) -> list[Trial]:
         trials = self._searcher.suggest(1 if self.is_adaptive else self._packing.capacity)
-        if self._listed:
-            self._suggested |= {trial.id for trial in trials}
+        self._unstarted.on_suggested(trials)
         return trials
 
     def _without_cancelled(self, trials: Sequence[Trial]) -> list[Trial]:
         """Return the trials that were not cancelled before the searcher suggested them."""
-        for trial in trials:
-            if trial.id in self._cancelled:
-                self._searcher.on_trial_complete(trial, None, stopped=False)
-        return [trial for trial in trials if trial.id not in self._cancelled]
+        for trial in filter(self._unstarted.is_cancelled, trials):
+            self._searcher.on_trial_complete(trial, None, stopped=False)
+        return [trial for trial in trials if not self._unstarted.is_cancelled(trial)]
 
     def _start(self, trials: tuple[Trial, ...]) -> Pack:
         now = datetime.now(UTC)
@@ -300,7 +297,7 @@ class Coordinator:
         running: set[str] = set()
         for request in self.steering.take_cancellations():
             try:
-                trial = self._find(request.trial)
+                trial = find_trial(request.trial, self._unfinished())
             except LookupError as error:
                 request.answer(Answer(done=False, message=str(error)))
                 continue
@@ -309,32 +306,16 @@ class Coordinator:
             self._cancel(trial, request)
         return running
 
-    def _find(self, text: str) -> Trial:
-        """Return the trial whose id starts with a text and that has not ended.
-
-        Raises:
-            LookupError: if there is no such trial, or there are several.
-        """
-        waiting = [trial for pack in self._ready for trial in pack] + self._first
-        known = {each.trial.id: each.trial for each in self._running.values()}
-        known |= {trial.id: trial for trial in waiting} | self._unstarted()
-        found = [trial for trial_id, trial in known.items() if trial_id.startswith(text)]
-        if len(found) > 1:
-            raise LookupError(f"{len(found)} unfinished trials start with {text!r}; give more")
-        if not found:
-            raise LookupError(f"no unfinished trial starts with {text!r}; `show` lists the others")
-        return found[0]
-
-    def _unstarted(self) -> dict[str, Trial]:
-        """Return the trials of a list that the searcher has not suggested yet."""
-        done = self._suggested | self._cancelled
-        return {i: trial for i, trial in self._listed.items() if i not in done}
+    def _unfinished(self) -> Iterator[Trial]:
+        """Return the trials that users may cancel."""
+        yield from (running.trial for running in self._running.values())
+        yield from (trial for pack in self._ready for trial in pack)
+        yield from (*self._first, *self._unstarted)
 
     def _cancel(self, trial: Trial, request: Cancellation) -> None:
         """End a trial. If it had not started, it never will."""
-        was_suggested = trial.id not in self._unstarted()
+        was_suggested = not self._unstarted.cancel(trial)
         running = self._running.pop(trial.id, None)
-        self._cancelled.add(trial.id)
         self._first = [each for each in self._first if each.id != trial.id]
         packs = (tuple(t for t in pack if t.id != trial.id) for pack in self._ready)
         self._ready = deque(pack for pack in packs if pack)
