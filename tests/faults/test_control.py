@@ -194,11 +194,10 @@ def test_background_sweep_that_cannot_start_is_an_error(tmp_path: Path) -> None:
 
 
 def test_queue_runs_sweeps_in_order_and_keeps_those_that_fail(tmp_path: Path) -> None:
-    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
     words = ("sweep", "toy", "--engine", "local", "--out", str(tmp_path / "runs"))
 
     def ask(*words: str) -> Mapping[str, Any]:
-        done = run_process(*words, "--json", **state)
+        done = run_process(*words, "--json", XDG_STATE_HOME=str(tmp_path / "state"))
         assert done.returncode == 0, done.stdout + done.stderr
         return check_document(done.stdout, words[0], 0)
 

@@ -137,9 +137,9 @@ def test_a_version_does_not_change_with_the_state_of_the_driver(root: str) -> No
     library = Library(root)
     filesystem, base = open_filesystem(root)
     driver = new_driver("toy/s", "local", "log")
-    before = library.version()
+    before = library.get("toy", "s").version
     write_driver(filesystem, f"{base}/toy/s", driver)
-    assert library.version() == before
+    assert library.get("toy", "s").version == before
 
 
 def test_a_watched_sweep_costs_a_small_share_of_a_core(root: str) -> None:
