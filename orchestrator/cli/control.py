@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.cli.finding import locate
 from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import Results, SweepName, Task
 from orchestrator.cli.running_sweeps import find_running
@@ -55,14 +56,39 @@ def cancel(
     out: Results = "runs",
     json_: Json = False,
 ) -> int | Outcome:
-    """Cancel one trial of a running sweep.
+    """Cancel one trial of a sweep, whether the sweep is running or not.
 
     It is recorded with the status "cancelled" and runs again only with `sweep --retry-cancelled`.
     """
     from orchestrator.control.commands import Command, cancelled_by
+    from orchestrator.control.request import open_running
 
     reason = " ".join((reason or cancelled_by()).split())
+    root, of, found = locate(name, task, out)
+    if not open_running(root, of, found).drivers:
+        return _cancel_stopped((root, of, found), trial, reason, json_)
     return _send(name, task, out, Command(action="cancel", trial=trial, reason=reason), json_)
+
+
+def _cancel_stopped(
+    place: tuple[str, str, str], text: str, reason: str, as_json: bool
+) -> int | Outcome:
+    """Cancel a trial of a sweep that no process runs."""
+    from rich.console import Console
+
+    from orchestrator.running.cancel_stopped import cancel_stopped
+    from results.storage.reading import read_sweep
+    from results.text import print_line
+
+    sweep, message = read_sweep(*place), "is cancelled"
+    trial_id = cancel_stopped(sweep, place[0], text, reason)
+    if as_json:
+        answer = {"host": None, "pid": None, "done": True, "message": message}
+        fields = {"sweep": sweep.manifest.full_name, "answers": [{**answer, "trial_id": trial_id}]}
+        return Outcome(fields=fields)
+    where = "the sweep is not running; its next run skips the trial"
+    print_line(Console(), f"{sweep.manifest.full_name} {trial_id} {message}; {where}.")
+    return 0
 
 
 def _send(name: str, task: str | None, out: str, command: Command, as_json: bool) -> int | Outcome:

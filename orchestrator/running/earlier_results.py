@@ -43,10 +43,10 @@ class EarlierResults:
         self.failed, self.num_cancelled = [], 0
         elsewhere: dict[str, list[str]] = {}
         for trial in trials:
-            sweep, row = self._known.get(trial.id, ("", {}))
-            if self._runs_again(trial, row.get("status")):
+            if self.runs_again(trial):
                 to_run.append(trial)
                 continue
+            sweep, row = self._known[trial.id]
             if row["status"] == "failed":
                 self.failed.append(row)
             self.num_cancelled += row["status"] == "cancelled"
@@ -56,8 +56,9 @@ class EarlierResults:
             store.add_tables(copy_trials(self._out, self._task, sweep, ids, into=self._plan.name))
         return to_run
 
-    def _runs_again(self, trial: Trial, status: str | None) -> bool:
-        """Return whether a planned trial runs again. It does if a search stopped it early."""
+    def runs_again(self, trial: Trial) -> bool:
+        """Return whether a planned trial runs (again). It does if a search stopped it early."""
+        status = self._known.get(trial.id, ("", {}))[1].get("status")
         stops = self._plan.recorded.stops if self._plan.recorded else {}
         return (
             status is None

@@ -129,6 +129,17 @@ class Run:
         self._drop_stale_checkpoints({trial.id for trial in to_run})
         return to_run
 
+    def unfinished(self) -> list[Trial]:
+        """Return the trials that the next run would run; of a search, those that it interrupted."""
+        if self.plan.space.search is None:
+            return [trial for trial in self.plan.trials if self.earlier.runs_again(trial)]
+        return [
+            self.plan.factory.trial(configuration.params, seed)
+            for configuration in self._past()
+            for seed, trial in configuration.trials.items()
+            if trial.status == "interrupted"
+        ]
+
     def _drop_stale_checkpoints(self, to_run: set[str]) -> None:
         """Delete checkpoints of finished trials, which a killed driver may have left."""
         left = self.checkpoints.trial_ids()
