@@ -23,7 +23,7 @@ CASES = [
     Case(args="sweep retrieval --seeds", message="see `python -m orchestrator sweep --help`"),
     Case(
         args="foo",
-        message="No such command 'foo'; available: archive, check, check-task, compare, completion",
+        message="No such command 'foo'; available: archive, attach, cancel, check, check-task",
     ),
     Case(args="--lr 3", message="orchestrator has no option --lr; see `python -m orchestrator"),
     Case(args="sweep", message="name a task to sweep; available: captioning"),

@@ -27,9 +27,8 @@ class Sweeper:
     def __init__(self, folder: Path, space: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.out, self._monkeypatch = folder / "runs", monkeypatch
         (folder / "s.py").write_text(space)
-        engine = ("--engine", "local", "--checkpoint-interval", "0s")
-        self._words = ("sweep", "toy", "--space", folder / "s.py", *engine, "--out", self.out)
-        self._words += ("--name", "s")
+        options = ("--engine", "local", "--checkpoint-interval", "0s", "--name", "s")
+        self._words = ("sweep", "toy", "--space", folder / "s.py", *options, "--out", self.out)
 
     def run(self, *more: str) -> None:
         done = run_command(*self._words, *more)

@@ -68,8 +68,7 @@ def test_address_may_come_from_the_environment(tmp_path: Path) -> None:
 def test_first_failed_trial_is_sent_at_once(tmp_path: Path) -> None:
     with webhook() as hook:
         words = (*SWEEP, "--name", "s", "--set", "lr=1e300", "--out", tmp_path)
-        words = (*words, "--notify", hook.url)
-        assert run_command(*words).returncode == 1
+        assert run_command(*words, "--notify", hook.url).returncode == 1
     assert sorted(message["event"] for message in hook.messages) == ["finished", "trial_failed"]
     failed = next(each for each in hook.messages if each["event"] == "trial_failed")
     rows = {row["trial_id"]: row for row in read_sweep(str(tmp_path), "toy", "s").rows()}
