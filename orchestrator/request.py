@@ -49,9 +49,11 @@ class Request:
     budget_trials: int | None = None  # most trials that this run may start
     step_timeout: float | None = None  # seconds for one step or shared stage
     checkpoint_interval: float = DEFAULT_INTERVAL  # seconds between two checkpoints of a trial
+    notify: str | None = None  # URL of a webhook; it may contain a secret, so no file records it
     final: str | None = None  # split on which to score the best rows, once
     rerun: bool = False
     retry_failed: bool = False
+    retry_cancelled: bool = False
     dry_run: bool = False
     verbose: bool = False  # also print the messages that otherwise only go to the log
     keep: str | None = None  # weights to keep: best, none, all, or a number of configurations
@@ -65,6 +67,12 @@ class Request:
         if self.metric is None:
             return ()
         return (self.metric,) if isinstance(self.metric, str) else tuple(self.metric)
+
+    @property
+    def statuses_to_retry(self) -> tuple[str, ...]:
+        """The statuses of ended trials that run again."""
+        retried = {"failed": self.retry_failed, "cancelled": self.retry_cancelled}
+        return tuple(status for status, is_retried in retried.items() if is_retried)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options that differ from their defaults, by name, as in a YAML file.
@@ -168,7 +176,8 @@ _FIELDS: dict[str, tuple[_Check, str]] = {
     **dict.fromkeys(("model", "data", "name", "out", "cache", "keep", "final"), _TEXT),
     **dict.fromkeys(("trials", "cpus_per_trial", "budget_trials"), _COUNT),
     **dict.fromkeys(("budget", "step_timeout", "checkpoint_interval"), _SECONDS),
-    **dict.fromkeys(("maximize", "rerun", "retry_failed", "verbose", "all_rows"), _FLAG),
+    **dict.fromkeys(("maximize", "rerun", "verbose", "all_rows"), _FLAG),
+    **dict.fromkeys(("retry_failed", "retry_cancelled"), _FLAG),
     "seeds": (_are_seeds, "a number, or a list of them"),
     "gpus_per_trial": (lambda v: v == "auto" or _is_number(v), "a number or auto"),
     "space": (lambda v: isinstance(v, (str, Mapping, list)), "a name, a file, or lists by name"),

@@ -51,6 +51,7 @@ def sweep(
     final: str | None = None,
     rerun: bool = False,
     retry_failed: bool = False,
+    retry_cancelled: bool = False,
     verbose: bool = False,
 ) -> Sweep:
     """Run a sweep and return its results. Call it again to resume or extend the sweep.
@@ -90,6 +91,7 @@ def sweep(
         final: split on which to score the best rows when the sweep is complete.
         rerun: whether to run finished trials again.
         retry_failed: whether to run failed trials again.
+        retry_cancelled: whether to run cancelled trials.
         verbose: whether to print the lines of the log as well.
 
     Returns:
@@ -134,6 +136,7 @@ def sweep(
         final=final,
         rerun=rerun,
         retry_failed=retry_failed,
+        retry_cancelled=retry_cancelled,
         verbose=verbose,
         given={name: each for name, each in chosen.items() if name != "checkpoint_interval"},
         **chosen,

@@ -5,6 +5,7 @@ Each command has its own file. The other files are
     entry       the Typer application, ``main``, and how errors are printed
     options     options that several commands share
     parsing     converts the text of an option to its value
+    elsewhere   runs `sweep` in the background or in the queue
     finding     finds the sweep that NAME, TASK/NAME or OUT/TASK/NAME refers to
     json_output what --json prints
     usage       explains errors in a command line, and suggests what to type
@@ -12,16 +13,20 @@ Each command has its own file. The other files are
 
 from orchestrator.cli import (
     archive,
+    attach,
     check,
     check_task,
     compare,
     completion,
+    control,
     doctor,
     export,
     list_,
     page,
     prune,
+    ps,
     query,
+    queue,
     replay,
     report,
     serve,
@@ -34,6 +39,13 @@ from orchestrator.cli.entry import app, main
 
 app.command()(tasks.tasks)
 app.command()(sweep.sweep)
+app.command()(ps.ps)
+app.command()(attach.attach)
+app.command()(control.pause)
+app.command()(control.resume)
+app.command()(control.stop)
+app.command()(control.cancel)
+app.command()(queue.queue)
 app.command("list")(list_.list_)
 app.command("ls", hidden=True)(list_.list_)
 app.command()(report.report)

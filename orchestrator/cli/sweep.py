@@ -15,6 +15,7 @@ from orchestrator.cli.completion import (
     complete_sweep,
     complete_task,
 )
+from orchestrator.cli.elsewhere import add_to_queue, start_in_background
 from orchestrator.cli.entry import INTERRUPTED, CommandError
 from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import (
@@ -38,6 +39,7 @@ from orchestrator.cli.parsing import (
 )
 from orchestrator.cli.requests import given, make_requests
 from results.text import print_line
+from tasks.contract import RequestError
 
 if TYPE_CHECKING:
     from orchestrator.running.plan import Plan
@@ -150,8 +152,20 @@ Final = Annotated[
         "test; each look at the split is recorded.",
     ),
 ]
+Notify = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        envvar="ORCHESTRATOR_NOTIFY",
+        help="Webhook that gets a JSON message at the end, at the first failed trial, and when the "
+        "budget is reached.",
+    ),
+]
 Rerun = Annotated[bool, typer.Option("--rerun", help="Run finished trials again.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")]
+RetryCancelled = Annotated[
+    bool, typer.Option("--retry-cancelled", help="Run the trials that `cancel` cancelled.")
+]
 Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", help="Also print log messages: packs, workers, shared stages."),
@@ -168,6 +182,20 @@ Maximize = Annotated[
     bool | None,
     typer.Option(
         "--maximize/--minimize", help="Whether a higher --metric is better.", show_default=False
+    ),
+]
+Background = Annotated[
+    bool,
+    typer.Option(
+        "--background",
+        help="Run in a process of its own that goes on without this terminal; `attach` shows it.",
+    ),
+]
+Queue = Annotated[
+    bool,
+    typer.Option(
+        "--queue",
+        help="Add the sweep to your queue, whose sweeps run one after the other in the background.",
     ),
 ]
 DryRun = Annotated[
@@ -210,9 +238,13 @@ def sweep(
     checkpoint_interval: CheckpointInterval = None,
     keep: Keep = None,
     final: Final = None,
+    notify: Notify = None,
     rerun: Rerun = False,
     retry_failed: RetryFailed = False,
+    retry_cancelled: RetryCancelled = False,
     dry_run: DryRun = False,
+    background: Background = False,
+    queue: Queue = False,
     all_rows: AllRows = False,
     verbose: Verbose = False,
     json_: Json = False,
@@ -220,9 +252,11 @@ def sweep(
     """Run a task's sweep and print its tables. Run the same command again to resume."""
     from orchestrator.running.plan import make_plan
     from orchestrator.running.preview import plan_fields, print_plan
-    from orchestrator.running.sweep import run_sweep
+    from orchestrator.running.sweep import DETACHED, run_sweep
     from results.tables.summary import MAX_ROWS
 
+    if background and queue:
+        raise RequestError("--background starts the sweep now, --queue later; remove one of them")
     seconds, max_trials = parse_budget(budget)
     values = {
         "space": space,
@@ -250,8 +284,10 @@ def sweep(
         "checkpoint_interval": parse_checkpoint_interval(checkpoint_interval),
         "keep": keep,
         "final": final,
+        "notify": notify,
         "rerun": rerun,
         "retry_failed": retry_failed,
+        "retry_cancelled": retry_cancelled,
         "dry_run": dry_run,
         "all_rows": all_rows,
         "verbose": verbose,
@@ -262,12 +298,19 @@ def sweep(
         print_line(Console(stderr=True), f"Warning: {line}.")
     if dry_run and json_:
         return Outcome(fields={"plans": [plan_fields(plan) for plan in plans]})
+    if background and not dry_run:
+        return start_in_background(plans[0], json_)
+    if queue and not dry_run:
+        return add_to_queue(plans, json_)
     try:
         for plan in plans:
             if dry_run:
                 print_plan(plan, Console())
             else:
-                status = max(status, run_sweep(plan, show_tables=not json_))
+                ended_with = run_sweep(plan, show_tables=not json_, can_detach=True)
+                if ended_with == DETACHED:
+                    return start_in_background(plan, json_)
+                status = max(status, ended_with)
             ended.append(plan)
             if status == 130:
                 break

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from orchestrator.engines.local_stages import LocalStages
 from orchestrator.execution.coordinator import Coordinator
@@ -16,10 +16,12 @@ from orchestrator.execution.run_pack import run_pack
 from orchestrator.execution.worker_process import limit_threads
 from orchestrator.hardware import device_memory, pick_device
 from orchestrator.saving.checkpoint_writer import CheckpointWriter
+from tasks.contract import Trial
 from tasks.interrupt import Interrupted, interruptible
 from tasks.memory import keep_freed_memory
 from tasks.progress import Throttle
 
+HOLD_SECONDS = 0.1  # between two looks for a halt or a cancelled trial during a pause
 GRACE_SECONDS = 10.0  # to finish a step after Ctrl-C, before it is interrupted
 
 
@@ -56,7 +58,10 @@ class LocalEngine:
         stages = LocalStages(coordinator, device)
         with contextlib.suppress(Interrupted):
             while not coordinator.should_halt():
+                self._hold((), coordinator)
                 pack = coordinator.next_pack()
+                if pack is None and coordinator.is_paused():
+                    continue  # it was paused just now
                 if pack is None:
                     return  # nothing else runs that could lead to more packs
                 with interruptible(coordinator.should_halt):
@@ -66,15 +71,18 @@ class LocalEngine:
 
     def _compute_stages(self, pack: Pack, coordinator: Coordinator, stages: LocalStages) -> Pack:
         """Compute a pack's stages; fail the members whose stages fail, and return the others."""
-        trials = []
+        trials, cancelled = [], set[str]()
         for trial in pack.trials:
+            cancelled |= self._hold((), coordinator)
+            if trial.id in cancelled:
+                continue
             try:
                 stages.inputs([trial])
             except Exception as error:
                 coordinator.fail_pack(Pack(id=pack.id, trials=(trial,)), to_failure(error))
             else:
                 trials.append(trial)
-        return Pack(id=pack.id, trials=tuple(trials))
+        return Pack(id=pack.id, trials=tuple(t for t in trials if t.id not in cancelled))
 
     def _run(self, pack: Pack, coordinator: Coordinator, stages: LocalStages, device: str) -> None:
         coordinator.mark_running(pack)
@@ -94,10 +102,16 @@ class LocalEngine:
         )
         try:
             events = next(steps)
-            while not coordinator.should_halt():
-                events = steps.send(coordinator.record(pack, events))
-            for trial_id in coordinator.record(pack, events):
-                writer.discard(trial_id)
+            while True:
+                stop = coordinator.record(pack, events) | coordinator.cancel_trials()
+                for trial_id in stop:
+                    writer.discard(trial_id)
+                if coordinator.is_paused():
+                    writer.flush()
+                    stop |= self._hold(pack.trials, coordinator)
+                if coordinator.should_halt():
+                    break
+                events = steps.send(stop)
             writer.flush()
         except StopIteration:
             pass
@@ -106,6 +120,15 @@ class LocalEngine:
             raise
         finally:
             steps.close()
+
+    def _hold(self, trials: Sequence[Trial], coordinator: Coordinator) -> set[str]:
+        """Wait while the sweep is paused; return the ids of trials that are cancelled meanwhile."""
+        cancelled = coordinator.cancel_trials()
+        while coordinator.is_paused():
+            coordinator.mark_held(trials)
+            coordinator.steering.wait(HOLD_SECONDS)
+            cancelled |= coordinator.cancel_trials()
+        return cancelled
 
 
 class _GracePeriod:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 
+from orchestrator.control.commands import Answer
+from orchestrator.control.steering import Cancellation, Steering
 from orchestrator.execution.events import Event, Failure, Pack, StepProgress, describe
 from orchestrator.execution.measure import Usage
 from orchestrator.execution.packing import Packing, min_num_packs
@@ -20,6 +22,7 @@ from orchestrator.execution.stage_log import StageLog
 from orchestrator.execution.stages import Origin, StageCache
 from orchestrator.execution.step_checks import misspelled_columns, step_error
 from orchestrator.execution.trial_results import RunningTrial
+from orchestrator.execution.unstarted import UnstartedTrials, find_trial
 from orchestrator.execution.view import View
 from orchestrator.saving.checkpoint_writer import DEFAULT_INTERVAL
 from orchestrator.saving.checkpoints import Checkpoints, TimedStep
@@ -40,6 +43,7 @@ class RunStats:
     finished: int = 0
     stopped: int = 0
     failed: int = 0
+    cancelled: int = 0
     resumed_steps: int = 0
     computed_steps: int = 0
 
@@ -64,6 +68,7 @@ class Coordinator:
         trials: Sequence[Trial] | None = None,
         results_before: Mapping[str, str] = MappingProxyType({}),
         should_halt: Callable[[], bool] = lambda: False,
+        steering: Steering | None = None,
     ) -> None:
         """Create a coordinator for one run of a sweep.
 
@@ -82,6 +87,7 @@ class Coordinator:
             trials: all trials that will run; None for a search.
             results_before: the statuses of trials that already have a result in this sweep.
             should_halt: returns whether to stop the sweep now.
+            steering: pauses the sweep and cancels trials.
         """
         self.task, self.checkpoints = task, checkpoints
         self.cache = cache or StageCache(None)
@@ -103,6 +109,8 @@ class Coordinator:
         self._first: list[Trial] = []  # suggested for the memory measurement, not yet in a pack
         self._num_packs = 0
         self._columns_checked = False
+        self.steering = steering or Steering()
+        self._unstarted = UnstartedTrials(trials)
 
     def __enter__(self) -> Coordinator:
         return self
@@ -138,6 +146,21 @@ class Coordinator:
         """Return whether to stop now, because of an interrupt or the budget."""
         return self._should_halt()
 
+    def is_paused(self) -> bool:
+        """Return whether packs must wait before their next step, and no new ones start."""
+        return self.steering.is_paused and not self._should_halt()
+
+    def mark_held(self, trials: Iterable[Trial]) -> None:
+        """Record that a worker holds these trials because the sweep is paused."""
+        for trial in trials:
+            if trial.id in self._running:
+                self._running[trial.id].held_in = self.steering.num_pauses
+
+    def is_held(self) -> bool:
+        """Return whether the workers hold all trials that they run."""
+        on_worker = [each for each in list(self._running.values()) if each.is_on_worker]
+        return all(each.held_in == self.steering.num_pauses for each in on_worker)
+
     def num_running(self) -> int:
         """Return the number of trials that workers are running."""
         return sum(running.is_on_worker for running in list(self._running.values()))
@@ -149,11 +172,13 @@ class Coordinator:
 
         A grid is split into a few large packs that fill the workers; a search has packs of one.
         """
-        if self._should_halt():
+        if self._should_halt() or self.is_paused():
             return None
-        if not self._ready:
+        while not self._ready:
             trials, self._first = self._first or self._suggest(), []
-            self._ready.extend(self._packing.form(trials))
+            if not trials:
+                break
+            self._ready.extend(self._packing.form(self._without_cancelled(trials)))
         if not self._ready:
             return None
         pack = self._start(self._ready.popleft())
@@ -162,7 +187,15 @@ class Coordinator:
         return pack
 
     def _suggest(self) -> list[Trial]:
-        return self._searcher.suggest(1 if self.is_adaptive else self._packing.capacity)
+        trials = self._searcher.suggest(1 if self.is_adaptive else self._packing.capacity)
+        self._unstarted.on_suggested(trials)
+        return trials
+
+    def _without_cancelled(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Return the trials that were not cancelled before the searcher suggested them."""
+        for trial in filter(self._unstarted.is_cancelled, trials):
+            self._searcher.on_trial_complete(trial, None, stopped=False)
+        return [trial for trial in trials if not self._unstarted.is_cancelled(trial)]
 
     def _start(self, trials: tuple[Trial, ...]) -> Pack:
         now = datetime.now(UTC)
@@ -200,7 +233,7 @@ class Coordinator:
         """Return the first trial with the largest estimated memory; it still has to run."""
         if self._should_halt():
             return None
-        self._first = self._first or self._suggest()
+        self._first = self._first or self._without_cancelled(self._suggest())
         return max(self._first, key=self.task.estimate_memory, default=None)
 
     def on_measured(self, trial: Trial, events: Sequence[Event], usage: Usage | None) -> None:
@@ -256,6 +289,46 @@ class Coordinator:
             )
         self._write(ended)
         return stop
+
+    # --- cancelled trials -------------------------------------------------------------------------
+
+    def cancel_trials(self) -> set[str]:
+        """Cancel the trials that users asked for; return the ids of those in a started pack."""
+        running: set[str] = set()
+        for request in self.steering.take_cancellations():
+            try:
+                trial = find_trial(request.trial, self._unfinished())
+            except LookupError as error:
+                request.answer(Answer(done=False, message=str(error)))
+                continue
+            if trial.id in self._running:
+                running.add(trial.id)
+            self._cancel(trial, request)
+        return running
+
+    def _unfinished(self) -> Iterator[Trial]:
+        """Return the trials that users may cancel."""
+        yield from (running.trial for running in self._running.values())
+        yield from (trial for pack in self._ready for trial in pack)
+        yield from (*self._first, *self._unstarted)
+
+    def _cancel(self, trial: Trial, request: Cancellation) -> None:
+        """End a trial. If it had not started, it never will."""
+        was_suggested = not self._unstarted.cancel(trial)
+        running = self._running.pop(trial.id, None)
+        self._first = [each for each in self._first if each.id != trial.id]
+        packs = (tuple(t for t in pack if t.id != trial.id) for pack in self._ready)
+        self._ready = deque(pack for pack in packs if pack)
+        if running is None:
+            self.demand.start(trial)
+        self.demand.end(trial)
+        if was_suggested:  # otherwise when the searcher suggests it
+            self._searcher.on_trial_complete(trial, None, stopped=False)
+        ended = running or RunningTrial(trial=trial, started=datetime.now(UTC))
+        failure = Failure(reason=request.reason, log="")
+        logger.info("trial %s cancelled: %s", trial.id, request.reason)
+        self._write([(ended, "cancelled", failure)])
+        request.answer(Answer(done=True, message="is cancelled", trial_id=trial.id))
 
     def is_new(self, event: Event) -> bool:
         """Return whether a trial made this step for the first time.
@@ -332,6 +405,8 @@ class Coordinator:
 
     def _result(self, running: RunningTrial, status: str, error: Failure | None) -> TrialResult:
         result = running.result(status, error, self.task.metric)
+        if status == "cancelled" and self._results_before.get(running.trial.id) == "finished":
+            return TrialResult(trial=result.trial, steps=[], samples=None)  # keep the earlier one
         if status == "failed" and self._results_before.get(running.trial.id) == "finished":
             # Keep the earlier result and its steps.
             self.failed_again[running.trial.id] = running.row["reason"]

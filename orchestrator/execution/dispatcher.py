@@ -41,6 +41,15 @@ class Snapshot:
     stages: dict[str, float]  # stage key -> progress, 0 to 1
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Orders:
+    """What all workers must do."""
+
+    number: int = 0  # increases with each change
+    is_paused: bool = False  # whether to wait before the next step
+    cancelled: frozenset[str] = frozenset()  # ids of trials to stop
+
+
 class Workers(Protocol):
     """The workers of an engine."""
 
@@ -49,6 +58,9 @@ class Workers(Protocol):
 
     def snapshots(self, wait: bool) -> Iterable[Snapshot]:
         """Return the snapshots that have arrived; request a new one and ``wait`` for it if set."""
+
+    def order(self, orders: Orders) -> None:
+        """Send orders to all workers, including those that start later."""
 
     def halt(self) -> None:
         """Make all workers save their checkpoints."""
@@ -85,7 +97,8 @@ class Dispatcher:
         self._active: dict[int, _ActivePack] = {}
         self._finished: list[int] = []  # packs whose contents the mailbox still holds
         self._last_check = time.monotonic()
-        self._cancelled = False
+        self._cancelled = False  # whether the stages and workers were told to stop
+        self._orders = Orders()
         self.error: Exception | None = None  # halts the sweep; the engine raises it at the end
 
     @contextmanager
@@ -101,6 +114,9 @@ class Dispatcher:
     def next_pack(self) -> int | None:
         """Return the id of a pack to run now, None if there is none."""
         if self.is_halted():
+            return None
+        if self._coordinator.is_paused():
+            self._steer()  # Tune does not call ``poll`` while it waits for a pack
             return None
         pack = self._recovery.next_pack(self._coordinator.next_pack)
         if pack is None:
@@ -137,6 +153,7 @@ class Dispatcher:
                 self._stages.cancel()
                 self._workers.halt()
             return
+        self._steer()
         self._stages.poll()
         self._stages.release()
         for pack_id, active in list(self._active.items()):
@@ -144,6 +161,21 @@ class Dispatcher:
                 self._put_if_ready(pack_id, active)
         if time.monotonic() - self._last_check > CHECK_SECONDS:
             self._check_workers()
+
+    def _steer(self) -> None:
+        """Cancel trials and pause or resume the workers, as users ask."""
+        cancelled = self._coordinator.cancel_trials()
+        for pack_id in self._recovery.on_cancelled(cancelled):
+            self._remove(pack_id)
+        is_paused = self._coordinator.is_paused()
+        if cancelled or is_paused != self._orders.is_paused:
+            self._orders = Orders(
+                number=self._orders.number + 1,
+                is_paused=is_paused,
+                cancelled=self._orders.cancelled | cancelled,
+            )
+            self._workers.order(self._orders)
+            self._stages.is_paused = is_paused
 
     def _put_if_ready(self, pack_id: int, active: _ActivePack) -> None:
         """Fail members whose stages failed, and send the others if their stages are computed."""
@@ -171,6 +203,8 @@ class Dispatcher:
     def _check_workers(self, wait: bool = False) -> None:
         """Process the workers' reports, and kill workers that exceed the step timeout."""
         now = self._last_check = time.monotonic()
+        if self._orders.number:
+            self._workers.order(self._orders)  # again: the mailbox may have been lost
         for snapshot in self._workers.snapshots(wait):
             self._process(snapshot, now)
         if self._coordinator.step_timeout is None:
@@ -195,6 +229,13 @@ class Dispatcher:
                 self._coordinator.mark_running(self._recovery.remaining(pack_id))
 
     # --- reports of workers -----------------------------------------------------------------------
+
+    def on_held(self, pack_id: int) -> None:
+        """Record that a worker holds its pack because the sweep is paused."""
+        self._recovery.on_report()
+        if pack_id in self._active:
+            self._active[pack_id].last_report = time.monotonic()
+            self._coordinator.mark_held(self._recovery.remaining(pack_id).trials)
 
     def on_result(self, pack_id: int, events: Sequence[Event]) -> None:
         """Record a worker's report. A worker that waits for its pack reports no events."""

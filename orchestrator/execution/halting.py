@@ -17,6 +17,7 @@ class Budget:
     def __init__(self, seconds: float | None) -> None:
         """``seconds`` is the time limit, None for no limit."""
         self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._paused_at: float | None = None
         self.interrupted = False
         self.trials_spent = False  # whether the limit on trials was reached; set at the end
 
@@ -25,7 +26,18 @@ class Budget:
         return self.trials_spent or self._time_is_over()
 
     def _time_is_over(self) -> bool:
-        return self._deadline is not None and time.monotonic() >= self._deadline
+        is_running = self._deadline is not None and self._paused_at is None
+        return is_running and time.monotonic() >= (self._deadline or 0.0)
+
+    def set_paused(self, is_paused: bool) -> None:
+        """Stop the clock while the sweep is paused: that time does not count."""
+        now = time.monotonic()
+        if is_paused and self._paused_at is None:
+            self._paused_at = now
+        elif not is_paused and self._paused_at is not None:
+            if self._deadline is not None:
+                self._deadline += now - self._paused_at
+            self._paused_at = None
 
     def __call__(self) -> bool:
         """Return whether to halt."""

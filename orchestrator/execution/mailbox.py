@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from orchestrator.execution.dispatcher import Contents, Snapshot, Worker
+from orchestrator.execution.dispatcher import Contents, Orders, Snapshot, Worker
 from orchestrator.execution.events import StepProgress
 
 GET_TIMEOUT = 1.0  # seconds to wait for a pack, after which a worker reports without events
@@ -22,6 +22,7 @@ class Mailbox:
         self._pack_added = asyncio.Condition()
         self._workers: dict[int, Worker] = {}
         self._halt = asyncio.Event()
+        self._orders, self._orders_changed = Orders(), asyncio.Condition()
         self._steps: dict[int, StepProgress] = {}
         self._stages: dict[str, float] = {}
 
@@ -51,6 +52,19 @@ class Mailbox:
     async def wait_for_halt(self) -> None:
         """Wait until the sweep stops."""
         await self._halt.wait()
+
+    async def order(self, orders: Orders) -> None:
+        """Set what workers must do. Older orders than the current ones have no effect."""
+        if orders.number > self._orders.number:
+            async with self._orders_changed:
+                self._orders = orders
+                self._orders_changed.notify_all()
+
+    async def wait_for_orders(self, number: int) -> Orders:
+        """Wait for orders with a higher number, and return them."""
+        async with self._orders_changed:
+            await self._orders_changed.wait_for(lambda: self._orders.number > number)
+            return self._orders
 
     async def report_step(self, pack: int, progress: StepProgress) -> None:
         """Store the progress of a pack within its step."""

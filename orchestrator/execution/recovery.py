@@ -14,7 +14,7 @@ Tune restarts workers. This module decides what Tune cannot:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -115,6 +115,14 @@ class Recovery:
             del self._running[pack_id]
         return not running.trials
 
+    def on_cancelled(self, trial_ids: Collection[str]) -> list[int]:
+        """Remove cancelled trials from all packs; return the ids of running packs that ended."""
+        if not trial_ids:
+            return []
+        self._retry = _without(self._retry, trial_ids)
+        self._exclusive = _without(self._exclusive, trial_ids)
+        return [pack_id for pack_id in list(self._running) if self.on_ended(pack_id, trial_ids)]
+
     def on_out_of_memory(self, pack_id: int, trial_ids: Collection[str]) -> bool:
         """Handle trials that ran out of memory; return whether they fail (or run again)."""
         running = self._running[pack_id]
@@ -173,3 +181,12 @@ class Recovery:
         if running.deaths >= MAX_DEATHS:
             return Fail(reason=f"its worker died {MAX_DEATHS} times (out of memory?)")
         return Restart()
+
+
+def _without(packs: Iterable[Pack], trial_ids: Collection[str]) -> deque[Pack]:
+    """Return the packs without these trials, and without packs that are empty then."""
+    kept = (
+        Pack(id=pack.id, trials=tuple(t for t in pack.trials if t.id not in trial_ids))
+        for pack in packs
+    )
+    return deque(pack for pack in kept if pack.trials)

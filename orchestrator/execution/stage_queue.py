@@ -20,6 +20,7 @@ class StageQueue(ABC):
     def __init__(self, limit: int, demand: StageDemand, idle_bytes: float) -> None:
         """Run at most ``limit`` stages at once; see ``StageValues`` for ``idle_bytes``."""
         self._limit = limit
+        self.is_paused = False  # whether no further stage may start
         self._waiting: dict[str, Stage] = {}
         self._running: dict[str, Stage] = {}
         self._values = StageValues(demand, idle_bytes)
@@ -35,6 +36,8 @@ class StageQueue(ABC):
 
     def start_next(self) -> tuple[Stage, list[Any]] | None:
         """Mark a stage that can start as running; return it with its dependencies' values."""
+        if self.is_paused:
+            return None
         for stage in list(self._waiting.values()):
             failure = self.failed(stage.needs)
             if failure is not None:

@@ -26,6 +26,7 @@ class RunningTrial:
     started: datetime
     steps: dict[int, TimedStep] = field(default_factory=dict)  # by ``Step.at``
     is_on_worker: bool = False  # with its stages computed
+    held_in: int = 0  # the number of the pause in which its worker holds it; 0 for none
     is_last_seed: bool = False  # finished, but its configuration was pruned: no more seeds run
     weights: SavedWeights = NO_WEIGHTS
     row: Mapping[str, Any] = field(default_factory=dict)  # of ``trials``, set by ``result``
@@ -52,7 +53,7 @@ class RunningTrial:
             "seed": trial.seed,
             "status": status,
             "reason": error.reason if error else NO_MORE_SEEDS if self.is_last_seed else None,
-            "log": error.log[-LOG_LENGTH:] if error else None,
+            "log": error.log[-LOG_LENGTH:] if error and status == "failed" else None,
             "reused_from": None,
             "model": trial.model.name,
             "model_fingerprint": trial.model.fingerprint,
@@ -82,7 +83,7 @@ class RunningTrial:
             trial=row,
             steps=rows,
             samples=steps[-1].step.samples if steps else None,
-            log=f"{error.reason}\n\n{error.log}" if error else "",
+            log=f"{error.reason}\n\n{error.log}" if error and status == "failed" else "",
         )
 
 

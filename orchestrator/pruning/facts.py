@@ -29,7 +29,7 @@ REMOVED = ".removed"
 #: which the folder is not a sweep. A trial's row is removed before its steps and samples.
 PARTS = (
     *("sweep.json", *reversed(TABLES), "stages", "weights"),
-    *("figures", "logs", "optuna-journal.log", "looks.json", ".final", LOCK, REMOVED),
+    *("figures", "logs", "optuna-journal.log", "looks.json", ".final", "control", LOCK, REMOVED),
 )
 
 
@@ -77,8 +77,8 @@ class SweepFacts:
             return False
         counts = Counter(row["status"] for row in self.rows)
         total = num_planned(self.manifest, counts)
-        done = counts["finished"] + counts["stopped"] + counts["failed"]
-        return bool(counts["interrupted"]) or total is None or done < total
+        num_ended = counts.total() - counts["interrupted"]
+        return bool(counts["interrupted"]) or total is None or num_ended < total
 
     @cached_property
     def kept_weights(self) -> set[str]:

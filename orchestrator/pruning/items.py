@@ -235,7 +235,7 @@ class Inventory:
             row["trial_id"]
             for sweep in sweeps
             for row in sweep.rows
-            if row["status"] in ("finished", "failed")
+            if row["status"] in ("finished", "failed", "cancelled")
         }
         root, found = f"{self._base}/.checkpoints/", []
         for info in self._checkpoints:

@@ -21,6 +21,7 @@ class EarlierResults:
         self._plan, self._out, self._task = plan, plan.request.out, plan.task.name
         self._metric = plan.task.metric.name
         self.failed: list[dict[str, Any]] = []  # rows of planned trials that do not run again
+        self.num_cancelled = 0  # planned trials that were cancelled and do not run
         self.on_reuse: Callable[[EarlierTrial], None] = lambda trial: None
         self._curves: dict[str, dict[str, dict[int, float]]] = {}  # by sweep, trial id and step
         self.read()
@@ -39,28 +40,30 @@ class EarlierResults:
                 checkpoints.delete(trial.id)
             return list(trials)
         to_run: list[Trial] = []
-        self.failed = []
+        self.failed, self.num_cancelled = [], 0
         elsewhere: dict[str, list[str]] = {}
         for trial in trials:
-            sweep, row = self._known.get(trial.id, ("", {}))
-            if self._runs_again(trial, row.get("status")):
+            if self.runs_again(trial):
                 to_run.append(trial)
                 continue
+            sweep, row = self._known[trial.id]
             if row["status"] == "failed":
                 self.failed.append(row)
+            self.num_cancelled += row["status"] == "cancelled"
             if sweep != self._plan.name:
                 elsewhere.setdefault(sweep, []).append(trial.id)
         for sweep, ids in elsewhere.items():
             store.add_tables(copy_trials(self._out, self._task, sweep, ids, into=self._plan.name))
         return to_run
 
-    def _runs_again(self, trial: Trial, status: str | None) -> bool:
-        """Return whether a planned trial runs again. It does if a search stopped it early."""
+    def runs_again(self, trial: Trial) -> bool:
+        """Return whether a planned trial runs (again). It does if a search stopped it early."""
+        status = self._known.get(trial.id, ("", {}))[1].get("status")
         stops = self._plan.recorded.stops if self._plan.recorded else {}
         return (
             status is None
             or (status == "stopped" and trial.id not in stops)
-            or (status == "failed" and self._plan.request.retry_failed)
+            or status in self._plan.request.statuses_to_retry
         )
 
     def reused(self, to_run: Sequence[Trial]) -> list[EarlierTrial]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
 
+from orchestrator.control.steering import Cancellation
 from orchestrator.engines.protocol import Engine
 from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.halting import handle_ctrl_c
@@ -19,7 +21,9 @@ from orchestrator.running.plan import Plan
 from orchestrator.running.request_checks import check_can_start, find_address
 from orchestrator.running.run import Run
 from orchestrator.search.searchers import FixedTrials, MaxTrials, Searcher
+from orchestrator.view.browser import Actions
 from orchestrator.view.live import SweepView
+from orchestrator.view.log_tail import tail
 from orchestrator.view.notebook import in_notebook, notebook_console
 from orchestrator.view.output import redirect_output
 from results.storage.reading import Sweep, read_sweep
@@ -53,10 +57,12 @@ def execute(run: Run, to_run: Sequence[Trial], *, again: bool = False) -> None:
         engine = _make_engine(run.request)
         view = _make_view(run, to_run, console, engine, study, searcher)
         say = view.print_line if run.request.verbose else None
+        _use_keys(run, view, log)
         with (
             logging_to(log, say),
             view,
             handle_ctrl_c(run.budget, run.num_running, view.print_line),
+            _controlled(run, view),
         ):
             _announce(run, to_run, view, again)
             listed = None if run.plan.space.search is not None and not again else to_run
@@ -67,6 +73,37 @@ def execute(run: Run, to_run: Sequence[Trial], *, again: bool = False) -> None:
     run.store.add_stages([{"run": run.started, **stage} for stage in coordinator.stages.rows()])
     if not again:
         _export_journal(run, study)
+
+
+def _use_keys(run: Run, view: SweepView, log: str) -> None:
+    """Let the user steer the run with keys. ``log`` is the file with the log of the run."""
+
+    def cancel(trial_id: str) -> str:
+        reason, digits = "cancelled in the terminal of the sweep", trial_id[:8]
+        run.steering.cancel(
+            Cancellation(
+                trial=trial_id,
+                reason=reason,
+                answer=lambda answer: view.show_message(f"{digits} {answer.message}"),
+            )
+        )
+        return f"{digits} is cancelled after its current step"
+
+    def read_log(trial_id: str) -> list[str]:
+        return tail(f"{run.store.path}/logs/{trial_id}.log") or tail(log)
+
+    actions = Actions(toggle_pause=run.toggle_pause, cancel=cancel, detach=run.detach)
+    view.use_keys(actions, read_log, lambda: run.steering.is_paused)
+
+
+@contextmanager
+def _controlled(run: Run, view: SweepView) -> Iterator[None]:
+    """Let other processes watch the run, and print what they ask for."""
+    if run.control is not None:
+        run.control.connect(view.progress, run.is_held, view.print_line)
+    yield
+    if run.control is not None:
+        run.control.disconnect(view.progress())
 
 
 def _make_view(
@@ -92,6 +129,7 @@ def _make_view(
         num_workers=lambda: getattr(engine, "num_workers", 1),
         max_started=run.num_left(),
     )
+    view.on_failed = run.notifier.trial_failed
     run.earlier.on_reuse, run.weights.keeper.print_line = view.add_earlier, view.print_line
     return view
 
@@ -104,12 +142,16 @@ def _announce(run: Run, to_run: Sequence[Trial], view: SweepView, again: bool) -
         )
         return
     num_failed = len(run.earlier.failed)
-    num_done = len(run.plan.trials) - len(to_run) - num_failed
+    num_cancelled = run.earlier.num_cancelled
+    num_done = len(run.plan.trials) - len(to_run) - num_failed - num_cancelled
     if run.plan.trials and num_done:
         view.print_line(f"{plural(num_done, 'finished trial')} reused")
     if run.plan.trials and num_failed:
         failed = plural(num_failed, "trial")
         view.print_line(f"{failed} failed earlier; add --retry-failed to run failed trials again")
+    if num_cancelled:
+        cancelled = plural(num_cancelled, "trial")
+        view.print_line(f"{cancelled} cancelled; add --retry-cancelled to run cancelled trials")
 
 
 def _run_engine(
@@ -145,6 +187,7 @@ def _run_engine(
             trials=trials,
             results_before=run.earlier.statuses(),
             should_halt=run.budget,
+            steering=run.steering,
         )
         run.coordinators.append(coordinator)
         with coordinator:

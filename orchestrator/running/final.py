@@ -14,11 +14,11 @@ from rich.text import Text
 
 from orchestrator.running.final_rows import final_row
 from orchestrator.running.final_trials import initial_states, run_finals
+from orchestrator.running.notify import hide_url
 from orchestrator.running.plan import Plan
 from orchestrator.running.recorded import recorded_trial
 from orchestrator.saving.keep_policy import best_rows
 from results.render.sweep_tables import DetailView
-from results.storage.filesystem import redact
 from results.storage.reading import Sweep
 from results.storage.weights import weights_of
 from results.tables.looks import Look, describe_number, final_table, read_looks, write_looks
@@ -44,7 +44,7 @@ def score_final(plan: Plan, sweep: Sweep, split: str) -> int:
     look = Look(
         split=split,
         began=datetime.now(UTC).isoformat(),
-        command=["python", "-m", "orchestrator", *map(redact, sys.argv[1:])],
+        command=["python", "-m", "orchestrator", *hide_url(sys.argv[1:])],
         trials=list(dict.fromkeys(t for _, row in chosen for t in row.trial_ids)),
     )
     looks.append(look)

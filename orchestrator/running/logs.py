@@ -27,7 +27,7 @@ def run_log(run: Run) -> Iterator[str]:
     Adds the place of the log to an error that passes through, unless the log is empty.
     """
     is_local = isinstance(run.store.filesystem, pyarrow.fs.LocalFileSystem)
-    name = f"{run.started:%Y-%m-%dT%H-%M-%S}.log"
+    name = run.log_name
     with contextlib.ExitStack() as stack:
         folder = f"{run.store.path}/logs"
         if is_local:

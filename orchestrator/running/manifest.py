@@ -15,6 +15,7 @@ from orchestrator.planning.errata import plan_errata
 from orchestrator.planning.plan import PlannedRow
 from orchestrator.planning.planned_claims import PublishedRows, plan_claims, plan_published
 from orchestrator.request import Request
+from orchestrator.running.notify import hide_url
 from orchestrator.running.recorded import RecordedSweep
 from results.storage.filesystem import redact
 from results.storage.manifest import Manifest
@@ -94,7 +95,7 @@ def command_of(request: Request) -> tuple[str, ...]:
     """How to run the sweep again: the command, or the call of a program or notebook."""
     if request.call:
         return (redact(request.call),)
-    return ("python", "-m", "orchestrator", *map(redact, sys.argv[1:]))
+    return ("python", "-m", "orchestrator", *hide_url(sys.argv[1:]))
 
 
 def replay_manifest(made: Manifest, recorded: RecordedSweep) -> Manifest:

@@ -10,6 +10,7 @@ from orchestrator.cgroups import available_cpus
 from orchestrator.engines.ray.address import check_address, check_reachable
 from orchestrator.execution.placement import initial_gpus
 from orchestrator.running.learned import check_learns
+from orchestrator.running.notify import check_url
 from orchestrator.search.options import (
     MIN_WILCOXON_SEEDS,
     PRUNERS,
@@ -48,10 +49,13 @@ def check_options(request: Request) -> None:
     check_output_folder("--out", request.out)
     if request.cache is not None:
         check_output_folder("--cache", request.cache)
+    check_url(request.notify)
     parse_sampler(request.sampler)
     check_name("pruner", request.pruner, PRUNERS)
     if request.rerun and request.retry_failed:
         raise RequestError("--rerun also runs failed trials again; remove --retry-failed")
+    if request.rerun and request.retry_cancelled:
+        raise RequestError("--rerun also runs cancelled trials; remove --retry-cancelled")
     if request.engine == "local" and request.address is not None:
         raise RequestError("--address requires --engine ray; remove one of the two")
     resources = (request.cpus_per_trial, request.gpus_per_trial)

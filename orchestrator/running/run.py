@@ -7,18 +7,23 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from orchestrator.control.drivers import new_driver
+from orchestrator.control.listener import Listener
+from orchestrator.control.steering import Steering
 from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.halting import Budget
 from orchestrator.execution.stages import StageCache
 from orchestrator.planning.params import param_types
 from orchestrator.running.earlier_results import EarlierResults
 from orchestrator.running.manifest import make_manifest, replay_manifest, with_origin_of
+from orchestrator.running.notify import Notifier
 from orchestrator.running.plan import Plan
 from orchestrator.running.sweep_weights import SweepWeights
 from orchestrator.saving.checkpoints import Checkpoints
 from orchestrator.search.history import PastConfiguration, open_history, read_history
 from orchestrator.search.invalid import invalid_row
 from orchestrator.search.searchers import FixedTrials, RecordedTrials, Searcher
+from results.storage.filesystem import redact
 from results.storage.manifest import Manifest
 from results.storage.reading import read_sweep
 from results.storage.store import SweepStore, TrialResult
@@ -35,9 +40,14 @@ class Run:
         self.plan, self.request = plan, plan.request
         self.started = datetime.now(UTC)
         self.budget = Budget(plan.request.budget)
+        self.steering = Steering(self.budget.set_paused)
+        self.notifier = Notifier(url=plan.request.notify, sweep=f"{plan.task.name}/{plan.name}")
         self.num_invalid = 0  # invalid configurations that the search sampled in this run
         self.coordinators: list[Coordinator] = []
+        self.control: Listener | None = None  # while other processes can steer the run
         self.is_complete = False  # whether no trial is left to run
+        self.can_detach = False  # whether the caller can start the sweep again in the background
+        self.is_detached = False  # whether it halts to go on in the background
         before = plan.manifest_before
         self.num_left_out = (
             before.num_left_out if before else 0
@@ -58,15 +68,59 @@ class Run:
         )
         self.cache = StageCache(plan.request.cache, f"{out}/.stages/{sweep}")
 
+    def detach(self) -> str:
+        """Halt so that the command can start the sweep again in the background.
+
+        Returns:
+            A line for the user.
+        """
+        if not self.can_detach:
+            return "d works only for the command `sweep`"
+        if self.request.rerun or self.request.budget or self.request.budget_trials:
+            return "d does not work with --rerun and --budget, which would start over"
+        self.is_detached = True
+        self._stop()
+        return "moving to the background after the current steps"
+
+    def toggle_pause(self) -> str:
+        """Pause or resume the sweep; return a line for the user."""
+        if self.steering.is_paused:
+            self.steering.resume()
+            return "resumed"
+        self.steering.pause()
+        return "trials hold after their current step"
+
+    def _stop(self) -> None:
+        """Halt as at the first Ctrl-C."""
+        self.budget.interrupted = True
+
+    @property
+    def log_name(self) -> str:
+        """The name of the log of this run, in the folder ``logs`` of the sweep."""
+        return f"{self.started:%Y-%m-%dT%H-%M-%S}.log"
+
+    def listener(self) -> Listener:
+        """Return the thread that lets other processes watch and steer this run."""
+        sweep = f"{self.plan.task.name}/{self.plan.name}"
+        log = redact(f"{self.request.out.rstrip('/')}/{sweep}/logs/{self.log_name}")
+        driver = new_driver(sweep, self.request.engine, log)
+        return Listener(self.store.filesystem, self.store.path, driver, self.steering, self._stop)
+
     def num_running(self) -> int:
         """Return the number of trials that workers run now."""
         return sum(each.num_running() for each in self.coordinators)
+
+    def is_held(self) -> bool:
+        """Return whether the workers hold all trials because the sweep is paused."""
+        return all(each.is_held() for each in self.coordinators)
 
     def num_left(self) -> int | None:
         """Return how many trials this run may still start; None without such a ``--budget``."""
         most = self.request.budget_trials
         runs = [each.stats for each in self.coordinators]
-        started = sum(stats.finished + stats.stopped + stats.failed for stats in runs)
+        started = sum(
+            stats.finished + stats.stopped + stats.failed + stats.cancelled for stats in runs
+        )
         return None if most is None else most - started
 
     def reuse_results(self) -> list[Trial]:
@@ -74,6 +128,17 @@ class Run:
         to_run = self.earlier.reuse(self.plan.trials, self.store, self.checkpoints)
         self._drop_stale_checkpoints({trial.id for trial in to_run})
         return to_run
+
+    def unfinished(self) -> list[Trial]:
+        """Return the trials that the next run would run; of a search, those that it interrupted."""
+        if self.plan.space.search is None:
+            return [trial for trial in self.plan.trials if self.earlier.runs_again(trial)]
+        return [
+            self.plan.factory.trial(configuration.params, seed)
+            for configuration in self._past()
+            for seed, trial in configuration.trials.items()
+            if trial.status == "interrupted"
+        ]
 
     def _drop_stale_checkpoints(self, to_run: set[str]) -> None:
         """Delete checkpoints of finished trials, which a killed driver may have left."""
@@ -139,7 +204,7 @@ class Run:
             open_history(self.request.out, self.plan.task.name, self.plan.name),
             self.plan.task.metric.name,
             interrupted,
-            retry_failed=self.request.retry_failed,
+            without=self.request.statuses_to_retry,
         )
 
     def _add_invalid(self, error: InvalidConfigurationError) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from results.storage.reading import StoredTables
 from results.storage.schema import NO_MORE_SEEDS
 from search_spaces.space import Scalar
 
-Status = Literal["finished", "stopped", "failed", "interrupted"]
+Status = Literal["finished", "stopped", "failed", "cancelled", "interrupted"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,11 +61,15 @@ def read_curves(sweep: StoredTables, metric: str) -> dict[str, dict[int, float]]
 
 
 def read_history(
-    sweep: StoredTables, metric: str, interrupted: Sequence[InterruptedTrial], *, retry_failed: bool
+    sweep: StoredTables,
+    metric: str,
+    interrupted: Sequence[InterruptedTrial],
+    *,
+    without: Collection[str] = (),
 ) -> list[PastConfiguration]:
     """Return the earlier configurations of a search in the order in which they started.
 
-    With ``retry_failed``, failed trials are left out.
+    Trials with a status in ``without`` are left out, so that they run again.
     """
     curves = read_curves(sweep, metric)
     configurations: dict[str, tuple[dict[str, Scalar], dict[int, PastTrial]]] = {}
@@ -79,7 +83,7 @@ def read_history(
         ended.add(row["trial_id"])
         params = {k.removeprefix("param."): v for k, v in row.items() if k.startswith("param.")}
         trials = trials_of(params)
-        if row["status"] == "failed" and retry_failed:
+        if row["status"] in without:
             continue
         if row["status"] == "interrupted":  # resumes from its checkpoint, if it has one
             steps = saved[row["trial_id"]].steps if row["trial_id"] in saved else ()

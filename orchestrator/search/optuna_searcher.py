@@ -191,7 +191,7 @@ class OptunaSearcher:
             known = past.get(trial.seed) or self._known(trial)
             if known is not None:
                 self._report_known(configuration, trial, known)
-            if known is not None and known.status in ("finished", "failed"):
+            if known is not None and known.status in ("finished", "failed", "cancelled"):
                 value = known.value if known.status == "finished" else None
                 self.on_trial_complete(trial, value, stopped=False, metrics=known.metrics)
             else:

@@ -123,7 +123,7 @@ def _state_and_values(
     if not pruned and len(ended) < num_seeds:
         return None, None
     if any(
-        trial.status == "failed"
+        trial.status in ("failed", "cancelled")
         or trial.value is None
         or not trial.metrics.keys() >= set(objectives)
         for trial in ended

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import pyarrow.fs
 
+from orchestrator.control.drivers import FOLDER as CONTROL
 from results.page.progress import seconds_left
 from results.page.sweeps_page import ListedSweep
 from results.storage.atomic_write import TEMPORARY
@@ -104,9 +105,10 @@ class Library:
         with self._guard:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
-            files = sweep_files(self.root, task, name)
             filesystem, base = open_filesystem(self.root)
-            runs = activity(filesystem, f"{base}/{task}/{name}", False, last_write(files))
+            path = f"{base}/{task}/{name}"
+            files = _results(sweep_files(self.root, task, name), path)
+            runs = activity(filesystem, path, False, last_write(files))
             version = _version(f"{task}/{name} {runs}", files)
             held = self._held.get(key)
             if held is None or (held.version != version and self._may_read(held, runs)):
@@ -129,6 +131,11 @@ def _exists(root: str, task: str, name: str) -> bool:
         return False
     filesystem, base = open_filesystem(root)
     return bool(filesystem.get_file_info(f"{base}/{task}/{name}/sweep.json").is_file)
+
+
+def _results(files: Sequence[pyarrow.fs.FileInfo], path: str) -> list[pyarrow.fs.FileInfo]:
+    """Return the files that pages show: not those of ``control``, which change every second."""
+    return [info for info in files if not info.path.startswith(f"{path}/{CONTROL}/")]
 
 
 def _version(head: str, files: Sequence[pyarrow.fs.FileInfo]) -> str:

@@ -54,7 +54,9 @@ def replay_archive(path: str, request: Request, tolerance: float | None = None) 
         StoreError: if the archive is damaged, or this version of the task makes other trials.
     """
     archived = read_archive(path)
-    request = dataclasses.replace(request, task=archived.archive.task, retry_failed=True)
+    request = dataclasses.replace(
+        request, task=archived.archive.task, retry_failed=True, retry_cancelled=True
+    )
     plan = plan_replay(archived, request)
     errors = Console(stderr=True)
     for line in (*_left_out(archived), *environment_differences(archived.manifest)):

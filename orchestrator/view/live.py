@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Sequence
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.text import Text
 
+from orchestrator.control.drivers import Progress
 from orchestrator.execution.events import Pack
 from orchestrator.planning.labels import EarlierTrial
 from orchestrator.saving.checkpoints import TimedStep
+from orchestrator.view.browser import Actions, Browser
+from orchestrator.view.browser_view import Details, browser_view, footer
+from orchestrator.view.keys import can_read_keys, read_keys
 from orchestrator.view.notebook import NotebookPanel, in_notebook
 from orchestrator.view.panel import render
 from orchestrator.view.sweep_state import SweepState
@@ -64,10 +71,16 @@ class SweepView:
             num_workers=num_workers,
             max_started=max_started,
         )
+        #: Is called with the id and the reason of each trial that fails.
+        self.on_failed: Callable[[str, str], None] = lambda trial_id, reason: None
         self._last_line = time.monotonic()
         for one in earlier:
             self.add_earlier(one)
         self._live = self._make_live()
+        self._browser: Browser | None = None
+        self._read_log: Callable[[str], Sequence[str]] = lambda trial_id: ()
+        self._is_paused: Callable[[], bool] = lambda: False
+        self._keys = contextlib.ExitStack()
 
     def _make_live(self) -> Live | NotebookPanel | None:
         if in_notebook():
@@ -87,15 +100,86 @@ class SweepView:
     def __enter__(self) -> SweepView:
         if self._live:
             self._live.start()
+        if self._browser is not None:
+            self._keys.enter_context(read_keys(self._on_key))
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._keys.close()
         if self._live:
             self._live.stop()
 
+    def use_keys(
+        self,
+        actions: Actions,
+        read_log: Callable[[str], Sequence[str]],
+        is_paused: Callable[[], bool],
+    ) -> None:
+        """Let the user select trials and steer the sweep with keys, if the input is a terminal.
+
+        Args:
+            actions: what keys do to the sweep.
+            read_log: returns the last lines of a trial's log.
+            is_paused: returns whether the sweep is paused.
+        """
+        if isinstance(self._live, Live) and can_read_keys():
+            self.browse(Browser(actions, maximize=self._state.maximize), read_log, is_paused)
+
+    def browse(
+        self,
+        browser: Browser,
+        read_log: Callable[[str], Sequence[str]],
+        is_paused: Callable[[], bool],
+    ) -> None:
+        """Show a browser below the panel. See ``use_keys``."""
+        self._browser, self._read_log, self._is_paused = browser, read_log, is_paused
+
+    def _on_key(self, key: str) -> None:
+        with self._lock:
+            assert self._browser is not None
+            self._browser.on_key(key, self._state.listed())
+        if isinstance(self._live, Live):
+            self._live.refresh()
+
+    def show_message(self, line: str) -> None:
+        """Show the result of an action below the panel."""
+        with self._lock:
+            if self._browser is not None:
+                self._browser.message = line
+
     def __rich__(self) -> RenderableType:
         with self._lock:
-            return render(self._state.panel(), self._console.size)
+            panel, size = self._state.panel(), self._console.size
+            if self._browser is None:
+                return render(panel, size)
+            if not self._browser.is_open:
+                return Group(*self._paused(), render(panel, size), self._footer(size.width))
+            head = dataclasses.replace(panel, running=(), num_waiting=0, phase="")
+            details = Details(
+                metric=panel.metric,
+                step_unit=self._state.step_unit,
+                curve=self._state.curve,
+                log=self._read_log,
+            )
+            trials = self._state.listed()
+            return Group(
+                *self._paused(),
+                render(head, size),
+                Text(self._state.workers_line(), style="dim"),
+                browser_view(self._browser, trials, details, size.width, size.height),
+            )
+
+    def _paused(self) -> list[Text]:
+        return [Text("paused; p resumes", style="bold yellow")] if self._is_paused() else []
+
+    def _footer(self, width: int) -> Text:
+        assert self._browser is not None
+        return footer(self._browser, width)
+
+    def progress(self) -> Progress:
+        """Return how far the sweep is, for other processes."""
+        with self._lock:
+            return self._state.progress()
 
     def print_line(self, line: str) -> None:
         """Print a line above the panel."""
@@ -169,3 +253,5 @@ class SweepView:
             line = self._state.ended_line(trial, status, value, reason)
         if self._live is None or status == "failed":
             self._print_timed_line(line)
+        if status == "failed":
+            self.on_failed(trial.id, reason)

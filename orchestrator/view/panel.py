@@ -82,7 +82,7 @@ def _head(panel: Panel, width: int) -> list[RenderableType]:
     return [table, Text(counts)]
 
 
-_WORDS = (("stopped", "pruned"), ("failed", "failed"))
+_WORDS = (("stopped", "pruned"), ("failed", "failed"), ("cancelled", "cancelled"))
 
 
 def _state(panel: Panel, width: int) -> list[RenderableType]:

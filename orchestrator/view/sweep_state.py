@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+from orchestrator.control.drivers import Progress, RunningTrial
 from orchestrator.execution.events import Pack
 from orchestrator.planning.labels import (
     Configuration,
@@ -20,8 +21,11 @@ from orchestrator.planning.labels import (
 )
 from orchestrator.planning.plan import distinct_stages
 from orchestrator.saving.checkpoints import TimedStep
+from orchestrator.view.browser import ListedTrial
 from orchestrator.view.panel import Panel, Running
 from orchestrator.view.time_left import TimeLeft
+from orchestrator.view.trial_list import TrialList
+from results.text import plural
 from tasks.contract import Stage, Task, Trial
 
 STATUS = {"stopped": "pruned"}  # status -> word to show, if different
@@ -54,11 +58,22 @@ class SweepState:
         self._num_started = 0
         self._running: dict[str, Running] = {}
         self._best: tuple[float, Configuration] | None = None
+        self._list = TrialList()
         self.phase, self.waits_for_nodes = "", False
         for trial in trials:
             self._labels.see(Configuration.of(trial))
 
     # --- events -----------------------------------------------------------------------------------
+
+    @property
+    def maximize(self) -> bool:
+        """Whether a higher main metric is better."""
+        return self._task.metric.direction == "maximize"
+
+    @property
+    def step_unit(self) -> str:
+        """What the steps of a trial are, such as ``epoch``."""
+        return self._task.step_unit
 
     def add_earlier(self, one: EarlierTrial) -> None:
         """Add a trial that ended in an earlier run."""
@@ -90,6 +105,9 @@ class SweepState:
         if trial.id in self._running:
             self._running[trial.id].is_waiting = False
             self._running[trial.id].metrics = format_metrics(timed.step.metrics, self._task)
+        value = timed.step.metrics.get(self._task.metric.name)
+        if value is not None:
+            self._list.stepped(trial.id, timed.step.at, float(value))
         self.waits_for_nodes = False
 
     def stage_progressed(self, stage: Stage, share: float) -> None:
@@ -106,6 +124,15 @@ class SweepState:
         """A trial ended and its result is durable."""
         self._time.ended(trial.id, time.monotonic())
         self._running.pop(trial.id, None)
+        self._list.ended(
+            ListedTrial(
+                trial_id=trial.id,
+                parameters=self._labels.describe(Configuration.of(trial)),
+                status=STATUS.get(status, status),
+                metrics="" if value is None else format_value(value, self._task),
+                value=value,
+            )
+        )
         self._count(Configuration.of(trial), status, value)
 
     def _num_steps(self, trial: Trial) -> int | None:
@@ -229,3 +256,62 @@ class SweepState:
             num_waiting=sum(running.is_waiting for running in self._running.values()),
             labels=self._labels,
         )
+
+    def progress(self) -> Progress:
+        """Return the same for other processes."""
+        best = ""
+        if self._best is not None:
+            value, configuration = self._best
+            label = self._labels.describe(configuration)
+            best = f"{self._task.metric.label} {format_value(value, self._task)}  {label}"
+        return Progress(
+            counts={status: number for status, number in self._counts.items() if number},
+            total=self._shown_total(),
+            share=round(self._share(), 4),
+            left=self.time_left(),
+            phase="waiting for nodes" if self.waits_for_nodes else self.phase,
+            stages=tuple(self._label(one.stage) for one in self._time.stages.running.values()),
+            metric=self._task.metric.label,
+            maximize=self.maximize,
+            best=best,
+            num_workers=max(1, self._num_workers()),
+            running=tuple(
+                RunningTrial(
+                    trial_id=trial_id,
+                    parameters=self._labels.describe(running.configuration),
+                    step=self.step(trial_id),
+                    metrics=running.metrics,
+                    value=self._list.last_value(trial_id),
+                    is_waiting=running.is_waiting,
+                )
+                for trial_id, running in self._running.items()
+            ),
+        )
+
+    # --- the list of trials -----------------------------------------------------------------------
+
+    def listed(self) -> list[ListedTrial]:
+        """Return the trials of this run: running, waiting, and ended ones."""
+        return self._list.all(
+            ListedTrial(
+                trial_id=trial_id,
+                parameters=self._labels.describe(running.configuration),
+                status="waiting" if running.is_waiting else "running",
+                step=self.step(trial_id),
+                metrics=running.metrics,
+                value=self._list.last_value(trial_id),
+            )
+            for trial_id, running in self._running.items()
+        )
+
+    def curve(self, trial_id: str) -> list[tuple[float, float]]:
+        """Return the main metric of a trial by step, empty if unknown."""
+        return self._list.curve(trial_id)
+
+    def workers_line(self) -> str:
+        """Describe the workers and the queue: ``2 workers, 4 running, 12 waiting``."""
+        waiting = sum(running.is_waiting for running in self._running.values())
+        later = self._shown_total() - self._num_ended() - len(self._running)
+        parts = [plural(max(1, self._num_workers()), "worker")]
+        parts += [f"{len(self._running) - waiting} running", f"{waiting + later} waiting"]
+        return ", ".join(parts)

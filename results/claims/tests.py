@@ -230,6 +230,8 @@ def _missing(found: Mapping[int, Mapping[str, Any]]) -> str:
     failed = next((row for row in rows if row["status"] == "failed"), None)
     if failed is not None:
         return f"failed: {failed['reason']}"
+    if any(row["status"] == "cancelled" for row in rows):
+        return "cancelled"
     if not rows or not rows[0]["num_steps"]:
         return "not run yet"
     word = "interrupted" if rows[0]["status"] == "interrupted" else "pruned"

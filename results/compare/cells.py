@@ -22,7 +22,7 @@ from tasks.contract import RequestError
 
 MAX_SHOWN = 20  # maximum number of listed differences; the others are counted
 TOLERANCE = 1e-6  # for tasks that declare none
-_NO_RESULT = ("failed", "interrupted")
+_NO_RESULT = ("failed", "cancelled", "interrupted")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ def done_and_planned(
 ) -> tuple[int, int | None]:
     """Return the number of trials that have ended, and of all; None where that is not known."""
     counts = Counter(row["status"] for row in rows)
-    done = counts["finished"] + counts["stopped"] + counts["failed"]
+    done = counts.total() - counts["interrupted"]
     planned = num_planned(manifest, counts)
     return done, planned if planned is not None and planned >= done else None
 

@@ -230,6 +230,8 @@ def known_trials(
         for row in StoredTables(filesystem, f"{base}/{task}/{name}").rows():
             if row["status"] == "interrupted":
                 continue  # it has to run again
+            if row["status"] == "cancelled" and name != prefer:
+                continue  # it was cancelled only in that sweep
             found_row = known.get(row["trial_id"])
             if found_row is None or (
                 found_row[1]["status"] != "finished" and row["status"] == "finished"

@@ -8,13 +8,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-VERSION = 2  # version 2 added the status "interrupted" and the source of stages
+#: Version 2 added the status "interrupted" and the source of stages, version 3 "cancelled".
+VERSION = 3
 VERSION_KEY = b"orchestrator.schema"
 #: In the order in which they are written: a trial counts once its row in ``trials`` exists.
 TABLES = ("steps", "samples", "trials")
 
-#: The statuses of a trial, in order of priority. An interrupted trial has to run again.
-STATUSES = ("finished", "stopped", "failed", "interrupted")
+#: The statuses of a trial, in order of priority. An interrupted trial has to run again; a cancelled
+#: one runs again only on request.
+STATUSES = ("finished", "stopped", "failed", "cancelled", "interrupted")
 _NEEDED = {  # columns that every part of a table has, without nulls
     "trials": ("trial_id", "seed", "status"),
     "steps": ("trial_id", "seed", "at"),
@@ -34,8 +36,8 @@ FIXED: Mapping[str, Mapping[str, pa.DataType]] = {
         **_SWEEP_TYPES,
         "trial_id": pa.string(),
         "seed": pa.int64(),
-        "status": pa.string(),  # finished, stopped (early), failed or interrupted
-        "reason": pa.string(),  # of a failure, or why further seeds did not run; one line
+        "status": pa.string(),  # one of STATUSES
+        "reason": pa.string(),  # of a failure or cancellation, or why no more seeds ran; one line
         "log": pa.string(),  # of a failure: the last lines of its traceback
         "reused_from": pa.string(),  # the sweep that computed the trial, if it was another one
         "model": pa.string(),

@@ -15,15 +15,18 @@ from results.text import listed, plural
 #: The meanings of the marks next to the main metric, in the order of the caption.
 MARKS = {"best": "★ best", "tie": "≈ not distinguishable from it"}
 
+_CANCELLED = "cancelled: a user cancelled the trial; --retry-cancelled runs it."
 _STATUSES = {  # the word before the @ of a status -> what it means
     "pruned": "pruned@N: stopped early after N steps; the numbers are those of its last step.",
     "interrupted": "interrupted@N: cut off after N steps; run the same command to resume.",
+    "cancelled": _CANCELLED,
 }
 _FIRST_SEED = {  # the same for several seeds
     "pruned": "pruned@N: its first seed was stopped early after N steps; the numbers are those of "
     "that seed's last step.",
     "interrupted": "interrupted@N: its first unfinished seed was cut off after N steps, and the "
     "numbers are those of that step; run the same command to resume.",
+    "cancelled": _CANCELLED,
 }
 
 

@@ -87,6 +87,8 @@ def _status(
         return ("" if num_done >= num_seeds else f"{num_done}/{num_seeds} seeds"), reason
     if "failed" in by_status:
         return "failed", reason
+    if "cancelled" in by_status:
+        return "cancelled", ""
     if "stopped" in by_status:
         return f"pruned@{by_status['stopped']['num_steps']}", ""
     if "interrupted" in by_status and by_status["interrupted"]["num_steps"]:

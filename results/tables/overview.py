@@ -29,7 +29,7 @@ class Overview:
     """The line of one sweep that ``list`` prints."""
 
     name: str  # task/name
-    state: str  # complete, partial, running, running?, interrupted, "2 failed", damaged
+    state: str  # complete, partial, running, running?, interrupted, 2 failed, 1 cancelled, damaged
     trials: str  # "7/8", or "7" if the total is unknown
     best: str  # the main metric of the best configuration, a mean over seeds
     size: int  # bytes of all files, including weights and figures
@@ -80,7 +80,7 @@ def overview_of(sweep: Sweep, files: Sequence[pyarrow.fs.FileInfo], now: datetim
     counts = Counter(row["status"] for row in rows)
     total = num_planned(sweep.manifest, counts)
     done = counts["finished"] + counts["stopped"]
-    known = total is not None and total >= done + counts["failed"]
+    known = total is not None and total >= done + counts["failed"] + counts["cancelled"]
     return Overview(
         name=sweep.manifest.full_name,
         state=_state(counts, total, sweep, _activity(sweep, files, now)),
@@ -114,15 +114,18 @@ def num_planned(manifest: Manifest, counts: Mapping[str, int]) -> int | None:
 def _state(counts: Mapping[str, int], total: int | None, sweep: Sweep, activity: Activity) -> str:
     done = counts["finished"] + counts["stopped"]
     failed = counts["failed"]
-    is_over = total is not None and done + failed >= total
+    cancelled = counts["cancelled"]
+    is_over = total is not None and done + failed + cancelled >= total
     if activity == "running":
         return "running"
     if not is_over and not sweep.manifest.seconds:  # written when a run ends
         return "running?" if activity == "perhaps" else "interrupted"
     if failed:
         return f"{failed} failed"
-    if total is not None and done < total:
+    if total is not None and done + cancelled < total:
         return "partial"
+    if cancelled:
+        return f"{cancelled} cancelled"
     return "complete"
 
 

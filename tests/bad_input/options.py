@@ -23,7 +23,7 @@ CASES = [
     Case(args="sweep retrieval --seeds", message="see `python -m orchestrator sweep --help`"),
     Case(
         args="foo",
-        message="No such command 'foo'; available: archive, check, check-task, compare, completion",
+        message="No such command 'foo'; available: archive, attach, cancel, check, check-task",
     ),
     Case(args="--lr 3", message="orchestrator has no option --lr; see `python -m orchestrator"),
     Case(args="sweep", message="name a task to sweep; available: captioning"),
@@ -136,6 +136,19 @@ CASES = [
         args="sweep retrieval --rerun --retry-failed",
         message="--rerun also runs failed trials again; remove --retry-failed",
     ),
+    Case(
+        args="sweep retrieval --rerun --retry-cancelled",
+        message="--rerun also runs cancelled trials; remove --retry-cancelled",
+    ),
+    Case(
+        args="sweep retrieval --background --queue",
+        message="--background starts the sweep now, --queue later; remove one of them",
+    ),
+    Case(
+        args="sweep retrieval --notify hooks.example.com",
+        message="--notify takes an http:// or https:// address of a webhook",
+    ),
+    Case(args="pause nothing", message="no sweep"),
     Case(
         args="sweep retrieval --space nothing",
         message="--space takes paper, grid, search, a FILE.py or",

@@ -90,7 +90,7 @@ CASES = [
     broken("report", manifest_text("[" * 100_000), "sweep.json is damaged (maximum recursion"),
     broken("show s", manifest_text("[]"), "sweep.json is damaged (it is not a JSON object)"),
     broken("show s", manifest_text("{}"), "sweep.json is damaged (its 'task' is missing)"),
-    broken("report", changed(schema=9), "sweep.json has schema 9, this version reads up to 2"),
+    broken("report", changed(schema=9), "sweep.json has schema 9, this version reads up to 3"),
     broken(
         "report",
         changed(schema="new"),
@@ -151,7 +151,7 @@ CASES = [
     # Parts, and folders that are not sweeps.
     *(
         broken(
-            "report", newer(table), f"{table}/9.parquet has schema 9, this version reads up to 2"
+            "report", newer(table), f"{table}/9.parquet has schema 9, this version reads up to 3"
         )
         for table in ("trials", "samples")
     ),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow.fs
 import pytest
 from buckets import BUCKET, Bucket, serve
+from harness import Run, run_command
 from harness import command as run
-from harness import run_command
 from json_documents import check_document
 from page_sweeps import PARAMS, trial, write_sweep
 from paths import STORED
@@ -28,6 +29,8 @@ from results.storage.filesystem import open_filesystem
 from results.storage.folder_files import list_files
 from results.storage.reading import read_sweep
 from results.storage.store import SweepStore
+
+TWELVE = "GRID = {'level': list(range(12))}\n"
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +75,26 @@ def test_figures_are_saved_in_a_bucket(bucket: Bucket) -> None:
         assert save_figures(sweep) == f"Figures: {BUCKET}/figures/toy/s/figures"
         with sweep.filesystem.open_input_stream(f"{sweep.path}/figures/score.png") as stream:
             assert stream.read(4) == b"\x89PNG"
+
+
+def test_a_running_sweep_in_a_bucket_is_steered(bucket: Bucket, tmp_path: Path) -> None:
+    words = ("--engine=local", "--set=steps=20", "--set=seconds=0.3")
+    run_ = Run(tmp_path, *words, space=TWELVE, out=f"s3://{BUCKET}/steered")
+    run_.wait_for(lambda: len(run_.find("step")) > 2)
+
+    def ask(name: str, *more: str) -> Mapping[str, Any]:
+        done = run_command(name, "s", *more, "--out", run_.out, "--json")
+        return check_document(done.stdout, name, 0)
+
+    assert ask("pause")["answers"][0]["done"]
+    run_.wait_for(lambda: ask("ps")["sweeps"][0]["state"] == "paused")
+    trial_id = ask("ps")["sweeps"][0]["running"][0]["trial_id"]
+    assert ask("cancel", trial_id)["answers"][0]["trial_id"] == trial_id
+    assert ask("stop")["answers"][0]["done"]
+    run_.end(status=130)
+    rows = {row["trial_id"]: row["status"] for row in read_sweep(run_.out, "fragile", "s").rows()}
+    assert rows.pop(trial_id) == "cancelled"
+    assert set(rows.values()) == {"interrupted"}
 
 
 def test_prune_in_a_bucket(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,10 @@ ARCHIVES = [c for c in OURS if any(word.endswith(".zip") for word in c.arguments
 EXPORTS = [c for c in OURS if c.arguments[:1] == ("export",)]
 READERS = [c for c in OURS if c.arguments[:1] and c.arguments[0] in READING and c not in ARCHIVES]
 SERVERS = [c for c in OURS if c.arguments[:1] == ("serve",)]
-OTHERS = [c for c in OURS if c not in (*SWEEPS, *READERS, *ARCHIVES, *EXPORTS, *SERVERS)]
+#: Commands to a running sweep; tests/faults/test_control.py runs them on one.
+STEERING = ("ps", "attach", "pause", "resume", "stop", "cancel", "queue")
+STEERED = [c for c in OURS if c.arguments[:1] and c.arguments[0] in STEERING]
+OTHERS = [c for c in OURS if c not in (*SWEEPS, *READERS, *ARCHIVES, *EXPORTS, *SERVERS, *STEERED)]
 BENCHMARKS = [c for c in COMMANDS if c.kind.startswith("python -m benchmarks")]
 RAY = [c for c in COMMANDS if c.kind == "ray"]
 LAUNCHED = [c for c in COMMANDS if c.kind in LAUNCHERS]
@@ -171,10 +174,11 @@ class Place:
         """Run a documented sweep in this process, with tiny data and two trials of each task."""
         options = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
         drop = ("--gpus-per-trial", "--cpus-per-trial", "--address")  # not with --engine local
+        elsewhere = ("--background", "--queue")  # start another process
         kept = [
             word
             for before, word in zip(words[options - 1 :], words[options:], strict=False)
-            if before not in drop and word not in drop
+            if before not in drop and word not in drop and word not in elsewhere
         ]
         for task in words[1:options]:
             reduced = list(REDUCED_SWEEPS[task])
@@ -342,6 +346,22 @@ def test_documented_server_answers(place: Place, command: Command) -> None:
         browser.open(address.replace("0.0.0.0", "127.0.0.1")) as answer,
     ):
         assert "retrieval/paper" in answer.read().decode()
+
+
+@by_name(STEERED)
+def test_commands_to_running_sweeps_are_understood(
+    place: Place, command: Command, tmp_path: Path
+) -> None:
+    words = place.fill(command.arguments)
+    if words[0] == "queue":  # of a user who has none
+        done = run_command(*words, XDG_STATE_HOME=str(tmp_path))
+        assert "queue is empty" in done.stdout or "sweeps of the queue start with" in done.stderr
+        return
+    out = place.prepare("retrieval", "paper")
+    done = run_command(*words, "--out", out, cwd=place.root)
+    if done.returncode:
+        assert done.returncode == 2
+        assert "retrieval/paper is not running" in " ".join(done.stderr.split())
 
 
 @by_name(OTHERS)

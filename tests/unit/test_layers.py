@@ -35,6 +35,7 @@ ALLOWED = {
 LAYERS = {
     "orchestrator": (
         *("cgroups", "hardware", "planning", "functions", "saving", "search", "environment"),
+        "control",
         *("execution", "engines.ray", "engines", "view", "request", "running", "pruning"),
         *("reports", "serving", "sharing", "api", "contract_suite", "doctor", "cli", "__main__"),
     ),

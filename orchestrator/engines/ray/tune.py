@@ -57,7 +57,10 @@ class PackScheduler(FIFOScheduler):  # type: ignore[misc]
         pack_id, saved, events = trial.config["pack"], result["saved"], list(result["events"])
         result["events"].clear()  # in place, because Tune keeps the last result in memory
         with self._dispatcher.capture_errors():
-            self._dispatcher.on_result(pack_id, events)
+            if result.get("held"):
+                self._dispatcher.on_held(pack_id)
+            else:
+                self._dispatcher.on_result(pack_id, events)
         is_continuing = self._dispatcher.should_continue(pack_id, saved=saved)
         return str(self.CONTINUE if is_continuing else self.STOP)
 

@@ -17,7 +17,7 @@ from ray import tune
 from ray.exceptions import OutOfMemoryError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from orchestrator.execution.dispatcher import Contents, Snapshot
+from orchestrator.execution.dispatcher import Contents, Orders, Snapshot
 from orchestrator.execution.events import Event, StepProgress, to_failure
 from orchestrator.execution.run_pack import run_pack
 from orchestrator.execution.stages import StageCache
@@ -31,6 +31,8 @@ from tasks.progress import Throttle
 TAIL_LINES = 30  # of a dead worker's log
 TAIL_SECONDS = 20.0  # to read them
 DEATH_SECONDS = 10.0  # for Ray to report why a worker died
+ORDERS_SECONDS = 0.05  # between two looks for orders, which cost as much as a quick step
+HELD_SECONDS = 1.0  # between two reports of a worker that holds its pack during a pause
 RESULT_SECONDS = 0.05  # quick steps within this time are reported together
 
 
@@ -67,6 +69,10 @@ class RayWorkers:
             yield ray.get(self._mailbox.snapshot.remote())
         else:
             self._pending = pending or self._mailbox.snapshot.remote()
+
+    def order(self, orders: Orders) -> None:
+        """Send orders to all workers."""
+        self._mailbox.order.remote(orders)
 
     def halt(self) -> None:
         """Make all workers save their checkpoints."""
@@ -149,6 +155,10 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         self._task = task
         self._writer = CheckpointWriter(checkpoints=checkpoints, interval=checkpoint_interval)
         self._halted = mailbox.wait_for_halt.remote()  # done when the sweep halts
+        self._orders = Orders()
+        self._new_orders = mailbox.wait_for_orders.remote(0)
+        self._next_look = 0.0  # for orders
+        self._dropped: set[str] = set()  # cancelled trials that ``run_pack`` does not know yet
         self._device = pick_device()
         self._throttle = Throttle()
         self.reset_config(config)
@@ -159,14 +169,21 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         self._contents = self._mailbox.get.remote(self._pack, self._location)
         self._trial_ids: list[str] = []
         self._steps: Generator[list[Event], set[str] | None, None] | None = None
+        self._has_started = False
         return True
 
     def step(self) -> dict[str, Any]:
         """Return the next events of the pack, and whether all of its steps are saved.
 
-        There are no events while the stages are computed. The trainable never reports that it is
-        done: the driver stops the Tune trial when all members have ended.
+        There are no events while the stages are computed, or while the sweep is paused. The
+        trainable never reports that it is done: the driver stops the Tune trial when all members
+        have ended.
         """
+        self._read_orders()
+        if self._orders.is_paused:
+            self._writer.flush()
+            ray.wait([self._new_orders, self._halted], timeout=HELD_SECONDS)
+            return {"events": [], "saved": True, "held": True}
         if self._steps is None and not self._receive_pack():
             return {"events": [], "saved": True}
         assert self._steps is not None
@@ -175,15 +192,29 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
             return {"events": [], "saved": True}
         start, events = time.perf_counter(), list[Event]()
         try:
-            for new in self._steps:
-                events += new
+            while True:
+                dropped, self._dropped = self._dropped, set()
+                events += self._steps.send(dropped if self._has_started else None)
+                self._has_started = True
                 if self._is_adaptive or time.perf_counter() - start > RESULT_SECONDS:
                     break  # an adaptive searcher needs each step before the next one
+        except StopIteration:  # all members have ended, some of them cancelled
+            pass
         except Exception as error:  # not of the task, such as a full disk
             failure = to_failure(error)
             events += [Event(trial_id=trial_id, outcome=failure) for trial_id in self._trial_ids]
-        assert events, "the pack has ended, but the driver asks for more steps"
+        assert events or self._orders.cancelled, "the pack has ended, but the driver asks for more"
         return {"events": events, "saved": self._writer.is_flushed()}
+
+    def _read_orders(self) -> None:
+        """Receive new orders, if there are any."""
+        if time.perf_counter() < self._next_look:
+            return
+        self._next_look = time.perf_counter() + ORDERS_SECONDS
+        while ray.wait([self._new_orders], timeout=0)[0]:
+            before, self._orders = self._orders, ray.get(self._new_orders)
+            self._dropped |= self._orders.cancelled - before.cancelled
+            self._new_orders = self._mailbox.wait_for_orders.remote(self._orders.number)
 
     def _receive_pack(self) -> bool:
         """Wait for the pack and the values of its stages; return False if it did not arrive."""
@@ -192,6 +223,7 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
             self._contents = self._mailbox.get.remote(self._pack, self._location)
             return False
         trials, refs = contents
+        trials = tuple(trial for trial in trials if trial.id not in self._orders.cancelled)
         inputs = dict(zip(refs, ray.get(list(refs.values())), strict=True))
         self._trial_ids = [trial.id for trial in trials]
         self._steps = run_pack(

@@ -71,6 +71,7 @@ def test_schema_names_every_kind_of_error() -> None:
         (("tasks", "toy", "--schema"), 0),
         (("sweep", "toy", "--dry-run"), 0),
         (("sweep", "toy", "--space", "search", "--trials", "3", "--dry-run"), 0),
+        (("ps",), 0),
         (("list",), 0),
         (("list", "--out", str(STORED)), 0),
         (("report",), 0),

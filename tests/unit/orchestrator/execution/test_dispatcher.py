@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fake_stages import TASK, FakeStages, stage
 
-from orchestrator.execution.dispatcher import Contents, Dispatcher, Snapshot
+from orchestrator.execution.dispatcher import Contents, Dispatcher, Orders, Snapshot
 from orchestrator.execution.events import Event, Failure, Pack, StepProgress
 from orchestrator.execution.recovery import MAX_DEATHS
 from orchestrator.execution.stage_demand import StageDemand
@@ -41,6 +41,9 @@ class Work:
         self.failed: dict[str, str] = {}
         self.runs: list[int] = []
         self.num_packs = len(packs)
+        self.paused = False
+        self.to_cancel: set[str] = set()
+        self.held: list[Trial] = []
 
     def next_pack(self) -> Pack | None:
         return self.packs.pop(0) if self.packs else None
@@ -69,6 +72,16 @@ class Work:
     def should_halt(self) -> bool:
         return self.halted
 
+    def is_paused(self) -> bool:
+        return self.paused and not self.halted
+
+    def cancel_trials(self) -> set[str]:
+        cancelled, self.to_cancel = self.to_cancel, set()
+        return cancelled
+
+    def mark_held(self, trials: Iterable[Trial]) -> None:
+        self.held += trials
+
     def progressed(self, progress: StepProgress) -> None:
         """Nobody watches."""
 
@@ -79,6 +92,7 @@ class FakeWorkers:
         self.taken: dict[int, str] = {}
         self.killed: list[str] = []
         self.halted = False
+        self.orders: list[Orders] = []
         self.out_of_memory: set[str] = set()
 
     def put(self, pack_id: int, contents: Contents, finished_packs: Sequence[int]) -> None:
@@ -89,6 +103,9 @@ class FakeWorkers:
     def snapshots(self, wait: bool) -> Iterable[Snapshot]:
         found, self.taken = Snapshot(workers=self.taken, steps=[], stages={}), {}
         return [found]
+
+    def order(self, orders: Orders) -> None:
+        self.orders.append(orders)
 
     def halt(self) -> None:
         self.halted = True
@@ -241,3 +258,66 @@ def test_error_stops_packs_and_stages_and_is_kept() -> None:
     assert case.dispatcher.is_exhausted()
     case.dispatcher.poll()
     assert case.stages.cancelled
+
+
+# --- control --------------------------------------------------------------------------------------
+
+
+def test_pause_orders_workers_to_hold_and_starts_no_packs_or_stages() -> None:
+    case = Case([trial(0)], [trial(1, stage=1)])
+    assert case.dispatcher.next_pack() == 0
+    case.work.paused = True
+    assert case.dispatcher.next_pack() is None
+    assert [order.is_paused for order in case.workers.orders] == [True]
+    assert case.stages.start_next() is None
+    case.dispatcher.on_held(0)
+    assert case.work.held == [trial(0)]
+    assert case.dispatcher.should_continue(0)
+    case.work.paused = False
+    assert case.dispatcher.next_pack() == 1
+    assert [order.is_paused for order in case.workers.orders] == [True, False]
+    assert case.workers.orders[-1].number == 2
+
+
+def test_held_worker_does_not_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("orchestrator.execution.dispatcher.time.monotonic", lambda: now)
+    case = Case([trial(0)], step_timeout=1.0)
+    case.dispatcher.next_pack()
+    case.ready()
+    case.workers.taken = {0: "w"}
+    now += 1
+    case.dispatcher.poll()
+    now += grace_period(1.0)
+    case.dispatcher.on_held(0)
+    now += 1
+    case.dispatcher.poll()
+    assert not case.workers.killed
+
+
+def test_cancelled_trials_leave_their_packs() -> None:
+    case = Case([trial(0), trial(1)], [trial(2)])
+    assert case.dispatcher.next_pack() == 0
+    case.ready()
+    assert case.dispatcher.next_pack() == 1
+    case.work.to_cancel = {trial(0).id, trial(2).id}
+    case.dispatcher.poll()
+    assert case.workers.orders[-1].cancelled == {trial(0).id, trial(2).id}
+    assert case.dispatcher.should_continue(0)
+    assert not case.dispatcher.should_continue(1)  # it has no other members
+    case.step(0, trial(1), done=True)
+    assert not case.dispatcher.should_continue(0)
+
+
+def test_orders_are_sent_again_because_the_mailbox_may_be_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("orchestrator.execution.dispatcher.CHECK_SECONDS", -1.0)
+    case = Case([trial(0)])
+    case.dispatcher.next_pack()
+    assert not case.workers.orders
+    case.work.paused = True
+    for _ in range(3):
+        case.dispatcher.poll()
+    assert len(case.workers.orders) > 2
+    assert {order.number for order in case.workers.orders} == {1}

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from orchestrator.execution.dispatcher import Orders
 from orchestrator.execution.mailbox import Mailbox
 
 
@@ -24,5 +25,24 @@ def test_mailbox_waits_and_delivers_again_to_a_new_worker(monkeypatch: pytest.Mo
         assert not (await mailbox.snapshot()).workers
         await mailbox.put(2, ((), {}), finished_packs=[1])
         assert await mailbox.get(1, "w") is None
+
+    asyncio.run(post())
+
+
+def test_mailbox_delivers_only_newer_orders() -> None:
+    async def post() -> None:
+        mailbox = Mailbox()
+        waiting = asyncio.create_task(mailbox.wait_for_orders(0))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        await mailbox.order(Orders(number=2, is_paused=True))
+        assert (await waiting).is_paused
+        await mailbox.order(Orders(number=1))  # late
+        assert (await mailbox.wait_for_orders(0)).number == 2  # a worker that starts now
+        again = asyncio.create_task(mailbox.wait_for_orders(2))
+        await asyncio.sleep(0)
+        assert not again.done()
+        await mailbox.order(Orders(number=3))
+        assert not (await again).is_paused
 
     asyncio.run(post())

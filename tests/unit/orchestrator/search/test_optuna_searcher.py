@@ -322,3 +322,14 @@ def test_invalid_configuration_is_failed_in_the_study(factory: TrialFactory) -> 
     assert study.total() == len(ran)
     states = [trial.state for trial in study.study.trials]
     assert states.count(TrialState.FAIL) == len(refused)
+
+
+def test_cancelled_trial_has_failed_for_optuna(factory: TrialFactory) -> None:
+    study = make_study(factory)
+    (trial,) = study.suggest(1)
+    study.on_trial_complete(trial, None, stopped=False)
+    past = PastTrial(id=trial.id, status="cancelled", value=0.5, metrics={"error": 0.5})
+    again = make_study(factory)
+    again.restore([PastConfiguration(params={"lr": trial.params.lr}, trials={0: past})])
+    for each in (study, again):
+        assert [frozen.state for frozen in each.study.trials] == [TrialState.FAIL]

@@ -8,6 +8,7 @@ import pytest
 from page_sweeps import FAILED, PARAMS, trial, write_sweep
 from starlette.testclient import TestClient
 
+from orchestrator.control.drivers import new_driver, write_driver
 from orchestrator.serving.app import make_app
 from orchestrator.serving.library import Library
 from results.storage.filesystem import open_filesystem
@@ -130,6 +131,15 @@ def test_a_version_changes_with_trials_and_with_the_run(root: str) -> None:
     store.write_manifest(ended.sweep.manifest if ended.sweep else pytest.fail("it is damaged"))
     assert library.get("toy", "s").version != ended.version
     assert library.get("toy", "other").version == other
+
+
+def test_a_version_does_not_change_with_the_state_of_the_driver(root: str) -> None:
+    library = Library(root)
+    filesystem, base = open_filesystem(root)
+    driver = new_driver("toy/s", "local", "log")
+    before = library.get("toy", "s").version
+    write_driver(filesystem, f"{base}/toy/s", driver)
+    assert library.get("toy", "s").version == before
 
 
 def test_a_watched_sweep_costs_a_small_share_of_a_core(root: str) -> None:

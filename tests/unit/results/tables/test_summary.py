@@ -97,20 +97,27 @@ def test_caption_describes_only_shown_rows(tmp_path: Path) -> None:
 
 
 def test_status_is_one_word_and_explained_below(tmp_path: Path) -> None:
-    found = [result(n, n / 10, hits=9) for n in range(1, 5)]
-    for each, status, steps in zip(
-        found, ("stopped", "interrupted", "failed"), (1, 2, 0), strict=False
-    ):
+    found = [result(n, n / 10, hits=9) for n in range(1, 6)]
+    statuses = ("stopped", "interrupted", "failed", "cancelled")
+    for each, status, steps in zip(found, statuses, (1, 2, 0, 1), strict=False):
         each.trial.update(status=status, num_steps=steps)  # type: ignore[attr-defined]
     found[2].trial["reason"] = "RuntimeError: it broke"  # type: ignore[index]
     store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
     store.add(found)
     store.write_manifest(manifest())
     (table,) = summarize(read_sweep(str(tmp_path), "toy", "s"))
-    assert [row.status for row in table.rows] == ["", "pruned@1", "interrupted@2", "failed"]
-    assert [row.reason for row in table.rows] == ["", "", "", "RuntimeError: it broke"]
+    shown = {row.params["lr"]: (row.status, row.reason) for row in table.rows}
+    assert shown == {
+        0.1: ("pruned@1", ""),
+        0.2: ("interrupted@2", ""),
+        0.3: ("failed", "RuntimeError: it broke"),
+        0.4: ("cancelled", ""),
+        0.5: ("", ""),
+    }
+    assert not table.rows[0].status  # complete rows come first
     assert any(line.startswith("pruned@N:") for line in table.caption)
     assert any(line.startswith("interrupted@N:") for line in table.caption)
+    assert any(line.startswith("cancelled:") for line in table.caption)
 
 
 def test_without_samples_there_is_a_best_row_but_no_test(tmp_path: Path) -> None:

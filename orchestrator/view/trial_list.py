@@ -1,0 +1,45 @@
+"""The trials of a run with their curves, for the list that opens with a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from orchestrator.view.browser import ListedTrial
+
+MAX_CURVES = 500  # of ended trials to keep
+
+
+class TrialList:
+    """Remembers ended trials, and the main metric of trials by step."""
+
+    def __init__(self) -> None:
+        self._ended: dict[str, ListedTrial] = {}
+        self._curves: dict[str, list[tuple[float, float]]] = {}  # by trial id
+
+    def stepped(self, trial_id: str, at: float, value: float) -> None:
+        """Add a point. A trial that was moved to another worker may repeat steps."""
+        curve = self._curves.setdefault(trial_id, [])
+        while curve and curve[-1][0] >= at:
+            curve.pop()
+        curve.append((at, value))
+
+    def ended(self, trial: ListedTrial) -> None:
+        """Add a trial that has ended, and forget the oldest curve if there are too many."""
+        self._ended[trial.trial_id] = trial
+        if len(self._ended) > MAX_CURVES:
+            oldest = next((i for i in self._curves if i in self._ended), "")
+            self._curves.pop(oldest, None)
+
+    def all(self, unfinished: Iterable[ListedTrial]) -> list[ListedTrial]:
+        """Return running trials, then waiting ones, then ended ones, the last one first."""
+        handed = sorted(unfinished, key=lambda trial: trial.status == "waiting")
+        return [*handed, *reversed(self._ended.values())]
+
+    def curve(self, trial_id: str) -> list[tuple[float, float]]:
+        """Return the main metric of a trial by step, empty if unknown."""
+        return self._curves.get(trial_id, [])
+
+    def last_value(self, trial_id: str) -> float | None:
+        """Return the last main metric of a trial, None if it was never measured."""
+        curve = self._curves.get(trial_id)
+        return curve[-1][1] if curve else None

@@ -1,0 +1,288 @@
+"""Control of a running sweep from other processes: ps, pause, resume, stop, cancel, attach."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from forked_commands import ForkedCommand
+from harness import Run, command, engine_args, run_command, run_process
+from json_documents import check_document
+
+from results.storage.reading import Sweep, read_sweep
+
+GRID = "GRID = {'level': list(range(12))}\n"
+ENGINES = ("local", "ray")
+
+
+def control(run: Run, *words: str, status: int = 0) -> Mapping[str, Any]:
+    """Run a command on the sweep in this process; return its document."""
+    name, *more = words
+    done = run_command(name, "s", *more, "--out", run.out, "--json")
+    assert done.returncode == status, done.stdout + done.stderr
+    return check_document(done.stdout, name, status)
+
+
+def state(run: Run) -> dict[str, Any]:
+    (found,) = control(run, "ps")["sweeps"]
+    return dict(found)
+
+
+def num_steps(run: Run) -> int:
+    return len(run.find("step"))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_paused_sweep_computes_nothing_until_it_is_resumed(
+    tmp_path: Path, cluster: str, engine: str
+) -> None:
+    run = Run(
+        tmp_path, *engine_args(engine, cluster), "--set=steps=6", "--set=seconds=0.2", space=GRID
+    )
+    run.wait_for(lambda: num_steps(run) > 2)
+    (answer,) = control(run, "pause")["answers"]
+    assert answer["pid"] == run.process.pid
+    assert answer["message"].startswith("pauses: ")
+    run.wait_for(lambda: state(run)["state"] == "paused")
+    before = num_steps(run)
+    held = [trial for trial in state(run)["running"] if not trial["is_waiting"]]
+    saved = {path.stem for path in Path(run.out, ".checkpoints").glob("*.safetensors")}
+    assert {trial["trial_id"] for trial in held} <= saved
+    assert "was paused already" in command("pause", "s", "--out", run.out)
+    assert num_steps(run) == before
+    control(run, "resume")
+    run.end()
+    assert len(run.totals()) == 12
+    assert num_steps(run) == 12 * 6  # no step twice
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_cancelled_trials_are_rows_and_run_only_on_request(
+    tmp_path: Path, cluster: str, engine: str
+) -> None:
+    args = (*engine_args(engine, cluster), "--set=steps=12", "--set=seconds=0.2")
+    run = Run(tmp_path, *args, space=GRID)
+    run.wait_for(lambda: num_steps(run) > 2)
+    control(run, "pause")
+    run.wait_for(lambda: state(run)["state"] == "paused")
+    running = [trial["trial_id"] for trial in state(run)["running"]]
+    first, last = running[0], running[-1]
+    (answer,) = control(run, "cancel", first[:10], "--reason", "too\nslow")["answers"]
+    assert answer["done"]
+    assert answer["trial_id"] == first
+    control(run, "cancel", last)
+    assert (
+        "no unfinished trial starts with"
+        in control(run, "cancel", first, status=2)["error"]["message"]
+    )
+    control(run, "resume")
+    output = run.end()  # status 0: a cancelled trial has not failed
+    assert "cancelled" in output
+    rows = {row["trial_id"]: row for row in read_sweep(run.out, "fragile", "s").rows()}
+    assert len(rows) == 12
+    assert rows[first]["status"] == rows[last]["status"] == "cancelled"
+    assert rows[first]["reason"] == "too slow"
+    assert rows[last]["reason"].startswith("cancelled by ")
+    assert rows[first]["num_steps"] < 12
+    assert len(run.totals()) == 10
+    before = num_steps(run)
+    again = Run(tmp_path, *args, space=GRID)
+    assert "2 trials cancelled; add --retry-cancelled" in again.end()
+    assert num_steps(again) == before
+    retried = Run(tmp_path, *args, "--retry-cancelled", space=GRID)
+    retried.end()
+    assert len(retried.totals()) == 12
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_stop_acts_as_ctrl_c(tmp_path: Path, cluster: str, engine: str) -> None:
+    args = (*engine_args(engine, cluster), "--set=steps=4", "--set=seconds=0.2")
+    run = Run(tmp_path, *args, space=GRID)
+    run.wait_for(lambda: num_steps(run) > 2)
+    control(run, "pause")  # a paused sweep can be stopped too
+    control(run, "stop")
+    run.end(status=130)
+    assert "s is not running" in command("pause", "s", "--out", run.out, status=2)
+    again = Run(tmp_path, *args, space=GRID)
+    again.end()
+    assert len(again.totals()) == 12
+
+
+def test_paused_time_does_not_count_for_the_budget(tmp_path: Path) -> None:
+    args = ("--engine=local", "--set=steps=3", "--set=seconds=0.2", "--budget=60s")
+    run = Run(tmp_path, *args, space=GRID)
+    run.wait_for(lambda: num_steps(run) > 2)
+    control(run, "pause")
+    run.wait_for(lambda: state(run)["state"] == "paused")
+    assert state(run)["state"] == "paused"
+    control(run, "resume")
+    run.end()
+
+
+def test_second_driver_says_who_runs_the_sweep(tmp_path: Path) -> None:
+    args = ("--engine=local", "--set=steps=3", "--set=seconds=0.3")
+    run = Run(tmp_path, *args, space=GRID)
+    run.wait_for(lambda: num_steps(run) > 2)
+    second = Run(tmp_path, *args, space=GRID)
+    second.process.wait()
+    _, errors = second.process.communicate()
+    line = " ".join(errors.split())
+    assert f"fragile/s is running already (pid {run.process.pid} on {os.uname().nodename} " in line
+    run.end()
+    assert len(run.totals()) == 12
+
+
+def test_attach_prints_progress_until_the_sweep_ends(tmp_path: Path) -> None:
+    args = ("--engine=local", "--set=steps=3", "--set=seconds=0.3")
+    run = Run(tmp_path, *args, space=GRID)
+    run.wait_for(lambda: num_steps(run) > 2)
+    attached = ForkedCommand("attach", "s", "--out", run.out)
+    plain = ForkedCommand("attach", "s", "--out", run.out, "--json")
+    run.end()
+    output, _ = attached.communicate(timeout=30)
+    lines = output.splitlines()
+    assert lines[0].startswith("fragile/s running: ")
+    assert lines[-1] == "fragile/s ended: 12/12 trials finished"
+    document = json.loads(plain.communicate(timeout=30)[0])
+    assert document["sweep"]["trials_by_status"] == {"finished": 12}
+
+
+def test_killed_driver_is_not_listed(tmp_path: Path) -> None:
+    run = Run(tmp_path, "--engine=local", "--set=seconds=0.3", space=GRID)
+    run.wait_for(lambda: num_steps(run) > 2)
+    assert state(run)["pid"] == run.process.pid
+    run.process.kill()
+    run.process.wait()
+    assert "is running" in command("ps", "--out", run.out)
+    assert json.loads(run_command("ps", "--out", run.out, "--json").stdout)["sweeps"] == []
+    again = Run(tmp_path, "--engine=local", "--set=seconds=0.3", space=GRID)
+    again.end()
+    assert len(list(Path(run.out, "fragile", "s", "control").iterdir())) == 1
+
+
+# --- in the background ----------------------------------------------------------------------------
+
+
+def test_background_sweep_goes_on_without_its_terminal(tmp_path: Path) -> None:
+    words = ("sweep", "toy", "--engine", "local", "--out", str(tmp_path))
+    done = run_process(*words, "--background", "--json")
+    assert done.returncode == 0, done.stderr
+    started = check_document(done.stdout, "sweep", 0)["background"]
+    assert started["sweep"] == "toy/paper"
+    assert started["pid"] != os.getpid()
+    attached = run_process("attach", "paper", "--out", tmp_path)
+    ended = "toy/paper ended: 4/4 trials finished"
+    assert ended in attached.stdout or "toy/paper is not running" in attached.stderr
+    wait_for(lambda: "Results: " in Path(started["log"]).read_text())
+    assert len(read_sweep(str(tmp_path), "toy", "paper").rows()) == 4
+    assert "--background" not in read_sweep(str(tmp_path), "toy", "paper").manifest.command
+
+
+def test_background_sweep_that_cannot_start_is_an_error(tmp_path: Path) -> None:
+    words = ("sweep", "toy", "--engine", "local", "--out", str(tmp_path), "--background")
+    assert "`lr > 0` must hold" in run_process(*words, "--set", "lr=-1").stderr
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "paper").write_text("a file where the sweep's folder must be")
+    done = run_process(*words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+
+
+def test_queue_runs_sweeps_in_order_and_keeps_those_that_fail(tmp_path: Path) -> None:
+    words = ("sweep", "toy", "--engine", "local", "--out", str(tmp_path / "runs"))
+
+    def ask(*words: str) -> Mapping[str, Any]:
+        done = run_process(*words, "--json", XDG_STATE_HOME=str(tmp_path / "state"))
+        assert done.returncode == 0, done.stdout + done.stderr
+        return check_document(done.stdout, words[0], 0)
+
+    first = ask(*words, "--name", "first", "--queue")["queued"]
+    assert first["sweeps"] == ["toy/first"]
+    failing = ask(*words, "--name", "failing", "--set", "lr=1e300", "--queue")["queued"]
+    last = ask(*words, "--name", "last", "--set", "epochs=2", "--queue")["queued"]
+    assert first["id"] < failing["id"] < last["id"]
+    wait_for(lambda: [each["state"] for each in ask("queue")["queue"]] == ["failed"])
+    started = {
+        name: read_sweep(str(tmp_path / "runs"), "toy", name).manifest.started
+        for name in ("first", "failing", "last")
+    }
+    assert started["first"] < started["failing"] < started["last"]
+    (left,) = ask("queue")["queue"]
+    assert (left["id"], left["exit_code"]) == (failing["id"], 1)
+    assert "the error is not finite" in Path(left["log"]).read_text()
+    assert ask("queue", "--remove", left["id"])["queue"] == []
+    assert not Path(left["log"]).exists()
+
+
+# --- the whole story ------------------------------------------------------------------------------
+
+TOY_GRID = "GRID = {'degree': list(range(10)), 'lr': [0.01 * n for n in range(1, 21)]}\n"
+
+
+def test_steered_sweep_has_the_table_of_an_undisturbed_one(tmp_path: Path) -> None:
+    """200 trials: paused, two cancelled, resumed, stopped, and resumed by the same command."""
+    space = tmp_path / "space.py"
+    space.write_text(TOY_GRID)
+    words = ["sweep", "toy", "--engine", "local", "--space", str(space), "--name", "s"]
+    words += ["--set", "epochs=30", "--checkpoint-interval", "0s"]
+    steered, alone = tmp_path / "steered", tmp_path / "alone"
+
+    def ask(name: str, *more: str) -> Mapping[str, Any]:
+        done = run_command(name, "s", *more, "--out", steered, "--json")
+        assert done.returncode == 0, done.stdout
+        return check_document(done.stdout, name, 0)
+
+    def found() -> Mapping[str, Any]:
+        return dict(ask("ps")["sweeps"][0])
+
+    first = ForkedCommand(*words, "--out", str(steered))
+    wait_for(lambda: list(steered.glob(".checkpoints/*")))
+    ask("pause")
+    wait_for(lambda: found()["state"] == "paused")
+    running = found()["running"][0]["trial_id"]
+    planned = json.loads(run_command(*words, "--out", steered, "--dry-run", "--json").stdout)
+    waiting = planned["plans"][0]["trials"][-1]["trial_id"]
+    for trial_id in (running, waiting):
+        assert ask("cancel", trial_id)["answers"][0]["done"]
+    ask("resume")
+    wait_for(lambda: found()["state"] == "running")
+    ask("stop")
+    first.communicate(timeout=60)
+    assert first.returncode == 130
+    second = ForkedCommand(*words, "--out", str(steered))
+    second.communicate(timeout=120)
+    assert second.returncode == 0
+    assert run_process(*words, "--out", alone).returncode == 0
+
+    whole = {row["trial_id"]: row for row in _facts(read_sweep(str(alone), "toy", "s"))}
+    left = {row["trial_id"]: row for row in _facts(read_sweep(str(steered), "toy", "s"))}
+    assert len(whole) == len(left) == 200
+    cancelled = {trial_id for trial_id, row in left.items() if row["status"] == "cancelled"}
+    assert cancelled == {running, waiting}
+    for trial_id in whole.keys() - cancelled:
+        assert left[trial_id] == whole[trial_id]
+
+
+def _facts(sweep: Sweep) -> list[dict[str, Any]]:
+    """The rows and steps of all trials, without times."""
+    steps: dict[str, list[tuple[int, float]]] = {}
+    for step in sweep.steps.sort_by("at").to_pylist():
+        steps.setdefault(step["trial_id"], []).append((step["at"], step["metric.error"]))
+    times = ("started", "ended", "seconds")
+    return [
+        {key: value for key, value in row.items() if key not in times}
+        | {"steps": steps.get(row["trial_id"])}
+        for row in sweep.rows()
+    ]
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

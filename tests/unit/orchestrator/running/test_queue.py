@@ -1,0 +1,84 @@
+"""The queue of sweeps as files; tests/faults/test_control.py runs one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.running.queue import SweepQueue, queue_folder
+from tasks.contract import RequestError
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> SweepQueue:
+    return SweepQueue(tmp_path / "queue")
+
+
+def test_sweeps_are_listed_in_order(queue: SweepQueue) -> None:
+    added = [queue.add(["sweep", name], [f"toy/{name}"]) for name in "bca"]
+    assert queue.entries() == added
+    assert [entry.state for entry in added] == ["waiting"] * 3
+    queue.remove(added[1].id)
+    assert queue.entries() == [added[0], added[2]]
+
+
+def test_only_one_waiting_sweep_is_removed(queue: SweepQueue) -> None:
+    queue.add(["sweep", "a"], ["toy/a"])
+    queue.add(["sweep", "b"], ["toy/b"])
+    for prefix, number in (("", "2"), ("x", "no")):
+        with pytest.raises(RequestError, match=f"{number} sweeps of the queue start with"):
+            queue.remove(prefix)
+    assert len(queue.entries()) == 2
+
+
+def test_damaged_files_are_ignored(queue: SweepQueue) -> None:
+    entry = queue.add(["sweep", "a"], ["toy/a"])
+    (queue.folder / "x.json").write_text("{")
+    file = queue.folder / f"{entry.id}.json"
+    (queue.folder / "other.json").write_text(file.read_text())  # the name of another one
+    assert queue.entries() == [entry]
+
+
+def test_lock_is_held_by_one_process_at_a_time(queue: SweepQueue) -> None:
+    queue.remove(queue.add(["sweep", "a"], ["toy/a"]).id)
+    assert not queue.is_run()
+    with queue._lock() as is_free:
+        assert is_free
+        assert queue.is_run()
+        assert not queue.run(lambda line: None)
+    assert not queue.is_run()
+    assert queue.run(lambda line: None)  # nothing waits
+
+
+@pytest.mark.parametrize(
+    "words", [["--notify", "https://h/x"], ["--notify=https://h/x"], ["--out", "s3://k:s@bucket/r"]]
+)
+def test_command_with_a_secret_is_refused(queue: SweepQueue, words: list[str]) -> None:
+    with pytest.raises(RequestError, match="must not contain credentials"):
+        queue.add(["sweep", "toy", *words], ["toy/s"])
+    assert queue.entries() == []
+
+
+def test_folder_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(RequestError, match="others can write to"):
+        SweepQueue(tmp_path)
+    tmp_path.chmod(0o700)
+    assert SweepQueue(tmp_path).entries() == []
+
+
+def test_new_folder_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    queue = SweepQueue(queue_folder())
+    assert queue.entries() == []
+    assert not queue.is_run()
+    assert queue.run(lambda line: None)
+    assert not list(tmp_path.iterdir())  # looking creates nothing
+    queue.add(["sweep", "a"], ["toy/a"])
+    folder = queue.folder
+    assert folder.is_relative_to(tmp_path / "state" / "orchestrator" / "queue")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RequestError, match="set XDG_STATE_HOME"):
+        SweepQueue(tmp_path / "file" / "queue")

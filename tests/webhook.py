@@ -1,0 +1,54 @@
+"""A webhook on loopback that stores the messages it gets."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Webhook:
+    """The address of a webhook, and the messages that it got."""
+
+    url: str = ""
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    answers: threading.Event = field(default_factory=threading.Event)  # waits until it is set
+
+
+@contextmanager
+def webhook(*, status: int = 200, answers: bool = True) -> Iterator[Webhook]:
+    """A webhook that answers with a status, or not until ``answers`` is set."""
+    hook = Webhook()
+    if answers:
+        hook.answers.set()
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_POST(self) -> None:
+            blob = self.rfile.read(int(self.headers["Content-Length"]))
+            assert self.headers["Content-Type"] == "application/json"
+            hook.messages.append(json.loads(blob))
+            hook.answers.wait()
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    hook.url = f"http://127.0.0.1:{server.server_port}/hooks/s3cr3t"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield hook
+    finally:
+        hook.answers.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
