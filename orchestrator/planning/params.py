@@ -17,15 +17,22 @@ from search_spaces.space import Scalar
 from tasks.contract import RequestError, Task
 
 
-def param_types(params: type[Any]) -> dict[str, tuple[type, bool]]:
+def param_types(params: type) -> dict[str, tuple[type, bool]]:
     """Return each field's plain type, and whether None is allowed."""
-    hints = _type_hints(params)
-    return {f.name: _plain_type(hints[f.name]) for f in dataclasses.fields(params)}
+    return dict(_param_types(params))
 
 
 @functools.lru_cache(maxsize=64)  # evaluating the annotations takes a millisecond
-def _type_hints(params: type[Any]) -> dict[str, Any]:
-    return typing.get_type_hints(params)
+def _param_types(params: type) -> Mapping[str, tuple[type, bool]]:
+    hints = typing.get_type_hints(params)
+    return {f.name: _plain_type(hints[f.name]) for f in dataclasses.fields(params)}
+
+
+@functools.lru_cache(maxsize=64)
+def _param_choices(params: type) -> Mapping[str, tuple[Scalar, ...]]:
+    """Return the values that each parameter allows; empty if it is not a ``Literal``."""
+    hints = typing.get_type_hints(params)
+    return {f.name: _choices(hints[f.name]) for f in dataclasses.fields(params)}
 
 
 def _plain_type(hint: Any) -> tuple[type, bool]:
@@ -77,15 +84,15 @@ def make_params(task: Task, values: Mapping[str, Scalar]) -> Any:
     return params
 
 
-def _check_choices(params: type[Any], values: Mapping[str, Scalar]) -> None:
+def _check_choices(params: type, values: Mapping[str, Scalar]) -> None:
     """Check values of parameters that are a ``Literal``, which a dataclass does not enforce.
 
     Raises:
         RequestError: if a value is not one of the literal's.
     """
-    hints = _type_hints(params)
+    allowed = _param_choices(params)
     for name, value in values.items():
-        choices = _choices(hints[name])
+        choices = allowed[name]
         if choices and value not in choices:
             listed = ", ".join(map(shown, choices[:-1]))
             raise RequestError(
