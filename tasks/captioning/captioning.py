@@ -100,7 +100,7 @@ def _decode(members: Sequence[Member], inputs: Inputs, device: str) -> list[Any]
     parts: dict[Any, list[Array]] = {config: [] for config in (*configs, *beams)}
     size = max(1, MAX_ROWS // max(1, len(configs)) // LAB_BATCH) * LAB_BATCH
     image_ids = load_split(trial.data.name, trial.params.split).image_ids
-    vocabulary = Vocabulary(end=captioner.end, pad=captioner.pad)
+    vocabulary = Vocabulary(ends=(captioner.end,), pad=captioner.pad)
     decoder = captioner.model.text_decoder
     for begin in range(first, last, size):
         end = min(begin + size, last)

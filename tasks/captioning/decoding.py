@@ -45,7 +45,7 @@ class DecodingConfig:
 class Vocabulary:
     """The ids of the special tokens."""
 
-    end: int
+    ends: tuple[int, ...]
     pad: int
 
 
@@ -107,12 +107,12 @@ class TokenSampler:
         configs: Sequence[DecodingConfig],
         num_images: int,
         keys: Sequence[int],
-        start: Tensor,
+        start: Tensor | None,
         max_length: int,
         vocabulary: Vocabulary,
         device: torch.device,
     ) -> None:
-        self._end, self._num_configs = vocabulary.end, len(configs)
+        self._ends = torch.tensor(vocabulary.ends, device=device)
 
         def per_row(values: Sequence[float | int | bool]) -> Tensor:
             return torch.tensor(values, device=device).repeat(num_images)
@@ -130,7 +130,9 @@ class TokenSampler:
         unused = np.zeros((num_images, max_length))  # of greedy configs
         noise = np.stack([drawn.get(c.seed, unused) for c in configs], axis=1)  # [N, K, T]
         self._noise = torch.from_numpy(noise).flatten(0, 1).to(device)
-        self._previous = start.repeat_interleave(len(configs), 0) if self._has_penalty else start
+        self._previous: Tensor | None = None  # tokens of each row, which the penalty needs
+        if start is not None and self._has_penalty:
+            self._previous = start.repeat_interleave(len(configs), 0)
         # The lab's batch of each row [R], for each config separately.
         image = torch.arange(num_images, device=device).repeat_interleave(len(configs))
         config = torch.arange(len(configs), device=device).repeat(num_images)
@@ -138,26 +140,34 @@ class TokenSampler:
         self._open = torch.ones(num_images * len(configs), dtype=torch.bool, device=device)
 
     def sample(
-        self, logits: Float[Tensor, "R V"], rows: Int[Tensor, " R"], length: int
+        self,
+        logits: Float[Tensor, "R V"],
+        rows: Int[Tensor, " R"],
+        length: int,
+        previous: Int[Tensor, "R L"] | None = None,
     ) -> Int[Tensor, " R"]:
-        """Return the next token of each row, after ``length`` tokens."""
+        """Return the next token of each row, after ``length`` tokens.
+
+        ``previous`` are the tokens of each row so far. A sampler with ``start`` remembers them.
+        """
         if self._has_penalty:
-            previous = self._previous[rows]
+            previous = self._previous[rows] if self._previous is not None else previous
+            assert previous is not None
             old = logits.gather(1, previous)
             factor = self._penalty[rows][:, None]
             logits = logits.scatter(1, previous, torch.where(old < 0, old * factor, old / factor))
         early = self._min_length[rows] > length
         if bool(early.any()):
             logits = logits.clone()
-            logits[early, self._end] = float("-inf")
+            logits[early.nonzero(), self._ends] = float("-inf")
         chosen = logits.argmax(dim=1)
         for sorts_all in (False, True):  # the top k tokens, or all of them if k is not set
             uses_all = self._top_k[rows] == 0
             sampled = (self._is_sampled[rows] & (uses_all == sorts_all)).nonzero()[:, 0]
             if len(sampled):
                 chosen[sampled] = self._sample(logits[sampled], rows[sampled], length)
-        if self._has_penalty:
-            column = self._previous.new_full((len(self._previous), 1), self._end)
+        if self._previous is not None:
+            column = self._previous.new_full((len(self._previous), 1), int(self._ends[0]))
             column[rows, 0] = chosen
             self._previous = torch.cat([self._previous, column], dim=1)
         return chosen
@@ -180,7 +190,7 @@ class TokenSampler:
 
     def has_ended(self, chosen: Tensor, rows: Tensor, alive: Tensor, length: int) -> Tensor:
         """Return which rows have ended, now that they have ``length`` tokens."""
-        at_end = (chosen == self._end) & alive
+        at_end = torch.isin(chosen, self._ends) & alive
         self._open[rows[at_end]] = False
         over = at_end & ~self._continues[rows]
         if bool(self._continues.any()):

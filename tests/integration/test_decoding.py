@@ -39,7 +39,7 @@ def states(captioner: Captioner) -> torch.Tensor:
 def ours(
     captioner: Captioner, states: torch.Tensor, settings: list[DecodingConfig], prompt: str = PROMPT
 ) -> list[np.ndarray]:
-    vocabulary = Vocabulary(end=captioner.end, pad=captioner.pad)
+    vocabulary = Vocabulary(ends=(captioner.end,), pad=captioner.pad)
     ids = captioner.prompt_ids(prompt)
     decoder = captioner.model.text_decoder
     return decode(decoder, states, ids, range(len(states)), settings, vocabulary)
@@ -124,7 +124,7 @@ def test_pack_matches_single_settings(captioner: Captioner, states: torch.Tensor
 
 def test_caption_does_not_depend_on_the_batch(captioner: Captioner, states: torch.Tensor) -> None:
     settings = SETTINGS[:7]
-    vocabulary = Vocabulary(end=captioner.end, pad=captioner.pad)
+    vocabulary = Vocabulary(ends=(captioner.end,), pad=captioner.pad)
     prompt, decoder = captioner.prompt_ids(PROMPT), captioner.model.text_decoder
     order = np.random.default_rng(0).permutation(N)
     whole = ours(captioner, states, settings)
@@ -144,7 +144,7 @@ def test_sampling_follows_the_distribution_of_the_model(
             input_ids=torch.tensor([prompt]), encoder_hidden_states=image
         ).logits[0, -1]
     setting = DecodingConfig(temperature=1.5, top_k=6, max_length=2)
-    vocabulary = Vocabulary(end=captioner.end, pad=captioner.pad)
+    vocabulary = Vocabulary(ends=(captioner.end,), pad=captioner.pad)
     (drawn,) = decode(
         captioner.model.text_decoder,
         image.expand(draws, -1, -1),
