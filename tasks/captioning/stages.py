@@ -13,6 +13,7 @@ import numpy as np
 from tasks.contract import Source, Stage, Trial
 from tasks.datasets.registry import load_split
 from tasks.interrupt import check_interrupt
+from tasks.models.captioner_families import find_captioner_family, has_image_stage
 from tasks.progress import report_progress
 
 Array = np.ndarray[Any, Any]
@@ -31,9 +32,9 @@ def encode_images(
     device: str,
 ) -> Mapping[str, Array]:
     """Encode the images ``first`` to ``last`` (exclusive) into ``states`` [N, S, D]."""
-    from tasks.models.captioner import load_captioner
+    from tasks.captioning.models import load_model
 
-    captioner = load_captioner(model.name, model.fingerprint, device, precision)
+    captioner = load_model(model, device, precision)
     images = load_split(data.name, split)
     rows = []
     for start in range(first, last, BATCH):
@@ -53,8 +54,11 @@ def num_images(trial: Trial) -> int:
 def needed(trial: Trial) -> list[Stage]:
     """Return the stages that encode the trial's images in chunks.
 
-    Trials of fewer images use the same chunks, and so share their values.
+    Trials of fewer images use the same chunks, and so share their values. Families whose images
+    have different sizes have no such stage.
     """
+    if not has_image_stage(find_captioner_family(trial.model.name)):
+        return []
     number, whole = num_images(trial), len(load_split(trial.data.name, trial.params.split))
     return [
         Stage(

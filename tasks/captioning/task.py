@@ -70,12 +70,15 @@ class CaptioningTask(Task):
     has_weights = False  # decoding trains nothing
     default_model = folders.SHIPPED
     default_data = "scenes"
-    model_forms = "a Hugging Face id or a folder (safetensors) of a BLIP captioning model"
+    model_forms = (
+        "a Hugging Face id or a folder (safetensors) of an image-to-text model: BLIP, or any other "
+        "that AutoModelForImageTextToText loads"
+    )
     data_forms = registry.FORMS
 
     def resolve(self, model: str, data: str) -> tuple[Source, Source]:
         """Check a captioning model and a captioned data set, and return their fingerprints."""
-        from tasks.models.families import check_captioner
+        from tasks.models.captioner_families import check_captioner
 
         check_captioner(model)
         return folders.resolve(model), registry.resolve(data)

@@ -21,18 +21,9 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from tasks.contract import ModelError
+from tasks.models.captioner_families import IMAGE_ENCODERS
 from tasks.models.image_text_processor import load_processor
 from tasks.models.loading import load_checked, silence_transformers
-
-#: The image encoder of each family whose outputs [N, S, D] depend on the image alone and have one
-#: size, so that they can be computed once, in a stage. Other families encode at each step.
-IMAGE_ENCODERS = {
-    "blip-2": "vision_model",
-    "git": "git.image_encoder",
-    "instructblip": "vision_model",
-    "paligemma": "model.vision_tower",
-    "vision-encoder-decoder": "encoder",
-}
 
 #: What a checkpoint's generation config keeps: properties of the model, not choices of a trial.
 MODEL_OPTIONS = (

@@ -8,19 +8,19 @@ import pytest
 from captioning_packs import make_inputs, make_trial
 
 from tasks.assets.recipe import SHIPPED
-from tasks.captioning import captioning
 from tasks.captioning.decoding import LAB_BATCH
+from tasks.captioning.rungs import rungs
 from tasks.captioning.task import TASK
 from tasks.contract import Member, RequestError
 
 
 def test_rungs_are_multiples_of_the_lab_batch() -> None:
     for number in (1, 15, 16, 100, 1449, 5000):
-        found = captioning.rungs(number)
+        found = rungs(number)
         assert found == sorted(set(found))
         assert found[-1] == number
         assert all(n % LAB_BATCH == 0 for n in found[:-1])
-    assert captioning.rungs(1449) == [80, 176, 352, 720, 1449]
+    assert rungs(1449) == [80, 176, 352, 720, 1449]
 
 
 def test_unused_decoding_parameters_do_not_change_the_trial() -> None:

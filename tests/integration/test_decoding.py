@@ -9,8 +9,10 @@ import pytest
 import torch
 from captioning_packs import make_trial, run_steps
 
-from tasks.captioning import captioning
+from tasks.captioning.beams import BeamConfig
 from tasks.captioning.decoding import DecodingConfig, Vocabulary, decode
+from tasks.captioning.generating import pad_after_end
+from tasks.captioning.images import BlipImages
 from tasks.datasets import scenes
 from tasks.models.captioner import Captioner, load_captioner
 
@@ -107,8 +109,10 @@ def test_beam_search_matches_generate(
         captioner, pixels, PROMPT, do_sample=False, num_beams=3, min_length=8, max_length=24
     )
     prompt = captioner.prompt_ids(PROMPT)
-    found = captioning._beam_search(captioner, states, prompt, (3, 8, 24, 1.0))
-    expected = captioning._pad_after_end(expected, captioner)  # the library pads with end tokens
+    config = BeamConfig(num_beams=3, min_length=8, max_length=24)
+    found = BlipImages(captioner, prompt, states).search(config)
+    # The library pads with end tokens.
+    expected = pad_after_end(expected, captioner.ends, captioner.pad)
     assert same(found, expected, captioner.pad).mean() >= 0.98
 
 
