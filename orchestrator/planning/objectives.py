@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -37,6 +38,28 @@ def split_metric(text: str) -> tuple[str, Direction | None]:
     raise RequestError(
         f"--metric takes NAME, NAME:maximize or NAME:minimize, but got {shown(text)}"
     )
+
+
+def choose_metric(task: Task, text: str) -> Task:
+    """Return the task with ``--metric NAME`` as its main metric.
+
+    Raises:
+        RequestError: if the task does not offer the metric, or not in the given direction.
+    """
+    name, direction = split_metric(text)
+    known = {each.name: each for each in (task.metric, *task.other_metrics)}
+    if name not in known:
+        raise RequestError(
+            f"--metric: the tables of {task.name} cannot be sorted by {name!r}; "
+            f"{suggest(name, sorted(known))}"
+        )
+    if direction not in (None, known[name].direction):
+        raise RequestError(
+            f"--metric {text}: {task.name} {known[name].direction}s {name}; write --metric {name}"
+        )
+    chosen = copy.copy(task)
+    vars(chosen)["metric"] = known[name]  # a class attribute of ``Task``
+    return chosen
 
 
 def read_objectives(given: Sequence[str], task: Task, source: str) -> tuple[Objective, ...]:
@@ -76,8 +99,9 @@ def read_objectives(given: Sequence[str], task: Task, source: str) -> tuple[Obje
 
 
 def _direction(name: str, task: Task, source: str) -> Direction:
-    if name == task.metric.name:
-        return task.metric.direction
+    for each in (task.metric, *task.other_metrics):
+        if name == each.name:
+            return each.direction
     if name in (task.pareto_front or ()):
         return "maximize"
     raise RequestError(

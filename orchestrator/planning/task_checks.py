@@ -168,6 +168,15 @@ def _optional(task: Task) -> Iterator[str]:
         isinstance(front, (tuple, list)) and len(front) == 2 and set(front) <= set(_metrics(task))
     ):
         yield f"its pareto_front must be two metrics of its columns, but is {shown(front)}"
+    problem = _item_problem(task.other_metrics, Metric)
+    if problem:
+        yield f"its other_metrics must be a tuple of Metric, but {problem}"
+    for metric in () if problem else task.other_metrics:
+        if metric.name not in _metrics(task):
+            yield (
+                f"other_metrics names the metric {metric.name!r}, which has no column; "
+                + suggest(metric.name, _metrics(task))
+            )
     problem = _item_problem(task.shown_samples, str)
     if problem:
         yield f"its shown_samples must be a tuple of names, but {problem}"

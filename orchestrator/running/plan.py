@@ -164,7 +164,7 @@ def make_plan(request: Request) -> Plan:
     task_calls.try_methods(task, first)
     if request.final is not None:
         check_final(task, first, request.final, request.keep)
-    identity = _identity(request, space, factory, objectives)
+    identity = _identity(request, task, space, factory, objectives)
     chosen = choose_name(
         identity,
         given=None if request.name is None else check_name(request.name),
@@ -214,19 +214,26 @@ def _objectives(request: Request, task: Task, space: Space) -> tuple[Objective, 
 
 
 def _identity(
-    request: Request, space: Space, factory: TrialFactory, objectives: Sequence[Objective]
+    request: Request,
+    task: Task,
+    space: Space,
+    factory: TrialFactory,
+    objectives: Sequence[Objective],
 ) -> Identity:
     chosen = {"sampler": request.sampler, "pruner": request.pruner}
     if len(request.metrics) > 1:
         chosen["metric"] = describe_objectives(objectives)
     if request.learn_from:
         chosen["learn-from"] = ",".join(request.learn_from)
+    # Another metric than the task's own; functions have only one.
+    own = getattr(type(task), "metric", task.metric)
+    other = {} if task.metric == own or objectives else {"metric": task.metric.name}
     return Identity(
         space=space.name,
         file=space.file,
         file_hash=space.file_hash,
         settings=factory.fixed,
-        search=chosen if space.search is not None else {},
+        search={**(chosen if space.search is not None else {}), **other},
         model=factory.model,
         data=factory.data,
     )

@@ -20,6 +20,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tasks.captioning.decoder import CrossAttentionCache, DecoderState
+from tasks.captioning.filters import (
+    FILTERS,
+    TOP_H_CANDIDATES,
+    ban_repeats,
+    filter_tokens,
+    limit_entropy,
+)
 from tasks.interrupt import check_interrupt
 from tasks.progress import report_progress
 
@@ -37,6 +44,12 @@ class DecodingConfig:
     min_length: int = 0
     max_length: int = 30
     repetition_penalty: float = 1.0
+    no_repeat_ngram_size: int | None = None
+    top_h: float | None = None
+    min_p: float | None = None
+    typical_p: float | None = None
+    epsilon_cutoff: float | None = None
+    eta_cutoff: float | None = None
     seed: int = 0
     continue_after_eos: bool = False  # until the whole batch of the lab has ended
 
@@ -125,13 +138,22 @@ class TokenSampler:
         self._top_p = per_row([float(c.top_p or 1.0) for c in configs])
         self._penalty = per_row([float(c.repetition_penalty) for c in configs])
         self._has_penalty = any(c.repetition_penalty != 1.0 for c in configs)
+        self._has_ngrams = any(c.no_repeat_ngram_size for c in configs)
+        self._ngram_sizes = per_row([c.no_repeat_ngram_size or 0 for c in configs])
+        self._has_top_h = any(c.top_h is not None for c in configs)
+        self._top_h = per_row([2.0 if c.top_h is None else c.top_h for c in configs])  # 2: all
+        self._limits: dict[str, Tensor] = {}  # of the filters that a config uses
+        for name, (_, neutral) in FILTERS.items():
+            given = [getattr(c, name) for c in configs]
+            if any(limit is not None for limit in given):
+                self._limits[name] = per_row([neutral if n is None else n for n in given])
         self._continues = per_row([c.continue_after_eos for c in configs])
         drawn = {c.seed: uniform_noise(c.seed, keys, max_length) for c in configs if c.temperature}
         unused = np.zeros((num_images, max_length))  # of greedy configs
         noise = np.stack([drawn.get(c.seed, unused) for c in configs], axis=1)  # [N, K, T]
         self._noise = torch.from_numpy(noise).flatten(0, 1).to(device)
-        self._previous: Tensor | None = None  # tokens of each row, which the penalty needs
-        if start is not None and self._has_penalty:
+        self._previous: Tensor | None = None  # the tokens of each row, if they are needed
+        if start is not None and (self._has_penalty or self._has_ngrams):
             self._previous = start.repeat_interleave(len(configs), 0)
         # The lab's batch of each row [R], for each config separately.
         image = torch.arange(num_images, device=device).repeat_interleave(len(configs))
@@ -148,14 +170,12 @@ class TokenSampler:
     ) -> Int[Tensor, " R"]:
         """Return the next token of each row, after ``length`` tokens.
 
-        ``previous`` are the tokens of each row so far. A sampler with ``start`` remembers them.
+        ``previous`` are the tokens of each row so far, negative where a prompt is padded. A sampler
+        with ``start`` remembers them.
         """
-        if self._has_penalty:
-            previous = self._previous[rows] if self._previous is not None else previous
-            assert previous is not None
-            old = logits.gather(1, previous)
-            factor = self._penalty[rows][:, None]
-            logits = logits.scatter(1, previous, torch.where(old < 0, old * factor, old / factor))
+        previous = previous if self._previous is None else self._previous[rows]
+        if previous is not None:
+            logits = self._penalize(logits, rows, previous)
         early = self._min_length[rows] > length
         if bool(early.any()):
             logits = logits.clone()
@@ -172,17 +192,34 @@ class TokenSampler:
             self._previous = torch.cat([self._previous, column], dim=1)
         return chosen
 
+    def _penalize(self, logits: Tensor, rows: Tensor, previous: Tensor) -> Tensor:
+        if self._has_penalty:
+            tokens = torch.where(previous < 0, previous[:, -1:], previous)
+            old = logits.gather(1, tokens)
+            factor = self._penalty[rows][:, None]
+            logits = logits.scatter(1, tokens, torch.where(old < 0, old * factor, old / factor))
+        if self._has_ngrams:
+            logits = ban_repeats(logits, previous, self._ngram_sizes[rows])
+        return logits
+
     def _sample(self, logits: Tensor, rows: Tensor, length: int) -> Tensor:
         """Sample by inverse transform over the tokens, sorted from most to least likely."""
         top_k = self._top_k[rows]
         widest = int(top_k.max()) or logits.shape[1]
+        if self._has_top_h:
+            widest = max(widest, TOP_H_CANDIDATES)
         values, tokens = logits.topk(min(widest, logits.shape[1]), dim=1)
         rank = torch.arange(values.shape[1], device=values.device)
         values = values / self._temperature[rows][:, None]
+        if self._has_top_h:
+            values = limit_entropy(values, self._top_h[rows][:, None])
         values = values.masked_fill((top_k[:, None] > 0) & (rank >= top_k[:, None]), float("-inf"))
         probability = values.double().softmax(dim=1)
         before = probability.cumsum(dim=1) - probability
         probability = probability.masked_fill(before >= self._top_p[rows][:, None].double(), 0.0)
+        if self._limits:
+            limits = {name: limit[rows] for name, limit in self._limits.items()}
+            probability = filter_tokens(probability, limits)
         cumulative = probability.cumsum(dim=1)
         target = self._noise[rows, length][:, None] * cumulative[:, -1:]
         index = (cumulative <= target).sum(dim=1, keepdim=True).clamp(max=values.shape[1] - 1)

@@ -18,9 +18,10 @@ from jaxtyping import Int
 from tasks.captioning.beams import BeamConfig
 from tasks.captioning.decoding import DecodingConfig, TokenSampler, Vocabulary
 from tasks.captioning.selection import AllEnded, CountPrompt, SelectToken
+from tasks.captioning.shared_prompt import shared_prompt
 from tasks.models.image_text import ImageTextCaptioner
 
-#: Turn off what ``generate`` would do to the scores by itself, including its own defaults.
+#: Turn off what ``generate`` does to the scores by default.
 NEUTRAL = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "repetition_penalty": 1.0}
 
 
@@ -70,7 +71,7 @@ def decode_rows(
     mask = None if captioner.is_encoder_decoder else given.inputs.get("attention_mask")
     mask = None if mask is None else mask.repeat_interleave(len(configs), dim=0)
     selection = SelectToken(sampler, num_rows, max_length, captioner.pad, device, mask)
-    with given.encoded():
+    with given.encoded(), shared_prompt(captioner.generator, num_rows, len(configs)):
         captioner.model.generate(
             **given.inputs,
             do_sample=True,  # several rows per image need it; one token is left to sample

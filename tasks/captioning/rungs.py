@@ -89,16 +89,27 @@ def decoding_config(trial: Trial) -> Config:
         "min_length": params.min_length,
         "max_length": params.max_length,
         "repetition_penalty": params.repetition_penalty,
+        "no_repeat_ngram_size": params.no_repeat_ngram_size,
     }
     if params.decoding == "beam":
         assert params.num_beams is not None
-        return BeamConfig(num_beams=params.num_beams, **common)
+        return BeamConfig(
+            num_beams=params.num_beams,
+            length_penalty=params.length_penalty,
+            early_stopping=params.early_stopping,
+            **common,
+        )
     if params.decoding == "greedy":
         return DecodingConfig(**common)
     return DecodingConfig(
         temperature=params.temperature,
         top_k=params.top_k,
         top_p=params.top_p,
+        top_h=params.top_h,
+        min_p=params.min_p,
+        typical_p=params.typical_p,
+        epsilon_cutoff=params.epsilon_cutoff,
+        eta_cutoff=params.eta_cutoff,
         seed=trial.seed,
         continue_after_eos=params.faithful,
         **common,

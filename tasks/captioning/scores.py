@@ -202,7 +202,8 @@ class CiderD:
             for other, other_norms, other_length in references:
                 penalty = math.exp(-((length - other_length) ** 2) / (2 * SIGMA**2))
                 for order in range(MAX_ORDER):
-                    common = vector[order].keys() & other[order].keys()
+                    # In the caption's order: that of a set changes with each process.
+                    common = [gram for gram in vector[order] if gram in other[order]]
                     dot = sum(
                         min(vector[order][g], other[order][g]) * other[order][g] for g in common
                     )

@@ -48,9 +48,9 @@ class SelectToken(LogitsProcessor):  # type: ignore[misc]
         """Return scores of minus infinity, except for the chosen token of each row."""
         check_interrupt()
         report_progress(self._length, self._max_length)
-        if self._mask is not None:  # penalize no padding, which depends on the rest of the batch
-            prompt, length = input_ids, self._mask.shape[1]
-            prompt = torch.where(self._mask, prompt[:, :length], prompt[:, length - 1 : length])
+        if self._mask is not None:  # the padding depends on the rest of the batch
+            length = self._mask.shape[1]
+            prompt = input_ids[:, :length].masked_fill(~self._mask, -1)
             input_ids = torch.cat([prompt, input_ids[:, length:]], dim=1)
         chosen = self._sampler.sample(scores, self._rows, self._length, input_ids)
         chosen = torch.where(self.alive, chosen, self._pad)

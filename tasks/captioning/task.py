@@ -9,6 +9,7 @@ from typing import Any
 
 from tasks.captioning import scores, stages
 from tasks.captioning.params import Params
+from tasks.captioning.prompt_file import read_prompt
 from tasks.contract import (
     Advanced,
     Column,
@@ -17,6 +18,7 @@ from tasks.contract import (
     Member,
     Metric,
     PerSampleMetric,
+    RequestError,
     Source,
     Stage,
     State,
@@ -25,6 +27,7 @@ from tasks.contract import (
 )
 from tasks.datasets import registry
 from tasks.models import folders
+from tasks.models.captioner_families import BLIP, find_captioner_family
 
 #: Corpus BLEU-4 without smoothing, from sums of the statistics of ``scores.BleuStatistics``.
 BLEU4 = "100 * exp(mean(log(sums[0:4] / sums[4:8])) + min(0, 1 - sums[9] / sums[8]))"
@@ -37,6 +40,12 @@ class CaptioningTask(Task):
     version = "2"  # 2: decoded text has no spaces around apostrophes; Unicode words
     Params = Params
     metric = Metric(name="bleu4", label="BLEU-4", direction="maximize")
+    other_metrics = (
+        Metric(name="cider_d", label="CIDEr-D", direction="maximize"),
+        Metric(name="rouge_l", label="ROUGE-L", direction="maximize"),
+        Metric(name="bleu4_13a", label="BLEU-4 13a", direction="maximize"),
+        Metric(name="distinct2", label="distinct-2", direction="maximize"),
+    )
     columns = (
         Column(key="param.decoding", label="decoding"),
         Column(key="param.top_k", label="top-k", format="integer"),
@@ -88,9 +97,18 @@ class CaptioningTask(Task):
         return registry.domain_warnings(model, data)
 
     def normalize(self, trial: Trial) -> Trial:
-        """Set unused decoding parameters to None, and ``num_images`` if it covers the split."""
+        """Set unused parameters to None, read a prompt's file, and check ``faithful``.
+
+        ``num_images`` is unused if it covers the split.
+        """
         split = registry.load_split(trial.data.name, trial.params.split)
         params = trial.params.resolved()
+        params = dataclasses.replace(params, prompt=read_prompt(params.prompt))
+        if params.faithful and find_captioner_family(trial.model.name) != BLIP:
+            raise RequestError(
+                "faithful=true repeats the mistakes of a lab that used BLIP, but "
+                f"{trial.model.name} is another model; remove it"
+            )
         if params.num_images is not None and params.num_images >= len(split):
             params = dataclasses.replace(params, num_images=None)
         return dataclasses.replace(trial, params=params)

@@ -61,8 +61,13 @@ class ImageTextCaptioner:
 
     @property
     def is_encoder_decoder(self) -> bool:
-        """Whether the prompt goes to an encoder, or starts the decoder, instead of the text."""
+        """Whether the model has a decoder besides the encoder, so that captions start anew."""
         return bool(self.model.config.is_encoder_decoder)
+
+    @property
+    def generator(self) -> Any:
+        """The model whose layers ``generate`` calls at each step."""
+        return _generators(self.model)[-1]
 
     @property
     def has_states(self) -> bool:
@@ -79,20 +84,14 @@ class ImageTextCaptioner:
 
     def inputs(self, images: Sequence[Any], prompt: str) -> Inputs:
         """Return the arguments of ``generate`` for RGB images and one prompt."""
-        if self.family == "vision-encoder-decoder":
+        if self.processor is None:
             found = self.image_processor(images=list(images), return_tensors="pt")
-            found = {**found, **self._decoder_prompt(prompt, len(images))}
-        elif self.family == "git":
-            found = self.image_processor(images=list(images), return_tensors="pt")
-            ids = self._prompt_ids(
-                prompt, [self.tokenizer.cls_token_id, self.model.config.bos_token_id]
-            )
-            found = {**found, "input_ids": torch.tensor([ids] * len(images))}
+            name = "decoder_input_ids" if self.is_encoder_decoder else "input_ids"
+            found = {**found, name: torch.tensor([self.prompt_ids(prompt)] * len(images))}
         else:
-            text = self._prompt_text(prompt)
             found = self.processor(
                 images=[[image] for image in images],
-                text=[text] * len(images),
+                text=[self.prompt_text(prompt)] * len(images),
                 padding=True,
                 padding_side="left",
                 return_tensors="pt",
@@ -132,7 +131,7 @@ class ImageTextCaptioner:
     def _image_encoder(self) -> Any:
         return operator.attrgetter(IMAGE_ENCODERS[self.family])(self.model)
 
-    def _prompt_text(self, prompt: str) -> str:
+    def prompt_text(self, prompt: str) -> str:
         """Return the prompt as the processor takes it: as a turn of a chat if it has a template."""
         if self.processor.chat_template:
             content = [{"type": "image"}, {"type": "text", "text": prompt}]
@@ -143,18 +142,16 @@ class ImageTextCaptioner:
                 tokenize=False,
             )
             return text
-        if self.family == "paligemma":
-            return f"<image>{prompt}"
-        return prompt
+        return f"<image>{prompt}" if self.family == "paligemma" else prompt
 
-    def _prompt_ids(self, prompt: str, starts: Sequence[int | None]) -> list[int]:
+    def prompt_ids(self, prompt: str) -> list[int]:
+        """Return the start token and the prompt's tokens, for models without a processor."""
+        config = self.model.generation_config
+        starts = [config.decoder_start_token_id, self.tokenizer.cls_token_id, config.bos_token_id]
+        if not self.is_encoder_decoder:
+            starts = starts[1:]
         start = next(token for token in starts if token is not None)
         return [start, *self.tokenizer(prompt, add_special_tokens=False)["input_ids"]]
-
-    def _decoder_prompt(self, prompt: str, number: int) -> Inputs:
-        config = self.model.generation_config
-        ids = self._prompt_ids(prompt, [config.decoder_start_token_id, config.bos_token_id])
-        return {"decoder_input_ids": torch.tensor([ids] * number)}
 
 
 def _repeat(value: Tensor, number: int) -> Tensor:

@@ -52,3 +52,22 @@ def test_a_model_without_a_text_decoder_is_refused(tmp_path: Path) -> None:
     save_file(kept, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(RequestError, match="no weights for a text decoder"):
         TASK.resolve(str(tmp_path), "scenes")
+
+
+def test_a_prompt_from_a_file_is_the_text_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "prompt.txt").write_text("a photo of \n")
+    trial = make_trial(prompt=f"@{tmp_path / 'prompt.txt'}")
+    assert trial.params.prompt == "a photo of "
+    assert trial.id == make_trial(prompt="a photo of ").id
+    assert TASK.normalize(trial) == trial
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "cannot be read: No such file"), (b"\xff", "not UTF-8"), (b"@x", "starts with '@'")],
+)
+def test_a_bad_prompt_file_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "prompt.txt").write_bytes(content)
+    with pytest.raises(RequestError, match=message):
+        make_trial(prompt=f"@{tmp_path / 'prompt.txt'}")

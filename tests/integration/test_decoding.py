@@ -77,6 +77,8 @@ SETTINGS = [
     DecodingConfig(temperature=0.7, top_k=50, min_length=10, seed=1),
     DecodingConfig(temperature=1.0, repetition_penalty=1.3),
     DecodingConfig(temperature=1.3, continue_after_eos=True),
+    DecodingConfig(temperature=1.3, min_p=0.1, eta_cutoff=0.01),
+    DecodingConfig(temperature=1.3, top_h=0.7, no_repeat_ngram_size=2),
 ]
 
 
@@ -87,6 +89,7 @@ SETTINGS = [
         {"min_length": 0, "max_length": 30},
         {"min_length": 10, "max_length": 14},
         {"min_length": 18, "max_length": 30, "repetition_penalty": 1.4},
+        {"min_length": 18, "max_length": 30, "no_repeat_ngram_size": 2},
     ],
 )
 def test_greedy_matches_generate_token_for_token(

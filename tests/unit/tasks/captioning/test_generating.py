@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,6 +27,7 @@ CONFIGS = (
     DecodingConfig(max_length=LENGTH, temperature=1.0, min_length=3),
     DecodingConfig(max_length=5, temperature=2.0, top_k=20),
     DecodingConfig(max_length=LENGTH, temperature=1.5, top_p=0.9, seed=1),
+    DecodingConfig(max_length=LENGTH, temperature=1.5, typical_p=0.8, no_repeat_ngram_size=1),
 )
 #: transformers' processor of PaliGemma calls numpy in a way that numpy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -96,7 +98,14 @@ def assert_equal(captioner: ImageTextCaptioner, found: np.ndarray, expected: np.
 
 
 @pytest.mark.parametrize("family", BUILDERS)
-@pytest.mark.parametrize("options", [{}, {"min_length": 4}, {"repetition_penalty": 1.5}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"min_length": 4},
+        {"repetition_penalty": 1.5, "no_repeat_ngram_size": 2},
+    ],
+)
 def test_greedy_matches_generate_token_for_token(
     family: str, options: dict[str, Any], load: Load, images: list[Any]
 ) -> None:
@@ -111,9 +120,15 @@ def test_greedy_matches_generate_token_for_token(
 @pytest.mark.parametrize("family", BUILDERS)
 def test_beam_search_matches_generate(family: str, load: Load, images: list[Any]) -> None:
     captioner = load(family)
-    config = BeamConfig(num_beams=3, min_length=2, max_length=LENGTH)
+    options: dict[str, Any] = {
+        "num_beams": 3,
+        "no_repeat_ngram_size": 3,
+        "length_penalty": 0.5,
+        "early_stopping": True,
+    }
+    config = BeamConfig(min_length=2, max_length=LENGTH, **options)
     found = beam_search(captioner, prepare(captioner, images), config)
-    expected = library(captioner, images, do_sample=False, num_beams=3, min_new_tokens=2)
+    expected = library(captioner, images, do_sample=False, min_new_tokens=2, **options)
     assert_equal(captioner, found, expected)
 
 
@@ -136,3 +151,24 @@ def test_caption_does_not_depend_on_the_batch(family: str, load: Load, images: l
         found = decode_rows(captioner, prepare(captioner, chosen), part, CONFIGS)
         for one, other in zip(found, whole, strict=True):
             assert same(one, other[part], captioner.pad).all()
+
+
+@pytest.mark.parametrize("family", BUILDERS)
+def test_prompt_is_read_once_per_image(
+    family: str, load: Load, images: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captioner = load(family)
+    rows: list[int] = []
+    kind = type(captioner.generator)
+    original = kind.forward
+
+    @functools.wraps(original)
+    def forward(self: Any, *args: Any, **options: Any) -> Any:
+        output = original(self, *args, **options)
+        rows.append(len(output.logits))
+        return output
+
+    monkeypatch.setattr(kind, "forward", forward)
+    decode_rows(captioner, prepare(captioner, images), range(len(images)), CONFIGS)
+    assert rows[0] == len(images)
+    assert set(rows[1:]) == {len(images) * len(CONFIGS)}
