@@ -42,6 +42,7 @@ def build_tokenizer(*, names_image: bool = True) -> Any:
     )
     backend = tokenizers.Tokenizer(model)
     backend.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    backend.add_special_tokens(["<end>"])
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=backend,
         pad_token="[PAD]",

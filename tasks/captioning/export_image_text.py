@@ -39,7 +39,7 @@ def export_image_text(trial: Trial, captioner: ImageTextCaptioner, folder: Path)
         license=find_license(trial.model.name),
         data_license="mit" if trial.data.name == "scenes" else None,  # drawn by this project
         base_models=hub_ids(trial.model.name),
-        notes=[UNTRAINED, *common_notes(params)],
+        notes=[UNTRAINED, *_video_notes(captioner), *common_notes(params)],
     )
 
 
@@ -98,6 +98,15 @@ def common_notes(params: Params) -> list[str]:
             "float32, so captions may differ."
         )
     return notes
+
+
+def _video_notes(captioner: ImageTextCaptioner) -> list[str]:
+    if not hasattr(captioner.processor, "video_processor"):
+        return []
+    return [
+        "`AutoProcessor` also loads this family's video processor, which needs torchvision. The "
+        "sweep did not use it."
+    ]
 
 
 def _usage(params: Params, captioner: ImageTextCaptioner) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
@@ -123,9 +123,10 @@ class ImageTextCaptioner:
         finally:
             del encoder.forward
 
-    def decode(self, ids: Any) -> list[str]:
-        """Decode tokens to text without special tokens."""
-        texts: list[str] = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
+    def decode(self, ids: Int[np.ndarray, "N T"]) -> list[str]:
+        """Decode tokens to text without special tokens and end tokens, such as a line break."""
+        kept = [[token for token in row.tolist() if token not in self.ends] for row in ids]
+        texts: list[str] = self.tokenizer.batch_decode(kept, skip_special_tokens=True)
         return texts
 
     def _image_encoder(self) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_captioners import BUILDERS, save_captioner
+from tiny_captioners import BUILDERS, END, SECOND_END, save_captioner
 
 from tasks.captioning.beams import BeamConfig
 from tasks.captioning.decoding import DecodingConfig
@@ -172,3 +172,10 @@ def test_prompt_is_read_once_per_image(
     decode_rows(captioner, prepare(captioner, images), range(len(images)), CONFIGS)
     assert rows[0] == len(images)
     assert set(rows[1:]) == {len(images) * len(CONFIGS)}
+
+
+def test_end_tokens_and_padding_are_no_text(load: Load) -> None:
+    captioner = replace(load("git"), ends=(END, SECOND_END, 40))
+    word = captioner.tokenizer.convert_ids_to_tokens(41)
+    ids = np.array([[41, 41, 40, captioner.pad], [41, END, captioner.pad, captioner.pad]])
+    assert [text.split() for text in captioner.decode(ids)] == [[word, word], [word]]
