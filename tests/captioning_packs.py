@@ -10,8 +10,8 @@ from tasks.captioning.task import TASK
 from tasks.contract import Inputs, Member, Step, Trial
 
 
-def make_trial(**params: Any) -> Trial:
-    model, data = TASK.resolve("blip-scenes", "scenes:pretrain")
+def make_trial(*, model_name: str = "blip-scenes", **params: Any) -> Trial:
+    model, data = TASK.resolve(model_name, "scenes:pretrain")
     params = {"num_images": 100} | params
     trial = Trial(
         task="captioning", version="1", params=Params(**params), seed=0, model=model, data=data

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from captioning_packs import make_inputs, make_trial
+from captioning_packs import make_inputs, make_trial, run_steps
+from tiny_captioners import save_captioner
 
 from tasks.assets.recipe import SHIPPED
 from tasks.captioning.decoding import LAB_BATCH
@@ -71,3 +73,28 @@ def test_a_bad_prompt_file_is_refused(tmp_path: Path, content: bytes | None, mes
         (tmp_path / "prompt.txt").write_bytes(content)
     with pytest.raises(RequestError, match=message):
         make_trial(prompt=f"@{tmp_path / 'prompt.txt'}")
+
+
+@pytest.mark.parametrize("family", ["git", "qwen3_vl"])
+def test_trials_of_another_family_run_in_packs(family: str, tmp_path: Path) -> None:
+    folder = save_captioner(family, tmp_path)
+    settings: list[dict[str, Any]] = [
+        {"decoding": "greedy"},
+        {"temperature": 1.0},
+        {"decoding": "beam", "num_beams": 2},
+    ]
+    common = {"model_name": str(folder), "num_images": 20, "min_length": 0, "max_length": 6}
+    pack = [make_trial(**common, **setting) for setting in settings]
+    assert bool(TASK.stages(pack[0])) == (family == "git")  # Qwen's images differ in size
+    together = run_steps(pack)
+    for trial, steps in zip(pack, together, strict=True):
+        (alone,) = run_steps([trial])
+        assert [step.at for step in steps] == [16, 20]
+        assert steps[-1].samples == alone[-1].samples
+        assert steps[-1].metrics == alone[-1].metrics
+
+
+def test_lab_mistakes_are_refused_for_another_family(tmp_path: Path) -> None:
+    folder = save_captioner("git", tmp_path)
+    with pytest.raises(RequestError, match="faithful=true repeats the mistakes"):
+        make_trial(model_name=str(folder), faithful=True)
