@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tasks.captioning import scores, stages
+from tasks.captioning.clip_score import score_captions
 from tasks.captioning.images import stack
 from tasks.captioning.models import load_model
 from tasks.captioning.params import Params
@@ -55,14 +56,14 @@ def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> Sequence[Adv
         for index, ids in zip(indices, decoded, strict=True):
             try:
                 with progress_part(done, total):
-                    results[index] = _step(pack[index], ids, device)
+                    results[index] = _step(pack[index], ids, inputs, device)
             except Exception as error:  # the other members continue
                 results[index] = error
             done += 1
     return [result for result in results if result is not None]
 
 
-def _step(member: Member, new_ids: Any, device: str) -> Advanced:
+def _step(member: Member, new_ids: Any, inputs: Inputs, device: str) -> Advanced:
     if isinstance(new_ids, Exception):
         raise new_ids
     trial, state = member.trial, member.state
@@ -76,6 +77,9 @@ def _step(member: Member, new_ids: Any, device: str) -> Advanced:
     if len(ids) >= stages.num_images(trial):
         captions = to_text(ids, trial.params, captioner)
         more, samples = score(captions, statistics, trial)
+        by_clip = score_captions(captions, trial, inputs, device)
+        samples = {**samples, **{name: each.tolist() for name, each in by_clip.items()}}
+        more |= {name: float(each.mean()) for name, each in by_clip.items()}
         metrics, done = metrics | more, True
     after = State(arrays={"ids": ids, "bleu": statistics}, values={"images": len(ids)})
     return after, Step(at=len(ids), metrics=metrics, samples=samples, done=done)

@@ -18,7 +18,7 @@ SAMPLE_ONLY = (
 )
 ADDED = (  # after the first release
     *("min_p", "typical_p", "top_h", "epsilon_cutoff", "eta_cutoff"),
-    *("no_repeat_ngram_size", "length_penalty", "early_stopping"),
+    *("no_repeat_ngram_size", "length_penalty", "early_stopping", "clip"),
 )
 
 
@@ -73,6 +73,8 @@ class Params:
     """Exponent of the length that divides a beam's score; none: 1. Only for beam."""
     early_stopping: bool = False
     """Stop a beam search as soon as it has as many captions as beams. Only for beam."""
+    clip: str | None = None
+    """Id or folder of a CLIP, or another image-text model, for CLIPScore and RefCLIPScore."""
 
     def __post_init__(self) -> None:
         check_choice("decoding", self.decoding, get_args(Decoding))
@@ -126,6 +128,8 @@ class Params:
         """
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        if self.clip is not None:  # NAME#FINGERPRINT, whose name can be a path
+            values["clip"] = self.clip.rpartition("#")[2]
         return {
             name: value
             for name, value in values.items()

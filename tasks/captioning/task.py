@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.captioning import scores, stages
+from tasks.captioning import clip_score, scores, stages
 from tasks.captioning.params import Params
 from tasks.captioning.prompt_file import read_prompt
 from tasks.contract import (
@@ -45,6 +45,8 @@ class CaptioningTask(Task):
         Metric(name="rouge_l", label="ROUGE-L", direction="maximize"),
         Metric(name="bleu4_13a", label="BLEU-4 13a", direction="maximize"),
         Metric(name="distinct2", label="distinct-2", direction="maximize"),
+        Metric(name="clip_score", label="CLIPScore", direction="maximize"),
+        Metric(name="ref_clip_score", label="RefCLIPScore", direction="maximize"),
     )
     columns = (
         Column(key="param.decoding", label="decoding"),
@@ -61,6 +63,8 @@ class CaptioningTask(Task):
         Column(key="metric.vocabulary", label="vocabulary", format="integer"),
         Column(key="metric.bleu4_13a", label="BLEU-4 13a", format="score"),
         Column(key="metric.distinct1", label="distinct-1", format="percent"),
+        Column(key="metric.clip_score", label="CLIPScore", format="number", detail=True),
+        Column(key="metric.ref_clip_score", label="RefCLIPScore", format="number", detail=True),
     )
     per_sample = (
         PerSampleMetric(metric="bleu4", unit="image", value="bleu_statistics", aggregate=BLEU4),
@@ -97,13 +101,14 @@ class CaptioningTask(Task):
         return registry.domain_warnings(model, data)
 
     def normalize(self, trial: Trial) -> Trial:
-        """Set unused parameters to None, read a prompt's file, and check ``faithful``.
+        """Set unused parameters to None, read a prompt's file, and check models and ``faithful``.
 
         ``num_images`` is unused if it covers the split.
         """
         split = registry.load_split(trial.data.name, trial.params.split)
         params = trial.params.resolved()
-        params = dataclasses.replace(params, prompt=read_prompt(params.prompt))
+        clip = None if params.clip is None else clip_score.resolve_clip(params.clip)
+        params = dataclasses.replace(params, prompt=read_prompt(params.prompt), clip=clip)
         if params.faithful and find_captioner_family(trial.model.name) != BLIP:
             raise RequestError(
                 "faithful=true repeats the mistakes of a lab that used BLIP, but "
@@ -114,8 +119,9 @@ class CaptioningTask(Task):
         return dataclasses.replace(trial, params=params)
 
     def stages(self, trial: Trial) -> Sequence[Stage]:
-        """Return the stages that encode the images in chunks."""
-        return stages.needed(trial)
+        """Return the stages that encode the images in chunks, and that of CLIPScore."""
+        clip = clip_score.clip_stage(trial)
+        return [*stages.needed(trial), *([] if clip is None else [clip])]
 
     def pack_key(self, trial: Trial) -> Hashable:
         """Return one key for trials with the same images and prompt, which are decoded together."""
