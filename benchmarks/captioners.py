@@ -67,7 +67,7 @@ def run_packed(trials: list[Trial]) -> int:
     state = TASK.start(trials[0], inputs, "cpu")
     members = [Member(trial=trial, state=state) for trial in trials]
     while state.values["images"] < number:
-        for ids in rungs.decode_rung(members, inputs, "cpu"):
+        for (ids,) in rungs.decode_rung(members, inputs, "cpu"):
             num_tokens += int((ids != 0).sum())
         images = next(n for n in rungs.rungs(number) if n > state.values["images"])
         state = type(state)(arrays={}, values={"images": images})

@@ -69,9 +69,12 @@ def _step(member: Member, new_ids: Any, inputs: Inputs, device: str) -> Advanced
     trial, state = member.trial, member.state
     captioner = load_model(trial.model, device, trial.params.precision)
     first = state.values["images"]
-    ids = stack([state.arrays["ids"], new_ids], captioner.pad) if first else new_ids
+    arrays = {f"ids{sample or ''}": ids for sample, ids in enumerate(new_ids)}
+    if first:
+        arrays = {k: stack([state.arrays[k], ids], captioner.pad) for k, ids in arrays.items()}
+    ids = arrays["ids"]
     source = (trial.data.name, trial.params.split, trial.params.num_references)
-    new_statistics = _bleu(*source)(to_text(new_ids, trial.params, captioner), first)
+    new_statistics = _bleu(*source)(to_text(new_ids[0], trial.params, captioner), first)
     statistics = np.concatenate([state.arrays["bleu"], new_statistics])
     metrics, samples, done = {"bleu4": scores.bleu(statistics)}, None, False
     if len(ids) >= stages.num_images(trial):
@@ -80,8 +83,11 @@ def _step(member: Member, new_ids: Any, inputs: Inputs, device: str) -> Advanced
         by_clip = score_captions(captions, trial, inputs, device)
         samples = {**samples, **{name: each.tolist() for name, each in by_clip.items()}}
         more |= {name: float(each.mean()) for name, each in by_clip.items()}
+        if len(arrays) > 1:
+            texts = [to_text(each, trial.params, captioner) for each in arrays.values()]
+            more["self_bleu4"] = scores.self_bleu(texts)
         metrics, done = metrics | more, True
-    after = State(arrays={"ids": ids, "bleu": statistics}, values={"images": len(ids)})
+    after = State(arrays={**arrays, "bleu": statistics}, values={"images": len(ids)})
     return after, Step(at=len(ids), metrics=metrics, samples=samples, done=done)
 
 

@@ -51,6 +51,7 @@ class DecodingConfig:
     epsilon_cutoff: float | None = None
     eta_cutoff: float | None = None
     seed: int = 0
+    sample: int = 0  # the number of the caption, of several for one image
     continue_after_eos: bool = False  # until the whole batch of the lab has ended
 
 
@@ -62,9 +63,12 @@ class Vocabulary:
     pad: int
 
 
-def uniform_noise(seed: int, keys: Sequence[int], steps: int) -> Float[np.ndarray, "N T"]:
+def uniform_noise(
+    seed: int, keys: Sequence[int], steps: int, sample: int = 0
+) -> Float[np.ndarray, "N T"]:
     """Return a random number in [0, 1) per image and step, from the seed and the image's key."""
-    return np.stack([np.random.default_rng([seed, key]).random(steps) for key in keys])
+    more = [sample] if sample else []
+    return np.stack([np.random.default_rng([seed, key, *more]).random(steps) for key in keys])
 
 
 @torch.inference_mode()
@@ -148,9 +152,13 @@ class TokenSampler:
             if any(limit is not None for limit in given):
                 self._limits[name] = per_row([neutral if n is None else n for n in given])
         self._continues = per_row([c.continue_after_eos for c in configs])
-        drawn = {c.seed: uniform_noise(c.seed, keys, max_length) for c in configs if c.temperature}
+        drawn = {
+            (c.seed, c.sample): uniform_noise(c.seed, keys, max_length, c.sample)
+            for c in configs
+            if c.temperature
+        }
         unused = np.zeros((num_images, max_length))  # of greedy configs
-        noise = np.stack([drawn.get(c.seed, unused) for c in configs], axis=1)  # [N, K, T]
+        noise = np.stack([drawn.get((c.seed, c.sample), unused) for c in configs], axis=1)
         self._noise = torch.from_numpy(noise).flatten(0, 1).to(device)
         self._previous: Tensor | None = None  # the tokens of each row, if they are needed
         if start is not None and (self._has_penalty or self._has_ngrams):

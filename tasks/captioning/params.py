@@ -14,11 +14,12 @@ Decoding = Literal["greedy", "sample", "beam"]
 Precision = Literal["float32", "bfloat16"]
 SAMPLE_ONLY = (
     *("temperature", "top_k", "top_p", "top_h"),
-    *("min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"),
+    *("min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "num_samples"),
 )
 ADDED = (  # after the first release
     *("min_p", "typical_p", "top_h", "epsilon_cutoff", "eta_cutoff"),
-    *("no_repeat_ngram_size", "length_penalty", "early_stopping", "clip"),
+    *("no_repeat_ngram_size", "length_penalty", "early_stopping"),
+    *("num_samples", "clip"),
 )
 
 
@@ -73,6 +74,9 @@ class Params:
     """Exponent of the length that divides a beam's score; none: 1. Only for beam."""
     early_stopping: bool = False
     """Stop a beam search as soon as it has as many captions as beams. Only for beam."""
+    num_samples: int | None = None
+    """Captions per image that self-BLEU compares; other scores use the first. Only for sample.
+    >= 2."""
     clip: str | None = None
     """Id or folder of a CLIP, or another image-text model, for CLIPScore and RefCLIPScore."""
 
@@ -100,6 +104,8 @@ class Params:
         for name in ("min_p", "typical_p", "top_h", "epsilon_cutoff", "eta_cutoff"):
             limit = getattr(self, name)
             check_rule(f"0 < {name} < 1", limit is None or 0 < limit < 1, f"{name}={limit}")
+        samples = self.num_samples
+        check_rule("num_samples >= 2", samples is None or samples >= 2, f"num_samples={samples}")
         exponent = self.length_penalty
         holds = exponent is None or math.isfinite(exponent)
         check_rule("length_penalty is finite", holds, f"length_penalty={exponent}")

@@ -44,7 +44,10 @@ def rungs(number: int) -> list[int]:
 
 
 def decode_rung(members: Sequence[Member], inputs: Inputs, device: str) -> list[Any]:
-    """Return the tokens of the next rung's images [N, T], or an exception, for each member."""
+    """Return the tokens of the next rung's images for each member, or an exception.
+
+    They are a list with an array [N, T] for each sample of an image.
+    """
     trial = members[0].trial
     captioner = load_model(trial.model, device, trial.params.precision)
     found: dict[Config, Any] = {}
@@ -52,7 +55,7 @@ def decode_rung(members: Sequence[Member], inputs: Inputs, device: str) -> list[
         found |= _too_short(captioner, member.trial)
     first = members[0].state.values["images"]
     last = next(n for n in rungs(stages.num_images(trial)) if n > first)
-    wanted = dict.fromkeys(decoding_config(member.trial) for member in members)
+    wanted = dict.fromkeys(c for member in members for c in decoding_configs(member.trial))
     configs = [c for c in wanted if isinstance(c, DecodingConfig) and c not in found]
     beams = [c for c in wanted if isinstance(c, BeamConfig) and c not in found]
     parts: dict[Config, list[Array]] = {config: [] for config in wanted if config not in found}
@@ -76,10 +79,16 @@ def decode_rung(members: Sequence[Member], inputs: Inputs, device: str) -> list[
                 with progress_part(number, loops):
                     parts[beam].append(images.search(beam))
     found |= {config: stack(ids, captioner.pad) for config, ids in parts.items()}
-    return [found[decoding_config(member.trial)] for member in members]
+    results = [[found[c] for c in decoding_configs(member.trial)] for member in members]
+    return [each[0] if isinstance(each[0], Exception) else each for each in results]
 
 
-def decoding_config(trial: Trial) -> Config:
+def decoding_configs(trial: Trial) -> list[Config]:
+    """Return the config of each sample of an image."""
+    return [decoding_config(trial, sample) for sample in range(trial.params.num_samples or 1)]
+
+
+def decoding_config(trial: Trial, sample: int = 0) -> Config:
     """Return the config of a trial. Equal configs give equal tokens.
 
     Those of greedy trials do not depend on the seed.
@@ -111,6 +120,7 @@ def decoding_config(trial: Trial) -> Config:
         epsilon_cutoff=params.epsilon_cutoff,
         eta_cutoff=params.eta_cutoff,
         seed=trial.seed,
+        sample=sample,
         continue_after_eos=params.faithful,
         **common,
     )
@@ -126,7 +136,7 @@ def _too_short(captioner: Any, trial: Trial) -> dict[Config, TrialError]:
         "`max_length > tokens of start and prompt` must hold, but got "
         f"{params.max_length} <= {length}"
     )
-    return {decoding_config(trial): TrialError(message)}
+    return dict.fromkeys(decoding_configs(trial), TrialError(message))
 
 
 def _images(

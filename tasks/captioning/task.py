@@ -45,6 +45,7 @@ class CaptioningTask(Task):
         Metric(name="rouge_l", label="ROUGE-L", direction="maximize"),
         Metric(name="bleu4_13a", label="BLEU-4 13a", direction="maximize"),
         Metric(name="distinct2", label="distinct-2", direction="maximize"),
+        Metric(name="self_bleu4", label="self-BLEU-4", direction="minimize"),
         Metric(name="clip_score", label="CLIPScore", direction="maximize"),
         Metric(name="ref_clip_score", label="RefCLIPScore", direction="maximize"),
     )
@@ -63,6 +64,7 @@ class CaptioningTask(Task):
         Column(key="metric.vocabulary", label="vocabulary", format="integer"),
         Column(key="metric.bleu4_13a", label="BLEU-4 13a", format="score"),
         Column(key="metric.distinct1", label="distinct-1", format="percent"),
+        Column(key="metric.self_bleu4", label="self-BLEU-4", format="score", detail=True),
         Column(key="metric.clip_score", label="CLIPScore", format="number", detail=True),
         Column(key="metric.ref_clip_score", label="RefCLIPScore", format="number", detail=True),
     )

@@ -98,3 +98,14 @@ def test_lab_mistakes_are_refused_for_another_family(tmp_path: Path) -> None:
     folder = save_captioner("git", tmp_path)
     with pytest.raises(RequestError, match="faithful=true repeats the mistakes"):
         make_trial(model_name=str(folder), faithful=True)
+
+
+def test_further_samples_change_no_other_score() -> None:
+    common = {"num_images": 20, "temperature": 1.2}
+    ((*_, one),) = run_steps([make_trial(**common)])
+    ((*_, several),) = run_steps([make_trial(**common, num_samples=3)])
+    assert several.samples == one.samples
+    assert several.metrics == {**one.metrics, "self_bleu4": several.metrics["self_bleu4"]}
+    assert 0 < several.metrics["self_bleu4"] < 100
+    ((*_, alike),) = run_steps([make_trial(**common, num_samples=2, top_k=1)])
+    assert alike.metrics["self_bleu4"] == pytest.approx(100)

@@ -64,6 +64,7 @@ def test_noise_depends_only_on_seed_and_image() -> None:
     assert (uniform_noise(3, [11], 5)[0] == noise[1]).all()
     assert (uniform_noise(3, [7], 9)[0, :5] == noise[0]).all()
     assert (uniform_noise(4, [7], 5) != noise[0]).all()
+    assert (uniform_noise(3, [7], 5, sample=1) != noise[0]).all()
 
 
 def test_run_on_captions_end_with_the_batch_of_the_lab(

@@ -31,6 +31,7 @@ from tasks.contract import content_id
         ({"epsilon_cutoff": 2.0}, "0 < epsilon_cutoff < 1"),
         ({"eta_cutoff": float("nan")}, "0 < eta_cutoff < 1"),
         ({"no_repeat_ngram_size": 0}, "no_repeat_ngram_size >= 1"),
+        ({"num_samples": 1}, "num_samples >= 2"),
         ({"length_penalty": float("inf")}, "length_penalty is finite"),
     ],
 )
@@ -66,6 +67,7 @@ def test_unused_parameters_have_one_value(decoding: Decoding) -> None:
     unused: dict[str, Any] = {"length_penalty": 1.0}
     if decoding != "sample":
         unused |= {"min_p": 0.1, "typical_p": 0.5, "top_h": 0.5, "eta_cutoff": 0.1}
+        unused |= {"num_samples": 3}
     if decoding != "beam":
         unused |= {"length_penalty": 2.0, "early_stopping": True}
     assert Params(decoding=decoding, **unused).resolved() == plain.resolved()
