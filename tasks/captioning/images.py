@@ -26,7 +26,8 @@ from tasks.progress import progress_part, report_progress
 
 Ids = Int[np.ndarray, "N T"]
 BLIP_ROWS = 768  # captions that BLIP decodes together
-GENERATE_ROWS = 128  # the same for ``generate``, which keeps an image's tokens for every caption
+GENERATE_ROWS = 128  # at most the same for ``generate``, which keeps an image for every caption
+GENERATE_BYTES = 2 << 30  # of the keys and values that ``generate`` keeps
 
 
 class CaptionedImages(Protocol):
@@ -89,7 +90,8 @@ class GeneratedImages:
 
     def decode(self, keys: Sequence[int], configs: Sequence[DecodingConfig]) -> list[Ids]:
         """Return the new tokens for each config. ``keys`` seed the images."""
-        size, total = max(1, GENERATE_ROWS // len(configs)), len(self._images)
+        length = max(config.max_length for config in configs)
+        size, total = self._batch_size(len(configs), length), len(self._images)
         parts: list[list[Ids]] = [[] for _ in configs]
         for begin in range(0, total, size):
             end = min(begin + size, total)
@@ -103,13 +105,23 @@ class GeneratedImages:
 
     def search(self, config: BeamConfig) -> Ids:
         """Return the new tokens that beam search finds."""
-        size, total, parts = max(1, GENERATE_ROWS // config.num_beams), len(self._images), []
+        size = self._batch_size(config.num_beams, config.max_length)
+        total, parts = len(self._images), []
         for begin in range(0, total, size):
             check_interrupt()
             report_progress(begin, total)
             given = self._inputs(begin, min(begin + size, total))
             parts.append(beam_search(self._captioner, given, config))
         return stack(parts, self._captioner.pad)
+
+    def _batch_size(self, rows_per_image: int, max_length: int) -> int:
+        """Return how many images to decode together."""
+        inputs = self._inputs(0, 1).inputs
+        prompt = max(value.shape[1] for name, value in inputs.items() if name.endswith("input_ids"))
+        image = self._images.shape[1] if isinstance(self._images, Tensor) else 0
+        row = self._captioner.cache_bytes * (image + prompt + max_length)
+        rows = min(GENERATE_ROWS, GENERATE_BYTES // row)
+        return max(1, rows // rows_per_image)
 
     def _inputs(self, begin: int, end: int) -> ImageInputs:
         part = self._images[begin:end]

@@ -132,7 +132,8 @@ class CaptioningTask(Task):
 
     def estimate_memory(self, trial: Trial) -> int:
         """Estimate the memory of a member's attention caches."""
-        return 64 * 1024 * 1024
+        is_blip = find_captioner_family(trial.model.name) == BLIP
+        return (64 if is_blip else 256) * 1024 * 1024
 
     def num_steps(self, trial: Trial) -> int:
         """Return the number of images."""

@@ -70,6 +70,16 @@ class ImageTextCaptioner:
         return _generators(self.model)[-1]
 
     @property
+    def cache_bytes(self) -> int:
+        """The size of the keys and values of one token, in all layers of the decoder."""
+        config = self.model.config.get_text_config(decoder=True)
+        num_heads = config.num_attention_heads
+        head_dim = getattr(config, "head_dim", None) or config.hidden_size // num_heads
+        num_kept = getattr(config, "num_key_value_heads", None) or num_heads
+        element = torch.finfo(getattr(torch, self.precision)).bits // 8
+        return int(2 * config.num_hidden_layers * num_kept * head_dim * element)
+
+    @property
     def has_states(self) -> bool:
         """Whether images are encoded once, by ``encode``, instead of at each step."""
         return self.family in IMAGE_ENCODERS

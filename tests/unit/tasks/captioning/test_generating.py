@@ -14,9 +14,11 @@ import torch
 from PIL import Image
 from tiny_captioners import BUILDERS, END, SECOND_END, save_captioner
 
+import tasks.captioning.images as module
 from tasks.captioning.beams import BeamConfig
 from tasks.captioning.decoding import DecodingConfig
 from tasks.captioning.generating import ImageInputs, beam_search, decode_rows, pad_after_end
+from tasks.captioning.images import GeneratedImages
 from tasks.models.image_text import ImageTextCaptioner, load_image_text
 
 PROMPT = "a red circle"
@@ -179,3 +181,44 @@ def test_end_tokens_and_padding_are_no_text(load: Load) -> None:
     word = captioner.tokenizer.convert_ids_to_tokens(41)
     ids = np.array([[41, 41, 40, captioner.pad], [41, END, captioner.pad, captioner.pad]])
     assert [text.split() for text in captioner.decode(ids)] == [[word, word], [word]]
+
+
+@pytest.mark.parametrize("family", BUILDERS)
+def test_batches_fit_into_memory_and_change_nothing(
+    family: str, load: Load, images: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captioner, keys = load(family), range(len(images))
+    assert captioner.cache_bytes == count_cache_bytes(captioner, images)
+    given = torch.from_numpy(captioner.encode(images)) if captioner.has_states else images
+    batches: list[int] = []
+    original = module.decode_rows
+
+    def spy(captioner: Any, given: ImageInputs, *args: Any) -> Any:
+        batches.append(given.number)
+        return original(captioner, given, *args)
+
+    monkeypatch.setattr(module, "decode_rows", spy)
+    whole = GeneratedImages(captioner, PROMPT, given).decode(keys, CONFIGS)
+    assert batches == [len(images)]
+    monkeypatch.setattr(module, "GENERATE_BYTES", 1)
+    alone = GeneratedImages(captioner, PROMPT, given).decode(keys, CONFIGS)
+    assert batches[1:] == [1] * len(images)
+    for one, other in zip(whole, alone, strict=True):
+        assert same(one, other, captioner.pad).all()
+
+
+def count_cache_bytes(captioner: ImageTextCaptioner, images: list[Any]) -> int:
+    """The size of the keys and values of one token of one row, from the library's cache."""
+    made = captioner.model.generate(
+        **captioner.inputs(images[:1], PROMPT),
+        max_new_tokens=2,
+        do_sample=False,
+        eos_token_id=list(captioner.ends),
+        return_dict_in_generate=True,
+    )
+    cache = getattr(made.past_key_values, "self_attention_cache", made.past_key_values)
+    return sum(
+        each[0, :, 0].numel() * each.element_size()
+        for layer in cache.layers
+        for each in (layer.keys, layer.values)
+    )
