@@ -51,7 +51,7 @@ def _processor_class(name: str, family: str) -> Any:
     file = find_folder(name) / "processor_config.json"
     named = read_json(file).get("processor_class") if file.is_file() else None
     found = getattr(transformers, named or PROCESSOR_MAPPING_NAMES.get(family) or "", None)
-    if found is None:
+    if not (isinstance(found, type) and issubclass(found, transformers.ProcessorMixin)):
         return transformers.AutoProcessor
     return without_video(found) if "video_processor" in found.get_attributes() else found
 
@@ -63,8 +63,10 @@ def without_video(processor: Any) -> Any:
     get_kept = classmethod(lambda cls: kept)
     parts: Any = type(processor.__name__, (processor,), {"get_attributes": get_kept})
 
+    load_kept = parts._get_arguments_from_pretrained
+
     def load_parts(cls: Any, *args: Any, **options: Any) -> list[Any]:
-        loaded = list(parts._get_arguments_from_pretrained(*args, **options))
+        loaded = list(load_kept(*args, **options))  # the options include those of ``LOCAL``
         loaded.insert(attributes.index("video_processor"), None)
         return loaded
 
