@@ -10,8 +10,9 @@ from tasks.captioning.task import TASK
 from tasks.contract import Inputs, Member, Step, Trial
 
 
-def make_trial(*, model_name: str = "blip-scenes", **params: Any) -> Trial:
-    model, data = TASK.resolve(model_name, "scenes:pretrain")
+def make_trial(**params: Any) -> Trial:
+    """A trial with these parameters; ``model_name`` is the model instead of the shipped one."""
+    model, data = TASK.resolve(params.pop("model_name", "blip-scenes"), "scenes:pretrain")
     params = {"num_images": 100} | params
     trial = Trial(
         task="captioning", version="1", params=Params(**params), seed=0, model=model, data=data

@@ -117,7 +117,8 @@ class GeneratedImages:
     def _batch_size(self, rows_per_image: int, max_length: int) -> int:
         """Return how many images to decode together."""
         inputs = self._inputs(0, 1).inputs
-        prompt = max(value.shape[1] for name, value in inputs.items() if name.endswith("input_ids"))
+        ids = [value for name, value in inputs.items() if name.endswith("input_ids")]
+        prompt = max(int(value.shape[1]) for value in ids)
         image = self._images.shape[1] if isinstance(self._images, Tensor) else 0
         row = self._captioner.cache_bytes * (image + prompt + max_length)
         rows = min(GENERATE_ROWS, GENERATE_BYTES // row)

@@ -60,7 +60,7 @@ def without_video(processor: Any) -> Any:
     """Return a subclass of a processor class that is loaded with None for its video processor."""
     attributes = processor.get_attributes()
     kept = [attribute for attribute in attributes if attribute != "video_processor"]
-    get_kept = classmethod(lambda cls: kept)
+    get_kept: Any = classmethod(lambda cls: kept)
     parts: Any = type(processor.__name__, (processor,), {"get_attributes": get_kept})
 
     load_kept = parts._get_arguments_from_pretrained

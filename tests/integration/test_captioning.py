@@ -83,8 +83,8 @@ def test_trials_of_another_family_run_in_packs(family: str, tmp_path: Path) -> N
         {"temperature": 1.0},
         {"decoding": "beam", "num_beams": 2},
     ]
-    common = {"model_name": str(folder), "num_images": 20, "min_length": 0, "max_length": 6}
-    pack = [make_trial(**common, **setting) for setting in settings]
+    common: dict[str, Any] = {"model_name": str(folder), "num_images": 20, "min_length": 0}
+    pack = [make_trial(**common, max_length=6, **setting) for setting in settings]
     assert bool(TASK.stages(pack[0])) == (family == "git")  # Qwen's images differ in size
     together = run_steps(pack)
     for trial, steps in zip(pack, together, strict=True):
