@@ -67,7 +67,7 @@ def generate_options(params: Params) -> dict[str, Any]:
         options["no_repeat_ngram_size"] = params.no_repeat_ngram_size
     if params.decoding == "beam":
         options["num_beams"] = params.num_beams
-        options["early_stopping"] = params.early_stopping
+        options["early_stopping"] = bool(params.early_stopping)
         if params.length_penalty is not None:
             options["length_penalty"] = params.length_penalty
     elif params.decoding == "sample":

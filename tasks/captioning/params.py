@@ -16,7 +16,7 @@ SAMPLE_ONLY = (
     *("temperature", "top_k", "top_p", "top_h"),
     *("min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "num_samples"),
 )
-ADDED = (  # after the first release
+ADDED = (  # after the first release; their defaults are None, as for trials without them
     *("min_p", "typical_p", "top_h", "epsilon_cutoff", "eta_cutoff"),
     *("no_repeat_ngram_size", "length_penalty", "early_stopping"),
     *("num_samples", "clip"),
@@ -72,8 +72,9 @@ class Params:
     """Do not repeat a sequence of this many tokens; none: allow repeats. >= 1."""
     length_penalty: float | None = None
     """Exponent of the length that divides a beam's score; none: 1. Only for beam."""
-    early_stopping: bool = False
-    """Stop a beam search as soon as it has as many captions as beams. Only for beam."""
+    early_stopping: bool | None = None
+    """Whether a beam search stops as soon as it has as many captions as beams; none: no. Only for
+    beam."""
     num_samples: int | None = None
     """Captions per image that self-BLEU compares; other scores use the first. Only for sample.
     >= 2."""
@@ -121,9 +122,10 @@ class Params:
         elif self.temperature is None:
             unused["temperature"] = 1.0
         if self.decoding != "beam":
-            unused |= {"num_beams": None, "length_penalty": None, "early_stopping": False}
-        elif self.length_penalty == 1.0:
-            unused["length_penalty"] = None
+            unused |= dict.fromkeys(("num_beams", "length_penalty", "early_stopping"))
+        else:
+            unused["length_penalty"] = None if self.length_penalty == 1 else self.length_penalty
+            unused["early_stopping"] = self.early_stopping or None
         return dataclasses.replace(self, **unused)
 
     def content(self) -> dict[str, Scalar]:

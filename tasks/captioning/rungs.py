@@ -105,7 +105,7 @@ def decoding_config(trial: Trial, sample: int = 0) -> Config:
         return BeamConfig(
             num_beams=params.num_beams,
             length_penalty=params.length_penalty,
-            early_stopping=params.early_stopping,
+            early_stopping=bool(params.early_stopping),
             **common,
         )
     if params.decoding == "greedy":

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.captioning.params import Decoding, Params
+from tasks.captioning.params import ADDED, Decoding, Params
 from tasks.contract import content_id
 
 
@@ -58,13 +58,14 @@ def test_parameters_that_were_added_do_not_change_the_ids_of_trials() -> None:
         "precision": "float32",
     }
     assert content_id(Params()) == content_id(first_release)
+    assert all(getattr(Params(), name) is None for name in ADDED)
     assert content_id(Params(min_p=0.1)) == content_id(first_release | {"min_p": 0.1})
 
 
 @pytest.mark.parametrize("decoding", ["greedy", "sample", "beam"])
 def test_unused_parameters_have_one_value(decoding: Decoding) -> None:
     plain = Params(decoding=decoding)
-    unused: dict[str, Any] = {"length_penalty": 1.0}
+    unused: dict[str, Any] = {"length_penalty": 1.0, "early_stopping": False}
     if decoding != "sample":
         unused |= {"min_p": 0.1, "typical_p": 0.5, "top_h": 0.5, "eta_cutoff": 0.1}
         unused |= {"num_samples": 3}
