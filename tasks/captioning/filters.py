@@ -49,7 +49,8 @@ def typical_p(p: Probabilities, limit: Limit) -> Tensor:
     distance = (-p.log() - entropy).abs()
     ordered, index = distance.sort(dim=1)
     reached = (p.gather(1, index).cumsum(dim=1) < limit).sum(dim=1, keepdim=True)
-    return distance <= ordered.gather(1, reached.clamp(max=p.shape[1] - 1))
+    keeps: Tensor = distance <= ordered.gather(1, reached.clamp(max=p.shape[1] - 1))
+    return keeps
 
 
 def epsilon_cutoff(p: Probabilities, limit: Limit) -> Tensor:
@@ -102,7 +103,7 @@ def ban_repeats(
     """
     logits = logits.clone()
     length = previous.shape[1]
-    for size in sizes.unique().tolist():
+    for size in sorted(set(sizes.tolist())):
         if size == 0 or length < size:
             continue
         rows = (sizes == size).nonzero()[:, 0]

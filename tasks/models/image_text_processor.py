@@ -50,8 +50,9 @@ def _processor_class(name: str, family: str) -> Any:
     """Return the class of the processor, without its part for videos, which needs torchvision."""
     file = find_folder(name) / "processor_config.json"
     named = read_json(file).get("processor_class") if file.is_file() else None
-    found = getattr(transformers, named or PROCESSOR_MAPPING_NAMES.get(family) or "", None)
-    if not (isinstance(found, type) and issubclass(found, transformers.ProcessorMixin)):
+    found: Any = getattr(transformers, named or PROCESSOR_MAPPING_NAMES.get(family) or "", None)
+    is_processor = isinstance(found, type) and issubclass(found, transformers.ProcessorMixin)
+    if not is_processor:
         return transformers.AutoProcessor
     return without_video(found) if "video_processor" in found.get_attributes() else found
 

@@ -193,7 +193,7 @@ def test_batches_fit_into_memory_and_change_nothing(
     if captioner.has_states:
         given = torch.from_numpy(captioner.encode(images))
     batches: list[int] = []
-    original = module.decode_rows
+    original = decode_rows
 
     def spy(captioner: Any, given: ImageInputs, *args: Any) -> Any:
         batches.append(given.number)
