@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 from tasks.contract import ModelError
 from tasks.models import folders
 
@@ -16,6 +18,9 @@ IMAGE_ENCODERS = {
     "paligemma": "model.vision_tower",
     "vision-encoder-decoder": "encoder",
 }
+
+#: The package that the processor of a family needs besides those of this project.
+PACKAGES = {"smolvlm": "num2words"}
 
 
 def find_captioner_family(name: str) -> str:
@@ -53,4 +58,10 @@ def _check_generates(name: str, kind: object) -> None:
             f"{name} is a {kind!r} model; captioning takes an image-to-text model that "
             "transformers can load with AutoModelForImageTextToText, such as blip, git, "
             "vision-encoder-decoder or qwen2_5_vl"
+        )
+    package = PACKAGES.get(str(kind))
+    if package is not None and importlib.util.find_spec(package) is None:
+        raise ModelError(
+            f"{name} is a {kind!r} model, whose processor needs {package}; run `pip install "
+            f"{package}`"
         )

@@ -14,6 +14,8 @@ from tasks.captioning.decoding import LAB_BATCH
 from tasks.captioning.rungs import rungs
 from tasks.captioning.task import TASK
 from tasks.contract import Member, RequestError
+from tasks.models import captioner_families
+from tasks.models.loading import load_preprocessor
 
 
 def test_rungs_are_multiples_of_the_lab_batch() -> None:
@@ -109,3 +111,28 @@ def test_further_samples_change_no_other_score() -> None:
     assert 0 < several.metrics["self_bleu4"] < 100
     ((*_, alike),) = run_steps([make_trial(**common, num_samples=2, top_k=1)])
     assert alike.metrics["self_bleu4"] == pytest.approx(100)
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_a_processor_without_its_package_is_refused_before_anything_runs(
+    is_installed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_captioner("smolvlm", tmp_path)
+    monkeypatch.setattr(
+        captioner_families, "PACKAGES", {"smolvlm": "json" if is_installed else "not_installed"}
+    )
+    if is_installed:
+        TASK.resolve(str(folder), "scenes")
+    else:
+        with pytest.raises(RequestError, match="needs not_installed; run `pip install not_inst"):
+            TASK.resolve(str(folder), "scenes")
+
+
+def test_an_error_names_the_package_that_a_processor_needs() -> None:
+    class Loader:
+        @staticmethod
+        def from_pretrained(folder: Path, **options: Any) -> None:
+            raise ImportError("Package `a_b` is required. Install it with `pip install a_b`.")
+
+    with pytest.raises(RequestError, match=r"not installed; run `pip install a_b`$"):
+        load_preprocessor(str(SHIPPED), "processor", Loader)
