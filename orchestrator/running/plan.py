@@ -12,7 +12,12 @@ from orchestrator.functions.finding import find_space, find_task
 from orchestrator.functions.package_source import package_identity
 from orchestrator.planning import task_calls
 from orchestrator.planning.claim_checks import check_claims
-from orchestrator.planning.objectives import Objective, describe_objectives, read_objectives
+from orchestrator.planning.objectives import (
+    Objective,
+    check_metric_params,
+    describe_objectives,
+    read_objectives,
+)
 from orchestrator.planning.plan import PlannedRow, TrialFactory, distinct_trials, plan_rows
 from orchestrator.planning.settings import parse_settings
 from orchestrator.planning.space_checks import (
@@ -160,7 +165,9 @@ def make_plan(request: Request) -> Plan:
         first = factory.trial({}, 0)  # checks that the defaults fit this model and data
     else:
         planned = plan_rows(space, factory, seeds)
-        first = next(row.trials[0] for table in planned for row in table)
+        trials = distinct_trials(planned)
+        check_metric_params(task, [task.metric.name], trials)
+        first = trials[0]
     task_calls.try_methods(task, first)
     if request.final is not None:
         check_final(task, first, request.final, request.keep)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tasks.captioning import clip_score, scores, stages
@@ -48,6 +49,9 @@ class CaptioningTask(Task):
         Metric(name="self_bleu4", label="self-BLEU-4", direction="minimize"),
         Metric(name="clip_score", label="CLIPScore", direction="maximize"),
         Metric(name="ref_clip_score", label="RefCLIPScore", direction="maximize"),
+    )
+    metric_params = MappingProxyType(
+        {"self_bleu4": "num_samples", "clip_score": "clip", "ref_clip_score": "clip"}
     )
     columns = (
         Column(key="param.decoding", label="decoding"),
