@@ -42,6 +42,11 @@ def test_another_metric_or_direction_is_refused(
         find_task("captioning", metric, maximize)
 
 
+def test_a_metric_is_refused_for_a_task_that_offers_one() -> None:
+    with pytest.raises(RequestError, match="has its own metric: remove them, or name several"):
+        find_task("retrieval", "i2t_r1")
+
+
 def test_sweeps_by_different_metrics_have_the_same_trials_and_different_names(
     tmp_path: Path,
 ) -> None:
