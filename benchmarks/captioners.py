@@ -27,7 +27,8 @@ from tasks.captioning.task import TASK
 from tasks.contract import Member, Trial
 from tasks.datasets.registry import load_split
 from tasks.memory import keep_freed_memory
-from tasks.models.image_text import ImageTextCaptioner, load_image_text
+from tasks.models.image_text import ImageTextCaptioner
+from tasks.models.image_text_loading import load_image_text
 
 #: A small GIT: 6 and 6 layers of width 256, 224 pixels in patches of 16.
 WIDTH, LAYERS, SIZE = 256, 6, 224

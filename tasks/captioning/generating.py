@@ -26,15 +26,27 @@ NEUTRAL = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "repetition_penalty": 1
 
 
 class ImageInputs:
-    """The arguments of ``generate`` for N images with one prompt, encoded before or not."""
+    """The arguments of ``generate`` for N images with one prompt, encoded before or not.
+
+    Give ``states``, or RGB ``images`` with or without their ``features``.
+    """
 
     def __init__(
-        self, captioner: ImageTextCaptioner, prompt: str, *, states: Any = None, images: Any = None
+        self,
+        captioner: ImageTextCaptioner,
+        prompt: str,
+        *,
+        states: Any = None,
+        images: Any = None,
+        features: Any = None,
     ) -> None:
         self._captioner, self._states = captioner, states
-        if states is None:
+        if features is not None:
             self.number = len(images)
-            self.inputs: Mapping[str, Any] = captioner.inputs(images, prompt)
+            self.inputs: Mapping[str, Any] = captioner.inputs_of_features(images, features, prompt)
+        elif states is None:
+            self.number = len(images)
+            self.inputs = captioner.inputs(images, prompt)
         else:
             self.number = len(states)
             self.inputs = captioner.inputs_of_states(len(states), prompt)

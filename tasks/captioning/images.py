@@ -81,12 +81,17 @@ class BlipImages:
 
 
 class GeneratedImages:
-    """Images for ``generate``: encoded ones [N, S, D], or RGB images."""
+    """Images for ``generate``: encoded ones [N, ...], or RGB images with or without features."""
 
     def __init__(
-        self, captioner: ImageTextCaptioner, prompt: str, images: Sequence[Any] | Tensor
+        self,
+        captioner: ImageTextCaptioner,
+        prompt: str,
+        images: Sequence[Any] | Tensor,
+        features: Sequence[Tensor] | None = None,
     ) -> None:
-        self._captioner, self._prompt, self._images = captioner, prompt, images
+        self._captioner, self._prompt = captioner, prompt
+        self._images, self._features = images, features
 
     def decode(self, keys: Sequence[int], configs: Sequence[DecodingConfig]) -> list[Ids]:
         """Return the new tokens for each config. ``keys`` seed the images."""
@@ -126,8 +131,10 @@ class GeneratedImages:
 
     def _inputs(self, begin: int, end: int) -> ImageInputs:
         part = self._images[begin:end]
-        kind = "states" if isinstance(part, Tensor) else "images"
-        return ImageInputs(self._captioner, self._prompt, **{kind: part})
+        if isinstance(part, Tensor):
+            return ImageInputs(self._captioner, self._prompt, states=part)
+        features = None if self._features is None else self._features[begin:end]
+        return ImageInputs(self._captioner, self._prompt, images=part, features=features)
 
 
 def stack(parts: Sequence[Any], pad: int) -> Ids:

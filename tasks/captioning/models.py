@@ -5,7 +5,8 @@ from __future__ import annotations
 from tasks.contract import Source
 from tasks.models.captioner import Captioner, load_captioner
 from tasks.models.captioner_families import BLIP, find_captioner_family
-from tasks.models.image_text import ImageTextCaptioner, load_image_text
+from tasks.models.image_text import ImageTextCaptioner
+from tasks.models.image_text_loading import load_image_text
 
 
 def load_model(model: Source, device: str, precision: str) -> Captioner | ImageTextCaptioner:

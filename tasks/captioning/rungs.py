@@ -151,7 +151,24 @@ def _images(
         states = _states(trial, inputs, begin, end).to(captioner.device)
         return GeneratedImages(captioner, prompt, states)
     split = load_split(trial.data.name, trial.params.split)
-    return GeneratedImages(captioner, prompt, [split.load(i) for i in range(begin, end)])
+    rgb = [split.load(i) for i in range(begin, end)]
+    if not captioner.has_features:
+        return GeneratedImages(captioner, prompt, rgb)
+    features = [each.to(captioner.device) for each in _features(trial, inputs, begin, end)]
+    return GeneratedImages(captioner, prompt, rgb, features)
+
+
+def _features(trial: Trial, inputs: Inputs, begin: int, end: int) -> list[torch.Tensor]:
+    """Return the features of the images ``begin`` to ``end`` (exclusive), one tensor per image."""
+    found: list[torch.Tensor] = []
+    for stage in stages.needed(trial):
+        first, last = stage.args["first"], stage.args["last"]
+        if first < end and begin < last:
+            value = inputs[stage]
+            tokens = torch.from_dlpack(value["states"])
+            each = torch.split(tokens, value["counts"].tolist())
+            found += each[max(begin - first, 0) : end - first]
+    return found
 
 
 def _states(trial: Trial, inputs: Inputs, begin: int, end: int) -> torch.Tensor:

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-import importlib.util
+from importlib import metadata
+
+from packaging.requirements import Requirement
 
 from tasks.contract import ModelError
 from tasks.models import folders
 
 BLIP = "blip"  # has a decoder of its own here; all other families use ``generate``
 
-#: The image encoder of each family whose outputs [N, S, D] depend on the image alone and have one
-#: size, so that a stage computes them once. Other families encode their images at each step.
+#: The image encoder of each family whose outputs have one size, so that a stage computes them once.
 IMAGE_ENCODERS = {
     "blip-2": "vision_model",
+    "florence2": "model.vision_tower",
     "git": "git.image_encoder",
     "instructblip": "vision_model",
     "paligemma": "model.vision_tower",
     "vision-encoder-decoder": "encoder",
 }
 
-#: The package that the processor of a family needs besides those of this project.
-PACKAGES = {"smolvlm": "num2words"}
+#: The families whose images have features of different sizes, which a stage computes once, too.
+#: ``generate`` takes them as ``mm_encoder_outputs``.
+FEATURE_FAMILIES = ("qwen2_5_vl", "qwen3_vl", "smolvlm")
+
+_TAKES_FEATURES = "transformers>=5.18"
+#: What a family needs besides the requirements of this project.
+REQUIREMENTS = {
+    "qwen2_5_vl": (_TAKES_FEATURES,),
+    "qwen3_vl": (_TAKES_FEATURES,),
+    "smolvlm": (_TAKES_FEATURES, "num2words"),
+}
 
 
 def find_captioner_family(name: str) -> str:
@@ -30,7 +41,7 @@ def find_captioner_family(name: str) -> str:
 
 def has_image_stage(family: str) -> bool:
     """Return whether a stage encodes the images of this family."""
-    return family == BLIP or family in IMAGE_ENCODERS
+    return family == BLIP or family in IMAGE_ENCODERS or family in FEATURE_FAMILIES
 
 
 def check_captioner(name: str) -> None:
@@ -59,9 +70,18 @@ def _check_generates(name: str, kind: object) -> None:
             "transformers can load with AutoModelForImageTextToText, such as blip, git, "
             "vision-encoder-decoder or qwen2_5_vl"
         )
-    package = PACKAGES.get(str(kind))
-    if package is not None and importlib.util.find_spec(package) is None:
+    missing = [each for each in REQUIREMENTS.get(str(kind), ()) if not _is_installed(each)]
+    if missing:
+        quoted = " ".join(f"'{each}'" if ">" in each else each for each in missing)
         raise ModelError(
-            f"{name} is a {kind!r} model, whose processor needs {package}; run `pip install "
-            f"{package}`"
+            f"{name} is a {kind!r} model, which needs {' and '.join(missing)}; run `pip install "
+            f"{quoted}`"
         )
+
+
+def _is_installed(requirement: str) -> bool:
+    wanted = Requirement(requirement)
+    try:
+        return wanted.specifier.contains(metadata.version(wanted.name), prereleases=True)
+    except metadata.PackageNotFoundError:
+        return False

@@ -1,15 +1,16 @@
-"""Load any captioning model that transformers can ``generate`` with, by id or folder.
+"""A captioning model that transformers can ``generate`` with: its images, prompts and captions.
 
-N images, T tokens, S image tokens, D the image encoder's width, K rows per image
+N images, T tokens, S image tokens, D the image encoder's width, K rows per image, L layers that get
+image features
 """
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,25 +19,19 @@ import transformers
 from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor
-from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutput
 
-from tasks.contract import ModelError
-from tasks.models.captioner_families import IMAGE_ENCODERS
-from tasks.models.image_text_processor import load_processor
-from tasks.models.loading import load_checked, silence_transformers
-
-#: What a checkpoint's generation config keeps: properties of the model, not choices of a trial.
-MODEL_OPTIONS = (
-    "bad_words_ids",
-    "begin_suppress_tokens",
-    "bos_token_id",
-    "decoder_start_token_id",
-    "forced_bos_token_id",
-    "pad_token_id",
-    "suppress_tokens",
-)
+from tasks.models.captioner_families import FEATURE_FAMILIES, IMAGE_ENCODERS
 
 Inputs = Mapping[str, Any]
+
+
+@dataclass
+class ImageFeatures(ModelOutput):  # type: ignore[misc]
+    """The features of images, in the form of ``get_image_features``."""
+
+    pooler_output: Any = None
+    deepstack_features: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +62,7 @@ class ImageTextCaptioner:
     @property
     def generator(self) -> Any:
         """The model whose layers ``generate`` calls at each step."""
-        return _generators(self.model)[-1]
+        return generators(self.model)[-1]
 
     @property
     def cache_bytes(self) -> int:
@@ -81,16 +76,44 @@ class ImageTextCaptioner:
 
     @property
     def has_states(self) -> bool:
-        """Whether images are encoded once, by ``encode``, instead of at each step."""
+        """Whether ``encode`` encodes images, into the same number of tokens each."""
         return self.family in IMAGE_ENCODERS
 
+    @property
+    def has_features(self) -> bool:
+        """Whether ``encode_features`` encodes images, into a different number of tokens each."""
+        return self.family in FEATURE_FAMILIES
+
     @torch.inference_mode()
-    def encode(self, images: Sequence[Any]) -> Float[np.ndarray, "N S D"]:
-        """Encode RGB images into all their image tokens, float32."""
+    def encode(self, images: Sequence[Any]) -> Float[np.ndarray, "N ..."]:
+        """Return the outputs of the image encoder for RGB images, float32."""
         pixels = self.image_processor(images=list(images), return_tensors="pt")["pixel_values"]
         with self.autocast():
             states: Tensor = self._image_encoder()(pixels.to(self.device)).last_hidden_state
         return np.asarray(states.float().cpu().numpy())
+
+    @torch.inference_mode()
+    def encode_features(self, images: Sequence[Any]) -> list[Float[np.ndarray, "_ L D"]]:
+        """Return what the language model reads of each RGB image [S, L, D], float32."""
+        given = self.inputs(images, "")
+        model = self.model.base_model
+        names = inspect.signature(model.get_image_features).parameters
+        with self.autocast():
+            found = model.get_image_features(**{n: v for n, v in given.items() if n in names})
+        layers = [found.pooler_output, *(getattr(found, "deepstack_features", None) or [])]
+        return [
+            torch.stack(parts, dim=1).float().cpu().numpy() for parts in zip(*layers, strict=True)
+        ]
+
+    def inputs_of_features(
+        self, images: Sequence[Any], features: Sequence[Float[Tensor, "_ L D"]], prompt: str
+    ) -> Inputs:
+        """Return the arguments of ``generate`` for RGB images with their features."""
+        given = self.inputs(images, prompt)
+        kept = {name: value for name, value in given.items() if not name.startswith("pixel")}
+        first, *deeper = zip(*(each.unbind(1) for each in features), strict=True)
+        found = ImageFeatures(pooler_output=first, deepstack_features=deeper or None)
+        return {**kept, "mm_encoder_outputs": {"image": found}}
 
     def inputs(self, images: Sequence[Any], prompt: str) -> Inputs:
         """Return the arguments of ``generate`` for RGB images and one prompt."""
@@ -119,7 +142,7 @@ class ImageTextCaptioner:
         return {key: _repeat(value, num_images) for key, value in blank.items()}
 
     @contextlib.contextmanager
-    def encoded_images(self, states: Float[Tensor, "N S D"]) -> Iterator[None]:
+    def encoded_images(self, states: Float[Tensor, "N ..."]) -> Iterator[None]:
         """Use encoded images instead of the image encoder, once or K times per image."""
         encoder = self._image_encoder()
 
@@ -169,74 +192,10 @@ def _repeat(value: Tensor, number: int) -> Tensor:
     return value.expand(number, *value.shape[1:])
 
 
-@lru_cache(maxsize=1)
-def load_image_text(name: str, fingerprint: str, device: str, precision: str) -> ImageTextCaptioner:
-    """Load a captioning model and keep it in this process's memory for later calls.
-
-    Raises:
-        ModelError: if it cannot be loaded, if weights are missing, or if no token ends a caption.
-    """
-    silence_transformers()
-    model = load_checked(name, transformers.AutoModelForImageTextToText, lambda key: True)
-    family = model.config.model_type
-    parts = load_processor(name, family)
-    tokenizer = parts.tokenizer
-    ends = end_tokens(model, tokenizer)
-    if not ends:
-        raise ModelError(
-            f"{name} names no token that ends a caption; set eos_token_id in its "
-            "generation_config.json"
-        )
-    pad = model.generation_config.pad_token_id
-    pad = tokenizer.pad_token_id if pad is None else pad
-    pad = ends[0] if pad is None else pad
-    plain = plain_generation(model, pad)
-    for each in _generators(model):
-        each.generation_config = plain
-    return ImageTextCaptioner(
-        family=family,
-        model=model.to(device).eval(),
-        processor=parts.processor,
-        tokenizer=tokenizer,
-        image_processor=parts.image_processor,
-        ends=ends,
-        pad=pad,
-        device=device,
-        precision=precision,
-    )
-
-
-def _generators(model: Any) -> list[Any]:
+def generators(model: Any) -> list[Any]:
     """Return the model, and its language model if that has a ``generate`` of its own.
 
     BLIP-2 and InstructBLIP encode the images and call the language model's ``generate``.
     """
     inner = getattr(model, "language_model", None)
     return [model, inner] if hasattr(inner, "generate") else [model]
-
-
-def end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    """Return the ids of the tokens that end a caption, by the model or else by the tokenizer."""
-    text = model.config.get_text_config(decoder=True)
-    generation = [each.generation_config for each in _generators(model)]
-    for places in (generation, [model.config, text], [tokenizer]):
-        named = [getattr(place, "eos_token_id", None) for place in places]
-        lists = [ids if isinstance(ids, (list, tuple)) else [ids] for ids in named]
-        found = dict.fromkeys(int(token) for ids in lists for token in ids if token is not None)
-        if found:
-            return tuple(found)
-    return ()
-
-
-def plain_generation(model: Any, pad: int) -> Any:
-    """Return a generation config without the checkpoint's choices, such as its repetition penalty.
-
-    ``generate`` fills options that a call leaves out from this config.
-    """
-    given = model.generation_config
-    text = model.config.get_text_config(decoder=True)
-    options = {name: getattr(given, name, None) for name in MODEL_OPTIONS}
-    for name in ("bos_token_id", "decoder_start_token_id"):
-        if options[name] is None:
-            options[name] = getattr(model.config, name, None) or getattr(text, name, None)
-    return transformers.GenerationConfig(**{**options, "pad_token_id": pad})

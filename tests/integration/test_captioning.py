@@ -10,6 +10,7 @@ from captioning_packs import make_inputs, make_trial, run_steps
 from tiny_captioners import save_captioner
 
 from tasks.assets.recipe import SHIPPED
+from tasks.captioning import stages
 from tasks.captioning.decoding import LAB_BATCH
 from tasks.captioning.rungs import rungs
 from tasks.captioning.task import TASK
@@ -77,8 +78,11 @@ def test_a_bad_prompt_file_is_refused(tmp_path: Path, content: bytes | None, mes
         make_trial(prompt=f"@{tmp_path / 'prompt.txt'}")
 
 
-@pytest.mark.parametrize("family", ["git", "qwen3_vl"])
-def test_trials_of_another_family_run_in_packs(family: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("family", "precision"),
+    [("git", "float32"), ("florence2", "bfloat16"), ("qwen3_vl", "float32")],
+)
+def test_trials_of_another_family_run_in_packs(family: str, precision: str, tmp_path: Path) -> None:
     folder = save_captioner(family, tmp_path)
     settings: list[dict[str, Any]] = [
         {"decoding": "greedy"},
@@ -86,14 +90,30 @@ def test_trials_of_another_family_run_in_packs(family: str, tmp_path: Path) -> N
         {"decoding": "beam", "num_beams": 2},
     ]
     common: dict[str, Any] = {"model_name": str(folder), "num_images": 20, "min_length": 0}
+    common["precision"] = precision
     pack = [make_trial(**common, max_length=6, **setting) for setting in settings]
-    assert bool(TASK.stages(pack[0])) == (family == "git")  # Qwen's images differ in size
+    assert len(TASK.stages(pack[0])) == 1
     together = run_steps(pack)
     for trial, steps in zip(pack, together, strict=True):
         (alone,) = run_steps([trial])
         assert [step.at for step in steps] == [16, 20]
         assert steps[-1].samples == alone[-1].samples
         assert steps[-1].metrics == alone[-1].metrics
+
+
+@pytest.mark.parametrize("family", ["git", "qwen3_vl"])
+def test_the_size_of_stages_changes_nothing(
+    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_captioner(family, tmp_path)
+    trial = make_trial(
+        model_name=str(folder), num_images=20, min_length=0, max_length=6, decoding="greedy"
+    )
+    ((*_, whole),) = run_steps([trial])
+    monkeypatch.setattr(stages, "CHUNK", 7)
+    assert len(TASK.stages(trial)) == 3
+    ((*_, parts),) = run_steps([trial])
+    assert parts.samples == whole.samples
 
 
 def test_lab_mistakes_are_refused_for_another_family(tmp_path: Path) -> None:
@@ -118,13 +138,16 @@ def test_a_processor_without_its_package_is_refused_before_anything_runs(
     is_installed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = save_captioner("smolvlm", tmp_path)
-    monkeypatch.setattr(
-        captioner_families, "PACKAGES", {"smolvlm": "json" if is_installed else "not_installed"}
-    )
+    needed = ("torch",) if is_installed else ("transformers>=999", "not_installed")
+    monkeypatch.setattr(captioner_families, "REQUIREMENTS", {"smolvlm": needed})
     if is_installed:
         TASK.resolve(str(folder), "scenes")
     else:
-        with pytest.raises(RequestError, match="needs not_installed; run `pip install not_inst"):
+        message = (
+            "which needs transformers>=999 and not_installed; run `pip install "
+            "'transformers>=999' not_installed`"
+        )
+        with pytest.raises(RequestError, match=message):
             TASK.resolve(str(folder), "scenes")
 
 

@@ -19,7 +19,8 @@ from tasks.captioning.params import Params
 from tasks.captioning.rungs import decoding_config
 from tasks.captioning.task import TASK
 from tasks.contract import Source, Trial
-from tasks.models.image_text import ImageTextCaptioner, load_image_text
+from tasks.models.image_text import ImageTextCaptioner
+from tasks.models.image_text_loading import load_image_text
 
 #: transformers' processor of PaliGemma calls numpy in a way that numpy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import operator
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,9 @@ from tasks.captioning.beams import BeamConfig
 from tasks.captioning.decoding import DecodingConfig
 from tasks.captioning.generating import ImageInputs, beam_search, decode_rows, pad_after_end
 from tasks.captioning.images import GeneratedImages
-from tasks.models.image_text import ImageTextCaptioner, load_image_text
+from tasks.models.captioner_families import IMAGE_ENCODERS
+from tasks.models.image_text import ImageTextCaptioner
+from tasks.models.image_text_loading import load_image_text
 
 PROMPT = "a red circle"
 LENGTH = 8
@@ -79,6 +82,9 @@ def library(captioner: ImageTextCaptioner, images: list[Any], **options: Any) ->
 
 
 def prepare(captioner: ImageTextCaptioner, images: list[Any]) -> ImageInputs:
+    if captioner.has_features:
+        features = [torch.from_numpy(each) for each in captioner.encode_features(images)]
+        return ImageInputs(captioner, PROMPT, images=images, features=features)
     if not captioner.has_states:
         return ImageInputs(captioner, PROMPT, images=images)
     states = torch.from_numpy(captioner.encode(images))
@@ -176,6 +182,25 @@ def test_prompt_is_read_once_per_image(
     assert set(rows[1:]) == {len(images) * len(CONFIGS)}
 
 
+@pytest.mark.parametrize("family", BUILDERS)
+def test_encoded_images_are_not_encoded_again(
+    family: str, load: Load, images: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captioner = load(family)
+    given, again = prepare(captioner, images), prepare(captioner, images)
+
+    def refuse(self: Any, *args: Any, **options: Any) -> None:
+        raise AssertionError("encodes the images again")
+
+    if captioner.has_features:
+        monkeypatch.setattr(type(captioner.model.base_model), "get_image_features", refuse)
+    else:
+        encoder = operator.attrgetter(IMAGE_ENCODERS[family])(captioner.model)
+        monkeypatch.setattr(type(encoder), "forward", refuse)
+    decode_rows(captioner, given, range(len(images)), CONFIGS)
+    beam_search(captioner, again, BeamConfig(num_beams=2, max_length=5))
+
+
 def test_end_tokens_and_padding_are_no_text(load: Load) -> None:
     captioner = replace(load("git"), ends=(END, SECOND_END, 40))
     word = captioner.tokenizer.convert_ids_to_tokens(41)
@@ -189,9 +214,11 @@ def test_batches_fit_into_memory_and_change_nothing(
 ) -> None:
     captioner, keys = load(family), range(len(images))
     assert captioner.cache_bytes == count_cache_bytes(captioner, images)
-    given: Any = images
+    given: Any = [images]
     if captioner.has_states:
-        given = torch.from_numpy(captioner.encode(images))
+        given = [torch.from_numpy(captioner.encode(images))]
+    elif captioner.has_features:
+        given.append([torch.from_numpy(each) for each in captioner.encode_features(images)])
     batches: list[int] = []
     original = decode_rows
 
@@ -200,10 +227,10 @@ def test_batches_fit_into_memory_and_change_nothing(
         return original(captioner, given, *args)
 
     monkeypatch.setattr(module, "decode_rows", spy)
-    whole = GeneratedImages(captioner, PROMPT, given).decode(keys, CONFIGS)
+    whole = GeneratedImages(captioner, PROMPT, *given).decode(keys, CONFIGS)
     assert batches == [len(images)]
     monkeypatch.setattr(module, "GENERATE_BYTES", 1)
-    alone = GeneratedImages(captioner, PROMPT, given).decode(keys, CONFIGS)
+    alone = GeneratedImages(captioner, PROMPT, *given).decode(keys, CONFIGS)
     assert batches[1:] == [1] * len(images)
     for one, other in zip(whole, alone, strict=True):
         assert same(one, other, captioner.pad).all()
