@@ -11,7 +11,8 @@ from tasks.contract import Inputs, Member, Step, Trial
 
 
 def make_trial(**params: Any) -> Trial:
-    model, data = TASK.resolve("blip-scenes", "scenes:pretrain")
+    """A trial with these parameters; ``model_name`` is the model instead of the shipped one."""
+    model, data = TASK.resolve(params.pop("model_name", "blip-scenes"), "scenes:pretrain")
     params = {"num_images": 100} | params
     trial = Trial(
         task="captioning", version="1", params=Params(**params), seed=0, model=model, data=data

@@ -174,8 +174,9 @@ Metric = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME",
-        help="Metric of FILE.py:FUNCTION (default: the one that it declares). Repeat for a search "
-        "with several metrics: NAME, NAME:minimize or NAME:maximize.",
+        help="Main metric of FILE.py:FUNCTION, or of a task that offers several (default: the one "
+        "that it declares). Repeat for a search with several metrics: NAME, NAME:minimize or "
+        "NAME:maximize.",
     ),
 ]
 Maximize = Annotated[

@@ -19,7 +19,7 @@ from orchestrator.functions.task import FunctionTask, check_function, function_t
 from orchestrator.planning.axes import Axes
 from orchestrator.planning.discovery import SPACE_NAMES, describe_failure, load_task
 from orchestrator.planning.inline_space import inline_space, space_of
-from orchestrator.planning.objectives import split_metric
+from orchestrator.planning.objectives import choose_metric, split_metric
 from orchestrator.planning.params import param_types
 from orchestrator.planning.settings import NO_SETTINGS, Settings
 from orchestrator.planning.shadowing import shadowing_in
@@ -46,8 +46,8 @@ def find_task(
 
     Args:
         task: one of these, or a task itself.
-        metric: the metric of a function, which overrides the one that it declares. Of several,
-            possibly with their directions, the first one.
+        metric: the metric of a function, which overrides the one that it declares, or one of
+            ``Task.other_metrics``. Of several, possibly with their directions, the first one.
         maximize: the direction of the first one.
 
     Raises:
@@ -64,13 +64,15 @@ def find_task(
             maximize = direction == "maximize"
         others = tuple(name for name, _ in names[1:])
         return function_task(task, declaration_of(task, first, maximize, others))
-    if len(metrics) == 1 or maximize is not None:
-        name = task if isinstance(task, str) else task.name
+    found = task if isinstance(task, Task) else load_task(task)
+    is_other = len(metrics) == 1 and bool(found.other_metrics)
+    if maximize is not None or (len(metrics) == 1 and not is_other):
         raise RequestError(
-            f"--metric, --maximize and --minimize are for functions; the task {name!r} has its own "
-            "metric: remove them, or name several metrics that a search optimizes together"
+            "--metric, --maximize and --minimize are for functions; the task "
+            f"{found.name!r} has its own metric: remove them, or name several metrics that a "
+            "search optimizes together"
         )
-    return task if isinstance(task, Task) else load_task(task)
+    return choose_metric(found, metrics[0]) if is_other else found
 
 
 # --- a function of a file -------------------------------------------------------------------------

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from orchestrator.planning.labels import Configuration, Labels
 from orchestrator.planning.space_checks import shown
 from orchestrator.planning.suggestions import suggest
-from tasks.contract import RequestError, Task
+from tasks.contract import RequestError, Task, Trial
 
 Direction = Literal["maximize", "minimize"]
 
@@ -37,6 +39,58 @@ def split_metric(text: str) -> tuple[str, Direction | None]:
     raise RequestError(
         f"--metric takes NAME, NAME:maximize or NAME:minimize, but got {shown(text)}"
     )
+
+
+def choose_metric(task: Task, text: str) -> Task:
+    """Return the task with ``--metric NAME`` as its main metric.
+
+    Raises:
+        RequestError: if the task does not offer the metric, or not in the given direction.
+    """
+    name, direction = split_metric(text)
+    known = {each.name: each for each in (task.metric, *task.other_metrics)}
+    if name not in known:
+        raise RequestError(
+            f"--metric: the tables of {task.name} cannot be sorted by {name!r}; "
+            f"{suggest(name, sorted(known))}"
+        )
+    if direction not in (None, known[name].direction):
+        raise RequestError(
+            f"--metric {text}: {task.name} {known[name].direction}s {name}; write --metric {name}"
+        )
+    chosen = copy.copy(task)
+    vars(chosen)["metric"] = known[name]  # a class attribute of ``Task``
+    return chosen
+
+
+def check_metric_params(task: Task, metrics: Sequence[str], trials: Sequence[Trial]) -> None:
+    """Check that trials set the parameters without which they would not report the metrics.
+
+    Raises:
+        RequestError: at the first metric that a trial would not report.
+    """
+    for metric in metrics:
+        param = task.metric_params.get(metric)
+        if param is None:
+            continue
+        lacking = [trial for trial in trials if getattr(trial.params, param) is None]
+        if lacking and len(lacking) == len(trials):
+            raise RequestError(
+                f"{metric} needs the parameter {param}, which is not set; add --set {param}=VALUE"
+            )
+        if lacking:
+            raise RequestError(
+                f"{metric} needs the parameter {param}, but {len(lacking)} of {len(trials)} trials "
+                f"do not set or do not use it, such as {_describe(lacking[0], trials, task)}; "
+                "leave them out, or choose another metric"
+            )
+
+
+def _describe(trial: Trial, trials: Sequence[Trial], task: Task) -> str:
+    labels = Labels(task.columns)
+    for each in trials:
+        labels.see(Configuration.of(each))
+    return labels.describe(Configuration.of(trial))
 
 
 def read_objectives(given: Sequence[str], task: Task, source: str) -> tuple[Objective, ...]:
@@ -76,8 +130,9 @@ def read_objectives(given: Sequence[str], task: Task, source: str) -> tuple[Obje
 
 
 def _direction(name: str, task: Task, source: str) -> Direction:
-    if name == task.metric.name:
-        return task.metric.direction
+    for each in (task.metric, *task.other_metrics):
+        if name == each.name:
+            return each.direction
     if name in (task.pareto_front or ()):
         return "maximize"
     raise RequestError(

@@ -168,6 +168,15 @@ def _optional(task: Task) -> Iterator[str]:
         isinstance(front, (tuple, list)) and len(front) == 2 and set(front) <= set(_metrics(task))
     ):
         yield f"its pareto_front must be two metrics of its columns, but is {shown(front)}"
+    problem = _item_problem(task.other_metrics, Metric)
+    if problem:
+        yield f"its other_metrics must be a tuple of Metric, but {problem}"
+    for metric in () if problem else task.other_metrics:
+        if metric.name not in _metrics(task):
+            yield (
+                f"other_metrics names the metric {metric.name!r}, which has no column; "
+                + suggest(metric.name, _metrics(task))
+            )
     problem = _item_problem(task.shown_samples, str)
     if problem:
         yield f"its shown_samples must be a tuple of names, but {problem}"
@@ -197,6 +206,17 @@ def _param_names(task: Task) -> Iterator[str]:
     length = task.schedule_length
     if length is not None and length not in fields:
         yield unknown("schedule_length", length)
+    if not isinstance(task.metric_params, Mapping):
+        yield f"its metric_params must be a dict, but are {shown(task.metric_params)}"
+    else:
+        for metric, param in task.metric_params.items():
+            if param not in fields:
+                yield unknown("metric_params", param)
+            if metric not in _metrics(task):
+                yield (
+                    f"metric_params names the metric {shown(metric)}, which has no column; "
+                    + suggest(str(metric), _metrics(task))
+                )
     problem = _item_problem(task.example_params, Mapping)
     if problem:
         yield f"its example_params must be a tuple of dicts, but {problem}"

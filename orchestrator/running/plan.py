@@ -12,7 +12,12 @@ from orchestrator.functions.finding import find_space, find_task
 from orchestrator.functions.package_source import package_identity
 from orchestrator.planning import task_calls
 from orchestrator.planning.claim_checks import check_claims
-from orchestrator.planning.objectives import Objective, describe_objectives, read_objectives
+from orchestrator.planning.objectives import (
+    Objective,
+    check_metric_params,
+    describe_objectives,
+    read_objectives,
+)
 from orchestrator.planning.plan import PlannedRow, TrialFactory, distinct_trials, plan_rows
 from orchestrator.planning.settings import parse_settings
 from orchestrator.planning.space_checks import (
@@ -160,11 +165,13 @@ def make_plan(request: Request) -> Plan:
         first = factory.trial({}, 0)  # checks that the defaults fit this model and data
     else:
         planned = plan_rows(space, factory, seeds)
-        first = next(row.trials[0] for table in planned for row in table)
+        trials = distinct_trials(planned)
+        check_metric_params(task, [task.metric.name], trials)
+        first = trials[0]
     task_calls.try_methods(task, first)
     if request.final is not None:
         check_final(task, first, request.final, request.keep)
-    identity = _identity(request, space, factory, objectives)
+    identity = _identity(request, task, space, factory, objectives)
     chosen = choose_name(
         identity,
         given=None if request.name is None else check_name(request.name),
@@ -214,19 +221,26 @@ def _objectives(request: Request, task: Task, space: Space) -> tuple[Objective, 
 
 
 def _identity(
-    request: Request, space: Space, factory: TrialFactory, objectives: Sequence[Objective]
+    request: Request,
+    task: Task,
+    space: Space,
+    factory: TrialFactory,
+    objectives: Sequence[Objective],
 ) -> Identity:
     chosen = {"sampler": request.sampler, "pruner": request.pruner}
     if len(request.metrics) > 1:
         chosen["metric"] = describe_objectives(objectives)
     if request.learn_from:
         chosen["learn-from"] = ",".join(request.learn_from)
+    # Another metric than the task's own; functions have only one.
+    own = getattr(type(task), "metric", task.metric)
+    other = {} if task.metric == own or objectives else {"metric": task.metric.name}
     return Identity(
         space=space.name,
         file=space.file,
         file_hash=space.file_hash,
         settings=factory.fixed,
-        search=chosen if space.search is not None else {},
+        search={**(chosen if space.search is not None else {}), **other},
         model=factory.model,
         data=factory.data,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.cgroups import available_cpus
 from orchestrator.engines.ray.address import check_address, check_reachable
 from orchestrator.execution.placement import initial_gpus
+from orchestrator.planning.objectives import check_metric_params
 from orchestrator.running.learned import check_learns
 from orchestrator.running.notify import check_url
 from orchestrator.search.options import (
@@ -158,4 +159,7 @@ def sample_search(plan: Plan) -> SearchSample:
     assert plan.space.search is not None
     if plan.request.learn_from:
         _ = plan.learned
-    return check_search_function(plan.space.search, plan.factory, plan.request.pruner)
+    sample = check_search_function(plan.space.search, plan.factory, plan.request.pruner)
+    metrics = [each.name for each in plan.objectives] or [plan.task.metric.name]
+    check_metric_params(plan.task, metrics, sample.trials)
+    return sample

@@ -213,9 +213,8 @@ def _table(
         columns = [known.get(key, Column(key=key, label=key[6:])) for key in wanted]
         params = [column for column in columns if column.key.startswith("param.")]
         metrics = [c for c in columns if c.key.startswith("metric.") and c.key != main_key]
-    fixed = ", ".join(
-        f"{n} {format_plain(rows[0].params[n])}" for n in names if rows and n not in varying
-    )
+    same = {n: rows[0].params[n] for n in names if rows and n not in varying}
+    fixed = ", ".join(f"{n} {format_plain(v)}" for n, v in same.items() if v is not None)
     return SummaryTable(
         title=title,
         params=params,

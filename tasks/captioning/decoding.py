@@ -20,6 +20,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tasks.captioning.decoder import CrossAttentionCache, DecoderState
+from tasks.captioning.filters import (
+    FILTERS,
+    TOP_H_CANDIDATES,
+    ban_repeats,
+    filter_tokens,
+    limit_entropy,
+)
 from tasks.interrupt import check_interrupt
 from tasks.progress import report_progress
 
@@ -37,7 +44,14 @@ class DecodingConfig:
     min_length: int = 0
     max_length: int = 30
     repetition_penalty: float = 1.0
+    no_repeat_ngram_size: int | None = None
+    top_h: float | None = None
+    min_p: float | None = None
+    typical_p: float | None = None
+    epsilon_cutoff: float | None = None
+    eta_cutoff: float | None = None
     seed: int = 0
+    sample: int = 0  # the number of the caption, of several for one image
     continue_after_eos: bool = False  # until the whole batch of the lab has ended
 
 
@@ -45,13 +59,16 @@ class DecodingConfig:
 class Vocabulary:
     """The ids of the special tokens."""
 
-    end: int
+    ends: tuple[int, ...]
     pad: int
 
 
-def uniform_noise(seed: int, keys: Sequence[int], steps: int) -> Float[np.ndarray, "N T"]:
+def uniform_noise(
+    seed: int, keys: Sequence[int], steps: int, sample: int = 0
+) -> Float[np.ndarray, "N T"]:
     """Return a random number in [0, 1) per image and step, from the seed and the image's key."""
-    return np.stack([np.random.default_rng([seed, key]).random(steps) for key in keys])
+    more = [sample] if sample else []
+    return np.stack([np.random.default_rng([seed, key, *more]).random(steps) for key in keys])
 
 
 @torch.inference_mode()
@@ -107,12 +124,12 @@ class TokenSampler:
         configs: Sequence[DecodingConfig],
         num_images: int,
         keys: Sequence[int],
-        start: Tensor,
+        start: Tensor | None,
         max_length: int,
         vocabulary: Vocabulary,
         device: torch.device,
     ) -> None:
-        self._end, self._num_configs = vocabulary.end, len(configs)
+        self._ends = torch.tensor(vocabulary.ends, device=device)
 
         def per_row(values: Sequence[float | int | bool]) -> Tensor:
             return torch.tensor(values, device=device).repeat(num_images)
@@ -125,12 +142,27 @@ class TokenSampler:
         self._top_p = per_row([float(c.top_p or 1.0) for c in configs])
         self._penalty = per_row([float(c.repetition_penalty) for c in configs])
         self._has_penalty = any(c.repetition_penalty != 1.0 for c in configs)
+        self._has_ngrams = any(c.no_repeat_ngram_size for c in configs)
+        self._ngram_sizes = per_row([c.no_repeat_ngram_size or 0 for c in configs])
+        self._has_top_h = any(c.top_h is not None for c in configs)
+        self._top_h = per_row([2.0 if c.top_h is None else c.top_h for c in configs])  # 2: all
+        self._limits: dict[str, Tensor] = {}  # of the filters that a config uses
+        for name, (_, neutral) in FILTERS.items():
+            given = [getattr(c, name) for c in configs]
+            if any(limit is not None for limit in given):
+                self._limits[name] = per_row([neutral if n is None else n for n in given])
         self._continues = per_row([c.continue_after_eos for c in configs])
-        drawn = {c.seed: uniform_noise(c.seed, keys, max_length) for c in configs if c.temperature}
+        drawn = {
+            (c.seed, c.sample): uniform_noise(c.seed, keys, max_length, c.sample)
+            for c in configs
+            if c.temperature
+        }
         unused = np.zeros((num_images, max_length))  # of greedy configs
-        noise = np.stack([drawn.get(c.seed, unused) for c in configs], axis=1)  # [N, K, T]
+        noise = np.stack([drawn.get((c.seed, c.sample), unused) for c in configs], axis=1)
         self._noise = torch.from_numpy(noise).flatten(0, 1).to(device)
-        self._previous = start.repeat_interleave(len(configs), 0) if self._has_penalty else start
+        self._previous: Tensor | None = None  # the tokens of each row, if they are needed
+        if start is not None and (self._has_penalty or self._has_ngrams):
+            self._previous = start.repeat_interleave(len(configs), 0)
         # The lab's batch of each row [R], for each config separately.
         image = torch.arange(num_images, device=device).repeat_interleave(len(configs))
         config = torch.arange(len(configs), device=device).repeat(num_images)
@@ -138,41 +170,64 @@ class TokenSampler:
         self._open = torch.ones(num_images * len(configs), dtype=torch.bool, device=device)
 
     def sample(
-        self, logits: Float[Tensor, "R V"], rows: Int[Tensor, " R"], length: int
+        self,
+        logits: Float[Tensor, "R V"],
+        rows: Int[Tensor, " R"],
+        length: int,
+        previous: Int[Tensor, "R L"] | None = None,
     ) -> Int[Tensor, " R"]:
-        """Return the next token of each row, after ``length`` tokens."""
-        if self._has_penalty:
-            previous = self._previous[rows]
-            old = logits.gather(1, previous)
-            factor = self._penalty[rows][:, None]
-            logits = logits.scatter(1, previous, torch.where(old < 0, old * factor, old / factor))
+        """Return the next token of each row, after ``length`` tokens.
+
+        ``previous`` are the tokens of each row so far, negative where a prompt is padded. A sampler
+        with ``start`` remembers them.
+        """
+        previous = previous if self._previous is None else self._previous[rows]
+        if previous is not None:
+            logits = self._penalize(logits, rows, previous)
         early = self._min_length[rows] > length
         if bool(early.any()):
             logits = logits.clone()
-            logits[early, self._end] = float("-inf")
+            logits[early.nonzero(), self._ends] = float("-inf")
         chosen = logits.argmax(dim=1)
         for sorts_all in (False, True):  # the top k tokens, or all of them if k is not set
             uses_all = self._top_k[rows] == 0
             sampled = (self._is_sampled[rows] & (uses_all == sorts_all)).nonzero()[:, 0]
             if len(sampled):
                 chosen[sampled] = self._sample(logits[sampled], rows[sampled], length)
-        if self._has_penalty:
-            column = self._previous.new_full((len(self._previous), 1), self._end)
+        if self._previous is not None:
+            column = self._previous.new_full((len(self._previous), 1), int(self._ends[0]))
             column[rows, 0] = chosen
             self._previous = torch.cat([self._previous, column], dim=1)
         return chosen
+
+    def _penalize(self, logits: Tensor, rows: Tensor, previous: Tensor) -> Tensor:
+        if self._has_penalty:
+            tokens = torch.where(previous < 0, previous[:, -1:], previous)
+            old = logits.gather(1, tokens)
+            factor = self._penalty[rows][:, None]
+            logits = logits.scatter(1, tokens, torch.where(old < 0, old * factor, old / factor))
+        if self._has_ngrams:
+            logits = ban_repeats(logits, previous, self._ngram_sizes[rows])
+        return logits
 
     def _sample(self, logits: Tensor, rows: Tensor, length: int) -> Tensor:
         """Sample by inverse transform over the tokens, sorted from most to least likely."""
         top_k = self._top_k[rows]
         widest = int(top_k.max()) or logits.shape[1]
+        if self._has_top_h:
+            widest = max(widest, TOP_H_CANDIDATES)
         values, tokens = logits.topk(min(widest, logits.shape[1]), dim=1)
         rank = torch.arange(values.shape[1], device=values.device)
         values = values / self._temperature[rows][:, None]
+        if self._has_top_h:
+            values = limit_entropy(values, self._top_h[rows][:, None])
         values = values.masked_fill((top_k[:, None] > 0) & (rank >= top_k[:, None]), float("-inf"))
         probability = values.double().softmax(dim=1)
         before = probability.cumsum(dim=1) - probability
         probability = probability.masked_fill(before >= self._top_p[rows][:, None].double(), 0.0)
+        if self._limits:
+            limits = {name: limit[rows] for name, limit in self._limits.items()}
+            probability = filter_tokens(probability, limits)
         cumulative = probability.cumsum(dim=1)
         target = self._noise[rows, length][:, None] * cumulative[:, -1:]
         index = (cumulative <= target).sum(dim=1, keepdim=True).clamp(max=values.shape[1] - 1)
@@ -180,7 +235,7 @@ class TokenSampler:
 
     def has_ended(self, chosen: Tensor, rows: Tensor, alive: Tensor, length: int) -> Tensor:
         """Return which rows have ended, now that they have ``length`` tokens."""
-        at_end = (chosen == self._end) & alive
+        at_end = torch.isin(chosen, self._ends) & alive
         self._open[rows[at_end]] = False
         over = at_end & ~self._continues[rows]
         if bool(self._continues.any()):

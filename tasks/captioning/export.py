@@ -7,16 +7,25 @@ from typing import Any
 
 import transformers
 
+from tasks.captioning.export_image_text import (
+    UNTRAINED,
+    common_notes,
+    export_image_text,
+    generate_options,
+)
+from tasks.captioning.models import load_model
 from tasks.captioning.params import Params
 from tasks.contract import Export, Trial
-from tasks.models.captioner import Captioner, load_captioner
+from tasks.models.captioner import Captioner
 from tasks.models.saving import find_license, hub_ids, save_folder
 
 
 def export(trial: Trial, folder: Path) -> Export:
     """Write the model, its tokenizer and processor, and the decoding as a generation config."""
     params: Params = trial.params
-    captioner = load_captioner(trial.model.name, trial.model.fingerprint, "cpu", "float32")
+    captioner = load_model(trial.model, "cpu", "float32")
+    if not isinstance(captioner, Captioner):
+        return export_image_text(trial, captioner, folder)
     save_folder(folder, captioner.model, captioner.tokenizer, captioner.processor)
     generation_config(params, captioner).save_pretrained(folder)
     return Export(
@@ -32,31 +41,19 @@ def export(trial: Trial, folder: Path) -> Export:
 
 def generation_config(params: Params, captioner: Captioner) -> Any:
     """Return the decoding as a config of ``generate``; lengths include the start and the prompt."""
-    text = captioner.model.config.text_config
-    options: dict[str, Any] = {"num_beams": 1, "do_sample": False}
-    if params.decoding == "beam":
-        options["num_beams"] = params.num_beams
-    elif params.decoding == "sample":
-        options = {
-            "do_sample": True,
-            "temperature": params.temperature,
-            "top_k": params.top_k or 0,  # the default of `generate` is 50
-            "top_p": params.top_p or 1.0,
-        }
     return transformers.GenerationConfig(
-        bos_token_id=text.bos_token_id,
+        bos_token_id=captioner.model.config.text_config.bos_token_id,
         eos_token_id=captioner.end,
         pad_token_id=captioner.pad,
         min_length=params.min_length,
         max_length=params.max_length,
-        repetition_penalty=params.repetition_penalty,
-        **options,
+        **generate_options(params),
     )
 
 
 def _notes(params: Params) -> list[str]:
     notes = [
-        "Nothing was trained: these are the base model's weights with the decoding of the sweep.",
+        UNTRAINED,
         "`generation_config.json` contains the decoding. BLIP's `generate` uses the config of its "
         "text decoder, which `from_pretrained` leaves at its defaults; the program below sets it.",
     ]
@@ -64,23 +61,13 @@ def _notes(params: Params) -> list[str]:
         notes.append(
             f'Every caption begins with the prompt "{params.prompt}", which is not part of scoring.'
         )
-    if params.decoding == "sample":
-        notes.append(
-            "The sweep used separate random numbers for each image. `generate` uses other ones, so "
-            "single captions differ, but their distribution is the same."
-        )
     if params.faithful:
         notes.append(
             "The sweep reproduced two bugs of the lab (faithful): text after the end of a caption, "
             "and prompts cut off by characters. The exported model does not, so its captions get "
             "different scores."
         )
-    if params.precision != "float32":
-        notes.append(
-            f"In the sweep the model computed in {params.precision}. The exported weights are "
-            "float32, so captions may differ."
-        )
-    return notes
+    return notes + common_notes(params)
 
 
 def _usage(params: Params, captioner: Captioner) -> str:

@@ -5,12 +5,22 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+from tasks.contract import Scalar
 from tasks.validation import check_choice, check_rule
 
 Decoding = Literal["greedy", "sample", "beam"]
 Precision = Literal["float32", "bfloat16"]
+SAMPLE_ONLY = (
+    *("temperature", "top_k", "top_p", "top_h"),
+    *("min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "num_samples"),
+)
+ADDED = (  # after the first release; their defaults are None, as for trials without them
+    *("min_p", "typical_p", "top_h", "epsilon_cutoff", "eta_cutoff"),
+    *("no_repeat_ngram_size", "length_penalty", "early_stopping"),
+    *("num_samples", "clip"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,7 +30,8 @@ class Params:
     decoding: Decoding = "sample"
     """The most likely token at each step, a sampled token, or beam search."""
     prompt: str = "a picture of "
-    """The beginning of every caption; it is not scored."""
+    """The beginning of every caption, or the instruction of a chat model; @FILE: read it from a
+    file. It is not scored."""
     top_k: int | None = 50
     """Sample from this many most likely tokens; none: from all. Only for sample. >= 1."""
     top_p: float | None = None
@@ -30,9 +41,11 @@ class Params:
     num_beams: int | None = 4
     """Number of beams. Only for beam. >= 2."""
     min_length: int = 10
-    """Minimum number of tokens of start, prompt and caption before the end. >= 0."""
+    """Minimum number of tokens before the end: of a caption, or for BLIP of start, prompt and
+    caption. >= 0."""
     max_length: int = 30
-    """Maximum number of tokens of start, prompt, caption and end. >= 2, longer than the prompt."""
+    """Maximum number of tokens, as for min_length, and with the end. >= 2; for BLIP longer than the
+    prompt."""
     repetition_penalty: float = 1.0
     """Divides (or multiplies, if negative) the logits of tokens used before. > 0; 1: no penalty."""
     faithful: bool = False
@@ -45,6 +58,28 @@ class Params:
     """Score against only this many references per image; none: all. >= 1."""
     precision: Precision = "float32"
     """The precision of the model's computations."""
+    min_p: float | None = None
+    """Drop tokens below this fraction of the highest probability. Only for sample. 0 to 1."""
+    typical_p: float | None = None
+    """Sample from the most typical tokens with this total probability. Only for sample. 0 to 1."""
+    top_h: float | None = None
+    """Sample from likely tokens up to this share of the entropy. Only for sample. 0 to 1."""
+    epsilon_cutoff: float | None = None
+    """Drop tokens below this probability. Only for sample. 0 to 1."""
+    eta_cutoff: float | None = None
+    """Drop tokens below a probability that falls with the entropy. Only for sample. 0 to 1."""
+    no_repeat_ngram_size: int | None = None
+    """Do not repeat a sequence of this many tokens; none: allow repeats. >= 1."""
+    length_penalty: float | None = None
+    """Exponent of the length that divides a beam's score; none: 1. Only for beam."""
+    early_stopping: bool | None = None
+    """Whether a beam search stops as soon as it has as many captions as beams; none: no. Only for
+    beam."""
+    num_samples: int | None = None
+    """Captions per image that self-BLEU compares; other scores use the first. Only for sample.
+    >= 2."""
+    clip: str | None = None
+    """Id or folder of a CLIP, or another image-text model, for CLIPScore and RefCLIPScore."""
 
     def __post_init__(self) -> None:
         check_choice("decoding", self.decoding, get_args(Decoding))
@@ -67,17 +102,44 @@ class Params:
         penalty = self.repetition_penalty
         holds = penalty > 0 and math.isfinite(penalty)
         check_rule("repetition_penalty > 0", holds, f"repetition_penalty={penalty}")
-        for name in ("num_images", "num_references"):
+        for name in ("min_p", "typical_p", "top_h", "epsilon_cutoff", "eta_cutoff"):
+            limit = getattr(self, name)
+            check_rule(f"0 < {name} < 1", limit is None or 0 < limit < 1, f"{name}={limit}")
+        samples = self.num_samples
+        check_rule("num_samples >= 2", samples is None or samples >= 2, f"num_samples={samples}")
+        exponent = self.length_penalty
+        holds = exponent is None or math.isfinite(exponent)
+        check_rule("length_penalty is finite", holds, f"length_penalty={exponent}")
+        for name in ("num_images", "num_references", "no_repeat_ngram_size"):
             number = getattr(self, name)
             check_rule(f"{name} >= 1", number is None or number >= 1, f"{name}={number}")
 
     def resolved(self) -> Params:
         """Return the same decoding with unused parameters set to None, so that ids are equal."""
-        if self.decoding == "sample":
-            return dataclasses.replace(
-                self,
-                num_beams=None,
-                temperature=1.0 if self.temperature is None else self.temperature,
-            )
-        beams = self.num_beams if self.decoding == "beam" else None
-        return dataclasses.replace(self, top_k=None, top_p=None, temperature=None, num_beams=beams)
+        unused: dict[str, Any] = {}
+        if self.decoding != "sample":
+            unused |= dict.fromkeys(SAMPLE_ONLY)
+        elif self.temperature is None:
+            unused["temperature"] = 1.0
+        if self.decoding != "beam":
+            unused |= dict.fromkeys(("num_beams", "length_penalty", "early_stopping"))
+        else:
+            unused["length_penalty"] = None if self.length_penalty == 1 else self.length_penalty
+            unused["early_stopping"] = self.early_stopping or None
+        return dataclasses.replace(self, **unused)
+
+    def content(self) -> dict[str, Scalar]:
+        """Return the part that a trial's id hashes.
+
+        Parameters that did not always exist are left out at their defaults, so that trials keep
+        their ids.
+        """
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        if self.clip is not None:  # NAME#FINGERPRINT, whose name can be a path
+            values["clip"] = self.clip.rpartition("#")[2]
+        return {
+            name: value
+            for name, value in values.items()
+            if name not in ADDED or value != defaults[name]
+        }

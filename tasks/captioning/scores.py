@@ -85,6 +85,19 @@ def bleu(statistics: Array, order: int = MAX_ORDER) -> float:
     return float(100 * math.exp(brevity + np.log(matches / totals).mean()))
 
 
+def self_bleu(samples: Sequence[Sequence[str]]) -> float:
+    """Return the mean corpus BLEU-4 of each sample's captions against those of the other samples.
+
+    Lower is more diverse (Zhu et al. 2018; for captions of one image, Shetty et al. 2017).
+    ``samples`` holds the captions of all images [U] for each sample.
+    """
+    found = []
+    for number, captions in enumerate(samples):
+        others = [each for index, each in enumerate(samples) if index != number]
+        found.append(bleu(BleuStatistics(list(zip(*others, strict=True)))(captions)))
+    return float(np.mean(found))
+
+
 def sacrebleu_13a(captions: Sequence[str], references: References) -> float:
     """Return BLEU-4 with sacrebleu's defaults: 13a tokens and exponential smoothing."""
     streams = transpose(references)
@@ -202,7 +215,8 @@ class CiderD:
             for other, other_norms, other_length in references:
                 penalty = math.exp(-((length - other_length) ** 2) / (2 * SIGMA**2))
                 for order in range(MAX_ORDER):
-                    common = vector[order].keys() & other[order].keys()
+                    # In the caption's order: that of a set changes with each process.
+                    common = [gram for gram in vector[order] if gram in other[order]]
                     dot = sum(
                         min(vector[order][g], other[order][g]) * other[order][g] for g in common
                     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from tasks.captioning import scores, stages
+from tasks.captioning import clip_score, scores, stages
 from tasks.captioning.params import Params
+from tasks.captioning.prompt_file import read_prompt
 from tasks.contract import (
     Advanced,
     Column,
@@ -17,6 +19,7 @@ from tasks.contract import (
     Member,
     Metric,
     PerSampleMetric,
+    RequestError,
     Source,
     Stage,
     State,
@@ -25,6 +28,7 @@ from tasks.contract import (
 )
 from tasks.datasets import registry
 from tasks.models import folders
+from tasks.models.captioner_families import BLIP, find_captioner_family
 
 #: Corpus BLEU-4 without smoothing, from sums of the statistics of ``scores.BleuStatistics``.
 BLEU4 = "100 * exp(mean(log(sums[0:4] / sums[4:8])) + min(0, 1 - sums[9] / sums[8]))"
@@ -37,6 +41,18 @@ class CaptioningTask(Task):
     version = "2"  # 2: decoded text has no spaces around apostrophes; Unicode words
     Params = Params
     metric = Metric(name="bleu4", label="BLEU-4", direction="maximize")
+    other_metrics = (
+        Metric(name="cider_d", label="CIDEr-D", direction="maximize"),
+        Metric(name="rouge_l", label="ROUGE-L", direction="maximize"),
+        Metric(name="bleu4_13a", label="BLEU-4 13a", direction="maximize"),
+        Metric(name="distinct2", label="distinct-2", direction="maximize"),
+        Metric(name="self_bleu4", label="self-BLEU-4", direction="minimize"),
+        Metric(name="clip_score", label="CLIPScore", direction="maximize"),
+        Metric(name="ref_clip_score", label="RefCLIPScore", direction="maximize"),
+    )
+    metric_params = MappingProxyType(
+        {"self_bleu4": "num_samples", "clip_score": "clip", "ref_clip_score": "clip"}
+    )
     columns = (
         Column(key="param.decoding", label="decoding"),
         Column(key="param.top_k", label="top-k", format="integer"),
@@ -52,6 +68,9 @@ class CaptioningTask(Task):
         Column(key="metric.vocabulary", label="vocabulary", format="integer"),
         Column(key="metric.bleu4_13a", label="BLEU-4 13a", format="score"),
         Column(key="metric.distinct1", label="distinct-1", format="percent"),
+        Column(key="metric.self_bleu4", label="self-BLEU-4", format="score", detail=True),
+        Column(key="metric.clip_score", label="CLIPScore", format="number", detail=True),
+        Column(key="metric.ref_clip_score", label="RefCLIPScore", format="number", detail=True),
     )
     per_sample = (
         PerSampleMetric(metric="bleu4", unit="image", value="bleu_statistics", aggregate=BLEU4),
@@ -70,12 +89,15 @@ class CaptioningTask(Task):
     has_weights = False  # decoding trains nothing
     default_model = folders.SHIPPED
     default_data = "scenes"
-    model_forms = "a Hugging Face id or a folder (safetensors) of a BLIP captioning model"
+    model_forms = (
+        "a Hugging Face id or a folder (safetensors) of an image-to-text model: BLIP, or any other "
+        "that AutoModelForImageTextToText loads"
+    )
     data_forms = registry.FORMS
 
     def resolve(self, model: str, data: str) -> tuple[Source, Source]:
         """Check a captioning model and a captioned data set, and return their fingerprints."""
-        from tasks.models.families import check_captioner
+        from tasks.models.captioner_families import check_captioner
 
         check_captioner(model)
         return folders.resolve(model), registry.resolve(data)
@@ -85,16 +107,27 @@ class CaptioningTask(Task):
         return registry.domain_warnings(model, data)
 
     def normalize(self, trial: Trial) -> Trial:
-        """Set unused decoding parameters to None, and ``num_images`` if it covers the split."""
+        """Set unused parameters to None, read a prompt's file, and check models and ``faithful``.
+
+        ``num_images`` is unused if it covers the split.
+        """
         split = registry.load_split(trial.data.name, trial.params.split)
         params = trial.params.resolved()
+        clip = None if params.clip is None else clip_score.resolve_clip(params.clip)
+        params = dataclasses.replace(params, prompt=read_prompt(params.prompt), clip=clip)
+        if params.faithful and find_captioner_family(trial.model.name) != BLIP:
+            raise RequestError(
+                "faithful=true repeats the mistakes of a lab that used BLIP, but "
+                f"{trial.model.name} is another model; remove it"
+            )
         if params.num_images is not None and params.num_images >= len(split):
             params = dataclasses.replace(params, num_images=None)
         return dataclasses.replace(trial, params=params)
 
     def stages(self, trial: Trial) -> Sequence[Stage]:
-        """Return the stages that encode the images in chunks."""
-        return stages.needed(trial)
+        """Return the stages that encode the images in chunks, and that of CLIPScore."""
+        clip = clip_score.clip_stage(trial)
+        return [*stages.needed(trial), *([] if clip is None else [clip])]
 
     def pack_key(self, trial: Trial) -> Hashable:
         """Return one key for trials with the same images and prompt, which are decoded together."""
@@ -103,7 +136,8 @@ class CaptioningTask(Task):
 
     def estimate_memory(self, trial: Trial) -> int:
         """Estimate the memory of a member's attention caches."""
-        return 64 * 1024 * 1024
+        is_blip = find_captioner_family(trial.model.name) == BLIP
+        return (64 if is_blip else 256) * 1024 * 1024
 
     def num_steps(self, trial: Trial) -> int:
         """Return the number of images."""

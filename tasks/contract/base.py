@@ -49,6 +49,11 @@ class Task:
     """One sentence that describes the values of ``--data``."""
     per_sample: ClassVar[tuple[PerSampleMetric, ...]] = ()
     """How to compute metrics from ``Step.samples``, for intervals and paired tests."""
+    other_metrics: ClassVar[tuple[Metric, ...]] = ()
+    """Other metrics that ``--metric NAME`` can make the main metric. Each needs a column."""
+    metric_params: ClassVar[Mapping[str, str]] = {}
+    """The parameter without which a trial does not report a metric: ``{"clip_score": "clip"}``. A
+    sweep by that metric is refused if the parameter of a trial is None."""
     pareto_front: ClassVar[tuple[str, str] | None] = None
     """Two metrics for which larger is better. Tables mark the rows on their Pareto front."""
     scoring_params: ClassVar[tuple[str, ...]] = ()

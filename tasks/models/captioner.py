@@ -66,6 +66,11 @@ class Captioner:
         return int(self.model.config.text_config.sep_token_id)
 
     @property
+    def ends(self) -> tuple[int, ...]:
+        """The id of the token that ends a sentence, as for models with several."""
+        return (self.end,)
+
+    @property
     def pad(self) -> int:
         """The id of the padding token."""
         return int(self.model.config.text_config.pad_token_id)

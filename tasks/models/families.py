@@ -1,8 +1,8 @@
-"""The image-text models that the tasks support, and checks of their files. Without torch.
+"""The image-text models that retrieval supports, and checks of their files. Without torch.
 
-Captioning takes a BLIP with a text decoder. Retrieval takes either a model with two encoders and
-two heads (BLIP, CLIP, SigLIP), or ``IMAGE+TEXT``, two separate encoders that get new heads. Each
-of those is a Hugging Face id, a folder, or ``package.module:factory`` (see ``pair.py``).
+Retrieval takes either a model with two encoders and two heads (BLIP, CLIP, SigLIP), or
+``IMAGE+TEXT``, two separate encoders that get new heads. Each of those is a Hugging Face id, a
+folder, or ``package.module:factory`` (see ``pair.py``).
 """
 
 from __future__ import annotations
@@ -124,23 +124,6 @@ def check_weights(name: str, *, heads: bool) -> None:
 
 def _lacks(head: str, present: set[str]) -> bool:
     return not any(parameter.startswith(f"{head}.") for parameter in present)
-
-
-def check_captioner(name: str) -> None:
-    """Raise an error if a model is not a BLIP with a text decoder. Reads only headers.
-
-    Raises:
-        ModelError: the message names the kind of model, or what is missing.
-    """
-    folder = folders.find_folder(name)
-    kind = folders.read_config(folder).get("model_type")
-    if kind != "blip":
-        raise ModelError(f"{name} is a {kind!r} model; captioning takes a BLIP with a text decoder")
-    if not any(key.startswith("text_decoder.") for key in folders.parameter_names(folder)):
-        raise ModelError(
-            f"{name} has no weights for a text decoder: it was saved for another task, such as "
-            "retrieval; use a captioning checkpoint"
-        )
 
 
 def resolve(name: str) -> Source:

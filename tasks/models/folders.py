@@ -82,7 +82,7 @@ def _locate(name: str) -> Path:
         raise ModelError(f"no such model folder: {name}; check the path after --model")
     from huggingface_hub import snapshot_download
 
-    patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
+    patterns = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
     try:
         return Path(snapshot_download(name, allow_patterns=patterns))
     except Exception as error:  # offline, unknown, gated: each has its own class
@@ -100,7 +100,8 @@ def resolve(name: str, needs: Sequence[str] = ("tokenizer", "image processor")) 
     """
     folder = find_folder(name)
     check_files(folder, needs)
-    files = [f for f in (*folder.iterdir(), folder / POOLING) if f.is_file() and f.suffix != ".md"]
+    parts = (*folder.iterdir(), folder / POOLING, *folder.glob("*tokenizer/*"))
+    files = [f for f in parts if f.is_file() and f.suffix != ".md"]
     shown = str(folder) if Path(name).expanduser().is_dir() else name
     return Source(name=shown, fingerprint=fingerprint_files(folder, files))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -58,6 +59,11 @@ def _loading_error(name: str, what: str, error: Exception) -> ModelError:
         return ModelError(
             f"{name} needs code from its checkpoint, which is never run; write a factory and use "
             "package.module:factory"
+        )
+    command = re.search(r"pip install [\w.\[\]=<>-]*\w", str(error))
+    if isinstance(error, ImportError) and command:
+        return ModelError(
+            f"{name}: {what} needs a package that is not installed; run `{command[0]}`"
         )
     first = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return ModelError(

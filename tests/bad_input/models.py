@@ -125,7 +125,11 @@ CASES = [
     broken(put("config.json", "{}"), "is a None model; image-text retrieval takes blip, clip"),
     broken(change(model_type="vit"), "is a 'vit' model; image-text retrieval takes"),
     broken(change(model_type=["blip"]), "is a ['blip'] model; image-text retrieval takes"),
-    broken(change(model_type="clip"), "captioning takes a BLIP with a text decoder", "captioning"),
+    broken(
+        change(model_type="clip"),
+        "m is a 'clip' model; captioning takes an image-to-text",
+        "captioning",
+    ),
     broken(remove("tokenizer.json"), "m has no tokenizer (tokenizer.json or vocab.txt); copy it"),
     broken(remove("tokenizer.json"), "or save it with tokenizer.save_pretrained", "captioning"),
     broken(put("tokenizer.json", "{"), "tokenizer.json is not valid JSON"),

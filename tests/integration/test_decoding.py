@@ -9,8 +9,10 @@ import pytest
 import torch
 from captioning_packs import make_trial, run_steps
 
-from tasks.captioning import captioning
+from tasks.captioning.beams import BeamConfig
 from tasks.captioning.decoding import DecodingConfig, Vocabulary, decode
+from tasks.captioning.generating import pad_after_end
+from tasks.captioning.images import BlipImages
 from tasks.datasets import scenes
 from tasks.models.captioner import Captioner, load_captioner
 
@@ -39,7 +41,7 @@ def states(captioner: Captioner) -> torch.Tensor:
 def ours(
     captioner: Captioner, states: torch.Tensor, settings: list[DecodingConfig], prompt: str = PROMPT
 ) -> list[np.ndarray]:
-    vocabulary = Vocabulary(end=captioner.end, pad=captioner.pad)
+    vocabulary = Vocabulary(ends=(captioner.end,), pad=captioner.pad)
     ids = captioner.prompt_ids(prompt)
     decoder = captioner.model.text_decoder
     return decode(decoder, states, ids, range(len(states)), settings, vocabulary)
@@ -75,6 +77,8 @@ SETTINGS = [
     DecodingConfig(temperature=0.7, top_k=50, min_length=10, seed=1),
     DecodingConfig(temperature=1.0, repetition_penalty=1.3),
     DecodingConfig(temperature=1.3, continue_after_eos=True),
+    DecodingConfig(temperature=1.3, min_p=0.1, eta_cutoff=0.01),
+    DecodingConfig(temperature=1.3, top_h=0.7, no_repeat_ngram_size=2),
 ]
 
 
@@ -85,6 +89,7 @@ SETTINGS = [
         {"min_length": 0, "max_length": 30},
         {"min_length": 10, "max_length": 14},
         {"min_length": 18, "max_length": 30, "repetition_penalty": 1.4},
+        {"min_length": 18, "max_length": 30, "no_repeat_ngram_size": 2},
     ],
 )
 def test_greedy_matches_generate_token_for_token(
@@ -107,8 +112,10 @@ def test_beam_search_matches_generate(
         captioner, pixels, PROMPT, do_sample=False, num_beams=3, min_length=8, max_length=24
     )
     prompt = captioner.prompt_ids(PROMPT)
-    found = captioning._beam_search(captioner, states, prompt, (3, 8, 24, 1.0))
-    expected = captioning._pad_after_end(expected, captioner)  # the library pads with end tokens
+    config = BeamConfig(num_beams=3, min_length=8, max_length=24)
+    found = BlipImages(captioner, prompt, states).search(config)
+    # The library pads with end tokens.
+    expected = pad_after_end(expected, captioner.ends, captioner.pad)
     assert same(found, expected, captioner.pad).mean() >= 0.98
 
 
@@ -124,7 +131,7 @@ def test_pack_matches_single_settings(captioner: Captioner, states: torch.Tensor
 
 def test_caption_does_not_depend_on_the_batch(captioner: Captioner, states: torch.Tensor) -> None:
     settings = SETTINGS[:7]
-    vocabulary = Vocabulary(end=captioner.end, pad=captioner.pad)
+    vocabulary = Vocabulary(ends=(captioner.end,), pad=captioner.pad)
     prompt, decoder = captioner.prompt_ids(PROMPT), captioner.model.text_decoder
     order = np.random.default_rng(0).permutation(N)
     whole = ours(captioner, states, settings)
@@ -144,7 +151,7 @@ def test_sampling_follows_the_distribution_of_the_model(
             input_ids=torch.tensor([prompt]), encoder_hidden_states=image
         ).logits[0, -1]
     setting = DecodingConfig(temperature=1.5, top_k=6, max_length=2)
-    vocabulary = Vocabulary(end=captioner.end, pad=captioner.pad)
+    vocabulary = Vocabulary(ends=(captioner.end,), pad=captioner.pad)
     (drawn,) = decode(
         captioner.model.text_decoder,
         image.expand(draws, -1, -1),

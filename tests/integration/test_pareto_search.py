@@ -165,9 +165,9 @@ def test_options_that_do_not_go_together_are_refused(
     ("metric", "message"),
     [
         (("rouge_l:maximize", "cider_d:maximize"), "--metric must include bleu4, the main metric"),
-        (("bleu4", "rouge_l"), "does not say whether a higher rouge_l is better"),
+        (("bleu4", "length"), "does not say whether a higher length is better"),
         (("bleu4", "rogue_l"), "captioning has no metric 'rogue_l'; did you mean 'rouge_l'"),
-        ("bleu4", "has its own metric: remove them, or name several metrics"),
+        ("rogue_l", "cannot be sorted by 'rogue_l'; did you mean 'rouge_l'"),
     ],
 )
 def test_metrics_of_a_task_are_checked(

@@ -30,7 +30,7 @@ def states(captioner: Captioner) -> torch.Tensor:
 def ours(
     captioner: Captioner, states: torch.Tensor, settings: list[DecodingConfig], prompt: str = PROMPT
 ) -> list[np.ndarray]:
-    vocabulary = Vocabulary(end=captioner.end, pad=captioner.pad)
+    vocabulary = Vocabulary(ends=(captioner.end,), pad=captioner.pad)
     ids = captioner.prompt_ids(prompt)
     decoder = captioner.model.text_decoder
     return decode(decoder, states, ids, range(len(states)), settings, vocabulary)
@@ -46,7 +46,7 @@ def test_top_p_keeps_the_fewest_tokens_that_reach_the_probability(
         ).logits[0, -1]
     probability, tokens = (logits / 2).softmax(0).sort(descending=True)
     allowed = set(tokens[: int((probability.cumsum(0) < 0.9).sum()) + 1].tolist())
-    vocabulary = Vocabulary(end=captioner.end, pad=captioner.pad)
+    vocabulary = Vocabulary(ends=(captioner.end,), pad=captioner.pad)
     (drawn,) = decode(
         captioner.model.text_decoder,
         states[:1].expand(500, -1, -1),
@@ -64,6 +64,7 @@ def test_noise_depends_only_on_seed_and_image() -> None:
     assert (uniform_noise(3, [11], 5)[0] == noise[1]).all()
     assert (uniform_noise(3, [7], 9)[0, :5] == noise[0]).all()
     assert (uniform_noise(4, [7], 5) != noise[0]).all()
+    assert (uniform_noise(3, [7], 5, sample=1) != noise[0]).all()
 
 
 def test_run_on_captions_end_with_the_batch_of_the_lab(

@@ -109,6 +109,20 @@ DEGREE = Column(key="param.degree", label="degree")
             "a tuple of one item is written (item,)",
         ),
         ({"pareto_front": ("error", "speed")}, "its pareto_front must be two metrics of its"),
+        (
+            {"other_metrics": (Metric(name="speed", label="speed", direction="maximize"),)},
+            "other_metrics names the metric 'speed', which has no column",
+        ),
+        (
+            {"metric_params": {"error": "lrr"}},
+            "its metric_params names 'lrr', which is not a field of Params; did",
+        ),
+        (
+            {"metric_params": {"speed": "lr"}},
+            "metric_params names the metric 'speed', which has no column",
+        ),
+        ({"metric_params": "lr"}, "its metric_params must be a dict, but are 'lr'"),
+        ({"other_metrics": ("error",)}, "its other_metrics must be a tuple of Metric, but"),
         ({"pareto_front": 2}, "its pareto_front must be two metrics of its columns, but is 2"),
         ({"scoring_params": "lr"}, "its scoring_params must be a tuple of names, but are 'lr'"),
         (

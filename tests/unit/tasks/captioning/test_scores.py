@@ -135,3 +135,14 @@ def test_diversity_by_hand() -> None:
         "novel": 1 / 3,
         "length": 7 / 3,
     }
+
+
+def test_self_bleu_is_the_mean_over_the_samples() -> None:
+    samples = [["a red circle on top", "one"], ["a red circle on top", "two"]]
+    assert scores.self_bleu([samples[0], samples[0]]) == pytest.approx(100)
+    by_hand = [
+        scores.bleu(scores.BleuStatistics([[text] for text in other])(one))
+        for one, other in (samples, samples[::-1])
+    ]
+    assert scores.self_bleu(samples) == pytest.approx(sum(by_hand) / 2)
+    assert scores.self_bleu([["a b c d"], ["e f g h"], ["i j k l"]]) == 0
