@@ -11,6 +11,7 @@ import pytest
 
 import orchestrator as orc
 from orchestrator.running.stored_request import read_request
+from results.page.charts.sweep import sweep_page_charts
 from results.storage.reading import Sweep, read_sweep
 from results.tables.rows import SummaryRow
 from results.tables.summary import summarize
@@ -74,6 +75,10 @@ def test_a_third_metric_and_a_direction(tmp_path: Path) -> None:
     assert [column.key for column in table.metrics][:2] == ["metric.speed", "metric.cost"]
     text = " ".join(table.caption)
     assert "the Pareto front of error, speed and cost: no other row is better in all" in text
+    charts = {chart.id: chart for chart in sweep_page_charts(sweep, sweep.rows())}
+    fronts = [charts["front"], charts["front-1"]]
+    assert [chart.title for chart in fronts] == ["speed and error", "cost and error"]
+    assert all("front of error, speed and cost: no other" in chart.summary for chart in fronts)
 
 
 def test_a_space_file_names_the_metrics(tmp_path: Path) -> None:
