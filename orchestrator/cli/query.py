@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from orchestrator.cli.finding import list_sweeps
 from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import Results
+from orchestrator.planning.stored_sweeps import list_sweeps
 from results.text import plural, print_line
 from tasks.contract import RequestError
 
