@@ -111,6 +111,24 @@ def test_dry_run_returns_the_trials(folder: Path) -> None:
     assert all(trial["is_done"] for trial in planned["trials"])
 
 
+def test_dry_run_of_a_search_checks_it_as_without_json(folder: Path) -> None:
+    at = ("sweep", "toy", "--out", "searched", "--dry-run", "--space")
+    (folder / "half.py").write_text(
+        "def search(trial):\n"
+        "    degree = trial.suggest_int('degree', 0, 5)\n"
+        "    if degree < 3:\n"
+        "        raise ValueError('too small')\n"
+        "    return {'degree': degree}\n"
+    )
+    (planned,) = run(folder, *at, "half.py", "--set", "epochs=2")["plans"]
+    assert len(planned["sampled"]) + len(planned["refused"]) == 24
+    assert {each["degree"] for each in planned["sampled"]} == {3, 4, 5}
+    assert planned["refused"][0].endswith("too small")
+    assert planned["notices"] == ["The results go to toy/half-epochs-2."]
+    (folder / "broken.py").write_text("def search(trial):\n    return trial.nope\n")
+    assert "search function failed" in run(folder, *at, "broken.py", status=2)["error"]["message"]
+
+
 def test_failed_trial_gives_status_1(folder: Path) -> None:
     words = ("--set", "lr=1e300", "--name", "diverged", "--out", "failed")
     found = run(folder, *SWEEP, *words, status=1)
@@ -173,6 +191,13 @@ def test_damaged_sweep_is_listed(folder: Path) -> None:
     assert "is damaged" in listed["problem"]
     assert run(folder, "report", "--out", "broken", status=2)["error"]["type"] == "StoreError"
     assert run(folder, "query", "SELECT * FROM trials", "--out", "broken")["num_rows"] == 0
+
+
+def test_target_of_a_query_is_checked_before_the_query_runs(folder: Path) -> None:
+    words = ("query", "SELECT nope", "--parquet", "none/rows.parquet")
+    done = run_command(*words, cwd=folder)
+    assert done.returncode == 2
+    assert "none/rows.parquet cannot be written: no such folder" in done.stderr
 
 
 # --- errors ---------------------------------------------------------------------------------------
