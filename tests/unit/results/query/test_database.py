@@ -75,6 +75,10 @@ def test_no_sweeps_give_no_rows() -> None:
 
 def test_columns_of_equal_names_are_distinct(stored: Sweep) -> None:
     assert run_query("SELECT seed, seed FROM trials", [stored]).column_names == ["seed", "seed_1"]
+    sql = "SELECT 1 AS a, 2 AS a, 3 AS a_1, {'b': 4} AS c, 5 AS \"c.b\""
+    rows = run_query(sql, [])
+    assert rows.column_names == ["a", "a_1", "a_1_1", "c.b", "c.b_1"]
+    assert rows.to_pylist() == [dict(zip(rows.column_names, range(1, 6), strict=True))]
 
 
 @pytest.mark.parametrize(
