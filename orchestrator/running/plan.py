@@ -213,8 +213,8 @@ def _search_options(request: Request) -> dict[str, object]:
 
 def _objectives(request: Request, task: Task, space: Space) -> tuple[Objective, ...]:
     """Return the metrics that a search optimizes together; none if it has one metric."""
-    if len(request.metrics) > 1:
-        given, source = request.metrics, "--metric"
+    if request.metrics:  # they replace those of the space
+        given, source = request.metrics if len(request.metrics) > 1 else (), "--metric"
     else:
         given, source = space.metrics, f"METRICS of the space {space.name!r}"
     found = read_objectives(given, task, source) if given else ()
@@ -234,6 +234,9 @@ def _identity(
     }
     if len(request.metrics) > 1:
         chosen["metric"] = describe_objectives(objectives)
+    elif request.metrics and space.metrics:
+        metric = factory.task.metric
+        chosen["metric"] = f"{metric.name}:{metric.direction}"
     if request.learn_from:
         chosen["learn-from"] = tuple(map(redact, request.learn_from))
     # Another metric than the task's own; functions have only one.

@@ -80,7 +80,8 @@ def request_of(manifest: Manifest) -> Request:
             "pruner": search.pruner["name"],
         }
     metric_options: dict[str, Any] = {}
-    if manifest.function is not None:
+    uses_metrics_of_space = search is not None and search.metrics
+    if manifest.function is not None and not uses_metrics_of_space:
         metric_options = {"metric": manifest.metric.name, "maximize": manifest.maximize}
     if "metric" in recorded.search:
         metric_options = {"metric": tuple(str(recorded.search["metric"]).split(","))}
