@@ -249,6 +249,20 @@ def test_unexpected_error_is_a_document_with_its_own_status(
     assert plain.stderr.splitlines()[-1].startswith("error: unexpected KeyError")
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_broken_pipe_that_is_not_the_output_is_an_unexpected_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    def fail(*_: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(list_, "list_sweeps", fail)
+    done = run_command("list", *options, cwd=folder)
+    assert done.returncode == entry.INTERNAL
+    assert "unexpected BrokenPipeError" in done.stdout + done.stderr
+    assert "Traceback" in done.stderr
+
+
 def test_interrupt_is_a_document(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
