@@ -31,6 +31,7 @@ _ORDER: Mapping[type[ast.cmpop], tuple[str, Callable[[Any, Any], bool]]] = {
     ast.Gt: (">", operator.gt),
     ast.GtE: (">=", operator.ge),
 }
+_MAX_DEPTH = 100  # levels; each one is a nested call, and Python limits those
 _EXAMPLE = "write for example 'lr < 1e-3 and status == \"finished\"'"
 
 
@@ -52,9 +53,22 @@ def parse_condition(text: str, names: Collection[str]) -> Callable[[Values], boo
         tree = ast.parse(python.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise RequestError(f"--where {text!r} is no condition; {_EXAMPLE}") from None
+    if _depth(tree) > _MAX_DEPTH:
+        raise RequestError(
+            f"--where {text[:40]!r}... is nested more than {_MAX_DEPTH} levels deep; simplify it"
+        )
     if not isinstance(tree, (ast.BoolOp, ast.UnaryOp, ast.Compare)):
         raise RequestError(f"--where {text!r} compares nothing; {_EXAMPLE}")
     return _Parser(text, names).condition(tree)
+
+
+def _depth(tree: ast.expr) -> int:
+    """Return the number of levels of a tree, without recursion."""
+    depth, level = 0, list[ast.AST]([tree])
+    while level:
+        depth += 1
+        level = [each for node in level for each in ast.iter_child_nodes(node)]
+    return depth
 
 
 def find_column(name: str, names: Collection[str], option: str) -> str:

@@ -159,6 +159,19 @@ def test_table_fits_any_width() -> None:
     assert "2 rows." in text
 
 
+@pytest.mark.parametrize(
+    "value", ["'infinity'::TIMESTAMP", "['-infinity'::TIMESTAMPTZ]", "'290000-01-01'::DATE"]
+)
+def test_time_that_python_lacks_is_explained(value: str) -> None:
+    rows = run_query(f"SELECT 1 AS n, {value} AS t", [])
+    for show in (shown, to_csv, to_fields):
+        with pytest.raises(RequestError, match="the column t contains a time") as caught:
+            show(rows)
+        assert "\n" not in str(caught.value)
+    text = run_query(f"SELECT ({value})::VARCHAR AS t", [])
+    assert to_csv(text).splitlines()[0] == "t"
+
+
 def test_long_result_says_how_to_get_all_of_it() -> None:
     text = shown(pa.table({"n": list(range(MAX_ROWS + 1))}), 100)
     assert f"The first {MAX_ROWS} of {MAX_ROWS + 1} rows; add LIMIT" in text

@@ -106,6 +106,22 @@ def test_error_says_what_is_wrong(text: str, part: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"lr == {'-' * 2000}1",
+        f"{'not ' * 3000}lr == 1",
+        f"{'(' * 300}lr == 1{')' * 300}",
+        f"lr in {'[' * 120}{']' * 120}",
+        f"lr{'.b' * 3000} == 1",
+    ],
+)
+def test_deep_nesting_is_refused(text: str) -> None:
+    with pytest.raises(RequestError):
+        holds(text)
+    assert holds("seed == 0" + " and lr < 1" * 3000)  # long, but not deep
+
+
 numbers = st.one_of(st.integers(-3, 3), st.sampled_from([-0.5, 0.0, 0.25, 1e-3, 2.5]))
 atoms = st.builds(
     lambda name, sign, value: f"{name} {sign} {value!r}",
