@@ -109,6 +109,37 @@ def test_error_says_what_is_wrong(text: str, part: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "`r@1` > 0.4",
+        "`metric.r@1` > 0.4 and metric.`r@1` < 1",
+        "`r@1`=0.5",
+        "kind == '`a`' or `r@1` > `lambda`",
+        "0 < `lambda` < `r@1` and `true` == 3",
+        "`lr` < 1",
+    ],
+)
+def test_names_in_backticks_may_hold_any_sign(text: str) -> None:
+    row = ROW | {"metric.r@1": 0.5, "param.lambda": 0.1, "param.true": 3}
+    assert parse_condition(text, row)(row)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("r@1 > 0.5", "may not contain r @ 1; .* a name such as r@1 in backticks"),
+        ("`r@5` > 0.5", "no column r@5"),
+        ("``> 0.5", "no column  "),
+        ("`r@1 > 0.5", "is no condition"),
+        ("abs(`r@1`) > 0.5", r"may not contain abs\(`r@1`\)"),
+    ],
+)
+def test_errors_show_names_in_backticks(text: str, part: str) -> None:
+    with pytest.raises(RequestError, match=part):
+        parse_condition(text, {"metric.r@1": 0.5})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         f"lr == {'-' * 2000}1",
         f"{'not ' * 3000}lr == 1",
         f"{'(' * 300}lr == 1{')' * 300}",
