@@ -72,6 +72,14 @@ def sweep(
         seeds: number of seeds, or a list of seeds.
         metric: the metric of a function (default: the one that the function declares). A list, such
             as ``["accuracy", "seconds:minimize"]``, is for a search that optimizes several metrics.
+        maximize: whether a higher ``metric`` is better (default: as the function declares).
+        trials: for a search: number of configurations (default: 50).
+        sampler: for a search: ``"tpe"`` (default), ``"random"``, ``"qmc"``, ``"gp"``, ``"cmaes"``,
+            ``"nsga2"``, ``"auto"`` (OptunaHub's), or ``"module:Class"``.
+        pruner: for a search: ``"halving"`` (default), ``"median"``, ``"hyperband"``,
+            ``"wilcoxon"`` or ``"none"``.
+        learn_from: for a search: earlier sweeps that the sampler learns from, such as
+            ``"toy/grid"``.
         model: Hugging Face id or folder.
         data: data set, such as ``"folder:DIR"``.
         engine: ``"ray"``, or ``"local"`` to run everything in this process.

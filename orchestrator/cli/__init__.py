@@ -6,7 +6,6 @@ Each command has its own file. The other files are
     options     options that several commands share
     parsing     converts the text of an option to its value
     elsewhere   runs `sweep` in the background or in the queue
-    finding     finds the sweep that NAME, TASK/NAME or OUT/TASK/NAME refers to
     json_output what --json prints
     usage       explains errors in a command line, and suggests what to type
 """

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.finding import find_sweep_or_archive
 from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import Format, Results, SweepName, TableName, Task, To
 from orchestrator.cli.parsing import check_tolerance
+from orchestrator.planning.stored_sweeps import find_sweep_or_archive
 from tasks.contract import RequestError
 
 

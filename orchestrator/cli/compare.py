@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 
 from orchestrator.cli.completion import complete_sweep
-from orchestrator.cli.finding import find_sweep
 from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import Format, Results, SweepName, TableName, Task, To
+from orchestrator.planning.stored_sweeps import find_sweep
 
 
 def compare(

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.finding import locate
 from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import Results, SweepName, Task
 from orchestrator.cli.running_sweeps import find_running
+from orchestrator.planning.stored_sweeps import locate
 from tasks.contract import RequestError
 
 if TYPE_CHECKING:

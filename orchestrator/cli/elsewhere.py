@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from orchestrator.cli.finding import command
 from orchestrator.cli.json_output import Outcome
+from orchestrator.planning.stored_sweeps import command
 from results.text import print_line
 
 if TYPE_CHECKING:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import sys
 import traceback
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from orchestrator.cli import completion
 from orchestrator.cli.json_output import (
@@ -26,7 +29,21 @@ _INTERRUPTED_STATUS = 130
 INTERNAL = 3  # exit status after an unexpected error; 1 is a result, such as a failed trial
 _ALIASES = {"ls": "list"}
 
+
+class _PipeError(Exception):
+    """A ``BrokenPipeError`` of a command, which Typer would turn into a silent exit."""
+
+
+class _Group(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _PipeError from error
+
+
 app = typer.Typer(
+    cls=_Group,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -77,25 +94,52 @@ def main() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     words = sys.argv[1:]
     try:
-        if not wants_json(words):
-            sys.exit(_run(words).status)
-        with stdout_to_stderr() as stdout:
-            try:
-                outcome = _run(words)
-            except CommandError as error:
-                outcome = Outcome(
-                    status=error.status, fields=error_fields(error.kind, _one_line(error))
-                )
-            print(document(_command_of(words), outcome.status, outcome.fields), file=stdout)
-            stdout.flush()
-        sys.exit(outcome.status)
+        if wants_json(words):
+            sys.exit(_print_document(words))
+        status = _run(words).status
+        _discard_unread_output()
+        sys.exit(status)
     except CommandError as error:
         from results.text import wrap_for
 
         print(wrap_for(sys.stderr, f"error: {_one_line(error)}"), file=sys.stderr)
         sys.exit(error.status)
+
+
+def _print_document(words: Sequence[str]) -> int:
+    """Run the command and print its JSON document; return its exit status."""
+    # Whoever read the document may have seen enough before its end.
+    with contextlib.suppress(BrokenPipeError), stdout_to_stderr() as stdout:
+        try:
+            outcome = _run(words)
+        except CommandError as error:
+            fields = error_fields(error.kind, _one_line(error))
+            outcome = Outcome(status=error.status, fields=fields)
+        print(document(_command_of(words), outcome.status, outcome.fields), file=stdout)
+        stdout.flush()
+    return outcome.status
+
+
+def _discard_unread_output() -> bool:
+    """Discard standard output if nobody reads it any more, as after ``| head``.
+
+    Otherwise Python reports an error when it writes the rest at its end.
+
+    Returns:
+        Whether nobody reads it.
+    """
+    try:
+        sys.stdout.flush()
+        descriptor, poll = sys.stdout.fileno(), select.poll()
+        poll.register(descriptor, 0)
+        is_unread = any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
     except BrokenPipeError:
-        sys.exit(0)
+        is_unread = True
+    except (AttributeError, OSError, ValueError):  # Windows, or no real file
+        return False
+    if is_unread:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return is_unread
 
 
 def _run(words: Sequence[str]) -> Outcome:
@@ -116,17 +160,26 @@ def _run(words: Sequence[str]) -> Outcome:
         raise CommandError("Interrupted", INTERRUPTED, _INTERRUPTED_STATUS) from None
     except SweepError as error:
         raise CommandError(type(error).__name__, str(error), 2) from None
-    except (CommandError, BrokenPipeError):  # the latter: whoever read the output has seen enough
+    except CommandError:
         raise
+    except _PipeError as error:
+        if not wants_json(words) and _discard_unread_output():
+            return Outcome()
+        raise _internal_error(error.__cause__ or error) from None
     except Exception as error:
-        traceback.print_exc()
-        text = f"unexpected {type(error).__name__}: {error}; the lines above show where"
-        raise CommandError("InternalError", text, INTERNAL) from None
+        raise _internal_error(error) from None
     if isinstance(returned, Outcome):
         return returned
     if returned == _INTERRUPTED_STATUS and wants_json(words):  # Typer caught Ctrl-C
         raise CommandError("Interrupted", INTERRUPTED, _INTERRUPTED_STATUS)
     return Outcome(status=returned if isinstance(returned, int) else 0)
+
+
+def _internal_error(error: BaseException) -> CommandError:
+    """Print where an unexpected error was raised; return the error of the command."""
+    traceback.print_exception(error)
+    text = f"unexpected {type(error).__name__}: {error}; the lines above show where"
+    return CommandError("InternalError", text, INTERNAL)
 
 
 def _command_of(words: Sequence[str]) -> str | None:

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from orchestrator.cli.finding import command, find_sweep
 from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import Results, SweepName, Task
+from orchestrator.planning.stored_sweeps import command, find_sweep
 from results.text import plural, print_line, size_text
 from tasks.contract import RequestError
 

@@ -1,6 +1,6 @@
 """``--json``: one JSON document on stdout, also for an error, and everything else on stderr.
 
-docs/reference/json.md describes the documents, and docs/reference/output.schema.json their schema.
+docs/reference/json.md describes the documents, and output.schema.json in this folder their schema.
 """
 
 from __future__ import annotations

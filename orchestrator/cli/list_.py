@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.finding import list_sweeps
 from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import Format, Results
+from orchestrator.planning.stored_sweeps import list_sweeps
 
 
 def list_(

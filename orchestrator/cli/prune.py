@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.cli.completion import complete_sweep
-from orchestrator.cli.finding import locate
 from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import Results, Task
 from orchestrator.cli.parsing import parse_duration, parse_size
+from orchestrator.planning.stored_sweeps import locate
 from tasks.contract import RequestError
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from orchestrator.cli.finding import list_sweeps
 from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import Results
+from orchestrator.planning.stored_sweeps import list_sweeps
 from results.text import plural, print_line
 from tasks.contract import RequestError
 
@@ -36,6 +36,7 @@ def query(
 
     DuckDB runs the query on the stored results, which it cannot change.
     """
+    from orchestrator.reports.files import check_target
     from orchestrator.reports.query import read_sweeps, write_parquet
     from results.query.database import run_query
     from results.query.view import QueryView, to_csv, to_fields
@@ -44,6 +45,8 @@ def query(
     given += ["--parquet"] if parquet is not None else []
     if len(given) > 1:
         raise RequestError(f"{' and '.join(given)} contradict each other; use one of them")
+    if parquet is not None:
+        check_target(parquet)
     sweeps = read_sweeps(out, list_sweeps(out, task))
     rows = run_query(sys.stdin.read() if sql == "-" else sql, sweeps)
     for part in sorted({part for sweep in sweeps for part in sweep.damaged}):

@@ -8,7 +8,6 @@ import typer
 from rich.console import Console
 
 from orchestrator.cli.completion import complete_sweep
-from orchestrator.cli.finding import command, find_sweeps, list_sweeps
 from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.list_ import print_list
 from orchestrator.cli.options import (
@@ -24,6 +23,7 @@ from orchestrator.cli.options import (
     To,
     Where,
 )
+from orchestrator.planning.stored_sweeps import command, find_sweeps, list_sweeps
 from results.text import print_line
 
 

@@ -54,6 +54,8 @@ def make_requests(
             raise RequestError(f"--from {stored} names its task; remove {' '.join(tasks)}")
         found = read_request(stored)
         changes = {name: value for name, value in values.items() if name in given}
+        if "metric" in changes and "maximize" not in changes:
+            changes["maximize"] = None  # the stored direction is that of the stored metric
         return [dataclasses.replace(found, **changes, given={**found.given, **search_options})]
     if not tasks and is_space_file(values["space"]):
         tasks = [program_of(values["space"])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.cli.finding import command, locate
+from orchestrator.planning.stored_sweeps import command, locate
 from tasks.contract import RequestError
 
 if TYPE_CHECKING:

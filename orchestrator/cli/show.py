@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.finding import command, find_sweep
 from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import (
     Columns,
@@ -17,6 +16,7 @@ from orchestrator.cli.options import (
     Task,
     Where,
 )
+from orchestrator.planning.stored_sweeps import command, find_sweep
 from tasks.contract import RequestError
 
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.finding import find_sweep
 from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import Engine, Results, SweepName, Task
 from orchestrator.cli.parsing import check_tolerance
+from orchestrator.planning.stored_sweeps import find_sweep
 from tasks.contract import RequestError
 
 

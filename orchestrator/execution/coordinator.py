@@ -283,10 +283,8 @@ class Coordinator:
                 del self._running[event.trial_id]
                 self.demand.end(running.trial)
         for running, status, error in ended:
-            value = None if error else running.value(self.task.metric.name)
-            self._searcher.on_trial_complete(
-                running.trial, value, stopped=status == "stopped", metrics=running.last_metrics()
-            )
+            metrics = None if error else running.last_metrics()
+            self._searcher.on_trial_complete(running.trial, metrics, status == "stopped")
         self._write(ended)
         return stop
 

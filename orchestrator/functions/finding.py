@@ -61,6 +61,11 @@ def find_task(
         names = [split_metric(each) for each in metrics]
         first, direction = names[0] if names else (None, None)
         if direction is not None:
+            if maximize is not None and maximize != (direction == "maximize"):
+                option = "--maximize" if maximize else "--minimize"
+                raise RequestError(
+                    f"--metric {metrics[0]} and {option} contradict each other; remove {option}"
+                )
             maximize = direction == "maximize"
         others = tuple(name for name, _ in names[1:])
         return function_task(task, declaration_of(task, first, maximize, others))

@@ -9,19 +9,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from orchestrator.functions.syntax import plain_tree
 from tasks.contract import RequestError
 
-#: By file, its content and its module's spec when a function of the file was first used.
-_first_seen: dict[Path, tuple[object, object]] = {}
+NO_NAMES: Mapping[Path, str] = MappingProxyType({})
+
+#: By file, its text and its module's spec when a function of the file was first used.
+_first_seen: dict[Path, tuple[str, object]] = {}
 
 
-def check_loaded(files: Mapping[Path, str]) -> None:
+def check_loaded(files: Mapping[Path, str], names: Mapping[Path, str] = NO_NAMES) -> None:
     """Check that the files are the ones that this process has imported.
 
     Args:
         files: their current text, by path.
+        names: the name of the task by the path of its module, whose search spaces may change.
 
     Raises:
         RequestError: if a file has changed.
@@ -31,11 +35,12 @@ def check_loaded(files: Mapping[Path, str]) -> None:
         module = by_file.get(str(path))
         if module is None:
             continue
-        tree, spec = plain_tree(text), module.__spec__  # each import creates a new spec
-        seen_tree, seen_spec = _first_seen.setdefault(path, (tree, spec))
-        if tree != seen_tree and spec is seen_spec:
+        spec, name = module.__spec__, names.get(path)
+        seen_text, seen_spec = _first_seen.setdefault(path, (text, spec))
+        if spec is not seen_spec:  # each import creates a new spec
+            _first_seen[path] = text, spec
+        elif text != seen_text and plain_tree(text, name) != plain_tree(seen_text, name):
             raise RequestError(
                 f"{path} has changed since this process imported it; restart the kernel or the "
                 "process, or import it again with importlib.reload"
             )
-        _first_seen[path] = tree, spec

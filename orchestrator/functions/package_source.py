@@ -28,6 +28,10 @@ def package_identity(task: Task) -> str | None:
         files = own_modules(file, root)
     except RequestError:
         return None
+    names = {file: type(task).__qualname__.split(".")[0]}
     return content_id(
-        {path.relative_to(root).as_posix(): plain_tree(text) for path, text in files.items()}
+        {
+            path.relative_to(root).as_posix(): plain_tree(text, names.get(path))
+            for path, text in files.items()
+        }
     )

@@ -47,12 +47,15 @@ def read_source(function: Callable[..., Any]) -> Source:
         return _read_session(function)
     root = import_root(file)
     files = own_modules(file, root)
-    check_loaded(files)
+    names = {file: function.__qualname__.split(".")[0]}
+    check_loaded(files, names)
     identity = content_id(
         {
             "function": function.__qualname__,
             "files": {
-                "" if path == file else path.relative_to(root).as_posix(): plain_tree(text)
+                "" if path == file else path.relative_to(root).as_posix(): plain_tree(
+                    text, names.get(path)
+                )
                 for path, text in files.items()
             },
             "captured": {k: repr(v) for k, v in _captured(function).items() if _is_plain(v)},

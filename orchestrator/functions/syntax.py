@@ -3,24 +3,63 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import Any
 
 _SPACES = {"REPORT", "GRID", "CLAIMS", "PUBLISHED", "ERRATA", "METRICS"}
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def plain_tree(text: str) -> object:
+def plain_tree(text: str, name: str | None = None) -> object:
     """Return the syntax tree of a module as plain lists, which all versions of Python agree on.
 
-    It omits comments, formatting, docstrings, the decorator ``orc.task``, search spaces, and the
-    block under ``if __name__ == "__main__"``.
+    It omits comments, formatting, docstrings, the decorator ``orc.task``, and the block under
+    ``if __name__ == "__main__"``.
+
+    Args:
+        text: the text of the module.
+        name: the function or class of the module that is a task. Its module may define search
+            spaces, which are omitted as well unless the task uses them. A module that the task
+            imports may use the same names for something else.
 
     Raises:
         SyntaxError: if the text is not valid Python.
     """
     tree = ast.parse(text)
-    tree.body = [node for node in tree.body if not _is_for_main(node) and not _is_space(node)]
+    tree.body = [node for node in tree.body if not _is_for_main(node)]
+    if name is not None:
+        used = _used_names(tree.body, name)
+        tree.body = [node for node in tree.body if not _is_space(node) or _defined(node) & used]
     return _plain(tree)
+
+
+def _used_names(body: Sequence[ast.stmt], name: str) -> set[str]:
+    """Return the names that a definition of a module uses, directly or through other definitions.
+
+    They include the names in statements that are not definitions, such as loops.
+    """
+    used = {name}
+    waiting = [node for node in body if name in _defined(node) or not _defined(node)]
+    while waiting:
+        node = waiting.pop()
+        new = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)} - used
+        used |= new
+        waiting += [each for each in body if _defined(each) & new]
+    return used
+
+
+def _defined(node: ast.stmt) -> set[str]:
+    """Return the names that a function, class or assignment defines."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return {node.name}
+    targets: Sequence[ast.expr] = ()
+    if isinstance(node, ast.Assign):
+        targets = node.targets
+    elif isinstance(node, (ast.AnnAssign, ast.AugAssign)):
+        targets = [node.target]
+    return {
+        each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)
+    }
 
 
 def _plain(node: Any) -> object:
@@ -56,11 +95,8 @@ def _is_space(node: ast.stmt) -> bool:
     """Return whether it defines a search space, which chooses trials but does not affect them."""
     if isinstance(node, ast.FunctionDef):
         return node.name == "search"
-    if isinstance(node, ast.Assign):
-        names = {getattr(target, "id", None) for target in node.targets}
-    else:
-        names = {getattr(node.target, "id", None)} if isinstance(node, ast.AnnAssign) else {None}
-    return names <= _SPACES
+    names = _defined(node) if isinstance(node, (ast.Assign, ast.AnnAssign)) else set()
+    return bool(names) and names <= _SPACES
 
 
 def _is_for_main(node: ast.stmt) -> bool:

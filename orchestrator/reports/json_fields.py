@@ -28,22 +28,8 @@ def overview_fields(found: Sequence[Overview]) -> Fields:
 
 
 def _overview(one: Overview) -> Fields:
-    task, _, name = one.name.partition("/")
-    return {
-        "task": task,
-        "name": name,
-        "state": one.state,
-        "num_done": one.num_done,
-        "num_failed": one.num_failed,
-        "num_planned": one.num_planned,
-        "metric": one.metric,
-        "best": one.best_value,
-        "bytes": one.size,
-        "started": one.started,
-        "model": one.model,
-        "data": one.data,
-        "problem": one.problem or None,
-    }
+    record = one.record()
+    return {"task": record.pop("task"), "name": record.pop("sweep"), **record}
 
 
 def report_fields(sweeps: Sequence[Sweep], documents: Sequence[Document]) -> Fields:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from orchestrator.reports.files import check_target, save_file
+from orchestrator.reports.files import save_file
 from results.storage.reading import Sweep, read_sweep
 from results.text import print_line
 from tasks.contract import StoreError
@@ -31,7 +31,6 @@ def write_parquet(rows: pa.Table, path: str) -> None:
     Raises:
         RequestError: if it cannot be written.
     """
-    check_target(path)
     sink = pa.BufferOutputStream()
     pq.write_table(rows, sink)
     save_file(path, sink.getvalue().to_pybytes())

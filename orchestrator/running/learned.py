@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orchestrator.planning.spaces import ALIASES
-from orchestrator.planning.suggestions import suggest
-from results.storage.filesystem import redact
-from results.storage.reading import Sweep, find_sweeps, read_sweep
+from orchestrator.planning.stored_sweeps import locate, split_name
+from results.storage.filesystem import is_redacted, redact
+from results.storage.reading import Sweep, read_sweep
 from results.text import listed, plural
 from tasks.contract import RequestError
 
@@ -29,8 +28,8 @@ def check_learns(sampler: str, names: Sequence[str]) -> None:
     """
     if names and sampler not in LEARNING_SAMPLERS and ":" not in sampler:
         raise RequestError(
-            f"--learn-from {names[0]} has no effect with --sampler {sampler}, which does not learn "
-            f"from trials of other sweeps; use {' or '.join(LEARNING_SAMPLERS)}"
+            f"--learn-from {redact(names[0])} has no effect with --sampler {sampler}, which does "
+            f"not learn from trials of other sweeps; use {' or '.join(LEARNING_SAMPLERS)}"
         )
 
 
@@ -89,20 +88,20 @@ def _describe_outside(learned: Learned) -> str:
 
 def _read(text: str, plan: Plan) -> Sweep:
     """Read the sweep that NAME, TASK/NAME or OUT/TASK/NAME refers to."""
-    *above, name = text.rstrip("/").rsplit("/", 2)
-    task, own = above[-1] if above else plan.task.name, plan.task.name
-    out = (above[0] or "/") if len(above) == 2 else plan.request.out
-    if task != own:
+    own, out = plan.task.name, plan.request.out
+    _, task, _ = split_name(text)
+    if task not in (None, own):
         raise RequestError(f"--learn-from {redact(text)} is a sweep of {task}, not of {own}")
-    known = [each for of, each in find_sweeps(out) if of == task]
-    name = name if name in known else ALIASES.get(name, name)
-    if name not in known:
+    if is_redacted(text):
         raise RequestError(
-            f"--learn-from: no sweep of {task} under {redact(out)} is named {name!r}; "
-            + suggest(name, known)
+            f"--learn-from {text}: sweep.json does not record credentials; give --learn-from again"
         )
-    if (out, name) == (plan.request.out, plan.name):
+    try:
+        found = locate(text, own, out)
+    except RequestError as error:
+        raise RequestError(f"--learn-from: {error}") from None
+    if found == (out, own, plan.name):
         raise RequestError(
             f"--learn-from {redact(text)} is the sweep itself; remove it, or use another --name"
         )
-    return read_sweep(out, task, name)
+    return read_sweep(*found)

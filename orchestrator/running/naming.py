@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.planning.spaces import ALIASES
+from orchestrator.planning.stored_sweeps import split_name
 from results.storage.manifest import Manifest
 from results.storage.manifest_parts import RecordedRequest
 from results.storage.reading import read_sweep
@@ -31,7 +32,7 @@ class Identity:
     file: str | None  # path of the user's space file
     file_hash: str | None  # hash of its text
     settings: Mapping[str, Scalar]
-    search: Mapping[str, str]  # sampler, pruner and several metrics of a search
+    search: Mapping[str, str | tuple[str, ...]]  # of a search: sampler, pruner, several metrics ...
     model: Source
     data: Source
 
@@ -73,7 +74,11 @@ class Identity:
         return found
 
 
-def _changed(before: Mapping[str, Scalar], now: Mapping[str, Scalar], option: str) -> list[str]:
+def _changed(
+    before: Mapping[str, Scalar | tuple[str, ...]],
+    now: Mapping[str, Scalar | tuple[str, ...]],
+    option: str,
+) -> list[str]:
     found = []
     for name in sorted({*before, *now}):
         words = option.format(name=name)
@@ -86,7 +91,9 @@ def _changed(before: Mapping[str, Scalar], now: Mapping[str, Scalar], option: st
     return found
 
 
-def _text(value: Scalar) -> str:
+def _text(value: Scalar | tuple[str, ...]) -> str:
+    if isinstance(value, tuple):
+        return " and ".join(value)
     return str(value).lower() if value is None or isinstance(value, bool) else format_plain(value)
 
 
@@ -138,10 +145,10 @@ def default_name(identity: Identity, defaults: Mapping[str, Any]) -> str:
     parts = [identity.space]
     search = sorted(identity.search.items())
     # Of ``accuracy:maximize`` only the name of the metric.
-    parts += [re.sub(r":\w+", "", v) for k, v in search if k == "metric"]
-    parts += [v for k, v in search if k in defaults and v != defaults[k]]
-    learned = dict(search).get("learn-from")
-    parts += ["from", *(each.rsplit("/", 1)[-1] for each in learned.split(","))] if learned else []
+    parts += [re.sub(r":\w+", "", str(v)) for k, v in search if k == "metric"]
+    parts += [str(v) for k, v in search if k in defaults and v != defaults[k]]
+    learned = identity.search.get("learn-from", ())
+    parts += ["from", *(split_name(each)[-1] for each in learned)] if learned else []
     for what, source in (("model", identity.model), ("data", identity.data)):
         if source.name != defaults[what]:
             parts += [part.rstrip("/").rsplit("/", 1)[-1] for part in source.name.split("+")]

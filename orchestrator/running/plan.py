@@ -36,6 +36,7 @@ from orchestrator.running.request_checks import check_options, check_search, che
 from orchestrator.running.space_request import check_metric, read_space_of
 from orchestrator.saving.keep_policy import Keep, choose_keep
 from orchestrator.search.options import DEFAULT_PRUNER, DEFAULT_SAMPLER, describe
+from results.storage.filesystem import redact
 from results.storage.manifest import Manifest
 from results.storage.manifest_parts import Search
 from results.storage.store import check_name
@@ -212,8 +213,8 @@ def _search_options(request: Request) -> dict[str, object]:
 
 def _objectives(request: Request, task: Task, space: Space) -> tuple[Objective, ...]:
     """Return the metrics that a search optimizes together; none if it has one metric."""
-    if len(request.metrics) > 1:
-        given, source = request.metrics, "--metric"
+    if request.metrics:  # they replace those of the space
+        given, source = request.metrics if len(request.metrics) > 1 else (), "--metric"
     else:
         given, source = space.metrics, f"METRICS of the space {space.name!r}"
     found = read_objectives(given, task, source) if given else ()
@@ -227,11 +228,17 @@ def _identity(
     factory: TrialFactory,
     objectives: Sequence[Objective],
 ) -> Identity:
-    chosen = {"sampler": request.sampler, "pruner": request.pruner}
+    chosen: dict[str, str | tuple[str, ...]] = {
+        "sampler": request.sampler,
+        "pruner": request.pruner,
+    }
     if len(request.metrics) > 1:
         chosen["metric"] = describe_objectives(objectives)
+    elif request.metrics and space.metrics:
+        metric = factory.task.metric
+        chosen["metric"] = f"{metric.name}:{metric.direction}"
     if request.learn_from:
-        chosen["learn-from"] = ",".join(request.learn_from)
+        chosen["learn-from"] = tuple(map(redact, request.learn_from))
     # Another metric than the task's own; functions have only one.
     own = getattr(type(task), "metric", task.metric)
     other = {} if task.metric == own or objectives else {"metric": task.metric.name}

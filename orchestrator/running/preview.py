@@ -25,10 +25,8 @@ from tasks.contract import StoreError, Trial
 
 def print_plan(plan: Plan, console: Console) -> None:
     """Print every trial and every distinct stage, and how many trials are done."""
-    for notice in plan.notices():
-        console.print(Text(notice))
-    if plan.space.announcement:
-        console.print(Text(plan.space.announcement), soft_wrap=True)
+    for notice in _notices(plan):
+        console.print(Text(notice), soft_wrap=True)
     if plan.space.search is not None:
         _print_search(plan, console)
         return
@@ -52,13 +50,18 @@ def print_plan(plan: Plan, console: Console) -> None:
 def plan_fields(plan: Plan) -> dict[str, Any]:
     """Return the plan for JSON: trials with their ids, and the labels of the distinct stages.
 
-    A search has no trials before it runs, so it has only its options.
+    A search has no trials before it runs, so it has its options and random configurations.
+
+    Raises:
+        RequestError: if the search function or the sampler fails, or Optuna is missing.
     """
     known = known_trials(plan.request.out, plan.task.name)
+    sample = sample_search(plan) if plan.space.search is not None else None
     search = plan.search() if plan.space.search is not None else None
     return {
         "task": plan.task.name,
         "name": plan.name,
+        "notices": _notices(plan),
         "search": search,
         "max_trials": len(plan.seeds) * plan.request.trials if search else len(plan.trials),
         "trials": [
@@ -70,8 +73,15 @@ def plan_fields(plan: Plan) -> dict[str, Any]:
             }
             for trial in plan.trials
         ],
+        "sampled": None if sample is None else [each.param_values() for each in sample.trials],
+        "refused": None if sample is None else sample.refused,
         "stages": [stage.label for stage in distinct_stages(plan.task, plan.trials)],
     }
+
+
+def _notices(plan: Plan) -> list[str]:
+    """Return what the user may not expect of the plan, and which space it takes."""
+    return [*plan.notices(), *filter(None, [plan.space.announcement])]
 
 
 def _missing_weights(plan: Plan) -> list[Trial]:

@@ -20,7 +20,7 @@ from orchestrator.search.options import (
     parse_sampler,
 )
 from results.extras import require
-from results.storage.filesystem import check_output_folder
+from results.storage.filesystem import check_output_folder, redact
 from results.text import listed
 from tasks.contract import RequestError
 
@@ -125,8 +125,8 @@ def check_search_options(given: Mapping[str, object], space: str) -> None:
     for option, value in given.items():
         if value is not None:
             raise RequestError(
-                f"--{option} {value} has no effect: the space {space!r} lists all its trials; "
-                + advice[option].replace("--budget", f"--budget {value}trials")
+                f"--{option} {redact(str(value))} has no effect: the space {space!r} lists all its "
+                "trials; " + advice[option].replace("--budget", f"--budget {value}trials")
             )
 
 

@@ -79,12 +79,12 @@ def request_of(manifest: Manifest) -> Request:
             "sampler": recorded.search.get("sampler", search.sampler["name"]),
             "pruner": search.pruner["name"],
         }
-    learn_from = recorded.search.get("learn-from")
     metric_options: dict[str, Any] = {}
-    if manifest.function is not None:
+    uses_metrics_of_space = search is not None and search.metrics
+    if manifest.function is not None and not uses_metrics_of_space:
         metric_options = {"metric": manifest.metric.name, "maximize": manifest.maximize}
     if "metric" in recorded.search:
-        metric_options = {"metric": tuple(recorded.search["metric"].split(","))}
+        metric_options = {"metric": tuple(str(recorded.search["metric"]).split(","))}
     return Request(
         task=manifest.function or manifest.task,
         space=_space_of(manifest),
@@ -95,7 +95,7 @@ def request_of(manifest: Manifest) -> Request:
         engine=manifest.engine,
         name=manifest.name,
         keep=None if manifest.keep is None else str(manifest.keep),
-        learn_from=tuple(learn_from.split(",")) if learn_from else (),
+        learn_from=tuple(recorded.search.get("learn-from", ())),
         given=search_options,
         **search_options,
         **metric_options,

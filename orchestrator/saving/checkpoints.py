@@ -6,7 +6,6 @@ it. A checkpoint contains the state and all steps so far.
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import struct
@@ -119,7 +118,10 @@ def _read(filesystem: pyarrow.fs.FileSystem, path: str) -> bytes:
         FileNotFoundError: if it does not exist.
         StoreError: if no attempt succeeds.
     """
-    for attempt in itertools.count(1):
+    cause: OSError | None = None
+    for attempt in range(1, NUM_READS + 1):
+        if cause is not None:
+            time.sleep(attempt - 1)
         try:
             with filesystem.open_input_stream(path) as stream:
                 blob: bytes = stream.read()
@@ -127,10 +129,9 @@ def _read(filesystem: pyarrow.fs.FileSystem, path: str) -> bytes:
         except FileNotFoundError:
             raise
         except OSError as error:
-            if attempt == NUM_READS:
-                raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
-            time.sleep(attempt)
-    raise AssertionError("unreachable")
+            cause = error
+    why = cause and (cause.strerror or cause)
+    raise StoreError(f"cannot read {path}: {why}") from cause
 
 
 class Checkpoints:

@@ -29,7 +29,6 @@ from orchestrator.search.restore import (
     restore_configuration,
 )
 from orchestrator.search.samplers import make_sampler
-from orchestrator.search.searchers import NO_METRICS
 from tasks.contract import Trial
 
 
@@ -192,8 +191,8 @@ class OptunaSearcher:
             if known is not None:
                 self._report_known(configuration, trial, known)
             if known is not None and known.status in ("finished", "failed", "cancelled"):
-                value = known.value if known.status == "finished" else None
-                self.on_trial_complete(trial, value, stopped=False, metrics=known.metrics)
+                metrics = known.metrics if known.status == "finished" else None
+                self.on_trial_complete(trial, metrics, stopped=False)
             else:
                 self._queue.append(trial)
 
@@ -273,25 +272,21 @@ class OptunaSearcher:
             del self._by_trial[trial_id]
 
     def on_trial_complete(
-        self,
-        trial: Trial,
-        value: float | None,
-        stopped: bool,
-        metrics: Mapping[str, float] = NO_METRICS,
+        self, trial: Trial, metrics: Mapping[str, float] | None, stopped: bool
     ) -> None:
-        """Record the value of a trial, and tell Optuna when all seeds have ended.
+        """Record the metrics of a trial, and tell Optuna when all seeds have ended.
 
-        If the search optimizes several metrics, a trial that lacks one counts as failed for it.
+        A trial that lacks a metric that the search optimizes counts as failed for it.
         """
         configuration = self._by_trial.pop(trial.id, None)
         if configuration is None:
             return
         configuration.unfinished.discard(trial.id)
-        if value is None or not metrics.keys() >= set(self._objectives):
+        names = self._objectives or (self._factory.task.metric.name,)
+        if metrics is None or not (stopped or metrics.keys() >= set(names)):
             configuration.failed = True
         elif not stopped:
-            values = tuple(metrics[name] for name in self._objectives)
-            configuration.values.append(values or (value,))
+            configuration.values.append(tuple(metrics[name] for name in names))
         if not configuration.unfinished:
             self._complete(configuration)
 

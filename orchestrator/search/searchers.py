@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Protocol
 
 from tasks.contract import Trial
-
-NO_METRICS: Mapping[str, float] = MappingProxyType({})
 
 
 class Searcher(Protocol):
@@ -36,13 +33,9 @@ class Searcher(Protocol):
         ...
 
     def on_trial_complete(
-        self,
-        trial: Trial,
-        value: float | None,
-        stopped: bool,
-        metrics: Mapping[str, float] = NO_METRICS,
+        self, trial: Trial, metrics: Mapping[str, float] | None, stopped: bool
     ) -> None:
-        """Record the final value of a trial's main metric, None if it failed, and all metrics."""
+        """Record the metrics of a trial's last step, None if it failed."""
         ...
 
 
@@ -76,14 +69,10 @@ class MaxTrials:
         return self._searcher.on_trial_result(trial, at, value, last)
 
     def on_trial_complete(
-        self,
-        trial: Trial,
-        value: float | None,
-        stopped: bool,
-        metrics: Mapping[str, float] = NO_METRICS,
+        self, trial: Trial, metrics: Mapping[str, float] | None, stopped: bool
     ) -> None:
         """Pass the result to the other searcher."""
-        self._searcher.on_trial_complete(trial, value, stopped, metrics)
+        self._searcher.on_trial_complete(trial, metrics, stopped)
 
 
 class FixedTrials:
@@ -114,11 +103,7 @@ class FixedTrials:
         return False
 
     def on_trial_complete(
-        self,
-        trial: Trial,
-        value: float | None,
-        stopped: bool,
-        metrics: Mapping[str, float] = NO_METRICS,
+        self, trial: Trial, metrics: Mapping[str, float] | None, stopped: bool
     ) -> None:
         """Do nothing: the list does not depend on results."""
 

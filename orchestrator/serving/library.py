@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ from results.tables.overview import Overview, damaged_overview, overview_of
 from tasks.contract import StoreError
 
 _MAX_KEPT = 64  # texts of pages and charts of one version of a sweep
+_NUM_LOCKS = 16  # texts of one version that are made at the same time, at most
 _MAX_PAUSE = 60.0  # seconds until a new version of a running sweep is read
 
 
@@ -44,7 +46,10 @@ class Held:
     seconds: float  # that reading it and making its texts took so far
     read_at: float  # seconds of the monotonic clock
     made: dict[str, str] = field(default_factory=dict)
-    locks: dict[str, threading.Lock] = field(default_factory=dict)
+    #: Each text is made with one of these, so their number does not grow with that of the texts.
+    locks: Sequence[threading.Lock] = field(
+        default_factory=lambda: [threading.Lock() for _ in range(_NUM_LOCKS)]
+    )
 
     @property
     def line(self) -> ListedSweep:
@@ -59,7 +64,7 @@ class Held:
         """
         if self.sweep is None:
             raise StoreError(self.overview.problem)
-        with self.locks.setdefault(key, threading.Lock()):  # the others wait for one request
+        with self.locks[hash(key) % _NUM_LOCKS]:  # requests for one text wait for the first
             found = self.made.get(key)
             if found is None:
                 began = time.monotonic()
@@ -70,6 +75,15 @@ class Held:
             return found
 
 
+@dataclass(kw_only=True)
+class _Place:
+    """A sweep under the root: its newest version, and when its files were listed for it."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    held: Held | None = None
+    listed_at: float = 0.0  # seconds of the monotonic clock
+
+
 class Library:
     """The sweeps under one folder or URI.
 
@@ -77,18 +91,26 @@ class Library:
         root: the folder or URI.
         max_share: of a core's time for reading a sweep again and again while it runs: after a
             second's work on a version, the next one is read after ``1 / max_share`` seconds.
+        max_age: seconds for which a listing of files answers further requests, so that several
+            tabs that show a sweep cost as many requests to a bucket as one.
     """
 
-    def __init__(self, root: str, max_share: float = 1.0) -> None:
-        self.root, self._max_share = root, max_share
-        self._held: dict[tuple[str, str], Held] = {}
-        self._locks: dict[tuple[str, str], threading.Lock] = {}
+    def __init__(self, root: str, max_share: float = 1.0, max_age: float = 0.0) -> None:
+        self.root, self._max_share, self._max_age = root, max_share, max_age
+        self._places: dict[tuple[str, str], _Place] = {}
         self._guard = threading.Lock()
+        self._names: Sequence[tuple[str, str]] = ()
+        self._named_at = -math.inf  # seconds of the monotonic clock
+        self._name_lock = threading.Lock()
 
     def all(self) -> list[Held]:
         """Return the newest version of every sweep."""
+        with self._name_lock:
+            if not self._is_recent(self._named_at):
+                self._names, self._named_at = find_sweeps(self.root), time.monotonic()
+            names = self._names
         found = []
-        for task, name in find_sweeps(self.root):
+        for task, name in names:
             with contextlib.suppress(UnknownSweepError):  # it was removed meanwhile
                 found.append(self.get(task, name))
         return found
@@ -100,20 +122,30 @@ class Library:
             UnknownSweepError: if there is none.
         """
         key = (task, name)
-        if not _exists(self.root, task, name):
-            raise UnknownSweepError(f"no sweep {name!r} of {task!r} here")
+        if not all(map(NAME.fullmatch, key)):
+            raise _unknown(key)
         with self._guard:
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
+            place = self._places.setdefault(key, _Place())
+        with place.lock:
+            if place.held is not None and self._is_recent(place.listed_at):
+                return place.held
             filesystem, base = open_filesystem(self.root)
-            path = f"{base}/{task}/{name}"
-            files = _results(sweep_files(self.root, task, name), path)
-            runs = activity(filesystem, path, False, last_write(files))
+            folder = f"{base}/{task}/{name}"
+            files = _results(sweep_files(self.root, task, name), folder)
+            if not any(info.path == f"{folder}/sweep.json" for info in files):
+                with self._guard:
+                    self._places.pop(key, None)
+                raise _unknown(key)
+            place.listed_at = time.monotonic()
+            runs = activity(filesystem, folder, False, last_write(files))
             version = _version(f"{task}/{name} {runs}", files)
-            held = self._held.get(key)
+            held = place.held
             if held is None or (held.version != version and self._may_read(held, runs)):
-                held = self._held[key] = _read(self.root, task, name, version, files, runs)
+                held = place.held = _read(self.root, task, name, version, files, runs)
             return held
+
+    def _is_recent(self, listed_at: float) -> bool:
+        return time.monotonic() < listed_at + self._max_age
 
     def _may_read(self, held: Held, runs: Activity) -> bool:
         """Return whether a new version may be read now; always when a run begins or ends."""
@@ -126,11 +158,8 @@ def combine_versions(found: Sequence[Held]) -> str:
     return _digest(" ".join(held.version for held in found))
 
 
-def _exists(root: str, task: str, name: str) -> bool:
-    if not all(NAME.fullmatch(part) for part in (task, name)):
-        return False
-    filesystem, base = open_filesystem(root)
-    return bool(filesystem.get_file_info(f"{base}/{task}/{name}/sweep.json").is_file)
+def _unknown(key: tuple[str, str]) -> UnknownSweepError:
+    return UnknownSweepError(f"no sweep {key[1]!r} of {key[0]!r} here")
 
 
 def _results(files: Sequence[pyarrow.fs.FileInfo], path: str) -> list[pyarrow.fs.FileInfo]:

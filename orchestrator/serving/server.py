@@ -18,6 +18,7 @@ from results.page.html import load_templates
 from tasks.contract import RequestError, SweepError
 
 MAX_SHARE = 0.05  # of a core, for each running sweep that somebody watches
+MAX_AGE = 1.0  # seconds of a listing of files; a page asks every two seconds
 
 
 def serve(root: str, host: str, port: int, say: Callable[[str], None]) -> str:
@@ -37,7 +38,7 @@ def serve(root: str, host: str, port: int, say: Callable[[str], None]) -> str:
     """
     token = "" if is_loopback(host) else secrets.token_urlsafe(24)
     listener = _listen(host, port)
-    library = Library(root, MAX_SHARE)
+    library = Library(root, MAX_SHARE, MAX_AGE)
     app = make_app(library, host, token)
     threading.Thread(target=_warm_up, args=(library,), daemon=True).start()
     query = f"?token={token}" if token else ""

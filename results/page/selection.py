@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from results.tables.cell_text import format_plain
+from results.tables.row_selection import sort_key, sort_rows
 from results.tables.trials import TrialColumn
 
 PAGE_ROWS = 200  # trials on a page
@@ -67,11 +68,7 @@ class Selection:
         """Return the trials that pass the filters, in the chosen order; without one, in theirs."""
         chosen = [row for row in rows if self._passes(row)]
         key = self.sort.removeprefix("-")
-        if not key or not any(row.get(key) is not None for row in chosen):
-            return chosen
-        known = [row for row in chosen if _is_known(row.get(key))]
-        known.sort(key=lambda row: _order(row[key]), reverse=self.sort.startswith("-"))
-        return [*known, *(row for row in chosen if not _is_known(row.get(key)))]
+        return sort_rows(chosen, lambda row: row.get(key), self.sort.startswith("-"))
 
     def _passes(self, row: Mapping[str, Any]) -> bool:
         if any(filter_text(row.get(key)) != value for key, value in self.filters.items()):
@@ -94,7 +91,7 @@ def choices(columns: Sequence[TrialColumn]) -> list[Choice]:
     for column in columns:
         if not (column.is_param or column.key in _FIXED):
             continue
-        values = sorted({(_order(value), filter_text(value)) for value in column.values})
+        values = sorted({(sort_key(value), filter_text(value)) for value in column.values})
         if 2 <= len(values) <= MAX_CHOICES:
             texts = list(dict.fromkeys(text for _, text in values))
             found.append(Choice(key=column.key, label=column.heading, values=texts))
@@ -104,17 +101,6 @@ def choices(columns: Sequence[TrialColumn]) -> list[Choice]:
 def filter_text(value: Any) -> str:
     """Return a value as an address has it: the text of its cell, without quotes."""
     return value if isinstance(value, str) and value else format_plain(value)
-
-
-def _is_known(value: Any) -> bool:
-    return value is not None and value == value
-
-
-def _order(value: Any) -> tuple[int, float, str]:
-    """Numbers by size, then texts."""
-    if isinstance(value, (int, float)) and value == value:
-        return (0, float(value), "")
-    return (1, 0.0, str(value))
 
 
 def _text(row: Mapping[str, Any]) -> str:

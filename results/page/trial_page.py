@@ -21,6 +21,7 @@ MAX_STEPS = 500  # rows, the last ones
 
 def trial_values(sweep: Sweep, trial: Mapping[str, Any], links: Links) -> Mapping[str, Any]:
     """Return what the templates of a trial show, on a served page and in a file."""
+    pictures = sample_pictures(sweep, trial)
     digits = id_digits(row["trial_id"] for row in sweep.rows())
     known = sweep.manifest.columns_by_key
     return {
@@ -37,8 +38,8 @@ def trial_values(sweep: Sweep, trial: Mapping[str, Any], links: Links) -> Mappin
         },
         "facts": trial_facts(sweep, trial, describe_weights(sweep, trial)),
         "steps": steps_table(sweep, trial),
-        "pictures": sample_pictures(sweep, trial),
-        "samples": None if sample_pictures(sweep, trial) else sample_table(sweep, trial),
+        "pictures": pictures,
+        "samples": None if pictures else sample_table(sweep, trial),
         "siblings": _siblings(sweep, trial, links),
         "links": links,
         "sweep_link": links.sweep(sweep.manifest.task, sweep.manifest.name),

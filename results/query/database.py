@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from results.extras import require
-from results.query.tables import TABLES, nest, union_by_name
+from results.query.tables import TABLES, distinct, nest, union_by_name
 from results.storage.reading import Sweep
 from tasks.contract import RequestError
 
@@ -85,12 +85,7 @@ def _flatten(rows: pa.Table) -> pa.Table:
     """Structs as columns, and every column with a name of its own."""
     while any(pa.types.is_struct(field.type) for field in rows.schema):
         rows = rows.flatten()
-    seen: dict[str, int] = {}
-    names = []
-    for name in rows.column_names:
-        seen[name] = seen.get(name, 0) + 1
-        names.append(name if seen[name] == 1 else f"{name}_{seen[name] - 1}")
-    return rows.rename_columns(names)
+    return rows.rename_columns(distinct(rows.column_names))
 
 
 def _first_line(error: Exception) -> str:

@@ -55,12 +55,12 @@ def nest(name: str, rows: pa.Table) -> pa.Table:
     """
     prefixes = _STRUCTS[name]
     plain = [c for c in rows.column_names if c.partition(".")[0] not in prefixes or "." not in c]
-    names = _distinct(plain, taken=prefixes)
+    names = distinct(plain, taken=prefixes)
     columns = dict(zip(names, (rows[column] for column in plain), strict=True))
     for prefix in prefixes:
         fields = [column for column in rows.column_names if column.startswith(f"{prefix}.")]
         if fields:
-            labels = _distinct([field.removeprefix(f"{prefix}.") for field in fields])
+            labels = distinct([field.removeprefix(f"{prefix}.") for field in fields])
             arrays = [rows[field].combine_chunks() for field in fields]
             columns[prefix] = pa.StructArray.from_arrays(arrays, names=labels)
     return pa.table(columns)
@@ -97,7 +97,7 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_null(kind))
 
 
-def _distinct(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
+def distinct(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
     """The names, with a number where one repeats apart from its case."""
     known = {name.lower() for name in taken}
     found = []

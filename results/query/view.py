@@ -6,6 +6,7 @@ import csv
 import datetime
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from results.render.grid import Column
 from results.render.wrapping import Prose
 from results.tables.cell_text import format_plain
 from results.text import plural
+from tasks.contract import RequestError
 
 MAX_ROWS = 200  # in the terminal
 
@@ -31,7 +33,10 @@ class QueryView:
         number = self._rows.num_rows
         if number:
             shown = self._rows.slice(0, MAX_ROWS)
-            columns = [_column(field.name, shown[i]) for i, field in enumerate(shown.schema)]
+            columns = [
+                _column(name, values, shown.schema.field(name).type)
+                for name, values in _values(shown).items()
+            ]
             variants = [Variant(columns=columns[1:])]
             yield arrange(options.max_width, first=columns[0], params=(), variants=variants).grid
         if number > MAX_ROWS:
@@ -42,25 +47,53 @@ class QueryView:
 
 
 def to_csv(rows: pa.Table) -> str:
-    """CSV with a heading. Null is an empty cell; a list or a mapping is its JSON text."""
+    """CSV with a heading. Null is an empty cell; a list or a mapping is its JSON text.
+
+    Raises:
+        RequestError: if a time is infinite or not in the years 1 to 9999.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(rows.column_names)
-    columns = [[_csv_cell(value) for value in column.to_pylist()] for column in rows.columns]
+    columns = [[_csv_cell(value) for value in values] for values in _values(rows).values()]
     writer.writerows(zip(*columns, strict=True))
     return out.getvalue()
 
 
 def to_fields(rows: pa.Table) -> dict[str, Any]:
-    """The columns with their types, and the rows as objects."""
+    """The columns with their types, and the rows as objects.
+
+    Raises:
+        RequestError: if a time is infinite or not in the years 1 to 9999.
+    """
+    values = _values(rows)
+    records = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
     columns = [{"name": field.name, "type": str(field.type)} for field in rows.schema]
-    return {"columns": columns, "num_rows": rows.num_rows, "rows": rows.to_pylist()}
+    return {"columns": columns, "num_rows": rows.num_rows, "rows": records}
 
 
-def _column(name: str, values: pa.ChunkedArray) -> Column:
-    is_number = pa.types.is_integer(values.type) or pa.types.is_floating(values.type)
-    is_number |= pa.types.is_decimal(values.type)
-    cells = [_cell(value) for value in values.to_pylist()]
+def _values(rows: pa.Table) -> dict[str, list[Any]]:
+    """The values of each column, by its name, which no other column has.
+
+    Raises:
+        RequestError: if a time is infinite or not in the years 1 to 9999.
+    """
+    found = {}
+    for name, column in zip(rows.column_names, rows.columns, strict=True):
+        try:
+            found[name] = column.to_pylist()
+        except (OverflowError, ValueError):
+            raise RequestError(
+                f"the column {name} contains a time that is infinite or not in the years 1 to "
+                f"9999; convert it to text: {name}::VARCHAR"
+            ) from None
+    return found
+
+
+def _column(name: str, values: Sequence[Any], kind: pa.DataType) -> Column:
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    is_number |= pa.types.is_decimal(kind)
+    cells = [_cell(value) for value in values]
     return Column(heading=name, cells=cells, right=is_number, wraps=not is_number)
 
 

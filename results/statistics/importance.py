@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-MAX_LEVELS = 8  # values of a number; more are put into as many groups of equal size
+MAX_LEVELS = 8  # values of a number; more are put into as many groups of neighbors
 
 
 def explained_variance(values: Sequence[Any], metric: Sequence[float]) -> float:
@@ -20,7 +20,8 @@ def explained_variance(values: Sequence[Any], metric: Sequence[float]) -> float:
 
     Args:
         values: the parameter of each trial [N]; numbers with more than ``MAX_LEVELS`` values are
-            grouped by rank.
+            grouped by the rank of the value, so that groups have about as many different values,
+            but not as many trials.
         metric: the metric of each trial [N], finite.
 
     Returns:

@@ -24,6 +24,11 @@ def redact(text: str) -> str:
     return _IN_QUERY.sub(r"\1***", _BEFORE_AT.sub("***@", text))
 
 
+def is_redacted(text: str) -> bool:
+    """Return whether credentials were replaced in an address."""
+    return "***" in text and redact(text) == text
+
+
 def open_filesystem(root: str) -> tuple[pyarrow.fs.FileSystem, str]:
     """Return the filesystem and the path of a local folder or an ``s3://`` or ``gs://`` URI.
 

@@ -100,7 +100,8 @@ class RecordedRequest:
     file: str | None = None  # the path of a space file
     file_hash: str | None = None  # the hash of its text
     settings: Mapping[str, Scalar] = field(default_factory=dict)  # the values of ``--set``
-    search: Mapping[str, str] = field(default_factory=dict)  # the options of a search
+    #: The options of a search; those of ``learn-from`` without credentials.
+    search: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,8 @@
 
     condition   comparison, also with and, or, not and parentheses
     comparison  name or value, then < <= > >= == = !=, in or not in, then name or value, or a list
-    name        param.lr or metric.r1; lr or r1 if only one column has that name
+    name        param.lr or metric.r1; lr or r1 if only one column has that name; `r@1` in backticks
+                if it is not a word of letters, digits and underscores
     value       1e-3, "text", true, false, none, or a list ("a", "b")
 
 The grammar is that of Python, whose parser reads it; nothing is evaluated. A missing value fulfills
@@ -31,6 +32,8 @@ _ORDER: Mapping[type[ast.cmpop], tuple[str, Callable[[Any, Any], bool]]] = {
     ast.Gt: (">", operator.gt),
     ast.GtE: (">=", operator.ge),
 }
+_MAX_DEPTH = 100  # levels; each one is a nested call, and Python limits those
+_TOKEN = re.compile(r"""(?P<text>"[^"]*"|'[^']*')|`(?P<name>[^`]*)`|(?<![<>=!])=(?!=)""")
 _EXAMPLE = "write for example 'lr < 1e-3 and status == \"finished\"'"
 
 
@@ -45,16 +48,37 @@ def parse_condition(text: str, names: Collection[str]) -> Callable[[Values], boo
         RequestError: if the text is no condition, or names no column. The function raises it for
             an order between text and a number.
     """
-    python = re.sub(
-        r"""("[^"]*"|'[^']*')|(?<![<>=!])=(?!=)""", lambda match: match[1] or "==", text
-    )
+    quoted: dict[str, str] = {}
+    python = _TOKEN.sub(lambda match: _to_python(match, quoted), text)
     try:
         tree = ast.parse(python.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise RequestError(f"--where {text!r} is no condition; {_EXAMPLE}") from None
+    if _depth(tree) > _MAX_DEPTH:
+        raise RequestError(
+            f"--where {text[:40]!r}... is nested more than {_MAX_DEPTH} levels deep; simplify it"
+        )
     if not isinstance(tree, (ast.BoolOp, ast.UnaryOp, ast.Compare)):
         raise RequestError(f"--where {text!r} compares nothing; {_EXAMPLE}")
-    return _Parser(text, names).condition(tree)
+    return _Parser(text, names, quoted).condition(tree)
+
+
+def _to_python(match: re.Match[str], quoted: dict[str, str]) -> str:
+    """Return a token as Python has it; names in backticks are added to ``quoted``."""
+    if match["name"] is None:
+        return match["text"] or "=="
+    word = f"quoted_name_{len(quoted)}"
+    quoted[word] = match["name"]
+    return word
+
+
+def _depth(tree: ast.expr) -> int:
+    """Return the number of levels of a tree, without recursion."""
+    depth, level = 0, list[ast.AST]([tree])
+    while level:
+        depth += 1
+        level = [each for node in level for each in ast.iter_child_nodes(node)]
+    return depth
 
 
 def find_column(name: str, names: Collection[str], option: str) -> str:
@@ -82,8 +106,9 @@ def _listed(names: Collection[str]) -> str:
 class _Parser:
     """Turns the nodes of a condition into functions of a row."""
 
-    def __init__(self, text: str, names: Collection[str]) -> None:
+    def __init__(self, text: str, names: Collection[str], quoted: Mapping[str, str]) -> None:
         self._text, self._names = text, names
+        self._quoted = quoted  # the words that stand for names in backticks
 
     def condition(self, node: ast.expr) -> Callable[[Values], bool]:
         if isinstance(node, ast.BoolOp):
@@ -139,6 +164,7 @@ class _Parser:
                 return lambda row: _CONSTANTS[name.lower()]
             if not re.fullmatch(r"\w+(\.\w+)*", name):
                 raise self._wrong(name)
+            name = ".".join(self._quoted.get(part, part) for part in name.split("."))
             column = find_column(name, self._names, "--where")
             return lambda row: _known(row.get(column))
         if isinstance(node, (ast.List, ast.Tuple)):
@@ -153,7 +179,12 @@ class _Parser:
         return lambda row: value
 
     def _wrong(self, what: str) -> RequestError:
-        return RequestError(f"--where {self._text!r} may not contain {what}; {_EXAMPLE}")
+        for word, name in self._quoted.items():
+            what = what.replace(word, f"`{name}`")
+        return RequestError(
+            f"--where {self._text!r} may not contain {what}; {_EXAMPLE}, and a name such as r@1 in "
+            "backticks"
+        )
 
 
 def _contains(whole: Any, part: Any) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow.fs
 
+from results.json_values import to_json_value
 from results.storage.folder_files import last_write, num_bytes, sweep_files
 from results.storage.manifest import Manifest
 from results.storage.reading import Sweep, read_sweep
@@ -19,7 +20,7 @@ from results.storage.run_lock import Activity, activity
 from results.tables.details import DetailTable
 from results.tables.summary import format_value
 from results.text import plural, size_text
-from tasks.contract import StoreError
+from tasks.contract import Scalar, StoreError
 
 _HEADINGS = ("sweep", "state", "trials", "best", "size", "started", "model, data")
 
@@ -43,6 +44,25 @@ class Overview:
     best_value: float | None = None  # in the unit of the Parquet tables
     model: str | None = None
     data: str | None = None
+
+    def record(self) -> dict[str, Scalar]:
+        """Return its values, not rounded, by the names of columns in CSV and in ``query``."""
+        task, _, sweep = self.name.partition("/")
+        return {
+            "task": task,
+            "sweep": sweep,
+            "state": self.state,
+            "num_done": self.num_done,
+            "num_failed": self.num_failed,
+            "num_planned": self.num_planned,
+            "metric": self.metric,
+            "best": self.best_value,
+            "bytes": self.size,
+            "started": to_json_value(self.started),
+            "model": self.model,
+            "data": self.data,
+            "problem": self.problem or None,
+        }
 
 
 def overview(root: str, task: str, name: str, now: datetime | None = None) -> Overview:
@@ -194,4 +214,5 @@ def overview_table(found: Sequence[Overview], now: datetime | None = None) -> De
             for one in found
         ],
         caption=[f"{one.name}: {one.problem}" for one in found if one.problem],
+        records=[one.record() for one in found],
     )

@@ -49,7 +49,7 @@ class RowSelection:
             holds = parse_condition(self.where, names)
             found = [row for row in found if holds(values(row))]
         for name, descending in reversed(self._keys(names)):
-            found = _sorted(found, lambda row, key=name: values(row).get(key), descending)  # type: ignore[misc]
+            found = sort_rows(found, lambda row, key=name: values(row).get(key), descending)  # type: ignore[misc]
         return found[: self.limit]
 
     def column_names(self, names: Collection[str]) -> list[str] | None:
@@ -81,16 +81,18 @@ def _split(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _sorted(rows: list[T], key: Callable[[T], Any], descending: bool) -> list[T]:
-    """Rows in a stable order; rows without a value come last, numbers before text."""
+def sort_rows(rows: Sequence[T], key: Callable[[T], Any], descending: bool) -> list[T]:
+    """Return the rows by the value of ``key``, in a stable order; rows without a value last."""
     known = [row for row in rows if not _is_missing(key(row))]
     missing = [row for row in rows if _is_missing(key(row))]
+    return [*sorted(known, key=lambda row: sort_key(key(row)), reverse=descending), *missing]
 
-    def order(row: T) -> tuple[bool, Any]:
-        value = key(row)
-        return isinstance(value, str), value
 
-    return [*sorted(known, key=order, reverse=descending), *missing]
+def sort_key(value: Any) -> tuple[int, float, str]:
+    """Return a key that sorts numbers by size, and everything else after them as text."""
+    if isinstance(value, (int, float)) and not _is_missing(value):
+        return 0, value, ""
+    return 1, 0, str(value)
 
 
 def _is_missing(value: Any) -> bool:

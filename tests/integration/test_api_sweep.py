@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -218,3 +220,9 @@ def test_a_python_object_is_in_no_file() -> None:
     assert describe_call(orc.Request(task="toy", settings={"epochs": 2}, seeds=3)) == (
         "orc.sweep('toy', seeds=3, set={'epochs': 2})"
     )
+
+
+def test_docstring_describes_every_argument_in_order() -> None:
+    text = (orc.sweep.__doc__ or "").partition("Args:")[2].partition("Returns:")[0]
+    described = re.findall(r"^ {8}(\w+): ", text, re.M)
+    assert described == list(inspect.signature(orc.sweep).parameters)

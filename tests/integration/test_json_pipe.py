@@ -73,11 +73,14 @@ def test_query_is_read_from_standard_input(tmp_path: Path) -> None:
     assert check_document(done.stdout, "query", 0)["rows"] == [{"n": 12}]
 
 
-def test_closed_pipe_is_no_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("option", "begin"), [("--json", '{"schema_v'), ("--csv", "n\n0\n1\n2\n3\n")]
+)
+def test_closed_pipe_is_no_error(tmp_path: Path, option: str, begin: str) -> None:
     sql = "SELECT range AS n FROM range(1000000)"  # more than a pipe holds
-    process = start("query", sql, "--out", str(STORED), "--json", cwd=tmp_path)
+    process = start("query", sql, "--out", str(STORED), option, cwd=tmp_path)
     assert process.stdout is not None
-    assert process.stdout.read(10) == '{"schema_v'
+    assert process.stdout.read(10) == begin
     process.stdout.close()
     assert process.stderr is not None
     err = process.stderr.read()

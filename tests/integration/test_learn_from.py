@@ -127,7 +127,25 @@ def test_a_taught_search_resumes_and_runs_again_from_its_file(tmp_path: Path, gr
         optuna.storages.journal.JournalFileBackend(f"{more.path}/optuna-journal.log")
     )
     study = optuna.load_study(study_name=more.manifest.name, storage=storage)
-    assert [t.user_attrs.get(LEARNED) for t in study.trials] == ["toy/wide"] * 4 + [None] * 5
+    assert [t.user_attrs.get(LEARNED) for t in study.trials] == [None] * 5
+    assert more.manifest.search is not None
+    assert more.manifest.search.learned_from == {"toy/wide": 4}
+
+
+def test_the_address_of_a_learned_sweep_is_recorded_without_credentials(
+    tmp_path: Path, grid: str
+) -> None:
+    names = (grid, "mock://AKIAKEY:s3cr3t@bucket/a,b/toy/other")
+    made = plan(tmp_path, *names)
+    recorded = ("wide", "mock://***@bucket/a,b/toy/other")
+    assert made.identity.search["learn-from"] == recorded
+    assert made.name == "search-degree-lr-from-wide-other-epochs-2"
+    for options in ({"space": "grid"}, {"sampler": "random"}):
+        with pytest.raises(RequestError) as caught:
+            plan(tmp_path, *reversed(names), **options)
+        assert "s3cr3t" not in str(caught.value)
+    with pytest.raises(RequestError, match="does not record credentials; give --learn-from again"):
+        _ = plan(tmp_path, *recorded).learned
 
 
 def test_several_metrics_are_learned_together(tmp_path: Path) -> None:
@@ -179,7 +197,7 @@ def test_pruners_see_only_the_own_trials() -> None:
 @pytest.mark.parametrize(
     ("names", "options", "message"),
     [
-        (("wild",), {}, "no sweep of toy under .* is named 'wild'; did you mean 'wide'"),
+        (("wild",), {}, "--learn-from: no sweep named 'wild' under .*; did you mean toy/wide"),
         (("retrieval/paper",), {}, "is a sweep of retrieval, not of toy"),
         (("wide",), {"sampler": "random"}, "has no effect with --sampler random, which does not"),
         (("wide",), {"sampler": "cmaes"}, "has no effect with --sampler cmaes"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import optuna
 import pytest
 
 import orchestrator as orc
-from orchestrator.running.stored_request import read_request
+from orchestrator.running.plan import make_plan
+from orchestrator.running.stored_request import read_request, request_of
+from results.page.charts.sweep import sweep_page_charts
 from results.storage.reading import Sweep, read_sweep
 from results.tables.rows import SummaryRow
 from results.tables.summary import summarize
@@ -74,6 +77,10 @@ def test_a_third_metric_and_a_direction(tmp_path: Path) -> None:
     assert [column.key for column in table.metrics][:2] == ["metric.speed", "metric.cost"]
     text = " ".join(table.caption)
     assert "the Pareto front of error, speed and cost: no other row is better in all" in text
+    charts = {chart.id: chart for chart in sweep_page_charts(sweep, sweep.rows())}
+    fronts = [charts["front"], charts["front-1"]]
+    assert [chart.title for chart in fronts] == ["speed and error", "cost and error"]
+    assert all("front of error, speed and cost: no other" in chart.summary for chart in fronts)
 
 
 def test_a_space_file_names_the_metrics(tmp_path: Path) -> None:
@@ -99,6 +106,20 @@ def test_a_space_file_names_the_metrics(tmp_path: Path) -> None:
     manifest = read_sweep(str(out), *found.name.split("/")).manifest
     assert manifest.name == "space"
     assert manifest.objectives == {"error": "minimize", "cost": "minimize"}
+    request = dataclasses.replace(request_of(manifest), task=fit)
+    assert make_plan(dataclasses.replace(request, out=str(out))).manifest_before == manifest
+
+    # One metric replaces those of the file.
+    alone = orc.sweep(
+        fit, str(tmp_path / "space.py"), metric="cost:minimize", trials=2, engine="local", out=out
+    )
+    manifest = read_sweep(str(out), *alone.name.split("/")).manifest
+    assert manifest.name == "space-cost"
+    assert (manifest.metric.name, dict(manifest.objectives)) == ("cost", {})
+    assert manifest.search is not None
+    assert manifest.search.pruner["name"] == "halving"
+    request = dataclasses.replace(request_of(manifest), task=fit)
+    assert make_plan(dataclasses.replace(request, out=str(out))).manifest_before == manifest
 
 
 def test_optuna_learns_every_metric_also_after_a_resume(tmp_path: Path) -> None:
@@ -146,6 +167,10 @@ def test_a_stored_search_runs_again(tmp_path: Path) -> None:
         ({"metric": ("error", "cost")}, "does not say whether a higher cost is better; write"),
         ({"metric": ("error", "cost:min")}, "NAME:maximize or NAME:minimize, but got 'cost:min'"),
         ({"metric": ("error", "error")}, "--metric names the metric error twice"),
+        (
+            {"metric": "error:minimize", "maximize": True},
+            "--metric error:minimize and --maximize contradict each other; remove --maximize",
+        ),
         ({"sampler": "cmaes"}, "--sampler cmaes cannot suggest values: .*; use another one"),
         (
             {"space": {"x": [0.0, 1.0]}, "trials": None},

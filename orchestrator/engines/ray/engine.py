@@ -80,15 +80,16 @@ def connect(address: str | None) -> None:
         "configure_logging": False,
         "job_config": job_config(),
     }
+    if address:
+        options |= {"address": address}
+    else:
+        # "local", because Ray may otherwise use the address of an earlier cluster.
+        options |= {"address": "local", "include_dashboard": False, **local_resources()}
     is_main = threading.current_thread() is threading.main_thread()
     sigterm_handler = signal.getsignal(signal.SIGTERM) if is_main else None
     logging.disable(logging.CRITICAL)  # log lines would disturb the live view
     try:
-        if address:
-            ray.init(address=address, **options)
-        else:
-            # "local", because Ray may otherwise use the address of an earlier cluster.
-            ray.init(address="local", include_dashboard=False, **local_resources(), **options)
+        ray.init(**options)
     except Exception as error:  # Ray also raises Exception itself
         raise unreachable(address, error) from error
     finally:

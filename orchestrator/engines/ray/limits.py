@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.cgroups import available_cpus, installed_memory, memory_limit
+import orchestrator.engines.ray.settings  # noqa: F401  before Ray
 
-OBJECT_STORE_FRACTION = 0.3  # of the memory limit, as by default in Ray
+# isort: split
+from ray._private.utils import resolve_object_store_memory
+
+from orchestrator.cgroups import available_cpus, installed_memory, memory_limit
 
 
 def local_resources() -> dict[str, Any]:
@@ -14,6 +17,8 @@ def local_resources() -> dict[str, Any]:
     resources: dict[str, Any] = {"num_cpus": available_cpus()}
     limit, installed = memory_limit(), installed_memory()
     if limit is not None and installed is not None and limit < installed:
-        object_store = int(OBJECT_STORE_FRACTION * limit)
+        # Ray's default for this limit: a part of it, but no more than fits into /dev/shm, which
+        # is small in containers. Ray refuses to start with a larger number from ``ray.init``.
+        object_store = resolve_object_store_memory(limit)
         resources |= {"object_store_memory": object_store, "_memory": limit - object_store}
     return resources

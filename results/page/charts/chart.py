@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from results.json_values import to_json_value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,24 +21,10 @@ class PageChart:
     traces: Sequence[Mapping[str, Any]]
     layout: Mapping[str, Any]
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; numbers that JSON lacks are null."""
-        found: dict[str, Any] = _plain(
-            {
-                "id": self.id,
-                "title": self.title,
-                "summary": self.summary,
-                "notes": list(self.notes),
-                "traces": list(self.traces),
-                "layout": dict(self.layout),
-            }
-        )
-        return found
-
 
 def charts_json(charts: Sequence[PageChart]) -> str:
-    """Charts as JSON that can stand in a ``script`` element."""
-    text = json.dumps([chart.to_json() for chart in charts], allow_nan=False)
+    """Charts as JSON that can stand in a ``script`` element; numbers that JSON lacks are null."""
+    text = json.dumps(to_json_value(list(charts)), allow_nan=False)
     return text.replace("<", "\\u003c")
 
 
@@ -49,13 +36,3 @@ def escape(text: str) -> str:
 def axis(title: str, **more: Any) -> dict[str, Any]:
     """Return an axis with a title."""
     return {"title": {"text": escape(title)}, **more}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

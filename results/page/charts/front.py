@@ -1,4 +1,7 @@
-"""The two metrics of a task's front: every configuration is a point, the front is a line."""
+"""The metrics of a Pareto front: every configuration is a point, those on the front have a color.
+
+Each chart shows the first metric and one other.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,13 @@ from results.page.charts.chart import PageChart, axis, escape
 from results.storage.manifest import Manifest
 from results.tables.cell_text import format_plain, heading
 from results.tables.rows import SummaryRow, SummaryTable
+from results.text import listed
 from tasks.contract import Column
 
 
-def front_chart(manifest: Manifest, tables: Sequence[SummaryTable]) -> list[PageChart]:
-    """Return the configurations of these tables; none where the task has no front."""
-    if not manifest.front:
-        return []
-    columns = [manifest.columns_by_key[f"metric.{name}"] for name in manifest.front]
+def front_charts(manifest: Manifest, tables: Sequence[SummaryTable]) -> list[PageChart]:
+    """Return a chart for each metric but the first; none if the sweep has no front."""
+    columns = [manifest.columns_by_key[f"metric.{name}"] for name in manifest.objectives]
     rows = {
         repr(sorted(row.params.items())): row
         for table in tables
@@ -25,31 +27,39 @@ def front_chart(manifest: Manifest, tables: Sequence[SummaryTable]) -> list[Page
     }
     if len(rows) < 2:
         return []
-    x, y = columns
-    on_front = sorted(
-        (row for row in rows.values() if row.on_front), key=lambda row: row.metrics[x.key]
-    )
-    others = [row for row in rows.values() if not row.on_front]
-    traces = [
-        _points("others", others, columns, {"mode": "markers", "meta": {"color": 1}}),
-        _points("front", on_front, columns, {"mode": "lines+markers", "meta": {"color": 0}}),
-    ]
     return [
-        PageChart(
-            id="front",
-            title=f"{y.label} and {x.label}",
-            summary=f"{len(on_front)} of {len(rows)} configurations are on the front of "
-            f"{x.label} and {y.label}: no other is better in both.",
-            notes=["Means over seeds. ◆ in the tables marks the configurations on the front."],
-            traces=[trace for trace in traces if trace["x"]],
-            layout={
-                "xaxis": axis(heading(x)),
-                "yaxis": axis(heading(y)),
-                "showlegend": True,
-                "hovermode": "closest",
-            },
-        )
+        _front_chart(f"front-{n}" if n else "front", (columns[0], other), columns, [*rows.values()])
+        for n, other in enumerate(columns[1:])
     ]
+
+
+def _front_chart(
+    name: str, shown: Sequence[Column], columns: Sequence[Column], rows: Sequence[SummaryRow]
+) -> PageChart:
+    x, y = shown
+    on_front = sorted((row for row in rows if row.on_front), key=lambda row: row.metrics[x.key])
+    others = [row for row in rows if not row.on_front]
+    # The front of more than two metrics is no line.
+    mode = "lines+markers" if len(columns) == 2 else "markers"
+    traces = [
+        _points("others", others, shown, {"mode": "markers", "meta": {"color": 1}}),
+        _points("front", on_front, shown, {"mode": mode, "meta": {"color": 0}}),
+    ]
+    both = "both" if len(columns) == 2 else "all of them"
+    return PageChart(
+        id=name,
+        title=f"{y.label} and {x.label}",
+        summary=f"{len(on_front)} of {len(rows)} configurations are on the Pareto front of "
+        f"{listed([column.label for column in columns])}: no other is better in {both}.",
+        notes=["Means over seeds. ◆ in the tables marks the configurations on the front."],
+        traces=[trace for trace in traces if trace["x"]],
+        layout={
+            "xaxis": axis(heading(x)),
+            "yaxis": axis(heading(y)),
+            "showlegend": True,
+            "hovermode": "closest",
+        },
+    )
 
 
 def _points(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from results.page.charts.chart import PageChart, axis, escape
 from results.page.charts.scores import Scored
+from results.statistics.importance import MAX_LEVELS
 
 
 def importance_chart(scored: Scored) -> list[PageChart]:
     """Return the bars, the largest on top; none where no parameter can be judged."""
-    found = scored.importances()
+    found = scored.importances
     if not found:
         return []
     texts = [f"{one.label} {100 * share:.0f} %" for one, share in found]
@@ -20,8 +21,9 @@ def importance_chart(scored: Scored) -> list[PageChart]:
             f"{', '.join(texts)}.",
             notes=[
                 f"Share of the variance of {scored.label} between {len(scored.rows)} finished "
-                "trials that a parameter explains by itself (epsilon squared, numbers in 8 groups "
-                "of equal size). Effects of parameters together are not counted."
+                "trials that a parameter explains by itself (epsilon squared; more than "
+                f"{MAX_LEVELS} numbers form {MAX_LEVELS} groups of neighbors with about as many "
+                "different numbers each). Effects of parameters together are not counted."
             ],
             traces=[
                 {

@@ -20,9 +20,7 @@ _MAX_AXES = 8
 
 def parallel_chart(scored: Scored) -> list[PageChart]:
     """Return the lines; none for fewer than two parameters or three trials."""
-    ranked = [one for one, _ in scored.importances()]
-    rest = [one for one in scored.parameters if one not in ranked]
-    shown = [*ranked, *rest][:_MAX_AXES]
+    shown = scored.ranked[:_MAX_AXES]
     if len(shown) < 2 or len(scored.rows) < 3:
         return []
     kept = [one for one in scored.parameters if one in shown]
@@ -31,7 +29,7 @@ def parallel_chart(scored: Scored) -> list[PageChart]:
     heights = [_heights(one) for one in axes]
     traces = []
     groups = _groups(scored)
-    hover = scored.hover()
+    hover = scored.hover
     for number, members in enumerate(groups):
         xs: list[Any] = []
         ys: list[Any] = []

@@ -65,14 +65,22 @@ class Scored:
     label: str  # of the metric
     maximize: bool
 
+    @cached_property
     def importances(self) -> list[tuple[Parameter, float]]:
-        """Return the share of variance that each parameter explains, the largest first."""
+        """The share of variance that each parameter explains, the largest first."""
         found = [(one, explained_variance(one.values, self.scores)) for one in self.parameters]
         known = [(one, share) for one, share in found if not math.isnan(share)]
         return sorted(known, key=lambda pair: -pair[1])
 
+    @cached_property
+    def ranked(self) -> list[Parameter]:
+        """The parameters, the most important first; last those whose importance is unknown."""
+        known = [one for one, _ in self.importances]
+        return [*known, *(one for one in self.parameters if one not in known)]
+
+    @cached_property
     def hover(self) -> list[str]:
-        """Return the trial's id and parameters for each trial [N]."""
+        """The trial's id and parameters for each trial [N]."""
         texts = []
         for number, row in enumerate(self.rows):
             parts = [f"{p.label} {format_plain(p.values[number])}" for p in self.parameters]

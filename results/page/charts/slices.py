@@ -14,9 +14,7 @@ _MAX_CELLS = 15  # levels of a parameter that a map shows one by one
 
 def slice_charts(scored: Scored) -> list[PageChart]:
     """Return a chart for each parameter, the most important ones first: every trial is a point."""
-    ranked = [one for one, _ in scored.importances()]
-    rest = [one for one in scored.parameters if one not in ranked]
-    return [_slice(scored, one, n) for n, one in enumerate([*ranked, *rest][:MAX_SLICES])]
+    return [_slice(scored, one, n) for n, one in enumerate(scored.ranked[:MAX_SLICES])]
 
 
 def _slice(scored: Scored, one: Parameter, number: int) -> PageChart:
@@ -30,7 +28,7 @@ def _slice(scored: Scored, one: Parameter, number: int) -> PageChart:
                 "mode": "markers",
                 "x": one.shown(),
                 "y": list(scored.scores),
-                "text": [escape(text) for text in scored.hover()],
+                "text": [escape(text) for text in scored.hover],
                 "hovertemplate": "%{text}: %{y:.4g}<extra></extra>",
                 "marker": {"size": 7, "opacity": 0.6},
                 "meta": {"color": 0},
@@ -49,8 +47,7 @@ def contour_chart(scored: Scored) -> list[PageChart]:
 
     A map of cells where the parameters have few values, otherwise contours between the trials.
     """
-    ranked = [one for one, _ in scored.importances()]
-    pair = [*ranked, *(one for one in scored.parameters if one not in ranked)][:2]
+    pair = scored.ranked[:2]
     if len(pair) < 2 or len(scored.rows) < 4:
         return []
     x, y = pair

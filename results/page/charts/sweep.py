@@ -7,7 +7,7 @@ from typing import Any
 
 from results.page.charts.chart import PageChart
 from results.page.charts.curves import sweep_curves
-from results.page.charts.front import front_chart
+from results.page.charts.front import front_charts
 from results.page.charts.importance import importance_chart
 from results.page.charts.parallel import parallel_chart
 from results.page.charts.scores import scored
@@ -24,10 +24,10 @@ def sweep_page_charts(sweep: Sweep, rows: Sequence[Mapping[str, Any]]) -> list[P
     """
     current = [row for row in rows if is_current(row, sweep.manifest)]
     found = scored(sweep, current)
-    tables = summarize(sweep, max_rows=None) if sweep.manifest.front else []
+    tables = summarize(sweep, max_rows=None) if sweep.manifest.objectives else []
     return [
         *sweep_curves(sweep, current),
-        *front_chart(sweep.manifest, tables),
+        *front_charts(sweep.manifest, tables),
         *importance_chart(found),
         *parallel_chart(found),
         *contour_chart(found),

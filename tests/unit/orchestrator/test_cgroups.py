@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import ray._private.utils as ray_utils
 import torch
 
 import orchestrator.engines.ray.limits as ray_limits
@@ -133,6 +135,18 @@ def test_ray_on_this_machine_gets_no_more_than_the_limits(monkeypatch: pytest.Mo
     monkeypatch.setattr(ray_limits, "memory_limit", lambda: 10 * 2**20)
     made = ray_limits.local_resources()
     assert made["object_store_memory"] + made["_memory"] == 10 * 2**20
+
+
+def test_ray_in_a_container_stores_what_fits_into_its_shared_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(ray_utils, "get_shared_memory_bytes", lambda: 64 * 2**20)  # of Docker
+    monkeypatch.setattr(ray_limits, "installed_memory", lambda: 256 * 10**9)
+    monkeypatch.setattr(ray_limits, "memory_limit", lambda: 64 * 10**9)
+    made = ray_limits.local_resources()
+    # The most that Ray puts on disk without being asked to (REQUIRE_SHM_SIZE_THRESHOLD).
+    assert (made["object_store_memory"], made["_memory"]) == (10 * 10**9, 54 * 10**9)
 
 
 def test_threads_are_limited_unless_the_user_set_them(monkeypatch: pytest.MonkeyPatch) -> None:

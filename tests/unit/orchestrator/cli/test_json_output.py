@@ -111,6 +111,24 @@ def test_dry_run_returns_the_trials(folder: Path) -> None:
     assert all(trial["is_done"] for trial in planned["trials"])
 
 
+def test_dry_run_of_a_search_checks_it_as_without_json(folder: Path) -> None:
+    at = ("sweep", "toy", "--out", "searched", "--dry-run", "--space")
+    (folder / "half.py").write_text(
+        "def search(trial):\n"
+        "    degree = trial.suggest_int('degree', 0, 5)\n"
+        "    if degree < 3:\n"
+        "        raise ValueError('too small')\n"
+        "    return {'degree': degree}\n"
+    )
+    (planned,) = run(folder, *at, "half.py", "--set", "epochs=2")["plans"]
+    assert len(planned["sampled"]) + len(planned["refused"]) == 24
+    assert {each["degree"] for each in planned["sampled"]} == {3, 4, 5}
+    assert planned["refused"][0].endswith("too small")
+    assert planned["notices"] == ["The results go to toy/half-epochs-2."]
+    (folder / "broken.py").write_text("def search(trial):\n    return trial.nope\n")
+    assert "search function failed" in run(folder, *at, "broken.py", status=2)["error"]["message"]
+
+
 def test_failed_trial_gives_status_1(folder: Path) -> None:
     words = ("--set", "lr=1e300", "--name", "diverged", "--out", "failed")
     found = run(folder, *SWEEP, *words, status=1)
@@ -175,6 +193,13 @@ def test_damaged_sweep_is_listed(folder: Path) -> None:
     assert run(folder, "query", "SELECT * FROM trials", "--out", "broken")["num_rows"] == 0
 
 
+def test_target_of_a_query_is_checked_before_the_query_runs(folder: Path) -> None:
+    words = ("query", "SELECT nope", "--parquet", "none/rows.parquet")
+    done = run_command(*words, cwd=folder)
+    assert done.returncode == 2
+    assert "none/rows.parquet cannot be written: no such folder" in done.stderr
+
+
 # --- errors ---------------------------------------------------------------------------------------
 
 
@@ -222,6 +247,20 @@ def test_unexpected_error_is_a_document_with_its_own_status(
     assert plain.returncode == 3
     assert plain.stdout == ""
     assert plain.stderr.splitlines()[-1].startswith("error: unexpected KeyError")
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_broken_pipe_that_is_not_the_output_is_an_unexpected_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    def fail(*_: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(list_, "list_sweeps", fail)
+    done = run_command("list", *options, cwd=folder)
+    assert done.returncode == entry.INTERNAL
+    assert "unexpected BrokenPipeError" in done.stdout + done.stderr
+    assert "Traceback" in done.stderr
 
 
 def test_interrupt_is_a_document(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

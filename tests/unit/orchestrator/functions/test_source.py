@@ -115,6 +115,46 @@ def test_the_code_counts(tmp_path: Path, old: str, new: str) -> None:
     assert identity(tmp_path / "a") != identity(tmp_path / "b", **changes)
 
 
+SPACES = """
+GRID = {"lr": [0.5]}
+METRICS = ("error", "seconds:minimize")
+ERRATA = METRICS[:1]
+def search(trial):
+    return GRID
+def main():
+    orc.sweep(fit, GRID)
+"""
+
+
+@pytest.mark.parametrize("name", ["GRID", "METRICS", "search"])
+def test_spaces_of_the_task_count_only_if_it_uses_them(tmp_path: Path, name: str) -> None:
+    change = {"GRID": ("[0.5]", "[0.6]"), "METRICS": ('("e', '("log", "e')}
+    old, new = change.get(name, ("return GRID", "return {}"))
+    assert SPACES.count(old) == 1
+    for number, use in enumerate(("", f"def helper():\n    return {name}\n")):
+        text = TRAIN.replace("block(lr)", "block(lr or helper())")
+        text = text.replace('GRID = {"lr": [0.1]}', f"{use}{SPACES}")
+        first = identity(tmp_path / f"a{number}", **{"trainer.py": text})
+        second = identity(tmp_path / f"b{number}", **{"trainer.py": text.replace(old, new)})
+        assert (first == second) == (not use)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('METRICS = ("r1",)', 'METRICS = ("r1", "r5")'),
+        ("GRID = 7", "GRID = 14"),
+        ("return text", "return text[::-1]"),
+    ],
+)
+def test_what_an_imported_module_names_like_a_space_counts(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    text = 'METRICS = ("r1",)\nGRID = 7\nONE = 1.0\ndef search(text):\n    return text\n'
+    first = identity(tmp_path / "a", **{"lib_base.py": text})
+    assert first != identity(tmp_path / "b", **{"lib_base.py": text.replace(old, new)})
+
+
 def test_the_module_of_a_package_counts_with_its_package(tmp_path: Path) -> None:
     (tmp_path / "lib_pack").mkdir()
     (tmp_path / "lib_pack/__init__.py").touch()
@@ -203,6 +243,12 @@ def test_classes_and_shared_work_of_a_notebook_count() -> None:
     ]:
         changed = [c.replace(old, new) if i == index else c for i, c in enumerate(cells)]
         assert session_identity(*changed) != base
+
+
+def test_a_function_of_a_notebook_may_be_named_like_a_space() -> None:
+    cell = "def fit(lr: float = 0.1):\n    return search(lr)\n"
+    helper = "def search(lr):\n    return lr * 2\n"
+    assert session_identity(helper, cell) != session_identity(helper.replace("2", "3"), cell)
 
 
 def test_without_source_there_is_no_identity() -> None:

@@ -20,6 +20,7 @@ from orchestrator.search.optuna_searcher import OptunaSearcher
 from orchestrator.search.samplers import make_sampler
 from tasks.contract import RequestError, Trial
 
+METRIC = "error"  # of the toy
 BUILT_IN = [name for name in SAMPLERS if name != "auto"]
 VALUES = [0.9, 0.1, 0.2, 0.8, 0.05, 0.3, 0.7, 0.01]  # most are clearly behind the first
 
@@ -63,7 +64,7 @@ def run_all(
         while not stop and at < steps:
             at += 1
             stop = study.on_trial_result(trial, at, value, at == steps)
-        study.on_trial_complete(trial, value, stopped=stop and at < steps)
+        study.on_trial_complete(trial, {METRIC: value}, stopped=stop and at < steps)
         made.append(at)
     return [trial.state for trial in study.study.trials], made
 
@@ -97,7 +98,7 @@ def test_repeated_configuration_does_not_run_again(factory: TrialFactory) -> Non
     while not study.is_exhausted():
         for trial in study.suggest(1):
             ran.append(trial.id)
-            study.on_trial_complete(trial, 0.5, stopped=False)
+            study.on_trial_complete(trial, {METRIC: 0.5}, stopped=False)
     assert len(ran) == len(set(ran)) == study.total() == 2
     assert [t.value for t in study.study.trials] == [0.5] * 20
 
@@ -145,8 +146,8 @@ class Driver:
     def end(self, record: Record, status: str) -> None:
         record.status = status
         self.running.remove(record)
-        value = None if status == "failed" else list(record.steps.values())[-1]
-        self.study.on_trial_complete(record.trial, value, stopped=status == "stopped")
+        metrics = None if status == "failed" else {METRIC: list(record.steps.values())[-1]}
+        self.study.on_trial_complete(record.trial, metrics, stopped=status == "stopped")
 
     def history(self) -> list[PastConfiguration]:
         """As ``read_history`` returns it. A trial without a step leaves nothing."""
@@ -157,10 +158,12 @@ class Driver:
                 continue
             key = repr(record.trial.params)
             params[key] = record.trial.param_values()
+            value = list(record.steps.values())[-1] if record.steps else None
             found.setdefault(key, {})[record.trial.seed] = PastTrial(
                 id=record.trial.id,
                 status=record.status,  # type: ignore[arg-type]
-                value=list(record.steps.values())[-1] if record.steps else None,
+                value=value,
+                metrics={} if value is None else {METRIC: value},
                 steps=dict(record.steps),
                 is_last_seed=record.is_last_seed,
             )
@@ -223,12 +226,16 @@ def test_rebuilt_study_continues_unfinished_trials(factory: TrialFactory) -> Non
     live = make_study(factory, (0, 1), num_configurations=3)
     one, other, behind, _ = live.suggest(4)
     live.on_trial_result(one, 1, 0.5, True)
-    live.on_trial_complete(one, 0.5, stopped=False)
+    live.on_trial_complete(one, {METRIC: 0.5}, stopped=False)
     live.on_trial_result(behind, 1, 0.4, False)
     past = [
         PastConfiguration(
             params=one.param_values(),
-            trials={0: PastTrial(id=one.id, status="finished", value=0.5, steps={1: 0.5})},
+            trials={
+                0: PastTrial(
+                    id=one.id, status="finished", value=0.5, metrics={METRIC: 0.5}, steps={1: 0.5}
+                )
+            },
         ),
         PastConfiguration(
             params=behind.param_values(),
@@ -240,7 +247,7 @@ def test_rebuilt_study_continues_unfinished_trials(factory: TrialFactory) -> Non
     again = rebuilt.suggest(4)
     assert [t.id for t in again[:2]] == [other.id, behind.id]  # not the seed that is finished
     assert rebuilt.study.trials[1].intermediate_values == {1: 0.4}
-    rebuilt.on_trial_complete(other, 0.7, stopped=False)
+    rebuilt.on_trial_complete(other, {METRIC: 0.7}, stopped=False)
     assert rebuilt.study.trials[0].value == pytest.approx(0.6)
 
 
@@ -277,7 +284,7 @@ def test_every_sampler_suggests_the_same_again_with_the_same_seed(
         for _ in range(4):
             for trial in searcher.suggest(1):
                 found.append(trial.param_values())
-                searcher.on_trial_complete(trial, 0.1 * len(found), stopped=False)
+                searcher.on_trial_complete(trial, {METRIC: 0.1 * len(found)}, stopped=False)
         return found
 
     assert suggested() == suggested()

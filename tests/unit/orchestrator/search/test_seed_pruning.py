@@ -69,11 +69,12 @@ class Driver:
         assert not self.study.on_trial_result(trial, 1, -self.sign * 9.0, False)
         assert not self.study.on_trial_result(trial, 2, self.sign * 9.0, False)
         stop = self.study.on_trial_result(trial, 3, value, True)
-        self.study.on_trial_complete(trial, value, stopped=False)
+        self.study.on_trial_complete(trial, {"error": value}, stopped=False)
         past.trials[trial.seed] = PastTrial(  # type: ignore[index]
             id=trial.id,
             status="finished",
             value=value,
+            metrics={"error": value},
             steps={1: -self.sign * 9.0, 2: self.sign * 9.0, 3: value},
             is_last_seed=stop,
         )
@@ -107,9 +108,9 @@ def test_ended_seeds_of_other_workers_count(factory: TrialFactory) -> None:
         driver.run_trial(trial)
     fifth, sixth = together[4:]
     assert study.on_trial_result(fifth, 1, 0.3, False)
-    study.on_trial_complete(fifth, 0.3, stopped=True)
+    study.on_trial_complete(fifth, {"error": 0.3}, stopped=True)
     assert study.on_trial_result(sixth, 3, 0.3, True)  # it has finished already, and counts
-    study.on_trial_complete(sixth, 0.3, stopped=False)
+    study.on_trial_complete(sixth, {"error": 0.3}, stopped=False)
     ended = study.study.trials[1]
     assert ended.state is TrialState.COMPLETE
     finished = [past.value for past in list(driver.configurations.values())[1].trials.values()]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from page_sweeps import FAILED, PARAMS, trial, write_sweep
 from starlette.testclient import TestClient
 
 from orchestrator.control.drivers import new_driver, write_driver
+from orchestrator.serving import library as library_module
 from orchestrator.serving.app import make_app
-from orchestrator.serving.library import Library
+from orchestrator.serving.library import Library, UnknownSweepError
 from results.storage.filesystem import open_filesystem
 from results.storage.run_lock import run_lock
 from results.storage.store import SweepStore
@@ -154,3 +156,34 @@ def test_a_watched_sweep_costs_a_small_share_of_a_core(root: str) -> None:
     filesystem, base = open_filesystem(root)
     with run_lock(filesystem, f"{base}/toy/s"):
         assert library.get("toy", "s").overview.state == "running"  # at once
+
+
+def test_pages_and_names_that_nobody_asks_for_again_leave_nothing(root: str) -> None:
+    library = Library(root)
+    held = library.get("toy", "s")
+    for number in range(300):
+        held.make(f"page {number}", lambda sweep: sweep.path)
+        with pytest.raises(UnknownSweepError):
+            library.get("toy", f"no-{number}")
+    assert len(held.made) <= 64
+    assert len(held.locks) <= 64
+    assert list(library._places) == [("toy", "s")]
+
+
+@pytest.mark.parametrize(("max_age", "expected"), [(0.0, [8, 4]), (600.0, [2, 1])])
+def test_tabs_share_a_listing(
+    root: str, monkeypatch: pytest.MonkeyPatch, max_age: float, expected: list[int]
+) -> None:
+    calls = {"sweep_files": 0, "find_sweeps": 0}
+    for name in calls:
+        original = getattr(library_module, name)
+
+        def counted(*args: str, name: str = name, original: Any = original) -> Any:
+            calls[name] += 1
+            return original(*args)
+
+        monkeypatch.setattr(library_module, name, counted)
+    library = Library(root, max_age=max_age)
+    for _ in range(4):
+        assert len(library.all()) == 2
+    assert list(calls.values()) == expected

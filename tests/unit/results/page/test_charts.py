@@ -75,6 +75,15 @@ def test_the_front_is_apart(charts: dict[str, PageChart]) -> None:
     assert number == 5  # a configuration lacks a seed
 
 
+def test_a_search_has_the_front_of_its_own_metrics(tmp_path: Path) -> None:
+    search = {"trials": 6, "sampler": {"name": "tpe"}, "pruner": {"name": "none"}}
+    metrics = {"speed": "minimize", "r1": "maximize"}
+    stored = write_sweep(str(tmp_path), front=None, search={**search, "metrics": metrics})
+    charts = {chart.id: chart for chart in sweep_page_charts(stored, stored.rows())}
+    assert charts["front"].title == "R@1 and speed"
+    assert "of 5 configurations are on the Pareto front of speed and R@1" in charts["front"].summary
+
+
 def test_a_map_has_the_mean_of_each_cell(charts: dict[str, PageChart]) -> None:
     (cells,) = charts["contour"].traces
     assert cells["x"] == ["1e-4", "1e-3", "1e-2"]

@@ -66,6 +66,8 @@ def test_sorting_puts_missing_values_last_both_ways(rows: list[dict[str, object]
         assert values[-1] is None
         assert known == sorted(known, reverse=sort.startswith("-"))
     assert select("sort=nothing").choose(rows) == rows
+    times = [row["started"] for row in select("sort=-started").choose(rows)]
+    assert times == sorted(times, key=str, reverse=True)
 
 
 def test_choices_are_the_columns_with_several_values(tmp_path: Path) -> None:

@@ -75,6 +75,10 @@ def test_no_sweeps_give_no_rows() -> None:
 
 def test_columns_of_equal_names_are_distinct(stored: Sweep) -> None:
     assert run_query("SELECT seed, seed FROM trials", [stored]).column_names == ["seed", "seed_1"]
+    sql = "SELECT 1 AS a, 2 AS a, 3 AS a_1, {'b': 4} AS c, 5 AS \"c.b\""
+    rows = run_query(sql, [])
+    assert rows.column_names == ["a", "a_1", "a_1_1", "c.b", "c.b_1"]
+    assert rows.to_pylist() == [dict(zip(rows.column_names, range(1, 6), strict=True))]
 
 
 @pytest.mark.parametrize(
@@ -153,6 +157,19 @@ def test_table_fits_any_width() -> None:
         assert all(len(line) <= width for line in text.splitlines())
         assert "2 bytes" in text
     assert "2 rows." in text
+
+
+@pytest.mark.parametrize(
+    "value", ["'infinity'::TIMESTAMP", "['-infinity'::TIMESTAMPTZ]", "'290000-01-01'::DATE"]
+)
+def test_time_that_python_lacks_is_explained(value: str) -> None:
+    rows = run_query(f"SELECT 1 AS n, {value} AS t", [])
+    for show in (shown, to_csv, to_fields):
+        with pytest.raises(RequestError, match="the column t contains a time") as caught:
+            show(rows)
+        assert "\n" not in str(caught.value)
+    text = run_query(f"SELECT ({value})::VARCHAR AS t", [])
+    assert to_csv(text).splitlines()[0] == "t"
 
 
 def test_long_result_says_how_to_get_all_of_it() -> None:

@@ -47,6 +47,12 @@ def test_many_numbers_are_grouped_so_that_noise_explains_little() -> None:
     assert explained_variance(rates, noise) < 0.1
 
 
+def test_groups_have_as_many_different_values_but_not_as_many_trials() -> None:
+    values = [1.0] * 50 + [float(value) for value in range(2, 17)]
+    metric = [float((int(value) - 1) // 2) for value in values]  # the group of two neighbors
+    assert explained_variance(values, metric) == pytest.approx(1.0)
+
+
 def test_what_cannot_be_judged_is_nan() -> None:
     assert math.isnan(explained_variance([1, 1, 1], [0.1, 0.2, 0.3]))
     assert math.isnan(explained_variance([1, 2, 3], [0.1, 0.2, 0.3]))

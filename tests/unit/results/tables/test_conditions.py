@@ -106,6 +106,53 @@ def test_error_says_what_is_wrong(text: str, part: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "`r@1` > 0.4",
+        "`metric.r@1` > 0.4 and metric.`r@1` < 1",
+        "`r@1`=0.5",
+        "kind == '`a`' or `r@1` > `lambda`",
+        "0 < `lambda` < `r@1` and `true` == 3",
+        "`lr` < 1",
+    ],
+)
+def test_names_in_backticks_may_hold_any_sign(text: str) -> None:
+    row = ROW | {"metric.r@1": 0.5, "param.lambda": 0.1, "param.true": 3}
+    assert parse_condition(text, row)(row)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("r@1 > 0.5", "may not contain r @ 1; .* a name such as r@1 in backticks"),
+        ("`r@5` > 0.5", "no column r@5"),
+        ("``> 0.5", "no column  "),
+        ("`r@1 > 0.5", "is no condition"),
+        ("abs(`r@1`) > 0.5", r"may not contain abs\(`r@1`\)"),
+    ],
+)
+def test_errors_show_names_in_backticks(text: str, part: str) -> None:
+    with pytest.raises(RequestError, match=part):
+        parse_condition(text, {"metric.r@1": 0.5})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"lr == {'-' * 2000}1",
+        f"{'not ' * 3000}lr == 1",
+        f"{'(' * 300}lr == 1{')' * 300}",
+        f"lr in {'[' * 120}{']' * 120}",
+        f"lr{'.b' * 3000} == 1",
+    ],
+)
+def test_deep_nesting_is_refused(text: str) -> None:
+    with pytest.raises(RequestError):
+        holds(text)
+    assert holds("seed == 0" + " and lr < 1" * 3000)  # long, but not deep
+
+
 numbers = st.one_of(st.integers(-3, 3), st.sampled_from([-0.5, 0.0, 0.25, 1e-3, 2.5]))
 atoms = st.builds(
     lambda name, sign, value: f"{name} {sign} {value!r}",

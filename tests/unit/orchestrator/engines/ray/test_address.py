@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from orchestrator.engines.ray import engine
 from orchestrator.engines.ray.address import unreachable
 
 
@@ -17,3 +20,12 @@ def test_a_ray_that_does_not_start_is_one_line() -> None:
 def test_a_cluster_that_cannot_be_reached_is_named_without_its_secrets() -> None:
     message = str(unreachable("ray://user:secret@head:10001", RuntimeError("no answer")))
     assert "cannot reach the Ray cluster at ray://***@head:10001: no answer; check that" in message
+
+
+def test_an_error_of_our_own_is_not_one_of_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise KeyError("ours")
+
+    monkeypatch.setattr(engine, "local_resources", fail)
+    with pytest.raises(KeyError):
+        engine.connect(None)

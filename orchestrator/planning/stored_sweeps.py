@@ -76,13 +76,12 @@ def locate(text: str, task: str | None, out: str) -> tuple[str, str, str]:
     from orchestrator.planning.spaces import ALIASES
     from results.storage.filesystem import redact
 
-    *above, name = text.rstrip("/").rsplit("/", 2)
-    if above and task is not None and task != above[-1]:
+    given, task_of_name, name = split_name(text)
+    if task_of_name is not None and task is not None and task != task_of_name:
         raise RequestError(
-            f"{text!r} is a sweep of {above[-1]}, but --task is {task}; remove --task"
+            f"{redact(text)!r} is a sweep of {task_of_name}, but --task is {task}; remove --task"
         )
-    task = above[-1] if above else task
-    out = (above[0] or "/") if len(above) == 2 else out
+    task, out = task_of_name or task, given or out
     known = list_sweeps(out, task)
     name = name if name in {each for _, each in known} else ALIASES.get(name, name)
     found = [each for each in known if each[1] == name]
@@ -97,6 +96,13 @@ def locate(text: str, task: str | None, out: str) -> tuple[str, str, str]:
             f"give the full name: {' or '.join(names)}"
         )
     return (out, *found[0])
+
+
+def split_name(text: str) -> tuple[str | None, str | None, str]:
+    """Return (out, task, name) of NAME, TASK/NAME or OUT/TASK/NAME, None for what is not given."""
+    *above, name = text.rstrip("/").rsplit("/", 2)
+    task = above[-1] if above else None
+    return ((above[0] or "/") if len(above) == 2 else None), task, name
 
 
 def _near(name: str, known: Sequence[tuple[str, str]], out: str) -> str:

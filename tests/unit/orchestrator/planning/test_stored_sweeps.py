@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -26,6 +28,13 @@ def test_report_prints_a_single_sweep_and_lists_several(tmp_path: Path) -> None:
     assert both.count("best first") == 2
     assert json.loads(run("list", *at, "--format", "json")[0])[0]["rows"][0][0] == "toy/a"
     assert run("ls", *at) == run("list", *at)
+    rows = list(csv.DictReader(io.StringIO(run("list", *at, "--format", "csv")[0])))
+    assert [(row["task"], row["sweep"]) for row in rows] == [("toy", "a"), ("toy", "b")]
+    assert list(rows[0])[2:] == [
+        *("state", "num_done", "num_failed", "num_planned", "metric", "best", "bytes", "started"),
+        *("model", "data", "problem"),
+    ]
+    assert float(rows[0]["best"]) == 0.5
 
 
 def test_ambiguous_name_is_refused_by_every_command(tmp_path: Path) -> None:
