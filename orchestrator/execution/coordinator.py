@@ -373,7 +373,7 @@ class Coordinator:
             return
         self._columns_checked = True
         reported = {name for timed in running.steps.values() for name in timed.step.metrics}
-        for line in misspelled_columns(self.task.columns, reported):
+        for line in misspelled_columns(self.task.columns, reported, self.task.metric_params):
             self._view.print_line(line)
 
     def progressed(self, progress: StepProgress) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -119,14 +119,17 @@ def _check_samples(samples: Any) -> None:
         )
 
 
-def misspelled_columns(columns: Sequence[Column], reported: set[str]) -> list[str]:
+def misspelled_columns(
+    columns: Sequence[Column], reported: set[str], optional: Collection[str] = ()
+) -> list[str]:
     """Return a warning for each column whose metric is missing while a similar one is reported.
 
-    A missing metric alone is no error: the data set may lack a split, for example.
+    A missing metric alone is no error: the data set may lack a split, for example. There is no
+    warning for ``optional`` metrics, which need a parameter.
     """
     named = {column.key[7:] for column in columns if column.key.startswith("metric.")}
     lines = []
-    for name in sorted(named - reported):
+    for name in sorted(named - reported - set(optional)):
         near = difflib.get_close_matches(name, sorted(reported - named), n=1, cutoff=0.5)
         if near:
             lines.append(

@@ -80,9 +80,9 @@ def check_metric_params(task: Task, metrics: Sequence[str], trials: Sequence[Tri
             )
         if lacking:
             raise RequestError(
-                f"{metric} needs the parameter {param}, but {len(lacking)} of {len(trials)} trials "
-                f"do not set or do not use it, such as {_describe(lacking[0], trials, task)}; "
-                "leave them out, or choose another metric"
+                f"{metric} needs the parameter {param}, which is not set or not used in "
+                f"{len(lacking)} of {len(trials)} trials, such as "
+                f"{_describe(lacking[0], trials, task)}; leave them out, or choose another metric"
             )
 
 

@@ -207,7 +207,13 @@ def _table(
     goals = manifest.search.metrics if manifest.search else {}
     wanted = selection.column_names([*keys, *(k for k in known if k.startswith("metric."))])
     if wanted is None:
-        metrics = [c for c in metrics if not c.detail or c.key.removeprefix("metric.") in goals]
+        measured = {key for row in rows for key in row.metrics}  # such as no CLIPScore
+        metrics = [
+            column
+            for column in metrics
+            if (not column.detail or column.key.removeprefix("metric.") in goals)
+            and (column.key in measured or not measured)
+        ]
         metrics.sort(key=lambda c: c.key.removeprefix("metric.") not in goals)
     else:
         columns = [known.get(key, Column(key=key, label=key[6:])) for key in wanted]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tasks.captioning.params import Params
-from tasks.contract import Inputs, Source, Stage, Trial
+from tasks.contract import Inputs, ModelError, Source, Stage, Trial
 from tasks.datasets.registry import load_split
 from tasks.interrupt import check_interrupt
 from tasks.progress import report_progress
@@ -33,7 +33,14 @@ def resolve_clip(clip: str) -> str:
 
     if SEPARATOR in clip:
         return clip
-    families.check_weights(clip, heads=True)
+    folders.read_config(folders.find_folder(clip))
+    try:
+        families.check_weights(clip, heads=True)
+    except ModelError:
+        raise ModelError(
+            f"clip={clip} has no pretrained heads for images and texts; use a CLIP, a SigLIP, or a "
+            "BLIP for retrieval"
+        ) from None
     source = folders.resolve(clip)
     return f"{source.name}{SEPARATOR}{source.fingerprint}"
 

@@ -68,14 +68,16 @@ class CaptioningTask(Task):
         Column(key="metric.vocabulary", label="vocabulary", format="integer"),
         Column(key="metric.bleu4_13a", label="BLEU-4 13a", format="score"),
         Column(key="metric.distinct1", label="distinct-1", format="percent"),
-        Column(key="metric.self_bleu4", label="self-BLEU-4", format="score", detail=True),
-        Column(key="metric.clip_score", label="CLIPScore", format="number", detail=True),
-        Column(key="metric.ref_clip_score", label="RefCLIPScore", format="number", detail=True),
+        Column(key="metric.self_bleu4", label="self-BLEU-4", format="score"),
+        Column(key="metric.clip_score", label="CLIPScore", format="number"),
+        Column(key="metric.ref_clip_score", label="RefCLIPScore", format="number"),
     )
     per_sample = (
         PerSampleMetric(metric="bleu4", unit="image", value="bleu_statistics", aggregate=BLEU4),
         PerSampleMetric(metric="rouge_l", unit="image", value="rouge_l"),
         PerSampleMetric(metric="cider_d", unit="image", value="cider_d"),
+        PerSampleMetric(metric="clip_score", unit="image", value="clip_score"),
+        PerSampleMetric(metric="ref_clip_score", unit="image", value="ref_clip_score"),
     )
     pareto_front = ("bleu4", "distinct2")
     scoring_params = ("num_images", "num_references", "split")

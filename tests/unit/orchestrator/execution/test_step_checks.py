@@ -103,3 +103,4 @@ def test_misspelled_column_is_named_and_a_missing_one_is_not() -> None:
     assert "metric.acc is empty" in line
     assert "'accuracy'" in line
     assert not misspelled_columns(columns, {"error", "acc", "bleu1"})
+    assert not misspelled_columns(columns, {"error", "accuracy", "bleu1"}, {"acc": "param"})

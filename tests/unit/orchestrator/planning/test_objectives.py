@@ -63,7 +63,7 @@ def test_sweeps_by_different_metrics_have_the_same_trials_and_different_names(
         (
             "self_bleu4",
             ("num_samples=2",),
-            r"needs the parameter num_samples, but 1 of 9 trials do not .* decoding=greedy",
+            r"num_samples, which is not set or not used in 1 of 9 trials, .* decoding=greedy",
         ),
     ],
 )

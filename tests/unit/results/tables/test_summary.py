@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -224,3 +225,21 @@ def test_caption_mentions_untested_rows(tmp_path: Path) -> None:
     line, *_ = captions(tmp_path, trials)
     assert line.startswith("★ best; rows without a mark are significantly worse")
     assert line.endswith("Rows with a status are not tested.")
+
+
+def test_metrics_without_values_and_parameters_that_are_not_set_are_left_out(
+    tmp_path: Path,
+) -> None:
+    schema = PARAMS | {"width": "float", "depth": "float"}
+    store = SweepStore(str(tmp_path), "toy", "s", schema)
+    trials = [result(1, 0.1), result(2, 0.2)]
+    more = {"param.width": None, "param.depth": 3.0, "metric.r5": 0.5}
+    store.add([replace(trial, trial={**trial.trial, **more}) for trial in trials])
+    columns = [
+        {"key": f"metric.{name}", "label": name, "format": "number", "pick": "last"}
+        for name in ("r1", "r5", "r10")
+    ]
+    store.write_manifest(manifest(params=schema, columns=columns))
+    (table,) = summarize(read_sweep(str(tmp_path), "toy", "s"))
+    assert [column.label for column in table.metrics] == ["r5"]
+    assert "All rows: depth 3." in table.caption
