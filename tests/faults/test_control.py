@@ -107,7 +107,7 @@ def test_stop_acts_as_ctrl_c(tmp_path: Path, cluster: str, engine: str) -> None:
     control(run, "pause")  # a paused sweep can be stopped too
     control(run, "stop")
     run.end(status=130)
-    assert "s is not running" in command("pause", "s", "--out", run.out, status=2)
+    assert "fragile/s is not running (partial" in command("pause", "s", "--out", run.out, status=2)
     again = Run(tmp_path, *args, space=GRID)
     again.end()
     assert len(again.totals()) == 12

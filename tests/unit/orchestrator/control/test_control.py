@@ -222,3 +222,9 @@ def test_list_shows_what_the_processes_of_a_sweep_do(tmp_path: Path) -> None:
     assert with_driver_state(line, root) == line  # it does not run
     write_driver(DISK, path, new_driver("toy/s", "local", ""))
     assert with_driver_state(running, root).state == "running"  # the second one does
+
+
+def test_process_with_the_id_of_a_killed_driver_is_not_the_driver(driver: Driver) -> None:
+    assert driver.is_alive()
+    earlier = datetime.now(UTC) - timedelta(days=300)
+    assert not dataclasses.replace(driver, updated=earlier.isoformat()).is_alive()
