@@ -209,4 +209,4 @@ def driver_table(drivers: Sequence[Driver]) -> RenderableType:
 
 def _short_counts(progress: Progress) -> str:
     """Return ``3/9``, or ``3/9, 1 failed``."""
-    return counts_text(progress).replace(" trials finished", "")
+    return counts_text(progress).replace(" trials finished", "") if progress.total else "-"
