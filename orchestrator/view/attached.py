@@ -34,11 +34,14 @@ _WORDS = {"stopped": "pruned"}  # status -> word to show, if different
 
 
 def watch(sweep: RunningSweep, driver: Driver, console: Console) -> Driver:
-    """Show a sweep until it ends, and return its last state."""
+    """Show a sweep until it ends, or in a terminal until Ctrl-C, and return its last state."""
     if not console.is_terminal:
         return _print_changes(sweep, driver, console)
     view = AttachedView(sweep, driver, console)
-    with Live(view, console=console, refresh_per_second=4, transient=True) as live:
+    with (
+        Live(view, console=console, refresh_per_second=4, transient=True) as live,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
         view.watch(live.refresh)
     console.print(Text(_line(view.driver)), soft_wrap=True)
     return view.driver

@@ -49,6 +49,7 @@ def test_paused_sweep_computes_nothing_until_it_is_resumed(
     assert answer["pid"] == run.process.pid
     assert answer["message"].startswith("pauses: ")
     run.wait_for(lambda: state(run)["state"] == "paused")
+    assert " paused " in command("list", "--out", run.out)
     before = num_steps(run)
     held = [trial for trial in state(run)["running"] if not trial["is_waiting"]]
     saved = {path.stem for path in Path(run.out, ".checkpoints").glob("*.safetensors")}

@@ -111,6 +111,17 @@ def test_help_says_how_to_leave(tmp_path: Path, driver: Driver) -> None:
     assert "stop the sweep" not in text
 
 
+def test_ctrl_c_leaves(tmp_path: Path, driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(self: AttachedView, refresh: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(AttachedView, "watch", interrupt)
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    assert watch(sweep(tmp_path, driver), driver, console) == driver
+    assert isinstance(console.file, io.StringIO)
+    assert "toy/s running: 2/9 trials finished, 1 pruned\n" in console.file.getvalue()
+
+
 def test_without_a_terminal_lines_are_printed(tmp_path: Path, driver: Driver) -> None:
     ended = dataclasses.replace(driver, state="ended")
     console = Console(file=io.StringIO(), width=40)
