@@ -49,7 +49,7 @@ class Request:
     budget_trials: int | None = None  # most trials that this run may start
     step_timeout: float | None = None  # seconds for one step or shared stage
     checkpoint_interval: float = DEFAULT_INTERVAL  # seconds between two checkpoints of a trial
-    notify: str | None = None  # URL of a webhook; it may contain a secret, so no file records it
+    notify: str | None = None  # URL of a webhook; it may be a secret, so no result records it
     final: str | None = None  # split on which to score the best rows, once
     rerun: bool = False
     retry_failed: bool = False
@@ -173,7 +173,8 @@ _FIELDS: dict[str, tuple[_Check, str]] = {
     **dict.fromkeys(("task", "sampler", "pruner", "engine", "address"), _TEXT),
     "metric": (_are_names, "a name, or a list of them"),
     "learn_from": (_are_names, "a sweep, or a list of them"),
-    **dict.fromkeys(("model", "data", "name", "out", "cache", "keep", "final"), _TEXT),
+    **dict.fromkeys(("model", "data", "name", "out", "cache", "keep"), _TEXT),
+    **dict.fromkeys(("final", "notify"), _TEXT),
     **dict.fromkeys(("trials", "cpus_per_trial", "budget_trials"), _COUNT),
     **dict.fromkeys(("budget", "step_timeout", "checkpoint_interval"), _SECONDS),
     **dict.fromkeys(("maximize", "rerun", "verbose", "all_rows"), _FLAG),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ class Webhook:
     """The address of a webhook, and the messages that it got."""
 
     url: str = ""
+    #: A part of the address. Random, because results record uncommitted changes to this code.
+    secret: str = field(default_factory=lambda: uuid.uuid4().hex)
     messages: list[dict[str, Any]] = field(default_factory=list)
     answers: threading.Event = field(default_factory=threading.Event)  # waits until it is set
 
@@ -42,7 +45,7 @@ def webhook(*, status: int = 200, answers: bool = True) -> Iterator[Webhook]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    hook.url = f"http://127.0.0.1:{server.server_port}/hooks/s3cr3t"
+    hook.url = f"http://127.0.0.1:{server.server_port}/hooks/{hook.secret}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -49,6 +49,7 @@ def sweep(
     checkpoint_interval: float | None = None,
     keep: str | int | None = None,
     final: str | None = None,
+    notify: str | None = None,
     rerun: bool = False,
     retry_failed: bool = False,
     retry_cancelled: bool = False,
@@ -97,6 +98,8 @@ def sweep(
         keep: trials whose weights are kept: ``"best"``, ``"none"``, ``"all"``, or a number of
             configurations.
         final: split on which to score the best rows when the sweep is complete.
+        notify: URL of a webhook that gets a message when the sweep ends, see ``sweep --notify``
+            (default: ``$ORCHESTRATOR_NOTIFY``). The results do not record it.
         rerun: whether to run finished trials again.
         retry_failed: whether to run failed trials again.
         retry_cancelled: whether to run cancelled trials.
@@ -142,6 +145,7 @@ def sweep(
         step_timeout=step_timeout,
         keep=None if keep is None else str(keep),
         final=final,
+        notify=notify or os.environ.get("ORCHESTRATOR_NOTIFY"),
         rerun=rerun,
         retry_failed=retry_failed,
         retry_cancelled=retry_cancelled,
@@ -162,6 +166,7 @@ def _run(request: Request) -> Sweep:
 
 
 _HIDDEN = ("task", "given", "call")
+_SECRET = ("notify",)
 
 
 def describe_call(request: Request) -> str:
@@ -171,7 +176,8 @@ def describe_call(request: Request) -> str:
         value = getattr(request, field.name)
         default = {} if field.name == "settings" else field.default
         if field.name not in _HIDDEN and value != default:
-            parts.append(f"{OPTION_NAMES.get(field.name, field.name)}={_text(value)}")
+            text = "'***'" if field.name in _SECRET else _text(value)
+            parts.append(f"{OPTION_NAMES.get(field.name, field.name)}={text}")
     return f"orc.sweep({', '.join(parts)})"
 
 

@@ -98,7 +98,7 @@ def _send(name: str, task: str | None, out: str, command: Command, as_json: bool
     from orchestrator.control.request import request
     from results.text import print_line
 
-    sweep = find_running(name, task, out)
+    sweep = find_running(name, task, out, to_resume=command.action == "resume")
     answers = [(driver, request(sweep, driver, command)) for driver in sweep.drivers]
     refused = [answer for _, answer in answers if answer is not None and not answer.done]
     if len(refused) == len(answers):

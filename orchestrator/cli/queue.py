@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 def queue(
     remove: Annotated[
-        str | None, typer.Option(metavar="ID", help="Remove a waiting or failed sweep.")
+        str | None,
+        typer.Option(metavar="ID", help="Remove a waiting or ended sweep: its id or name."),
     ] = None,
     run: Annotated[
         bool,
@@ -59,11 +61,18 @@ def entry_fields(queue: SweepQueue, entry: Entry) -> dict[str, Any]:
     }
 
 
+def _state(entry: Entry) -> str:
+    if entry.exit_code is None:
+        return entry.state
+    return "stopped" if entry.exit_code == 130 else f"failed with exit code {entry.exit_code}"
+
+
 def _print(queue: SweepQueue) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from results.tables.overview import format_when
     from results.text import print_line
 
     entries = queue.entries()
@@ -71,12 +80,15 @@ def _print(queue: SweepQueue) -> None:
         print_line(Console(), "The queue is empty.")
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("id", "sweep", "state", "output"):
+    for heading in ("id", "sweep", "state", "added"):
         table.add_column(heading, overflow="fold")
+    now = datetime.now(UTC)
     for entry in entries:
-        state = entry.state if entry.exit_code is None else f"failed with {entry.exit_code}"
-        output = str(queue.log(entry)) if entry.state != "waiting" else ""
-        table.add_row(*map(Text, (entry.id, ", ".join(entry.sweeps), state, output)))
+        added = format_when(datetime.fromisoformat(entry.added).astimezone(), now)
+        table.add_row(*map(Text, (entry.short_id, ", ".join(entry.sweeps), _state(entry), added)))
     Console().print(table)
+    for entry in entries:
+        if entry.state != "waiting":
+            print_line(Console(), f"The output of {entry.short_id} is in {queue.log(entry)}")
     if not queue.is_run() and any(entry.state == "waiting" for entry in entries):
         print_line(Console(), "No process runs the queue; start one with `queue --run`.")

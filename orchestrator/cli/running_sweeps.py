@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.planning.stored_sweeps import command, locate
@@ -12,8 +13,10 @@ if TYPE_CHECKING:
     from orchestrator.control.request import RunningSweep
 
 
-def find_running(text: str, task: str | None, out: str) -> RunningSweep:
+def find_running(text: str, task: str | None, out: str, *, to_resume: bool = False) -> RunningSweep:
     """Return the running sweep that NAME, TASK/NAME or OUT/TASK/NAME refers to.
+
+    With ``to_resume``, the error of a sweep that is not running says how to continue it.
 
     Raises:
         RequestError: if there is no such sweep, or it is not running.
@@ -23,9 +26,32 @@ def find_running(text: str, task: str | None, out: str) -> RunningSweep:
     root, of, name = locate(text, task, out)
     sweep = open_running(root, of, name)
     if not sweep.drivers:
-        listing = command("ps", out=root)
-        raise RequestError(f"{sweep.full_name} is not running; {listing} lists the sweeps that are")
+        raise RequestError(_not_running(sweep, root, to_resume=to_resume))
     return sweep
+
+
+def _not_running(sweep: RunningSweep, root: str, *, to_resume: bool) -> str:
+    """Say that no process runs a sweep, what its state is, and how to continue it."""
+    from orchestrator.control.drivers import read_drivers
+    from results.storage.reading import read_sweep
+    from results.tables.overview import overview
+
+    task, _, name = sweep.full_name.partition("/")
+    found = overview(root, task, name)
+    lost = [each for each in read_drivers(sweep.filesystem, sweep.path) if each.is_elsewhere()]
+    if lost:
+        return (
+            f"{sweep.full_name} does not answer: {lost[-1].describe()} last wrote its state at "
+            f"{lost[-1].last_seen()}; look for it there"
+        )
+    if found.is_running:
+        return f"{sweep.full_name} is starting, or an older version runs it; try again in a moment"
+    state = f"{sweep.full_name} is not running ({found.state}, {found.trials} trials)"
+    if to_resume and found.state != "damaged":
+        words = read_sweep(root, task, name).manifest.command
+        again = words[0] if len(words) == 1 else shlex.join(words)
+        return f"{state}, and `resume` continues a paused sweep; run its command again: {again}"
+    return f"{state}; {command('ps', out=root)} lists the sweeps that are"
 
 
 def driver_fields(driver: Driver) -> dict[str, Any]:

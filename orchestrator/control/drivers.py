@@ -72,16 +72,30 @@ class Driver:
 
     def describe(self) -> str:
         """Return who runs the sweep: ``pid 123 on host since 2026-01-01 12:00:00``."""
-        since = datetime.fromisoformat(self.since).astimezone()
-        return f"pid {self.pid} on {self.host} since {since:%Y-%m-%d %H:%M:%S}"
+        return f"pid {self.pid} on {self.host} since {_local(self.since)}"
+
+    def last_seen(self) -> str:
+        """Return the local time of the last sign of life."""
+        return _local(self.updated)
+
+    def is_elsewhere(self) -> bool:
+        """Return whether another machine runs it, or was running it when it was last seen."""
+        return self.state != "ended" and self.host != socket.gethostname()
 
     def is_alive(self, now: datetime | None = None) -> bool:
         """Return whether the process still runs, as far as this machine can know."""
         if self.state == "ended":
             return False
+        updated = datetime.fromisoformat(self.updated)
         if self.host == socket.gethostname():
-            return is_process(self.pid)
-        return (now or datetime.now(UTC)) - datetime.fromisoformat(self.updated) < LOST
+            # After a restart of the machine, another process may have the id.
+            began = _process_start(self.pid)
+            return is_process(self.pid) and (began is None or began - updated < LOST)
+        return (now or datetime.now(UTC)) - updated < LOST
+
+
+def _local(time: str) -> str:
+    return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def new_driver(sweep: str, engine: str, log: str) -> Driver:
@@ -148,6 +162,18 @@ def remove_ended(filesystem: pyarrow.fs.FileSystem, sweep_path: str) -> None:
         if not driver.is_alive():
             with contextlib.suppress(OSError):  # another driver deletes it too
                 filesystem.delete_dir(f"{sweep_path}/{FOLDER}/{driver.id}")
+
+
+def _process_start(pid: int) -> datetime | None:
+    """Return when a process on this machine began; None if that is unknown, as on macOS."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            ticks = int(file.read().rpartition(")")[2].split()[19])  # field 22, "starttime"
+        with open("/proc/uptime", encoding="utf-8") as file:
+            seconds_up = float(file.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+    return datetime.now(UTC) - timedelta(seconds=seconds_up - ticks / os.sysconf("SC_CLK_TCK"))
 
 
 def is_process(pid: int) -> bool:

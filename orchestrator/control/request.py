@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass
 
 import pyarrow.fs
 
 from orchestrator.control.commands import Answer, Command, read_answer, send
-from orchestrator.control.drivers import Driver, read_driver, read_drivers
+from orchestrator.control.drivers import Driver, State, read_driver, read_drivers
 from results.storage.filesystem import open_filesystem
 from results.storage.reading import find_sweeps
+from results.tables.overview import Overview
 
 WAIT_SECONDS = 30.0  # for an answer; a step may take longer
 POLL_SECONDS = 0.1  # between two looks for an answer on a disk
@@ -47,6 +49,24 @@ def running_sweeps(root: str, task: str | None) -> list[RunningSweep]:
     """Return the sweeps under a root that run now."""
     found = (open_running(root, of, name) for of, name in find_sweeps(root, task))
     return [sweep for sweep in found if sweep.drivers]
+
+
+def driver_state(root: str, task: str, name: str) -> State | None:
+    """Return what the processes that run a sweep do; None if none of them says so.
+
+    If there are several and they differ, the first of running, stopping, pausing and paused.
+    """
+    states = {driver.state for driver in open_running(root, task, name).drivers}
+    order: tuple[State, ...] = ("running", "stopping", "pausing", "paused")
+    return next((state for state in order if state in states), None)
+
+
+def with_driver_state(found: Overview, root: str) -> Overview:
+    """Return the line of a sweep, with the state that the process that runs it has written."""
+    if not found.is_running:
+        return found
+    task, _, name = found.name.partition("/")
+    return dataclasses.replace(found, state=driver_state(root, task, name) or found.state)
 
 
 def request(sweep: RunningSweep, driver: Driver, command: Command) -> Answer | None:

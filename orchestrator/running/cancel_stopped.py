@@ -34,7 +34,7 @@ def cancel_stopped(sweep: Sweep, out: str, text: str, reason: str) -> str:
         try:
             trial = find_trial(text, run.unfinished())
         except LookupError as error:
-            raise RequestError(f"{sweep.manifest.full_name}: {error}") from None
+            raise RequestError(f"{sweep.manifest.full_name} is not running: {error}") from None
         saved = {one.trial_id: one.steps for one in run.checkpoints.interrupted_trials()}
         started = {row["trial_id"]: row["started"] for row in sweep.rows()}  # of interrupted trials
         ended = RunningTrial(

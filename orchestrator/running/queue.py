@@ -53,6 +53,17 @@ class Entry:
     pid: int | None = None  # of its process, while it is running
     exit_code: int | None = None  # if it failed
 
+    @property
+    def short_id(self) -> str:
+        """The last part of its id, to type."""
+        return self.id.rpartition("-")[2]
+
+    def matches(self, text: str) -> bool:
+        """Return whether a text is its id, the start or last part of it, or one of its sweeps."""
+        return bool(text) and (
+            self.id.startswith(text) or text == self.short_id or text in self.sweeps
+        )
+
 
 def queue_folder() -> Path:
     """Return the folder of this user's queue on this machine."""
@@ -125,19 +136,21 @@ class SweepQueue:
             if entry is not None and entry.id == file.stem
         ]
 
-    def remove(self, prefix: str) -> Entry:
-        """Remove the sweep whose id starts with a text.
+    def remove(self, text: str) -> Entry:
+        """Remove the sweep that a text matches.
 
         Raises:
             RequestError: if there is no such sweep, or several, or it is running.
         """
-        found = [entry for entry in self.entries() if entry.id.startswith(prefix)]
+        found = [entry for entry in self.entries() if entry.matches(text)]
         if len(found) != 1:
             number = len(found) or "no"
-            raise RequestError(f"{number} sweeps of the queue start with {prefix!r}; see `queue`")
+            raise RequestError(
+                f"{number} sweeps of the queue match {text!r}; give an id from `queue`"
+            )
         if found[0].state == "running":
             name = found[0].sweeps[0]
-            raise RequestError(f"{prefix} is running; stop it with `stop {name}`")
+            raise RequestError(f"{text} is running; stop it with `stop {name}`")
         self._delete(found[0])
         return found[0]
 

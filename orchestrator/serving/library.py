@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import math
 import threading
@@ -14,13 +15,14 @@ from datetime import UTC, datetime
 import pyarrow.fs
 
 from orchestrator.control.drivers import FOLDER as CONTROL
+from orchestrator.control.request import driver_state
 from results.page.progress import seconds_left
 from results.page.sweeps_page import ListedSweep
 from results.storage.atomic_write import TEMPORARY
 from results.storage.filesystem import open_filesystem
 from results.storage.folder_files import last_write, sweep_files
 from results.storage.reading import Sweep, find_sweeps, read_sweep
-from results.storage.run_lock import LOCK, Activity, activity
+from results.storage.run_lock import LOCK, activity
 from results.storage.store import NAME
 from results.tables.overview import Overview, damaged_overview, overview_of
 from tasks.contract import StoreError
@@ -42,7 +44,7 @@ class Held:
     overview: Overview
     sweep: Sweep | None  # None if it is damaged
     left: float | None  # seconds, of a running sweep
-    runs: Activity
+    runs: str  # an ``Activity``, or the state that its process has written
     seconds: float  # that reading it and making its texts took so far
     read_at: float  # seconds of the monotonic clock
     made: dict[str, str] = field(default_factory=dict)
@@ -137,7 +139,9 @@ class Library:
                     self._places.pop(key, None)
                 raise _unknown(key)
             place.listed_at = time.monotonic()
-            runs = activity(filesystem, folder, False, last_write(files))
+            runs: str = activity(filesystem, folder, False, last_write(files))
+            if runs != "no":
+                runs = driver_state(self.root, task, name) or runs
             version = _version(f"{task}/{name} {runs}", files)
             held = place.held
             if held is None or (held.version != version and self._may_read(held, runs)):
@@ -147,8 +151,8 @@ class Library:
     def _is_recent(self, listed_at: float) -> bool:
         return time.monotonic() < listed_at + self._max_age
 
-    def _may_read(self, held: Held, runs: Activity) -> bool:
-        """Return whether a new version may be read now; always when a run begins or ends."""
+    def _may_read(self, held: Held, runs: str) -> bool:
+        """Return whether a new version may be read now; always when a run begins or is paused."""
         pause = min(_MAX_PAUSE, held.seconds / self._max_share - held.seconds)
         return held.runs != runs or time.monotonic() >= held.read_at + pause
 
@@ -183,7 +187,7 @@ def _read(
     name: str,
     version: str,
     files: Sequence[pyarrow.fs.FileInfo],
-    runs: Activity,
+    runs: str,
 ) -> Held:
     began = time.monotonic()
     now = datetime.now(UTC)
@@ -191,6 +195,8 @@ def _read(
         sweep: Sweep | None = read_sweep(root, task, name)
         assert sweep is not None
         found = overview_of(sweep, files, now)
+        if found.is_running and runs not in ("perhaps", "no"):
+            found = dataclasses.replace(found, state=runs)
         is_running = found.state.startswith("running")
         left = seconds_left(sweep.manifest, sweep.current_rows(), now) if is_running else None
     except StoreError as error:

@@ -23,21 +23,25 @@ from orchestrator.view.browser import Actions, Browser, ListedTrial
 from orchestrator.view.browser_view import Details, browser_view, footer
 from orchestrator.view.keys import can_read_keys, read_keys
 from orchestrator.view.log_tail import tail
+from results.tables.overview import format_when
 from results.text import plural
 from tasks.contract import StoreError
 
 MAX_RUNNING = 12  # running trials to list
-BAR = 30  # width of the progress bar in columns
+BAR = 20  # width of the progress bar in columns
 ID_DIGITS = 8  # of a trial's id
 _WORDS = {"stopped": "pruned"}  # status -> word to show, if different
 
 
 def watch(sweep: RunningSweep, driver: Driver, console: Console) -> Driver:
-    """Show a sweep until it ends, and return its last state."""
+    """Show a sweep until it ends, or in a terminal until Ctrl-C, and return its last state."""
     if not console.is_terminal:
         return _print_changes(sweep, driver, console)
     view = AttachedView(sweep, driver, console)
-    with Live(view, console=console, refresh_per_second=4, transient=True) as live:
+    with (
+        Live(view, console=console, refresh_per_second=4, transient=True) as live,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
         view.watch(live.refresh)
     console.print(Text(_line(view.driver)), soft_wrap=True)
     return view.driver
@@ -79,6 +83,7 @@ class AttachedView:
             curve=lambda trial_id: (),
             log=self._read_log,
             no_curve="only the sweep's own terminal shows curves of running trials",
+            is_attached=True,
         )
         view = browser_view(self.browser, self._listed(), details, size.width, size.height)
         return Group(panel(self.driver, with_trials=False), view)
@@ -194,10 +199,17 @@ def trial_table(running: Sequence[RunningTrial]) -> RenderableType:
 def driver_table(drivers: Sequence[Driver]) -> RenderableType:
     """Render one row per sweep: state, progress, and the process that runs it."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("sweep", "state", "trials", "time left", "engine", "process"):
+    for heading in ("sweep", "state", "trials", "left", "engine", "pid", "machine", "since"):
         table.add_column(heading, overflow="fold")
+    now = datetime.now(UTC)
     for driver in drivers:
-        cells = [driver.sweep, driver.state, counts_text(driver.progress)]
-        cells += [driver.progress.left or "-", driver.engine, driver.describe()]
-        table.add_row(*map(Text, cells))
+        left = driver.progress.left.removeprefix("about ").removesuffix(" left") or "-"
+        since = format_when(datetime.fromisoformat(driver.since).astimezone(), now)
+        cells = [driver.sweep, driver.state, _short_counts(driver.progress), left, driver.engine]
+        table.add_row(*map(Text, [*cells, str(driver.pid), driver.host, since]))
     return table
+
+
+def _short_counts(progress: Progress) -> str:
+    """Return ``3/9``, or ``3/9, 1 failed``."""
+    return counts_text(progress).replace(" trials finished", "") if progress.total else "-"

@@ -16,8 +16,12 @@ from results.figures.terminal_chart import terminal_chart
 ID_DIGITS = 8
 MIN_ROWS = 3  # of the list in a small terminal
 HEAD_LINES = 9  # of the panel above, and the lines below
-KEYS = "up/down select  enter curve  l log  s sort  / filter  p pause  x cancel  d detach  ? help"
-_SHORT_KEYS = "? keys"
+#: The line of keys: the first one that fits.
+KEYS = (
+    "up/down select  enter curve  l log  s sort  / filter  p pause  x cancel  d detach  ? help",
+    "j k select  c curve  l log  s sort  / filter  p pause  x cancel  d detach  ?",
+    "? keys",
+)
 _HELP = (
     ("up, down, k, j", "select a trial; page up, page down, home, end"),
     ("enter, c", "show or hide its curve"),
@@ -26,10 +30,13 @@ _HELP = (
     ("/", "filter by status, parameters or id; escape clears it"),
     ("p", "pause or resume the sweep"),
     ("x", "cancel the selected trial"),
-    ("d", "continue in the background and return to the shell"),
     ("escape, q", "go back"),
+)
+_OWN_HELP = (
+    ("d", "continue in the background and return to the shell"),
     ("Ctrl-C", "stop the sweep; the same command resumes it"),
 )
+_ATTACHED_HELP = (("d, Ctrl-C", "leave the sweep, which goes on"),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +48,7 @@ class Details:
     curve: Callable[[str], Sequence[tuple[float, float]]]
     log: Callable[[str], Sequence[str]]
     no_curve: str = "no step has been measured"  # shown in place of an empty curve
+    is_attached: bool = False  # whether another process runs the sweep
 
 
 def browser_view(
@@ -52,7 +60,7 @@ def browser_view(
     room = max(MIN_ROWS, height - HEAD_LINES)
     parts: list[RenderableType] = []
     if browser.page == "help":
-        parts.append(_help())
+        parts.append(_help(details))
     elif place is None:
         parts.append(Text("no trial matches" if browser.filter else "no trial yet", style="dim"))
     elif browser.page == "curve":
@@ -74,7 +82,7 @@ def footer(browser: Browser, width: int) -> Text:
         return _line(f"filter: {browser.filter}_", width, "bold")
     if browser.message:
         return _line(browser.message, width, "bold")
-    return _line(KEYS if len(KEYS) <= width else _SHORT_KEYS, width, "dim")
+    return _line(next((keys for keys in KEYS if len(keys) < width), KEYS[-1]), width, "dim")
 
 
 def _line(text: str, width: int, style: str) -> Text:
@@ -83,9 +91,9 @@ def _line(text: str, width: int, style: str) -> Text:
     return line
 
 
-def _help() -> Table:
+def _help(details: Details) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
-    for key, meaning in _HELP:
+    for key, meaning in (*_HELP, *(_ATTACHED_HELP if details.is_attached else _OWN_HELP)):
         table.add_row(Text(key, style="bold"), Text(meaning))
     return table
 

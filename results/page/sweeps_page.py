@@ -27,7 +27,7 @@ class ListedSweep:
     @property
     def is_running(self) -> bool:
         """Whether it runs, as far as can be seen."""
-        return self.overview.state.startswith("running")
+        return self.overview.is_running
 
 
 def sweeps_page(found: Sequence[ListedSweep], root: str, now: datetime, version: str = "") -> str:

@@ -30,7 +30,9 @@ class Overview:
     """The line of one sweep that ``list`` prints."""
 
     name: str  # task/name
-    state: str  # complete, partial, running, running?, interrupted, 2 failed, 1 cancelled, damaged
+    #: complete, partial, running, running?, interrupted, 2 failed, 1 cancelled or damaged; pausing,
+    #: paused or stopping if a process says so.
+    state: str
     trials: str  # "7/8", or "7" if the total is unknown
     best: str  # the main metric of the best configuration, a mean over seeds
     size: int  # bytes of all files, including weights and figures
@@ -63,6 +65,11 @@ class Overview:
             "data": self.data,
             "problem": self.problem or None,
         }
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs, as far as can be seen."""
+        return self.state.startswith("running") or self.state in ("pausing", "paused", "stopping")
 
 
 def overview(root: str, task: str, name: str, now: datetime | None = None) -> Overview:

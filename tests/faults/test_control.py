@@ -49,6 +49,7 @@ def test_paused_sweep_computes_nothing_until_it_is_resumed(
     assert answer["pid"] == run.process.pid
     assert answer["message"].startswith("pauses: ")
     run.wait_for(lambda: state(run)["state"] == "paused")
+    assert " paused " in command("list", "--out", run.out)
     before = num_steps(run)
     held = [trial for trial in state(run)["running"] if not trial["is_waiting"]]
     saved = {path.stem for path in Path(run.out, ".checkpoints").glob("*.safetensors")}
@@ -107,7 +108,7 @@ def test_stop_acts_as_ctrl_c(tmp_path: Path, cluster: str, engine: str) -> None:
     control(run, "pause")  # a paused sweep can be stopped too
     control(run, "stop")
     run.end(status=130)
-    assert "s is not running" in command("pause", "s", "--out", run.out, status=2)
+    assert "fragile/s is not running (partial" in command("pause", "s", "--out", run.out, status=2)
     again = Run(tmp_path, *args, space=GRID)
     again.end()
     assert len(again.totals()) == 12

@@ -94,7 +94,5 @@ def test_a_trial_reports_the_scores_and_ids_depend_on_the_content(tmp_path: Path
 
 
 def test_a_model_without_heads_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        RequestError, match="no pretrained heads for images and texts; use a"
-    ):
+    with pytest.raises(RequestError, match="no pretrained heads for images and texts; use a"):
         make_trial(clip=str(save_tiny("bert", tmp_path)))

@@ -355,7 +355,7 @@ def test_commands_to_running_sweeps_are_understood(
     words = place.fill(command.arguments)
     if words[0] == "queue":  # of a user who has none
         done = run_command(*words, XDG_STATE_HOME=str(tmp_path))
-        assert "queue is empty" in done.stdout or "sweeps of the queue start with" in done.stderr
+        assert "queue is empty" in done.stdout or "sweeps of the queue match" in done.stderr
         return
     out = place.prepare("retrieval", "paper")
     done = run_command(*words, "--out", out, cwd=place.root)

@@ -32,8 +32,11 @@ from orchestrator.control.drivers import (
     write_driver,
 )
 from orchestrator.control.listener import Listener
+from orchestrator.control.request import with_driver_state
 from orchestrator.control.steering import Steering
 from orchestrator.execution.halting import Budget
+from results.tables.overview import damaged_overview
+from tasks.contract import StoreError
 
 DISK = pyarrow.fs.LocalFileSystem()
 
@@ -203,3 +206,25 @@ def test_paused_time_does_not_count_for_the_budget(monkeypatch: pytest.MonkeyPat
     now += 1
     assert budget()
     assert budget.spent()
+
+
+# --- what `list` shows ----------------------------------------------------------------------------
+
+
+def test_list_shows_what_the_processes_of_a_sweep_do(tmp_path: Path) -> None:
+    root, path = str(tmp_path), f"{tmp_path}/toy/s"
+    line = damaged_overview("toy/s", [], StoreError("none"))
+    running = dataclasses.replace(line, state="running?")
+    assert with_driver_state(running, root).state == "running?"  # nobody says anything
+    first = dataclasses.replace(new_driver("toy/s", "local", ""), state="paused")
+    write_driver(DISK, path, first)
+    assert with_driver_state(running, root).state == "paused"
+    assert with_driver_state(line, root) == line  # it does not run
+    write_driver(DISK, path, new_driver("toy/s", "local", ""))
+    assert with_driver_state(running, root).state == "running"  # the second one does
+
+
+def test_process_with_the_id_of_a_killed_driver_is_not_the_driver(driver: Driver) -> None:
+    assert driver.is_alive()
+    earlier = datetime.now(UTC) - timedelta(days=300)
+    assert not dataclasses.replace(driver, updated=earlier.isoformat()).is_alive()

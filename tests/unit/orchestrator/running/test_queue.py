@@ -23,12 +23,20 @@ def test_sweeps_are_listed_in_order(queue: SweepQueue) -> None:
     assert queue.entries() == [added[0], added[2]]
 
 
+def test_sweep_is_removed_by_its_name_or_the_end_of_its_id(queue: SweepQueue) -> None:
+    first, second = queue.add(["sweep", "a"], ["toy/a"]), queue.add(["sweep", "b"], ["toy/b"])
+    assert queue.remove("toy/b") == second
+    assert first.id.endswith(f"-{first.short_id}")
+    assert queue.remove(first.short_id) == first
+    assert queue.entries() == []
+
+
 def test_only_one_waiting_sweep_is_removed(queue: SweepQueue) -> None:
     queue.add(["sweep", "a"], ["toy/a"])
     queue.add(["sweep", "b"], ["toy/b"])
-    for prefix, number in (("", "2"), ("x", "no")):
-        with pytest.raises(RequestError, match=f"{number} sweeps of the queue start with"):
-            queue.remove(prefix)
+    for text, number in (("20", "2"), ("", "no"), ("x", "no")):
+        with pytest.raises(RequestError, match=f"{number} sweeps of the queue match"):
+            queue.remove(text)
     assert len(queue.entries()) == 2
 
 

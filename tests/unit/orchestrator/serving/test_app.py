@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from page_sweeps import FAILED, PARAMS, trial, write_sweep
 from starlette.testclient import TestClient
 
-from orchestrator.control.drivers import new_driver, write_driver
+from orchestrator.control.drivers import Progress, new_driver, write_driver
 from orchestrator.serving import library as library_module
 from orchestrator.serving.app import make_app
 from orchestrator.serving.library import Library, UnknownSweepError
@@ -135,13 +136,23 @@ def test_a_version_changes_with_trials_and_with_the_run(root: str) -> None:
     assert library.get("toy", "other").version == other
 
 
-def test_a_version_does_not_change_with_the_state_of_the_driver(root: str) -> None:
+def test_a_version_changes_with_the_state_of_the_driver_only(root: str) -> None:
     library = Library(root)
     filesystem, base = open_filesystem(root)
-    driver = new_driver("toy/s", "local", "log")
-    before = library.get("toy", "s").version
-    write_driver(filesystem, f"{base}/toy/s", driver)
-    assert library.get("toy", "s").version == before
+    path, driver = f"{base}/toy/s", new_driver("toy/s", "local", "log")
+    with run_lock(filesystem, path):
+        write_driver(filesystem, path, driver)
+        before = library.get("toy", "s")
+        later = dataclasses.replace(driver, progress=Progress(share=0.5))
+        write_driver(filesystem, path, later)
+        assert library.get("toy", "s") is before
+        write_driver(filesystem, path, dataclasses.replace(later, state="paused"))
+        paused = library.get("toy", "s")
+        assert (before.overview.state, paused.overview.state) == ("running", "paused")
+        assert paused.version != before.version
+        assert paused.left is None
+        assert "paused" in TestClient(make_app(library), base_url=BASE).get("/").text
+    assert library.get("toy", "s").overview.state != "paused"
 
 
 def test_a_watched_sweep_costs_a_small_share_of_a_core(root: str) -> None:

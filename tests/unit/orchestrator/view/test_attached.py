@@ -103,6 +103,25 @@ def test_log_is_that_of_the_run(tmp_path: Path, driver: Driver) -> None:
     assert shown(view)[-3:-1] == ["one", " [2Jtwo"]
 
 
+def test_help_says_how_to_leave(tmp_path: Path, driver: Driver) -> None:
+    view = make_view(tmp_path, driver)
+    view.browser.on_key("?", view._listed())
+    text = " ".join(" ".join(shown(view)).split())
+    assert "d, Ctrl-C leave the sweep, which goes on" in text
+    assert "stop the sweep" not in text
+
+
+def test_ctrl_c_leaves(tmp_path: Path, driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(self: AttachedView, refresh: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(AttachedView, "watch", interrupt)
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    assert watch(sweep(tmp_path, driver), driver, console) == driver
+    assert isinstance(console.file, io.StringIO)
+    assert "toy/s running: 2/9 trials finished, 1 pruned\n" in console.file.getvalue()
+
+
 def test_without_a_terminal_lines_are_printed(tmp_path: Path, driver: Driver) -> None:
     ended = dataclasses.replace(driver, state="ended")
     console = Console(file=io.StringIO(), width=40)
@@ -112,9 +131,10 @@ def test_without_a_terminal_lines_are_printed(tmp_path: Path, driver: Driver) ->
 
 
 def test_tables_of_ps(driver: Driver) -> None:
-    heading, row = shown(driver_table([driver]), 160)
-    assert heading.split()[:3] == ["sweep", "state", "trials"]
-    assert row.startswith("toy/s  running  2/9 trials finished, 1 pruned")
+    heading, row = shown(driver_table([driver]), 80)
+    words = ["sweep", "state", "trials", "left", "engine", "pid", "machine", "since"]
+    assert heading.split() == words
+    assert row.startswith(f"toy/s  running  2/9, 1 pruned  1:00  local   {driver.pid}  ")
     assert shown(trial_table(TRIALS))[1].split() == ["00000000", "epoch", "0/9", "0.5", "lr=0"]
     many = [dataclasses.replace(TRIALS[0], trial_id=str(n)) for n in range(40)]
     assert shown(trial_table(many))[-1] == "and 28 more"

@@ -194,6 +194,7 @@ def test_long_lists_show_the_rows_around_the_selected_one() -> None:
 def test_footer() -> None:
     case = Case()
     assert "? help" in footer(case.browser, 100).plain
+    assert footer(case.browser, 80).plain.endswith("x cancel  d detach  ?")
     assert footer(case.browser, 40).plain == "? keys"
     case.press("/", "a")
     assert footer(case.browser, 80).plain == "filter: a_"

@@ -109,7 +109,7 @@ def test_only_unfinished_trials_can_be_cancelled(
     before = sweep.rows()
     for text in (next(iter(before)), "no-such-trial"):
         message = sweep.cancel(text, status=2)["error"]["message"]
-        assert message.startswith(f"toy/s: no unfinished trial starts with '{text}'")
+        assert message.startswith(f"toy/s is not running: no unfinished trial starts with '{text}'")
     assert "2 unfinished trials start with ''" in sweep.cancel("", status=2)["error"]["message"]
     assert sweep.rows() == before
 

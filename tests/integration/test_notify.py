@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from harness import run_command
-from webhook import webhook
+from webhook import Webhook, webhook
 
+import orchestrator as orc
 from orchestrator.running import notify
 from orchestrator.running.notify import Notifier, check_url, hide_url
 from results.storage.reading import read_sweep
@@ -53,9 +54,41 @@ def test_complete_sweep_sends_one_message(tmp_path: Path) -> None:
     assert message["metric"] == "error"
     assert 0 < message["best"] < 0.1
     assert message["text"].startswith("toy/paper is complete: 4/4 trials, best error ")
-    for file in tmp_path.rglob("*"):
-        assert not file.is_file() or b"s3cr3t" not in file.read_bytes(), file
+    check_no_file_has_the_secret(tmp_path, hook)
     assert "***" in read_sweep(str(tmp_path), "toy", "paper").manifest.command
+
+
+def check_no_file_has_the_secret(folder: Path, hook: Webhook) -> None:
+    for file in folder.rglob("*"):
+        assert not file.is_file() or hook.secret.encode() not in file.read_bytes(), file
+
+
+def test_address_may_come_from_a_yaml_file(tmp_path: Path) -> None:
+    with webhook() as hook:
+        file = tmp_path / "sweep.yaml"
+        file.write_text(f"task: toy\nengine: local\nnotify: {hook.url}\n")
+        done = run_command("sweep", "--from", file, "--out", tmp_path / "runs")
+    assert done.returncode == 0, done.stderr
+    assert [message["event"] for message in hook.messages] == ["finished"]
+    check_no_file_has_the_secret(tmp_path / "runs", hook)
+
+
+def test_address_may_come_from_python(tmp_path: Path) -> None:
+    with webhook() as hook:
+        grid = {"degree": [1, 3]}
+        orc.sweep("toy", grid, engine="local", out=tmp_path, name="s", notify=hook.url)
+    (message,) = hook.messages
+    assert (message["event"], message["trials_by_status"]["finished"]) == ("finished", 2)
+    check_no_file_has_the_secret(tmp_path, hook)
+    assert "notify='***'" in read_sweep(str(tmp_path), "toy", "s").manifest.command[0]
+
+
+def test_address_in_a_yaml_file_is_checked(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.yaml"
+    for value, message in (("hooks/x", "--notify takes an http://"), ("3", "must be text")):
+        file.write_text(f"task: toy\nnotify: {value}\n")
+        done = run_command("sweep", "--from", file, "--out", tmp_path / "runs")
+        assert (done.returncode, message in done.stderr) == (2, True), done.stderr
 
 
 def test_address_may_come_from_the_environment(tmp_path: Path) -> None:
@@ -108,7 +141,7 @@ def test_refused_message_is_logged_without_the_address(
         notifier.send("finished", "text", {})
         notifier.close()
     assert f"the webhook answered {status}" in caplog.text
-    assert "s3cr3t" not in caplog.text
+    assert hook.secret not in caplog.text
 
 
 def test_unreachable_webhook_is_logged(caplog: pytest.LogCaptureFixture) -> None:
