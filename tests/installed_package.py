@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -22,7 +23,8 @@ class Package:
 
     def declare(self, task: str, space: str = "") -> None:
         info = self.root / "mine-0.1.dist-info"
-        info.mkdir(exist_ok=True)
+        shutil.rmtree(info, ignore_errors=True)  # as pip does, so that its parent changes, too
+        info.mkdir()
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 0.1\n")
         text = f"[orchestrator.tasks]\nmine = {task}\n"
         text += f"[orchestrator.search_spaces]\nmine = {space}\n" if space else ""

@@ -7,9 +7,11 @@ A built-in task is a file ``tasks/<name>/task.py`` that defines ``TASK``, and a 
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -42,15 +44,31 @@ def _built_in() -> list[str]:
     return sorted(path.parent.name for path in root.glob("*/task.py"))
 
 
+def _entry_points(group: str) -> tuple[importlib.metadata.EntryPoint, ...]:
+    """Return the entry points of a group that are installed now."""
+    folders = []
+    for folder in sys.path:
+        try:
+            folders.append((folder, os.stat(folder or ".").st_mtime_ns))
+        except OSError:  # such as the zip file of the standard library
+            continue
+    return _read_entry_points(group, tuple(folders))
+
+
+@functools.lru_cache(maxsize=8)  # reading the metadata of all packages takes 12 ms
+def _read_entry_points(
+    group: str, folders: tuple[tuple[str, int], ...]
+) -> tuple[importlib.metadata.EntryPoint, ...]:
+    return tuple(importlib.metadata.entry_points(group=group))
+
+
 def _entry_point(group: str, name: str) -> importlib.metadata.EntryPoint | None:
     """Return the entry point with a name, or None.
 
     Raises:
         RequestError: if two packages declare different objects under the name.
     """
-    found = {
-        point.value: point for point in importlib.metadata.entry_points(group=group, name=name)
-    }
+    found = {point.value: point for point in _entry_points(group) if point.name == name}
     if len(found) > 1:
         raise RequestError(
             f"two packages declare {name!r} in {group}: {' and '.join(sorted(found))}; "
@@ -61,7 +79,7 @@ def _entry_point(group: str, name: str) -> importlib.metadata.EntryPoint | None:
 
 def task_names() -> list[str]:
     """Return the names of all tasks, built-in ones and those of other packages."""
-    external = {point.name for point in importlib.metadata.entry_points(group=TASKS_GROUP)}
+    external = {point.name for point in _entry_points(TASKS_GROUP)}
     return sorted({*_built_in(), *external})
 
 

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.planning.labels import Configuration, Labels
 from orchestrator.planning.space_checks import shown
 from orchestrator.planning.suggestions import suggest
-from tasks.contract import RequestError, Task, Trial
+from tasks.contract import RequestError, Task
 
 Direction = Literal["maximize", "minimize"]
 
@@ -61,36 +60,6 @@ def choose_metric(task: Task, text: str) -> Task:
     chosen = copy.copy(task)
     vars(chosen)["metric"] = known[name]  # a class attribute of ``Task``
     return chosen
-
-
-def check_metric_params(task: Task, metrics: Sequence[str], trials: Sequence[Trial]) -> None:
-    """Check that trials set the parameters without which they would not report the metrics.
-
-    Raises:
-        RequestError: at the first metric that a trial would not report.
-    """
-    for metric in metrics:
-        param = task.metric_params.get(metric)
-        if param is None:
-            continue
-        lacking = [trial for trial in trials if getattr(trial.params, param) is None]
-        if lacking and len(lacking) == len(trials):
-            raise RequestError(
-                f"{metric} needs the parameter {param}, which is not set; add --set {param}=VALUE"
-            )
-        if lacking:
-            raise RequestError(
-                f"{metric} needs the parameter {param}, which is not set or not used in "
-                f"{len(lacking)} of {len(trials)} trials, such as "
-                f"{_describe(lacking[0], trials, task)}; leave them out, or choose another metric"
-            )
-
-
-def _describe(trial: Trial, trials: Sequence[Trial], task: Task) -> str:
-    labels = Labels(task.columns)
-    for each in trials:
-        labels.see(Configuration.of(each))
-    return labels.describe(Configuration.of(trial))
 
 
 def read_objectives(given: Sequence[str], task: Task, source: str) -> tuple[Objective, ...]:

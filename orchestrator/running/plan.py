@@ -12,9 +12,9 @@ from orchestrator.functions.finding import find_space, find_task
 from orchestrator.functions.package_source import package_identity
 from orchestrator.planning import task_calls
 from orchestrator.planning.claim_checks import check_claims
+from orchestrator.planning.metric_params import check_metric_params
 from orchestrator.planning.objectives import (
     Objective,
-    check_metric_params,
     describe_objectives,
     read_objectives,
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.cgroups import available_cpus
 from orchestrator.engines.ray.address import check_address, check_reachable
 from orchestrator.execution.placement import initial_gpus
-from orchestrator.planning.objectives import check_metric_params
+from orchestrator.planning.metric_params import check_metric_params
 from orchestrator.running.learned import check_learns
 from orchestrator.running.notify import check_url
 from orchestrator.search.options import (

@@ -95,9 +95,12 @@ def render_trial(sweep: Sweep, trial: Mapping[str, Any], weights: str = "") -> R
 
     ``weights`` describes its weights.
     """
-    facts = trial_facts(sweep, trial, weights)
-    parameters = [f"{n} {param_text(trial[f'param.{n}'])}" for n in sweep.manifest.params]
-    parts: list[RenderableType] = [Facts({**facts, "parameters": parameters})]
+    facts: dict[str, str | list[str]] = {**trial_facts(sweep, trial, weights)}
+    values = {name: trial[f"param.{name}"] for name in sweep.manifest.params}
+    facts["parameters"] = [f"{n} {param_text(v)}" for n, v in values.items() if v is not None]
+    if None in values.values():
+        facts["not set"] = [name for name, value in values.items() if value is None]
+    parts: list[RenderableType] = [Facts(facts)]
     if trial["status"] == "failed":
         parts += [Text(), Prose([trial["reason"] or ""], "bold red"), Text(trial["log"] or "")]
     steps = sweep.steps_of(trial["trial_id"])

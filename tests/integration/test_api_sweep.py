@@ -49,7 +49,7 @@ def test_a_function_has_seeds_intervals_and_a_table(tmp_path: Path) -> None:
     assert "Model none" not in text
     assert found.steps.num_rows == 12
     manifest = read_sweep(str(tmp_path), "fit", "grid-lr").manifest
-    assert manifest.function == "test_sweep.py:fit"
+    assert manifest.function == "test_api_sweep.py:fit"
     assert manifest.command == (
         f"orc.sweep(fit, space={{'lr': [0.1, 0.2]}}, seeds=3, engine='local', out='{tmp_path}')",
     )
@@ -164,7 +164,7 @@ def test_the_model_is_exported(tmp_path: Path) -> None:
     assert load_file(folder / "weights.safetensors")["weights"].tolist() == [4, 4, 4]
     card = (folder / "README.md").read_text()
     assert f"# kept, trial {found.best.trial_ids[0][:8]}" in card
-    assert "of the kept sweep `grid-scale`: function test_sweep.py:kept, seed 0." in card
+    assert "of the kept sweep `grid-scale`: function test_api_sweep.py:kept, seed 0." in card
     assert "none" not in card.split("## Parameters")[0]
     # Another process has the stored sweep, and not the function.
     again = orc.load(tmp_path / "runs" / found.name).export(tmp_path / "again")

@@ -87,7 +87,9 @@ def assert_seconds_are_shares(sweep: Sweep, num_workers: int) -> None:
 
 
 def numbers(row: dict[str, Any]) -> dict[str, float]:
-    return {key: row[key] for key in row if key.startswith(("metric.", "best."))}
+    """Return the metrics of a row; those that were not measured are None and left out."""
+    found = {key: row[key] for key in row if key.startswith(("metric.", "best."))}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def assert_same(ours: dict[str, Any], theirs: dict[str, Any]) -> None:

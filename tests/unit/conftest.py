@@ -1,4 +1,4 @@
-"""Unit tests start no process."""
+"""Unit tests start no process and do not wait for the disk."""
 
 from __future__ import annotations
 
@@ -30,3 +30,12 @@ def no_process() -> Iterator[None]:
     _is_unit_test[0] = True
     yield
     _is_unit_test[0] = False
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_fsync() -> Iterator[None]:
+    """Replace ``os.fsync``, which takes milliseconds, thousands of times; tests/faults keeps it."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(os, "fsync", lambda descriptor: None)
+    yield
+    patch.undo()

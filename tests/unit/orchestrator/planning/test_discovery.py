@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from harness import run_wide
 from installed_package import Package
 from paths import ROOT
 
+from orchestrator.planning import discovery
 from orchestrator.planning.spaces import KINDS
 
 BROKEN: list[tuple[Callable[[Package], None], str]] = [
@@ -56,6 +58,14 @@ def test_broken_package_is_one_error_line_and_leaves_other_tasks_usable(
     assert message in " ".join(out.split())
     assert "toy  Fit a polynomial" in out
     assert run_wide("check-task", "mine")[0] in (1, 2)
+
+
+def test_package_installed_or_removed_meanwhile_is_noticed(package: Package) -> None:
+    assert "mine" in discovery.task_names()
+    shutil.rmtree(package.root / "mine-0.1.dist-info")
+    assert "mine" not in discovery.task_names()
+    package.declare("mine.task:TASK")
+    assert "mine" in discovery.task_names()
 
 
 def test_task_with_one_space_uses_it_by_default(package: Package) -> None:
