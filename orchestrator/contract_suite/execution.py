@@ -11,6 +11,7 @@ import numpy as np
 
 from orchestrator.contract_suite.subject import DEVICE, TOLERANCE, Subject, ViolationError
 from orchestrator.execution.stages import compute
+from orchestrator.planning.metric_params import reports_metric
 from orchestrator.planning.plan import distinct_stages
 from orchestrator.planning.suggestions import suggest
 from orchestrator.saving.checkpoints import decode, encode
@@ -52,10 +53,13 @@ def ends(subject: Subject) -> str:
 
 
 def columns(subject: Subject) -> None:
-    """For each column, a trial reports the metric."""
+    """For each column, a trial reports the metric, unless no trial sets what it needs."""
     reported = {name for steps in subject.alone for step in steps for name in step.metrics}
     for column in subject.task.columns:
-        if column.key.startswith("metric.") and column.key[7:] not in reported:
+        is_metric = column.key.startswith("metric.") and any(
+            reports_metric(subject.task, trial, column.key[7:]) for trial in subject.trials
+        )
+        if is_metric and column.key[7:] not in reported:
             raise ViolationError(
                 f"no step reports the metric of the column {column.key!r}; "
                 + suggest(column.key[7:], sorted(reported))
@@ -65,7 +69,7 @@ def columns(subject: Subject) -> None:
 def samples(subject: Subject) -> str | None:
     """The samples of the last step give the metrics that ``per_sample`` names."""
     with_samples = 0
-    for steps in subject.alone:
+    for trial, steps in zip(subject.trials, subject.alone, strict=True):
         last = steps[-1]
         if last.samples is None:
             if subject.task.per_sample:
@@ -73,7 +77,8 @@ def samples(subject: Subject) -> str | None:
             continue
         with_samples += 1
         for declared in subject.task.per_sample:
-            _check_per_sample(declared, last)
+            if reports_metric(subject.task, trial, declared.metric):
+                _check_per_sample(declared, last)
         for name in subject.task.shown_samples:
             if name not in last.samples:
                 raise ViolationError(

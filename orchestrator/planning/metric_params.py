@@ -8,6 +8,12 @@ from orchestrator.planning.labels import Configuration, Labels
 from tasks.contract import RequestError, Task, Trial
 
 
+def reports_metric(task: Task, trial: Trial, metric: str) -> bool:
+    """Return whether a trial sets the parameter that a metric needs, if it needs one."""
+    param = task.metric_params.get(metric)
+    return param is None or getattr(trial.params, param) is not None
+
+
 def check_metric_params(task: Task, metrics: Sequence[str], trials: Sequence[Trial]) -> None:
     """Check that trials set the parameters without which they would not report the metrics.
 
@@ -18,7 +24,7 @@ def check_metric_params(task: Task, metrics: Sequence[str], trials: Sequence[Tri
         param = task.metric_params.get(metric)
         if param is None:
             continue
-        lacking = [trial for trial in trials if getattr(trial.params, param) is None]
+        lacking = [trial for trial in trials if not reports_metric(task, trial, metric)]
         if lacking and len(lacking) == len(trials):
             raise RequestError(
                 f"{metric} needs the parameter {param}, which is not set; add --set {param}=VALUE"
