@@ -25,6 +25,7 @@ import orchestrator.engines.ray.settings  # noqa: F401  before Ray
 # isort: split
 import ray
 from ray import tune
+from ray._private.utils import resolve_object_store_memory
 from ray.exceptions import OutOfMemoryError, RayError
 from ray.tune.error import TuneError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -39,6 +40,7 @@ from orchestrator.engines.ray.workers import PackTrainable, RayWorkers
 from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.dispatcher import Dispatcher
 from orchestrator.execution.mailbox import Mailbox
+from orchestrator.execution.pack_runner import PackSettings
 from orchestrator.execution.placement import (
     STAGE_GPU_FRACTION,
     Gpus,
@@ -84,7 +86,8 @@ def connect(address: str | None) -> None:
         options |= {"address": address}
     else:
         # "local", because Ray may otherwise use the address of an earlier cluster.
-        options |= {"address": "local", "include_dashboard": False, **local_resources()}
+        resources = local_resources(resolve_object_store_memory)
+        options |= {"address": "local", "include_dashboard": False, **resources}
     is_main = threading.current_thread() is threading.main_thread()
     sigterm_handler = signal.getsignal(signal.SIGTERM) if is_main else None
     logging.disable(logging.CRITICAL)  # log lines would disturb the live view
@@ -215,9 +218,7 @@ class RayEngine:
 
         In that case Tune (2.60) stops all workers and raises an error.
         """
-        trainable = tune.with_parameters(
-            PackTrainable,
-            mailbox=mailbox,
+        settings = PackSettings(
             task=coordinator.task,
             checkpoints=coordinator.checkpoints,
             checkpoint_interval=coordinator.checkpoint_interval,
@@ -225,6 +226,7 @@ class RayEngine:
             threads=self._placement.cpus,
             step_timeout=coordinator.step_timeout,
         )
+        trainable = tune.with_parameters(PackTrainable, mailbox=mailbox, settings=settings)
         resources = {"cpu": self._placement.cpus, "gpu": self._gpus}
         tuner = tune.Tuner(
             tune.with_resources(trainable, resources),

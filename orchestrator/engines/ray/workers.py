@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,22 +18,17 @@ from ray.exceptions import OutOfMemoryError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.execution.dispatcher import Contents, Orders, Snapshot
-from orchestrator.execution.events import Event, StepProgress, to_failure
-from orchestrator.execution.run_pack import run_pack
+from orchestrator.execution.events import StepProgress
+from orchestrator.execution.pack_runner import PackRunner, PackSettings
 from orchestrator.execution.stages import StageCache
-from orchestrator.execution.worker_process import configure_worker, load_or_compute
-from orchestrator.hardware import pick_device
-from orchestrator.saving.checkpoint_writer import CheckpointWriter
-from orchestrator.saving.checkpoints import Checkpoints
-from tasks.contract import Stage, Task
-from tasks.progress import Throttle
+from orchestrator.execution.worker_process import load_or_compute
+from tasks.contract import Stage
 
 TAIL_LINES = 30  # of a dead worker's log
 TAIL_SECONDS = 20.0  # to read them
 DEATH_SECONDS = 10.0  # for Ray to report why a worker died
 ORDERS_SECONDS = 0.05  # between two looks for orders, which cost as much as a quick step
 HELD_SECONDS = 1.0  # between two reports of a worker that holds its pack during a pause
-RESULT_SECONDS = 0.05  # quick steps within this time are reported together
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,43 +128,26 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
     """Runs one pack per Tune trial; ``config["pack"]`` is the id of the pack."""
 
     def setup(
-        self,
-        config: dict[str, Any],
-        mailbox: Any = None,
-        task: Task | None = None,
-        checkpoints: Checkpoints | None = None,
-        checkpoint_interval: float = 0.0,
-        is_adaptive: bool = False,
-        threads: int = 1,
-        step_timeout: float | None = None,
+        self, config: dict[str, Any], mailbox: Any = None, settings: PackSettings | None = None
     ) -> None:
         """Choose a device. The stages of the first pack may still be running."""
-        configure_worker(threads)
-        self._mailbox, self._is_adaptive, self._step_timeout = mailbox, is_adaptive, step_timeout
+        assert settings is not None
+        self._runner, self._mailbox = PackRunner(settings), mailbox
         context = ray.get_runtime_context()
         self._location = WorkerLocation(
             actor=context.current_actor, node=context.get_node_id(), pid=os.getpid()
         )
-        assert task is not None
-        assert checkpoints is not None
-        self._task = task
-        self._writer = CheckpointWriter(checkpoints=checkpoints, interval=checkpoint_interval)
         self._halted = mailbox.wait_for_halt.remote()  # done when the sweep halts
         self._orders = Orders()
         self._new_orders = mailbox.wait_for_orders.remote(0)
         self._next_look = 0.0  # for orders
-        self._dropped: set[str] = set()  # cancelled trials that ``run_pack`` does not know yet
-        self._device = pick_device()
-        self._throttle = Throttle()
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Switch to another pack in the same process."""
         self._pack: int = new_config["pack"]
         self._contents = self._mailbox.get.remote(self._pack, self._location)
-        self._trial_ids: list[str] = []
-        self._steps: Generator[list[Event], set[str] | None, None] | None = None
-        self._has_started = False
+        self._runner.reset()
         return True
 
     def step(self) -> dict[str, Any]:
@@ -179,32 +157,18 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         trainable never reports that it is done: the driver stops the Tune trial when all members
         have ended.
         """
+        writer = self._runner.writer
         self._read_orders()
         if self._orders.is_paused:
-            self._writer.flush()
+            writer.flush()
             ray.wait([self._new_orders, self._halted], timeout=HELD_SECONDS)
             return {"events": [], "saved": True, "held": True}
-        if self._steps is None and not self._receive_pack():
+        if not self._runner.has_pack and not self._receive_pack():
             return {"events": [], "saved": True}
-        assert self._steps is not None
-        if not self._writer.is_flushed() and ray.wait([self._halted], timeout=0)[0]:
-            self._writer.flush()
+        if not writer.is_flushed() and ray.wait([self._halted], timeout=0)[0]:
+            writer.flush()
             return {"events": [], "saved": True}
-        start, events = time.perf_counter(), list[Event]()
-        try:
-            while True:
-                dropped, self._dropped = self._dropped, set()
-                events += self._steps.send(dropped if self._has_started else None)
-                self._has_started = True
-                if self._is_adaptive or time.perf_counter() - start > RESULT_SECONDS:
-                    break  # an adaptive searcher needs each step before the next one
-        except StopIteration:  # all members have ended, some of them cancelled
-            pass
-        except Exception as error:  # not of the task, such as a full disk
-            failure = to_failure(error)
-            events += [Event(trial_id=trial_id, outcome=failure) for trial_id in self._trial_ids]
-        assert events or self._orders.cancelled, "the pack has ended, but the driver asks for more"
-        return {"events": events, "saved": self._writer.is_flushed()}
+        return {"events": self._runner.advance(), "saved": writer.is_flushed()}
 
     def _read_orders(self) -> None:
         """Receive new orders, if there are any."""
@@ -212,8 +176,8 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
             return
         self._next_look = time.perf_counter() + ORDERS_SECONDS
         while ray.wait([self._new_orders], timeout=0)[0]:
-            before, self._orders = self._orders, ray.get(self._new_orders)
-            self._dropped |= self._orders.cancelled - before.cancelled
+            self._orders = ray.get(self._new_orders)
+            self._runner.cancel(self._orders.cancelled)
             self._new_orders = self._mailbox.wait_for_orders.remote(self._orders.number)
 
     def _receive_pack(self) -> bool:
@@ -223,19 +187,8 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
             self._contents = self._mailbox.get.remote(self._pack, self._location)
             return False
         trials, refs = contents
-        trials = tuple(trial for trial in trials if trial.id not in self._orders.cancelled)
         inputs = dict(zip(refs, ray.get(list(refs.values())), strict=True))
-        self._trial_ids = [trial.id for trial in trials]
-        self._steps = run_pack(
-            self._task,
-            trials,
-            inputs,
-            self._device,
-            self._writer,
-            self._step_timeout,
-            self._report,
-            self._throttle,
-        )
+        self._runner.start(trials, inputs, self._report)
         return True
 
     def _report(self, progress: StepProgress) -> None:

@@ -131,9 +131,9 @@ def test_main_memory_is_no_larger_than_the_limit(monkeypatch: pytest.MonkeyPatch
 def test_ray_on_this_machine_gets_no_more_than_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_limits, "available_cpus", lambda: 3)
     monkeypatch.setattr(ray_limits, "memory_limit", lambda: UNLIMITED)
-    assert ray_limits.local_resources() == {"num_cpus": 3}
+    assert ray_limits.local_resources(ray_utils.resolve_object_store_memory) == {"num_cpus": 3}
     monkeypatch.setattr(ray_limits, "memory_limit", lambda: 10 * 2**20)
-    made = ray_limits.local_resources()
+    made = ray_limits.local_resources(ray_utils.resolve_object_store_memory)
     assert made["object_store_memory"] + made["_memory"] == 10 * 2**20
 
 
@@ -144,7 +144,7 @@ def test_ray_in_a_container_stores_what_fits_into_its_shared_memory(
     monkeypatch.setattr(ray_utils, "get_shared_memory_bytes", lambda: 64 * 2**20)  # of Docker
     monkeypatch.setattr(ray_limits, "installed_memory", lambda: 256 * 10**9)
     monkeypatch.setattr(ray_limits, "memory_limit", lambda: 64 * 10**9)
-    made = ray_limits.local_resources()
+    made = ray_limits.local_resources(ray_utils.resolve_object_store_memory)
     # The most that Ray puts on disk without being asked to (REQUIRE_SHM_SIZE_THRESHOLD).
     assert (made["object_store_memory"], made["_memory"]) == (10 * 10**9, 54 * 10**9)
 

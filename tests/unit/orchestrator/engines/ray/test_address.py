@@ -23,7 +23,7 @@ def test_a_cluster_that_cannot_be_reached_is_named_without_its_secrets() -> None
 
 
 def test_an_error_of_our_own_is_not_one_of_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> None:
+    def fail(default_object_store: object) -> None:
         raise KeyError("ours")
 
     monkeypatch.setattr(engine, "local_resources", fail)
