@@ -1,4 +1,4 @@
-"""The server of the web pages in a process of its own, and a browser that looks at them."""
+"""The server of the web pages in a separate process, and a browser that looks at them."""
 
 from __future__ import annotations
 

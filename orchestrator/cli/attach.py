@@ -10,7 +10,7 @@ from orchestrator.cli.running_sweeps import driver_fields, find_running
 def attach(
     name: SweepName, task: Task = None, out: Results = "runs", json_: Json = False
 ) -> int | Outcome:
-    """Watch a running sweep until it ends. Ctrl-C leaves it; the sweep goes on."""
+    """Watch a running sweep until it ends. Ctrl-C stops watching, not the sweep."""
     from rich.console import Console
 
     from orchestrator.view.attached import watch

@@ -189,7 +189,7 @@ Background = Annotated[
     bool,
     typer.Option(
         "--background",
-        help="Run in a process of its own that goes on without this terminal; `attach` shows it.",
+        help="Run in a separate process that survives this terminal; watch it with `attach`.",
     ),
 ]
 Queue = Annotated[

@@ -1,6 +1,6 @@
 """Control of a running sweep from another process, by files in the sweep's folder.
 
-    <sweep>/control/<driver>/driver.json              who runs the sweep, and its state
+    <sweep>/control/<driver>/driver.json              the process that runs the sweep, and its state
     <sweep>/control/<driver>/<number>-<action>.json   a command for this driver
     <sweep>/control/<driver>/<number>-<action>.answer what the driver did
 

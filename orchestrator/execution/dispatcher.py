@@ -97,7 +97,7 @@ class Dispatcher:
         self._active: dict[int, _ActivePack] = {}
         self._finished: list[int] = []  # packs whose contents the mailbox still holds
         self._last_check = time.monotonic()
-        self._cancelled = False  # whether the stages and workers were told to stop
+        self._cancelled = False  # whether stages and workers have been asked to stop
         self._orders = Orders()
         self.error: Exception | None = None  # halts the sweep; the engine raises it at the end
 

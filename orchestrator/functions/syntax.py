@@ -19,8 +19,8 @@ def plain_tree(text: str, name: str | None = None) -> object:
     Args:
         text: the text of the module.
         name: the function or class of the module that is a task. Its module may define search
-            spaces, which are omitted as well unless the task uses them. A module that the task
-            imports may use the same names for something else.
+            spaces, which are omitted as well unless the task uses them. In other modules, the same
+            names may have another meaning, so nothing is omitted there.
 
     Raises:
         SyntaxError: if the text is not valid Python.

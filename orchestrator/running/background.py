@@ -1,4 +1,4 @@
-"""Starts a command as a process of its own, which goes on when the terminal is closed."""
+"""Starts a command in a separate process, which keeps running when the terminal is closed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``sweep --notify URL``: tells a webhook how a sweep ends.
+"""``sweep --notify URL``: sends a message to a webhook when a sweep ends.
 
 Each message is one POST with a JSON body from a thread of its own, so a slow server never delays
 the sweep. At the end of the process, unsent messages get ``TIMEOUT`` seconds.

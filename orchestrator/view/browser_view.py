@@ -36,7 +36,7 @@ _OWN_HELP = (
     ("d", "continue in the background and return to the shell"),
     ("Ctrl-C", "stop the sweep; the same command resumes it"),
 )
-_ATTACHED_HELP = (("d, Ctrl-C", "leave the sweep, which goes on"),)
+_ATTACHED_HELP = (("d, Ctrl-C", "stop watching; the sweep continues"),)
 
 
 @dataclass(frozen=True, kw_only=True)

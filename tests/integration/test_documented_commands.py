@@ -353,7 +353,7 @@ def test_commands_to_running_sweeps_are_understood(
     place: Place, command: Command, tmp_path: Path
 ) -> None:
     words = place.fill(command.arguments)
-    if words[0] == "queue":  # of a user who has none
+    if words[0] == "queue":  # an empty queue
         done = run_command(*words, XDG_STATE_HOME=str(tmp_path))
         assert "queue is empty" in done.stdout or "sweeps of the queue match" in done.stderr
         return

@@ -38,7 +38,7 @@ class Runner:
         )
 
     def events(self, most: int | None = None) -> list[Event]:
-        """The events up to so many; a process that goes on later calls this again."""
+        """The events up to so many; a process that continues later calls this again."""
         writer = CheckpointWriter(checkpoints=self.checkpoints, interval=0.0)
         found: list[Event] = []
         steps = run_pack(self.task, [self.trial], {}, "cpu", writer)

@@ -91,7 +91,7 @@ def test_keys_send_commands(tmp_path: Path, driver: Driver) -> None:
     assert sent[0].trial == TRIALS[2].trial_id
     assert sent[0].reason.startswith("cancelled by ")
     press("d")
-    view.watch(lambda: None)  # returns at once, although the sweep goes on
+    view.watch(lambda: None)  # returns at once, although the sweep continues
 
 
 def test_log_is_that_of_the_run(tmp_path: Path, driver: Driver) -> None:
@@ -107,7 +107,7 @@ def test_help_says_how_to_leave(tmp_path: Path, driver: Driver) -> None:
     view = make_view(tmp_path, driver)
     view.browser.on_key("?", view._listed())
     text = " ".join(" ".join(shown(view)).split())
-    assert "d, Ctrl-C leave the sweep, which goes on" in text
+    assert "d, Ctrl-C stop watching; the sweep continues" in text
     assert "stop the sweep" not in text
 
 
