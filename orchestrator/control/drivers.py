@@ -71,7 +71,7 @@ class Driver:
     progress: Progress = field(default_factory=Progress)
 
     def describe(self) -> str:
-        """Return the process and machine that run the sweep: ``pid 123 on host since 2026-01-01 12:00:00``."""
+        """Return who runs it, as in ``pid 123 on host since 2026-01-01 12:00:00``."""
         return f"pid {self.pid} on {self.host} since {_local(self.since)}"
 
     def last_seen(self) -> str:
