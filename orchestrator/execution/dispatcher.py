@@ -233,8 +233,10 @@ class Dispatcher:
     def on_held(self, pack_id: int) -> None:
         """Record that a worker holds its pack because the sweep is paused."""
         self._recovery.on_report()
-        if pack_id in self._active:
-            self._active[pack_id].last_report = time.monotonic()
+        active = self._active.get(pack_id)
+        if active is not None:
+            if active.worker is not None:  # else it waits for its pack, possibly for long
+                active.last_report = time.monotonic()
             self._coordinator.mark_held(self._recovery.remaining(pack_id).trials)
 
     def on_result(self, pack_id: int, events: Sequence[Event]) -> None:

@@ -92,7 +92,8 @@ class OptunaSearcher:
         self._num_without_run = 0  # configurations that are invalid or were suggested before
         self._num_invalid = 0  # configurations
         self._known, self._on_invalid = known, on_invalid
-        self._by_trial: dict[str, _Configuration] = {}
+        self._by_trial: dict[str, _Configuration] = {}  # unfinished trials
+        self._running: dict[str, _Configuration] = {}  # unfinished configurations, by first_id
         # Id of the first seed's trial -> state and values that Optuna got.
         self._completed: dict[str, tuple[TrialState, list[float] | None]] = {}
         self._queue: deque[Trial] = deque()
@@ -179,12 +180,13 @@ class OptunaSearcher:
             self._on_invalid(error)
             return
         first = trials[0].id
-        if first in self._completed or first in self._by_trial:
+        if first in self._completed or first in self._running:
             self._reuse(optuna_trial, first)
             return
         configuration = _Configuration(
             optuna_trials=[optuna_trial], unfinished={t.id for t in trials}, first_id=first
         )
+        self._running[first] = configuration
         self._by_trial |= dict.fromkeys(configuration.unfinished, configuration)
         for trial in trials:
             known = past.get(trial.seed) or self._known(trial)
@@ -204,7 +206,7 @@ class OptunaSearcher:
             values = values if state is TrialState.COMPLETE else None
             self.study.tell(optuna_trial, values, state=state)
         else:
-            self._by_trial[first].optuna_trials.append(optuna_trial)
+            self._running[first].optuna_trials.append(optuna_trial)
 
     def is_exhausted(self) -> bool:
         """Return whether all trials were suggested."""
@@ -301,6 +303,7 @@ class OptunaSearcher:
             values = mean_values(configuration.values)
         else:
             state = TrialState.FAIL
+        del self._running[configuration.first_id]
         self._completed[configuration.first_id] = (state, values)
         for optuna_trial in configuration.optuna_trials:
             self.study.tell(optuna_trial, values, state=state)

@@ -295,6 +295,21 @@ def test_held_worker_does_not_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not case.workers.killed
 
 
+def test_pause_before_the_stages_does_not_make_a_worker_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("orchestrator.execution.dispatcher.time.monotonic", lambda: now)
+    case = Case([trial(0)], step_timeout=1.0)
+    case.dispatcher.next_pack()
+    case.dispatcher.on_held(0)  # the worker waits for its pack
+    now += 10 * grace_period(1.0)
+    case.ready()
+    case.workers.taken = {0: "w"}
+    case.dispatcher.poll()
+    assert not case.workers.killed
+
+
 def test_cancelled_trials_leave_their_packs() -> None:
     case = Case([trial(0), trial(1)], [trial(2)])
     assert case.dispatcher.next_pack() == 0

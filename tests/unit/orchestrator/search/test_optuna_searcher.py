@@ -89,6 +89,23 @@ def test_configuration_pruned_at_its_first_seed_runs_no_other_seed(factory: Tria
     assert len(made) < 3 * len(VALUES)
 
 
+def test_configuration_suggested_again_while_its_last_seeds_run_waits_for_them(
+    factory: TrialFactory,
+) -> None:
+    study = make_study(
+        factory,
+        seeds=[0, 1],
+        num_configurations=2,
+        search=lambda trial: {"lr": trial.suggest_categorical("lr", [1e-3])},
+    )
+    first, second = study.suggest(2)
+    study.on_trial_complete(first, None, stopped=False)  # failed or cancelled
+    assert study.suggest(2) == []
+    study.on_trial_complete(second, {METRIC: 1.0}, stopped=False)
+    assert study.is_exhausted()
+    assert [trial.state for trial in study.study.trials] == [TrialState.FAIL] * 2
+
+
 def test_repeated_configuration_does_not_run_again(factory: TrialFactory) -> None:
     def two(trial: optuna.Trial) -> dict[str, Any]:
         return {"degree": trial.suggest_categorical("degree", [3, 5])}
