@@ -1,4 +1,4 @@
-"""The trials of a run with their curves, for the list that opens with a key."""
+"""The latest trials of a run with their curves, for the list that opens with a key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from orchestrator.view.browser import ListedTrial
 
-MAX_CURVES = 500  # of ended trials to keep
+MAX_ENDED = 1000  # ended trials to list
+MAX_POINTS = 1000  # of a curve; of a longer one, every second point is kept
 
 
 class TrialList:
@@ -22,12 +23,15 @@ class TrialList:
         while curve and curve[-1][0] >= at:
             curve.pop()
         curve.append((at, value))
+        if len(curve) > MAX_POINTS:
+            del curve[-2::-2]  # not the last one
 
     def ended(self, trial: ListedTrial) -> None:
-        """Add a trial that has ended, and forget the oldest curve if there are too many."""
+        """Add a trial that has ended, and forget the oldest one if there are too many."""
         self._ended[trial.trial_id] = trial
-        if len(self._ended) > MAX_CURVES:
-            oldest = next((i for i in self._curves if i in self._ended), "")
+        if len(self._ended) > MAX_ENDED:
+            oldest = next(iter(self._ended))
+            del self._ended[oldest]
             self._curves.pop(oldest, None)
 
     def all(self, unfinished: Iterable[ListedTrial]) -> list[ListedTrial]:

@@ -10,7 +10,6 @@ from rich.console import Console, RenderableType
 from orchestrator.view.browser import Actions, Browser, ListedTrial
 from orchestrator.view.browser_view import Details, browser_view, footer
 from orchestrator.view.keys import split_keys
-from orchestrator.view.trial_list import MAX_CURVES, TrialList
 
 TRIALS = [
     ListedTrial(trial_id="aaaa0000", parameters="lr=2", status="running", step="epoch 2/9"),
@@ -221,24 +220,3 @@ def test_footer() -> None:
 )
 def test_split_keys(text: str, keys: list[str]) -> None:
     assert split_keys(text) == keys
-
-
-def test_repeated_steps_replace_points() -> None:
-    trials = TrialList()
-    for at, value in ((1, 0.1), (2, 0.2), (3, 0.3), (2, 0.25)):
-        trials.stepped("a", at, value)
-    assert trials.curve("a") == [(1, 0.1), (2, 0.25)]
-    assert trials.last_value("a") == 0.25
-    assert trials.last_value("b") is None
-
-
-def test_curves_of_old_trials_are_forgotten() -> None:
-    trials = TrialList()
-    trials.stepped("running", 1, 0.5)
-    for number in range(MAX_CURVES + 10):
-        trials.stepped(f"t{number}", 1, 0.5)
-        trials.ended(ListedTrial(trial_id=f"t{number}", parameters="", status="finished"))
-    assert trials.curve("running")
-    assert not trials.curve("t0")
-    assert trials.curve(f"t{MAX_CURVES}")
-    assert next(trial.trial_id for trial in trials.all(())) == f"t{MAX_CURVES + 9}"
