@@ -76,8 +76,9 @@ class Run:
         """
         if not self.can_detach:
             return "d works only for the command `sweep`"
-        if self.request.rerun or self.request.budget or self.request.budget_trials:
-            return "d does not work with --rerun and --budget, which would start over"
+        request = self.request
+        if request.rerun or request.budget or request.budget_trials or request.statuses_to_retry:
+            return "d does not work with --rerun, --retry-... and --budget, which would start over"
         self.is_detached = True
         self._stop()
         return "moving to the background after the current steps"

@@ -130,3 +130,6 @@ def test_d_moves_the_sweep_to_the_background(tmp_path: Path) -> None:
         return [row["status"] for row in rows] == ["finished"] * 12
 
     wait_for(is_complete)
+    manifest = read_sweep(str(tmp_path / "out"), "fragile", "s").manifest
+    assert manifest.num_runs == 2
+    assert manifest.earlier_seconds > 0  # the time before d
