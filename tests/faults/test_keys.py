@@ -118,8 +118,8 @@ def test_trials_are_listed_paused_and_cancelled_with_keys(tmp_path: Path) -> Non
 
 
 def test_d_moves_the_sweep_to_the_background(tmp_path: Path) -> None:
-    with terminal(tmp_path, steps=8) as shown:
-        shown.wait_for("? help", "step 2")
+    with terminal(tmp_path, steps=12) as shown:
+        shown.wait_for("? help", "total")  # the metric of a completed step
         shown.press("d")
         printed = shown.end()
     assert "fragile/s runs in the background (pid " in printed
