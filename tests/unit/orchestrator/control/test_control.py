@@ -34,7 +34,6 @@ from orchestrator.control.drivers import (
 from orchestrator.control.listener import Listener
 from orchestrator.control.request import with_driver_state
 from orchestrator.control.steering import Steering
-from orchestrator.execution.halting import Budget
 from results.tables.overview import damaged_overview
 from tasks.contract import StoreError
 
@@ -189,23 +188,6 @@ def test_listener_survives_a_folder_that_cannot_be_written(tmp_path: Path) -> No
     path.write_text("")
     with Listener(DISK, str(path), new_driver("toy/s", "local", ""), Steering(), lambda: None):
         pass
-
-
-def test_paused_time_does_not_count_for_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 100.0
-    monkeypatch.setattr("orchestrator.execution.halting.time.monotonic", lambda: now)
-    budget = Budget(10.0)
-    steering = Steering(budget.set_paused)
-    now += 6
-    steering.pause()
-    now += 60
-    assert not budget()
-    steering.resume()
-    now += 3
-    assert not budget()
-    now += 1
-    assert budget()
-    assert budget.spent()
 
 
 # --- what `list` shows ----------------------------------------------------------------------------

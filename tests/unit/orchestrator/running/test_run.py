@@ -1,4 +1,4 @@
-"""``Run``: what its keys do."""
+"""``Run``: what its keys do, and its budget."""
 
 from __future__ import annotations
 
@@ -44,3 +44,21 @@ def test_d_halts_a_sweep_that_can_go_on_in_the_background(tmp_path: Path) -> Non
     assert "moving to the background" in run.detach()
     assert run.is_detached
     assert run.budget()
+
+
+def test_paused_time_does_not_count_for_the_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("orchestrator.execution.halting.time.monotonic", lambda: now)
+    run = make_run(tmp_path, budget=10.0)
+    now += 6
+    run.toggle_pause()
+    now += 60
+    assert not run.budget()
+    run.toggle_pause()
+    now += 3
+    assert not run.budget()
+    now += 1
+    assert run.budget()
+    assert run.budget.spent()
