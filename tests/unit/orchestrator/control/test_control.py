@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -188,6 +189,27 @@ def test_listener_survives_a_folder_that_cannot_be_written(tmp_path: Path) -> No
     path.write_text("")
     with Listener(DISK, str(path), new_driver("toy/s", "local", ""), Steering(), lambda: None):
         pass
+
+
+def test_change_that_two_threads_ask_for_happens_once() -> None:
+    changes, others = list[bool](), list[threading.Thread]()
+
+    def on_change(is_paused: bool) -> None:
+        """While one thread makes the change, another asks for it."""
+        changes.append(is_paused)
+        if changes.count(is_paused) == 1:
+            action = steering.pause if is_paused else steering.resume
+            others.append(threading.Thread(target=action, daemon=True))
+            others[-1].start()
+            others[-1].join(0.2)  # it waits if it is right
+
+    steering = Steering(on_change)
+    for change in (steering.pause, steering.resume):
+        change()
+        for other in others:
+            other.join()
+    assert changes == [True, False]
+    assert steering.num_pauses == 1
 
 
 # --- what `list` shows ----------------------------------------------------------------------------
