@@ -105,7 +105,9 @@ class Run:
         sweep = f"{self.plan.task.name}/{self.plan.name}"
         log = redact(f"{self.request.out.rstrip('/')}/{sweep}/logs/{self.log_name}")
         driver = new_driver(sweep, self.request.engine, log)
-        return Listener(self.store.filesystem, self.store.path, driver, self.steering, self._stop)
+        return Listener(
+            self.store.filesystem, self.store.path, driver, self.steering, self._stop, self.budget
+        )
 
     def num_running(self) -> int:
         """Return the number of trials that workers run now."""

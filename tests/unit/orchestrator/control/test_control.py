@@ -155,7 +155,10 @@ def test_listener_follows_and_answers_commands(tmp_path: Path) -> None:
         assert found is not None
         return found.state
 
-    with Listener(DISK, path, driver, steering, lambda: stopped.append(True)) as listener:
+    def stop() -> None:
+        stopped.append(True)
+
+    with Listener(DISK, path, driver, steering, stop, lambda: bool(stopped)) as listener:
         listener.connect(lambda: Progress(total=7), lambda: held, lines.append)
         assert ask(Command(action="resume")).message == "was not paused"
         assert ask(Command(action="pause")).done
@@ -187,7 +190,8 @@ def test_listener_follows_and_answers_commands(tmp_path: Path) -> None:
 def test_listener_survives_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("")
-    with Listener(DISK, str(path), new_driver("toy/s", "local", ""), Steering(), lambda: None):
+    driver = new_driver("toy/s", "local", "")
+    with Listener(DISK, str(path), driver, Steering(), lambda: None, lambda: False):
         pass
 
 
