@@ -8,7 +8,7 @@ import typer
 
 from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import Results, SweepName, Task
-from orchestrator.cli.running_sweeps import find_running
+from orchestrator.cli.running_sweeps import check_not_running, find_running
 from orchestrator.planning.stored_sweeps import locate
 from tasks.contract import RequestError
 
@@ -65,7 +65,9 @@ def cancel(
 
     reason = " ".join((reason or cancelled_by()).split())
     root, of, found = locate(name, task, out)
-    if not open_running(root, of, found).drivers:
+    sweep = open_running(root, of, found)
+    if not sweep.drivers:
+        check_not_running(sweep, root)
         return _cancel_stopped((root, of, found), trial, reason, json_)
     return _send(name, task, out, Command(action="cancel", trial=trial, reason=reason), json_)
 
@@ -77,17 +79,15 @@ def _cancel_stopped(
     from rich.console import Console
 
     from orchestrator.running.cancel_stopped import cancel_stopped
-    from results.storage.reading import read_sweep
     from results.text import print_line
 
-    sweep, message = read_sweep(*place), "is cancelled"
-    trial_id = cancel_stopped(sweep, place[0], text, reason)
+    full_name, message = f"{place[1]}/{place[2]}", "is cancelled"
+    trial_id = cancel_stopped(*place, text, reason)
     if as_json:
         answer = {"host": None, "pid": None, "done": True, "message": message}
-        fields = {"sweep": sweep.manifest.full_name, "answers": [{**answer, "trial_id": trial_id}]}
-        return Outcome(fields=fields)
+        return Outcome(fields={"sweep": full_name, "answers": [{**answer, "trial_id": trial_id}]})
     where = "the sweep is not running; its next run skips the trial"
-    print_line(Console(), f"{sweep.manifest.full_name} {trial_id} {message}; {where}.")
+    print_line(Console(), f"{full_name} {trial_id} {message}; {where}.")
     return 0
 
 

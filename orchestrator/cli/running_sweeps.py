@@ -11,6 +11,7 @@ from tasks.contract import RequestError
 if TYPE_CHECKING:
     from orchestrator.control.drivers import Driver
     from orchestrator.control.request import RunningSweep
+    from results.tables.overview import Overview
 
 
 def find_running(text: str, task: str | None, out: str, *, to_resume: bool = False) -> RunningSweep:
@@ -30,22 +31,36 @@ def find_running(text: str, task: str | None, out: str, *, to_resume: bool = Fal
     return sweep
 
 
-def _not_running(sweep: RunningSweep, root: str, *, to_resume: bool) -> str:
-    """Say that no process runs a sweep, what its state is, and how to continue it."""
+def check_not_running(sweep: RunningSweep, root: str) -> Overview:
+    """Return the state of a sweep of which no running process is known.
+
+    Raises:
+        RequestError: if a process may run it that this machine cannot see, or that is starting.
+    """
     from orchestrator.control.drivers import read_drivers
-    from results.storage.reading import read_sweep
     from results.tables.overview import overview
 
     task, _, name = sweep.full_name.partition("/")
-    found = overview(root, task, name)
     lost = [each for each in read_drivers(sweep.filesystem, sweep.path) if each.is_elsewhere()]
     if lost:
-        return (
+        raise RequestError(
             f"{sweep.full_name} does not answer: {lost[-1].describe()} last wrote its state at "
             f"{lost[-1].last_seen()}; look for it there"
         )
+    found = overview(root, task, name)
     if found.is_running:
-        return f"{sweep.full_name} is starting, or an older version runs it; try again in a moment"
+        raise RequestError(
+            f"{sweep.full_name} is starting, or an older version runs it; try again in a moment"
+        )
+    return found
+
+
+def _not_running(sweep: RunningSweep, root: str, *, to_resume: bool) -> str:
+    """Say that no process runs a sweep, what its state is, and how to continue it."""
+    from results.storage.reading import read_sweep
+
+    task, _, name = sweep.full_name.partition("/")
+    found = check_not_running(sweep, root)
     state = f"{sweep.full_name} is not running ({found.state}, {found.trials} trials)"
     if to_resume and found.state != "damaged":
         words = read_sweep(root, task, name).manifest.command

@@ -47,11 +47,20 @@ class Listener:
         driver: Driver,
         steering: Steering,
         stop: Callable[[], None],
+        should_halt: Callable[[], bool],
     ) -> None:
-        """``stop`` acts as the first Ctrl-C."""
+        """Create a listener, which starts with the block.
+
+        Args:
+            filesystem: the filesystem of the sweep.
+            sweep_path: the folder of the sweep.
+            driver: the process, as it starts.
+            steering: gets what the commands ask for.
+            stop: acts as the first Ctrl-C.
+            should_halt: returns whether the sweep halts, for whatever reason.
+        """
         self._filesystem, self._path, self._driver = filesystem, sweep_path, driver
-        self._steering, self._stop = steering, stop
-        self._is_stopping = False
+        self._steering, self._stop, self._should_halt = steering, stop, should_halt
         self._ended = threading.Event()
         self._written, self._written_at, self._looked_at = driver, 0.0, 0.0
         self._followed: set[str] = set()  # names of commands
@@ -146,7 +155,6 @@ class Listener:
                 return "was not paused"
             self._print_line("Resumed by another terminal.")
             return "runs again"
-        self._is_stopping = True
         self._stop()
         self._print_line("Stopping after the current steps, as another terminal asked.")
         return "stops after the current step of its running trials"
@@ -171,7 +179,7 @@ class Listener:
             self._written, self._written_at = now, self._looked_at
 
     def _state(self) -> State:
-        if self._is_stopping:
+        if self._should_halt():
             return "stopping"
         if not self._steering.is_paused:
             return "running"

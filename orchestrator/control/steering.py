@@ -22,7 +22,12 @@ class Steering:
     """Whether a sweep is paused, and the trials to cancel. Safe to use from several threads."""
 
     def __init__(self, on_change: Callable[[bool], None] = lambda is_paused: None) -> None:
-        """``on_change`` is called with whether the sweep is paused, whenever that changes."""
+        """Create the state of a sweep that is not paused.
+
+        Args:
+            on_change: called with whether the sweep is paused, whenever that changes. It must not
+                call this object.
+        """
         self._on_change = on_change
         self._lock = threading.Lock()
         self._cancellations: list[Cancellation] = []
@@ -37,16 +42,18 @@ class Steering:
 
     def pause(self) -> None:
         """Let packs wait before their next step, and start no new ones."""
-        if not self.is_paused:
-            self.num_pauses += 1
-            self._resumed.clear()
-            self._on_change(True)
+        with self._lock:
+            if not self.is_paused:
+                self.num_pauses += 1
+                self._resumed.clear()
+                self._on_change(True)
 
     def resume(self) -> None:
         """Let packs go on."""
-        if self.is_paused:
-            self._on_change(False)
-            self._resumed.set()
+        with self._lock:
+            if self.is_paused:
+                self._on_change(False)
+                self._resumed.set()
 
     def wait(self, seconds: float) -> None:
         """Wait until the sweep is resumed, but not longer than this."""

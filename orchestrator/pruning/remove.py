@@ -11,7 +11,7 @@ from orchestrator.pruning.facts import PARTS, REMOVED, SweepFacts
 from orchestrator.pruning.items import Item
 from results.storage.atomic_write import atomic_write
 from results.storage.filesystem import redact
-from results.storage.run_lock import prune_lock
+from results.storage.run_lock import exclusive_lock
 from tasks.contract import StoreError
 
 
@@ -27,7 +27,7 @@ def remove(item: Item) -> str:
     if item.sweep is None:
         _delete_files(item)
         return ""
-    with prune_lock(item.filesystem, item.sweep.path) as is_free:
+    with exclusive_lock(item.filesystem, item.sweep.path) as is_free:
         if not is_free:
             return f"Kept {item.of}: a run of it has just started."
         if item.kind == "sweep":

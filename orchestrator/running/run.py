@@ -76,8 +76,9 @@ class Run:
         """
         if not self.can_detach:
             return "d works only for the command `sweep`"
-        if self.request.rerun or self.request.budget or self.request.budget_trials:
-            return "d does not work with --rerun and --budget, which would start over"
+        request = self.request
+        if request.rerun or request.budget or request.budget_trials or request.statuses_to_retry:
+            return "d does not work with --rerun, --retry-... and --budget, which would start over"
         self.is_detached = True
         self._stop()
         return "moving to the background after the current steps"
@@ -104,7 +105,9 @@ class Run:
         sweep = f"{self.plan.task.name}/{self.plan.name}"
         log = redact(f"{self.request.out.rstrip('/')}/{sweep}/logs/{self.log_name}")
         driver = new_driver(sweep, self.request.engine, log)
-        return Listener(self.store.filesystem, self.store.path, driver, self.steering, self._stop)
+        return Listener(
+            self.store.filesystem, self.store.path, driver, self.steering, self._stop, self.budget
+        )
 
     def num_running(self) -> int:
         """Return the number of trials that workers run now."""

@@ -106,6 +106,7 @@ def _run(run: Run, show_tables: bool) -> int:
         execute(run, to_run)
     if run.is_detached:
         run.store.compact()
+        run.store.write_manifest(run.manifest(time.monotonic() - began))
         return DETACHED
     again = run.to_run_again()
     if again:

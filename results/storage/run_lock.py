@@ -2,8 +2,9 @@
 
     <out>/<task>/<name>/.lock      contains the name of the last machine that ran the sweep
 
-Runs of one sweep share the lock. A command that removes results locks it exclusively. The kernel
-releases the lock when the process ends, even if it is killed. Buckets have no locks.
+Runs of one sweep share the lock. ``prune`` and ``cancel`` lock it exclusively, because they change
+results of a sweep that must not run. The kernel releases the lock when the process ends, even if it
+is killed. Buckets have no locks.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def run_lock(filesystem: pyarrow.fs.FileSystem, path: str) -> Iterator[None]:
     """Hold the lock of the sweep in this folder, shared with other runs.
 
     Raises:
-        StoreError: if a command is removing results of the sweep.
+        StoreError: if a command is changing results of the sweep.
     """
     opened = _open(filesystem, f"{path}/{LOCK}", os.O_RDWR | os.O_CREAT)
     try:
@@ -44,7 +45,10 @@ def run_lock(filesystem: pyarrow.fs.FileSystem, path: str) -> Iterator[None]:
             deadline = time.monotonic() + _WAIT_SECONDS
             while not _lock(opened, fcntl.LOCK_SH):
                 if time.monotonic() > deadline:
-                    raise StoreError(f"{path} is being removed by `prune`; try again after that")
+                    raise StoreError(
+                        f"`prune` or `cancel` is changing the results in {path}; try again after "
+                        "that"
+                    )
                 time.sleep(0.05)
             os.pwrite(opened, f"{socket.gethostname()}\n".encode().ljust(80), 0)
         yield
@@ -54,7 +58,7 @@ def run_lock(filesystem: pyarrow.fs.FileSystem, path: str) -> Iterator[None]:
 
 
 @contextmanager
-def prune_lock(filesystem: pyarrow.fs.FileSystem, path: str) -> Iterator[bool]:
+def exclusive_lock(filesystem: pyarrow.fs.FileSystem, path: str) -> Iterator[bool]:
     """Lock the sweep in this folder against new runs; yield False if it is running already."""
     opened = _open(filesystem, f"{path}/{LOCK}", os.O_RDWR)
     try:

@@ -14,9 +14,12 @@ VERSION_KEY = b"orchestrator.schema"
 #: In the order in which they are written: a trial counts once its row in ``trials`` exists.
 TABLES = ("steps", "samples", "trials")
 
-#: The statuses of a trial, in order of priority. An interrupted trial has to run again; a cancelled
-#: one runs again only on request.
+#: The statuses of a trial, in the order in which charts list them. An interrupted trial has to run
+#: again; a cancelled one runs again only on request.
 STATUSES = ("finished", "stopped", "failed", "cancelled", "interrupted")
+#: Of several rows of a trial, that with the lowest rank counts, then the latest: a failed trial may
+#: be retried, then cancelled, and retried again.
+RANKS = {"finished": 0, "stopped": 1, "failed": 1, "cancelled": 1, "interrupted": 2}
 _NEEDED = {  # columns that every part of a table has, without nulls
     "trials": ("trial_id", "seed", "status"),
     "steps": ("trial_id", "seed", "at"),

@@ -29,7 +29,7 @@ from results.storage.atomic_write import atomic_write
 from results.storage.filesystem import open_filesystem
 from results.storage.manifest import Manifest
 from results.storage.schema import (
-    STATUSES,
+    RANKS,
     TABLES,
     VERSION,
     VERSION_KEY,
@@ -244,19 +244,18 @@ def concat(tables: Iterable[pa.Table]) -> pa.Table:
 def union(table: str, parts: Sequence[pa.Table]) -> pa.Table:
     """Merge parts so that each trial comes from one part, even if old and compacted parts coexist.
 
-    Of several rows of a trial, the first in the order of ``STATUSES`` counts, then the latest. The
-    steps and samples of a trial are all rows of the last part that has any.
+    Of several rows of a trial, that with the lowest of ``RANKS`` counts, then the latest. The steps
+    and samples of a trial are all rows of the last part that has any.
     """
     parts = [part for part in parts if part.num_rows]
     rows = concat(parts)
     if not rows.num_rows:
         return rows
     if table == "trials":
-        rank = {status: number for number, status in enumerate(STATUSES)}
         best: dict[str, tuple[int, int]] = {}
         ids, statuses = rows["trial_id"].to_pylist(), rows["status"].to_pylist()
         for index, (trial_id, status) in enumerate(zip(ids, statuses, strict=True)):
-            key = (rank[status], -index)
+            key = (RANKS[status], -index)
             if trial_id not in best or key < best[trial_id]:
                 best[trial_id] = key
         return rows.take(sorted(-index for _, index in best.values()))

@@ -55,6 +55,7 @@ def test_paused_sweep_computes_nothing_until_it_is_resumed(
     saved = {path.stem for path in Path(run.out, ".checkpoints").glob("*.safetensors")}
     assert {trial["trial_id"] for trial in held} <= saved
     assert "was paused already" in command("pause", "s", "--out", run.out)
+    time.sleep(1.5)  # seven steps of a sweep that is not paused
     assert num_steps(run) == before
     control(run, "resume")
     run.end()
@@ -114,24 +115,13 @@ def test_stop_acts_as_ctrl_c(tmp_path: Path, cluster: str, engine: str) -> None:
     assert len(again.totals()) == 12
 
 
-def test_paused_time_does_not_count_for_the_budget(tmp_path: Path) -> None:
-    args = ("--engine=local", "--set=steps=3", "--set=seconds=0.2", "--budget=60s")
-    run = Run(tmp_path, *args, space=GRID)
-    run.wait_for(lambda: num_steps(run) > 2)
-    control(run, "pause")
-    run.wait_for(lambda: state(run)["state"] == "paused")
-    assert state(run)["state"] == "paused"
-    control(run, "resume")
-    run.end()
-
-
 def test_second_driver_says_who_runs_the_sweep(tmp_path: Path) -> None:
     args = ("--engine=local", "--set=steps=3", "--set=seconds=0.3")
     run = Run(tmp_path, *args, space=GRID)
     run.wait_for(lambda: num_steps(run) > 2)
     second = Run(tmp_path, *args, space=GRID)
-    second.process.wait()
-    _, errors = second.process.communicate()
+    _, errors = second.process.communicate(timeout=120)
+    assert second.process.returncode == 0, errors
     line = " ".join(errors.split())
     assert f"fragile/s is running already (pid {run.process.pid} on {os.uname().nodename} " in line
     run.end()

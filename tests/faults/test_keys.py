@@ -118,8 +118,8 @@ def test_trials_are_listed_paused_and_cancelled_with_keys(tmp_path: Path) -> Non
 
 
 def test_d_moves_the_sweep_to_the_background(tmp_path: Path) -> None:
-    with terminal(tmp_path, steps=8) as shown:
-        shown.wait_for("? help", "step 2")
+    with terminal(tmp_path, steps=12) as shown:
+        shown.wait_for("? help", "total")  # the metric of a completed step
         shown.press("d")
         printed = shown.end()
     assert "fragile/s runs in the background (pid " in printed
@@ -130,3 +130,6 @@ def test_d_moves_the_sweep_to_the_background(tmp_path: Path) -> None:
         return [row["status"] for row in rows] == ["finished"] * 12
 
     wait_for(is_complete)
+    manifest = read_sweep(str(tmp_path / "out"), "fragile", "s").manifest
+    assert manifest.num_runs == 2
+    assert manifest.earlier_seconds > 0  # the time before d

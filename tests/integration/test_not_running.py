@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 from harness import run_command
 
+from orchestrator.cli import control
 from orchestrator.control.drivers import new_driver, write_driver
 from results.storage.filesystem import open_filesystem
+from results.storage.reading import read_sweep
+from results.storage.run_lock import run_lock
 
 COMMANDS = ("attach", "pause", "resume", "stop", "ps")
+CANCEL = ("cancel", "s", "a")  # writes the row itself, but only if no process runs the sweep
 
 
 @pytest.fixture
@@ -55,5 +59,30 @@ def test_sweep_on_another_machine_that_does_not_answer(out: Path, name: str) -> 
     line = error(name, "s", "--out", out)
     assert line.startswith(f"error: toy/s does not answer: pid {other.pid} on elsewhere since ")
     assert "last wrote its state at " in line
+    assert error(*CANCEL, "--out", out) == line
     write_driver(filesystem, f"{base}/toy/s", dataclasses.replace(other, state="ended"))
     assert "is not running" in error(name, "s", "--out", out)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_sweep_that_is_starting(out: Path, name: str) -> None:
+    """Or that an older version runs, which writes no ``driver.json``."""
+    filesystem, base = open_filesystem(str(out))
+    with run_lock(filesystem, f"{base}/toy/s"):
+        line = error(name, "s", "--out", out)
+        assert (
+            line == "error: toy/s is starting, or an older version runs it; try again in a moment"
+        )
+        assert error(*CANCEL, "--out", out) == line
+
+
+def test_run_that_starts_while_a_trial_is_cancelled(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filesystem, base = open_filesystem(str(out))
+    monkeypatch.setattr(control, "check_not_running", lambda sweep, root: None)  # it did not run
+    before = read_sweep(str(out), "toy", "s").rows()
+    with run_lock(filesystem, f"{base}/toy/s"):
+        line = error(*CANCEL, "--out", out)
+    assert line == "error: a run of toy/s has just started; try again in a moment"
+    assert read_sweep(str(out), "toy", "s").rows() == before

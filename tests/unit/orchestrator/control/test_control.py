@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -34,7 +35,6 @@ from orchestrator.control.drivers import (
 from orchestrator.control.listener import Listener
 from orchestrator.control.request import with_driver_state
 from orchestrator.control.steering import Steering
-from orchestrator.execution.halting import Budget
 from results.tables.overview import damaged_overview
 from tasks.contract import StoreError
 
@@ -155,7 +155,10 @@ def test_listener_follows_and_answers_commands(tmp_path: Path) -> None:
         assert found is not None
         return found.state
 
-    with Listener(DISK, path, driver, steering, lambda: stopped.append(True)) as listener:
+    def stop() -> None:
+        stopped.append(True)
+
+    with Listener(DISK, path, driver, steering, stop, lambda: bool(stopped)) as listener:
         listener.connect(lambda: Progress(total=7), lambda: held, lines.append)
         assert ask(Command(action="resume")).message == "was not paused"
         assert ask(Command(action="pause")).done
@@ -187,25 +190,30 @@ def test_listener_follows_and_answers_commands(tmp_path: Path) -> None:
 def test_listener_survives_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("")
-    with Listener(DISK, str(path), new_driver("toy/s", "local", ""), Steering(), lambda: None):
+    driver = new_driver("toy/s", "local", "")
+    with Listener(DISK, str(path), driver, Steering(), lambda: None, lambda: False):
         pass
 
 
-def test_paused_time_does_not_count_for_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 100.0
-    monkeypatch.setattr("orchestrator.execution.halting.time.monotonic", lambda: now)
-    budget = Budget(10.0)
-    steering = Steering(budget.set_paused)
-    now += 6
-    steering.pause()
-    now += 60
-    assert not budget()
-    steering.resume()
-    now += 3
-    assert not budget()
-    now += 1
-    assert budget()
-    assert budget.spent()
+def test_change_that_two_threads_ask_for_happens_once() -> None:
+    changes, others = list[bool](), list[threading.Thread]()
+
+    def on_change(is_paused: bool) -> None:
+        """While one thread makes the change, another asks for it."""
+        changes.append(is_paused)
+        if changes.count(is_paused) == 1:
+            action = steering.pause if is_paused else steering.resume
+            others.append(threading.Thread(target=action, daemon=True))
+            others[-1].start()
+            others[-1].join(0.2)  # it waits if it is right
+
+    steering = Steering(on_change)
+    for change in (steering.pause, steering.resume):
+        change()
+        for other in others:
+            other.join()
+    assert changes == [True, False]
+    assert steering.num_pauses == 1
 
 
 # --- what `list` shows ----------------------------------------------------------------------------

@@ -84,6 +84,33 @@ def test_finished_row_replaces_an_interrupted_one(tmp_path: Path) -> None:
     assert (row["status"], row["metric.r1"]) == ("finished", 0.7)
 
 
+@pytest.mark.parametrize(
+    ("statuses", "counts"),
+    [
+        (("failed", "cancelled"), "cancelled"),  # of a retry
+        (("stopped", "cancelled"), "cancelled"),  # by a search, but it runs in a grid
+        (("cancelled", "failed"), "failed"),
+        (("cancelled", "stopped"), "stopped"),
+        (("cancelled", "interrupted"), "cancelled"),
+        (("finished", "cancelled"), "finished"),
+        (("cancelled", "finished", "failed"), "finished"),
+    ],
+)
+@pytest.mark.parametrize("compact", [False, True])
+def test_row_that_counts_depends_on_status_and_time(
+    tmp_path: Path, statuses: tuple[str, ...], counts: str, compact: bool
+) -> None:
+    store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
+    store.write_manifest(manifest())
+    for status in statuses:
+        row = {**result(1).trial, "status": status}
+        store.add([TrialResult(trial=row, steps=[], samples=None)])
+        if compact:
+            store.compact()
+    (row,) = read_sweep(str(tmp_path), "toy", "s").rows()
+    assert row["status"] == counts
+
+
 def test_damaged_part_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
     store = SweepStore(str(tmp_path), "toy", "s", PARAMS)
     store.add([result(1)])
