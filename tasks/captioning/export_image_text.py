@@ -30,7 +30,7 @@ def export_image_text(trial: Trial, captioner: ImageTextCaptioner, folder: Path)
             target = folder / file.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
-    captioner.model.float().save_pretrained(folder)
+    captioner.model.save_pretrained(folder)
     generation_config(params, captioner).save_pretrained(folder)
     return Export(
         usage=_usage(params, captioner),

@@ -1,0 +1,22 @@
+"""Captioners of other families than BLIP, as they are loaded from their folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from tiny_captioners import save_captioner
+
+from tasks.models.image_text_loading import load_image_text
+
+
+@pytest.mark.parametrize("family", ["git", "blip-2", "qwen2_5_vl"])
+def test_weights_are_float32_whatever_the_checkpoint_has(family: str, tmp_path: Path) -> None:
+    folder = save_captioner(family, tmp_path)
+    kind = transformers.AutoModelForImageTextToText
+    kind.from_pretrained(folder).to(torch.bfloat16).save_pretrained(folder)
+    assert kind.from_pretrained(folder).dtype == torch.bfloat16  # what transformers does by default
+    model = load_image_text(str(folder), "x", "cpu", "float32").model
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
