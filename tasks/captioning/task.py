@@ -117,7 +117,7 @@ class CaptioningTask(Task):
         params = trial.params.resolved()
         clip = None if params.clip is None else clip_score.resolve_clip(params.clip)
         params = dataclasses.replace(params, prompt=read_prompt(params.prompt), clip=clip)
-        if params.faithful and find_captioner_family(trial.model.name) != BLIP:
+        if params.faithful and find_captioner_family(trial.model) != BLIP:
             raise RequestError(
                 "faithful=true repeats the mistakes of a lab that used BLIP, but "
                 f"{trial.model.name} is another model; remove it"
@@ -138,7 +138,7 @@ class CaptioningTask(Task):
 
     def estimate_memory(self, trial: Trial) -> int:
         """Estimate the memory of a member's attention caches."""
-        is_blip = find_captioner_family(trial.model.name) == BLIP
+        is_blip = find_captioner_family(trial.model) == BLIP
         return (64 if is_blip else 256) * 1024 * 1024
 
     def num_steps(self, trial: Trial) -> int:
