@@ -5,6 +5,7 @@ N images, C texts, R references of all images, P the width of the shared space
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -24,17 +25,27 @@ WEIGHT = 2.5  # w of equation 1
 PREFIX = "A photo depicts "  # before every text, section 3
 BATCH = 64
 SEPARATOR = "#"  # between a model's name and its fingerprint, in ``Params.clip``
+_FINGERPRINT = re.compile("[0-9a-f]{16}")
 
 
 def resolve_clip(clip: str) -> str:
     """Return the name of an image-text model with its fingerprint, NAME#FINGERPRINT.
 
+    A value of this form is returned as it is.
+
     Raises:
-        ModelError: if the model does not exist or has no pretrained heads.
+        ModelError: if the model does not exist, has no pretrained heads, or is not the model that
+            the fingerprint names.
     """
-    if SEPARATOR in clip:
-        return clip
-    source = _resolve(clip)
+    name, _, fingerprint = clip.rpartition(SEPARATOR)
+    if not _FINGERPRINT.fullmatch(fingerprint) or folders.is_path(clip):
+        name, fingerprint = clip, ""
+    source = _resolve(name)
+    if fingerprint and source.fingerprint != fingerprint:
+        raise ModelError(
+            f"clip={name} has changed: its fingerprint is {source.fingerprint}, but these trials "
+            f"used {fingerprint}; restore that model, or start a new sweep"
+        )
     return f"{source.name}{SEPARATOR}{source.fingerprint}"
 
 

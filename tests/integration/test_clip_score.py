@@ -95,6 +95,22 @@ def test_a_trial_reports_the_scores_and_ids_depend_on_the_content(tmp_path: Path
     assert {name: step.metrics[name] for name in expected} == expected
 
 
+@pytest.mark.parametrize("name", ["clip#2", "a#b/clip", "clip#0123456789abcdef"])
+def test_a_path_with_the_separator_is_resolved(name: str, tmp_path: Path) -> None:
+    folder = save_tiny("clip", tmp_path / name)
+    resolved = resolve_clip(str(folder))
+    assert resolved == f"{folder}#{folders.resolve(str(folder)).fingerprint}"
+    assert resolve_clip(resolved) == resolved
+
+
+def test_a_fingerprint_of_another_model_is_refused(tmp_path: Path) -> None:
+    folder = save_tiny("clip", tmp_path)
+    with pytest.raises(RequestError, match=r"has changed: its fingerprint is .*start a new sweep"):
+        resolve_clip(f"{folder}#0123456789abcdef")
+    with pytest.raises(RequestError, match="no such model folder"):
+        resolve_clip(f"{folder}#none")
+
+
 def test_a_model_is_resolved_once_until_it_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
