@@ -213,7 +213,6 @@ def test_batches_fit_into_memory_and_change_nothing(
     family: str, load: Load, images: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     captioner, keys = load(family), range(len(images))
-    assert captioner.cache_bytes == count_cache_bytes(captioner, images)
     given: Any = [images]
     if captioner.has_states:
         given = [torch.from_numpy(captioner.encode(images))]
@@ -236,15 +235,29 @@ def test_batches_fit_into_memory_and_change_nothing(
         assert same(one, other, captioner.pad).all()
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("family", BUILDERS)
+def test_keys_and_values_have_at_most_the_expected_size(
+    family: str, precision: str, load: Load, images: list[Any]
+) -> None:
+    captioner = replace(load(family), precision=precision)
+    found = count_cache_bytes(captioner, images)
+    sizes = {captioner.cache_bytes}
+    if precision == "bfloat16":  # not for all families, see ``cache_bytes``
+        sizes.add(captioner.cache_bytes // 2)
+    assert found in sizes
+
+
 def count_cache_bytes(captioner: ImageTextCaptioner, images: list[Any]) -> int:
     """The size of the keys and values of one token of one row, from the library's cache."""
-    made = captioner.model.generate(
-        **captioner.inputs(images[:1], PROMPT),
-        max_new_tokens=2,
-        do_sample=False,
-        eos_token_id=list(captioner.ends),
-        return_dict_in_generate=True,
-    )
+    with captioner.autocast():
+        made = captioner.model.generate(
+            **captioner.inputs(images[:1], PROMPT),
+            max_new_tokens=2,
+            do_sample=False,
+            eos_token_id=list(captioner.ends),
+            return_dict_in_generate=True,
+        )
     cache = getattr(made.past_key_values, "self_attention_cache", made.past_key_values)
     return sum(
         each[0, :, 0].numel() * each.element_size()
