@@ -20,3 +20,11 @@ def test_weights_are_float32_whatever_the_checkpoint_has(family: str, tmp_path: 
     assert kind.from_pretrained(folder).dtype == torch.bfloat16  # what transformers does by default
     model = load_image_text(str(folder), "x", "cpu", "float32").model
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+def test_precisions_share_one_model(tmp_path: Path) -> None:
+    folder = save_captioner("git", tmp_path)
+    first = load_image_text(str(folder), "x", "cpu", "float32")
+    second = load_image_text(str(folder), "x", "cpu", "bfloat16")
+    assert second.model is first.model
+    assert (first.precision, second.precision) == ("float32", "bfloat16")
