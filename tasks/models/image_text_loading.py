@@ -90,6 +90,6 @@ def plain_generation(model: Any, pad: int) -> Any:
     text = model.config.get_text_config(decoder=True)
     options = {name: getattr(given, name, None) for name in MODEL_OPTIONS}
     for name in ("bos_token_id", "decoder_start_token_id"):
-        if options[name] is None:
-            options[name] = getattr(model.config, name, None) or getattr(text, name, None)
+        ids = (options[name], *(getattr(config, name, None) for config in (model.config, text)))
+        options[name] = next((token for token in ids if token is not None), None)
     return transformers.GenerationConfig(**{**options, "pad_token_id": pad})

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
-from tiny_captioners import save_captioner
+from tiny_captioners import BUILDERS, build_tokenizer, save_captioner
 
-from tasks.models.image_text_loading import load_image_text
+from tasks.models.image_text_loading import load_image_text, plain_generation
 
 
 @pytest.mark.parametrize("family", ["git", "blip-2", "qwen2_5_vl"])
@@ -28,3 +28,12 @@ def test_precisions_share_one_model(tmp_path: Path) -> None:
     second = load_image_text(str(folder), "x", "cpu", "bfloat16")
     assert second.model is first.model
     assert (first.precision, second.precision) == ("float32", "bfloat16")
+
+
+def test_the_start_token_can_have_the_id_0() -> None:
+    model, _ = BUILDERS["vision-encoder-decoder"](build_tokenizer())
+    model.generation_config.decoder_start_token_id = None
+    model.config.decoder_start_token_id, model.config.decoder.decoder_start_token_id = 0, 7
+    assert plain_generation(model, pad=1).decoder_start_token_id == 0
+    model.config.decoder_start_token_id = None
+    assert plain_generation(model, pad=1).decoder_start_token_id == 7
