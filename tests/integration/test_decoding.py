@@ -9,6 +9,7 @@ import pytest
 import torch
 from captioning_packs import make_trial, run_steps
 
+from tasks.captioning import images
 from tasks.captioning.beams import BeamConfig
 from tasks.captioning.decoding import DecodingConfig, Vocabulary, decode
 from tasks.captioning.generating import pad_after_end
@@ -127,6 +128,30 @@ def test_pack_matches_single_settings(captioner: Captioner, states: torch.Tensor
         flips.append(1 - same(found, alone, captioner.pad).mean())
     assert max(flips) <= 0.02
     assert not same(together[1], together[5], captioner.pad).all()  # seeds differ
+
+
+def test_packs_of_many_settings_are_split(
+    captioner: Captioner, states: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[int] = []
+
+    def spy(decoder: Any, states: Any, prompt: Any, keys: Any, configs: Any, *rest: Any) -> Any:
+        rows.append(len(states) * len(configs))
+        return decode(decoder, states, prompt, keys, configs, *rest)
+
+    def decode_pack() -> list[np.ndarray]:
+        rows.clear()
+        prompt = captioner.prompt_ids(PROMPT)
+        return BlipImages(captioner, prompt, states).decode(range(N), SETTINGS)
+
+    monkeypatch.setattr(images, "decode", spy)
+    whole = decode_pack()
+    assert rows == [N * len(SETTINGS)]
+    monkeypatch.setattr(images, "BLIP_ROWS", 4 * N)
+    parts = decode_pack()
+    assert rows == [4 * N, 4 * N, 2 * N]
+    flips = [1 - same(a, b, captioner.pad).mean() for a, b in zip(whole, parts, strict=True)]
+    assert max(flips) <= 0.02
 
 
 def test_caption_does_not_depend_on_the_batch(captioner: Captioner, states: torch.Tensor) -> None:

@@ -218,21 +218,27 @@ def test_batches_fit_into_memory_and_change_nothing(
         given = [torch.from_numpy(captioner.encode(images))]
     elif captioner.has_features:
         given.append([torch.from_numpy(each) for each in captioner.encode_features(images)])
-    batches: list[int] = []
+    rows: list[int] = []
     original = decode_rows
 
-    def spy(captioner: Any, given: ImageInputs, *args: Any) -> Any:
-        batches.append(given.number)
-        return original(captioner, given, *args)
+    def spy(captioner: Any, given: ImageInputs, keys: Any, configs: Any) -> Any:
+        rows.append(given.number * len(configs))
+        return original(captioner, given, keys, configs)
+
+    def decode() -> list[np.ndarray]:
+        rows.clear()
+        return GeneratedImages(captioner, PROMPT, *given).decode(keys, CONFIGS)
 
     monkeypatch.setattr(module, "decode_rows", spy)
-    whole = GeneratedImages(captioner, PROMPT, *given).decode(keys, CONFIGS)
-    assert batches == [len(images)]
-    monkeypatch.setattr(module, "GENERATE_BYTES", 1)
-    alone = GeneratedImages(captioner, PROMPT, *given).decode(keys, CONFIGS)
-    assert batches[1:] == [1] * len(images)
-    for one, other in zip(whole, alone, strict=True):
-        assert same(one, other, captioner.pad).all()
+    whole, total = decode(), len(images) * len(CONFIGS)
+    assert rows == [total]
+    for limit, value in (("GENERATE_ROWS", 10), ("GENERATE_ROWS", 4), ("GENERATE_BYTES", 1)):
+        monkeypatch.setattr(module, limit, value)
+        parts = decode()
+        assert max(rows) <= value
+        assert sum(rows) == total
+        for one, other in zip(whole, parts, strict=True):
+            assert same(one, other, captioner.pad).all()
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
