@@ -137,9 +137,11 @@ class CaptioningTask(Task):
         return (trial.model, trial.data, params.precision, params.split, params.prompt)
 
     def estimate_memory(self, trial: Trial) -> int:
-        """Estimate the memory of a member's attention caches."""
+        """Estimate the memory of a member's attention caches, for each sample or beam."""
+        params: Params = trial.params
         is_blip = find_captioner_family(trial.model) == BLIP
-        return (64 if is_blip else 256) * 1024 * 1024
+        num_rows = params.num_samples or params.num_beams or 1  # per image
+        return num_rows * (64 if is_blip else 256) * 1024 * 1024
 
     def num_steps(self, trial: Trial) -> int:
         """Return the number of images."""

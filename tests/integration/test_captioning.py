@@ -36,6 +36,13 @@ def test_unused_decoding_parameters_do_not_change_the_trial() -> None:
     assert make_trial(decoding="beam").params.num_beams == 4
 
 
+def test_memory_grows_with_samples_and_beams() -> None:
+    one = TASK.estimate_memory(make_trial())
+    assert TASK.estimate_memory(make_trial(decoding="greedy")) == one
+    assert TASK.estimate_memory(make_trial(num_samples=5)) == 5 * one
+    assert TASK.estimate_memory(make_trial(decoding="beam", num_beams=3)) == 3 * one
+
+
 def test_too_long_prompt_fails_only_its_trial() -> None:
     short = make_trial(prompt="a picture of a red circle left of a", max_length=8, min_length=0)
     inputs = make_inputs(short)
