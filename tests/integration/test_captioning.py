@@ -10,7 +10,8 @@ from captioning_packs import make_inputs, make_trial, run_steps
 from tiny_captioners import save_captioner
 
 from tasks.assets.recipe import SHIPPED
-from tasks.captioning import stages
+from tasks.captioning import captioning, stages
+from tasks.captioning.captioning import to_text
 from tasks.captioning.decoding import LAB_BATCH
 from tasks.captioning.rungs import rungs
 from tasks.captioning.task import TASK
@@ -138,6 +139,19 @@ def test_further_samples_change_no_other_score() -> None:
     assert 0 < several.metrics["self_bleu4"] < 100
     ((*_, alike),) = run_steps([make_trial(**common, num_samples=2, top_k=1)])
     assert alike.metrics["self_bleu4"] == pytest.approx(100)
+
+
+def test_each_sample_is_decoded_to_text_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[int] = []
+
+    def spy(ids: Any, *rest: Any) -> list[str]:
+        decoded.append(len(ids))
+        return to_text(ids, *rest)
+
+    monkeypatch.setattr(captioning, "to_text", spy)
+    run_steps([make_trial(num_images=20, num_samples=3)])
+    # The new images of both steps for BLEU, then all images of each sample.
+    assert decoded == [16, 4, 20, 20, 20]
 
 
 @pytest.mark.parametrize("is_installed", [True, False])
