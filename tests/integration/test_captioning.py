@@ -13,7 +13,8 @@ from tasks.assets.recipe import SHIPPED
 from tasks.captioning import captioning, stages
 from tasks.captioning.captioning import to_text
 from tasks.captioning.decoding import LAB_BATCH
-from tasks.captioning.rungs import rungs
+from tasks.captioning.params import FILTER_NAMES
+from tasks.captioning.rungs import decoding_config, rungs
 from tasks.captioning.task import TASK
 from tasks.contract import Member, RequestError
 from tasks.models import captioner_families
@@ -42,6 +43,12 @@ def test_memory_grows_with_samples_and_beams() -> None:
     assert TASK.estimate_memory(make_trial(decoding="greedy")) == one
     assert TASK.estimate_memory(make_trial(num_samples=5)) == 5 * one
     assert TASK.estimate_memory(make_trial(decoding="beam", num_beams=3)) == 3 * one
+
+
+def test_filters_reach_the_decoding() -> None:
+    limits = {name: 0.1 * number for number, name in enumerate(FILTER_NAMES, start=1)}
+    config = decoding_config(make_trial(**limits))
+    assert {name: getattr(config, name) for name in FILTER_NAMES} == limits
 
 
 def test_too_long_prompt_fails_only_its_trial() -> None:
