@@ -116,29 +116,27 @@ def _opt(tokenizer: Any) -> Any:
     ).to_dict()
 
 
-def _blip2(tokenizer: Any) -> tuple[Any, Any]:
+def _query_config(kind: Any, tokenizer: Any, text: dict[str, Any]) -> Any:
+    """Return the config of a BLIP-2 or InstructBLIP with this language model."""
     queries = {k: v for k, v in _text(tokenizer).items() if not k.endswith("os_token_id")}
-    config = transformers.Blip2Config(
+    return kind(
         vision_config=VISION,
         qformer_config=queries | {"encoder_hidden_size": 32},
-        text_config=_opt(tokenizer),
+        text_config=text,
         num_query_tokens=4,
         image_token_index=IMAGE,
     )
+
+
+def _blip2(tokenizer: Any) -> tuple[Any, Any]:
+    config = _query_config(transformers.Blip2Config, tokenizer, _opt(tokenizer))
     images = transformers.BlipImageProcessorPil(size=SQUARE)
     processor = transformers.Blip2Processor(images, tokenizer, num_query_tokens=4)
     return transformers.Blip2ForConditionalGeneration(config), processor
 
 
 def _instructblip(tokenizer: Any) -> tuple[Any, Any]:
-    queries = {k: v for k, v in _text(tokenizer).items() if not k.endswith("os_token_id")}
-    config = transformers.InstructBlipConfig(
-        vision_config=VISION,
-        qformer_config=queries | {"encoder_hidden_size": 32},
-        text_config=_opt(tokenizer),
-        num_query_tokens=4,
-        image_token_index=IMAGE,
-    )
+    config = _query_config(transformers.InstructBlipConfig, tokenizer, _opt(tokenizer))
     images = transformers.BlipImageProcessorPil(size=SQUARE)
     processor = transformers.InstructBlipProcessor(
         images, tokenizer, build_tokenizer(names_image=False), num_query_tokens=4
