@@ -94,10 +94,17 @@ def test_a_bad_prompt_file_is_refused(tmp_path: Path, content: bytes | None, mes
 
 
 @pytest.mark.parametrize(
-    ("family", "precision"),
-    [("git", "float32"), ("florence2", "bfloat16"), ("qwen3_vl", "float32")],
+    ("family", "precision", "num_stages"),
+    [
+        ("git", "float32", 1),
+        ("florence2", "bfloat16", 1),
+        ("qwen3_vl", "float32", 1),
+        ("llava", "float32", 0),
+    ],
 )
-def test_trials_of_another_family_run_in_packs(family: str, precision: str, tmp_path: Path) -> None:
+def test_trials_of_another_family_run_in_packs(
+    family: str, precision: str, num_stages: int, tmp_path: Path
+) -> None:
     folder = save_captioner(family, tmp_path)
     settings: list[dict[str, Any]] = [
         {"decoding": "greedy"},
@@ -107,7 +114,7 @@ def test_trials_of_another_family_run_in_packs(family: str, precision: str, tmp_
     common: dict[str, Any] = {"model_name": str(folder), "num_images": 20, "min_length": 0}
     common["precision"] = precision
     pack = [make_trial(**common, max_length=6, **setting) for setting in settings]
-    assert len(TASK.stages(pack[0])) == 1
+    assert len(TASK.stages(pack[0])) == num_stages
     together = run_steps(pack)
     for trial, steps in zip(pack, together, strict=True):
         (alone,) = run_steps([trial])

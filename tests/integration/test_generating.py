@@ -182,7 +182,7 @@ def test_prompt_is_read_once_per_image(
     assert set(rows[1:]) == {len(images) * len(CONFIGS)}
 
 
-@pytest.mark.parametrize("family", BUILDERS)
+@pytest.mark.parametrize("family", [family for family in BUILDERS if family != "llava"])
 def test_encoded_images_are_not_encoded_again(
     family: str, load: Load, images: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,7 +195,7 @@ def test_encoded_images_are_not_encoded_again(
     if captioner.has_features:
         monkeypatch.setattr(type(captioner.model.base_model), "get_image_features", refuse)
     else:
-        encoder = operator.attrgetter(IMAGE_ENCODERS[family])(captioner.model)
+        encoder = operator.attrgetter(IMAGE_ENCODERS[captioner.family])(captioner.model)
         monkeypatch.setattr(type(encoder), "forward", refuse)
     decode_rows(captioner, given, range(len(images)), CONFIGS)
     beam_search(captioner, again, BeamConfig(num_beams=2, max_length=5))
