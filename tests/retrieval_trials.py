@@ -1,4 +1,4 @@
-"""Small trials of the retrieval task with random features."""
+"""Trials of the retrieval task: small ones with random features, and ones of a model."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from tasks.contract import Source, Trial
+from tasks.models import families
 from tasks.retrieval import stages
 from tasks.retrieval.params import Params
+from tasks.retrieval.task import TASK
 
 
 def make_trial(**params: object) -> Trial:
@@ -20,6 +22,20 @@ def make_trial(**params: object) -> Trial:
         seed=3,
         model=source,
         data=source,
+    )
+
+
+def make_model_trial(name: str, **params: Any) -> Trial:
+    """A trial that trains this model on the scenes."""
+    return TASK.normalize(
+        Trial(
+            task="retrieval",
+            version="1",
+            params=Params(**({"augment": False} | params)),
+            seed=0,
+            model=families.resolve(name),
+            data=Source(name="scenes", fingerprint="x"),
+        )
     )
 
 

@@ -116,29 +116,47 @@ def _opt(tokenizer: Any) -> Any:
     ).to_dict()
 
 
-def _blip2(tokenizer: Any) -> tuple[Any, Any]:
+def _query_config(kind: Any, tokenizer: Any, text: dict[str, Any]) -> Any:
+    """Return the config of a BLIP-2 or InstructBLIP with this language model."""
     queries = {k: v for k, v in _text(tokenizer).items() if not k.endswith("os_token_id")}
-    config = transformers.Blip2Config(
+    return kind(
         vision_config=VISION,
         qformer_config=queries | {"encoder_hidden_size": 32},
-        text_config=_opt(tokenizer),
+        text_config=text,
         num_query_tokens=4,
         image_token_index=IMAGE,
     )
+
+
+def _blip2(tokenizer: Any) -> tuple[Any, Any]:
+    return _blip2_with(_opt(tokenizer), tokenizer)
+
+
+def _blip2_t5(tokenizer: Any) -> tuple[Any, Any]:
+    text = transformers.T5Config(
+        vocab_size=len(tokenizer),
+        d_model=32,
+        d_kv=8,
+        d_ff=48,
+        num_layers=2,
+        num_heads=4,
+        initializer_factor=3.0,
+        pad_token_id=PAD,
+        eos_token_id=END,
+        decoder_start_token_id=PAD,
+    )
+    return _blip2_with(text.to_dict(), tokenizer)
+
+
+def _blip2_with(text: dict[str, Any], tokenizer: Any) -> tuple[Any, Any]:
+    config = _query_config(transformers.Blip2Config, tokenizer, text)
     images = transformers.BlipImageProcessorPil(size=SQUARE)
     processor = transformers.Blip2Processor(images, tokenizer, num_query_tokens=4)
     return transformers.Blip2ForConditionalGeneration(config), processor
 
 
 def _instructblip(tokenizer: Any) -> tuple[Any, Any]:
-    queries = {k: v for k, v in _text(tokenizer).items() if not k.endswith("os_token_id")}
-    config = transformers.InstructBlipConfig(
-        vision_config=VISION,
-        qformer_config=queries | {"encoder_hidden_size": 32},
-        text_config=_opt(tokenizer),
-        num_query_tokens=4,
-        image_token_index=IMAGE,
-    )
+    config = _query_config(transformers.InstructBlipConfig, tokenizer, _opt(tokenizer))
     images = transformers.BlipImageProcessorPil(size=SQUARE)
     processor = transformers.InstructBlipProcessor(
         images, tokenizer, build_tokenizer(names_image=False), num_query_tokens=4
@@ -198,6 +216,24 @@ def _paligemma(tokenizer: Any) -> tuple[Any, Any]:
         image_token_index=IMAGE,
     )
     return transformers.PaliGemmaForConditionalGeneration(config), processor
+
+
+def _llava(tokenizer: Any) -> tuple[Any, Any]:
+    config = transformers.LlavaConfig(
+        vision_config=VISION | {"model_type": "clip_vision_model"},
+        text_config=_text(tokenizer, num_key_value_heads=2, model_type="llama"),
+        image_token_index=IMAGE,
+        image_seq_length=(SIZE // PATCH) ** 2,
+    )
+    processor = transformers.LlavaProcessor(
+        transformers.CLIPImageProcessorPil(size=SQUARE, crop_size=SQUARE),
+        tokenizer,
+        patch_size=PATCH,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=CHAT.replace("IMAGE", "<image>"),
+    )
+    return transformers.LlavaForConditionalGeneration(config), processor
 
 
 def _smolvlm(tokenizer: Any) -> tuple[Any, Any]:
@@ -287,8 +323,10 @@ BUILDERS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
     "git": _git,
     "vision-encoder-decoder": _vision_encoder_decoder,
     "blip-2": _blip2,
+    "blip-2-t5": _blip2_t5,
     "instructblip": _instructblip,
     "florence2": _florence2,
+    "llava": _llava,  # no stage encodes its images
     "paligemma": _paligemma,
     "smolvlm": _smolvlm,
     "qwen2_5_vl": _qwen2_5_vl,
@@ -300,7 +338,7 @@ def save_captioner(family: str, folder: Path, *, ends: tuple[int, ...] = (END, S
     """Save a random model of the family with its processor; two tokens end its captions."""
     torch.manual_seed(0)
     # The tokenizers of both BLIPs know the image's token without naming it.
-    tokenizer = build_tokenizer(names_image=family not in ("blip-2", "instructblip"))
+    tokenizer = build_tokenizer(names_image=family not in ("blip-2", "blip-2-t5", "instructblip"))
     model, processor = BUILDERS[family](tokenizer)
     model.generation_config.eos_token_id = list(ends)
     model.generation_config.pad_token_id = PAD

@@ -84,8 +84,9 @@ def _step(member: Member, new_ids: Any, inputs: Inputs, device: str) -> Advanced
         samples = {**samples, **{name: each.tolist() for name, each in by_clip.items()}}
         more |= {name: float(each.mean()) for name, each in by_clip.items()}
         if len(arrays) > 1:
-            texts = [to_text(each, trial.params, captioner) for each in arrays.values()]
-            more["self_bleu4"] = scores.self_bleu(texts)
+            others = [each for name, each in arrays.items() if name != "ids"]
+            texts = [to_text(each, trial.params, captioner) for each in others]
+            more["self_bleu4"] = scores.self_bleu([captions, *texts])
         metrics, done = metrics | more, True
     after = State(arrays={**arrays, "bleu": statistics}, values={"images": len(ids)})
     return after, Step(at=len(ids), metrics=metrics, samples=samples, done=done)

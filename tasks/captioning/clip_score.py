@@ -5,7 +5,10 @@ N images, C texts, R references of all images, P the width of the shared space
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,7 @@ from tasks.captioning.params import Params
 from tasks.contract import Inputs, ModelError, Source, Stage, Trial
 from tasks.datasets.registry import load_split
 from tasks.interrupt import check_interrupt
+from tasks.models import families, folders
 from tasks.progress import report_progress
 
 Array = np.ndarray[Any, Any]
@@ -21,28 +25,55 @@ WEIGHT = 2.5  # w of equation 1
 PREFIX = "A photo depicts "  # before every text, section 3
 BATCH = 64
 SEPARATOR = "#"  # between a model's name and its fingerprint, in ``Params.clip``
+_FINGERPRINT = re.compile("[0-9a-f]{16}")
 
 
 def resolve_clip(clip: str) -> str:
     """Return the name of an image-text model with its fingerprint, NAME#FINGERPRINT.
 
-    Raises:
-        ModelError: if the model does not exist or has no pretrained heads.
-    """
-    from tasks.models import families, folders
+    A value of this form is returned as it is.
 
-    if SEPARATOR in clip:
-        return clip
-    folders.read_config(folders.find_folder(clip))
+    Raises:
+        ModelError: if the model does not exist, has no pretrained heads, or is not the model that
+            the fingerprint names.
+    """
+    name, _, fingerprint = clip.rpartition(SEPARATOR)
+    if not _FINGERPRINT.fullmatch(fingerprint) or folders.is_path(clip):
+        name, fingerprint = clip, ""
+    source = _resolve(name)
+    if fingerprint and source.fingerprint != fingerprint:
+        raise ModelError(
+            f"clip={name} has changed: its fingerprint is {source.fingerprint}, but these trials "
+            f"used {fingerprint}; restore that model, or start a new sweep"
+        )
+    return f"{source.name}{SEPARATOR}{source.fingerprint}"
+
+
+def _resolve(name: str) -> Source:
+    """Return the model with its fingerprint; every trial of a sweep asks for it."""
+    folder = folders.find_folder(name) if folders.is_path(name) else _find_once(name)
+    status = [(file, file.stat()) for file in folders.list_files(folder)]
+    return _check_once(name, tuple((str(f), s.st_size, s.st_mtime_ns) for f, s in status))
+
+
+@lru_cache(maxsize=8)
+def _find_once(name: str) -> Path:
+    """Return the folder of the shipped model or a Hugging Face id, which takes requests to find."""
+    return folders.find_folder(name)
+
+
+@lru_cache(maxsize=8)
+def _check_once(name: str, files: tuple[tuple[str, int, int], ...]) -> Source:
+    """Check and resolve a model; ``files`` with size and modification time show its changes."""
+    folders.read_config(folders.find_folder(name))
     try:
-        families.check_weights(clip, heads=True)
+        families.check_weights(name, heads=True)
     except ModelError:
         raise ModelError(
-            f"clip={clip} has no pretrained heads for images and texts; use a CLIP, a SigLIP, or a "
+            f"clip={name} has no pretrained heads for images and texts; use a CLIP, a SigLIP, or a "
             "BLIP for retrieval"
         ) from None
-    source = folders.resolve(clip)
-    return f"{source.name}{SEPARATOR}{source.fingerprint}"
+    return folders.resolve(name)
 
 
 def clip_stage(trial: Trial) -> Stage | None:

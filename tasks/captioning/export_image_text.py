@@ -8,7 +8,7 @@ from typing import Any
 
 import transformers
 
-from tasks.captioning.params import Params
+from tasks.captioning.params import FILTER_NAMES, Params
 from tasks.contract import Export, Trial
 from tasks.models.folders import find_folder
 from tasks.models.image_text import ImageTextCaptioner
@@ -30,7 +30,7 @@ def export_image_text(trial: Trial, captioner: ImageTextCaptioner, folder: Path)
             target = folder / file.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
-    captioner.model.float().save_pretrained(folder)
+    captioner.model.save_pretrained(folder)
     generation_config(params, captioner).save_pretrained(folder)
     return Export(
         usage=_usage(params, captioner),
@@ -78,9 +78,8 @@ def generate_options(params: Params) -> dict[str, Any]:
             "top_k": params.top_k or 0,  # the default of `generate` is 50
             "top_p": params.top_p or 1.0,
         }
-        for name in ("top_h", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"):
-            if getattr(params, name) is not None:
-                options[name] = getattr(params, name)
+        limits = {name: getattr(params, name) for name in FILTER_NAMES}
+        options |= {name: limit for name, limit in limits.items() if limit is not None}
     return options
 
 

@@ -8,6 +8,7 @@ N images, K configs, T tokens
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -25,7 +26,7 @@ from tasks.models.image_text import ImageTextCaptioner
 from tasks.progress import progress_part, report_progress
 
 Ids = Int[np.ndarray, "N T"]
-BLIP_ROWS = 768  # captions that BLIP decodes together
+BLIP_ROWS = 768  # captions that BLIP decodes together, at most
 GENERATE_ROWS = 128  # at most the same for ``generate``, which keeps an image for every caption
 GENERATE_BYTES = 2 << 30  # of the keys and values that ``generate`` keeps
 
@@ -52,7 +53,11 @@ class BlipImages:
         """Return the tokens after the prompt for each config. ``keys`` seed the images."""
         decoder = self._captioner.model.text_decoder
         vocabulary = Vocabulary(ends=self._captioner.ends, pad=self._captioner.pad)
-        return decode(decoder, self._states, self._prompt, keys, configs, vocabulary)
+        found: list[Ids] = []
+        for group in split_configs(configs, BLIP_ROWS // len(self._states)):
+            with progress_part(len(found), len(configs), len(group)):
+                found += decode(decoder, self._states, self._prompt, keys, group, vocabulary)
+        return found
 
     @torch.inference_mode()
     def search(self, config: BeamConfig) -> Ids:
@@ -95,22 +100,28 @@ class GeneratedImages:
 
     def decode(self, keys: Sequence[int], configs: Sequence[DecodingConfig]) -> list[Ids]:
         """Return the new tokens for each config. ``keys`` seed the images."""
-        length = max(config.max_length for config in configs)
-        size, total = self._batch_size(len(configs), length), len(self._images)
-        parts: list[list[Ids]] = [[] for _ in configs]
+        num_rows = self._max_rows(max(config.max_length for config in configs))
+        found: list[Ids] = []
+        for group in split_configs(configs, num_rows):
+            with progress_part(len(found), len(configs), len(group)):
+                found += self._decode(keys, group, max(1, num_rows // len(group)))
+        return found
+
+    def _decode(
+        self, keys: Sequence[int], configs: Sequence[DecodingConfig], size: int
+    ) -> list[Ids]:
+        """Decode ``size`` images at a time."""
+        total, parts = len(self._images), []
         for begin in range(0, total, size):
             end = min(begin + size, total)
             with progress_part(begin, total, end - begin):
-                found = decode_rows(
-                    self._captioner, self._inputs(begin, end), keys[begin:end], configs
-                )
-            for part, ids in zip(parts, found, strict=True):
-                part.append(ids)
-        return [stack(part, self._captioner.pad) for part in parts]
+                given = self._inputs(begin, end)
+                parts.append(decode_rows(self._captioner, given, keys[begin:end], configs))
+        return [stack(ids, self._captioner.pad) for ids in zip(*parts, strict=True)]
 
     def search(self, config: BeamConfig) -> Ids:
         """Return the new tokens that beam search finds."""
-        size = self._batch_size(config.num_beams, config.max_length)
+        size = max(1, self._max_rows(config.max_length) // config.num_beams)
         total, parts = len(self._images), []
         for begin in range(0, total, size):
             check_interrupt()
@@ -119,15 +130,14 @@ class GeneratedImages:
             parts.append(beam_search(self._captioner, given, config))
         return stack(parts, self._captioner.pad)
 
-    def _batch_size(self, rows_per_image: int, max_length: int) -> int:
-        """Return how many images to decode together."""
+    def _max_rows(self, max_length: int) -> int:
+        """Return how many captions to decode together; 0 if even one takes too much memory."""
         inputs = self._inputs(0, 1).inputs
         ids = [value for name, value in inputs.items() if name.endswith("input_ids")]
         prompt = max(int(value.shape[1]) for value in ids)
         image = self._images.shape[1] if isinstance(self._images, Tensor) else 0
         row = self._captioner.cache_bytes * (image + prompt + max_length)
-        rows = min(GENERATE_ROWS, GENERATE_BYTES // row)
-        return max(1, rows // rows_per_image)
+        return min(GENERATE_ROWS, GENERATE_BYTES // row)
 
     def _inputs(self, begin: int, end: int) -> ImageInputs:
         part = self._images[begin:end]
@@ -135,6 +145,15 @@ class GeneratedImages:
             return ImageInputs(self._captioner, self._prompt, states=part)
         features = None if self._features is None else self._features[begin:end]
         return ImageInputs(self._captioner, self._prompt, images=part, features=features)
+
+
+def split_configs(
+    configs: Sequence[DecodingConfig], max_size: int
+) -> list[Sequence[DecodingConfig]]:
+    """Split configs into groups of about the same size, at most ``max_size`` but at least 1."""
+    number = math.ceil(len(configs) / max(1, max_size))
+    size = math.ceil(len(configs) / number)
+    return [configs[first : first + size] for first in range(0, len(configs), size)]
 
 
 def stack(parts: Sequence[Any], pad: int) -> Ids:

@@ -11,6 +11,6 @@ from tasks.models.image_text_loading import load_image_text
 
 def load_model(model: Source, device: str, precision: str) -> Captioner | ImageTextCaptioner:
     """Return the model on a device; it stays in this process's memory for later calls."""
-    if find_captioner_family(model.name) == BLIP:
+    if find_captioner_family(model) == BLIP:
         return load_captioner(model.name, model.fingerprint, device, precision)
     return load_image_text(model.name, model.fingerprint, device, precision)

@@ -12,14 +12,12 @@ from tasks.validation import check_choice, check_rule
 
 Decoding = Literal["greedy", "sample", "beam"]
 Precision = Literal["float32", "bfloat16"]
-SAMPLE_ONLY = (
-    *("temperature", "top_k", "top_p", "top_h"),
-    *("min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "num_samples"),
-)
+#: The filters of next tokens besides top-k and top-p, as in ``generate``.
+FILTER_NAMES = ("min_p", "typical_p", "top_h", "epsilon_cutoff", "eta_cutoff")
+SAMPLE_ONLY = ("temperature", "top_k", "top_p", *FILTER_NAMES, "num_samples")
 ADDED = (  # after the first release; their defaults are None, as for trials without them
-    *("min_p", "typical_p", "top_h", "epsilon_cutoff", "eta_cutoff"),
-    *("no_repeat_ngram_size", "length_penalty", "early_stopping"),
-    *("num_samples", "clip"),
+    *FILTER_NAMES,
+    *("no_repeat_ngram_size", "length_penalty", "early_stopping", "num_samples", "clip"),
 )
 
 
@@ -102,7 +100,7 @@ class Params:
         penalty = self.repetition_penalty
         holds = penalty > 0 and math.isfinite(penalty)
         check_rule("repetition_penalty > 0", holds, f"repetition_penalty={penalty}")
-        for name in ("min_p", "typical_p", "top_h", "epsilon_cutoff", "eta_cutoff"):
+        for name in FILTER_NAMES:
             limit = getattr(self, name)
             check_rule(f"0 < {name} < 1", limit is None or 0 < limit < 1, f"{name}={limit}")
         samples = self.num_samples

@@ -25,7 +25,7 @@ from tasks.captioning.images import (
     stack,
 )
 from tasks.captioning.models import load_model
-from tasks.captioning.params import Params
+from tasks.captioning.params import FILTER_NAMES, Params
 from tasks.contract import Inputs, Member, Trial, TrialError
 from tasks.datasets.registry import load_split
 from tasks.models.captioner import Captioner
@@ -114,14 +114,10 @@ def decoding_config(trial: Trial, sample: int = 0) -> Config:
         temperature=params.temperature,
         top_k=params.top_k,
         top_p=params.top_p,
-        top_h=params.top_h,
-        min_p=params.min_p,
-        typical_p=params.typical_p,
-        epsilon_cutoff=params.epsilon_cutoff,
-        eta_cutoff=params.eta_cutoff,
         seed=trial.seed,
         sample=sample,
         continue_after_eos=params.faithful,
+        **{name: getattr(params, name) for name in FILTER_NAMES},
         **common,
     )
 

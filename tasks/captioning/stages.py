@@ -69,7 +69,7 @@ def needed(trial: Trial) -> list[Stage]:
     Trials of fewer images use the same chunks, and so share their values. Families without such a
     stage encode their images in ``generate``.
     """
-    if not has_image_stage(find_captioner_family(trial.model.name)):
+    if not has_image_stage(find_captioner_family(trial.model)):
         return []
     number, whole = num_images(trial), len(load_split(trial.data.name, trial.params.split))
     return [

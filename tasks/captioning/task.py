@@ -117,7 +117,7 @@ class CaptioningTask(Task):
         params = trial.params.resolved()
         clip = None if params.clip is None else clip_score.resolve_clip(params.clip)
         params = dataclasses.replace(params, prompt=read_prompt(params.prompt), clip=clip)
-        if params.faithful and find_captioner_family(trial.model.name) != BLIP:
+        if params.faithful and find_captioner_family(trial.model) != BLIP:
             raise RequestError(
                 "faithful=true repeats the mistakes of a lab that used BLIP, but "
                 f"{trial.model.name} is another model; remove it"
@@ -137,9 +137,11 @@ class CaptioningTask(Task):
         return (trial.model, trial.data, params.precision, params.split, params.prompt)
 
     def estimate_memory(self, trial: Trial) -> int:
-        """Estimate the memory of a member's attention caches."""
-        is_blip = find_captioner_family(trial.model.name) == BLIP
-        return (64 if is_blip else 256) * 1024 * 1024
+        """Estimate the memory of a member's attention caches, for each sample or beam."""
+        params: Params = trial.params
+        is_blip = find_captioner_family(trial.model) == BLIP
+        num_rows = params.num_samples or params.num_beams or 1  # per image
+        return num_rows * (64 if is_blip else 256) * 1024 * 1024
 
     def num_steps(self, trial: Trial) -> int:
         """Return the number of images."""

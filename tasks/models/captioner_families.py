@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib import metadata
 
 from packaging.requirements import Requirement
 
-from tasks.contract import ModelError
+from tasks.contract import ModelError, Source
 from tasks.models import folders
 
 BLIP = "blip"  # has a decoder of its own here; all other families use ``generate``
@@ -34,9 +35,13 @@ REQUIREMENTS = {
 }
 
 
-def find_captioner_family(name: str) -> str:
-    """Return ``model_type`` of a captioning model's ``config.json``."""
-    return str(folders.read_config(folders.find_folder(name)).get("model_type"))
+@lru_cache(maxsize=8)
+def find_captioner_family(model: Source) -> str:
+    """Return ``model_type`` of a captioning model's ``config.json``.
+
+    It is read once per process, because finding the folder of a Hugging Face id takes requests.
+    """
+    return str(folders.read_config(folders.find_folder(model.name)).get("model_type"))
 
 
 def has_image_stage(family: str) -> bool:

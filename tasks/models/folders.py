@@ -100,10 +100,22 @@ def resolve(name: str, needs: Sequence[str] = ("tokenizer", "image processor")) 
     """
     folder = find_folder(name)
     check_files(folder, needs)
+    shown = str(folder) if is_path(name) else name
+    return Source(name=shown, fingerprint=fingerprint_files(folder, list_files(folder)))
+
+
+def is_path(name: str) -> bool:
+    """Return whether a model's name is the path of a folder, and not a Hugging Face id."""
+    try:
+        return Path(name).expanduser().is_dir()
+    except (OSError, RuntimeError, ValueError):  # no such user, too long
+        return False
+
+
+def list_files(folder: Path) -> list[Path]:
+    """Return the files of a model that its fingerprint covers."""
     parts = (*folder.iterdir(), folder / POOLING, *folder.glob("*tokenizer/*"))
-    files = [f for f in parts if f.is_file() and f.suffix != ".md"]
-    shown = str(folder) if Path(name).expanduser().is_dir() else name
-    return Source(name=shown, fingerprint=fingerprint_files(folder, files))
+    return sorted(f for f in parts if f.is_file() and f.suffix != ".md")
 
 
 def check_files(folder: Path, needs: Sequence[str]) -> None:

@@ -24,6 +24,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutpu
 from tasks.models.captioner_families import FEATURE_FAMILIES, IMAGE_ENCODERS
 
 Inputs = Mapping[str, Any]
+FLOAT32_BYTES = 4
 
 
 @dataclass
@@ -66,13 +67,15 @@ class ImageTextCaptioner:
 
     @property
     def cache_bytes(self) -> int:
-        """The size of the keys and values of one token, in all layers of the decoder."""
+        """The most bytes that the keys and values of one token take, in all layers of the decoder.
+
+        Rotary embeddings are float32, and autocast lets the keys and values have their precision.
+        """
         config = self.model.config.get_text_config(decoder=True)
         num_heads = config.num_attention_heads
         head_dim = getattr(config, "head_dim", None) or config.hidden_size // num_heads
         num_kept = getattr(config, "num_key_value_heads", None) or num_heads
-        element = torch.finfo(getattr(torch, self.precision)).bits // 8
-        return int(2 * config.num_hidden_layers * num_kept * head_dim * element)
+        return int(2 * config.num_hidden_layers * num_kept * head_dim * FLOAT32_BYTES)
 
     @property
     def has_states(self) -> bool:

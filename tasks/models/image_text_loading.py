@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -24,13 +25,19 @@ MODEL_OPTIONS = (
 )
 
 
-@lru_cache(maxsize=1)
 def load_image_text(name: str, fingerprint: str, device: str, precision: str) -> ImageTextCaptioner:
     """Load a captioning model and keep it in this process's memory for later calls.
+
+    The weights are float32 and the same for each precision.
 
     Raises:
         ModelError: if it cannot be loaded, if weights are missing, or if no token ends a caption.
     """
+    return replace(_load(name, fingerprint, device), precision=precision)
+
+
+@lru_cache(maxsize=1)
+def _load(name: str, fingerprint: str, device: str) -> ImageTextCaptioner:
     silence_transformers()
     model = load_checked(name, transformers.AutoModelForImageTextToText, lambda key: True)
     family = model.config.model_type
@@ -57,7 +64,7 @@ def load_image_text(name: str, fingerprint: str, device: str, precision: str) ->
         ends=ends,
         pad=pad,
         device=device,
-        precision=precision,
+        precision="float32",
     )
 
 
@@ -83,6 +90,6 @@ def plain_generation(model: Any, pad: int) -> Any:
     text = model.config.get_text_config(decoder=True)
     options = {name: getattr(given, name, None) for name in MODEL_OPTIONS}
     for name in ("bos_token_id", "decoder_start_token_id"):
-        if options[name] is None:
-            options[name] = getattr(model.config, name, None) or getattr(text, name, None)
+        ids = (options[name], *(getattr(config, name, None) for config in (model.config, text)))
+        options[name] = next((token for token in ids if token is not None), None)
     return transformers.GenerationConfig(**{**options, "pad_token_id": pad})

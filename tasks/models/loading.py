@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import torch
 import transformers
 
 from tasks.contract import ModelError
@@ -22,14 +23,18 @@ def silence_transformers() -> None:
 
 
 def load_checked(name: str, loader: Any, used: Callable[[str], bool]) -> Any:
-    """Load a model and check that the checkpoint has every weight for which ``used`` is true.
+    """Load a model in float32 and check that it has every weight for which ``used`` is true.
 
     Raises:
         ModelError: if the model cannot be loaded, or if weights are missing.
     """
     try:
         model, info = loader.from_pretrained(
-            find_folder(name), **LOCAL, use_safetensors=True, output_loading_info=True
+            find_folder(name),
+            **LOCAL,
+            use_safetensors=True,
+            output_loading_info=True,
+            dtype=torch.float32,  # the default is the checkpoint's; ``precision`` is for autocast
         )
     except Exception as error:  # libraries raise many kinds of errors for damaged checkpoints
         raise _loading_error(name, "it", error) from error

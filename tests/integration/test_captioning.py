@@ -10,9 +10,11 @@ from captioning_packs import make_inputs, make_trial, run_steps
 from tiny_captioners import save_captioner
 
 from tasks.assets.recipe import SHIPPED
-from tasks.captioning import stages
+from tasks.captioning import captioning, stages
+from tasks.captioning.captioning import to_text
 from tasks.captioning.decoding import LAB_BATCH
-from tasks.captioning.rungs import rungs
+from tasks.captioning.params import FILTER_NAMES
+from tasks.captioning.rungs import decoding_config, rungs
 from tasks.captioning.task import TASK
 from tasks.contract import Member, RequestError
 from tasks.models import captioner_families
@@ -34,6 +36,19 @@ def test_unused_decoding_parameters_do_not_change_the_trial() -> None:
     resolved = make_trial(decoding="greedy").params
     assert (resolved.top_k, resolved.temperature, resolved.num_beams) == (None, None, None)
     assert make_trial(decoding="beam").params.num_beams == 4
+
+
+def test_memory_grows_with_samples_and_beams() -> None:
+    one = TASK.estimate_memory(make_trial())
+    assert TASK.estimate_memory(make_trial(decoding="greedy")) == one
+    assert TASK.estimate_memory(make_trial(num_samples=5)) == 5 * one
+    assert TASK.estimate_memory(make_trial(decoding="beam", num_beams=3)) == 3 * one
+
+
+def test_filters_reach_the_decoding() -> None:
+    limits = {name: 0.1 * number for number, name in enumerate(FILTER_NAMES, start=1)}
+    config = decoding_config(make_trial(**limits))
+    assert {name: getattr(config, name) for name in FILTER_NAMES} == limits
 
 
 def test_too_long_prompt_fails_only_its_trial() -> None:
@@ -79,10 +94,17 @@ def test_a_bad_prompt_file_is_refused(tmp_path: Path, content: bytes | None, mes
 
 
 @pytest.mark.parametrize(
-    ("family", "precision"),
-    [("git", "float32"), ("florence2", "bfloat16"), ("qwen3_vl", "float32")],
+    ("family", "precision", "num_stages"),
+    [
+        ("git", "float32", 1),
+        ("florence2", "bfloat16", 1),
+        ("qwen3_vl", "float32", 1),
+        ("llava", "float32", 0),
+    ],
 )
-def test_trials_of_another_family_run_in_packs(family: str, precision: str, tmp_path: Path) -> None:
+def test_trials_of_another_family_run_in_packs(
+    family: str, precision: str, num_stages: int, tmp_path: Path
+) -> None:
     folder = save_captioner(family, tmp_path)
     settings: list[dict[str, Any]] = [
         {"decoding": "greedy"},
@@ -92,7 +114,7 @@ def test_trials_of_another_family_run_in_packs(family: str, precision: str, tmp_
     common: dict[str, Any] = {"model_name": str(folder), "num_images": 20, "min_length": 0}
     common["precision"] = precision
     pack = [make_trial(**common, max_length=6, **setting) for setting in settings]
-    assert len(TASK.stages(pack[0])) == 1
+    assert len(TASK.stages(pack[0])) == num_stages
     together = run_steps(pack)
     for trial, steps in zip(pack, together, strict=True):
         (alone,) = run_steps([trial])
@@ -131,6 +153,19 @@ def test_further_samples_change_no_other_score() -> None:
     assert 0 < several.metrics["self_bleu4"] < 100
     ((*_, alike),) = run_steps([make_trial(**common, num_samples=2, top_k=1)])
     assert alike.metrics["self_bleu4"] == pytest.approx(100)
+
+
+def test_each_sample_is_decoded_to_text_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[int] = []
+
+    def spy(ids: Any, *rest: Any) -> list[str]:
+        decoded.append(len(ids))
+        return to_text(ids, *rest)
+
+    monkeypatch.setattr(captioning, "to_text", spy)
+    run_steps([make_trial(num_images=20, num_samples=3)])
+    # The new images of both steps for BLEU, then all images of each sample.
+    assert decoded == [16, 4, 20, 20, 20]
 
 
 @pytest.mark.parametrize("is_installed", [True, False])

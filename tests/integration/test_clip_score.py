@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -13,10 +14,11 @@ from tiny_models import save_tiny
 from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
 from tasks.captioning.captioning import score
-from tasks.captioning.clip_score import clip_scores, clip_stage, score_captions
+from tasks.captioning.clip_score import clip_scores, clip_stage, resolve_clip, score_captions
 from tasks.captioning.task import TASK
-from tasks.contract import Member, RequestError
+from tasks.contract import Member, RequestError, Source
 from tasks.datasets.registry import load_split
+from tasks.models import folders
 
 CAPTIONS = ["a red circle", "a small blue square left of a green star", "a star"]
 
@@ -91,6 +93,65 @@ def test_a_trial_reports_the_scores_and_ids_depend_on_the_content(tmp_path: Path
     captions, statistics = step.samples["caption"], np.array(step.samples["bleu_statistics"])
     expected, _ = score(captions, statistics, trial)
     assert {name: step.metrics[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("name", ["clip#2", "a#b/clip", "clip#0123456789abcdef"])
+def test_a_path_with_the_separator_is_resolved(name: str, tmp_path: Path) -> None:
+    folder = save_tiny("clip", tmp_path / name)
+    resolved = resolve_clip(str(folder))
+    assert resolved == f"{folder}#{folders.resolve(str(folder)).fingerprint}"
+    assert resolve_clip(resolved) == resolved
+
+
+def test_a_fingerprint_of_another_model_is_refused(tmp_path: Path) -> None:
+    folder = save_tiny("clip", tmp_path)
+    with pytest.raises(RequestError, match=r"has changed: its fingerprint is .*start a new sweep"):
+        resolve_clip(f"{folder}#0123456789abcdef")
+    with pytest.raises(RequestError, match="no such model folder"):
+        resolve_clip(f"{folder}#none")
+
+
+def test_a_model_is_resolved_once_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolved: list[str] = []
+
+    def count(name: str) -> Source:
+        resolved.append(name)
+        return original(name)
+
+    folder, original = str(save_tiny("clip", tmp_path)), folders.resolve
+    monkeypatch.setattr(folders, "resolve", count)
+    before = resolve_clip(folder)
+    assert resolve_clip(folder) == before
+    assert resolved == [folder]
+    config = tmp_path / "config.json"
+    config.write_text(config.read_text() + "\n")
+    assert resolve_clip(folder) != before
+    assert resolved == [folder, folder]
+
+
+def test_a_model_from_the_hub_is_found_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests: list[str] = []
+
+    def download(name: str, **options: Any) -> str:
+        requests.append(name)
+        return str(tmp_path)
+
+    save_tiny("clip", tmp_path)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    first = resolve_clip("lab/clip")
+    number = len(requests)
+    assert resolve_clip("lab/clip") == first
+    assert len(requests) == number
+
+
+@pytest.mark.parametrize("name", ["~no-such-user/clip", "./" + "x" * 5000, "a\0b"])
+def test_an_impossible_path_is_refused(name: str) -> None:
+    with pytest.raises(RequestError, match="no model"):
+        resolve_clip(name)
 
 
 def test_a_model_without_heads_is_refused(tmp_path: Path) -> None:

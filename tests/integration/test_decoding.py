@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 import torch
 from captioning_packs import make_trial, run_steps
+from decoded_scenes import PROMPT, N, decode_scenes, encode_scenes
 
+from tasks.captioning import images
 from tasks.captioning.beams import BeamConfig
 from tasks.captioning.decoding import DecodingConfig, Vocabulary, decode
 from tasks.captioning.generating import pad_after_end
 from tasks.captioning.images import BlipImages
 from tasks.datasets import scenes
 from tasks.models.captioner import Captioner, load_captioner
-
-N = 64
-PROMPT = "a picture of "
 
 
 @pytest.fixture(scope="module")
@@ -34,17 +33,7 @@ def pixels(captioner: Captioner) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def states(captioner: Captioner) -> torch.Tensor:
-    split = scenes.load_split("val", "pretrain")
-    return torch.from_numpy(captioner.encode([split.load(i) for i in range(N)]))
-
-
-def ours(
-    captioner: Captioner, states: torch.Tensor, settings: list[DecodingConfig], prompt: str = PROMPT
-) -> list[np.ndarray]:
-    vocabulary = Vocabulary(ends=(captioner.end,), pad=captioner.pad)
-    ids = captioner.prompt_ids(prompt)
-    decoder = captioner.model.text_decoder
-    return decode(decoder, states, ids, range(len(states)), settings, vocabulary)
+    return encode_scenes(captioner)
 
 
 def library(captioner: Captioner, pixels: torch.Tensor, prompt: str, **options: Any) -> np.ndarray:
@@ -100,7 +89,7 @@ def test_greedy_matches_generate_token_for_token(
     options: dict[str, Any],
 ) -> None:
     expected = library(captioner, pixels, prompt, do_sample=False, **options)
-    (found,) = ours(captioner, states, [DecodingConfig(**options)], prompt)
+    (found,) = decode_scenes(captioner, states, [DecodingConfig(**options)], prompt)
     # A token differs only if two logits are equal up to rounding.
     assert same(found, expected, captioner.pad).mean() >= 0.98
 
@@ -120,13 +109,37 @@ def test_beam_search_matches_generate(
 
 
 def test_pack_matches_single_settings(captioner: Captioner, states: torch.Tensor) -> None:
-    together = ours(captioner, states, SETTINGS)
+    together = decode_scenes(captioner, states, SETTINGS)
     flips = []
     for setting, found in zip(SETTINGS, together, strict=True):
-        (alone,) = ours(captioner, states, [setting])
+        (alone,) = decode_scenes(captioner, states, [setting])
         flips.append(1 - same(found, alone, captioner.pad).mean())
     assert max(flips) <= 0.02
     assert not same(together[1], together[5], captioner.pad).all()  # seeds differ
+
+
+def test_packs_of_many_settings_are_split(
+    captioner: Captioner, states: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[int] = []
+
+    def spy(decoder: Any, states: Any, prompt: Any, keys: Any, configs: Any, *rest: Any) -> Any:
+        rows.append(len(states) * len(configs))
+        return decode(decoder, states, prompt, keys, configs, *rest)
+
+    def decode_pack() -> list[np.ndarray]:
+        rows.clear()
+        prompt = captioner.prompt_ids(PROMPT)
+        return BlipImages(captioner, prompt, states).decode(range(N), SETTINGS)
+
+    monkeypatch.setattr(images, "decode", spy)
+    whole = decode_pack()
+    assert rows == [N * len(SETTINGS)]
+    monkeypatch.setattr(images, "BLIP_ROWS", 4 * N)
+    parts = decode_pack()
+    assert rows == [4 * N, 4 * N, 2 * N]
+    flips = [1 - same(a, b, captioner.pad).mean() for a, b in zip(whole, parts, strict=True)]
+    assert max(flips) <= 0.02
 
 
 def test_caption_does_not_depend_on_the_batch(captioner: Captioner, states: torch.Tensor) -> None:
@@ -134,7 +147,7 @@ def test_caption_does_not_depend_on_the_batch(captioner: Captioner, states: torc
     vocabulary = Vocabulary(ends=(captioner.end,), pad=captioner.pad)
     prompt, decoder = captioner.prompt_ids(PROMPT), captioner.model.text_decoder
     order = np.random.default_rng(0).permutation(N)
-    whole = ours(captioner, states, settings)
+    whole = decode_scenes(captioner, states, settings)
     for part in np.array_split(order, 5):
         found = decode(decoder, states[part], prompt, part.tolist(), settings, vocabulary)
         for one, other in zip(found, whole, strict=True):

@@ -11,15 +11,14 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from retrieval_trials import make_model_trial
 from tiny_models import CAPTIONS, IMAGES
 from torch import nn
 
-from tasks.contract import ModelError, RequestError, Source, Trial
+from tasks.contract import ModelError, RequestError
 from tasks.models import families, heads
 from tasks.models.dual import load_dual_encoder
 from tasks.retrieval import stages, training
-from tasks.retrieval.params import Params
-from tasks.retrieval.task import TASK
 
 
 def dual(name: str) -> Any:
@@ -96,19 +95,6 @@ def test_custom_encoder_factory(tiny: Callable[[str], str]) -> None:
     assert dual(name).widths() == (3, 32)
 
 
-def make_trial(name: str, **params: Any) -> Trial:
-    return TASK.normalize(
-        Trial(
-            task="retrieval",
-            version="1",
-            params=Params(**({"augment": False} | params)),
-            seed=0,
-            model=families.resolve(name),
-            data=Source(name="scenes", fingerprint="x"),
-        )
-    )
-
-
 @pytest.mark.parametrize(
     ("kind", "params", "message"),
     [
@@ -123,7 +109,7 @@ def test_unsuitable_heads_are_refused(
 ) -> None:
     name = f"{tiny('vit')}+{tiny('bert')}" if kind == "pair" else tiny(kind)
     with pytest.raises(RequestError, match=message):
-        make_trial(name, **params)
+        make_model_trial(name, **params)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +152,7 @@ def test_missing_weights_are_refused_before_and_at_loading(
 
 @pytest.mark.parametrize("head", ["linear", "mlp"])
 def test_new_heads_have_the_requested_width(tiny: Callable[[str], str], head: str) -> None:
-    trial = make_trial(tiny("clip"), start="random", head=head, embed_dim=7)
+    trial = make_model_trial(tiny("clip"), start="random", head=head, embed_dim=7)
     inputs = {stages.heads_stage(trial): stages.read_heads(model=trial.model, device="cpu")}
     first = training.start(trial, inputs, "cpu").arrays
     again = training.start(trial, inputs, "cpu").arrays

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import transformers
 from PIL import Image
 from tiny_captioners import BUILDERS, save_captioner
 
@@ -101,3 +103,13 @@ def test_note_says_what_a_processor_needs(family: str, tmp_path: Path) -> None:
     made = export(make_trial(folder, decoding="greedy"), target)
     assert any("torchvision" in note for note in made.notes)
     compile(made.usage, "usage", "exec")
+
+
+def test_exported_weights_are_float32(tmp_path: Path) -> None:
+    folder, target = save_captioner("git", tmp_path / "model"), tmp_path / "export"
+    target.mkdir()
+    kind = transformers.AutoModelForImageTextToText
+    kind.from_pretrained(folder).to(torch.bfloat16).save_pretrained(folder)
+    export(make_trial(folder, decoding="greedy"), target)
+    assert json.loads((target / "config.json").read_text())["dtype"] == "float32"
+    assert kind.from_pretrained(target).dtype == torch.float32

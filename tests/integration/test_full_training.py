@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
+from retrieval_trials import make_model_trial
 
-from tasks.contract import Member, Source, Trial
-from tasks.models import families
+from tasks.contract import Member
 from tasks.retrieval import training
-from tasks.retrieval.params import Params
 from tasks.retrieval.task import TASK
-
-
-def make_trial(name: str, **params: Any) -> Trial:
-    return TASK.normalize(
-        Trial(
-            task="retrieval",
-            version="1",
-            params=Params(**({"augment": False} | params)),
-            seed=0,
-            model=families.resolve(name),
-            data=Source(name="scenes", fingerprint="x"),
-        )
-    )
 
 
 @pytest.mark.parametrize("kind", ["blip", "clip", "siglip", "pair"])
@@ -39,7 +24,7 @@ def test_full_training_reaches_a_lower_loss_than_heads(
     scores = {}
     for trainable in ("head", "full"):
         common = {"start": "random", "trainable": trainable, "lr": 1e-3, "epochs": 8}
-        trial = make_trial(name, **common)
+        trial = make_model_trial(name, **common)
         inputs = {
             s: s.function(**s.args, **({"device": "cpu"} if s.on_device else {}))
             for s in TASK.stages(trial)

@@ -182,7 +182,7 @@ def test_prompt_is_read_once_per_image(
     assert set(rows[1:]) == {len(images) * len(CONFIGS)}
 
 
-@pytest.mark.parametrize("family", BUILDERS)
+@pytest.mark.parametrize("family", [family for family in BUILDERS if family != "llava"])
 def test_encoded_images_are_not_encoded_again(
     family: str, load: Load, images: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,7 +195,7 @@ def test_encoded_images_are_not_encoded_again(
     if captioner.has_features:
         monkeypatch.setattr(type(captioner.model.base_model), "get_image_features", refuse)
     else:
-        encoder = operator.attrgetter(IMAGE_ENCODERS[family])(captioner.model)
+        encoder = operator.attrgetter(IMAGE_ENCODERS[captioner.family])(captioner.model)
         monkeypatch.setattr(type(encoder), "forward", refuse)
     decode_rows(captioner, given, range(len(images)), CONFIGS)
     beam_search(captioner, again, BeamConfig(num_beams=2, max_length=5))
@@ -213,38 +213,57 @@ def test_batches_fit_into_memory_and_change_nothing(
     family: str, load: Load, images: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     captioner, keys = load(family), range(len(images))
-    assert captioner.cache_bytes == count_cache_bytes(captioner, images)
     given: Any = [images]
     if captioner.has_states:
         given = [torch.from_numpy(captioner.encode(images))]
     elif captioner.has_features:
         given.append([torch.from_numpy(each) for each in captioner.encode_features(images)])
-    batches: list[int] = []
+    rows: list[int] = []
     original = decode_rows
 
-    def spy(captioner: Any, given: ImageInputs, *args: Any) -> Any:
-        batches.append(given.number)
-        return original(captioner, given, *args)
+    def spy(captioner: Any, given: ImageInputs, keys: Any, configs: Any) -> Any:
+        rows.append(given.number * len(configs))
+        return original(captioner, given, keys, configs)
+
+    def decode() -> list[np.ndarray]:
+        rows.clear()
+        return GeneratedImages(captioner, PROMPT, *given).decode(keys, CONFIGS)
 
     monkeypatch.setattr(module, "decode_rows", spy)
-    whole = GeneratedImages(captioner, PROMPT, *given).decode(keys, CONFIGS)
-    assert batches == [len(images)]
-    monkeypatch.setattr(module, "GENERATE_BYTES", 1)
-    alone = GeneratedImages(captioner, PROMPT, *given).decode(keys, CONFIGS)
-    assert batches[1:] == [1] * len(images)
-    for one, other in zip(whole, alone, strict=True):
-        assert same(one, other, captioner.pad).all()
+    whole, total = decode(), len(images) * len(CONFIGS)
+    assert rows == [total]
+    for limit, value in (("GENERATE_ROWS", 10), ("GENERATE_ROWS", 4), ("GENERATE_BYTES", 1)):
+        monkeypatch.setattr(module, limit, value)
+        parts = decode()
+        assert max(rows) <= value
+        assert sum(rows) == total
+        for one, other in zip(whole, parts, strict=True):
+            assert same(one, other, captioner.pad).all()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("family", BUILDERS)
+def test_keys_and_values_have_at_most_the_expected_size(
+    family: str, precision: str, load: Load, images: list[Any]
+) -> None:
+    captioner = replace(load(family), precision=precision)
+    found = count_cache_bytes(captioner, images)
+    sizes = {captioner.cache_bytes}
+    if precision == "bfloat16":  # not for all families, see ``cache_bytes``
+        sizes.add(captioner.cache_bytes // 2)
+    assert found in sizes
 
 
 def count_cache_bytes(captioner: ImageTextCaptioner, images: list[Any]) -> int:
     """The size of the keys and values of one token of one row, from the library's cache."""
-    made = captioner.model.generate(
-        **captioner.inputs(images[:1], PROMPT),
-        max_new_tokens=2,
-        do_sample=False,
-        eos_token_id=list(captioner.ends),
-        return_dict_in_generate=True,
-    )
+    with captioner.autocast():
+        made = captioner.model.generate(
+            **captioner.inputs(images[:1], PROMPT),
+            max_new_tokens=2,
+            do_sample=False,
+            eos_token_id=list(captioner.ends),
+            return_dict_in_generate=True,
+        )
     cache = getattr(made.past_key_values, "self_attention_cache", made.past_key_values)
     return sum(
         each[0, :, 0].numel() * each.element_size()

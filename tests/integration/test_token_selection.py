@@ -7,13 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from decoded_scenes import N, decode_scenes, encode_scenes
 
 from tasks.captioning.decoding import LAB_BATCH, DecodingConfig, Vocabulary, decode, uniform_noise
-from tasks.datasets import scenes
 from tasks.models.captioner import Captioner, load_captioner
-
-N = 64
-PROMPT = "a picture of "
 
 
 @pytest.fixture(scope="module")
@@ -23,17 +20,7 @@ def captioner() -> Captioner:
 
 @pytest.fixture(scope="module")
 def states(captioner: Captioner) -> torch.Tensor:
-    split = scenes.load_split("val", "pretrain")
-    return torch.from_numpy(captioner.encode([split.load(i) for i in range(N)]))
-
-
-def ours(
-    captioner: Captioner, states: torch.Tensor, settings: list[DecodingConfig], prompt: str = PROMPT
-) -> list[np.ndarray]:
-    vocabulary = Vocabulary(ends=(captioner.end,), pad=captioner.pad)
-    ids = captioner.prompt_ids(prompt)
-    decoder = captioner.model.text_decoder
-    return decode(decoder, states, ids, range(len(states)), settings, vocabulary)
+    return encode_scenes(captioner)
 
 
 def test_top_p_keeps_the_fewest_tokens_that_reach_the_probability(
@@ -71,7 +58,7 @@ def test_run_on_captions_end_with_the_batch_of_the_lab(
     captioner: Captioner, states: torch.Tensor
 ) -> None:
     clean = DecodingConfig(temperature=1.2, top_k=20)
-    right, junk = ours(
+    right, junk = decode_scenes(
         captioner, states, [clean, dataclasses.replace(clean, continue_after_eos=True)]
     )
     for first in range(0, N, LAB_BATCH):

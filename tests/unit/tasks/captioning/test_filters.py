@@ -21,7 +21,8 @@ from transformers.generation.logits_process import (
 )
 
 from tasks.captioning.decoding import DecodingConfig, TokenSampler, Vocabulary
-from tasks.captioning.filters import ban_repeats
+from tasks.captioning.filters import FILTERS, ban_repeats
+from tasks.captioning.params import FILTER_NAMES
 
 TOKENS, DRAWS, TEMPERATURE = 150, 2000, 0.8
 WARPERS: dict[str, Any] = {
@@ -87,6 +88,10 @@ def test_sampled_tokens_are_those_that_generate_allows(options: dict[str, Any]) 
         frequency = (drawn[:, None] == torch.arange(TOKENS)).double().mean(0)
         error = (probability * (1 - probability) / DRAWS).sqrt()
         assert ((frequency - probability).abs() <= 5 * error + 1e-9).all()
+
+
+def test_every_filter_has_a_parameter() -> None:
+    assert set(FILTER_NAMES) == {"top_h", *FILTERS}
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 9])
