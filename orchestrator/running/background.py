@@ -60,10 +60,10 @@ def start_sweep(words: Sequence[str], out: str, task: str, name: str) -> Backgro
 
 
 def program() -> list[str]:
-    """Return the command that started this process, without its arguments."""
+    """Return the command that started this process, with an absolute path, without arguments."""
     script = sys.argv[0]
     if os.path.basename(script) == "orchestrator" and os.path.isfile(script):
-        return [script]
+        return [os.path.abspath(script)]
     return [sys.executable, "-m", "orchestrator"]
 
 

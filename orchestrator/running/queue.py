@@ -45,6 +45,7 @@ class Entry:
     """A sweep in the queue."""
 
     id: str
+    program: tuple[str, ...]  # start of its command: with the Python of whoever added it
     words: tuple[str, ...]  # arguments of its command
     folder: str  # working directory of its command
     sweeps: tuple[str, ...]  # task/name of each
@@ -118,6 +119,7 @@ class SweepQueue:
         now = datetime.now(UTC)
         entry = Entry(
             id=f"{now:%Y%m%d-%H%M%S-%f}-{uuid.uuid4().hex[:4]}",
+            program=tuple(program()),
             words=tuple(words),
             folder=os.getcwd(),
             sweeps=tuple(sweeps),
@@ -196,7 +198,7 @@ class SweepQueue:
         with self.log(entry).open("ab") as output:
             try:
                 process = subprocess.Popen(
-                    [*program(), *entry.words],
+                    [*entry.program, *entry.words],
                     cwd=entry.folder,
                     stdin=subprocess.DEVNULL,
                     stdout=output,

@@ -14,6 +14,7 @@ from forked_commands import ForkedCommand
 from harness import Run, command, engine_args, run_command, run_process
 from json_documents import check_document
 
+from orchestrator.running.queue import SweepQueue, queue_folder
 from results.storage.reading import Sweep, read_sweep
 
 GRID = "GRID = {'level': list(range(12))}\n"
@@ -208,6 +209,23 @@ def test_queue_runs_sweeps_in_order_and_keeps_those_that_fail(tmp_path: Path) ->
     assert "the error is not finite" in Path(left["log"]).read_text()
     assert ask("queue", "--remove", left["id"])["queue"] == []
     assert not Path(left["log"]).exists()
+
+
+def test_queue_runs_a_sweep_with_the_program_that_added_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "bin" / "orchestrator"
+    script.parent.mkdir()
+    script.write_text('#!/bin/sh\necho "$@" > arguments\n')
+    script.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.argv", ["bin/orchestrator", "sweep", "toy", "--queue"])
+        SweepQueue(queue_folder()).add(["sweep", "toy"], ["toy/s"])
+    done = run_process("queue", "--run", XDG_STATE_HOME=str(tmp_path / "state"))
+    assert "toy/s ended with exit code 0" in done.stdout, done.stderr
+    assert (tmp_path / "arguments").read_text() == "sweep toy\n"
 
 
 # --- the whole story ------------------------------------------------------------------------------

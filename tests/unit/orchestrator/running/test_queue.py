@@ -59,6 +59,20 @@ def test_lock_is_held_by_one_process_at_a_time(queue: SweepQueue) -> None:
     assert queue.run(lambda line: None)  # nothing waits
 
 
+def test_entry_has_the_absolute_program_of_who_added_it(
+    queue: SweepQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "bin" / "orchestrator"
+    script.parent.mkdir()
+    script.write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["bin/orchestrator", "sweep", "toy"])
+    queue.add(["sweep", "toy"], ["toy/s"])
+    monkeypatch.setattr("sys.argv", ["other"])  # of the process that runs the queue
+    (entry,) = queue.entries()
+    assert entry.program == (str(script),)
+
+
 @pytest.mark.parametrize(
     "words", [["--notify", "https://h/x"], ["--notify=https://h/x"], ["--out", "s3://k:s@bucket/r"]]
 )
