@@ -30,8 +30,8 @@ from typing import Literal
 
 import pyarrow.fs
 
-from orchestrator.control.drivers import is_process
 from orchestrator.control.json_files import read_json, write_json
+from orchestrator.control.processes import is_process
 from orchestrator.running.background import program, start_process
 from orchestrator.running.notify import hide_url
 from tasks.contract import RequestError
@@ -192,7 +192,7 @@ class SweepQueue:
 
     def _run(self, entry: Entry, say: Callable[[str], None]) -> None:
         """Run a sweep and remove it, or keep it with its exit code if it fails."""
-        while entry.state == "running" and entry.pid is not None and is_process(entry.pid):
+        while entry.state == "running" and entry.pid is not None and is_process(entry.pid, None):
             time.sleep(_POLL_SECONDS)  # its queue was killed, but it runs on
         say(f"{', '.join(entry.sweeps)} starts; its output is in {self.log(entry)}")
         with self.log(entry).open("ab") as output:
