@@ -13,7 +13,6 @@ more after it has released the lock, so a sweep that was added before that is no
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import fcntl
 import os
@@ -34,6 +33,7 @@ from orchestrator.control.json_files import read_json, write_json
 from orchestrator.control.processes import is_process
 from orchestrator.running.background import program, start_process
 from orchestrator.running.notify import hide_url
+from results.storage.run_lock import try_lock
 from tasks.contract import RequestError
 
 _DISK = pyarrow.fs.LocalFileSystem()
@@ -162,8 +162,9 @@ class SweepQueue:
 
     def is_run(self) -> bool:
         """Return whether a process runs the queue."""
-        with self._lock() as is_free:
-            return not is_free
+        with self._open_lock() as opened:
+            # Shared, which a process that starts to run the queue tells from a queue that runs.
+            return opened is not None and not try_lock(opened, fcntl.LOCK_SH)
 
     def start(self) -> None:
         """Start a process that runs the queue, if there is none."""
@@ -225,18 +226,27 @@ class SweepQueue:
 
     @contextmanager
     def _lock(self) -> Iterator[bool]:
-        """Try to lock the queue; yield whether it was free."""
+        """Lock the queue to run it; yield False if another process runs it."""
+        with self._open_lock() as opened:
+            yield opened is None or _lock_to_run(opened)
+
+    @contextmanager
+    def _open_lock(self) -> Iterator[int | None]:
+        """Open the file of the lock; None if the queue has no folder."""
         if not self.folder.is_dir():
-            yield True
+            yield None
             return
         opened = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            is_free = True
-            try:
-                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                is_free = False
-            yield is_free
+            yield opened
         finally:
-            with contextlib.suppress(OSError):
-                os.close(opened)
+            os.close(opened)
+
+
+def _lock_to_run(opened: int) -> bool:
+    while not try_lock(opened, fcntl.LOCK_EX):
+        if not try_lock(opened, fcntl.LOCK_SH):
+            return False  # another process runs the queue
+        fcntl.flock(opened, fcntl.LOCK_UN)
+        time.sleep(0.01)  # another process only looks whether the queue runs
+    return True

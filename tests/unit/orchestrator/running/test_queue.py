@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import threading
 from pathlib import Path
 
 import pytest
 
 from orchestrator.running.queue import SweepQueue, queue_folder
+from results.storage.run_lock import try_lock
 from tasks.contract import RequestError
 
 
@@ -71,6 +75,30 @@ def test_entry_has_the_absolute_program_of_who_added_it(
     monkeypatch.setattr("sys.argv", ["other"])  # of the process that runs the queue
     (entry,) = queue.entries()
     assert entry.program == (str(script),)
+
+
+def test_queue_starts_while_another_process_looks_whether_it_runs(queue: SweepQueue) -> None:
+    queue.remove(queue.add(["sweep", "a"], ["toy/a"]).id)
+    with queue._open_lock() as opened:
+        assert opened is not None
+        assert try_lock(opened, fcntl.LOCK_SH)  # as in is_run
+        assert not queue.is_run()  # two may look at a time
+        has_ended = threading.Timer(0.2, fcntl.flock, (opened, fcntl.LOCK_UN))
+        has_ended.start()
+        assert queue.run(lambda line: None)
+        has_ended.join()
+
+
+def test_queue_runs_on_a_filesystem_without_locks(
+    queue: SweepQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(opened: int, kind: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    queue.remove(queue.add(["sweep", "a"], ["toy/a"]).id)
+    monkeypatch.setattr("fcntl.flock", flock)
+    assert not queue.is_run()
+    assert queue.run(lambda line: None)
 
 
 @pytest.mark.parametrize(
