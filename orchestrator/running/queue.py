@@ -30,7 +30,7 @@ from typing import Literal
 import pyarrow.fs
 
 from orchestrator.control.json_files import read_json, write_json
-from orchestrator.control.processes import is_process
+from orchestrator.control.processes import is_process, process_start
 from orchestrator.running.background import program, start_process
 from orchestrator.running.notify import hide_url
 from results.storage.run_lock import try_lock
@@ -52,6 +52,7 @@ class Entry:
     added: str  # ISO 8601, in UTC
     state: Literal["waiting", "running", "failed"] = "waiting"
     pid: int | None = None  # of its process, while it is running
+    process_start: str | None = None  # tells it from a later process with its id
     exit_code: int | None = None  # if it failed
 
     @property
@@ -129,11 +130,14 @@ class SweepQueue:
         return entry
 
     def entries(self) -> list[Entry]:
-        """Return the sweeps in the order in which they run."""
+        """Return the sweeps in the order in which they run.
+
+        A sweep whose process has ended without its queue, as after a restart, waits again.
+        """
         files = sorted(self.folder.glob("*.json"))
         found = (read_json(_DISK, str(file), Entry) for file in files)
         return [
-            entry
+            entry if entry.state != "running" or _is_running(entry) else _waiting(entry)
             for entry, file in zip(found, files, strict=True)
             if entry is not None and entry.id == file.stem
         ]
@@ -193,9 +197,12 @@ class SweepQueue:
 
     def _run(self, entry: Entry, say: Callable[[str], None]) -> None:
         """Run a sweep and remove it, or keep it with its exit code if it fails."""
-        while entry.state == "running" and entry.pid is not None and is_process(entry.pid, None):
-            time.sleep(_POLL_SECONDS)  # its queue was killed, but it runs on
-        say(f"{', '.join(entry.sweeps)} starts; its output is in {self.log(entry)}")
+        names = ", ".join(entry.sweeps)
+        if entry.state == "running":  # its queue was killed, but it runs on
+            say(f"{names} still runs (pid {entry.pid}); the queue waits for its end")
+            while _is_running(entry):
+                time.sleep(_POLL_SECONDS)
+        say(f"{names} starts; its output is in {self.log(entry)}")
         with self.log(entry).open("ab") as output:
             try:
                 process = subprocess.Popen(
@@ -209,13 +216,18 @@ class SweepQueue:
                 output.write(f"error: {error}\n".encode())
                 code = 2
             else:
-                self._write(dataclasses.replace(entry, state="running", pid=process.pid))
+                start = process_start(process.pid)
+                self._write(
+                    dataclasses.replace(
+                        entry, state="running", pid=process.pid, process_start=start
+                    )
+                )
                 code = process.wait()
         if code == 0:
             self._delete(entry)
         else:
-            self._write(dataclasses.replace(entry, state="failed", pid=None, exit_code=code))
-        say(f"{', '.join(entry.sweeps)} ended with exit code {code}")
+            self._write(dataclasses.replace(_waiting(entry), state="failed", exit_code=code))
+        say(f"{names} ended with exit code {code}")
 
     def _write(self, entry: Entry) -> None:
         write_json(_DISK, str(self.folder / f"{entry.id}.json"), entry)
@@ -250,3 +262,11 @@ def _lock_to_run(opened: int) -> bool:
         fcntl.flock(opened, fcntl.LOCK_UN)
         time.sleep(0.01)  # another process only looks whether the queue runs
     return True
+
+
+def _is_running(entry: Entry) -> bool:
+    return entry.pid is not None and is_process(entry.pid, entry.process_start)
+
+
+def _waiting(entry: Entry) -> Entry:
+    return dataclasses.replace(entry, state="waiting", pid=None, process_start=None)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import fcntl
+import os
 import threading
 from pathlib import Path
 
 import pytest
+from harness import command
 
+from orchestrator.control.processes import process_start
 from orchestrator.running.queue import SweepQueue, queue_folder
 from results.storage.run_lock import try_lock
 from tasks.contract import RequestError
@@ -42,6 +46,27 @@ def test_only_one_waiting_sweep_is_removed(queue: SweepQueue) -> None:
         with pytest.raises(RequestError, match=f"{number} sweeps of the queue match"):
             queue.remove(text)
     assert len(queue.entries()) == 2
+
+
+def test_sweep_whose_process_has_ended_waits_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    queue = SweepQueue(queue_folder())
+    added = queue.add(["sweep", "a"], ["toy/a"])
+    start = process_start(os.getpid())
+    running = dataclasses.replace(added, state="running", pid=os.getpid(), process_start=start)
+    queue._write(running)
+    assert queue.entries() == [running]
+    with pytest.raises(RequestError, match="a is running; stop it with `stop toy/a`"):
+        queue.remove("toy/a")
+    # The queue was killed, and this process got the id of the sweep's process.
+    queue._write(dataclasses.replace(running, process_start="other/1"))
+    assert queue.entries() == [added]
+    printed = command("queue")
+    assert "waiting" in printed
+    assert "No process runs the queue" in printed
+    assert queue.remove("toy/a") == added
 
 
 def test_damaged_files_are_ignored(queue: SweepQueue) -> None:
