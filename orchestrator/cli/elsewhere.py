@@ -46,7 +46,7 @@ def add_to_queue(plans: Sequence[Plan], as_json: bool) -> int | Outcome:
     found.start()
     if as_json:
         return Outcome(fields={"queued": entry_fields(found, entry)})
-    line = f"Added {', '.join(entry.sweeps)} to the queue as number {number}"
+    line = f"Added {entry.names} to the queue as number {number}"
     print_line(Console(), f"{line}; {command('queue')} lists it.")
     return 0
 

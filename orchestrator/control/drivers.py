@@ -13,7 +13,7 @@ from typing import Literal
 
 import pyarrow.fs
 
-from orchestrator.control.json_files import read_json, write_json
+from orchestrator.control.json_files import read_printable, write_json
 from orchestrator.control.processes import is_process, process_start
 from tasks.contract import StoreError
 
@@ -146,7 +146,7 @@ def read_driver(
     filesystem: pyarrow.fs.FileSystem, sweep_path: str, driver_id: str
 ) -> Driver | None:
     """Return a driver of a sweep; None if it does not exist, or its file is damaged."""
-    driver = read_json(filesystem, f"{sweep_path}/{FOLDER}/{driver_id}/{FILE}", Driver)
+    driver = read_printable(filesystem, f"{sweep_path}/{FOLDER}/{driver_id}/{FILE}", Driver)
     if driver is None or driver.id != driver_id:  # its id is the name of a folder
         return None
     try:

@@ -29,7 +29,7 @@ from typing import Literal
 
 import pyarrow.fs
 
-from orchestrator.control.json_files import read_json, write_json
+from orchestrator.control.json_files import printable, read_json, write_json
 from orchestrator.control.processes import is_process, process_start
 from orchestrator.running.background import program, start_process
 from orchestrator.running.notify import hide_url
@@ -59,6 +59,11 @@ class Entry:
     def short_id(self) -> str:
         """The last part of its id, to type."""
         return self.id.rpartition("-")[2]
+
+    @property
+    def names(self) -> str:
+        """Its sweeps, to print."""
+        return str(printable(", ".join(self.sweeps)))
 
     def matches(self, text: str) -> bool:
         """Return whether a text is its id, the start or last part of it, or one of its sweeps."""
@@ -197,12 +202,11 @@ class SweepQueue:
 
     def _run(self, entry: Entry, say: Callable[[str], None]) -> None:
         """Run a sweep and remove it, or keep it with its exit code if it fails."""
-        names = ", ".join(entry.sweeps)
         if entry.state == "running":  # its queue was killed, but it runs on
-            say(f"{names} still runs (pid {entry.pid}); the queue waits for its end")
+            say(f"{entry.names} still runs (pid {entry.pid}); the queue waits for its end")
             while _is_running(entry):
                 time.sleep(_POLL_SECONDS)
-        say(f"{names} starts; its output is in {self.log(entry)}")
+        say(f"{entry.names} starts; its output is in {self.log(entry)}")
         with self.log(entry).open("ab") as output:
             try:
                 process = subprocess.Popen(
@@ -227,7 +231,7 @@ class SweepQueue:
             self._delete(entry)
         else:
             self._write(dataclasses.replace(_waiting(entry), state="failed", exit_code=code))
-        say(f"{names} ended with exit code {code}")
+        say(f"{entry.names} ended with exit code {code}")
 
     def _write(self, entry: Entry) -> None:
         write_json(_DISK, str(self.folder / f"{entry.id}.json"), entry)

@@ -69,6 +69,19 @@ def test_sweep_whose_process_has_ended_waits_again(
     assert queue.remove("toy/a") == added
 
 
+def test_entry_keeps_the_exact_words_and_folder_of_a_command(
+    queue: SweepQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "a\tfolder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    added = queue.add(["sweep", "toy", "--space", "my\u00a0space.py"], ["toy/\x1b[2Js"])
+    (entry,) = queue.entries()
+    assert entry == added
+    assert (entry.folder, entry.words[-1]) == (str(folder), "my\u00a0space.py")
+    assert entry.names == "toy/?[2Js"  # what is printed cannot control a terminal
+
+
 def test_damaged_files_are_ignored(queue: SweepQueue) -> None:
     entry = queue.add(["sweep", "a"], ["toy/a"])
     (queue.folder / "x.json").write_text("{")
