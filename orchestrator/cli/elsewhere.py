@@ -27,6 +27,11 @@ def start_in_background(first: Plan, as_json: bool) -> int | Outcome:
     if as_json:
         return Outcome(fields={"background": dataclasses.asdict(started)})
     console, attach = Console(), command("attach", started.sweep, out=first.request.out)
+    if not started.has_started:
+        line = f"{started.sweep} is still starting in the background (pid {started.pid})"
+        print_line(console, f"{line}; its output is in {started.log}.")
+        print_line(console, f"{attach} shows it once it runs.")
+        return 0
     print_line(console, f"{started.sweep} runs in the background (pid {started.pid}).")
     print_line(console, f"{attach} shows it, and its output is in {started.log}.")
     return 0
