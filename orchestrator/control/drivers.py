@@ -145,7 +145,7 @@ def read_drivers(filesystem: pyarrow.fs.FileSystem, sweep_path: str) -> list[Dri
 def read_driver(
     filesystem: pyarrow.fs.FileSystem, sweep_path: str, driver_id: str
 ) -> Driver | None:
-    """Return a driver of a sweep; None if it does not exist, or its file is damaged."""
+    """Return a driver of a sweep; None if it does not exist, or its file cannot be read."""
     driver = read_printable(filesystem, f"{sweep_path}/{FOLDER}/{driver_id}/{FILE}", Driver)
     if driver is None or driver.id != driver_id:  # its id is the name of a folder
         return None
@@ -154,6 +154,17 @@ def read_driver(
     except ValueError:
         return None
     return driver if all(time.tzinfo for time in times) else None
+
+
+def is_removed(filesystem: pyarrow.fs.FileSystem, sweep_path: str, driver_id: str) -> bool:
+    """Return whether a driver has no file any more; False if it cannot be read now."""
+    try:
+        filesystem.open_input_stream(f"{sweep_path}/{FOLDER}/{driver_id}/{FILE}").close()
+    except FileNotFoundError:
+        return True
+    except OSError:  # such as a bucket that does not answer
+        pass
+    return False
 
 
 def remove_ended(filesystem: pyarrow.fs.FileSystem, sweep_path: str) -> None:

@@ -24,7 +24,7 @@ def write_json(filesystem: pyarrow.fs.FileSystem, path: str, value: Any) -> None
 
 
 def read_json(filesystem: pyarrow.fs.FileSystem, path: str, kind: type[T]) -> T | None:
-    """Read a dataclass; None if there is no such file, or it is damaged."""
+    """Read a dataclass; None if there is no such file, or it is damaged or cannot be read."""
     try:
         with filesystem.open_input_stream(path) as stream:
             return decode(kind, json.loads(bytes(stream.read())))

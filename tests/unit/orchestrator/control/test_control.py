@@ -33,7 +33,7 @@ from orchestrator.control.drivers import (
     write_driver,
 )
 from orchestrator.control.listener import Listener
-from orchestrator.control.request import with_driver_state
+from orchestrator.control.request import RunningSweep, request, with_driver_state
 from orchestrator.control.steering import Steering
 from results.tables.overview import damaged_overview
 from tasks.contract import StoreError
@@ -133,6 +133,21 @@ def test_commands_to_another_driver_are_not_read(tmp_path: Path, driver: Driver)
     write_driver(DISK, str(tmp_path), later)
     send(DISK, str(tmp_path), driver, Command(action="stop"))
     assert read_commands(DISK, str(tmp_path), later) == []
+
+
+def test_request_waits_while_the_driver_cannot_be_read(
+    tmp_path: Path, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.control.request.WAIT_SECONDS", 0.3)
+    sweep = RunningSweep(filesystem=DISK, path=str(tmp_path), full_name="toy/s", drivers=[driver])
+    file = tmp_path / "control" / driver.id / "driver.json"
+    assert request(sweep, driver, Command(action="stop")) is None  # it runs, but does not answer
+    file.unlink()
+    file.symlink_to(file)  # it cannot be opened
+    assert request(sweep, driver, Command(action="stop")) is None
+    file.unlink()
+    answer = request(sweep, driver, Command(action="stop"))
+    assert answer == Answer(done=False, message="the sweep has ended")
 
 
 # --- the listener ---------------------------------------------------------------------------------
