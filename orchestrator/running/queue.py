@@ -14,14 +14,12 @@ more after it has released the lock, so a sweep that was added before that is no
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import os
 import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +31,7 @@ from orchestrator.control.json_files import printable, read_json, write_json
 from orchestrator.control.processes import is_process, process_start
 from orchestrator.running.background import program, start_process
 from orchestrator.running.notify import hide_url
-from results.storage.run_lock import try_lock
+from orchestrator.running.queue_lock import is_locked, lock_to_run
 from tasks.contract import RequestError
 
 _DISK = pyarrow.fs.LocalFileSystem()
@@ -171,9 +169,7 @@ class SweepQueue:
 
     def is_run(self) -> bool:
         """Return whether a process runs the queue."""
-        with self._open_lock() as opened:
-            # Shared, which a process that starts to run the queue tells from a queue that runs.
-            return opened is not None and not try_lock(opened, fcntl.LOCK_SH)
+        return is_locked(self.folder)
 
     def start(self) -> None:
         """Start a process that runs the queue, if there is none."""
@@ -188,7 +184,7 @@ class SweepQueue:
         """
         has_run = False
         while True:
-            with self._lock() as is_free:
+            with lock_to_run(self.folder) as is_free:
                 if not is_free:
                     return has_run
                 has_run = True
@@ -239,33 +235,6 @@ class SweepQueue:
     def _delete(self, entry: Entry) -> None:
         for file in (self.folder / f"{entry.id}.json", self.log(entry)):
             file.unlink(missing_ok=True)
-
-    @contextmanager
-    def _lock(self) -> Iterator[bool]:
-        """Lock the queue to run it; yield False if another process runs it."""
-        with self._open_lock() as opened:
-            yield opened is None or _lock_to_run(opened)
-
-    @contextmanager
-    def _open_lock(self) -> Iterator[int | None]:
-        """Open the file of the lock; None if the queue has no folder."""
-        if not self.folder.is_dir():
-            yield None
-            return
-        opened = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            yield opened
-        finally:
-            os.close(opened)
-
-
-def _lock_to_run(opened: int) -> bool:
-    while not try_lock(opened, fcntl.LOCK_EX):
-        if not try_lock(opened, fcntl.LOCK_SH):
-            return False  # another process runs the queue
-        fcntl.flock(opened, fcntl.LOCK_UN)
-        time.sleep(0.01)  # another process only looks whether the queue runs
-    return True
 
 
 def _is_running(entry: Entry) -> bool:

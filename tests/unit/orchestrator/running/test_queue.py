@@ -14,6 +14,7 @@ from harness import command
 
 from orchestrator.control.processes import process_start
 from orchestrator.running.queue import SweepQueue, queue_folder
+from orchestrator.running.queue_lock import LOCK, lock_to_run
 from results.storage.run_lock import try_lock
 from tasks.contract import RequestError
 
@@ -93,7 +94,7 @@ def test_damaged_files_are_ignored(queue: SweepQueue) -> None:
 def test_lock_is_held_by_one_process_at_a_time(queue: SweepQueue) -> None:
     queue.remove(queue.add(["sweep", "a"], ["toy/a"]).id)
     assert not queue.is_run()
-    with queue._lock() as is_free:
+    with lock_to_run(queue.folder) as is_free:
         assert is_free
         assert queue.is_run()
         assert not queue.run(lambda line: None)
@@ -117,11 +118,10 @@ def test_entry_has_the_absolute_program_of_who_added_it(
 
 def test_queue_starts_while_another_process_looks_whether_it_runs(queue: SweepQueue) -> None:
     queue.remove(queue.add(["sweep", "a"], ["toy/a"]).id)
-    with queue._open_lock() as opened:
-        assert opened is not None
-        assert try_lock(opened, fcntl.LOCK_SH)  # as in is_run
+    with (queue.folder / LOCK).open("w") as file:
+        assert try_lock(file.fileno(), fcntl.LOCK_SH)  # as in is_run
         assert not queue.is_run()  # two may look at a time
-        has_ended = threading.Timer(0.2, fcntl.flock, (opened, fcntl.LOCK_UN))
+        has_ended = threading.Timer(0.2, fcntl.flock, (file, fcntl.LOCK_UN))
         has_ended.start()
         assert queue.run(lambda line: None)
         has_ended.join()
