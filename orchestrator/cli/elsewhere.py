@@ -27,6 +27,11 @@ def start_in_background(first: Plan, as_json: bool) -> int | Outcome:
     if as_json:
         return Outcome(fields={"background": dataclasses.asdict(started)})
     console, attach = Console(), command("attach", started.sweep, out=first.request.out)
+    if not started.has_started:
+        line = f"{started.sweep} is still starting in the background (pid {started.pid})"
+        print_line(console, f"{line}; its output is in {started.log}.")
+        print_line(console, f"{attach} shows it once it runs.")
+        return 0
     print_line(console, f"{started.sweep} runs in the background (pid {started.pid}).")
     print_line(console, f"{attach} shows it, and its output is in {started.log}.")
     return 0
@@ -46,7 +51,7 @@ def add_to_queue(plans: Sequence[Plan], as_json: bool) -> int | Outcome:
     found.start()
     if as_json:
         return Outcome(fields={"queued": entry_fields(found, entry)})
-    line = f"Added {', '.join(entry.sweeps)} to the queue as number {number}"
+    line = f"Added {entry.names} to the queue as number {number}"
     print_line(Console(), f"{line}; {command('queue')} lists it.")
     return 0
 

@@ -37,7 +37,7 @@ def queue(
     if remove is not None:
         entry = found.remove(remove)
         if not json_:
-            print_line(console, f"Removed {', '.join(entry.sweeps)}.")
+            print_line(console, f"Removed {entry.names}.")
             return 0
     if run and not found.run(lambda line: print_line(console, line)):
         raise RequestError("another process runs the queue; list it with `queue`")
@@ -85,7 +85,7 @@ def _print(queue: SweepQueue) -> None:
     now = datetime.now(UTC)
     for entry in entries:
         added = format_when(datetime.fromisoformat(entry.added).astimezone(), now)
-        table.add_row(*map(Text, (entry.short_id, ", ".join(entry.sweeps), _state(entry), added)))
+        table.add_row(*map(Text, (entry.short_id, entry.names, _state(entry), added)))
     Console().print(table)
     for entry in entries:
         if entry.state != "waiting":

@@ -8,6 +8,7 @@ Files work in a bucket and need no port. Each is written atomically. A command n
 that a later run of the sweep never follows the commands to an earlier one.
 
     drivers   ``driver.json``: written by the driver, read by ``ps`` and ``attach``
+    processes  whether a process of this machine still runs
     commands  commands and their answers
     json_files  reads and writes these files
     steering  what the commands ask for, shared by the listener and the sweep

@@ -13,7 +13,7 @@ from typing import Literal
 import pyarrow.fs
 
 from orchestrator.control.drivers import FILE, FOLDER, Driver
-from orchestrator.control.json_files import read_json, write_json
+from orchestrator.control.json_files import read_printable, write_json
 from results.storage.folder_files import list_files
 from tasks.contract import StoreError
 
@@ -76,7 +76,7 @@ def read_commands(
         name = file.removesuffix(".json")
         if file == FILE or not file.endswith(".json") or name in answered:
             continue
-        command = read_json(filesystem, f"{_folder(sweep_path, driver)}/{file}", Command)
+        command = read_printable(filesystem, f"{_folder(sweep_path, driver)}/{file}", Command)
         if command is not None:
             found.append(dataclasses.replace(command, name=name))
     return found
@@ -101,7 +101,7 @@ def read_answer(
     filesystem: pyarrow.fs.FileSystem, sweep_path: str, driver: Driver, name: str
 ) -> Answer | None:
     """Return the answer to the command in the file ``name``; None if there is none yet."""
-    return read_json(filesystem, f"{_folder(sweep_path, driver)}/{name}{_ANSWER}", Answer)
+    return read_printable(filesystem, f"{_folder(sweep_path, driver)}/{name}{_ANSWER}", Answer)
 
 
 def _names(filesystem: pyarrow.fs.FileSystem, sweep_path: str, driver: Driver) -> list[str]:

@@ -13,7 +13,8 @@ from typing import Literal
 
 import pyarrow.fs
 
-from orchestrator.control.json_files import read_json, write_json
+from orchestrator.control.json_files import read_printable, write_json
+from orchestrator.control.processes import is_process, process_start
 from tasks.contract import StoreError
 
 FOLDER = "control"
@@ -63,6 +64,7 @@ class Driver:
     sweep: str  # task/name
     host: str
     pid: int
+    process_start: str | None = None  # tells it from a later process with its id
     since: str  # ISO 8601, in UTC
     engine: str  # ray or local
     log: str  # path of the log of its run
@@ -86,12 +88,9 @@ class Driver:
         """Return whether the process still runs, as far as this machine can know."""
         if self.state == "ended":
             return False
-        updated = datetime.fromisoformat(self.updated)
         if self.host == socket.gethostname():
-            # After a restart of the machine, another process may have the id.
-            began = _process_start(self.pid)
-            return is_process(self.pid) and (began is None or began - updated < LOST)
-        return (now or datetime.now(UTC)) - updated < LOST
+            return is_process(self.pid, self.process_start)
+        return (now or datetime.now(UTC)) - datetime.fromisoformat(self.updated) < LOST
 
 
 def _local(time: str) -> str:
@@ -106,6 +105,7 @@ def new_driver(sweep: str, engine: str, log: str) -> Driver:
         sweep=sweep,
         host=socket.gethostname(),
         pid=os.getpid(),
+        process_start=process_start(os.getpid()),
         since=now,
         updated=now,
         engine=engine,
@@ -145,8 +145,8 @@ def read_drivers(filesystem: pyarrow.fs.FileSystem, sweep_path: str) -> list[Dri
 def read_driver(
     filesystem: pyarrow.fs.FileSystem, sweep_path: str, driver_id: str
 ) -> Driver | None:
-    """Return a driver of a sweep; None if it does not exist, or its file is damaged."""
-    driver = read_json(filesystem, f"{sweep_path}/{FOLDER}/{driver_id}/{FILE}", Driver)
+    """Return a driver of a sweep; None if it does not exist, or its file cannot be read."""
+    driver = read_printable(filesystem, f"{sweep_path}/{FOLDER}/{driver_id}/{FILE}", Driver)
     if driver is None or driver.id != driver_id:  # its id is the name of a folder
         return None
     try:
@@ -156,34 +156,20 @@ def read_driver(
     return driver if all(time.tzinfo for time in times) else None
 
 
+def is_removed(filesystem: pyarrow.fs.FileSystem, sweep_path: str, driver_id: str) -> bool:
+    """Return whether a driver has no file any more; False if it cannot be read now."""
+    try:
+        filesystem.open_input_stream(f"{sweep_path}/{FOLDER}/{driver_id}/{FILE}").close()
+    except FileNotFoundError:
+        return True
+    except OSError:  # such as a bucket that does not answer
+        pass
+    return False
+
+
 def remove_ended(filesystem: pyarrow.fs.FileSystem, sweep_path: str) -> None:
     """Delete the folders of drivers that have ended or were killed."""
     for driver in read_drivers(filesystem, sweep_path):
         if not driver.is_alive():
             with contextlib.suppress(OSError):  # another driver deletes it too
                 filesystem.delete_dir(f"{sweep_path}/{FOLDER}/{driver.id}")
-
-
-def _process_start(pid: int) -> datetime | None:
-    """Return when a process on this machine began; None if that is unknown, as on macOS."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            ticks = int(file.read().rpartition(")")[2].split()[19])  # field 22, "starttime"
-        with open("/proc/uptime", encoding="utf-8") as file:
-            seconds_up = float(file.read().split()[0])
-    except (OSError, ValueError, IndexError):
-        return None
-    return datetime.now(UTC) - timedelta(seconds=seconds_up - ticks / os.sysconf("SC_CLK_TCK"))
-
-
-def is_process(pid: int) -> bool:
-    """Return whether a process with this id runs on this machine."""
-    if pid <= 0:  # a group of processes
-        return False
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # of another user
-        return True
-    return True

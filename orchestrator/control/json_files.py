@@ -1,4 +1,4 @@
-"""Small JSON files of control, which other users of a shared folder may have written."""
+"""Small JSON files of control and of the queue."""
 
 from __future__ import annotations
 
@@ -24,20 +24,26 @@ def write_json(filesystem: pyarrow.fs.FileSystem, path: str, value: Any) -> None
 
 
 def read_json(filesystem: pyarrow.fs.FileSystem, path: str, kind: type[T]) -> T | None:
-    """Read a dataclass; None if there is no such file, or it is damaged."""
+    """Read a dataclass; None if there is no such file, or it is damaged or cannot be read."""
     try:
         with filesystem.open_input_stream(path) as stream:
-            return decode(kind, _printable(json.loads(bytes(stream.read()))))
+            return decode(kind, json.loads(bytes(stream.read())))
     except (OSError, ValueError, RecursionError):
         return None
 
 
-def _printable(value: Any) -> Any:
+def read_printable(filesystem: pyarrow.fs.FileSystem, path: str, kind: type[T]) -> T | None:
+    """Do the same for a file that others may have written: its strings are safe to print."""
+    found = read_json(filesystem, path, kind)
+    return None if found is None else decode(kind, printable(encode(found)))
+
+
+def printable(value: Any) -> Any:
     """Return a JSON value without characters that control a terminal."""
     if isinstance(value, str):
         return "".join(sign if sign.isprintable() else "?" for sign in value)
     if isinstance(value, list):
-        return [_printable(each) for each in value]
+        return [printable(each) for each in value]
     if isinstance(value, dict):
-        return {_printable(key): _printable(each) for key, each in value.items()}
+        return {printable(key): printable(each) for key, each in value.items()}
     return value

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow.fs
 
 from orchestrator.control.commands import Answer, Command, read_answer, send
-from orchestrator.control.drivers import Driver, State, read_driver, read_drivers
+from orchestrator.control.drivers import Driver, State, is_removed, read_driver, read_drivers
 from results.storage.filesystem import open_filesystem
 from results.storage.reading import find_sweeps
 from results.tables.overview import Overview
@@ -82,7 +82,11 @@ def request(sweep: RunningSweep, driver: Driver, command: Command) -> Answer | N
         if answer is not None:
             return answer
         now = read_driver(sweep.filesystem, sweep.path, driver.id)
-        if now is None or not now.is_alive():
+        if now is None:
+            has_ended = is_removed(sweep.filesystem, sweep.path, driver.id)
+        else:
+            has_ended = not now.is_alive()
+        if has_ended:
             # It may have answered just before its end.
             ended = Answer(done=False, message="the sweep has ended")
             return read_answer(sweep.filesystem, sweep.path, driver, name) or ended

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -28,10 +29,11 @@ class Background:
     sweep: str  # task/name
     pid: int
     log: str  # what it prints
+    has_started: bool  # False if it was still starting when the command gave up waiting
 
 
 def start_sweep(words: Sequence[str], out: str, task: str, name: str) -> Background:
-    """Start a sweep in the background, and wait until it runs.
+    """Start a sweep in the background, and wait until it runs, at most ``START_SECONDS``.
 
     Args:
         words: the arguments of the command, without ``--background``.
@@ -45,25 +47,32 @@ def start_sweep(words: Sequence[str], out: str, task: str, name: str) -> Backgro
     filesystem, base = open_filesystem(out)
     path = f"{base}/{task}/{name}"
     log = _log_file(None if "://" in out else path)
+    earlier = {driver.id for driver in read_drivers(filesystem, path)}
     process = start_process(words, log)
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
+    has_started = False
+    while not has_started and time.monotonic() < deadline:
         has_ended = process.poll() is not None  # before looking, so that no driver is missed
-        if any(driver.pid == process.pid for driver in read_drivers(filesystem, path)):
-            break
-        if has_ended:
+        has_started = any(
+            driver.id not in earlier  # an earlier one may have had the same process id
+            and (driver.host, driver.pid) == (socket.gethostname(), process.pid)
+            for driver in read_drivers(filesystem, path)
+        )
+        if has_ended and not has_started:
             lines = log.read_text(errors="replace").strip().splitlines() or ["it printed nothing"]
             last = lines[-1].removeprefix("error: ")
             raise RequestError(f"the sweep ended before it ran ({last}); its output is in {log}")
         time.sleep(_POLL_SECONDS)
-    return Background(sweep=f"{task}/{name}", pid=process.pid, log=str(log))
+    return Background(
+        sweep=f"{task}/{name}", pid=process.pid, log=str(log), has_started=has_started
+    )
 
 
 def program() -> list[str]:
-    """Return the command that started this process, without its arguments."""
+    """Return the command that started this process, with an absolute path, without arguments."""
     script = sys.argv[0]
     if os.path.basename(script) == "orchestrator" and os.path.isfile(script):
-        return [script]
+        return [os.path.abspath(script)]
     return [sys.executable, "-m", "orchestrator"]
 
 

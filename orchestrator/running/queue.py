@@ -13,16 +13,13 @@ more after it has released the lock, so a sweep that was added before that is no
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import fcntl
 import os
 import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,10 +27,11 @@ from typing import Literal
 
 import pyarrow.fs
 
-from orchestrator.control.drivers import is_process
-from orchestrator.control.json_files import read_json, write_json
+from orchestrator.control.json_files import printable, read_json, write_json
+from orchestrator.control.processes import is_process, process_start
 from orchestrator.running.background import program, start_process
 from orchestrator.running.notify import hide_url
+from orchestrator.running.queue_lock import is_locked, lock_to_run
 from tasks.contract import RequestError
 
 _DISK = pyarrow.fs.LocalFileSystem()
@@ -45,18 +43,25 @@ class Entry:
     """A sweep in the queue."""
 
     id: str
+    program: tuple[str, ...]  # start of its command: with the Python of whoever added it
     words: tuple[str, ...]  # arguments of its command
     folder: str  # working directory of its command
     sweeps: tuple[str, ...]  # task/name of each
     added: str  # ISO 8601, in UTC
     state: Literal["waiting", "running", "failed"] = "waiting"
     pid: int | None = None  # of its process, while it is running
+    process_start: str | None = None  # tells it from a later process with its id
     exit_code: int | None = None  # if it failed
 
     @property
     def short_id(self) -> str:
         """The last part of its id, to type."""
         return self.id.rpartition("-")[2]
+
+    @property
+    def names(self) -> str:
+        """Its sweeps, to print."""
+        return str(printable(", ".join(self.sweeps)))
 
     def matches(self, text: str) -> bool:
         """Return whether a text is its id, the start or last part of it, or one of its sweeps."""
@@ -118,6 +123,7 @@ class SweepQueue:
         now = datetime.now(UTC)
         entry = Entry(
             id=f"{now:%Y%m%d-%H%M%S-%f}-{uuid.uuid4().hex[:4]}",
+            program=tuple(program()),
             words=tuple(words),
             folder=os.getcwd(),
             sweeps=tuple(sweeps),
@@ -127,11 +133,14 @@ class SweepQueue:
         return entry
 
     def entries(self) -> list[Entry]:
-        """Return the sweeps in the order in which they run."""
+        """Return the sweeps in the order in which they run.
+
+        A sweep whose process has ended without its queue, as after a restart, waits again.
+        """
         files = sorted(self.folder.glob("*.json"))
         found = (read_json(_DISK, str(file), Entry) for file in files)
         return [
-            entry
+            entry if entry.state != "running" or _is_running(entry) else _waiting(entry)
             for entry, file in zip(found, files, strict=True)
             if entry is not None and entry.id == file.stem
         ]
@@ -160,8 +169,7 @@ class SweepQueue:
 
     def is_run(self) -> bool:
         """Return whether a process runs the queue."""
-        with self._lock() as is_free:
-            return not is_free
+        return is_locked(self.folder)
 
     def start(self) -> None:
         """Start a process that runs the queue, if there is none."""
@@ -176,7 +184,7 @@ class SweepQueue:
         """
         has_run = False
         while True:
-            with self._lock() as is_free:
+            with lock_to_run(self.folder) as is_free:
                 if not is_free:
                     return has_run
                 has_run = True
@@ -190,13 +198,15 @@ class SweepQueue:
 
     def _run(self, entry: Entry, say: Callable[[str], None]) -> None:
         """Run a sweep and remove it, or keep it with its exit code if it fails."""
-        while entry.state == "running" and entry.pid is not None and is_process(entry.pid):
-            time.sleep(_POLL_SECONDS)  # its queue was killed, but it runs on
-        say(f"{', '.join(entry.sweeps)} starts; its output is in {self.log(entry)}")
+        if entry.state == "running":  # its queue was killed, but it runs on
+            say(f"{entry.names} still runs (pid {entry.pid}); the queue waits for its end")
+            while _is_running(entry):
+                time.sleep(_POLL_SECONDS)
+        say(f"{entry.names} starts; its output is in {self.log(entry)}")
         with self.log(entry).open("ab") as output:
             try:
                 process = subprocess.Popen(
-                    [*program(), *entry.words],
+                    [*entry.program, *entry.words],
                     cwd=entry.folder,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -206,13 +216,18 @@ class SweepQueue:
                 output.write(f"error: {error}\n".encode())
                 code = 2
             else:
-                self._write(dataclasses.replace(entry, state="running", pid=process.pid))
+                start = process_start(process.pid)
+                self._write(
+                    dataclasses.replace(
+                        entry, state="running", pid=process.pid, process_start=start
+                    )
+                )
                 code = process.wait()
         if code == 0:
             self._delete(entry)
         else:
-            self._write(dataclasses.replace(entry, state="failed", pid=None, exit_code=code))
-        say(f"{', '.join(entry.sweeps)} ended with exit code {code}")
+            self._write(dataclasses.replace(_waiting(entry), state="failed", exit_code=code))
+        say(f"{entry.names} ended with exit code {code}")
 
     def _write(self, entry: Entry) -> None:
         write_json(_DISK, str(self.folder / f"{entry.id}.json"), entry)
@@ -221,20 +236,10 @@ class SweepQueue:
         for file in (self.folder / f"{entry.id}.json", self.log(entry)):
             file.unlink(missing_ok=True)
 
-    @contextmanager
-    def _lock(self) -> Iterator[bool]:
-        """Try to lock the queue; yield whether it was free."""
-        if not self.folder.is_dir():
-            yield True
-            return
-        opened = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            is_free = True
-            try:
-                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                is_free = False
-            yield is_free
-        finally:
-            with contextlib.suppress(OSError):
-                os.close(opened)
+
+def _is_running(entry: Entry) -> bool:
+    return entry.pid is not None and is_process(entry.pid, entry.process_start)
+
+
+def _waiting(entry: Entry) -> Entry:
+    return dataclasses.replace(entry, state="waiting", pid=None, process_start=None)

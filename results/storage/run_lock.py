@@ -43,7 +43,7 @@ def run_lock(filesystem: pyarrow.fs.FileSystem, path: str) -> Iterator[None]:
     try:
         if opened is not None:
             deadline = time.monotonic() + _WAIT_SECONDS
-            while not _lock(opened, fcntl.LOCK_SH):
+            while not try_lock(opened, fcntl.LOCK_SH):
                 if time.monotonic() > deadline:
                     raise StoreError(
                         f"`prune` or `cancel` is changing the results in {path}; try again after "
@@ -62,7 +62,7 @@ def exclusive_lock(filesystem: pyarrow.fs.FileSystem, path: str) -> Iterator[boo
     """Lock the sweep in this folder against new runs; yield False if it is running already."""
     opened = _open(filesystem, f"{path}/{LOCK}", os.O_RDWR)
     try:
-        yield opened is None or _lock(opened, fcntl.LOCK_EX)
+        yield opened is None or try_lock(opened, fcntl.LOCK_EX)
     finally:
         if opened is not None:
             os.close(opened)
@@ -87,7 +87,7 @@ def activity(
     opened = _open(filesystem, f"{path}/{LOCK}", os.O_RDWR)
     if opened is not None:
         try:
-            if not _lock(opened, fcntl.LOCK_EX):
+            if not try_lock(opened, fcntl.LOCK_EX):
                 return "running"
             if os.pread(opened, 300, 0).decode(errors="replace").strip() == socket.gethostname():
                 return "no"  # it ran on this machine, so a running sweep would hold the lock
@@ -107,8 +107,13 @@ def _open(filesystem: pyarrow.fs.FileSystem, path: str, flags: int) -> int | Non
         return None
 
 
-def _lock(opened: int, kind: int) -> bool:
-    """Try to acquire the lock. On a filesystem without locks, this always succeeds."""
+def try_lock(opened: int, kind: int) -> bool:
+    """Try to lock an open file. On a filesystem without locks, this always succeeds.
+
+    Args:
+        opened: its file descriptor.
+        kind: ``fcntl.LOCK_SH`` or ``fcntl.LOCK_EX``.
+    """
     try:
         fcntl.flock(opened, kind | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from forked_commands import ForkedCommand
 from harness import Run, command, engine_args, run_command, run_process
 from json_documents import check_document
 
+from orchestrator.running.queue import SweepQueue, queue_folder
 from results.storage.reading import Sweep, read_sweep
 
 GRID = "GRID = {'level': list(range(12))}\n"
@@ -208,6 +210,51 @@ def test_queue_runs_sweeps_in_order_and_keeps_those_that_fail(tmp_path: Path) ->
     assert "the error is not finite" in Path(left["log"]).read_text()
     assert ask("queue", "--remove", left["id"])["queue"] == []
     assert not Path(left["log"]).exists()
+
+
+def test_queue_that_was_killed_waits_for_its_sweep_and_runs_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "orchestrator"
+    script.write_text("#!/bin/sh\necho >> starts\nwhile [ ! -e go ]; do sleep 0.1; done\n")
+    script.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    queue, starts = SweepQueue(queue_folder()), tmp_path / "starts"
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.argv", [str(script), "sweep", "toy", "--queue"])
+        queue.add(["sweep", "toy"], ["toy/s"])
+    environment = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    killed = ForkedCommand("queue", "--run", environment=environment)
+    wait_for(lambda: starts.exists() and queue.entries()[0].state == "running")
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert [entry.state for entry in queue.entries()] == ["running"]
+    again = ForkedCommand("queue", "--run", environment=environment)
+    wait_for(queue.is_run)
+    assert starts.read_text() == "\n"
+    (tmp_path / "go").touch()
+    out, err = again.communicate()
+    assert "toy/s still runs (pid " in out, err
+    assert starts.read_text() == "\n\n"
+    assert queue.entries() == []
+
+
+def test_queue_runs_a_sweep_with_the_program_that_added_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "bin" / "orchestrator"
+    script.parent.mkdir()
+    script.write_text('#!/bin/sh\necho "$@" > arguments\n')
+    script.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.argv", ["bin/orchestrator", "sweep", "toy", "--queue"])
+        SweepQueue(queue_folder()).add(["sweep", "toy"], ["toy/s"])
+    done = run_process("queue", "--run", XDG_STATE_HOME=str(tmp_path / "state"))
+    assert "toy/s ended with exit code 0" in done.stdout, done.stderr
+    assert (tmp_path / "arguments").read_text() == "sweep toy\n"
 
 
 # --- the whole story ------------------------------------------------------------------------------
