@@ -108,7 +108,9 @@ class Listener:
             return  # the bucket does not answer, and each try would take long
         with _logged():
             self._write_answers()
-            ended = dataclasses.replace(self._written, state="ended", updated=_now())
+            ended = dataclasses.replace(
+                self._written, state="ended", progress=self._progress(), updated=_now()
+            )
             write_driver(self._filesystem, self._path, ended)
 
     def _run(self) -> None:
