@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+from pathlib import Path
 
 from orchestrator.cgroups import installed_memory, memory_limit
 
+#: Device files of GPUs on Linux: NVIDIA's, those of its Jetson boards, AMD's, and of Windows' WSL.
+GPU_FILES = ("nvidia*", "nvhost*", "nvgpu*", "kfd", "dxg")
+
+
+def may_have_gpu(devices: Path = Path("/dev")) -> bool:
+    """Return False if this machine has no GPU that torch could use, without importing torch."""
+    if not sys.platform.startswith("linux"):
+        return True
+    return any(next(devices.glob(name), None) for name in GPU_FILES)
+
 
 def pick_device() -> str:
-    """Return the torch device of this process: its first GPU (CUDA or MPS), otherwise CPU."""
+    """Return the torch device of this process: its first GPU (CUDA or MPS), otherwise CPU.
+
+    On a machine without GPUs, it does not import torch, which takes seconds: not all tasks use it.
+    """
+    if not may_have_gpu():
+        return "cpu"
     try:
         import torch
     except ImportError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,12 +21,13 @@ from tasks.progress import Receiver, Throttle, reporting
 
 
 def configure_worker(threads: int) -> None:
-    """Configure memory allocation and the number of threads of this process."""
+    """Configure memory allocation and the number of threads of this worker process."""
     keep_freed_memory()
-    try:
-        import torch
-    except ImportError:
+    if "torch" not in sys.modules:  # not all tasks use it, and its import takes seconds
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # torch reads it when it is imported
         return
+    import torch
+
     torch.set_num_threads(threads)
 
 
@@ -34,12 +36,14 @@ def limit_threads() -> None:
 
     Torch itself does not see the CPU quota of a control group, and runs slowly beyond it.
     """
+    cpus = available_cpus()
+    if "OMP_NUM_THREADS" in os.environ or cpus >= (os.cpu_count() or 1):
+        return
     try:
         import torch
     except ImportError:
         return
-    cpus = available_cpus()
-    if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > cpus:
+    if torch.get_num_threads() > cpus:
         torch.set_num_threads(cpus)
 
 

@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orchestrator.engines.ray.settings  # noqa: F401  before Ray
 
 # isort: split
 import ray
 
-from orchestrator.engines.ray.workers import compute_stage
-from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.events import MAX_LOG, Failure
 from orchestrator.execution.stage_queue import StageQueue
+from orchestrator.execution.stages import StageCache
 from orchestrator.execution.timeout import grace_period, timeout_message
+from orchestrator.execution.worker_process import load_or_compute
 from tasks.contract import Stage, SweepError
+
+if TYPE_CHECKING:  # the processes that compute stages import this file
+    from orchestrator.execution.coordinator import Coordinator
 
 #: Part of the object store for values that no running trial of a search needs. Ray spills values
 #: that do not fit to disk.
 IDLE_FRACTION = 0.5
 START_SECONDS = 60.0  # for Ray to start the process of a task
+
+
+@ray.remote(num_cpus=0, max_retries=3)  # type: ignore[untyped-decorator]
+def compute_stage(
+    stage: Stage,
+    threads: int,
+    cache: StageCache,
+    step_timeout: float | None,
+    mailbox: Any,
+    *needs: Any,
+) -> tuple[Any, Any]:
+    """Return the value of a stage, loaded or computed, and its ``Origin``."""
+
+    def receive(share: float, next_at: int | None) -> None:
+        mailbox.report_stage.remote(stage.key, share)
+
+    return load_or_compute(stage, needs, threads, cache, step_timeout, receive)
 
 
 class RayStages(StageQueue):

@@ -20,9 +20,6 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from orchestrator.execution.dispatcher import Contents, Orders, Snapshot
 from orchestrator.execution.events import StepProgress
 from orchestrator.execution.pack_runner import PackRunner, PackSettings
-from orchestrator.execution.stages import StageCache
-from orchestrator.execution.worker_process import load_or_compute
-from tasks.contract import Stage
 
 TAIL_LINES = 30  # of a dead worker's log
 TAIL_SECONDS = 20.0  # to read them
@@ -105,23 +102,6 @@ def tail_worker_log(pid: int) -> str:
     text = "".join(file.read_text(errors="replace") for file in files if file.is_file())
     lines = [line for line in text.splitlines() if not line.startswith(":")]  # markers of Ray
     return "\n".join(lines[-TAIL_LINES:])
-
-
-@ray.remote(num_cpus=0, max_retries=3)  # type: ignore[untyped-decorator]
-def compute_stage(
-    stage: Stage,
-    threads: int,
-    cache: StageCache,
-    step_timeout: float | None,
-    mailbox: Any,
-    *needs: Any,
-) -> tuple[Any, Any]:
-    """Return the value of a stage, loaded or computed, and its ``Origin``."""
-
-    def receive(share: float, next_at: int | None) -> None:
-        mailbox.report_stage.remote(stage.key, share)
-
-    return load_or_compute(stage, needs, threads, cache, step_timeout, receive)
 
 
 class PackTrainable(tune.Trainable):  # type: ignore[misc]

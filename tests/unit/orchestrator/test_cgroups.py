@@ -153,6 +153,7 @@ def test_threads_are_limited_unless_the_user_set_them(monkeypatch: pytest.Monkey
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(4)
+        monkeypatch.setattr(os, "cpu_count", lambda: 16)
         monkeypatch.setattr(worker_process, "available_cpus", lambda: 2)
         monkeypatch.setenv("OMP_NUM_THREADS", "4")
         worker_process.limit_threads()
