@@ -11,18 +11,7 @@ from pathlib import Path
 
 from tasks.contract import content_id
 
-
-def _cache_path() -> Path:
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "orchestrator" / "fingerprints.json"
-
-
-def _read_cache() -> dict[str, str]:
-    try:
-        found = json.loads(_cache_path().read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+MAX_CACHES = 500  # folders whose hashes are kept; the cache of a thousand files takes 0.1 MB
 
 
 def fingerprint_files(
@@ -34,20 +23,41 @@ def fingerprint_files(
     called on every file that is read, and raises an error if the file is damaged. Files in the
     cache have passed this check before.
     """
-    cache = _read_cache()
-    new: dict[str, str] = {}
+    path = _cache_path(root)
+    cache = _read_cache(path)
+    is_new = False
     hashes: dict[str, str] = {}
     for file in sorted(files):
         status = file.stat()
-        key = f"{file.resolve()}|{status.st_size}|{status.st_mtime_ns}"
-        known = cache.get(key) or new.get(key)
-        if known is None:
+        key = f"{file.resolve()}"
+        version = f"{status.st_size}|{status.st_mtime_ns}|"
+        known = cache.get(key, "")
+        if not known.startswith(version):
             check(file)
-            known = new[key] = _hash(file)
-        hashes[os.path.relpath(file, root)] = known
-    if new:
-        _write_cache(cache | new)
+            known = cache[key] = f"{version}{_hash(file)}"
+            is_new = True
+        hashes[os.path.relpath(file, root)] = known.removeprefix(version)
+    if is_new:
+        _write_cache(path, cache)
     return content_id(hashes)
+
+
+def _cache_path(root: Path) -> Path:
+    """Return the file with the hashes of a folder, so that no sweep reads those of another."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    name = hashlib.blake2b(str(root.resolve()).encode(), digest_size=8).hexdigest()
+    return Path(cache) / "orchestrator" / "fingerprints" / f"{name}.json"
+
+
+def _read_cache(path: Path) -> dict[str, str]:
+    """Return path -> ``size|modification time|hash``, empty if there is no valid cache."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {key: value for key, value in found.items() if isinstance(value, str)}
 
 
 def _hash(file: Path) -> str:
@@ -58,10 +68,13 @@ def _hash(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _write_cache(cache: dict[str, str]) -> None:
-    path = _cache_path()
+def _write_cache(path: Path, cache: dict[str, str]) -> None:
     with contextlib.suppress(OSError):  # without a writable cache, every file is read each time
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(json.dumps(cache))
         os.replace(temporary, path)
+        if len(caches := list(path.parent.glob("*.json"))) > MAX_CACHES:
+            caches.sort(key=lambda file: file.stat().st_mtime)
+            for oldest in caches[:-MAX_CACHES]:
+                oldest.unlink(missing_ok=True)

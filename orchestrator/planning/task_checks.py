@@ -79,8 +79,9 @@ def _texts(task: Any) -> Iterator[str]:
 
 
 def _params(task: Any) -> Iterator[str]:
-    where = f" ({place(task.Params)})" if isinstance(task.Params, type) else ""
-    yield from (f"{problem}{where}" for problem in params_problems(task.Params))
+    for problem in params_problems(task.Params):
+        where = f" ({place(task.Params)})" if isinstance(task.Params, type) else ""
+        yield f"{problem}{where}"
 
 
 def _columns(task: Any) -> list[str]:

@@ -8,6 +8,7 @@ one, because people mostly agree on the common word.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 ZIPF, ZIPF_TAIL = 1.5, 1.0  # for synonyms and sentence forms; for free adjectives
 
@@ -118,10 +119,12 @@ FREE_ADJECTIVES: Words = tuple(
 )
 
 
+@cache
 def zipf(number: int, exponent: float = ZIPF) -> tuple[float, ...]:
     """Return the probabilities of ranks 1 to ``number``."""
     weights = [rank**-exponent for rank in range(1, number + 1)]
-    return tuple(weight / sum(weights) for weight in weights)
+    total = sum(weights)
+    return tuple(weight / total for weight in weights)
 
 
 def vocabulary() -> set[str]:
