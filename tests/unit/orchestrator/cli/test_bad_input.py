@@ -20,6 +20,10 @@ TABLES = {
 CASES = [(f"{name}-{i}", case) for name, cases in TABLES.items() for i, case in enumerate(cases)]
 
 
+#: Hashes of files, so that the shipped model is read once.
+CACHE = tempfile.TemporaryDirectory()
+
+
 def refuse(case: Case) -> tuple[int, str, str, bool]:
     """(status, stdout, stderr, whether anything was written) of ``main`` in this process."""
     with tempfile.TemporaryDirectory() as name:
@@ -27,7 +31,7 @@ def refuse(case: Case) -> tuple[int, str, str, bool]:
         tmp.mkdir()
         case.prepare(tmp)
         before = tree(tmp)
-        environment = {"XDG_CACHE_HOME": str(tmp.parent / "cache"), **dict(case.environ)}
+        environment = {"XDG_CACHE_HOME": CACHE.name, **dict(case.environ)}
         done = run_command(*arguments(case, tmp), cwd=tmp, **environment)
         changed = tree(tmp) != before
         return done.returncode, done.stdout, done.stderr.replace(str(tmp), "TMP"), changed
