@@ -20,7 +20,7 @@ from forked_commands import run_killed
 from orchestrator.saving.checkpoints import decode
 from results.storage.reading import read_sweep
 
-KILLS = 15  # of each phase
+KILLS = 10  # of each phase
 TRIALS, STEPS = 10, 4
 
 #: phase -> (audit event, pattern of its arguments, its last occurrence, seconds until the kill)

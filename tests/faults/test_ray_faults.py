@@ -70,31 +70,23 @@ def test_worker_killed_between_steps_resumes_from_checkpoints(
     assert set(Counter(what for what, _ in run.find("stage")).values()) == {1}
 
 
-def test_trial_that_kills_its_workers_fails_alone(tmp_path: Path, cluster: str) -> None:
-    run = Run(
-        tmp_path, "--address", cluster, "--gpus-per-trial=0.5", "--set=fail=exit", "--set=stage=0"
-    )
-    output = run.end(status=1, seconds=200)
-    assert "its worker died 4 times" in output
-    rows = read_sweep(run.out, "fragile", "s").rows()
-    assert {row["param.level"]: row["status"] for row in rows} == {
-        level: "failed" if level == 1 else "finished" for level in range(6)
-    }
-
-
-@pytest.mark.parametrize("fail", ["raise", "nan", "memory"])
-def test_failed_trial_is_a_row_and_the_others_continue(
-    tmp_path: Path, cluster: str, fail: str
-) -> None:
-    run = Run(tmp_path, "--address", cluster, f"--set=fail={fail}", "--set=stage=0")
-    output = run.end(status=1)
-    reason = {
+def test_failed_trials_are_rows_and_the_others_continue(tmp_path: Path, cluster: str) -> None:
+    reasons = {
         "raise": "ValueError: broken on purpose",
         "nan": "total is nan at step 1",
         "memory": "Unable to allocate",
-    }[fail]
-    assert reason in output
-    assert len(run.totals()) == 5
+    }
+    space = f"GRID = {{'level': [0, 1, 2], 'fail': {[*reasons]}}}\n"
+    output = Run(tmp_path, "--address", cluster, space=space).end(status=1)
+    rows = read_sweep(str(tmp_path / "out"), "fragile", "s").rows()
+    assert len(rows) == 9
+    for row in rows:
+        if row["param.level"] != 1:
+            assert row["status"] == "finished"
+        else:
+            assert row["status"] == "failed"
+            assert reasons[row["param.fail"]] in row["reason"]
+            assert reasons[row["param.fail"]] in output
 
 
 @pytest.mark.parametrize("engine", ["ray", "local"])

@@ -102,9 +102,11 @@ def test_worker_killed_by_the_memory_monitor_fails_alone(
     assert "the node ran out of memory" in assert_only_one_failed(run)["reason"]
 
 
-def test_row_contains_the_last_output_of_a_dead_worker(tmp_path: Path, cluster: str) -> None:
-    run = Run(tmp_path, "--address", cluster, "--set=fail=exit", space=SIX)
-    run.end(status=1)
+def test_trial_that_kills_its_workers_fails_alone_with_their_last_output(
+    tmp_path: Path, cluster: str
+) -> None:
+    run = Run(tmp_path, "--address", cluster, "--gpus-per-trial=0.5", "--set=fail=exit", space=SIX)
+    assert "its worker died 4 times" in run.end(status=1, seconds=200)
     row = assert_only_one_failed(run)
     assert "its worker died 4 times" in row["reason"]
     assert "the last line of a dying worker" in row["log"]

@@ -17,7 +17,7 @@ from forked_commands import run_killed
 from results.storage.reading import read_sweep
 from results.storage.weights import find_weights, weights_of
 
-KILLS = 7  # of each phase and kind of sweep
+KILLS = 5  # of each phase and kind of sweep
 SEEDS = (0, 1)
 MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 

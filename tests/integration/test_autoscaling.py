@@ -207,7 +207,8 @@ def test_local_ray_ignores_the_autoscaler_file(tmp_path: Path) -> None:
     home.mkdir()
     bootstrap(home)  # this machine is also the head of a cluster
     path = os.pathsep.join([str(PLUGIN), str(ROOT)])
-    done = sweep({**os.environ, "HOME": str(home), "PYTHONPATH": path}, tmp_path)
+    environment = {**os.environ, "HOME": str(home), "PYTHONPATH": path}
+    done = sweep(environment, tmp_path, "--set=steps=1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "machines" not in done.stdout
 

@@ -62,11 +62,12 @@ def test_trial_that_fills_the_gpu_runs_alone(tmp_path: Path, cluster: str) -> No
     assert len(run.totals()) == 4
 
 
-def test_measured_pack_stays_together(tmp_path: Path, cluster: str) -> None:
-    space = "GRID = {'level': list(range(8))}\n"
-    run = Run(tmp_path, "--address", cluster, "--gpus-per-trial=auto", space=space)
+def test_measured_pack_stays_together_and_keeps_its_weights(tmp_path: Path, cluster: str) -> None:
+    options = ("--address", cluster, "--gpus-per-trial=auto", "--set=steps=1", "--keep=all")
+    run = Run(tmp_path, *options, space="GRID = {'level': list(range(6))}\n")
     assert workers_of(run.end()) == (1, 1.0)
     assert len({pid for _, pid in run.find("step")}) == 2
+    assert len(totals_of(run)) == 6
 
 
 def test_trial_that_fails_while_measured_is_a_row(tmp_path: Path, cluster: str) -> None:
@@ -103,10 +104,3 @@ def test_trial_out_of_memory_beside_others_runs_alone(tmp_path: Path, cluster: s
     assert len(run.totals()) == 12
     steps = Counter(what for what, _ in run.find("step"))
     assert sum(steps.values()) == 12 * 3 + 2  # one trial of each stage repeated its second step
-
-
-def test_measured_trial_keeps_its_weights(tmp_path: Path, cluster: str) -> None:
-    options = ("--address", cluster, "--gpus-per-trial=auto", "--set=steps=1", "--keep=all")
-    run = Run(tmp_path, *options, space="GRID = {'level': list(range(6))}\n")
-    run.end()
-    assert len(totals_of(run)) == 6
