@@ -48,12 +48,10 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, d
     data = draw_folder(tmp_path_factory.mktemp("photos"), train=32, val=24)
     stages = tmp_path_factory.mktemp("stages")
 
-    def run(
-        task: str, rows: list[dict[str, Any]] | None, *args: str, cached: bool = False
-    ) -> dict[str, Any]:
+    def run(task: str, rows: list[dict[str, Any]] | None, *args: str) -> dict[str, Any]:
         """Metrics by trial of a sweep over these rows, or over the space in the arguments.
 
-        ``cached`` reads the values of stages from an earlier run.
+        Sweeps share the values of stages, whose own repetition ``test_task_contract`` checks.
         """
         folder = tmp_path_factory.mktemp("run")
         command = ["sweep", task, "--name=s"]
@@ -63,7 +61,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, d
             grid = [{name: [value] for name, value in row.items()} for row in rows]
             (folder / "space.py").write_text(f"GRID = {grid!r}\n")
             command += [f"--space={folder / 'space.py'}"]
-        command += [f"--cache={stages}"] * cached
+        command += [f"--cache={stages}"]
         if task != "diffusion":
             command += [f"--data=folder:{data}"]
         done = run_process(*command)  # with one thread, as set by conftest.py
@@ -128,13 +126,13 @@ def test_two_workers_of_a_cluster_give_the_same_numbers(
     task, first = once
     half = ("--cpus-per-trial=1", "--gpus-per-trial=0.5")  # of the cluster's one GPU
     rows = TASKS[task][0][::-1]
-    ours = sweep(task, rows, "--address", cluster, *half, cached=True)
+    ours = sweep(task, rows, "--address", cluster, *half)
     assert_same(ours, first)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_configurations_of_a_search_give_the_same_numbers_alone(task: str, sweep: Any) -> None:
-    picked = sweep(task, None, "--engine=local", "--space=search", "--trials=3", cached=True)
+    picked = sweep(task, None, "--engine=local", "--space=search", "--trials=3")
     assert picked
     fixed = {setting.partition("=")[0] for setting in TASKS[task][1]}
     rows = [
@@ -145,5 +143,5 @@ def test_configurations_of_a_search_give_the_same_numbers_alone(task: str, sweep
         }
         for row in picked.values()
     ]
-    alone = sweep(task, rows, "--engine=local", cached=True)
+    alone = sweep(task, rows, "--engine=local")
     assert_same({i: alone[i] for i in picked}, picked)
