@@ -27,6 +27,7 @@ from results.storage.manifest_parts import (
     SpaceText,
 )
 from search_spaces.space import Table
+from tasks.contract import Task
 
 if TYPE_CHECKING:
     from orchestrator.running.plan import Plan
@@ -40,6 +41,12 @@ TABLE = (
     *("columns", "metric", "paired", "front", "shown_samples", "step_unit", "signatures"),
     *("space", "search", "seeds", "tables", "claims", "published", "errata", "tolerance"),
 )
+
+
+def _scoring_params(task: Task) -> tuple[str, ...]:
+    """Return the parameters that change what the main metric measures, such as CLIPScore's CLIP."""
+    needed = task.metric_params.get(task.metric.name)
+    return (*task.scoring_params, *([needed] if needed is not None else []))
 
 
 def make_manifest(
@@ -75,7 +82,7 @@ def make_manifest(
         metric=task.metric,
         paired=tuple(task.per_sample),
         front=task.pareto_front,
-        scoring_params=tuple(task.scoring_params),
+        scoring_params=_scoring_params(task),
         shown_samples=tuple(task.shown_samples) or None,
         step_unit=task.step_unit,
         tolerance=task.tolerance,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from harness import run_command
 
 from orchestrator.request import Request
-from orchestrator.running.manifest import plan_tables
+from orchestrator.running.manifest import make_manifest, plan_tables
 from orchestrator.running.plan import make_plan
 from results.claims.verdicts import check_claims
 from results.storage.reading import read_sweep
@@ -50,6 +51,24 @@ def test_published_number_is_shown_only_for_its_own_configuration(
     assert ("rows have no published numbers" in notes) == bool(num_changed)
     if num_changed == len(rows):
         assert not any(row.label for row in rows)
+
+
+def test_trials_are_not_compared_if_their_main_metric_measures_something_else(
+    tmp_path: Path,
+) -> None:
+    request = Request(task="captioning", engine="local", out=str(tmp_path))
+    usual = make_manifest(make_plan(request), {}, datetime.now(), 0.0)
+    assert "num_samples" not in usual.scoring_params
+    settings = {"decoding": "sample", "num_samples": 3}
+    request = Request(
+        task="captioning",
+        engine="local",
+        out=str(tmp_path),
+        metric="self_bleu4",
+        settings=[f"{name}={value}" for name, value in settings.items()],
+    )
+    by_samples = make_manifest(make_plan(request), {}, datetime.now(), 0.0)
+    assert by_samples.scoring_params == (*usual.scoring_params, "num_samples")
 
 
 def test_a_claim_about_a_replaced_value_is_not_tested(tmp_path: Path) -> None:
