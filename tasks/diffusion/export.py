@@ -17,12 +17,12 @@ import torch
 
 from tasks.contract import Export, Trial
 from tasks.datasets import concepts
-from tasks.diffusion import pipeline, samplers, sampling, schedule, training, unet
+from tasks.diffusion import flow, pipeline, samplers, sampling, schedule, training, unet
 from tasks.diffusion.params import Params
 
 WEIGHTS, CONFIG, PROGRAM = "model.safetensors", "config.json", "pipeline.py"
 #: The modules that form the program, each after those that it uses.
-PARTS = (schedule, samplers, unet, sampling, pipeline)
+PARTS = (schedule, samplers, flow, unet, sampling, pipeline)
 _SHAPES = re.compile(r'\b(?:Float|Int)\[Tensor, "[^"]*"\]')  # the export does not use jaxtyping
 _TYPE_COMMENT = re.compile(r"  # type: ignore\[[\w-]+\]")
 

@@ -11,10 +11,11 @@ from tasks.precision import Precision
 from tasks.validation import check_choice, check_rule
 
 NoiseSchedule = Literal["linear", "cosine"]
-Prediction = Literal["epsilon", "v"]
+Prediction = Literal["epsilon", "v", "x0", "flow"]
 Weighting = Literal["none", "min_snr"]
 Optimizer = Literal["adam", "adamw"]
-Sampler = Literal["ancestral", "ddim", "dpm"]
+Sampler = Literal["ancestral", "ddim", "dpm", "euler", "heun"]
+FLOW_SAMPLERS = ("euler", "heun")
 
 #: The parameters that do not affect training: trials that differ only in these train once.
 SAMPLING = ("guidance", "sampler", "eta", "sampling_steps", "num_samples")
@@ -41,15 +42,17 @@ class Params:
     weight_decay: float = 0.0
     """Weight decay of AdamW. >= 0."""
     schedule: NoiseSchedule = "linear"
-    """Noise schedule: linear betas, or the cosine schedule."""
+    """Noise schedule: linear betas, or the cosine schedule; unused with prediction=flow."""
     num_steps: int = 500
-    """T, the number of noise levels. >= 2."""
+    """T, the number of noise levels; unused with prediction=flow. >= 2."""
     beta_1: float = 1e-4
     """First beta of the linear schedule; the lab uses its learning rate. 0 to 1."""
     beta_last: float = 0.02
     """Last beta of the linear schedule. beta_1 to 1."""
     prediction: Prediction = "epsilon"
-    """The network's target: the noise, or v."""
+    """The network's target: the noise, v, the image x0, or the velocity of flow matching, on
+    straight paths between image and noise.
+    """
     weighting: Weighting = "none"
     """Loss weights of noise levels: none, or min-SNR with gamma 5."""
     ema: float = 0.99
@@ -58,12 +61,17 @@ class Params:
     """Fraction of training images without their condition, for guidance. 0 to below 1."""
     guidance: float = 1.0
     """Scale of classifier-free guidance; 1: none; other values need drop_condition. >= 0."""
-    sampler: Sampler = "ddim"
-    """Ancestral (all T steps, as in the lab), DDIM, or second-order DPM-Solver++."""
+    sampler: Sampler | None = None
+    """Ancestral (all T steps, as in the lab), DDIM, or second-order DPM-Solver++; with
+    prediction=flow Euler's method, or Heun's, which is of second order and runs the network twice
+    per step. none: ddim, or euler with prediction=flow.
+    """
     eta: float = 1.0
     """Noise that each step of ddim adds: 0 none, 1 as much as ancestral sampling. 0 to 1."""
     sampling_steps: int = 25
-    """Number of steps of ddim and dpm; ancestral takes num_steps. 1 to num_steps."""
+    """Number of steps of the sampler; ancestral takes num_steps. 1 to num_steps, except with
+    prediction=flow.
+    """
     num_samples: int = 64
     """Images sampled per condition. >= 1."""
     evaluate_every: int = 0
@@ -79,10 +87,11 @@ class Params:
             ("schedule", NoiseSchedule),
             ("prediction", Prediction),
             ("weighting", Weighting),
-            ("sampler", Sampler),
             ("precision", Precision),
         ):
             check_choice(name, getattr(self, name), get_args(options))
+        if self.sampler is not None:
+            check_choice("sampler", self.sampler, get_args(Sampler))
         for name, least in (
             ("features", 8),
             ("epochs", 1),
@@ -108,10 +117,22 @@ class Params:
             value = getattr(self, name)
             check_rule(f"0 <= {name} < 1", 0 <= value < 1, f"{name}={value}")
         steps = f"sampling_steps={self.sampling_steps}, num_steps={self.num_steps}"
-        check_rule("sampling_steps <= num_steps", self.sampling_steps <= self.num_steps, steps)
+        fits = self.prediction == "flow" or self.sampling_steps <= self.num_steps
+        check_rule("sampling_steps <= num_steps", fits, steps)
+        self._check_sampler()
         guided = self.guidance == 1 or self.drop_condition > 0
         rule = "guidance == 1 or drop_condition > 0"
         check_rule(rule, guided, f"guidance={self.guidance}, drop_condition={self.drop_condition}")
+
+    def _check_sampler(self) -> None:
+        known = [
+            s for s in get_args(Sampler) if (s in FLOW_SAMPLERS) == (self.prediction == "flow")
+        ]
+        if self.sampler not in (None, *known):
+            raise ValueError(
+                f"prediction={self.prediction} needs a sampler of {', '.join(known)}, "
+                f"but got sampler={self.sampler}"
+            )
 
     def resolved(self) -> Params:
         """Return the parameters with defaults for unused ones and with the learning rate."""
@@ -121,9 +142,14 @@ class Params:
             changes["weight_decay"] = 0.0
         if self.schedule == "cosine":
             changes |= {name: defaults[name] for name in ("beta_1", "beta_last")}
-        if self.sampler == "ancestral":
+        if self.prediction == "flow":
+            unused = ("schedule", "num_steps", "beta_1", "beta_last")
+            changes |= {name: defaults[name] for name in unused}
+        sampler = self.sampler or ("euler" if self.prediction == "flow" else "ddim")
+        changes["sampler"] = sampler
+        if sampler == "ancestral":
             changes["sampling_steps"] = self.num_steps
-        if self.sampler != "ddim":
+        if sampler != "ddim":
             changes["eta"] = defaults["eta"]
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
 

@@ -91,17 +91,17 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
     for number, chosen in enumerate(batches):
         check_interrupt()
         report_progress(number, len(batches))
-        index = torch.randint(schedule.num_steps, (len(chosen),), generator=generator)
+        level = schedule.draw_levels(len(chosen), generator)
         noise = torch.randn((len(chosen), *pixels.shape[1:]), generator=generator)
         kept = torch.rand(len(chosen), generator=generator) >= params.drop_condition
         condition = (conditions[chosen] * kept[:, None]).to(device)
-        x0, noise, index = pixels[chosen].to(device), noise.to(device), index.to(device)
+        x0, noise, level = pixels[chosen].to(device), noise.to(device), level.to(device)
         with _autocast(params, device):
-            x = schedule.add_noise(x0, noise, index)
-            out = network(x, (index + 1) / schedule.num_steps, condition)
-        error = (out.float() - schedule.target(params.prediction, x0, noise, index)) ** 2
+            x = schedule.add_noise(x0, noise, level)
+            out = network(x, schedule.times(level), condition)
+        error = (out.float() - schedule.target(params.prediction, x0, noise, level)) ** 2
         gamma = MIN_SNR_GAMMA if params.weighting == "min_snr" else None
-        weight = schedule.weight(params.prediction, gamma, index)
+        weight = schedule.weight(params.prediction, gamma, level)
         loss = (weight * error.mean(dim=(1, 2, 3))).mean()
         optimizer.zero_grad()
         loss.backward()

@@ -320,7 +320,11 @@ CASES = [
     Case(args="sweep diffusion --set draws=2", message="`draws >= batch_size` must hold"),
     Case(args="sweep diffusion --set sampling_steps=900", message="`sampling_steps <= num_steps`"),
     Case(args="sweep diffusion --set guidance=2", message="`guidance == 1 or drop_condition > 0`"),
-    Case(args="sweep diffusion --set sampler=euler", message="must be one of ancestral, ddim, dpm"),
+    Case(args="sweep diffusion --set sampler=plms", message="must be one of ancestral, ddim, dpm"),
+    Case(
+        args="sweep diffusion --set sampler=euler",
+        message="prediction=epsilon needs a sampler of ancestral, ddim, dpm, but got sampler=euler",
+    ),
     Case(args="sweep diffusion --model sd", message="diffusion trains only --model unet"),
     Case(args="sweep diffusion --data photos", message="--data takes concepts or clevr:DIR"),
     # Reading.

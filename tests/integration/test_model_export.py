@@ -295,6 +295,8 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> str:
         (),
         ("sampler=ancestral", "schedule=cosine", "prediction=v", "ema=0"),
         ("sampler=dpm", "guidance=2", "drop_condition=0.2", "attention=yes"),
+        ("prediction=x0", "weighting=min_snr"),
+        ("prediction=flow", "sampler=heun", "guidance=2", "drop_condition=0.2"),
     ],
     ids=lambda settings: " ".join(settings) or "ddim",
 )

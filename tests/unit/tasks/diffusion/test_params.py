@@ -19,14 +19,34 @@ def test_default_learning_rate_depends_on_the_width() -> None:
     assert make_trial(features=32).params.lr == pytest.approx(8e-4)
     assert make_trial(features=32, lr=8e-4).id == make_trial(features=32).id
     assert make_trial(sampler="ancestral", sampling_steps=3).params.sampling_steps == 20
+    assert make_trial(sampler="ddim").id == make_trial().id
     assert make_trial(precision="auto").params.precision in ("float32", "bfloat16")
+
+
+def test_flow_has_its_own_sampler_and_no_noise_schedule() -> None:
+    flow = make_trial(prediction="flow", sampling_steps=30)  # more than SMALL's num_steps
+    assert flow.params.sampler == "euler"
+    assert flow.params.sampling_steps == 30
+    same = make_trial(prediction="flow", sampling_steps=30, schedule="cosine", num_steps=40, eta=0)
+    assert same.id == flow.id
+    assert make_trial(prediction="flow", sampler="heun", sampling_steps=30).id != flow.id
+
+
+def test_built_in_trials_keep_their_ids() -> None:
+    assert make_trial().id == "7df3748421b89e83"
+    assert make_trial(sampler="dpm", prediction="v", attention=True).id == "0bdfe98fe3e0cd40"
 
 
 @pytest.mark.parametrize(
     ("values", "rule"),
     [
         ({"schedule": "quadratic"}, "one of linear, cosine"),
-        ({"prediction": "x0"}, "one of epsilon, v"),
+        ({"prediction": "noise"}, "one of epsilon, v, x0, flow"),
+        ({"sampler": "heun"}, "prediction=epsilon needs a sampler of ancestral, ddim, dpm"),
+        (
+            {"prediction": "flow", "sampler": "ddim"},
+            "prediction=flow needs a sampler of euler, heun, but got sampler=ddim",
+        ),
         ({"features": 4}, "features >= 8"),
         ({"epochs": 0}, "epochs >= 1"),
         ({"draws": 10}, "draws >= batch_size"),
