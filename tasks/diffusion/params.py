@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from tasks.contract import Scalar
 from tasks.precision import Precision
 from tasks.validation import check_choice, check_rule
 
@@ -16,6 +17,10 @@ Weighting = Literal["none", "min_snr"]
 Optimizer = Literal["adam", "adamw"]
 Sampler = Literal["ancestral", "ddim", "dpm", "euler", "heun"]
 FLOW_SAMPLERS = ("euler", "heun")
+Network = Literal["unet", "dit"]
+SIDE = 28  # of an image, in pixels
+#: The parameters of the DiT, with the values that they have if they are not given.
+DIT = {"patch_size": 4, "depth": 4, "width": 128, "heads": 4}
 
 #: The parameters that do not affect training: trials that differ only in these train once.
 SAMPLING = ("guidance", "sampler", "eta", "sampling_steps", "num_samples")
@@ -25,10 +30,22 @@ SAMPLING = ("guidance", "sampler", "eta", "sampling_steps", "num_samples")
 class Params:
     """A conditional diffusion model, trained on four conditions and sampled and scored on eight."""
 
+    network: Network | None = None
+    """The network of --model unet: unet, or dit, a diffusion transformer. none: unet. Unused with
+    --model package.module:factory.
+    """
     features: int = 32
     """Width of the U-Net; 256 in the lab. >= 8."""
     attention: bool = False
-    """Self-attention at the smallest resolution."""
+    """Self-attention of the U-Net at the smallest resolution."""
+    patch_size: int | None = None
+    """Side of the DiT's patches in pixels, a divisor of 28. none: 4."""
+    depth: int | None = None
+    """Number of blocks of the DiT. none: 4. >= 1."""
+    width: int | None = None
+    """Width of the DiT, a multiple of 4 and of heads. none: 128."""
+    heads: int | None = None
+    """Number of attention heads of the DiT. none: 4. >= 1."""
     epochs: int = 8
     """Epochs of ``draws`` images each; 100 in the lab. >= 1."""
     draws: int = 5000
@@ -38,7 +55,9 @@ class Params:
     optimiser: Optimizer = "adam"
     """Adam, as in the protocol, or AdamW."""
     lr: float | None = None
-    """Constant learning rate; none: the lab's 1e-4 times 256 / features. > 0."""
+    """Constant learning rate; none: the lab's 1e-4 times 256 / features for the U-Net, 8e-4 for
+    other networks. > 0.
+    """
     weight_decay: float = 0.0
     """Weight decay of AdamW. >= 0."""
     schedule: NoiseSchedule = "linear"
@@ -90,8 +109,10 @@ class Params:
             ("precision", Precision),
         ):
             check_choice(name, getattr(self, name), get_args(options))
-        if self.sampler is not None:
-            check_choice("sampler", self.sampler, get_args(Sampler))
+        for name, options in (("network", Network), ("sampler", Sampler)):
+            if getattr(self, name) is not None:
+                check_choice(name, getattr(self, name), get_args(options))
+        self._check_dit()
         for name, least in (
             ("features", 8),
             ("epochs", 1),
@@ -124,6 +145,17 @@ class Params:
         rule = "guidance == 1 or drop_condition > 0"
         check_rule(rule, guided, f"guidance={self.guidance}, drop_condition={self.drop_condition}")
 
+    def _check_dit(self) -> None:
+        given = {name: getattr(self, name) for name in DIT}
+        for name, value in given.items():
+            check_rule(f"{name} >= 1", value is None or value >= 1, f"{name}={value}")
+        patch_size, width, heads = (given[n] or DIT[n] for n in ("patch_size", "width", "heads"))
+        rule = f"{SIDE} % patch_size == 0"
+        check_rule(rule, SIDE % patch_size == 0, f"patch_size={patch_size}")
+        holds = width % 4 == 0 and width % heads == 0
+        rule = "width % 4 == 0 and width % heads == 0"
+        check_rule(rule, holds, f"width={width}, heads={heads}")
+
     def _check_sampler(self) -> None:
         known = [
             s for s in get_args(Sampler) if (s in FLOW_SAMPLERS) == (self.prediction == "flow")
@@ -134,10 +166,21 @@ class Params:
                 f"but got sampler={self.sampler}"
             )
 
-    def resolved(self) -> Params:
-        """Return the parameters with defaults for unused ones and with the learning rate."""
+    def resolved(self, *, factory: bool = False) -> Params:
+        """Return the parameters with defaults for unused ones and with the learning rate.
+
+        Args:
+            factory: whether ``--model`` names a factory, which replaces the built-in networks.
+        """
         defaults = {f.name: f.default for f in dataclasses.fields(self)}
-        changes: dict[str, object] = {"lr": self.lr or 1e-4 * 256 / self.features}
+        network = None if factory else self.network or "unet"
+        changes: dict[str, object] = {"network": network, "lr": self.lr or 8e-4}
+        if network == "unet":
+            changes["lr"] = self.lr or 1e-4 * 256 / self.features
+        else:
+            changes |= {name: defaults[name] for name in ("features", "attention")}
+        for name, value in DIT.items():
+            changes[name] = (getattr(self, name) or value) if network == "dit" else None
         if self.optimiser == "adam":
             changes["weight_decay"] = 0.0
         if self.schedule == "cosine":
@@ -152,6 +195,16 @@ class Params:
         if sampler != "ddim":
             changes["eta"] = defaults["eta"]
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+    def content(self) -> dict[str, Scalar]:
+        """Return the part that a trial's id hashes.
+
+        Parameters that did not always exist are left out at the values that mean the same as
+        before, so that trials keep their ids.
+        """
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        added = {"network": ("unet", None), **dict.fromkeys(DIT, (None,))}
+        return {k: v for k, v in values.items() if v not in added.get(k, ())}
 
     def training(self) -> tuple[object, ...]:
         """Return the values of the parameters that training depends on."""

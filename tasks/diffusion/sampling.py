@@ -21,6 +21,7 @@ from tasks.diffusion.schedule import Schedule, cosine, linear
 
 SAMPLE_BATCH = 256
 SHAPE = (3, 28, 28)
+NUM_CONDITIONS = 6  # length of an encoded condition
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -57,3 +57,14 @@ def test_euler_approaches_heun_with_more_steps() -> None:
     errors = [abs(draw("euler", steps) - exact).mean() for steps in (2, 8)]
     assert errors[1] < errors[0] / 2
     assert abs(draw("heun", 8) - exact).mean() < errors[1] / 2
+
+
+def test_transformer_learns_and_draws() -> None:
+    trial = make_trial(network="dit", epochs=4, draws=512, depth=2, width=32, lr=5e-3)
+    state = training.start(trial, "cpu")
+    losses = []
+    for _ in range(4):
+        state, loss = training.train_epoch(trial, state, "cpu")
+        losses.append(loss)
+    assert losses[-1] < 0.75 * losses[0]
+    assert training.sample(trial, state, "cpu").shape == (8, 4, 28, 28, 3)
