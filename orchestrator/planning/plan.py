@@ -69,12 +69,14 @@ def _changed_params(factory: TrialFactory, row: Row) -> tuple[str, ...]:
     A published number belongs to the values that its row names. Parameters that the row does not
     name, such as the size of the model, do not make it another row.
     """
-    as_published = make_params(factory.task, row.params)
-    changed = tuple(
-        name
-        for name in row.params
-        if name in factory.fixed and getattr(as_published, name) != factory.fixed[name]
-    )
+    fixed = [name for name in row.params if name in factory.fixed]
+    if not fixed:  # the row alone may break a rule: it can need the fixed parameters
+        return ()
+    try:
+        as_published = make_params(factory.task, row.params)
+    except RequestError:
+        return tuple(fixed)
+    changed = tuple(n for n in fixed if getattr(as_published, n) != factory.fixed[n])
     if not changed:
         return ()
     try:

@@ -77,7 +77,7 @@ def _sampling_cost(member: Member) -> int:
     params: Params = member.trial.params
     if not _evaluates_at(params, member.state.values["epoch"] + 1):
         return 0
-    passes = 1 if params.guidance == 1 else 2
+    passes = (1 if params.guidance == 1 else 2) * (2 if params.sampler == "heun" else 1)
     return len(concepts.CONDITIONS) * params.num_samples * params.sampling_steps * passes
 
 

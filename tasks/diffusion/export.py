@@ -17,12 +17,23 @@ import torch
 
 from tasks.contract import Export, Trial
 from tasks.datasets import concepts
-from tasks.diffusion import pipeline, samplers, sampling, schedule, training, unet
+from tasks.diffusion import (
+    dit,
+    flow,
+    loading,
+    networks,
+    pipeline,
+    samplers,
+    sampling,
+    schedule,
+    training,
+    unet,
+)
 from tasks.diffusion.params import Params
 
 WEIGHTS, CONFIG, PROGRAM = "model.safetensors", "config.json", "pipeline.py"
 #: The modules that form the program, each after those that it uses.
-PARTS = (schedule, samplers, unet, sampling, pipeline)
+PARTS = (schedule, samplers, flow, unet, dit, networks, sampling, pipeline)
 _SHAPES = re.compile(r'\b(?:Float|Int)\[Tensor, "[^"]*"\]')  # the export does not use jaxtyping
 _TYPE_COMMENT = re.compile(r"  # type: ignore\[[\w-]+\]")
 
@@ -39,11 +50,11 @@ def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
     """Write the network's weights, ``config.json`` and ``pipeline.py`` into ``folder``."""
     params: Params = trial.params
     weights = {
-        name.partition(".")[2]: torch.as_tensor(value).float().contiguous()
+        name.partition(".")[2]: torch.as_tensor(value).contiguous()
         for name, value in arrays.items()
     }
     safetensors.torch.save_file(weights, folder / WEIGHTS)
-    (folder / CONFIG).write_text(json.dumps(_config(params), indent=2) + "\n")
+    (folder / CONFIG).write_text(json.dumps(_config(trial), indent=2) + "\n")
     (folder / PROGRAM).write_text(program())
     return Export(
         usage=USAGE,
@@ -53,10 +64,12 @@ def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
     )
 
 
-def _config(params: Params) -> dict[str, Any]:
+def _config(trial: Trial) -> dict[str, Any]:
+    network, options = loading.describe_network(trial)
     return {
-        "network": {"features": params.features, "attention": params.attention},
-        "sampling": dataclasses.asdict(training.sampling_config(params)),
+        "network": network,
+        "network_options": options,
+        "sampling": dataclasses.asdict(training.sampling_config(trial.params)),
         "conditions": {
             concepts.describe(name): [
                 round(x, 6) for x in training.nominal_condition(name)[0].tolist()

@@ -13,17 +13,20 @@ from typing import Any
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from tasks.diffusion.networks import make_network, set_weights
 from tasks.diffusion.sampling import SamplingConfig, noise_generator, sample_batches, to_images
-from tasks.diffusion.unet import UNet
 
 
 class Pipeline:
     """Samples images of descriptions."""
 
     def __init__(
-        self, network: UNet, sampling: SamplingConfig, conditions: Mapping[str, Sequence[float]]
+        self,
+        network: nn.Module,
+        sampling: SamplingConfig,
+        conditions: Mapping[str, Sequence[float]],
     ) -> None:
         self.network, self.sampling, self.conditions = network, sampling, conditions
 
@@ -67,8 +70,8 @@ class Pipeline:
 def load(folder: str | Path = ".", *, device: str = "cpu") -> Pipeline:
     """Load the exported model of a folder."""
     config: dict[str, Any] = json.loads((Path(folder) / "config.json").read_text())
-    network = UNet(**config["network"])
-    network.load_state_dict(load_file(Path(folder) / "model.safetensors"))
+    network = make_network(config["network"], config["network_options"])
+    set_weights(network, load_file(Path(folder) / "model.safetensors"))
     return Pipeline(
         network.to(device).eval(), SamplingConfig(**config["sampling"]), config["conditions"]
     )

@@ -1,6 +1,6 @@
 """Sample images from a trained network.
 
-Exported models contain a copy of this file, ``schedule.py``, ``samplers.py`` and ``unet.py``.
+Exported models contain a copy of this file and of the modules that it uses.
 
 B batch, N images
 """
@@ -15,11 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tasks.diffusion.flow import Flow, euler, heun
 from tasks.diffusion.samplers import ancestral, ddim, dpm_solver, guided
 from tasks.diffusion.schedule import Schedule, cosine, linear
 
 SAMPLE_BATCH = 256
 SHAPE = (3, 28, 28)
+NUM_CONDITIONS = 6  # length of an encoded condition
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,15 +32,17 @@ class SamplingConfig:
     num_steps: int  # T, the number of noise levels
     beta_1: float
     beta_last: float
-    prediction: str  # the network's output: epsilon or v
+    prediction: str  # the network's output: epsilon, x0, v or flow
     guidance: float
-    sampler: str  # ancestral, ddim or dpm
+    sampler: str  # ancestral, ddim or dpm; euler or heun with prediction flow
     eta: float
     sampling_steps: int
 
 
-def make_schedule(sampling: SamplingConfig) -> Schedule:
-    """Return the noise schedule of the model."""
+def make_schedule(sampling: SamplingConfig) -> Schedule | Flow:
+    """Return the noise schedule of the model, or the paths of flow matching."""
+    if sampling.prediction == "flow":
+        return Flow()
     if sampling.schedule == "cosine":
         return cosine(sampling.num_steps)
     return linear(sampling.num_steps, sampling.beta_1, sampling.beta_last)
@@ -69,23 +73,41 @@ def sample_batches(
     """
     schedule = make_schedule(sampling)
 
-    def denoise(x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        time, conditions = (index + 1) / schedule.num_steps, condition.expand(len(x), -1)
+    def output(x: Tensor, level: Tensor) -> Tensor:
+        time, conditions = schedule.times(level), condition.expand(len(x), -1)
         out = predict(x, time, conditions)
         if sampling.guidance != 1:
             out = guided(out, predict(x, time, torch.zeros_like(conditions)), sampling.guidance)
-        return schedule.split(sampling.prediction, out, x, index)
+        return out
 
     noise = torch.randn((number, *SHAPE), generator=generator)
     for part in noise.split(SAMPLE_BATCH):  # type: ignore[no-untyped-call]
         x = part.to(condition.device)
-        if sampling.sampler == "ancestral":
-            yield ancestral(denoise, schedule, x, generator)
-        elif sampling.sampler == "ddim":
-            steps = sampling.sampling_steps
-            yield ddim(denoise, schedule, x, steps, generator, eta=sampling.eta)
+        if isinstance(schedule, Flow):
+            integrate = heun if sampling.sampler == "heun" else euler
+            yield integrate(output, x, sampling.sampling_steps)
         else:
-            yield dpm_solver(denoise, schedule, x, sampling.sampling_steps)
+            yield _run_sampler(output, schedule, sampling, x, generator)
+
+
+def _run_sampler(
+    output: Callable[[Tensor, Tensor], Tensor],
+    schedule: Schedule,
+    sampling: SamplingConfig,
+    x: Tensor,
+    generator: torch.Generator,
+) -> Iterator[Tensor]:
+    """Run a sampler of noise schedules."""
+
+    def denoise(x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        return schedule.split(sampling.prediction, output(x, index), x, index)
+
+    steps = sampling.sampling_steps
+    if sampling.sampler == "ancestral":
+        return ancestral(denoise, schedule, x, generator)
+    if sampling.sampler == "ddim":
+        return ddim(denoise, schedule, x, steps, generator, eta=sampling.eta)
+    return dpm_solver(denoise, schedule, x, steps)
 
 
 def to_images(pixels: Tensor) -> Any:

@@ -25,6 +25,14 @@ class Schedule:
         """T."""
         return len(self.alpha_bar)
 
+    def draw_levels(self, number: int, generator: torch.Generator) -> Tensor:
+        """Draw indices [B], uniform in 0..T - 1."""
+        return torch.randint(self.num_steps, (number,), generator=generator)
+
+    def times(self, level: Tensor) -> Tensor:
+        """Return the times t / T [B] that the network gets for indices."""
+        return (level + 1) / self.num_steps
+
     def scales(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return the scales of signal and noise at indices [B], float32 [B, 1, 1, 1]."""
         alpha_bar = self.alpha_bar.to(index.device)[index]
@@ -37,9 +45,11 @@ class Schedule:
         return signal * x0 + strength * noise
 
     def target(self, prediction: str, x0: Tensor, noise: Tensor, index: Tensor) -> Tensor:
-        """Return the network's target: the noise, or v (Salimans and Ho 2022, appendix D)."""
+        """Return the network's target: noise, x_0, or v (Salimans and Ho 2022, appendix D)."""
         if prediction == "epsilon":
             return noise
+        if prediction == "x0":
+            return x0
         signal, strength = self.scales(index)
         return signal * noise - strength * x0
 
@@ -50,6 +60,8 @@ class Schedule:
         signal, strength = self.scales(index)
         if prediction == "epsilon":
             return (x - strength * out) / signal, out
+        if prediction == "x0":
+            return out, (x - signal * out) / strength
         return signal * x - strength * out, strength * x + signal * out
 
     def weight(self, prediction: str, gamma: float | None, index: Tensor) -> Tensor:
@@ -59,6 +71,8 @@ class Schedule:
         alpha_bar = self.alpha_bar.to(index.device)[index]
         ratio = alpha_bar / (1 - alpha_bar)
         clipped = ratio.clamp(max=gamma)
+        if prediction == "x0":
+            return clipped.float()
         divisor = ratio if prediction == "epsilon" else ratio + 1
         return (clipped / divisor).float()
 

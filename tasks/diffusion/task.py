@@ -14,6 +14,7 @@ from tasks.contract import (
     Inputs,
     Member,
     Metric,
+    ModelError,
     PerSampleMetric,
     RequestError,
     Source,
@@ -24,7 +25,8 @@ from tasks.contract import (
 )
 from tasks.datasets import concepts
 from tasks.diffusion import stages
-from tasks.diffusion.params import Params
+from tasks.diffusion.params import SIDE, Params
+from tasks.models.factories import fingerprint_factory, is_factory
 from tasks.precision import resolve_precision
 
 MODEL = "unet"
@@ -45,7 +47,12 @@ class DiffusionTask(Task):
     Params = Params
     metric = Metric(name="unseen_accuracy", label="unseen accuracy", direction="maximize")
     columns = (
+        Column(key="param.network", label="network"),
         Column(key="param.features", label="features", format="integer"),
+        Column(key="param.patch_size", label="patch size", format="integer"),
+        Column(key="param.depth", label="depth", format="integer"),
+        Column(key="param.width", label="width", format="integer"),
+        Column(key="param.heads", label="heads", format="integer"),
         Column(key="param.epochs", label="epochs", format="integer"),
         Column(key="param.lr", label="lr", format="scientific"),
         Column(key="param.schedule", label="schedule"),
@@ -112,15 +119,20 @@ class DiffusionTask(Task):
     shares_steps = True  # trials that differ only in sampling share one training
     default_model = MODEL
     default_data = "concepts"
-    model_forms = "only unet, trained from scratch; --set features=N sets its width"
+    model_forms = (
+        "unet, trained from scratch (--set network=dit trains a diffusion transformer instead), or "
+        "package.module:factory, which returns a network"
+    )
     data_forms = "concepts (built in, drawn) or clevr:DIR (the lab's images of eight conditions)"
 
     def resolve(self, model: str, data: str) -> tuple[Source, Source]:
-        """Check the model, which must be ``unet``, and the data: ``concepts`` or ``clevr:DIR``."""
+        """Check the model and the data: ``concepts`` or ``clevr:DIR``."""
+        if is_factory(model):
+            return fingerprint_factory(model), concepts.resolve(data)
         if model != MODEL:
-            raise RequestError(
-                f"diffusion trains only --model {MODEL}, but got {model!r}; set its width with "
-                "--set features=N"
+            raise ModelError(
+                f"--model of diffusion takes {MODEL} or package.module:factory, but got {model!r}; "
+                "choose a built-in network with --set network=unet or --set network=dit"
             )
         return Source(name=MODEL, fingerprint="1"), concepts.resolve(data)
 
@@ -128,7 +140,8 @@ class DiffusionTask(Task):
         """Set unused parameters to their defaults; fill in learning rate and precision."""
         params: Params = trial.params
         precision = resolve_precision(params.precision)
-        resolved = dataclasses.replace(params.resolved(), precision=precision)
+        resolved = params.resolved(factory=trial.model.name != MODEL)
+        resolved = dataclasses.replace(resolved, precision=precision)
         return dataclasses.replace(trial, params=resolved)
 
     def stages(self, trial: Trial) -> Sequence[Stage]:
@@ -137,13 +150,23 @@ class DiffusionTask(Task):
 
     def pack_key(self, trial: Trial) -> Hashable:
         """Return one key for trials that differ only in sampling, which share their training."""
-        return (trial.data, trial.seed, trial.params.training())
+        return (trial.model, trial.data, trial.seed, trial.params.training())
 
     def estimate_memory(self, trial: Trial) -> int:
-        """Estimate the memory of weights, gradients, moments and the activations of a batch."""
-        width: int = trial.params.features
-        batch: int = trial.params.batch_size
-        return 4 * (4 * 430 * width**2 + 40 * batch * width * 28 * 28)
+        """Estimate the memory of weights, gradients, moments and the activations of a batch.
+
+        The memory of a factory's network is not known.
+        """
+        params: Params = trial.params
+        batch = params.batch_size
+        if params.network == "unet":
+            width = params.features
+            return 4 * (4 * 430 * width**2 + 40 * batch * width * SIDE**2)
+        if params.network == "dit":
+            patch, depth, width = (getattr(params, n) for n in ("patch_size", "depth", "width"))
+            patches = (SIDE // patch) ** 2
+            return int(4 * depth * (4 * 18 * width**2 + 34 * batch * patches * width))
+        return 0
 
     def num_steps(self, trial: Trial) -> int:
         """Return the number of epochs."""
@@ -169,7 +192,7 @@ class DiffusionTask(Task):
 
     def weights(self, trial: Trial, state: State) -> Mapping[str, Any]:
         """Return the weights that are used for sampling: the moving average if there is one."""
-        kept = "ema." if trial.params.ema else "weight."
+        kept = ("ema." if trial.params.ema else "weight.", "buffer.")
         return {name: value for name, value in state.arrays.items() if name.startswith(kept)}
 
     def final(self, trial: Trial, split: str) -> Trial:

@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tasks.contract import State, Trial, TrialError
 from tasks.datasets import concepts
-from tasks.diffusion import sampling
+from tasks.diffusion import loading, sampling
 from tasks.diffusion.params import Params
 from tasks.diffusion.probe import to_pixels
-from tasks.diffusion.unet import UNet
 from tasks.interrupt import check_interrupt
 from tasks.progress import progress_part, report_progress
 
@@ -28,32 +27,18 @@ Array = np.ndarray[Any, Any]
 MIN_SNR_GAMMA = 5.0
 
 
-@lru_cache(maxsize=4)
-def _network(features: int, attention: bool, device: str) -> UNet:
-    return UNet(features, attention=attention).to(device)
-
-
-def _load(state: State, params: Params, device: str, part: str = "weight") -> UNet:
-    """Return the cached network with this state's weights."""
-    network = _network(params.features, params.attention, device)
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            parameter.copy_(state.arrays[f"{part}.{name}"])
-    return network
-
-
 def start(trial: Trial, device: str) -> State:
     """Return the initial state; its weights depend on the seed, but not on the device."""
     params: Params = trial.params
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(trial.seed)
-        network = UNet(params.features, attention=params.attention)
+    network = loading.new_network(trial)
     weights = {name: value.detach().to(device) for name, value in network.named_parameters()}
     arrays = {f"weight.{name}": value.clone() for name, value in weights.items()}
     for part in ("mean", "square"):
         arrays |= {f"{part}.{name}": torch.zeros_like(value) for name, value in weights.items()}
     if params.ema:
         arrays |= {f"ema.{name}": value.clone() for name, value in weights.items()}
+    for name, value in network.named_buffers():
+        arrays[f"buffer.{name}"] = value.clone().to(device)
     return State(arrays=arrays, values={"epoch": 0, "steps": 0})
 
 
@@ -73,12 +58,18 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
     Raises:
         TrialError: if the loss is not finite.
     """
+    seed = trial.seed * 1_000_003 + state.values["epoch"] + 1
+    with loading.seeded(seed, device):  # for the dropout of a factory's network
+        return _train_epoch(trial, state, seed, device)
+
+
+def _train_epoch(trial: Trial, state: State, seed: int, device: str) -> tuple[State, float]:
     params: Params = trial.params
     schedule = sampling.make_schedule(sampling_config(params))
-    network = _load(state, params, device)
+    network = loading.load_network(trial, loading.weights_of(state), device).train()
     optimizer = _make_optimizer(network, state, params)
     epoch = state.values["epoch"] + 1
-    generator = torch.Generator().manual_seed(trial.seed * 1_000_003 + epoch)
+    generator = torch.Generator().manual_seed(seed)
     pixels, conditions = _training_images(trial.data.name)
     rows = torch.randint(len(pixels), (params.draws,), generator=generator)
     averaged = {
@@ -91,17 +82,17 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
     for number, chosen in enumerate(batches):
         check_interrupt()
         report_progress(number, len(batches))
-        index = torch.randint(schedule.num_steps, (len(chosen),), generator=generator)
+        level = schedule.draw_levels(len(chosen), generator)
         noise = torch.randn((len(chosen), *pixels.shape[1:]), generator=generator)
         kept = torch.rand(len(chosen), generator=generator) >= params.drop_condition
         condition = (conditions[chosen] * kept[:, None]).to(device)
-        x0, noise, index = pixels[chosen].to(device), noise.to(device), index.to(device)
+        x0, noise, level = pixels[chosen].to(device), noise.to(device), level.to(device)
         with _autocast(params, device):
-            x = schedule.add_noise(x0, noise, index)
-            out = network(x, (index + 1) / schedule.num_steps, condition)
-        error = (out.float() - schedule.target(params.prediction, x0, noise, index)) ** 2
+            x = schedule.add_noise(x0, noise, level)
+            out = network(x, schedule.times(level), condition)
+        error = (out.float() - schedule.target(params.prediction, x0, noise, level)) ** 2
         gamma = MIN_SNR_GAMMA if params.weighting == "min_snr" else None
-        weight = schedule.weight(params.prediction, gamma, index)
+        weight = schedule.weight(params.prediction, gamma, level)
         loss = (weight * error.mean(dim=(1, 2, 3))).mean()
         optimizer.zero_grad()
         loss.backward()
@@ -115,7 +106,7 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
     mean = float(total) / len(rows)
     if not math.isfinite(mean):
         raise TrialError(f"the loss is not finite at epoch {epoch}; lower lr")
-    return _save(network, optimizer, averaged, state, epoch), mean
+    return _save(network, optimizer, averaged, epoch, step), mean
 
 
 def _autocast(params: Params, device: str) -> Any:
@@ -124,7 +115,7 @@ def _autocast(params: Params, device: str) -> Any:
     return torch.autocast(kind, dtype=dtype, enabled=dtype is not torch.float32)
 
 
-def _make_optimizer(network: UNet, state: State, params: Params) -> torch.optim.Optimizer:
+def _make_optimizer(network: nn.Module, state: State, params: Params) -> torch.optim.Optimizer:
     """Return torch's Adam or AdamW with the moments of the state."""
     assert params.lr is not None
     kind = torch.optim.AdamW if params.optimiser == "adamw" else torch.optim.Adam
@@ -141,20 +132,19 @@ def _make_optimizer(network: UNet, state: State, params: Params) -> torch.optim.
 
 
 def _save(
-    network: UNet,
+    network: nn.Module,
     optimizer: torch.optim.Optimizer,
     averaged: dict[str, Tensor],
-    state: State,
     epoch: int,
+    steps: int,
 ) -> State:
     arrays = {f"ema.{name}": value for name, value in averaged.items()}
-    steps = state.values["steps"]
+    arrays |= {f"buffer.{name}": value.clone() for name, value in network.named_buffers()}
     for name, parameter in network.named_parameters():
         moments = optimizer.state[parameter]
         arrays[f"weight.{name}"] = parameter.detach().clone()
         arrays[f"mean.{name}"] = moments["exp_avg"]
         arrays[f"square.{name}"] = moments["exp_avg_sq"]
-        steps = int(moments["step"])
     return State(arrays=arrays, values={"epoch": epoch, "steps": steps})
 
 
@@ -171,7 +161,8 @@ def sample(trial: Trial, state: State, device: str) -> Array:
     The initial noise depends only on (seed, condition), so trials with the same seed share it.
     """
     params: Params = trial.params
-    network = _load(state, params, device, "ema" if params.ema else "weight")
+    weights = loading.weights_of(state, "ema" if params.ema else "weight")
+    network = loading.load_network(trial, weights, device).eval()
 
     def predict(x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
         check_interrupt()

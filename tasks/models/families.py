@@ -7,17 +7,13 @@ folder, or ``package.module:factory`` (see ``pair.py``).
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from tasks.contract import ModelError, Source, content_id
-from tasks.fingerprint import fingerprint_files
 from tasks.models import folders
+from tasks.models.factories import fingerprint_factory, is_factory
 
 Features = Literal["first", "last", "pooled", "tokens"]
 
@@ -148,47 +144,10 @@ def _resolve_encoder(name: str, need: str) -> Source:
         if not isinstance(folders.read_config(folder).get("model_type"), str):
             raise ModelError(f"{folder}/config.json has no 'model_type'; add that of the encoder")
         return folders.resolve(name, [need])
-    factory = load_factory(name)
-    try:
-        files = [Path(inspect.getsourcefile(inspect.unwrap(factory)) or __file__)]
-        files += [Path(file) for file in getattr(factory, "files", list)()]
-    except Exception as error:  # raised by the user's code
-        raise ModelError(f"{name}: cannot list its files: {error}; fix factory.files()") from error
-    missing = [file for file in files if not file.is_file()]
-    if missing:
-        raise ModelError(f"{name} reads {missing[0]}, which is missing; add the file")
-    files = [file.resolve() for file in files]
-    root = Path(os.path.commonpath([file.parent for file in files]))
-    return Source(name=name, fingerprint=fingerprint_files(root, files))
+    return fingerprint_factory(name)
 
 
 def num_bytes(name: str) -> int:
     """Return the size of a model's saved weights in bytes; a factory counts as 0."""
     parts = split_pair(name) if is_pair(name) else (name,)
     return sum(folders.num_bytes(folders.find_folder(p)) for p in parts if not is_factory(p))
-
-
-def is_factory(name: str) -> bool:
-    """Return whether an encoder's name is ``package.module:factory``."""
-    module, colon, function = name.partition(":")
-    return bool(colon) and all(word.isidentifier() for word in [*module.split("."), function])
-
-
-def load_factory(name: str) -> Callable[[], Any]:
-    """Import the function that ``package.module:factory`` names.
-
-    Raises:
-        ModelError: if it cannot be imported or is not callable.
-    """
-    module, _, function = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), function)
-    except AttributeError:
-        raise ModelError(f"{module} has no {function!r}; check the name") from None
-    except (Exception, SystemExit) as error:
-        raise ModelError(
-            f"the encoder {name!r} cannot be imported: {error}; install or fix {module}"
-        ) from error
-    if not callable(found):
-        raise ModelError(f"{name!r} must be a function, but is {type(found).__name__}")
-    return found  # type: ignore[no-any-return]

@@ -29,7 +29,8 @@ from tasks.models.encoders import (
     prepare_images,
     prepare_texts,
 )
-from tasks.models.families import FAMILIES, Family, is_factory, load_factory, split_pair
+from tasks.models.factories import is_factory, load_factory
+from tasks.models.families import FAMILIES, Family, split_pair
 from tasks.models.folders import POOLING, find_folder, parameter_names, read_config
 from tasks.models.loading import load_checked, load_preprocessor
 from tasks.models.pooling import Read, image_pooling, sentence_pooling, tower_text_pooling

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.models import folders
-from tasks.models.families import is_factory, is_pair, split_pair
+from tasks.models.factories import is_factory
+from tasks.models.families import is_pair, split_pair
 
 _FRONT_MATTER = re.compile(r"\A---\s*\n(.*?)\n---\s*$", re.DOTALL | re.MULTILINE)
 _LICENSE = re.compile(r"^license:\s*[\"']?([\w.+-]+)[\"']?\s*$", re.MULTILINE)

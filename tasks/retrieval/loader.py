@@ -18,7 +18,8 @@ from PIL import Image
 from torch import Tensor
 
 from tasks.contract import ModelError
-from tasks.models.families import is_factory, load_factory, split_pair
+from tasks.models.factories import is_factory, load_factory
+from tasks.models.families import split_pair
 from tasks.models.pair import load_folder
 from tasks.models.pooling import Pooling, Read
 from tasks.models.saving import save_folder

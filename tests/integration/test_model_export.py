@@ -295,6 +295,9 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> str:
         (),
         ("sampler=ancestral", "schedule=cosine", "prediction=v", "ema=0"),
         ("sampler=dpm", "guidance=2", "drop_condition=0.2", "attention=yes"),
+        ("prediction=x0", "weighting=min_snr"),
+        ("network=dit", "depth=2", "width=16", "heads=2", "patch_size=7"),
+        ("prediction=flow", "sampler=heun", "guidance=2", "drop_condition=0.2"),
     ],
     ids=lambda settings: " ".join(settings) or "ddim",
 )
@@ -306,14 +309,45 @@ def test_exported_diffusion_model_draws_the_same_pictures(
     check_pictures(stranger, folder, sweep)
 
 
-def check_pictures(stranger: Stranger, folder: Path, sweep: Sweep) -> None:
+NETWORK = """
+import torch
+
+class Network(torch.nn.Module):
+    def __init__(self, channels, num_conditions):
+        super().__init__()
+        self.norm = torch.nn.BatchNorm2d(channels)
+        self.outward = torch.nn.Conv2d(channels + num_conditions + 1, channels, 3, padding=1)
+
+    def forward(self, x, time, condition):
+        about = torch.cat([condition, time[:, None]], dim=1)[:, :, None, None]
+        return self.outward(torch.cat([self.norm(x), about.expand(-1, -1, *x.shape[2:])], dim=1))
+
+def network(channels, size, num_conditions):
+    return Network(channels, num_conditions)
+"""
+
+
+def test_exported_diffusion_model_imports_its_factory(
+    stranger: Stranger, tmp_path: Path, probe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "mine"
+    package.mkdir()
+    (package / "exported_network.py").write_text(NETWORK)
+    monkeypatch.syspath_prepend(str(package))
+    model = "exported_network:network"
+    sweep = run(tmp_path, "diffusion", *DIFFUSION, seeds=(3,), cache=probe, model=model)
+    folder = export_model(sweep, None, str(tmp_path / "export")).folder
+    check_pictures(stranger, folder, sweep, package)
+
+
+def check_pictures(stranger: Stranger, folder: Path, sweep: Sweep, *paths: Path) -> None:
     """The exported model must draw exactly the pictures that the sweep scored."""
     (row,) = sweep.rows()
     given = {
         "descriptions": [concepts.describe(name) for name in concepts.CONDITIONS],
         "options": {"seed": row["seed"], "num_images": row["param.num_samples"]},
     }
-    drawn = np.array(stranger.run(folder, given), dtype=np.uint8)
+    drawn = np.array(stranger.run(folder, given, *paths), dtype=np.uint8)
     samples = sweep.samples.filter(pc.not_equal(sweep.samples["group"], "mean")).to_pylist()
     by_name = {sample["sample"]: sample["picture"] for sample in samples}
     number = row["param.num_samples"]

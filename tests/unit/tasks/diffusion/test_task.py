@@ -11,7 +11,7 @@ from tasks.diffusion.task import TASK
 @pytest.mark.parametrize(
     ("model", "data", "message"),
     [
-        ("resnet", "concepts", "--model unet"),
+        ("resnet", "concepts", "takes unet or package.module:factory"),
         ("unet", "scenes", "--data takes concepts or clevr:DIR"),
         ("unet", "clevr:", "--data takes concepts or clevr:DIR"),
         ("unet", "clevr:/nowhere", "no such folder"),
