@@ -16,11 +16,12 @@ Trainable = Literal["head", "full"]
 Head = Literal["own", "linear", "mlp"]
 Ties = Literal["expected", "strict", "same_text"]
 Loss = Literal["contrastive", "sigmoid"]
+Pairs = Literal["random", "cycle", "all"]
 EMBED_DIM = 256  # default width of new heads, as in BLIP
 BIAS = -10.0  # initial bias of the sigmoid loss (Zhai et al. 2023, section 3.2)
 #: Parameters that did not exist from the start. Their defaults are None, as for trials from before
 #: them, and are left out of a trial's id.
-ADDED = ("loss", "bias", "learn_bias")
+ADDED = ("loss", "bias", "learn_bias", "pairs")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +70,9 @@ class Params:
     none: the checkpoint's own, or -10 if it has none."""
     learn_bias: bool | None = None
     """Whether to train the bias of the sigmoid loss, without weight decay; none: no."""
+    pairs: Pairs | None = None
+    """The captions of an image in an epoch: random: one at random; cycle: the next one; all: every
+    one, where captions of the same image are right answers too; none: random."""
 
     def __post_init__(self) -> None:
         check_choice("start", self.start, get_args(Start))
@@ -78,6 +82,8 @@ class Params:
         check_choice("ties", self.ties, get_args(Ties))
         if self.loss is not None:
             check_choice("loss", self.loss, get_args(Loss))
+        if self.pairs is not None:
+            check_choice("pairs", self.pairs, get_args(Pairs))
         check_rule(
             "embed_dim >= 1",
             self.embed_dim is None or self.embed_dim >= 1,

@@ -194,7 +194,7 @@ def _resolve_heads(trial: Trial) -> Params:
 
 
 def _resolve_loss(name: str, params: Params) -> Params:
-    """Return the parameters with the checkpoint's temperature and bias filled in.
+    """Return the parameters of the loss with the checkpoint's temperature and bias filled in.
 
     Raises:
         ModelError: if the checkpoint has no temperature.
@@ -219,8 +219,14 @@ def _resolve_loss(name: str, params: Params) -> Params:
         )
     else:
         loss, learns = None, None
+    one = params.num_captions == 1 or params.pairs == "random"  # then all choices are the same
     return dataclasses.replace(
-        params, temperature=temperature, loss=loss, bias=bias, learn_bias=learns
+        params,
+        temperature=temperature,
+        loss=loss,
+        bias=bias,
+        learn_bias=learns,
+        pairs=None if one else params.pairs,
     )
 
 

@@ -23,7 +23,8 @@ from tasks.retrieval import stages
 from tasks.retrieval.embedding import Embedder, FrozenFeatures, backbone_weights, open_split
 from tasks.retrieval.losses import contrastive_loss, sigmoid_loss
 from tasks.retrieval.optimizer import adamw_step, clamp_temperature
-from tasks.retrieval.params import Ties
+from tasks.retrieval.pairs import draw_pairs
+from tasks.retrieval.params import Params, Ties
 from tasks.retrieval.ranks import CUTOFFS, rank_pairs, recalls
 from tasks.stacks import check_losses, train_stack
 
@@ -104,7 +105,7 @@ def _step(
 
 
 def make_stacks(members: Sequence[Member], device: str) -> list[list[Member]]:
-    """Group members whose heads have the same shapes, batch size and loss into stacks.
+    """Group members whose heads have the same shapes, batch size, loss and pairs into stacks.
 
     On a CPU, the size of a stack is limited so that its weights and moments fit into the cache.
     """
@@ -116,7 +117,7 @@ def make_stacks(members: Sequence[Member], device: str) -> list[list[Member]]:
         key = (
             member.trial.id
             if alone
-            else (shapes, params.batch_size, params.loss, member.trial.data)
+            else (shapes, params.batch_size, params.loss, _num_pairs(params), member.trial.data)
         )
         groups.setdefault(key, []).append(member)
     stacks = []
@@ -127,6 +128,11 @@ def make_stacks(members: Sequence[Member], device: str) -> list[list[Member]]:
             size = max(1, STACK_BYTES // num_bytes)
         stacks += [group[first : first + size] for first in range(0, len(group), size)]
     return stacks
+
+
+def _num_pairs(params: Params) -> object:
+    """Return what decides the number of pairs of an epoch, besides the batch size."""
+    return ("all", params.num_captions) if params.pairs == "all" else "images"
 
 
 def _part(state: State, part: str) -> dict[str, Tensor]:
@@ -149,7 +155,7 @@ def train_epoch(
     ]
     embed = _embedder(splits)
     drawn = [
-        _pairs(split, m.trial.seed, epoch, m.trial.params.batch_size)
+        _draw_pairs(split, m.trial, epoch)
         for split, m, epoch in zip(splits, stack, epochs, strict=True)
     ]
     pairs = torch.stack(drawn, dim=1).to(device)  # [steps, K, 2, B]
@@ -163,7 +169,8 @@ def train_epoch(
     for number, batch in enumerate(pairs):
         check_interrupt()
         report_progress(number, len(pairs))
-        loss = loss_of(weights, *embed({**weights, **constants}, batch[:, 0], batch[:, 1]))
+        vectors = embed({**weights, **constants}, batch[:, 0], batch[:, 1])
+        loss = loss_of(weights, *vectors, batch[:, 0])
         # The loss of a member depends only on its own weights, so a NaN does not affect others.
         gradients = torch.autograd.grad(loss.sum(), list(weights.values()), allow_unused=True)
         losses.append(loss.detach())
@@ -243,40 +250,44 @@ def _embedder(splits: Sequence[Embedder]) -> Callable[..., tuple[Tensor, Tensor]
     return together
 
 
+def _draw_pairs(split: Embedder, trial: Trial, epoch: int) -> Tensor:
+    """Return the (image, caption) pairs of an epoch, [steps, 2, B]."""
+    params = trial.params
+    drawn = draw_pairs(
+        split.row,
+        split.owner,
+        params.pairs,
+        seed=trial.seed,
+        epoch=epoch,
+        batch_size=params.batch_size,
+    )
+    return torch.from_numpy(drawn)
+
+
 def _make_loss(
     stack: Sequence[Member], device: str
-) -> Callable[[dict[str, Tensor], Tensor, Tensor], Float[Tensor, " K"]]:
-    """Return the loss of a stack's members as a function of weights, images and texts [K, B, P]."""
+) -> Callable[[dict[str, Tensor], Tensor, Tensor, Tensor], Float[Tensor, " K"]]:
+    """Return the loss of a stack's members.
+
+    It is a function of their weights, of vectors of images and texts [K, B, P], and of the indices
+    of the images [K, B].
+    """
     params = [member.trial.params for member in stack]
     temperatures = torch.tensor([each.temperature for each in params], device=device)
     is_sigmoid = params[0].loss == "sigmoid"
     biases = torch.tensor([each.bias for each in params], device=device) if is_sigmoid else None
 
-    def loss_of(weights: dict[str, Tensor], images: Tensor, texts: Tensor) -> Tensor:
+    def loss_of(weights: dict[str, Tensor], images: Tensor, texts: Tensor, rows: Tensor) -> Tensor:
+        # Only with all pairs can a batch contain an image twice.
+        same = rows[:, :, None] == rows[:, None] if params[0].pairs == "all" else None
         log = weights.get("log_temperature")
         temperature = (temperatures if log is None else log.exp())[:, None, None]
         if biases is None:
-            return contrastive_loss(images, texts, temperature)
+            return contrastive_loss(images, texts, temperature, same)
         bias = weights.get("logit_bias", biases)[:, None, None]
-        return sigmoid_loss(images, texts, temperature, bias)
+        return sigmoid_loss(images, texts, temperature, bias, same)
 
     return loss_of
-
-
-def _pairs(split: Embedder, seed: int, epoch: int, batch_size: int) -> Tensor:
-    """Sample the (image, caption) pairs of an epoch, [steps, 2, B]: one caption of each image."""
-    rng = np.random.default_rng([seed, epoch])
-    counts = np.bincount(split.owner)
-    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    chosen = split.row[first + rng.integers(counts)]
-    order = rng.permutation(len(counts))
-    num_steps = len(order) // batch_size
-    if num_steps == 0:
-        raise TrialError(
-            f"`batch_size <= training images` must hold, but got {batch_size} > {len(order)}"
-        )
-    kept = order[: num_steps * batch_size].reshape(num_steps, batch_size)
-    return torch.from_numpy(np.stack([kept, chosen[kept]], axis=1))
 
 
 @torch.no_grad()

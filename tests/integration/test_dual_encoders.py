@@ -178,14 +178,26 @@ def test_temperature_and_bias_are_the_checkpoint_s(tiny: Callable[[str], str]) -
     assert params.temperature == pytest.approx(math.exp(-model.logit_scale.item()), rel=1e-5)
     assert params.bias == pytest.approx(model.logit_bias.item(), rel=1e-5)
     assert TASK.normalize(trial) == trial
-    same = make_model_trial(
-        tiny("siglip"), **{"temperature": params.temperature, "loss": "sigmoid"}
-    )
-    assert same.id == trial.id
+    again = make_model_trial(tiny("siglip"), temperature=params.temperature, loss="sigmoid")
+    assert again.id == trial.id
     clip = make_model_trial(tiny("clip"), temperature=None, loss="sigmoid").params
     assert (clip.temperature, clip.bias) == (pytest.approx(math.exp(-2.6592), rel=1e-5), BIAS)
     untrained = make_model_trial(tiny("blip"), temperature=None, epochs=0)
     assert untrained.id == make_model_trial(tiny("blip"), epochs=0).id
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        ({"loss": "contrastive", "learn_bias": False}, {}),
+        ({"pairs": "random"}, {}),
+        ({"pairs": "all", "num_captions": 1}, {"num_captions": 1}),
+    ],
+)
+def test_equal_work_has_equal_ids(
+    tiny: Callable[[str], str], given: dict[str, object], plain: dict[str, object]
+) -> None:
+    assert make_model_trial(tiny("clip"), **given) == make_model_trial(tiny("clip"), **plain)
 
 
 @torch.inference_mode()

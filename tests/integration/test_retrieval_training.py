@@ -66,6 +66,9 @@ def varied() -> list[Trial]:
         {"lr": 1e-2, "epochs": 3, "learn_temperature": True},
         {"lr": 1e-2, "epochs": 3, "loss": "sigmoid", "bias": -3.0},
         {"lr": 1e-3, "epochs": 2, "loss": "sigmoid", "bias": 2.0, "temperature": 0.5},
+        {"lr": 1e-2, "epochs": 2, "pairs": "cycle"},
+        {"lr": 1e-2, "epochs": 2, "pairs": "all"},
+        {"lr": 1e-3, "epochs": 2, "pairs": "all", "temperature": 0.5},
         *(
             {"epochs": 3, "loss": "sigmoid", "bias": bias, "learn_bias": True}
             for bias in (-1.0, -5.0)
@@ -84,7 +87,9 @@ def test_stacked_training_matches_single_training(
     monkeypatch.setattr(training, "STACK_BYTES", stack_bytes)
     members = [Member(trial=t, state=training.start(t, inputs, "cpu")) for t in trials]
     sizes = sorted(len(stack) for stack in training.make_stacks(members, "cpu"))
-    assert sizes == {1: [1] * 11, 40_000: [1, 1, 2, 2, 5], 10**9: [1, 1, 2, 2, 5]}[stack_bytes]
+    assert (
+        sizes == {1: [1] * 14, 40_000: [1, 1, 2, 2, 2, 6], 10**9: [1, 1, 2, 2, 2, 6]}[stack_bytes]
+    )
     together = run(trials, inputs)
     for trial, steps in zip(trials, together, strict=True):
         (alone,) = run([trial], inputs)

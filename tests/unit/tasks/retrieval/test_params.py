@@ -24,6 +24,7 @@ from tasks.retrieval.params import ADDED, Params
         ({"num_captions": 0}, "num_captions >= 1"),
         ({"ties": "best"}, "one of expected, strict, same_text"),
         ({"loss": "triplet"}, "one of contrastive, sigmoid"),
+        ({"pairs": "every"}, "one of random, cycle, all"),
         ({"bias": float("inf")}, "bias is finite"),
     ],
 )
