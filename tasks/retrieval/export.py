@@ -47,7 +47,7 @@ def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
     max_length = model.config.text_config.max_position_embeddings
     if _can_hold(model, family, weights):
         _write_heads(model, family, weights)
-        notes = _write_temperature(model, trial, weights)
+        notes = _write_logit_scale(model, trial, weights)
         save_folder(folder, model, tokenizer, processor)
         program = usage.family_usage(family, max_length)
         return _describe(trial, program, "zero-shot-image-classification", notes)
@@ -124,27 +124,45 @@ def _write_heads(model: Any, family: Family, weights: Weights) -> None:
         _copy(dict(head.named_parameters()), trained)
 
 
-def _write_temperature(model: Any, trial: Trial, weights: Weights) -> list[str]:
-    """Write the temperature of the training loss into the model; return notes for its card."""
+def _write_logit_scale(model: Any, trial: Trial, weights: Weights) -> list[str]:
+    """Write the temperature and bias of the training loss into the model; return notes on them."""
     params: Params = trial.params
     if not params.epochs:
         return []
-    log = weights.get("log_temperature")
+    log, bias = weights.get("log_temperature"), weights.get("logit_bias", params.bias)
     temperature = params.temperature if log is None else math.exp(float(log))
+    assert temperature is not None  # set by ``normalize``
     if not hasattr(model, "logit_scale"):
-        return [
-            f"The training loss divided similarities by a temperature of {temperature:.4g}, for "
-            "which this architecture has no parameter: divide similarities by it before a softmax."
+        model.config.temp = temperature  # as in BLIP's own configuration; read for temperature=none
+        notes = [
+            f"The training loss divided similarities by a temperature of {temperature:.4g} (`temp` "
+            "in `config.json`), for which this architecture has no parameter: divide similarities "
+            f"by it before a {'softmax' if bias is None else 'sigmoid'}."
         ]
-    with torch.no_grad():
-        model.logit_scale.fill_(-math.log(temperature))
-    notes = [f"`logit_scale` is the temperature of the training loss, {temperature:.4g}."]
+    else:
+        with torch.no_grad():
+            model.logit_scale.fill_(-math.log(temperature))
+        notes = [f"`logit_scale` is the temperature of the training loss, {temperature:.4g}."]
+    return notes + _write_bias(model, None if bias is None else float(bias))
+
+
+def _write_bias(model: Any, bias: float | None) -> list[str]:
     if hasattr(model, "logit_bias"):
-        notes.append(
-            "It was trained with a softmax over the batch, not with SigLIP's sigmoid: "
-            "`logit_bias` is that of the base model, and sigmoids of the logits are not calibrated."
-        )
-    return notes
+        if bias is None:
+            return [
+                "It was trained with a softmax over the batch, not with SigLIP's sigmoid: "
+                "`logit_bias` is that of the base model, and sigmoids of the logits are not "
+                "calibrated."
+            ]
+        with torch.no_grad():
+            model.logit_bias.fill_(bias)
+        return [f"`logit_bias` is the bias of the training loss, {bias:.4g}."]
+    if bias is None:
+        return []
+    return [
+        f"It was trained with a sigmoid for each pair and a bias of {bias:.4g}, for which this "
+        "architecture has no parameter: add it to the logits before a sigmoid."
+    ]
 
 
 def _describe(trial: Trial, program: str, pipeline: str, notes: list[str]) -> Export:

@@ -99,7 +99,7 @@ def write(folder: Path, sides: Mapping[str, Side], weights: Mapping[str, Tensor]
     heads = {
         name: value.contiguous().clone()
         for name, value in weights.items()
-        if name.startswith(("image.", "text.", "log_temperature"))
+        if name.startswith(("image.", "text.", "log_temperature", "logit_bias"))
     }
     safetensors.torch.save_file(heads, folder / HEADS)
     (folder / "load.py").write_text(_program(sides, two_layers="image.out.weight" in heads))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tasks import adamw
 
+UNDECAYED = ("log_temperature", "logit_bias")  # decay would pull them towards 0
 MIN_TEMPERATURE = 0.01  # CLIP clamps the logit scale at 100 (Radford et al. 2021, 2.5)
 
 
@@ -33,10 +34,10 @@ def adamw_step(
 
     It updates the members of a stack at ``indices``, which have the same learning rate and weight
     decay. Weights without a gradient, such as those of an unused pooler, do not change. The log
-    temperature does not decay, because decay would pull it towards 0.
+    temperature and the bias of the loss do not decay.
     """
     used = {n: g for n, g in zip(weights, gradients, strict=True) if g is not None}
-    undecayed = {n: g for n, g in used.items() if n == "log_temperature"}
+    undecayed = {n: g for n, g in used.items() if n in UNDECAYED}
     decayed = {n: g for n, g in used.items() if n not in undecayed}
     for group, decay in ((decayed, weight_decay), (undecayed, 0.0)):
         if not group:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from tasks.contract import Scalar
 from tasks.precision import Precision
 from tasks.validation import check_choice, check_rule
 
@@ -13,7 +15,13 @@ Start = Literal["pretrained", "random"]
 Trainable = Literal["head", "full"]
 Head = Literal["own", "linear", "mlp"]
 Ties = Literal["expected", "strict", "same_text"]
+Loss = Literal["contrastive", "sigmoid"]
+Pairs = Literal["random", "cycle", "all"]
 EMBED_DIM = 256  # default width of new heads, as in BLIP
+BIAS = -10.0  # initial bias of the sigmoid loss (Zhai et al. 2023, section 3.2)
+#: Parameters that did not exist from the start. Their defaults are None, as for trials from before
+#: them, and are left out of a trial's id.
+ADDED = ("loss", "bias", "learn_bias", "pairs")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,10 +42,12 @@ class Params:
     """Weight decay of AdamW; as in the protocol also of biases, not of the temperature. >= 0."""
     epochs: int = 3
     """Passes over the training images; 0 only evaluates the initial heads. >= 0."""
-    temperature: float = 0.1
-    """Divides the cosine similarities in the loss; the initial value if it is learned. > 0."""
+    temperature: float | None = 0.1
+    """Divides the cosine similarities in the loss; the initial value if it is learned; none: the
+    checkpoint's own. > 0."""
     learn_temperature: bool = False
-    """Whether to train the temperature, without weight decay; it stays >= 0.01."""
+    """Whether to train the temperature, without weight decay; it stays >= 0.01 in the contrastive
+    loss."""
     batch_size: int = 16
     """Pairs per step; the last, smaller batch of an epoch is dropped. >= 2."""
     augment: bool = True
@@ -52,6 +62,17 @@ class Params:
     precision: Precision = "auto"
     """The precision of the backbone; heads, loss and weights are always float32. auto: bfloat16 if
     the driver's machine has instructions for it; the choice becomes part of the trial."""
+    loss: Loss | None = None
+    """contrastive: cross-entropy over the pairs of a batch, as in CLIP; sigmoid: a sigmoid for each
+    pair, as in SigLIP; none: contrastive."""
+    bias: float | None = None
+    """Added to the scaled similarities in the sigmoid loss; the initial value if it is learned;
+    none: the checkpoint's own, or -10 if it has none."""
+    learn_bias: bool | None = None
+    """Whether to train the bias of the sigmoid loss, without weight decay; none: no."""
+    pairs: Pairs | None = None
+    """The captions of an image in an epoch: random: one at random; cycle: the next one; all: every
+    one, where captions of the same image are right answers too; none: random."""
 
     def __post_init__(self) -> None:
         check_choice("start", self.start, get_args(Start))
@@ -59,6 +80,10 @@ class Params:
         check_choice("trainable", self.trainable, get_args(Trainable))
         check_choice("head", self.head, get_args(Head))
         check_choice("ties", self.ties, get_args(Ties))
+        if self.loss is not None:
+            check_choice("loss", self.loss, get_args(Loss))
+        if self.pairs is not None:
+            check_choice("pairs", self.pairs, get_args(Pairs))
         check_rule(
             "embed_dim >= 1",
             self.embed_dim is None or self.embed_dim >= 1,
@@ -71,8 +96,18 @@ class Params:
         )
         check_rule("epochs >= 0", self.epochs >= 0, f"epochs={self.epochs}")
         warm = self.temperature
-        check_rule("temperature > 0", warm > 0 and math.isfinite(warm), f"temperature={warm}")
+        holds = warm is None or (warm > 0 and math.isfinite(warm))
+        check_rule("temperature > 0", holds, f"temperature={warm}")
         check_rule("batch_size >= 2", self.batch_size >= 2, f"batch_size={self.batch_size}")
         number = self.num_captions
         check_rule("num_captions >= 1", number is None or number >= 1, f"num_captions={number}")
         check_rule("split must not be train", self.split != "train", f"split={self.split}")
+        bias = self.bias
+        check_rule("bias is finite", bias is None or math.isfinite(bias), f"bias={bias}")
+
+    def content(self) -> dict[str, Scalar]:
+        """Return the part that a trial's id hashes."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {
+            name: value for name, value in values.items() if name not in ADDED or value is not None
+        }

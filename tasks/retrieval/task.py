@@ -26,9 +26,10 @@ from tasks.contract import (
 )
 from tasks.datasets import registry
 from tasks.models import families, folders
+from tasks.models.logit_scale import read_bias, read_temperature
 from tasks.precision import resolve_precision
 from tasks.retrieval import stages
-from tasks.retrieval.params import EMBED_DIM, Params
+from tasks.retrieval.params import BIAS, EMBED_DIM, Params
 
 _RECALLS = tuple(
     Column(key=f"metric.{d}_r{k}", label=f"{name} R@{k}", format="percent")
@@ -100,7 +101,7 @@ class RetrievalTask(Task):
                     "`batch_size <= training images` must hold, "
                     f"but got {params.batch_size} > {len(train)}"
                 )
-            return trial
+            return dataclasses.replace(trial, params=_resolve_loss(trial.model.name, params))
         # Without training, parameters of training must not change the trial's id.
         kept = ("start", "head", "embed_dim", "num_captions", "ties", "split", "precision")
         untrained = Params(epochs=0, **{name: getattr(params, name) for name in kept})
@@ -190,6 +191,43 @@ def _resolve_heads(trial: Trial) -> Params:
             f"{name} needs head=own, because SigLIP's heads also pool, but got head={params.head}"
         )
     return dataclasses.replace(params, embed_dim=params.embed_dim or EMBED_DIM)
+
+
+def _resolve_loss(name: str, params: Params) -> Params:
+    """Return the parameters of the loss with the checkpoint's temperature and bias filled in.
+
+    Raises:
+        ModelError: if the checkpoint has no temperature.
+    """
+    is_pair = families.is_pair(name)
+    temperature, bias = params.temperature, params.bias
+    if temperature is None:
+        temperature = None if is_pair else read_temperature(name)
+        if temperature is None:
+            raise ModelError(
+                f"temperature=none is the checkpoint's own, but {name} has none; set one, such as "
+                "--set temperature=0.1"
+            )
+    if params.loss == "sigmoid":
+        if bias is None:
+            found = None if is_pair else read_bias(name)
+            bias = BIAS if found is None else found
+        loss, learns = params.loss, params.learn_bias or None
+    elif bias is not None or params.learn_bias:
+        raise RequestError(
+            "bias and learn_bias are of the sigmoid loss; add --set loss=sigmoid, or remove them"
+        )
+    else:
+        loss, learns = None, None
+    one = params.num_captions == 1 or params.pairs == "random"  # then all choices are the same
+    return dataclasses.replace(
+        params,
+        temperature=temperature,
+        loss=loss,
+        bias=bias,
+        learn_bias=learns,
+        pairs=None if one else params.pairs,
+    )
 
 
 TASK = RetrievalTask()

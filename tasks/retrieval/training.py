@@ -1,4 +1,4 @@
-"""Train and evaluate one epoch of a pack, with a symmetric cross-entropy.
+"""Train and evaluate one epoch of a pack.
 
 K members of a stack, B batch, C captions, P the width of the shared space
 """
@@ -21,8 +21,10 @@ from tasks.models.heads import CONSTANTS, can_stack, project
 from tasks.progress import progress_part, report_progress
 from tasks.retrieval import stages
 from tasks.retrieval.embedding import Embedder, FrozenFeatures, backbone_weights, open_split
+from tasks.retrieval.losses import contrastive_loss, sigmoid_loss
 from tasks.retrieval.optimizer import adamw_step, clamp_temperature
-from tasks.retrieval.params import Ties
+from tasks.retrieval.pairs import draw_pairs
+from tasks.retrieval.params import Params, Ties
 from tasks.retrieval.ranks import CUTOFFS, rank_pairs, recalls
 from tasks.stacks import check_losses, train_stack
 
@@ -39,6 +41,8 @@ def start(trial: Trial, inputs: Inputs, device: str) -> State:
         weights |= backbone_weights(trial, device)
     if trial.params.learn_temperature:
         weights["log_temperature"] = torch.tensor(math.log(trial.params.temperature)).to(device)
+    if trial.params.learn_bias:
+        weights["logit_bias"] = torch.tensor(float(trial.params.bias)).to(device)
     arrays = {f"weight.{name}": value for name, value in weights.items()}
     arrays |= {f"mean.{name}": torch.zeros_like(value) for name, value in weights.items()}
     arrays |= {f"square.{name}": torch.zeros_like(value) for name, value in weights.items()}
@@ -62,18 +66,6 @@ def _initial_heads(trial: Trial, found: Any) -> tuple[dict[str, Tensor], dict[st
     if params.start == "random":
         weights = heads.init_weights({k: tuple(v.shape) for k, v in weights.items()}, trial.seed)
     return weights, constants
-
-
-def contrastive_loss(
-    image: Float[Tensor, "*K B P"], text: Float[Tensor, "*K B P"], temperature: Tensor | float
-) -> Float[Tensor, "*K"]:
-    """Return the symmetric cross-entropy over the batch (Radford et al. 2021, fig. 3).
-
-    ``temperature`` is a number or [K, 1, 1].
-    """
-    logits = image @ text.mT / temperature
-    both = logits.log_softmax(-1) + logits.log_softmax(-2)
-    return -both.diagonal(dim1=-2, dim2=-1).mean(-1) / 2
 
 
 def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> list[Advanced | Exception]:
@@ -113,7 +105,7 @@ def _step(
 
 
 def make_stacks(members: Sequence[Member], device: str) -> list[list[Member]]:
-    """Group members whose heads have the same shapes and batch size into stacks.
+    """Group members whose heads have the same shapes, batch size, loss and pairs into stacks.
 
     On a CPU, the size of a stack is limited so that its weights and moments fit into the cache.
     """
@@ -122,7 +114,11 @@ def make_stacks(members: Sequence[Member], device: str) -> list[list[Member]]:
         params, weights = member.trial.params, _part(member.state, "weight")
         alone = params.trainable == "full" or not can_stack(weights)
         shapes = tuple((name, tuple(value.shape)) for name, value in weights.items())
-        key = member.trial.id if alone else (shapes, params.batch_size, member.trial.data)
+        key = (
+            member.trial.id
+            if alone
+            else (shapes, params.batch_size, params.loss, _num_pairs(params), member.trial.data)
+        )
         groups.setdefault(key, []).append(member)
     stacks = []
     for group in groups.values():
@@ -132,6 +128,11 @@ def make_stacks(members: Sequence[Member], device: str) -> list[list[Member]]:
             size = max(1, STACK_BYTES // num_bytes)
         stacks += [group[first : first + size] for first in range(0, len(group), size)]
     return stacks
+
+
+def _num_pairs(params: Params) -> object:
+    """Return what decides the number of pairs of an epoch, besides the batch size."""
+    return ("all", params.num_captions) if params.pairs == "all" else "images"
 
 
 def _part(state: State, part: str) -> dict[str, Tensor]:
@@ -154,7 +155,7 @@ def train_epoch(
     ]
     embed = _embedder(splits)
     drawn = [
-        _pairs(split, m.trial.seed, epoch, m.trial.params.batch_size)
+        _draw_pairs(split, m.trial, epoch)
         for split, m, epoch in zip(splits, stack, epochs, strict=True)
     ]
     pairs = torch.stack(drawn, dim=1).to(device)  # [steps, K, 2, B]
@@ -162,15 +163,14 @@ def train_epoch(
     weights, means, squares = (_stacked(stack, part) for part in ("weight", "mean", "square"))
     for value in weights.values():
         value.requires_grad_(True)
-    fixed = torch.tensor([m.trial.params.temperature for m in stack], device=device)
+    loss_of = _make_loss(stack, device)
     schedules = _schedules(stack, epochs)
     losses = []
     for number, batch in enumerate(pairs):
         check_interrupt()
         report_progress(number, len(pairs))
-        temperature = _temperature(weights, fixed)
-        images, texts = embed({**weights, **constants}, batch[:, 0], batch[:, 1])
-        loss = contrastive_loss(images, texts, temperature)
+        vectors = embed({**weights, **constants}, batch[:, 0], batch[:, 1])
+        loss = loss_of(weights, *vectors, batch[:, 0])
         # The loss of a member depends only on its own weights, so a NaN does not affect others.
         gradients = torch.autograd.grad(loss.sum(), list(weights.values()), allow_unused=True)
         losses.append(loss.detach())
@@ -178,7 +178,8 @@ def train_epoch(
             step = (epoch - 1) * len(pairs) + number
             lr = initial_lr * (1 - step / (num_epochs * len(pairs)))
             adamw_step(indices, weights, gradients, (means, squares), lr, decay, step + 1)
-        clamp_temperature(weights)
+        if stack[0].trial.params.loss != "sigmoid":  # SigLIP's temperature has no bound
+            clamp_temperature(weights)
     parts = {"weight": weights, "mean": means, "square": squares}
     curve = torch.stack(losses).cpu()  # [steps, K]
     return [
@@ -249,27 +250,44 @@ def _embedder(splits: Sequence[Embedder]) -> Callable[..., tuple[Tensor, Tensor]
     return together
 
 
-def _temperature(weights: dict[str, Tensor], fixed: Float[Tensor, " K"]) -> Tensor:
-    """Return the members' temperatures [K, 1, 1]."""
-    if "log_temperature" in weights:
-        fixed = weights["log_temperature"].exp()
-    return fixed[:, None, None]
+def _draw_pairs(split: Embedder, trial: Trial, epoch: int) -> Tensor:
+    """Return the (image, caption) pairs of an epoch, [steps, 2, B]."""
+    params = trial.params
+    drawn = draw_pairs(
+        split.row,
+        split.owner,
+        params.pairs,
+        seed=trial.seed,
+        epoch=epoch,
+        batch_size=params.batch_size,
+    )
+    return torch.from_numpy(drawn)
 
 
-def _pairs(split: Embedder, seed: int, epoch: int, batch_size: int) -> Tensor:
-    """Sample the (image, caption) pairs of an epoch, [steps, 2, B]: one caption of each image."""
-    rng = np.random.default_rng([seed, epoch])
-    counts = np.bincount(split.owner)
-    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    chosen = split.row[first + rng.integers(counts)]
-    order = rng.permutation(len(counts))
-    num_steps = len(order) // batch_size
-    if num_steps == 0:
-        raise TrialError(
-            f"`batch_size <= training images` must hold, but got {batch_size} > {len(order)}"
-        )
-    kept = order[: num_steps * batch_size].reshape(num_steps, batch_size)
-    return torch.from_numpy(np.stack([kept, chosen[kept]], axis=1))
+def _make_loss(
+    stack: Sequence[Member], device: str
+) -> Callable[[dict[str, Tensor], Tensor, Tensor, Tensor], Float[Tensor, " K"]]:
+    """Return the loss of a stack's members.
+
+    It is a function of their weights, of vectors of images and texts [K, B, P], and of the indices
+    of the images [K, B].
+    """
+    params = [member.trial.params for member in stack]
+    temperatures = torch.tensor([each.temperature for each in params], device=device)
+    is_sigmoid = params[0].loss == "sigmoid"
+    biases = torch.tensor([each.bias for each in params], device=device) if is_sigmoid else None
+
+    def loss_of(weights: dict[str, Tensor], images: Tensor, texts: Tensor, rows: Tensor) -> Tensor:
+        # Only with all pairs can a batch contain an image twice.
+        same = rows[:, :, None] == rows[:, None] if params[0].pairs == "all" else None
+        log = weights.get("log_temperature")
+        temperature = (temperatures if log is None else log.exp())[:, None, None]
+        if biases is None:
+            return contrastive_loss(images, texts, temperature, same)
+        bias = weights.get("logit_bias", biases)[:, None, None]
+        return sigmoid_loss(images, texts, temperature, bias, same)
+
+    return loss_of
 
 
 @torch.no_grad()

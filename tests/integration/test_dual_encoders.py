@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from tasks.contract import ModelError, RequestError
 from tasks.models import families, heads
 from tasks.models.dual import load_dual_encoder
 from tasks.retrieval import stages, training
+from tasks.retrieval.losses import sigmoid_loss
+from tasks.retrieval.params import BIAS
+from tasks.retrieval.task import TASK
 
 
 def dual(name: str) -> Any:
@@ -102,9 +106,11 @@ def test_custom_encoder_factory(tiny: Callable[[str], str]) -> None:
         ("clip", {"head": "mlp"}, "head=mlp creates new heads; add --set start=random"),
         ("clip", {"start": "random", "embed_dim": 8}, "add --set head=linear or --set head=mlp"),
         ("siglip", {"start": "random", "head": "linear"}, "needs head=own"),
+        ("blip", {"temperature": None}, "temperature=none .* has none; set one"),
+        ("clip", {"bias": -5.0}, "add --set loss=sigmoid"),
     ],
 )
-def test_unsuitable_heads_are_refused(
+def test_unsuitable_parameters_are_refused(
     tiny: Callable[[str], str], kind: str, params: dict[str, object], message: str
 ) -> None:
     name = f"{tiny('vit')}+{tiny('bert')}" if kind == "pair" else tiny(kind)
@@ -163,3 +169,45 @@ def test_new_heads_have_the_requested_width(tiny: Callable[[str], str], head: st
     for name, value in first.items():
         assert torch.equal(value, again[name])
         assert name.split(".")[0] != "weight" or not torch.equal(value, other[name])
+
+
+def test_temperature_and_bias_are_the_checkpoint_s(tiny: Callable[[str], str]) -> None:
+    model = transformers.SiglipModel.from_pretrained(tiny("siglip"))
+    trial = make_model_trial(tiny("siglip"), temperature=None, loss="sigmoid")
+    params = trial.params
+    assert params.temperature == pytest.approx(math.exp(-model.logit_scale.item()), rel=1e-5)
+    assert params.bias == pytest.approx(model.logit_bias.item(), rel=1e-5)
+    assert TASK.normalize(trial) == trial
+    again = make_model_trial(tiny("siglip"), temperature=params.temperature, loss="sigmoid")
+    assert again.id == trial.id
+    clip = make_model_trial(tiny("clip"), temperature=None, loss="sigmoid").params
+    assert (clip.temperature, clip.bias) == (pytest.approx(math.exp(-2.6592), rel=1e-5), BIAS)
+    untrained = make_model_trial(tiny("blip"), temperature=None, epochs=0)
+    assert untrained.id == make_model_trial(tiny("blip"), epochs=0).id
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        ({"loss": "contrastive", "learn_bias": False}, {}),
+        ({"pairs": "random"}, {}),
+        ({"pairs": "all", "num_captions": 1}, {"num_captions": 1}),
+    ],
+)
+def test_equal_work_has_equal_ids(
+    tiny: Callable[[str], str], given: dict[str, object], plain: dict[str, object]
+) -> None:
+    assert make_model_trial(tiny("clip"), **given) == make_model_trial(tiny("clip"), **plain)
+
+
+@torch.inference_mode()
+def test_sigmoid_loss_of_a_checkpoint_matches_the_library(tiny: Callable[[str], str]) -> None:
+    folder = tiny("siglip")
+    model = transformers.SiglipModel.from_pretrained(folder).eval()
+    pixels = transformers.AutoImageProcessor.from_pretrained(folder)(IMAGES, return_tensors="pt")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    ids = tokenizer(CAPTIONS, padding="max_length", max_length=16, return_tensors="pt")
+    expected = model(input_ids=ids["input_ids"], **pixels, return_loss=True).loss
+    params = make_model_trial(folder, temperature=None, loss="sigmoid").params
+    found = sigmoid_loss(*embed(folder), params.temperature, params.bias)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)

@@ -166,6 +166,42 @@ def test_export_contains_the_learned_temperature(tmp_path: Path, photos: Path) -
     assert wanted != pytest.approx(transformers.CLIPModel.from_pretrained(model).logit_scale.item())
 
 
+@pytest.mark.parametrize("learn", ["yes", "no"])
+def test_exported_siglip_has_the_temperature_and_bias_of_its_loss(
+    learn: str, tmp_path: Path, photos: Path
+) -> None:
+    import transformers
+
+    model = str(save_tiny("siglip", tmp_path / "model"))
+    settings = ("temperature=none", f"learn_temperature={learn}", f"learn_bias={learn}")
+    fixed = ("epochs=1", "batch_size=8", "precision=float32", "lr=0.1", "loss=sigmoid")
+    sweep = run(tmp_path, "retrieval", *fixed, *settings, data=f"folder:{photos}", model=model)
+    export = export_model(sweep, None, str(tmp_path / "export"))
+    before, after = (
+        transformers.SiglipModel.from_pretrained(each) for each in (model, export.folder)
+    )
+    kept = WeightStore(str(tmp_path / "out"), "retrieval", "s").read(sweep.rows()[0]["trial_id"])
+    assert kept is not None
+    for name, own, sign in (("scale", "log_temperature", -1), ("bias", "logit_bias", 1)):
+        start, end = (getattr(each, f"logit_{name}").item() for each in (before, after))
+        assert (end == pytest.approx(start, rel=1e-4)) is (learn == "no")
+        if learn == "yes":
+            assert end == pytest.approx(sign * float(kept.arrays[f"weight.{own}"]), abs=1e-6)
+
+
+def test_exported_blip_has_its_temperature_for_the_next_training(
+    tmp_path: Path, photos: Path
+) -> None:
+    from tasks.models.logit_scale import read_temperature
+
+    model = str(save_tiny("blip", tmp_path / "model"))
+    settings = ("epochs=1", "batch_size=8", "precision=float32", "temperature=0.07")
+    sweep = run(tmp_path, "retrieval", *settings, data=f"folder:{photos}", model=model)
+    folder = export_model(sweep, None, str(tmp_path / "export")).folder
+    assert read_temperature(model) is None
+    assert read_temperature(str(folder)) == 0.07
+
+
 PAIRS = {
     "vit+bert": ("head=linear",),
     "resnet+bert": ("head=mlp",),

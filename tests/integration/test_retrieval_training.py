@@ -29,18 +29,6 @@ def test_clamped_temperature_can_rise_again() -> None:
     assert found[-1] > 1.1 * MIN_TEMPERATURE  # random pairs want a higher one
 
 
-@pytest.mark.parametrize("shape", [(6, 4), (3, 6, 4)])
-def test_loss_is_the_mean_of_both_cross_entropies(shape: tuple[int, ...]) -> None:
-    image, text = torch.randn(shape), torch.randn(shape)
-    found = training.contrastive_loss(image, text, 0.3)
-    expected = []
-    for one, other in zip(image.reshape(-1, 6, 4), text.reshape(-1, 6, 4), strict=True):
-        logits, target = one @ other.T / 0.3, torch.arange(6)
-        ways = [torch.nn.functional.cross_entropy(each, target) for each in (logits, logits.T)]
-        expected.append(torch.stack(ways).mean())
-    torch.testing.assert_close(found.reshape(-1), torch.stack(expected))
-
-
 def advance_one(trial: Trial, state: State, inputs: dict[Any, Any]) -> tuple[State, Step]:
     (result,) = training.advance([Member(trial=trial, state=state)], inputs, "cpu")
     assert not isinstance(result, Exception), result
@@ -76,6 +64,15 @@ def varied() -> list[Trial]:
         {"lr": 3e-2, "epochs": 4, "start": "pretrained"},
         {"lr": 1e-2, "epochs": 3, "batch_size": 10},
         {"lr": 1e-2, "epochs": 3, "learn_temperature": True},
+        {"lr": 1e-2, "epochs": 3, "loss": "sigmoid", "bias": -3.0},
+        {"lr": 1e-3, "epochs": 2, "loss": "sigmoid", "bias": 2.0, "temperature": 0.5},
+        {"lr": 1e-2, "epochs": 2, "pairs": "cycle"},
+        {"lr": 1e-2, "epochs": 2, "pairs": "all"},
+        {"lr": 1e-3, "epochs": 2, "pairs": "all", "temperature": 0.5},
+        *(
+            {"epochs": 3, "loss": "sigmoid", "bias": bias, "learn_bias": True}
+            for bias in (-1.0, -5.0)
+        ),
     ]
     trials = [make_trial(**({"start": "random"} | row)) for row in rows]
     return [*trials, dataclasses.replace(trials[0], seed=9)]
@@ -90,7 +87,9 @@ def test_stacked_training_matches_single_training(
     monkeypatch.setattr(training, "STACK_BYTES", stack_bytes)
     members = [Member(trial=t, state=training.start(t, inputs, "cpu")) for t in trials]
     sizes = sorted(len(stack) for stack in training.make_stacks(members, "cpu"))
-    assert sizes == {1: [1] * 7, 40_000: [1, 1, 5], 10**9: [1, 1, 5]}[stack_bytes]
+    assert (
+        sizes == {1: [1] * 14, 40_000: [1, 1, 2, 2, 2, 6], 10**9: [1, 1, 2, 2, 2, 6]}[stack_bytes]
+    )
     together = run(trials, inputs)
     for trial, steps in zip(trials, together, strict=True):
         (alone,) = run([trial], inputs)
@@ -100,6 +99,17 @@ def test_stacked_training_matches_single_training(
         )
         ranks = [np.array(s[-1].samples["rank"]) for s in (steps, alone)]  # type: ignore[index]
         assert (ranks[0] != ranks[1]).mean() <= 0.02
+
+
+def test_sigmoid_loss_learns_its_bias_and_has_no_bound_of_the_temperature() -> None:
+    both = {"learn_bias": True, "learn_temperature": True}
+    trial = make_trial(
+        start="random", loss="sigmoid", bias=-2.0, temperature=0.005, epochs=1, lr=1e-4, **both
+    )
+    inputs = make_inputs(trial)
+    state, _ = advance_one(trial, training.start(trial, inputs, "cpu"), inputs)
+    assert float(state.arrays["weight.logit_bias"]) != -2.0
+    assert float(state.arrays["weight.log_temperature"].exp()) < MIN_TEMPERATURE
 
 
 def test_nan_in_one_member_leaves_the_others_unchanged() -> None:

@@ -38,11 +38,16 @@ def test_temperature_stays_at_the_bound() -> None:
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5])
-def test_weight_decay_excludes_the_temperature(decay: float) -> None:
-    weights = {"head": torch.ones(1, 3), "log_temperature": torch.full((1,), -2.0)}
+def test_weight_decay_excludes_temperature_and_bias(decay: float) -> None:
+    weights = {
+        "head": torch.ones(1, 3),
+        "log_temperature": torch.full((1,), -2.0),
+        "logit_bias": torch.full((1,), -8.0),
+    }
     moments = tuple({k: torch.zeros_like(v) for k, v in weights.items()} for _ in range(2))
     no_gradient = [torch.zeros_like(v) for v in weights.values()]
     for step in range(1, 4):
         adamw_step([0], weights, no_gradient, moments, 0.1, decay, step)  # type: ignore[arg-type]
     assert weights["log_temperature"].item() == -2.0
+    assert weights["logit_bias"].item() == -8.0
     torch.testing.assert_close(weights["head"], torch.full((1, 3), (1 - 0.1 * decay) ** 3))

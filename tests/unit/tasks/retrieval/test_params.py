@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tasks.retrieval.params import Params
+from tasks.contract import content_id
+from tasks.retrieval.params import ADDED, Params
 
 
 @pytest.mark.parametrize(
@@ -22,8 +23,18 @@ from tasks.retrieval.params import Params
         ({"split": "train"}, "must not be train"),
         ({"num_captions": 0}, "num_captions >= 1"),
         ({"ties": "best"}, "one of expected, strict, same_text"),
+        ({"loss": "triplet"}, "one of contrastive, sigmoid"),
+        ({"pairs": "every"}, "one of random, cycle, all"),
+        ({"bias": float("inf")}, "bias is finite"),
     ],
 )
 def test_invalid_params_are_refused(values: dict[str, Any], rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         Params(**values)
+
+
+def test_added_parameters_at_their_defaults_leave_ids_as_they_were() -> None:
+    content = Params().content()
+    assert not set(ADDED) & set(content)
+    assert content_id(Params()) == "cf5cdc8e14084936"  # of the release before they were added
+    assert Params(loss="sigmoid").content() == content | {"loss": "sigmoid"}
