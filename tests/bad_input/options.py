@@ -230,7 +230,7 @@ CASES = [
             *(
                 ("tempurature", "temperature"),
                 ("fp16", "precision"),
-                ("learn", "learn_temperature"),
+                ("learn_temp", "learn_temperature"),
             ),
         )
     ),
