@@ -48,6 +48,10 @@ def make_inputs(trial: Trial, num_images: int = 40) -> dict[Any, Any]:
         "features": texts,
         "row": np.arange(2 * num_images),
         "owner": np.repeat(np.arange(num_images), 2),
+        "names": stages.to_names(
+            [f"image {n}" for n in range(num_images)],
+            [f"caption {n}" for n in range(2 * num_images)],
+        ),
     }
     heads = {
         "image.weight": np.zeros((5, 12), np.float32),

@@ -10,14 +10,16 @@ from rich.text import Text
 
 from orchestrator.reports.files import check_target, save_file
 from orchestrator.reports.json_fields import sweep_fields, trial_fields
+from orchestrator.running.sample_images import image_loader
 from results.figures.charts import trial_charts
+from results.figures.sample_images import LoadImage, names_images, samples_of
 from results.figures.sweep_charts import sweep_charts
 from results.figures.trial_pictures import draw_pictures, pictures_of
 from results.render.show import choose_trials, find_trial, render_sweep, render_trial
 from results.storage.reading import Sweep
 from results.storage.weights import describe_weights
 from results.tables.row_selection import EVERYTHING, RowSelection
-from tasks.contract import RequestError
+from tasks.contract import RequestError, SweepError
 
 _SUFFIXES = (".png", ".svg")
 Row = Mapping[str, Any]
@@ -58,11 +60,24 @@ def show(
     files = {path: make() for path, make in makers.items()}
     console = Console()
     weights = describe_weights(sweep, row)
-    shown = render_trial(sweep, row, weights) if row else render_sweep(sweep, weights, selection)
-    console.print(shown)
+    if row is None:
+        console.print(render_sweep(sweep, weights, selection))
+    else:
+        load_image = None if console.color_system is None else _image_loader(sweep, row)
+        console.print(render_trial(sweep, row, weights, load_image))
     for path, blob in files.items():
         save_file(path, blob)
         console.print(Text(f"Saved {path}."), soft_wrap=True)
+
+
+def _image_loader(sweep: Sweep, row: Row) -> LoadImage | None:
+    """Return a function that loads images of a trial's data; None if they are not shown."""
+    if not names_images(samples_of(sweep, row)):
+        return None
+    try:
+        return image_loader(sweep, row)
+    except SweepError:  # such as data that is not on this machine
+        return None
 
 
 def show_fields(

@@ -103,6 +103,17 @@ def check_model(task: Task, trial: Trial) -> None:
     _check_source("model", trial.model, model)
 
 
+def check_data(task: Task, trial: Trial) -> None:
+    """Check that the trial's data is unchanged on this machine, even if its model is missing.
+
+    Raises:
+        RequestError: if the data is missing, or its content differs from the sweep's.
+    """
+    # The default model is usually built in: nothing is downloaded to look at data.
+    _, data = task_calls.resolve(task, task.default_model, trial.data.name)
+    _check_source("data", trial.data, data)
+
+
 def _check_source(kind: str, recorded: Source, here: Source) -> None:
     if here.fingerprint != recorded.fingerprint:
         raise RequestError(

@@ -5,6 +5,7 @@
     /sweeps/TASK/NAME/charts               its charts as JSON, of the trials that pass the filters
     /sweeps/TASK/NAME/trials/ID            one trial
     /sweeps/TASK/NAME/trials/ID/charts     its curves
+    /sweeps/TASK/NAME/trials/ID/image?id=  an image that its samples name
     /compare?sweep=TASK/NAME&sweep=...     two or more sweeps
     /assets/FILE                           style sheet and scripts
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -28,12 +30,14 @@ from starlette.routing import Route
 from orchestrator.serving.access import LocalOnly, TokenOnly
 from orchestrator.serving.headers import SafeHeaders
 from orchestrator.serving.library import Library, combine_versions
+from orchestrator.serving.trial_images import find_images
 from results.page.charts.chart import charts_json
 from results.page.charts.curves import trial_curves
 from results.page.charts.sweep import sweep_page_charts
 from results.page.compare_page import compare_page
 from results.page.html import ASSETS, asset, fill, plotly_script
 from results.page.links import ServedLinks
+from results.page.page_images import PageImages
 from results.page.selection import Selection
 from results.page.sweep_page import sweep_page
 from results.page.sweeps_page import sweeps_page
@@ -66,6 +70,7 @@ def make_app(library: Library, host: str = "127.0.0.1", token: str = "") -> Star
             Route(f"{sweep}/charts", pages.sweep_charts),
             Route(f"{sweep}/trials/{{trial}}", pages.trial),
             Route(f"{sweep}/trials/{{trial}}/charts", pages.trial_charts),
+            Route(f"{sweep}/trials/{{trial}}/image", pages.trial_image),
             Route("/compare", pages.compare),
             Route("/assets/plotly.js", pages.plotly),
             Route("/assets/{file}", pages.asset),
@@ -131,8 +136,18 @@ class _Pages:
         def build(sweep: Sweep) -> str:
             trial = find_trial(sweep, trial_id)
             address = _LINKS.trial(sweep.manifest.task, sweep.manifest.name, str(trial["trial_id"]))
+
+            def images() -> PageImages:
+                held.image_loader(trial)  # fails without the data
+                return PageImages(address=lambda each: f"{address}/image?{urlencode({'id': each})}")
+
             return trial_page(
-                sweep, trial, _LINKS, charts_url=f"{address}/charts", version=f'"{held.version}"'
+                sweep,
+                trial,
+                _LINKS,
+                images=find_images(sweep, trial, images),
+                charts_url=f"{address}/charts",
+                version=f'"{held.version}"',
             )
 
         return _answer(request, held.version, lambda _: held.make(f"trial {trial_id}", build))
@@ -145,6 +160,14 @@ class _Pages:
             lambda sweep: charts_json(trial_curves(sweep, find_trial(sweep, trial_id))),
         )
         return _json(text)
+
+    def trial_image(self, request: Request) -> Response:
+        held = self._library.get(*_sweep_of(request))
+        if held.sweep is None:
+            raise HTTPException(404)
+        load = held.image_loader(find_trial(held.sweep, request.path_params["trial"]))
+        blob = load(request.query_params.get("id", ""))
+        return Response(blob, media_type="image/jpeg", headers={"Cache-Control": "max-age=3600"})
 
     def compare(self, request: Request) -> Response:
         names = list(dict.fromkeys(request.query_params.getlist("sweep")))

@@ -8,14 +8,17 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow.fs
 
 from orchestrator.control.drivers import FOLDER as CONTROL
 from orchestrator.control.request import driver_state
+from orchestrator.running.sample_images import image_loader
+from results.figures.sample_images import LoadImage
 from results.page.progress import seconds_left
 from results.page.sweeps_page import ListedSweep
 from results.storage.atomic_write import TEMPORARY
@@ -53,6 +56,8 @@ class Held:
         default_factory=lambda: [threading.Lock() for _ in range(_NUM_LOCKS)]
     )
 
+    _loaders: dict[str, LoadImage] = field(default_factory=dict)  # by the id of a trial
+
     @property
     def line(self) -> ListedSweep:
         """Its line in the list of sweeps."""
@@ -75,6 +80,18 @@ class Held:
                 found = self.made[key] = build(self.sweep)
                 self.seconds += time.monotonic() - began
             return found
+
+    def image_loader(self, trial: Mapping[str, Any]) -> LoadImage:
+        """Return a function that loads images of a trial's data, which is checked once.
+
+        Raises:
+            SweepError: if the data is not on this machine.
+        """
+        assert self.sweep is not None
+        trial_id = str(trial["trial_id"])
+        if trial_id not in self._loaders:
+            self._loaders[trial_id] = image_loader(self.sweep, trial)
+        return self._loaders[trial_id]
 
 
 @dataclass(kw_only=True)

@@ -6,19 +6,25 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 from rich.text import Text
 
 from tasks.contract import StoreError
 
 MAX_IN_ROW = 12  # maximum pictures in a row of a contact sheet
 _MARGIN = 4
+_MARGIN_COLOR = "gray"
 _TITLE = 22  # height of the title in pixels
 
 
 def half_blocks(pictures: Sequence[bytes], side: int, gap: int = 1) -> Text:
-    """Draw pictures (PNG) next to each other, each ``side`` columns wide and half as many lines."""
-    images = [_open(picture).resize((side, side)) for picture in pictures]
+    """Draw pictures next to each other, each ``side`` columns wide and half as many lines.
+
+    Pictures (PNG or JPEG) that are not square get a margin.
+    """
+    images = [
+        ImageOps.pad(_open(picture), (side, side), color=_MARGIN_COLOR) for picture in pictures
+    ]
     text = Text(no_wrap=True)
     for line in range(0, side - side % 2, 2):
         for image in images:

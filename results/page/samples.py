@@ -1,18 +1,20 @@
-"""The samples of a trial: pictures, or rows of text and numbers."""
+"""The samples of a trial: pictures, rankings, or rows of text and numbers."""
 
 from __future__ import annotations
 
-import base64
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from results.export.cells import Column
+from results.figures.sample_images import IMAGE, names_images, samples_of
 from results.figures.trial_pictures import pictures_of
-from results.page.table import PageTable, make_table
+from results.page.page_images import PageImages, data_address
+from results.page.rankings import ranking_tables
+from results.page.table import Cell, Heading, PageTable, make_table
 from results.storage.reading import Sweep
 from results.storage.schema import SWEEP_COLUMNS
 from results.text import plural
@@ -32,38 +34,49 @@ class Pictures:
 def sample_pictures(sweep: Sweep, trial: Mapping[str, Any]) -> list[Pictures]:
     """Return a trial's pictures by group; none for tasks without pictures."""
     return [
-        Pictures(name=str(name), sources=[_address(each) for each in pictures[:_MAX_PICTURES]])
+        Pictures(name=str(name), sources=[data_address(each) for each in pictures[:_MAX_PICTURES]])
         for name, pictures in pictures_of(sweep, trial).items()
     ]
 
 
-def _address(picture: bytes) -> str:
-    kind = "jpeg" if picture[:2] == b"\xff\xd8" else "png"
-    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
+def sample_tables(sweep: Sweep, trial: Mapping[str, Any], images: PageImages) -> list[PageTable]:
+    """Return a trial's rankings, and its samples by their score if they have one."""
+    samples = samples_of(sweep, trial)
+    tables = ranking_tables(samples, images)
+    has_rows = not tables and names_images(samples)  # each with an image
+    tables += _sample_table(sweep, samples, images if has_rows else None)
+    if tables and images.problem and names_images(samples):
+        caption = [images.problem, *tables[0].caption]
+        tables[0] = dataclasses.replace(tables[0], caption=caption)
+    return tables
 
 
-def sample_table(sweep: Sweep, trial: Mapping[str, Any]) -> PageTable | None:
-    """Return a trial's samples, by their score if they have one; None without samples."""
-    if not sweep.samples.num_rows:
-        return None
-    found = sweep.samples.filter(pc.equal(sweep.samples["trial_id"], trial["trial_id"]))
-    names = sweep.manifest.shown_samples or found.column_names
+def _sample_table(sweep: Sweep, samples: pa.Table, images: PageImages | None) -> list[PageTable]:
+    """Return the table of samples; none without samples. ``images`` shows the image of each row."""
+    names = sweep.manifest.shown_samples or samples.column_names
     names = [n for n in names if n not in (*SWEEP_COLUMNS, "trial_id", "seed")]
-    names = [n for n in names if n in found.column_names and found[n].null_count < found.num_rows]
-    if not found.num_rows or not names:
-        return None
-    number = found.num_rows
+    names = [n for n in names if n in samples.column_names]
+    names = [n for n in names if samples[n].null_count < samples.num_rows]
+    if not samples.num_rows or not names:
+        return []
+    number = samples.num_rows
     caption = []
-    if pa.types.is_floating(found[names[0]].type):
-        found = found.sort_by([(names[0], "descending")])
+    if pa.types.is_floating(samples[names[0]].type):
+        samples = samples.sort_by([(names[0], "descending")])
         caption.append(f"The highest {names[0]} first.")
     if number > MAX_SAMPLES:
         half = MAX_SAMPLES // 2
-        found = pa.concat_tables([found.slice(0, half), found.slice(number - half, half)])
+        samples = pa.concat_tables([samples.slice(0, half), samples.slice(number - half, half)])
         caption.append(f"The first and the last {half} of {plural(number, 'sample')}.")
-    rows = found.select(names).to_pylist()
+    rows = samples.select(names).to_pylist()
     columns = [Column(heading=name, cells=[_text(row[name]) for row in rows]) for name in names]
-    return make_table("Samples", columns, caption=caption)
+    table = make_table("Samples", columns, caption=caption)
+    if images is None:
+        return [table]
+    cells = [Cell(pictures=[images.picture(i or "")]) for i in samples[IMAGE].to_pylist()]
+    shown = [[cell, *row] for cell, row in zip(cells, table.rows, strict=True)]
+    headings = [Heading(text="image"), *table.headings]
+    return [dataclasses.replace(table, headings=headings, rows=shown)]
 
 
 def _text(value: Any) -> str:

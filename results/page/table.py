@@ -26,12 +26,23 @@ class Heading:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One cell."""
+class Picture:
+    """A picture of a cell."""
 
-    text: str
+    source: str  # its address; empty if the image cannot be shown
+    name: str  # what it shows
+    mark: str = ""  # text below it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One cell: a text, several, or pictures."""
+
+    text: str = ""
     kind: str = ""  # number, prose or nothing
     href: str = ""
+    lines: Sequence[str] = ()
+    pictures: Sequence[Picture] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,8 @@ from typing import Any
 from results.export.cells import Column
 from results.page.html import fill
 from results.page.links import Links
-from results.page.samples import sample_pictures, sample_table
+from results.page.page_images import NO_IMAGES, PageImages
+from results.page.samples import sample_pictures, sample_tables
 from results.page.table import PageTable, make_table
 from results.storage.reading import Sweep
 from results.storage.weights import describe_weights
@@ -19,7 +20,9 @@ MAX_LOG = 64_000  # characters of a log, its end
 MAX_STEPS = 500  # rows, the last ones
 
 
-def trial_values(sweep: Sweep, trial: Mapping[str, Any], links: Links) -> Mapping[str, Any]:
+def trial_values(
+    sweep: Sweep, trial: Mapping[str, Any], links: Links, images: PageImages = NO_IMAGES
+) -> Mapping[str, Any]:
     """Return what the templates of a trial show, on a served page and in a file."""
     pictures = sample_pictures(sweep, trial)
     digits = id_digits(row["trial_id"] for row in sweep.rows())
@@ -39,7 +42,7 @@ def trial_values(sweep: Sweep, trial: Mapping[str, Any], links: Links) -> Mappin
         "facts": trial_facts(sweep, trial, describe_weights(sweep, trial)),
         "steps": steps_table(sweep, trial),
         "pictures": pictures,
-        "samples": None if pictures else sample_table(sweep, trial),
+        "samples": [] if pictures else sample_tables(sweep, trial, images),
         "siblings": _siblings(sweep, trial, links),
         "links": links,
         "sweep_link": links.sweep(sweep.manifest.task, sweep.manifest.name),
@@ -48,10 +51,17 @@ def trial_values(sweep: Sweep, trial: Mapping[str, Any], links: Links) -> Mappin
 
 
 def trial_page(
-    sweep: Sweep, trial: Mapping[str, Any], links: Links, *, charts_url: str = "", **more: Any
+    sweep: Sweep,
+    trial: Mapping[str, Any],
+    links: Links,
+    *,
+    images: PageImages = NO_IMAGES,
+    charts_url: str = "",
+    **more: Any,
 ) -> str:
     """Return the page of a trial; its curves come from ``charts_url``."""
-    return fill("trial.html", **trial_values(sweep, trial, links), charts_url=charts_url, **more)
+    values = trial_values(sweep, trial, links, images)
+    return fill("trial.html", **values, charts_url=charts_url, **more)
 
 
 def steps_table(sweep: Sweep, trial: Mapping[str, Any]) -> PageTable | None:

@@ -7,32 +7,28 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
 from results.figures.charts import Chart, trial_charts
-from results.figures.pictures import half_blocks
+from results.figures.sample_images import LoadImage
 from results.figures.terminal_chart import terminal_chart
-from results.figures.trial_pictures import pictures_of
 from results.render.arrange import Variant, arrange
 from results.render.detail_view import Facts
 from results.render.grid import Column
+from results.render.samples_view import samples_view
 from results.render.summary_view import param_text
 from results.render.trials_view import TrialsView
 from results.render.wrapping import Prose, join_items
 from results.storage.manifest import Manifest
 from results.storage.reading import Sweep
-from results.storage.schema import FIXED, SWEEP_COLUMNS
+from results.storage.schema import FIXED
 from results.tables.cell_text import format_value, heading, id_digits
 from results.tables.facts import sweep_facts, trial_facts
 from results.tables.row_selection import EVERYTHING, RowSelection
 from tasks.contract import RequestError
 
-MAX_SAMPLES = 8
 MAX_TRIALS = 200
-PICTURE_SIDE = 14  # columns
 
 
 def find_trial(sweep: Sweep, prefix: str, listing: str = "`show`") -> Mapping[str, Any]:
@@ -90,10 +86,20 @@ def render_sweep(
     return Group(*parts)
 
 
-def render_trial(sweep: Sweep, trial: Mapping[str, Any], weights: str = "") -> RenderableType:
+def render_trial(
+    sweep: Sweep,
+    trial: Mapping[str, Any],
+    weights: str = "",
+    load_image: LoadImage | None = None,
+) -> RenderableType:
     """Render a trial: parameters, steps, curves, samples, and the reason of a failure.
 
-    ``weights`` describes its weights.
+    Args:
+        sweep: the sweep.
+        trial: the row of the trial.
+        weights: describes its weights.
+        load_image: loads images of the data set, which are shown next to the samples; None to
+            show no images.
     """
     facts: dict[str, str | list[str]] = {**trial_facts(sweep, trial, weights)}
     values = {name: trial[f"param.{name}"] for name in sweep.manifest.params}
@@ -108,7 +114,7 @@ def render_trial(sweep: Sweep, trial: Mapping[str, Any], weights: str = "") -> R
         parts += [Text(), _Steps(steps, sweep.manifest)]
     for chart in trial_charts(sweep, trial):
         parts += [Text(), _Chart(chart, sweep.manifest.step_unit)]
-    samples = _samples(sweep, trial)
+    samples = samples_view(sweep, trial, load_image)
     if samples is not None:
         parts += [Text(), samples]
     return Group(*parts)
@@ -177,79 +183,3 @@ class _Steps:
             kept = {*range(4), *range(len(rows) - 1, 3, -stride)}
             rows = [row for index, row in enumerate(rows) if index in kept]
         return rows
-
-
-def _samples(sweep: Sweep, trial: Mapping[str, Any]) -> RenderableType | None:
-    if not sweep.samples.num_rows:
-        return None
-    found = sweep.samples.filter(pc.equal(sweep.samples["trial_id"], trial["trial_id"]))
-    if not found.num_rows:
-        return None
-    groups = pictures_of(sweep, trial)
-    if groups:
-        return _Pictures(groups)
-    names = sweep.manifest.shown_samples or found.column_names
-    names = [n for n in names if n not in (*SWEEP_COLUMNS, "trial_id", "seed")]
-    names = [n for n in names if found[n].null_count < found.num_rows]
-    number = found.num_rows
-    ranked = pa.types.is_floating(found[names[0]].type) and found.num_rows > MAX_SAMPLES
-    if ranked:
-        found = found.sort_by([(names[0], "descending")])
-        half = MAX_SAMPLES // 2
-        found = pa.concat_tables([found.slice(0, half), found.slice(found.num_rows - half, half)])
-    rows = found.slice(0, MAX_SAMPLES).to_pylist()
-    view = _Samples(names, rows, MAX_SAMPLES // 2 if ranked else None)
-    rest = number - MAX_SAMPLES
-    which = f"the best and the worst by {names[0]}; " if ranked else ""
-    more = Prose([f"{which}{rest} further samples are in {sweep.path}/samples"], gap=True)
-    return Group(view, more) if rest > 0 else view
-
-
-class _Samples:
-    """Shows samples, one per row; text is wrapped between words."""
-
-    def __init__(
-        self, names: Sequence[str], rows: Sequence[Mapping[str, Any]], half: int | None
-    ) -> None:
-        self._names, self._rows, self._half = names, rows, half
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        columns = [
-            Column(
-                heading=name,
-                cells=[_sample_text(row[name]) for row in self._rows],
-                right=isinstance(self._rows[0][name], float),
-                wraps=not isinstance(self._rows[0][name], float),
-            )
-            for name in self._names
-        ]
-        sections = [self._half] if self._half else []
-        variants = [Variant(columns=columns[1:])]
-        grid = arrange(
-            options.max_width, first=columns[0], params=(), variants=variants, sections=sections
-        ).grid
-        yield dataclasses.replace(grid, gap=False)
-
-
-class _Pictures:
-    """Shows a line of pictures per group, as many as fit."""
-
-    def __init__(self, groups: Mapping[str, Sequence[bytes]]) -> None:
-        self._groups = groups
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        number = max(1, min(8, options.max_width // (PICTURE_SIDE + 1)))
-        if console.color_system is None:
-            yield Text("Pictures need a terminal with colors; --pictures FILE.png writes them.")
-            return
-        for name, pictures in self._groups.items():
-            yield Text(name)
-            yield half_blocks(pictures[:number], PICTURE_SIDE)
-
-
-def _sample_text(value: Any) -> str:
-    if isinstance(value, list):
-        return " / ".join(map(str, value))
-    if isinstance(value, bytes):
-        return f"{len(value)} bytes"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)

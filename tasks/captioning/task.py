@@ -170,6 +170,10 @@ class CaptioningTask(Task):
         registry.check_final(trial.data.name, split, chosen_on=trial.params.split)
         return dataclasses.replace(trial, params=dataclasses.replace(trial.params, split=split))
 
+    def load_image(self, trial: Trial, image_id: str) -> Any:
+        """Return an image of the split that the trial captions."""
+        return registry.load_image(trial.data.name, trial.params.split, image_id)
+
     def export(
         self, trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any], folder: Path
     ) -> Export:

@@ -201,6 +201,17 @@ class Task:
         """
         return export_arrays(arrays, folder)
 
+    def load_image(self, trial: Trial, image_id: str) -> Any:
+        """Return an image (PIL) of the trial's data by the id that its samples have.
+
+        ``show`` and the web pages call it for the ids in the columns ``image_id`` and
+        ``ranked_images`` of the samples, if the data is on the machine that shows them.
+
+        Raises:
+            RequestError: if there is no such image.
+        """
+        raise RequestError(f"{self.name} cannot load images, because it has no method `load_image`")
+
     def final(self, trial: Trial, split: str) -> Trial:
         """Return the trial that scores a finished trial on another split, for ``--final``.
 

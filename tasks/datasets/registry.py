@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+from PIL import Image
+
 from tasks.contract import DataError, Source, content_id
 from tasks.datasets import scenes
 from tasks.datasets.base import Split
@@ -71,6 +73,18 @@ def load_split(name: str, split: str) -> Split:
     if layout == "scenes":
         return scenes.load_split(split, rest)
     return _photos(layout, rest, holdout).split(split)
+
+
+def load_image(name: str, split: str, image_id: str) -> Image.Image:
+    """Return an image of a split by its id.
+
+    Raises:
+        DataError: if the split has no such image, or its file cannot be read.
+    """
+    found = load_split(name, split)
+    if image_id not in found.image_ids:
+        raise DataError(f"{name} has no image {image_id!r} in {split}")
+    return found.load(found.image_ids.index(image_id))
 
 
 def check_final(name: str, split: str, *, chosen_on: str) -> None:

@@ -5,7 +5,7 @@ N images, C captions, U distinct captions, B batch, P the width of the shared sp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -42,6 +42,10 @@ class Embedder(Protocol):
         """The number of distinct captions."""
         ...
 
+    def names(self) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the ids of the images and the distinct captions."""
+        ...
+
     def images(self, weights: Weights, rows: Int[Tensor, " B"]) -> Float[Tensor, "B P"]:
         """Return unit vectors of images by index."""
         ...
@@ -74,6 +78,7 @@ def open_split(
         text_features=_tensor(texts["features"], device, cache),
         row=texts["row"],
         owner=texts["owner"],
+        encoded_names=texts["names"],
     )
 
 
@@ -85,6 +90,11 @@ class FrozenFeatures:
     text_features: Float[Tensor, "U ..."]
     row: Array
     owner: Array
+    encoded_names: Array  # see ``stages.to_names``
+
+    def names(self) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the ids of the images and the distinct captions."""
+        return stages.read_names(self.encoded_names)
 
     @property
     def num_images(self) -> int:
@@ -124,6 +134,9 @@ class _FullModel:
         captions, row, owner = stages.index_captions(data.captions, trial.params.num_captions)
         dual = load_dual_encoder(model.name, model.fingerprint, device, trial.params.precision)
         return cls(dual=dual, split=data, draw=draw, captions=captions, row=row, owner=owner)
+
+    def names(self) -> tuple[Sequence[str], Sequence[str]]:
+        return self.split.image_ids, self.captions
 
     @property
     def num_images(self) -> int:

@@ -5,6 +5,7 @@ N images, C captions, U distinct captions, S image tokens, D width
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -83,14 +84,29 @@ def encode_texts(
 ) -> Arrays:
     """Encode a split's distinct captions into ``features`` [U, D], with ``row`` and ``owner``.
 
-    ``index_captions`` describes ``row`` [C] and ``owner`` [C].
+    ``index_captions`` describes ``row`` [C] and ``owner`` [C]. ``names`` is for ``read_names``: a
+    worker that trains on features does not read the data set.
     """
     from tasks.models.dual import load_dual_encoder
     from tasks.models.encoders import in_batches
 
     encode = load_dual_encoder(model.name, model.fingerprint, device, precision).text.encode
-    distinct, row, owner = index_captions(load_split(data.name, split).captions, num_captions)
-    return {"features": in_batches(encode, distinct, 4 * BATCH), "row": row, "owner": owner}
+    images = load_split(data.name, split)
+    distinct, row, owner = index_captions(images.captions, num_captions)
+    names = to_names(images.image_ids, distinct)
+    features = in_batches(encode, distinct, 4 * BATCH)
+    return {"features": features, "row": row, "owner": owner, "names": names}
+
+
+def to_names(image_ids: Sequence[str], captions: Sequence[str]) -> Array:
+    """Return the ids of images and distinct captions as bytes: stages hold arrays."""
+    return np.frombuffer(json.dumps([list(image_ids), list(captions)]).encode(), np.uint8)
+
+
+def read_names(names: Array) -> tuple[list[str], list[str]]:
+    """Return the ids of images [N] and the distinct captions [U] of ``to_names``."""
+    image_ids, captions = json.loads(names.tobytes())
+    return image_ids, captions
 
 
 def read_heads(*, model: Source, device: str) -> Arrays:
@@ -112,7 +128,8 @@ def images_stage(trial: Trial, split: str, draw: tuple[int, int] | None = None) 
 def texts_stage(trial: Trial, split: str) -> Stage:
     """Return the stage that encodes a split's captions."""
     args = _common(trial) | {"split": split, "num_captions": trial.params.num_captions}
-    return Stage(function=encode_texts, args=args, on_device=True)
+    # Version 2 added ``names``.
+    return Stage(function=encode_texts, args=args, on_device=True, version="2")
 
 
 def heads_stage(trial: Trial) -> Stage:

@@ -63,6 +63,7 @@ class RetrievalTask(Task):
     )
     scoring_params = ("num_captions", "ties", "split")
     step_unit = "epoch"
+    shown_samples = ("direction", "query", "rank", "hit1", "hit5", "hit10")
     example_params = (
         {"epochs": 2, "batch_size": 8, "lr": 1e-3},
         {"epochs": 2, "batch_size": 8, "lr": 1e-3, "start": "random", "temperature": 0.7},
@@ -158,6 +159,10 @@ class RetrievalTask(Task):
 
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         return State(arrays=tensors, values={"epoch": 0})
+
+    def load_image(self, trial: Trial, image_id: str) -> Any:
+        """Return an image of the split that the trial is scored on."""
+        return registry.load_image(trial.data.name, trial.params.split, image_id)
 
     def export(
         self, trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any], folder: Path

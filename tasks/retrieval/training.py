@@ -24,7 +24,8 @@ from tasks.retrieval.embedding import Embedder, FrozenFeatures, backbone_weights
 from tasks.retrieval.losses import contrastive_loss, sigmoid_loss
 from tasks.retrieval.optimizer import adamw_step, clamp_temperature
 from tasks.retrieval.pairs import draw_pairs
-from tasks.retrieval.params import Params, Ties
+from tasks.retrieval.params import Params
+from tasks.retrieval.ranked_samples import ranked_samples
 from tasks.retrieval.ranks import CUTOFFS, rank_pairs, recalls
 from tasks.stacks import check_losses, train_stack
 
@@ -97,10 +98,10 @@ def _step(
 ) -> tuple[State, Step]:
     weights = {**_part(state, "weight"), **_part(state, "constant")}
     split = open_split(trial, trial.params.split, None, inputs, device)
-    scores, samples = _evaluate(weights, split, trial.params.ties)
-    metrics = scores if loss is None else {"loss": loss, **scores}
     epoch = state.values["epoch"]
     done = epoch >= trial.params.epochs
+    scores, samples = _evaluate(weights, split, trial, done=done)
+    metrics = scores if loss is None else {"loss": loss, **scores}
     return state, Step(at=epoch, metrics=metrics, samples=samples, done=done)
 
 
@@ -292,9 +293,12 @@ def _make_loss(
 
 @torch.no_grad()
 def _evaluate(
-    weights: dict[str, Tensor], split: Embedder, ties: Ties
+    weights: dict[str, Tensor], split: Embedder, trial: Trial, *, done: bool
 ) -> tuple[dict[str, float], dict[str, Any]]:
-    """Return metrics, and each query's expected rank and hit probabilities as samples."""
+    """Return metrics, and each query's expected rank and hit probabilities as samples.
+
+    When the trial is ``done``, the samples also have what the worst queries found.
+    """
     total = split.num_images + split.num_texts
     with progress_part(0, total, split.num_images):
         image = _embed_all(split.images, weights, split.num_images)
@@ -302,7 +306,7 @@ def _evaluate(
         text = _embed_all(split.texts, weights, split.num_texts)
     if not (np.isfinite(image).all() and np.isfinite(text).all()):
         raise TrialError("an embedding is not finite; lower lr, or check the model's weights")
-    i2t, t2i = rank_pairs(image, text, split.owner, split.row, ties=ties)
+    i2t, t2i = rank_pairs(image, text, split.owner, split.row, ties=trial.params.ties)
     num_images, num_captions = len(i2t.rank), len(t2i.rank)
     samples: dict[str, Any] = {
         "direction": ["i2t"] * num_images + ["t2i"] * num_captions,
@@ -311,6 +315,9 @@ def _evaluate(
     }
     for k in CUTOFFS:
         samples[f"hit{k}"] = np.concatenate([i2t.hits(k), t2i.hits(k)]).tolist()
+    if done:
+        rank = np.asarray(samples["rank"])
+        samples |= ranked_samples(split, image, text, rank, trial.params.ties)
     return dict(recalls(i2t, t2i)), samples
 
 

@@ -191,7 +191,8 @@ def test_metrics_are_means_of_the_samples(ties: str) -> None:
             inputs[stage] = value | {"row": value["row"] // 4 * 4}
     (steps,) = run([trial], inputs)
     step = steps[-1]  # type: ignore[index]
-    samples = {k: np.array(v) for k, v in step.samples.items()}  # type: ignore[union-attr]
+    names = ("direction", "rank", "hit1", "hit5", "hit10")
+    samples = {k: np.array(step.samples[k]) for k in names}  # type: ignore[index]
     for direction in ("i2t", "t2i"):
         rows = samples["direction"] == direction
         for k in (1, 5, 10):
