@@ -266,6 +266,7 @@ class Coordinator:
             running = self._running.get(event.trial_id)
             if running is None:
                 continue  # the trial has ended already, and the pack was retried
+            running.worker = event.worker or running.worker
             reason: Failure | None
             if isinstance(event.outcome, Failure):
                 status, reason = "failed", event.outcome
@@ -340,7 +341,8 @@ class Coordinator:
 
     def fail_pack(self, pack: Pack, error: Failure) -> None:
         """Record that the unfinished members of a pack failed."""
-        self.record(pack, [Event(trial_id=trial.id, outcome=error) for trial in pack.trials])
+        failed = (Event(trial_id=trial.id, outcome=error, worker="") for trial in pack.trials)
+        self.record(pack, list(failed))
 
     def _record_step(
         self, running: RunningTrial, timed: TimedStep, replayed: bool

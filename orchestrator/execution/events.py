@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import socket
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.saving.checkpoints import TimedStep
 from orchestrator.saving.final_weights import SavedWeights
@@ -42,6 +45,12 @@ class Failure:
     of_storage: bool = False  # not of the task: the trial can resume from its checkpoint
 
 
+@functools.cache
+def worker_name() -> str:
+    """Return the name of this process as a worker, ``host:pid``."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
     """One step of a trial, or its failure."""
@@ -50,6 +59,7 @@ class Event:
     outcome: TimedStep | Failure
     replayed: bool = False  # whether the step was read from the checkpoint of a resumed trial
     weights: SavedWeights = NO_WEIGHTS  # written before the last step is reported
+    worker: str = field(default_factory=worker_name)  # the process that created the event
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

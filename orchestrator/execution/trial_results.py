@@ -27,6 +27,7 @@ class RunningTrial:
     steps: dict[int, TimedStep] = field(default_factory=dict)  # by ``Step.at``
     is_on_worker: bool = False  # with its stages computed
     held_in: int = 0  # the number of the pause in which its worker holds it; 0 for none
+    worker: str = ""  # that made its last step, ``host:pid``
     is_last_seed: bool = False  # finished, but its configuration was pruned: no more seeds run
     weights: SavedWeights = NO_WEIGHTS
     row: Mapping[str, Any] = field(default_factory=dict)  # of ``trials``, set by ``result``
@@ -64,6 +65,7 @@ class RunningTrial:
             "ended": datetime.now(UTC),
             "seconds": sum(s.seconds for s in steps),
             "num_steps": len(steps),
+            "worker": self.worker or None,
             **{f"param.{name}": value for name, value in trial.param_values().items()},
         }
         if steps:

@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-#: Version 2 added the status "interrupted" and the source of stages, version 3 "cancelled".
+#: Version 2 added the status "interrupted" and the source of stages, version 3 "cancelled" and
+#: the worker of trials.
 VERSION = 3
 VERSION_KEY = b"orchestrator.schema"
 #: In the order in which they are written: a trial counts once its row in ``trials`` exists.
@@ -52,6 +53,7 @@ FIXED: Mapping[str, Mapping[str, pa.DataType]] = {
         "ended": pa.timestamp("us", tz="UTC"),
         "seconds": pa.float64(),  # the sum of the seconds of its steps
         "num_steps": pa.int64(),
+        "worker": pa.string(),  # host:pid of the process of its last step; null before schema 3
     },
     "steps": {
         **_SWEEP_TYPES,

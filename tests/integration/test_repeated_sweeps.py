@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,15 @@ def test_sweep_copied_by_another_is_not_its_own_origin(tmp_path: Path, sweep_toy
         for name in ("first", "again")
     }
     assert origins == {"first": {None}, "again": {"toy/first"}}
+
+
+def test_trials_name_the_process_that_ran_them(tmp_path: Path, sweep_toy: Toy) -> None:
+    sweep_toy("--name=s", space="GRID = {'degree': [1, 3], 'epochs': [2]}\n")
+    workers = {row["worker"] for row in read_sweep(str(tmp_path), "toy", "s").rows()}
+    (worker,) = workers  # the local engine has one
+    host, _, pid = worker.rpartition(":")
+    assert host == socket.gethostname()
+    assert int(pid) > 0
 
 
 def test_show_prints_the_first_start_and_total_time(tmp_path: Path, sweep_toy: Toy) -> None:

@@ -1,4 +1,4 @@
-"""When each trial ran, and how many ran at a time."""
+"""When each trial ran, and on which worker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from results.figures.charts import short_id
-from results.page.charts.chart import PageChart, axis
+from results.page.charts.chart import PageChart, axis, escape
 from results.storage.schema import STATUSES
 from results.tables.trials import trial_status
 from results.text import plural
@@ -22,7 +22,7 @@ def timeline_chart(rows: Sequence[Mapping[str, Any]]) -> list[PageChart]:
     ran = sorted(ran, key=lambda row: row["started"])[-MAX_TRIALS:]
     if not ran:
         return []
-    lanes = assign_lanes([(row["started"], row["ended"]) for row in ran])
+    lanes, workers = worker_lanes(ran)
     traces = []
     for number, status in enumerate(STATUSES):
         members = [
@@ -31,13 +31,15 @@ def timeline_chart(rows: Sequence[Mapping[str, Any]]) -> list[PageChart]:
         if members:
             traces.append(_bars(status, number, members))
     num_lanes = max(lanes) + 1
+    busiest = max(assign_lanes([(row["started"], row["ended"]) for row in ran])) + 1
     begin, end = min(row["started"] for row in ran), max(row["ended"] for row in ran)
     return [
         PageChart(
             id="timeline",
             title="Timeline",
             summary=f"{plural(len(ran), 'trial')} from {begin:%Y-%m-%d %H:%M} to "
-            f"{end:%Y-%m-%d %H:%M} UTC, at most {num_lanes} at a time.",
+            f"{end:%Y-%m-%d %H:%M} UTC on {plural(len(workers), 'worker')}, at most {busiest} at a "
+            "time.",
             notes=[
                 "A bar spans a trial from its first step to its end. Trials of one lane do not "
                 "overlap; several trials of one worker run at a time if they share a pack."
@@ -46,13 +48,48 @@ def timeline_chart(rows: Sequence[Mapping[str, Any]]) -> list[PageChart]:
             layout={
                 "barmode": "overlay",
                 "xaxis": axis("time (UTC)", type="date"),
-                "yaxis": axis("lane", dtick=max(1, num_lanes // 8), autorange="reversed"),
+                "yaxis": axis(
+                    "worker",
+                    tickmode="array",
+                    tickvals=[lane + 1 for lane in workers.values()],
+                    ticktext=[escape(name) for name in workers],
+                    autorange="reversed",
+                ),
                 "showlegend": len(traces) > 1,
                 "hovermode": "closest",
                 "height": min(600, 170 + 16 * num_lanes),
             },
         )
     ]
+
+
+def worker_lanes(rows: Sequence[Mapping[str, Any]]) -> tuple[list[int], dict[str, int]]:
+    """Return the lane of each trial, and the first lane of each worker by its name.
+
+    Args:
+        rows: trials, sorted by their start. Those of earlier versions have no worker.
+    """
+    names = _short_names([row.get("worker") or "" for row in rows])
+    lanes, first, above = [0] * len(rows), {}, 0
+    for name in dict.fromkeys(names):
+        places = [place for place, each in enumerate(names) if each == name]
+        own = assign_lanes([(rows[place]["started"], rows[place]["ended"]) for place in places])
+        for place, lane in zip(places, own, strict=True):
+            lanes[place] = above + lane
+        first[name] = above
+        above += max(own) + 1
+    return lanes, first
+
+
+def _short_names(workers: Sequence[str]) -> list[str]:
+    """Return ``pid 12``, after the host if there are several, for each ``host:pid``."""
+    hosts = {worker.rpartition(":")[0] for worker in workers if worker}
+    names = []
+    for worker in workers:
+        host, _, pid = worker.rpartition(":")
+        name = f"{host} pid {pid}" if len(hosts) > 1 else f"pid {pid}"
+        names.append(name if worker else "unknown")
+    return names
 
 
 def assign_lanes(spans: Sequence[tuple[datetime, datetime]]) -> list[int]:

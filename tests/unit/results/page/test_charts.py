@@ -17,7 +17,7 @@ from results.page.charts.curves import trial_curves
 from results.page.charts.parallel import parallel_chart
 from results.page.charts.scores import scored
 from results.page.charts.sweep import sweep_page_charts
-from results.page.charts.timeline import assign_lanes
+from results.page.charts.timeline import assign_lanes, worker_lanes
 from results.storage.reading import Sweep
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -140,3 +140,15 @@ def test_lanes_hold_no_two_trials_at_a_time(pairs: list[tuple[int, int]]) -> Non
         last[lane] = end
     most = max((sum(b <= begin < e for b, e in spans) for begin, _ in spans), default=0)
     assert len(set(lanes)) == most
+
+
+def test_a_worker_has_its_own_lanes() -> None:
+    def row(begin: int, worker: str | None) -> dict[str, Any]:
+        start = START + timedelta(seconds=begin)
+        return {"started": start, "ended": start + timedelta(seconds=5), "worker": worker}
+
+    rows = [row(0, "a:99"), row(1, "b:100"), row(2, "a:99"), row(6, "a:99"), row(7, None)]
+    lanes, first = worker_lanes(rows)
+    assert first == {"a pid 99": 0, "b pid 100": 2, "unknown": 3}
+    assert lanes == [0, 2, 1, 0, 3]
+    assert worker_lanes([row(0, "a:99"), row(9, "a:99")])[1] == {"pid 99": 0}
