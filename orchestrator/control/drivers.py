@@ -36,6 +36,7 @@ class RunningTrial:
     step: str  # such as ``epoch 3/10``; empty before the first
     metrics: str  # of the last step
     value: float | None = None  # of the main metric at the last step that measured it
+    curve: tuple[tuple[float, float], ...] = ()  # the main metric by step, thinned out
     is_waiting: bool  # for shared stages or a worker
 
 
@@ -51,6 +52,7 @@ class Progress:
     stages: tuple[str, ...] = ()  # shared stages that are being computed
     metric: str = ""  # label of the main metric
     maximize: bool = True  # whether a higher main metric is better
+    step_unit: str = ""  # what the steps of a trial are, such as ``epoch``
     best: str = ""  # metric, value and parameters of the best trial
     num_workers: int = 1
     running: tuple[RunningTrial, ...] = ()

@@ -3,6 +3,7 @@
     /                                      all sweeps
     /sweeps/TASK/NAME                      one sweep, with filters and sorting in the query
     /sweeps/TASK/NAME/charts               its charts as JSON, of the trials that pass the filters
+    /sweeps/TASK/NAME/running              the trials that run now, as its driver has written
     /sweeps/TASK/NAME/trials/ID            one trial
     /sweeps/TASK/NAME/trials/ID/charts     its curves
     /sweeps/TASK/NAME/trials/ID/image?id=  an image that its samples name
@@ -68,6 +69,7 @@ def make_app(library: Library, host: str = "127.0.0.1", token: str = "") -> Star
             Route("/", pages.sweeps),
             Route(sweep, pages.sweep),
             Route(f"{sweep}/charts", pages.sweep_charts),
+            Route(f"{sweep}/running", pages.running),
             Route(f"{sweep}/trials/{{trial}}", pages.trial),
             Route(f"{sweep}/trials/{{trial}}/charts", pages.trial_charts),
             Route(f"{sweep}/trials/{{trial}}/image", pages.trial_image),
@@ -105,14 +107,15 @@ class _Pages:
         query = selection.query(page=1, sort="", all_rows=False)
 
         def build(sweep: Sweep) -> str:
-            address = f"{_LINKS.sweep(sweep.manifest.task, sweep.manifest.name)}/charts{query}"
+            address = _LINKS.sweep(sweep.manifest.task, sweep.manifest.name)
             return sweep_page(
                 sweep,
                 held.overview,
                 selection,
                 _LINKS,
                 datetime.now(UTC),
-                charts_url=address,
+                charts_url=f"{address}/charts{query}",
+                running_url=f"{address}/running",
                 version=f'"{held.version}"',
             )
 
@@ -128,6 +131,10 @@ class _Pages:
             lambda sweep: charts_json(sweep_page_charts(sweep, selection.choose(sweep.rows()))),
         )
         return _json(text)
+
+    def running(self, request: Request) -> Response:
+        text = self._library.running(*_sweep_of(request))
+        return _json(text) if text else Response(status_code=204)
 
     def trial(self, request: Request) -> Response:
         held = self._library.get(*_sweep_of(request))

@@ -18,6 +18,7 @@ import pyarrow.fs
 from orchestrator.control.drivers import FOLDER as CONTROL
 from orchestrator.control.request import driver_state
 from orchestrator.running.sample_images import image_loader
+from orchestrator.serving.running_trials import find_running
 from results.figures.sample_images import LoadImage
 from results.page.progress import seconds_left
 from results.page.sweeps_page import ListedSweep
@@ -101,6 +102,8 @@ class _Place:
     lock: threading.Lock = field(default_factory=threading.Lock)
     held: Held | None = None
     listed_at: float = 0.0  # seconds of the monotonic clock
+    running: str = ""  # its running trials as JSON
+    asked_at: float = -math.inf  # when they were asked for, in the same seconds
 
 
 class Library:
@@ -164,6 +167,21 @@ class Library:
             if held is None or (held.version != version and self._may_read(held, runs)):
                 held = place.held = _read(self.root, task, name, version, files, runs)
             return held
+
+    def running(self, task: str, name: str) -> str:
+        """Return the trials of a sweep that run now as JSON; "" if it does not run.
+
+        Raises:
+            UnknownSweepError: if there is no such sweep.
+        """
+        self.get(task, name)
+        with self._guard:
+            place = self._places.get((task, name), _Place())
+        with place.lock:
+            if not self._is_recent(place.asked_at):
+                place.running = find_running(self.root, task, name)
+                place.asked_at = time.monotonic()
+            return place.running
 
     def _is_recent(self, listed_at: float) -> bool:
         return time.monotonic() < listed_at + self._max_age

@@ -79,10 +79,9 @@ class AttachedView:
             return Group(panel(self.driver), footer(self.browser, size.width))
         details = Details(
             metric=self.driver.progress.metric,
-            step_unit="",
-            curve=lambda trial_id: (),
+            step_unit=self.driver.progress.step_unit,
+            curve=self._curve,
             log=self._read_log,
-            no_curve="only the sweep's own terminal shows curves of running trials",
             is_attached=True,
         )
         view = browser_view(self.browser, self._listed(), details, size.width, size.height)
@@ -100,6 +99,10 @@ class AttachedView:
             )
             for trial in self.driver.progress.running
         ]
+
+    def _curve(self, trial_id: str) -> Sequence[tuple[float, float]]:
+        running = self.driver.progress.running
+        return next((trial.curve for trial in running if trial.trial_id == trial_id), ())
 
     def _read_log(self, trial_id: str) -> list[str]:
         return tail(f"{self._sweep.path}/logs/{os.path.basename(self.driver.log)}")

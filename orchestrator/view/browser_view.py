@@ -47,7 +47,6 @@ class Details:
     step_unit: str
     curve: Callable[[str], Sequence[tuple[float, float]]]
     log: Callable[[str], Sequence[str]]
-    no_curve: str = "no step has been measured"  # shown in place of an empty curve
     is_attached: bool = False  # whether another process runs the sweep
 
 
@@ -123,7 +122,7 @@ def _table(
 def _curve(trial: ListedTrial, details: Details, width: int, room: int) -> list[RenderableType]:
     points = list(details.curve(trial.trial_id))
     if not points:
-        return [_head(trial, width), Text(details.no_curve, style="dim")]
+        return [_head(trial, width), Text("no step has been measured", style="dim")]
     chart = Chart(label=details.metric)
     chart.lines[details.metric] = points
     height = max(6, room - 1)

@@ -24,10 +24,12 @@ from orchestrator.saving.checkpoints import TimedStep
 from orchestrator.view.browser import ListedTrial
 from orchestrator.view.panel import Panel, Running
 from orchestrator.view.time_left import TimeLeft
-from orchestrator.view.trial_list import TrialList
+from orchestrator.view.trial_list import TrialList, thin_out
 from results.text import plural
 from tasks.contract import Stage, Task, Trial
 
+#: Points of the curve of a running trial for other processes, and of all running trials together.
+MIN_POINTS, MAX_POINTS, TOTAL_POINTS = 8, 100, 4000
 STATUS = {"stopped": "pruned"}  # status -> word to show, if different
 
 
@@ -264,6 +266,7 @@ class SweepState:
             value, configuration = self._best
             label = self._labels.describe(configuration)
             best = f"{self._task.metric.label} {format_value(value, self._task)}  {label}"
+        num_points = min(MAX_POINTS, max(MIN_POINTS, TOTAL_POINTS // max(1, len(self._running))))
         return Progress(
             counts={status: number for status, number in self._counts.items() if number},
             total=self._shown_total(),
@@ -273,6 +276,7 @@ class SweepState:
             stages=tuple(self._label(one.stage) for one in self._time.stages.running.values()),
             metric=self._task.metric.label,
             maximize=self.maximize,
+            step_unit=self.step_unit,
             best=best,
             num_workers=max(1, self._num_workers()),
             running=tuple(
@@ -282,6 +286,7 @@ class SweepState:
                     step=self.step(trial_id),
                     metrics=running.metrics,
                     value=self._list.last_value(trial_id),
+                    curve=thin_out(self._list.curve(trial_id), num_points),
                     is_waiting=running.is_waiting,
                 )
                 for trial_id, running in self._running.items()

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 
 from orchestrator.view.browser import ListedTrial
 
 MAX_ENDED = 1000  # ended trials to list
 MAX_POINTS = 1000  # of a curve; of a longer one, every second point is kept
+
+
+def thin_out(
+    curve: Sequence[tuple[float, float]], num_points: int
+) -> tuple[tuple[float, float], ...]:
+    """Return at most ``num_points`` points of a curve in equal distances, with the last one."""
+    stride = max(1, math.ceil(len(curve) / num_points))
+    return tuple(curve[::-1][::stride][::-1])
 
 
 class TrialList:

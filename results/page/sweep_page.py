@@ -35,6 +35,7 @@ class SweepHead:
 
     title: str
     state: str
+    runs: bool  # whether it runs, as far as can be seen
     best: str
     done: int
     planned: int | None
@@ -52,6 +53,7 @@ def sweep_head(sweep: Sweep, overview: Overview, now: datetime) -> SweepHead:
     return SweepHead(
         title=sweep.manifest.full_name,
         state=overview.state,
+        runs=overview.is_running,
         best=overview.best,
         done=done,
         planned=planned,
@@ -121,6 +123,7 @@ def sweep_page(
     now: datetime,
     *,
     charts_url: str = "",
+    running_url: str = "",
     **more: Any,
 ) -> str:
     """Return the page of a sweep. Its charts come from ``charts_url`` once the tables are shown.
@@ -132,12 +135,14 @@ def sweep_page(
         links: where links lead.
         now: the time, for the time left.
         charts_url: the address of the charts' data.
+        running_url: the address of the trials that run now.
         more: further values of the template.
     """
     return fill(
         "sweep.html",
         **sweep_values(sweep, overview, selection, links, now),
         charts_url=charts_url,
+        running_url=running_url,
         **more,
     )
 

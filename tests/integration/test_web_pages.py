@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Iterator
@@ -16,7 +17,11 @@ import pytest
 from harness import Run, run_checked
 from page_sweeps import FAILED, PARAMS, trial, write_sweep
 from served import chromium, served_pages
+from sweeps_with_images import draw_colors, write_captioning, write_retrieval
 
+from orchestrator.control.drivers import Progress, RunningTrial, new_driver, write_driver
+from results.storage.filesystem import open_filesystem
+from results.storage.run_lock import run_lock
 from results.storage.store import SweepStore
 
 if TYPE_CHECKING:
@@ -36,6 +41,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = str(tmp_path_factory.mktemp("runs"))
     write_sweep(folder, pictures=True)
     write_sweep(folder, "other")
+    data = draw_colors(tmp_path_factory.mktemp("data"))
+    for write in (write_captioning, write_retrieval):
+        sweep = write(Path(folder), data)
+        task, trial_id = sweep.manifest.task, sweep.rows()[0]["trial_id"]
+        PAGES[task] = f"/sweeps/{task}/s/trials/{trial_id}"
     return folder
 
 
@@ -74,12 +84,14 @@ def wait_for_charts(page: Page) -> None:
     page.locator(".charts[aria-busy=false]").first.wait_for(state="attached")
 
 
-PAGES = {
+PAGES = {  # the fixture ``root`` sets those of captioning and retrieval
     "sweeps": "/",
     "sweep": "/sweeps/toy/s",
     "trial": "/sweeps/toy/s/trials/0000000000000000",
     "failed": f"/sweeps/toy/s/trials/{FAILED}",
     "comparison": "/compare?sweep=toy/s&sweep=toy/other",
+    "captioning": "",
+    "retrieval": "",
 }
 
 
@@ -96,10 +108,16 @@ def test_every_page_fits_in_both_themes_and_widths(
                     wait_for_charts(page)
                 overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
                 assert overflow <= 0
+                assert page.locator("img").count() == NUM_IMAGES.get(name, 0)
+                for image in page.locator("img").all():
+                    image.scroll_into_view_if_needed()
+                    page.wait_for_function("e => e.naturalWidth > 0", arg=image.element_handle())
                 assert not page.evaluate(WIDER_THAN_FRAME)
                 assert not page.evaluate(LOW_CONTRAST)
                 page.screenshot(path=folder / f"{name}-{width}-{theme}.png", full_page=True)
 
+
+NUM_IMAGES = {"trial": 10, "captioning": 6, "retrieval": 4}
 
 #: Titles of charts that were drawn wider than their frames, as when the columns change meanwhile.
 WIDER_THAN_FRAME = """() => [...document.querySelectorAll(".chart")]
@@ -209,6 +227,40 @@ def test_a_page_shows_a_new_trial_by_itself(browser: Browser, tmp_path: Path) ->
         assert page.evaluate("document.activeElement.name") == "find"
 
 
+def test_curves_of_running_trials_grow(browser: Browser, tmp_path: Path) -> None:
+    write_sweep(str(tmp_path), num_trials=20)
+    filesystem, base = open_filesystem(str(tmp_path))
+    path, driver = f"{base}/toy/s", new_driver("toy/s", "local", "log")
+
+    def write(*values: float) -> None:
+        running = RunningTrial(
+            trial_id="a" * 16,
+            parameters="lr=1e-3",
+            step=f"epoch {len(values)}/9",
+            metrics=f"{values[-1]}",
+            curve=tuple(enumerate(values, start=1)),
+            is_waiting=False,
+        )
+        progress = Progress(metric="R@1", step_unit="epoch", running=(running,))
+        write_driver(filesystem, path, dataclasses.replace(driver, progress=progress))
+
+    with run_lock(filesystem, path):
+        write(0.1, 0.2)
+        with (
+            served_pages(str(tmp_path)) as address,
+            opened(browser, f"{address}sweeps/toy/s") as page,
+        ):
+            page.locator("#running-table", has_text="epoch 2/9").wait_for()
+            page.locator("#chart-running .scatterlayer .trace").wait_for()
+            write(0.1, 0.2, 0.4)
+            page.locator("#running-table", has_text="epoch 3/9").wait_for()
+            drawn = "document.querySelector('#chart-running .plot').data[0].y"
+            page.wait_for_function(f"{drawn}.length === 3")
+            assert page.evaluate(drawn) == [0.1, 0.2, 0.4]
+            write_driver(filesystem, path, dataclasses.replace(driver, state="ended"))
+            page.locator("#running").wait_for(state="hidden")
+
+
 def test_a_running_sweep_is_watched_to_its_end(browser: Browser, tmp_path: Path) -> None:
     run = Run(tmp_path, "--engine", "local")
     run.wait_for(lambda: (tmp_path / "out" / "fragile" / "s" / "sweep.json").is_file())
@@ -241,7 +293,7 @@ def test_the_offline_file_works_without_a_server(
     browser: Browser, root: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "page.html"
-    run_checked("page", "s", str(file), "--out", root)
+    run_checked("page", "toy/s", str(file), "--out", root)
     with opened(browser, file.as_uri()) as page:
         wait_for_charts(page)
         assert page.locator(".chart").count() == 8

@@ -194,6 +194,20 @@ function replace(before, after) {
   }
 }
 
+async function loadRunning() { // the trials that run now: newer than the stored results
+  const section = document.getElementById("running");
+  if (!section) return;
+  const response = document.querySelector("#head [data-runs]")
+    ? await fetch(section.dataset.runningUrl, { cache: "no-store" })
+    : null;
+  const found = response && response.status === 200 ? await response.json() : null;
+  section.hidden = !found;
+  if (!found) return;
+  const table = new DOMParser().parseFromString(found.html, "text/html").body;
+  replace(section.querySelector(".table"), table);
+  await draw(section.querySelector(".charts"), found.charts);
+}
+
 let version = document.body.dataset.version || null; // of what the page shows
 
 async function refresh() {
@@ -211,6 +225,7 @@ async function refresh() {
       }
       await loadCharts();
     }
+    await loadRunning();
   } catch {
     connection.textContent = "The server does not answer; trying again.";
   }
@@ -222,7 +237,7 @@ async function watch() {
 }
 
 if (document.getElementById("connection")) {
-  loadCharts().finally(() => setTimeout(watch, REFRESH_MS));
+  loadCharts().then(loadRunning).finally(() => setTimeout(watch, REFRESH_MS));
 } else {
   for (const details of document.querySelectorAll("details")) {
     details.addEventListener("toggle", () => { if (details.open) drawOwnCharts(details); });

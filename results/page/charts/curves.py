@@ -22,7 +22,8 @@ def sweep_curves(sweep: Sweep, rows: Sequence[Row]) -> list[PageChart]:
         found = sweep_charts(sweep, rows)
     except RequestError:
         return []
-    return [_curves(chart, f"curve-{n}", sweep) for n, chart in enumerate(found)]
+    unit = sweep.manifest.step_unit
+    return [page_chart(chart, f"curve-{n}", unit) for n, chart in enumerate(found)]
 
 
 def trial_curves(sweep: Sweep, trial: Row) -> list[PageChart]:
@@ -31,13 +32,18 @@ def trial_curves(sweep: Sweep, trial: Row) -> list[PageChart]:
     for chart in charts:
         chart.lines = {name: points for name, points in chart.lines.items() if len(points) > 1}
     drawn = [chart for chart in charts if chart.lines]
-    return [
-        _curves(chart, f"curve-{trial['trial_id']}-{n}", sweep) for n, chart in enumerate(drawn)
-    ]
+    unit, name = sweep.manifest.step_unit, f"curve-{trial['trial_id']}"
+    return [page_chart(chart, f"{name}-{n}", unit) for n, chart in enumerate(drawn)]
 
 
-def _curves(chart: Chart, name: str, sweep: Sweep) -> PageChart:
-    unit = sweep.manifest.step_unit
+def page_chart(chart: Chart, name: str, unit: str) -> PageChart:
+    """Return the lines and bands of a chart over steps.
+
+    Args:
+        chart: the lines; one with a single point is a dashed level.
+        name: the id of the chart on its page.
+        unit: what the steps are.
+    """
     is_log = chart.log and any(y > 0 for points in chart.lines.values() for _, y in points)
     steps = steps_of(chart)
     traces: list[dict[str, Any]] = []

@@ -10,7 +10,7 @@ import pytest
 from page_sweeps import FAILED, PARAMS, trial, write_sweep
 from starlette.testclient import TestClient
 
-from orchestrator.control.drivers import Progress, new_driver, write_driver
+from orchestrator.control.drivers import Progress, RunningTrial, new_driver, write_driver
 from orchestrator.serving import library as library_module
 from orchestrator.serving.app import make_app
 from orchestrator.serving.library import Library, UnknownSweepError
@@ -153,6 +153,36 @@ def test_a_version_changes_with_the_state_of_the_driver_only(root: str) -> None:
         assert paused.left is None
         assert "paused" in TestClient(make_app(library), base_url=BASE).get("/").text
     assert library.get("toy", "s").overview.state != "paused"
+
+
+def test_running_trials_are_those_of_the_driver(root: str) -> None:
+    client = TestClient(make_app(Library(root)), base_url=BASE)
+    assert client.get("/sweeps/toy/s/running").status_code == 204
+    assert client.get("/sweeps/toy/none/running").status_code == 404
+    filesystem, base = open_filesystem(root)
+    trials = [
+        RunningTrial(
+            trial_id=f"{number:016x}",
+            parameters=f"<b>lr={number}</b>",
+            step=f"epoch {number}/9",
+            metrics="0.5",
+            curve=((1.0, 0.1), (2.0, number / 10)),
+            is_waiting=number == 9,
+        )
+        for number in range(10)
+    ]
+    progress = Progress(metric="R@1", step_unit="epoch", running=tuple(trials))
+    driver = dataclasses.replace(new_driver("toy/s", "local", "log"), progress=progress)
+    write_driver(filesystem, f"{base}/toy/s", driver)
+    found = client.get("/sweeps/toy/s/running").json()
+    assert "epoch 3/9" in found["html"]
+    assert "&lt;b&gt;lr=3" in found["html"]
+    assert "1 trial waiting to start" in found["html"]
+    (chart,) = found["charts"]
+    assert chart["title"] == "R@1 by epoch"
+    assert [trace["y"][-1] for trace in chart["traces"]] == [n / 10 for n in range(8)]
+    write_driver(filesystem, f"{base}/toy/s", dataclasses.replace(driver, state="ended"))
+    assert client.get("/sweeps/toy/s/running").status_code == 204
 
 
 def test_a_watched_sweep_costs_a_small_share_of_a_core(root: str) -> None:

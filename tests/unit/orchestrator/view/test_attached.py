@@ -23,6 +23,7 @@ TRIALS = tuple(
         step=f"epoch {n}/9" if n < 3 else "",
         metrics="0.5" if n < 3 else "",
         value=0.5 - n / 10 if n < 3 else None,
+        curve=((1, 0.9), (2, 0.3)) if n == 2 else (),
         is_waiting=n >= 3,
     )
     for n in range(5)
@@ -38,6 +39,7 @@ def driver(tmp_path: Path) -> Driver:
         left="about 1:00 left",
         metric="error",
         maximize=False,
+        step_unit="epoch",
         best="error 0.1  lr=3",
         running=TRIALS,
     )
@@ -85,7 +87,11 @@ def test_keys_send_commands(tmp_path: Path, driver: Driver) -> None:
     press("x", "y", "p")
     view.driver = dataclasses.replace(driver, state="paused")
     press("p", "enter")
-    assert "only the sweep's own terminal shows curves of running trials" in shown(view)
+    assert any("⠤" in line or "⠒" in line for line in shown(view))
+    assert any(line.strip() == "epoch" for line in shown(view))
+    press("down")
+    assert "no step has been measured" in shown(view)
+    press("up")
     sent = read_commands(DISK, str(tmp_path), driver)
     assert [command.action for command in sent] == ["cancel", "pause", "resume"]
     assert sent[0].trial == TRIALS[2].trial_id

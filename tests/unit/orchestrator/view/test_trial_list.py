@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.view import trial_list
 from orchestrator.view.browser import ListedTrial
-from orchestrator.view.trial_list import TrialList
+from orchestrator.view.trial_list import TrialList, thin_out
 
 
 def listed(trial_id: str) -> ListedTrial:
@@ -46,3 +46,15 @@ def test_repeated_steps_replace_points() -> None:
     assert found.curve("a") == [(1, 0.1), (2, 0.25)]
     assert found.last_value("a") == 0.25
     assert found.last_value("b") is None
+
+
+@pytest.mark.parametrize("number", [0, 1, 7, 8, 9, 100])
+def test_a_thinned_curve_keeps_its_last_point(number: int) -> None:
+    curve = [(float(at), at / 2) for at in range(number)]
+    found = thin_out(curve, 8)
+    assert len(found) <= 8
+    assert set(found) <= set(curve)
+    assert list(found) == sorted(found)
+    assert found[-1:] == tuple(curve[-1:])
+    if number <= 8:
+        assert list(found) == curve
