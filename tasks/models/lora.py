@@ -41,19 +41,22 @@ def find_layers(
         for name, each in module.named_modules()
         if isinstance(each, nn.Linear) and (targets == ALL or re.fullmatch(targets, prefix + name))
     }
+    if not linear:
+        return {}
     zeros = {name: torch.zeros((), requires_grad=True) for name in linear}
     handles = [
         linear[name].register_forward_hook(partial(_shift, zero.to(each.weight.device)))
         for (name, zero), each in zip(zeros.items(), linear.values(), strict=True)
     ]
     try:
-        features = run()
+        with torch.enable_grad():
+            total = run().sum()
     finally:
         for handle in handles:
             handle.remove()
-    if not features.requires_grad:  # no layer
+    if not total.requires_grad:
         return {}
-    slopes = torch.autograd.grad(features.sum(), list(zeros.values()), allow_unused=True)
+    slopes = torch.autograd.grad(total, list(zeros.values()), allow_unused=True)
     return {
         name: (each.out_features, each.in_features)
         for (name, each), slope in zip(linear.items(), slopes, strict=True)

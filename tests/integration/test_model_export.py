@@ -137,7 +137,11 @@ RETRIEVAL = {  # model -> settings
     "siglip": ("lr=1e-2",),
     "siglip, all of it": ("trainable=full", "lr=1e-3"),
 }
-IN_LOADER = ("blip, two layers", "clip, new heads", "clip, new heads and adapters")  # the architecture has no such heads
+IN_LOADER = (
+    "blip, two layers",
+    "clip, new heads",
+    "clip, new heads and adapters",
+)  # the architecture has no such heads
 
 
 @pytest.mark.parametrize("case", RETRIEVAL)
