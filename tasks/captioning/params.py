@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from tasks.contract import Scalar
+from tasks.contract.identity import content_of
 from tasks.validation import check_choice, check_rule
 
 Decoding = Literal["greedy", "sample", "beam"]
@@ -127,17 +128,8 @@ class Params:
         return dataclasses.replace(self, **unused)
 
     def content(self) -> dict[str, Scalar]:
-        """Return the part that a trial's id hashes.
-
-        Parameters that did not always exist are left out at their defaults, so that trials keep
-        their ids.
-        """
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        """Return the part that a trial's id hashes."""
+        values = content_of(self, ADDED)
         if self.clip is not None:  # NAME#FINGERPRINT, whose name can be a path
             values["clip"] = self.clip.rpartition("#")[2]
-        return {
-            name: value
-            for name, value in values.items()
-            if name not in ADDED or value != defaults[name]
-        }
+        return values

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 
 
 def content_id(value: object, length: int = 16) -> str:
@@ -22,6 +23,19 @@ def content_id(value: object, length: int = 16) -> str:
     """
     text = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def content_of(params: Any, added: Collection[str]) -> dict[str, Any]:
+    """Return the part of a trial's parameters that its id hashes, for ``content()``.
+
+    The fields in ``added`` did not exist in the first release. They are left out at their
+    defaults, so that trials keep their ids.
+    """
+    return {
+        field.name: getattr(params, field.name)
+        for field in dataclasses.fields(params)
+        if field.name not in added or getattr(params, field.name) != field.default
+    }
 
 
 def _plain(value: object) -> object:

@@ -31,8 +31,12 @@ def load_dual_encoder(name: str, fingerprint: str, device: str, precision: str) 
     """
     silence_transformers()
     if is_pair(name):
-        return load_pair(name, device, precision)
-    return _load_family(name, find_family(name), device, precision)
+        dual = load_pair(name, device, precision)
+    else:
+        dual = _load_family(name, find_family(name), device, precision)
+    for encoder in (dual.image, dual.text):
+        encoder.tower.requires_grad_(False)  # trials that train it have a copy
+    return dual
 
 
 def _load_family(name: str, family: Family, device: str, precision: str) -> DualEncoder:

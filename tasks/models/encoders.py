@@ -52,18 +52,17 @@ class Encoder:
     device: str
     precision: str
 
-    def __call__(
-        self, items: Sequence[Any], weights: Mapping[str, Tensor] | None = None
-    ) -> Float[Tensor, "B ..."]:
-        """Return features in float32, computed with ``weights`` instead of the tower's if given."""
-        inputs = {name: value.to(self.device) for name, value in self.prepare(items).items()}
+    def __call__(self, items: Sequence[Any]) -> Float[Tensor, "B ..."]:
+        """Return features of images or captions in float32."""
+        return self.compute(self.prepare(items))
+
+    def compute(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "B ..."]:
+        """Return features of prepared inputs in float32."""
+        own = {name: value.to(self.device, non_blocking=True) for name, value in inputs.items()}
         dtype = getattr(torch, self.precision)
         kind = self.device.split(":")[0]
         with torch.autocast(kind, dtype=dtype, enabled=dtype is not torch.float32):
-            if weights is None:
-                features = self.tower(**inputs)
-            else:
-                features = torch.func.functional_call(self.tower, dict(weights), (), inputs)
+            features = self.tower(**own)
         return features.float()  # type: ignore[no-any-return]
 
     @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""Embed images and captions of a split, from frozen features or with the full model.
+"""Embed images and captions of a split from frozen features.
 
 N images, C captions, U distinct captions, B batch, P the width of the shared space
 """
@@ -15,10 +15,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tasks.contract import Inputs, Trial
-from tasks.datasets.base import Split
-from tasks.datasets.registry import load_split
-from tasks.models.dual import load_dual_encoder
-from tasks.models.encoders import DualEncoder
 from tasks.models.heads import project
 from tasks.retrieval import stages
 
@@ -62,15 +58,13 @@ def open_split(
     inputs: Inputs,
     device: str,
     cache: dict[int, Tensor] | None = None,
-) -> Embedder:
-    """Return the embedder of a split: with frozen features, or with the trial's full model.
+) -> FrozenFeatures:
+    """Return the embedder of a split from the features of the frozen backbone.
 
     ``draw`` is the (seed, epoch) of the augmentation, or None. ``cache`` holds features that are
     already on the device, by the ``id`` of their array.
     """
     cache = {} if cache is None else cache
-    if trial.params.trainable == "full":
-        return _FullModel.load(trial, split, draw, device)
     texts = inputs[stages.texts_stage(trial, split)]
     images = inputs[stages.images_stage(trial, split, draw)]["features"]
     return FrozenFeatures(
@@ -113,62 +107,6 @@ class FrozenFeatures:
     def texts(self, weights: Weights, rows: Tensor) -> Tensor:
         """Return unit vectors of distinct captions by index."""
         return project(weights, "text", self.text_features[rows])
-
-
-@dataclass(kw_only=True)
-class _FullModel:
-    """Embeds a split with both encoders, whose weights the trial trains."""
-
-    dual: DualEncoder
-    split: Split
-    draw: tuple[int, int] | None
-    captions: list[str]
-    row: Array
-    owner: Array
-
-    @classmethod
-    def load(
-        cls, trial: Trial, split: str, draw: tuple[int, int] | None, device: str
-    ) -> _FullModel:
-        model, data = trial.model, load_split(trial.data.name, split)
-        captions, row, owner = stages.index_captions(data.captions, trial.params.num_captions)
-        dual = load_dual_encoder(model.name, model.fingerprint, device, trial.params.precision)
-        return cls(dual=dual, split=data, draw=draw, captions=captions, row=row, owner=owner)
-
-    def names(self) -> tuple[Sequence[str], Sequence[str]]:
-        return self.split.image_ids, self.captions
-
-    @property
-    def num_images(self) -> int:
-        return len(self.split)
-
-    @property
-    def num_texts(self) -> int:
-        return len(self.captions)
-
-    def images(self, weights: Weights, rows: Tensor) -> Tensor:
-        items = stages.load_images(self.split, rows.tolist(), self.draw)
-        return project(weights, "image", self.dual.image(items, _backbone(weights, "image")))
-
-    def texts(self, weights: Weights, rows: Tensor) -> Tensor:
-        items = [self.captions[row] for row in rows.tolist()]
-        return project(weights, "text", self.dual.text(items, _backbone(weights, "text")))
-
-
-def backbone_weights(trial: Trial, device: str) -> dict[str, Tensor]:
-    """Return copies of both encoders' weights, by ``backbone.<side>.<name>``."""
-    model = trial.model
-    dual = load_dual_encoder(model.name, model.fingerprint, device, trial.params.precision)
-    return {
-        f"backbone.{side}.{name}": parameter.detach().clone()
-        for side, encoder in (("image", dual.image), ("text", dual.text))
-        for name, parameter in encoder.tower.named_parameters()
-    }
-
-
-def _backbone(weights: Weights, side: str) -> dict[str, Tensor]:
-    prefix = f"backbone.{side}."
-    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 
 
 def _tensor(array: Array, device: str, cache: dict[int, Tensor]) -> Tensor:

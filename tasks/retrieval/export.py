@@ -15,9 +15,11 @@ import transformers
 from torch import Tensor, nn
 
 from tasks.contract import Export, Trial
+from tasks.models import lora, lora_export
 from tasks.models.encoders import READERS
 from tasks.models.families import FAMILIES, Family, find_family, is_pair
 from tasks.models.loading import load_checked, load_preprocessor, silence_transformers
+from tasks.models.lora_params import lora_scale
 from tasks.models.saving import find_license, hub_ids, save_folder
 from tasks.retrieval import loader, usage
 from tasks.retrieval.params import Params
@@ -39,11 +41,12 @@ def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
         if name.startswith(prefix)
     }
     if is_pair(trial.model.name):
-        program = loader.write_pair(folder, trial.model.name, weights)
+        program = loader.write_pair(folder, trial, weights)
         return _describe(trial, program, "feature-extraction", [])
     family = find_family(trial.model.name)
     model, tokenizer, processor = _load(trial.model.name, family)
     _write_backbone(model, family, weights)
+    _write_adapters(folder, model, family, trial, weights)
     max_length = model.config.text_config.max_position_embeddings
     if _can_hold(model, family, weights):
         _write_heads(model, family, weights)
@@ -90,10 +93,37 @@ def _select_head(weights: Weights, side: str) -> dict[str, Tensor]:
 
 
 def _write_backbone(model: nn.Module, family: Family, weights: Weights) -> None:
-    """Copy the encoders' weights into the model, if the trial trained them."""
+    """Copy the encoders' weights into the model, if the trial trained them in full."""
     for side, encoder in (("image", family.image_encoder), ("text", family.text_encoder)):
         parameters = dict(model.get_submodule(encoder).named_parameters())
         _copy(parameters, _select_head(weights, f"backbone.{side}.backbone"))
+
+
+def _write_adapters(
+    folder: Path, model: nn.Module, family: Family, trial: Trial, weights: Weights
+) -> None:
+    """Write the adapters, and merge them into the model, if the trial trained them."""
+    params: Params = trial.params
+    if params.trainable != "lora":
+        return
+    adapters: dict[str, Tensor] = {}
+    for side, encoder in (("image", family.image_encoder), ("text", family.text_encoder)):
+        own = _select_head(weights, f"lora.{side}")
+        lora.merge(model.get_submodule(encoder), own, lora_scale(params))
+        adapters |= {f"{encoder}.{name}": value for name, value in own.items()}
+    heads = {}
+    if _can_hold(model, family, weights):
+        heads = {
+            name: _select_head(weights, side)
+            for side, name in (("image", family.image_head), ("text", family.text_head))
+        }
+    lora_export.save_adapters(
+        folder / lora_export.FOLDER,
+        adapters,
+        params=params,
+        heads=heads,
+        base_model=next(iter(hub_ids(trial.model.name)), None),
+    )
 
 
 def _copy(parameters: Mapping[str, Tensor], values: Weights) -> None:
@@ -167,6 +197,8 @@ def _write_bias(model: Any, bias: float | None) -> list[str]:
 
 def _describe(trial: Trial, program: str, pipeline: str, notes: list[str]) -> Export:
     params: Params = trial.params
+    if params.trainable == "lora":
+        notes = [*notes, lora_export.NOTE]
     if params.precision != "float32":
         notes = [
             *notes,

@@ -15,15 +15,19 @@ from typing import Any
 import safetensors.torch
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
-from tasks.contract import ModelError
+from tasks.contract import ModelError, Trial
+from tasks.models import lora
 from tasks.models.factories import is_factory, load_factory
 from tasks.models.families import split_pair
+from tasks.models.lora_export import FOLDER, save_adapters
+from tasks.models.lora_params import lora_scale
 from tasks.models.pair import load_folder
 from tasks.models.pooling import Pooling, Read
-from tasks.models.saving import save_folder
+from tasks.models.saving import hub_ids, save_folder
 from tasks.retrieval import usage
+from tasks.retrieval.params import Params
 
 HEADS = "heads.safetensors"
 SIDES = ("image", "text")
@@ -43,11 +47,13 @@ class Side:
     weights: str = ""  # the file with the trained weights of a factory's module
 
 
-def write_pair(folder: Path, name: str, weights: Mapping[str, Tensor]) -> str:
+def write_pair(folder: Path, trial: Trial, weights: Mapping[str, Tensor]) -> str:
     """Write the encoders of ``IMAGE+TEXT``, their heads and ``load.py``; return their usage."""
     sides = {
-        side: (_write_factory if is_factory(part) else _write_encoder)(folder, part, side, weights)
-        for side, part in zip(SIDES, split_pair(name), strict=True)
+        side: (_write_factory if is_factory(part) else _write_encoder)(
+            folder, part, side, weights, trial.params
+        )
+        for side, part in zip(SIDES, split_pair(trial.model.name), strict=True)
     }
     return write(folder, sides, weights)
 
@@ -57,7 +63,9 @@ def _trained(weights: Mapping[str, Tensor], side: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 
 
-def _write_encoder(folder: Path, name: str, side: str, weights: Mapping[str, Tensor]) -> Side:
+def _write_encoder(
+    folder: Path, name: str, side: str, weights: Mapping[str, Tensor], params: Params
+) -> Side:
     found = load_folder(name, side)
     found.model.float().eval()
     tower = found.tower()
@@ -69,7 +77,19 @@ def _write_encoder(folder: Path, name: str, side: str, weights: Mapping[str, Ten
         if isinstance(pool, Pooling):  # it depends on the encoder's output
             items = [Image.new("RGB", (64, 64))] if side == "image" else ["a"]
             pool = pool.choose(tower.backbone(**found.prepare()(items)))
+    adapters = _adapters(weights, side)
+    if adapters:
+        lora.merge(tower.backbone, adapters, lora_scale(params))
     save_folder(folder / side, found.model, found.preprocessor)
+    if adapters:
+        prefix = f"{found.submodule}." if found.submodule else ""
+        save_adapters(
+            folder / side / FOLDER,
+            {f"{prefix}{key}": value for key, value in adapters.items()},
+            params=params,
+            heads={},
+            base_model=next(iter(hub_ids(name)), None),
+        )
     return Side(
         folder=side,
         model_class=type(found.model).__name__,
@@ -80,17 +100,31 @@ def _write_encoder(folder: Path, name: str, side: str, weights: Mapping[str, Ten
     )
 
 
-def _write_factory(folder: Path, name: str, side: str, weights: Mapping[str, Tensor]) -> Side:
+def _adapters(weights: Mapping[str, Tensor], side: str) -> dict[str, Tensor]:
+    prefix = f"lora.{side}."
+    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+
+
+def _write_factory(
+    folder: Path, name: str, side: str, weights: Mapping[str, Tensor], params: Params
+) -> Side:
     """Write only trained weights; ``load.py`` imports the factory from its package."""
-    trained = {k.removeprefix("module."): v for k, v in _trained(weights, side).items()}
-    if not trained:
+    trained, adapters = _trained(weights, side), _adapters(weights, side)
+    if not trained and not adapters:
         return Side(factory=name)
-    module, _ = load_factory(name)()
-    missing = sorted(trained.keys() - dict(module.named_parameters()).keys())
+    made, _ = load_factory(name)()
+    module = nn.ModuleDict({"module": made.float()})  # names start with module., as in the trial
+    parameters = dict(module.named_parameters())
+    merged = {f"{layer}.weight" for layer in lora.layer_names(adapters)}
+    missing = sorted((trained.keys() | merged) - parameters.keys())
     if missing:
-        raise ModelError(f"the module of {name} has no parameter {missing[0]}; restore its code")
+        first = missing[0].removeprefix("module.")
+        raise ModelError(f"the module of {name} has no parameter {first}; restore its code")
+    lora.merge(module, adapters, lora_scale(params) if adapters else 1.0)
+    trained |= {key: parameters[key].detach() for key in merged}
     file = f"{side}.safetensors"
-    safetensors.torch.save_file({k: v.contiguous() for k, v in trained.items()}, folder / file)
+    contiguous = {k.removeprefix("module."): v.contiguous() for k, v in trained.items()}
+    safetensors.torch.save_file(contiguous, folder / file)
     return Side(factory=name, weights=file)
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from tasks.contract import Scalar
+from tasks.contract.identity import content_of
+from tasks.models.lora_params import LORA, check_lora
 from tasks.precision import Precision
 from tasks.validation import check_choice, check_rule
 
 Start = Literal["pretrained", "random"]
-Trainable = Literal["head", "full"]
+Trainable = Literal["head", "lora", "full"]
 Head = Literal["own", "linear", "mlp"]
 Ties = Literal["expected", "strict", "same_text"]
 Loss = Literal["contrastive", "sigmoid"]
@@ -21,7 +22,7 @@ EMBED_DIM = 256  # default width of new heads, as in BLIP
 BIAS = -10.0  # initial bias of the sigmoid loss (Zhai et al. 2023, section 3.2)
 #: Parameters that did not exist from the start. Their defaults are None, as for trials from before
 #: them, and are left out of a trial's id.
-ADDED = ("loss", "bias", "learn_bias", "pairs")
+ADDED = ("loss", "bias", "learn_bias", "pairs", *LORA)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +32,8 @@ class Params:
     start: Start = "pretrained"
     """The initial heads: those of the checkpoint, or random (by the seed)."""
     trainable: Trainable = "head"
-    """Train the two heads on a frozen backbone, or the full model (without dropout)."""
+    """Train the two heads on a frozen backbone, the heads and LoRA adapters of the backbone, or the
+    full model (without dropout)."""
     head: Head = "own"
     """The kind of heads: the checkpoint's own; or new ones (start=random), linear or mlp."""
     embed_dim: int | None = None
@@ -73,6 +75,13 @@ class Params:
     pairs: Pairs | None = None
     """The captions of an image in an epoch: random: one at random; cycle: the next one; all: every
     one, where captions of the same image are right answers too; none: random."""
+    lora_rank: int | None = None
+    """Rank of the LoRA adapters; none: 8. Only for lora. >= 1."""
+    lora_alpha: float | None = None
+    """Factor of the adapters' output, divided by lora_rank; none: 16. Only for lora. > 0."""
+    lora_targets: str | None = None
+    """Linear layers with adapters: all-linear, or a regular expression for their names, which begin
+    with image. or text.; none: all-linear. Only for lora."""
 
     def __post_init__(self) -> None:
         check_choice("start", self.start, get_args(Start))
@@ -104,10 +113,8 @@ class Params:
         check_rule("split must not be train", self.split != "train", f"split={self.split}")
         bias = self.bias
         check_rule("bias is finite", bias is None or math.isfinite(bias), f"bias={bias}")
+        check_lora(self)
 
     def content(self) -> dict[str, Scalar]:
         """Return the part that a trial's id hashes."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {
-            name: value for name, value in values.items() if name not in ADDED or value is not None
-        }
+        return content_of(self, ADDED)

@@ -143,10 +143,10 @@ def training_draw(trial: Trial, epoch: int) -> tuple[int, int] | None:
 
 
 def needed(trial: Trial) -> list[Stage]:
-    """Return the stages of a trial; one that trains the full model encodes its data itself."""
+    """Return the stages of a trial; one that trains the encoders encodes its data itself."""
     params = trial.params
     stages = [heads_stage(trial)]
-    if params.trainable == "full":
+    if params.trainable != "head":
         return stages
     stages += [images_stage(trial, params.split), texts_stage(trial, params.split)]
     if params.epochs:

@@ -27,6 +27,7 @@ from tasks.contract import (
 from tasks.datasets import registry
 from tasks.models import families, folders
 from tasks.models.logit_scale import read_bias, read_temperature
+from tasks.models.lora_params import resolve_lora
 from tasks.precision import resolve_precision
 from tasks.retrieval import stages
 from tasks.retrieval.params import BIAS, EMBED_DIM, Params
@@ -39,7 +40,7 @@ _RECALLS = tuple(
 
 
 class RetrievalTask(Task):
-    """Finetune the two projection heads of an image-text model, or the full model."""
+    """Finetune the heads of an image-text model, alone, with adapters, or with the full model."""
 
     name = "retrieval"
     version = "2"  # 2: expected ranks over ties, BLIP's augmentation, clamp after the step
@@ -93,6 +94,7 @@ class RetrievalTask(Task):
         """
         params = _resolve_heads(trial)
         params = dataclasses.replace(params, precision=resolve_precision(params.precision))
+        params = resolve_lora(params)
         trial = dataclasses.replace(trial, params=params)
         registry.load_split(trial.data.name, params.split)
         if params.epochs:
@@ -115,7 +117,7 @@ class RetrievalTask(Task):
     def pack_key(self, trial: Trial) -> Hashable:
         """Return one key for trials that use the same features."""
         params = trial.params
-        alone = trial.id if params.trainable == "full" else None
+        alone = None if params.trainable == "head" else trial.id
         return (trial.model, trial.data, params.precision, params.split, alone)
 
     def estimate_memory(self, trial: Trial) -> int:

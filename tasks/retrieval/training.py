@@ -19,10 +19,10 @@ from tasks.interrupt import check_interrupt
 from tasks.models import heads
 from tasks.models.heads import CONSTANTS, can_stack, project
 from tasks.progress import progress_part, report_progress
-from tasks.retrieval import stages
-from tasks.retrieval.embedding import Embedder, FrozenFeatures, backbone_weights, open_split
+from tasks.retrieval import full, network, stages
+from tasks.retrieval.embedding import Embedder, FrozenFeatures, open_split
 from tasks.retrieval.losses import contrastive_loss, sigmoid_loss
-from tasks.retrieval.optimizer import adamw_step, clamp_temperature
+from tasks.retrieval.optimizer import UNDECAYED, adamw_step, clamp_temperature
 from tasks.retrieval.pairs import draw_pairs
 from tasks.retrieval.params import Params
 from tasks.retrieval.ranked_samples import ranked_samples
@@ -38,8 +38,8 @@ def start(trial: Trial, inputs: Inputs, device: str) -> State:
     """Return the state before training: heads from the checkpoint, or random by the seed."""
     weights, constants = _initial_heads(trial, inputs[stages.heads_stage(trial)])
     weights = {name: value.to(device) for name, value in weights.items()}
-    if trial.params.trainable == "full":
-        weights |= backbone_weights(trial, device)
+    if trial.params.trainable != "head":
+        weights |= network.initial_weights(trial, device)
     if trial.params.learn_temperature:
         weights["log_temperature"] = torch.tensor(math.log(trial.params.temperature)).to(device)
     if trial.params.learn_bias:
@@ -77,7 +77,8 @@ def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> list[Advance
     for stack in make_stacks(training, device):
         size = TRAINING_COST * len(stack)
         with progress_part(done, total, size):
-            found = train_stack(stack, lambda members: train_epoch(members, inputs, device))
+            train = train_epoch if stack[0].trial.params.trainable == "head" else train_network
+            found = train_stack(stack, lambda members: train(members, inputs, device))  # noqa: B023
         trained |= {m.trial.id: each for m, each in zip(stack, found, strict=True)}
         done += size
     results: list[Advanced | Exception] = []
@@ -97,12 +98,20 @@ def _step(
     trial: Trial, state: State, loss: float | None, inputs: Inputs, device: str
 ) -> tuple[State, Step]:
     weights = {**_part(state, "weight"), **_part(state, "constant")}
-    split = open_split(trial, trial.params.split, None, inputs, device)
+    split = _evaluated_split(trial, weights, inputs, device)
     epoch = state.values["epoch"]
     done = epoch >= trial.params.epochs
     scores, samples = _evaluate(weights, split, trial, done=done)
     metrics = scores if loss is None else {"loss": loss, **scores}
     return state, Step(at=epoch, metrics=metrics, samples=samples, done=done)
+
+
+def _evaluated_split(
+    trial: Trial, weights: dict[str, Tensor], inputs: Inputs, device: str
+) -> Embedder:
+    if trial.params.trainable == "head":
+        return open_split(trial, trial.params.split, None, inputs, device)
+    return network.NetworkSplit.open(trial, trial.params.split, None, weights, device)
 
 
 def make_stacks(members: Sequence[Member], device: str) -> list[list[Member]]:
@@ -113,7 +122,7 @@ def make_stacks(members: Sequence[Member], device: str) -> list[list[Member]]:
     groups: dict[object, list[Member]] = {}
     for member in members:
         params, weights = member.trial.params, _part(member.state, "weight")
-        alone = params.trainable == "full" or not can_stack(weights)
+        alone = params.trainable != "head" or not can_stack(weights)
         shapes = tuple((name, tuple(value.shape)) for name, value in weights.items())
         key = (
             member.trial.id
@@ -179,14 +188,49 @@ def train_epoch(
             step = (epoch - 1) * len(pairs) + number
             lr = initial_lr * (1 - step / (num_epochs * len(pairs)))
             adamw_step(indices, weights, gradients, (means, squares), lr, decay, step + 1)
-        if stack[0].trial.params.loss != "sigmoid":  # SigLIP's temperature has no bound
-            clamp_temperature(weights)
+        _clamp(stack[0].trial.params, weights)
     parts = {"weight": weights, "mean": means, "square": squares}
     curve = torch.stack(losses).cpu()  # [steps, K]
     return [
         _result(index, epoch, curve[:, index], parts, constants)
         for index, epoch in enumerate(epochs)
     ]
+
+
+def _clamp(params: Params, weights: dict[str, Tensor]) -> None:
+    if params.loss != "sigmoid":  # SigLIP's temperature has no bound
+        clamp_temperature(weights)
+
+
+def train_network(
+    stack: Sequence[Member], inputs: Inputs, device: str
+) -> list[tuple[State, float] | TrialError]:
+    """Train the encoders and heads of one member for one epoch, as ``train_epoch`` does heads."""
+    (member,) = stack
+    trial, epoch = member.trial, member.state.values["epoch"] + 1
+    params, constants = trial.params, _part(member.state, "constant")
+    # With a leading dimension of one, as those of a stack.
+    parts = {part: _stacked(stack, part) for part in ("weight", "mean", "square")}
+    stacked, means, squares = parts.values()
+    weights = {name: value[0].detach().requires_grad_(True) for name, value in stacked.items()}
+    draw = stages.training_draw(trial, epoch)
+    split = network.NetworkSplit.open(trial, "train", draw, weights, device)
+    pairs = _draw_pairs(split, trial, epoch)
+    stacked_loss = _make_loss(stack, device)
+
+    def loss_of(images: Tensor, texts: Tensor, rows: Tensor) -> Tensor:
+        own = {name: weights[name][None] for name in UNDECAYED if name in weights}
+        return stacked_loss(own, images[None], texts[None], rows.to(device)[None])[0]
+
+    def update(gradients: list[Tensor | None], number: int) -> None:
+        step = (epoch - 1) * len(pairs) + number
+        lr = params.lr * (1 - step / (params.epochs * len(pairs)))
+        found = [None if each is None else each[None] for each in gradients]
+        adamw_step([0], stacked, found, (means, squares), lr, params.weight_decay, step + 1)
+        _clamp(params, stacked)
+
+    losses = full.train_epoch(split, pairs, weights, constants, loss_of, update).cpu()
+    return [_result(0, epoch, losses, parts, constants)]
 
 
 def _schedules(
@@ -233,7 +277,7 @@ def _embedder(splits: Sequence[Embedder]) -> Callable[..., tuple[Tensor, Tensor]
     vectors [K, B, P] of both.
     """
     first = splits[0]
-    if len(splits) == 1:  # heads of any kind, or a full model
+    if len(splits) == 1:  # heads of any kind
 
         def alone(weights: Any, images: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
             own = {k: v if k.endswith(CONSTANTS) else v.squeeze(0) for k, v in weights.items()}

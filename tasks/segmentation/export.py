@@ -15,8 +15,9 @@ from transformers.image_utils import PILImageResampling
 
 from tasks.contract import Export, Trial
 from tasks.models.loading import silence_transformers
+from tasks.models.lora_export import NOTE
 from tasks.models.saving import find_license, hub_ids, save_folder
-from tasks.segmentation import exported, full, heads, network, pyramid, stages
+from tasks.segmentation import adapters, exported, full, heads, network, pyramid, stages
 from tasks.segmentation.params import Params
 from tasks.segmentation.registry import SCENES
 
@@ -58,23 +59,23 @@ def export(trial: Trial, arrays: Mapping[str, Any], classes: Sequence[str], fold
         return _describe(trial, _OWN_USAGE)
     found = network.load_backbone(trial.model.name)
     head = weights
-    if params.trainable == "full":
-        model = full.build(trial, classes)
-        model.load_state_dict(weights)
+    if params.trainable != "head":
+        model = full.build_trained(trial, classes, weights)
         assert isinstance(model, network.Segmenter)
         found = network.Backbone(
             encoder=model.pyramid.encoder, normalize=found.normalize, processor=found.processor
         )
         head = {k.replace("/", "."): v.data for k, v in model.head.items()}
     _write_parts(trial, found, head, classes, folder)
+    if params.trainable == "lora":
+        adapters.save(folder, weights, trial)
     return _describe(trial, _USAGE)
 
 
 def _write_own(
     trial: Trial, weights: Mapping[str, Tensor], classes: Sequence[str], folder: Path
 ) -> None:
-    model = full.build(trial, classes)
-    model.load_state_dict(weights)
+    model = full.build_trained(trial, classes, weights)
     assert isinstance(model, network.Checkpoint)
     processor = network.load_processor(trial.model.name)
     size = trial.params.image_size
@@ -94,6 +95,8 @@ def _write_own(
         if hasattr(processor, name):
             setattr(processor, name, value)
     save_folder(folder, model.model, processor)
+    if trial.params.trainable == "lora":
+        adapters.save(folder, weights, trial, model)
 
 
 def _write_parts(
@@ -124,7 +127,7 @@ def _write_parts(
 
 def _describe(trial: Trial, usage: str) -> Export:
     params: Params = trial.params
-    notes = []
+    notes = [NOTE] if params.trainable == "lora" else []
     if params.precision != "float32":
         notes.append(
             f"In the sweep the backbone computed in {params.precision}. The exported weights are "

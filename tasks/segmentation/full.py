@@ -1,11 +1,11 @@
-"""Train a full network, backbone and head, one epoch at a time.
+"""Train a network, the head and the backbone or its adapters, one epoch at a time.
 
 B batch, C classes, h x w grid
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from tasks.adamw import adamw_step
 from tasks.contract import State, Trial
 from tasks.interrupt import check_interrupt
 from tasks.progress import report_progress
-from tasks.segmentation import crops, network, stages
+from tasks.segmentation import adapters, crops, network, stages
 from tasks.segmentation.evaluation import Truth
 from tasks.segmentation.heads import head_shapes, init_head, resize
 from tasks.segmentation.loop import draw_batches, polynomial
@@ -27,13 +27,22 @@ from tasks.segmentation.pyramid import Pyramid
 from tasks.segmentation.registry import load_split
 from tasks.stacks import check_losses
 
+Network = network.Segmenter | network.Checkpoint
 
-def build(trial: Trial, classes: Sequence[str]) -> nn.Module:
+
+def build(trial: Trial, classes: Sequence[str]) -> Network:
     """Return the network before training; what is not in the checkpoint is drawn by the seed.
 
     Raises:
-        ModelError: if the model cannot be loaded.
+        ModelError: if the model cannot be loaded, or if no layer matches ``lora_targets``.
     """
+    model = _build_plain(trial, classes)
+    if trial.params.trainable == "lora":
+        adapters.add(model, trial)
+    return model
+
+
+def _build_plain(trial: Trial, classes: Sequence[str]) -> Network:
     params: Params = trial.params
     if params.head == "own":
         return network.load_own(trial.model.name, classes, trial.seed)
@@ -46,12 +55,22 @@ def build(trial: Trial, classes: Sequence[str]) -> nn.Module:
     return network.Segmenter(pyramid, init_head(shapes, trial.seed), found.normalize)
 
 
+def build_trained(trial: Trial, classes: Sequence[str], weights: Mapping[str, Tensor]) -> Network:
+    """Return the network with trained weights, into which adapters are merged."""
+    model = _build_plain(trial, classes)
+    if trial.params.trainable == "lora":
+        adapters.merge(model, trial, weights)
+    else:
+        model.load_state_dict(weights)
+    return model
+
+
 def start(trial: Trial, classes: Sequence[str], device: str) -> State:
     """Return the state before training."""
     model = build(trial, classes)
-    trained = {name for name, _ in model.named_parameters()}
+    trained = _trained(model)
     arrays: dict[str, Any] = {}
-    for name, value in model.state_dict().items():
+    for name, value in _state(model).items():
         arrays[f"weight.{name}"] = value.to(device)
         if name in trained:
             arrays[f"mean.{name}"] = torch.zeros_like(value, device=device)
@@ -59,12 +78,23 @@ def start(trial: Trial, classes: Sequence[str], device: str) -> State:
     return State(arrays=arrays, values={"epoch": 0, "classes": list(classes)})
 
 
-def restore(trial: Trial, state: State, device: str) -> nn.Module:
+def _trained(model: Network) -> dict[str, nn.Parameter]:
+    return {name: each for name, each in model.named_parameters() if each.requires_grad}
+
+
+def _state(model: Network) -> dict[str, Tensor]:
+    """Return the weights that training can change, and buffers."""
+    fixed = {name for name, each in model.named_parameters() if not each.requires_grad}
+    return {name: value for name, value in model.state_dict().items() if name not in fixed}
+
+
+def restore(trial: Trial, state: State, device: str) -> Network:
     """Return the network with the weights of a state."""
     model = build(trial, state.values["classes"])
     prefix = "weight."
     weights = {k.removeprefix(prefix): v for k, v in state.arrays.items() if k.startswith(prefix)}
-    model.load_state_dict(weights)
+    missing = model.load_state_dict(weights, strict=False).missing_keys
+    assert not set(missing) & set(_state(model))
     return model.to(device)
 
 
@@ -76,10 +106,12 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
     """
     params, epoch = trial.params, state.values["epoch"] + 1
     model = restore(trial, state, device).train()
+    if params.trainable == "lora":
+        model.encoder.eval()  # as it was frozen: without dropout, and with fixed statistics
     split = load_split(trial.data.name, "train")
     number = min(len(split), params.num_images or len(split))
     orders = draw_batches(number, trial, epoch)
-    named = dict(model.named_parameters())
+    named = _trained(model)
     means, squares = (
         {name: state.arrays[f"{part}.{name}"].to(device).clone() for name in named}
         for part in ("mean", "square")
@@ -107,7 +139,7 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
     error = check_losses(torch.stack(losses).cpu(), epoch)
     if error is not None:
         raise error
-    arrays = {f"weight.{name}": v.detach().clone() for name, v in model.state_dict().items()}
+    arrays = {f"weight.{name}": v.detach().clone() for name, v in _state(model).items()}
     arrays |= {f"mean.{name}": value for name, value in means.items()}
     arrays |= {f"square.{name}": value for name, value in squares.items()}
     return State(arrays=arrays, values=state.values | {"epoch": epoch}), float(

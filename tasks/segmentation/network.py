@@ -53,12 +53,17 @@ def load_backbone(name: str) -> Backbone:
     silence_transformers()
     if checkpoints.is_segmenter(name):
         model = load_segmenter(name)
-        encoder = model.base_model if model.base_model is not model else model.backbone
+        encoder = encoder_of(model)
         processor = load_processor(name)
     else:
         found = load_folder(name, "image")
         encoder, processor = found.model.get_submodule(found.submodule), found.preprocessor
     return Backbone(encoder=encoder, normalize=_normalizer(processor), processor=processor)
+
+
+def encoder_of(model: Any) -> Any:
+    """Return the image encoder of a semantic segmentation checkpoint."""
+    return model.base_model if model.base_model is not model else model.backbone
 
 
 def load_processor(name: str) -> Any:
@@ -133,6 +138,11 @@ class Segmenter(nn.Module):
         weights = {name.replace("/", "."): value for name, value in self.head.items()}
         return apply_head(weights, self.pyramid(self.normalize(pixels)))
 
+    @property
+    def encoder(self) -> nn.Module:
+        """The part that has adapters."""
+        return self.pyramid.encoder
+
 
 class Checkpoint(nn.Module):
     """A semantic segmentation checkpoint with its own head, as a ``Segmenter``."""
@@ -144,6 +154,11 @@ class Checkpoint(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Return class scores of pixels from 0 to 1."""
         return self.model(pixel_values=self.normalize(pixels)).logits  # type: ignore[no-any-return]
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The part that has adapters."""
+        return encoder_of(self.model)  # type: ignore[no-any-return]
 
 
 def load_own(name: str, classes: Sequence[str], seed: int) -> Checkpoint:

@@ -6,10 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from tasks.contract import Scalar
+from tasks.contract.identity import content_of
+from tasks.models.lora_params import LORA, check_lora
 from tasks.precision import Precision
 from tasks.validation import check_choice, check_rule
 
-Trainable = Literal["head", "full"]
+Trainable = Literal["head", "lora", "full"]
+ADDED = tuple(LORA)  # after the first release
 Head = Literal["linear", "upernet", "own"]
 Loss = Literal["cross_entropy", "dice", "focal"]
 Evaluation = Literal["whole", "slide"]
@@ -23,10 +27,11 @@ class Params:
     """Training of a segmentation head on a frozen backbone, or of a full model."""
 
     trainable: Trainable = "head"
-    """Train a new head on a frozen backbone, or the full model."""
+    """Train a head on a frozen backbone, a head and LoRA adapters of the backbone, or the full
+    model."""
     head: Head = "linear"
     """linear: a 1 x 1 convolution of the last features; upernet: a pyramid of four levels; own:
-    the head of a semantic segmentation checkpoint (trainable=full)."""
+    the head of a semantic segmentation checkpoint (trainable=lora or full)."""
     head_width: int = 32
     """Channels of an upernet head. >= 8, a multiple of 8."""
     loss: Loss = "cross_entropy"
@@ -57,6 +62,13 @@ class Params:
     """The split that is evaluated."""
     precision: Precision = "auto"
     """Precision of the backbone; auto: bfloat16 where the hardware supports it."""
+    lora_rank: int | None = None
+    """Rank of the LoRA adapters; none: 8. Only for lora. >= 1."""
+    lora_alpha: float | None = None
+    """Factor of the adapters' output, divided by lora_rank; none: 16. Only for lora. > 0."""
+    lora_targets: str | None = None
+    """Linear layers with adapters: all-linear, or a regular expression for their names in the
+    backbone; none: all-linear. Only for lora."""
 
     def __post_init__(self) -> None:
         check_choice("trainable", self.trainable, get_args(Trainable))
@@ -83,7 +95,12 @@ class Params:
         check_rule("crop_size >= 16", self.crop_size >= 16, f"crop_size={self.crop_size}")
         check_rule("split must not be train", self.split != "train", f"split={self.split}")
         if self.head == "own" and self.trainable == "head":
-            raise ValueError("head=own needs trainable=full; head=linear or upernet is new")
+            raise ValueError("head=own needs trainable=lora or full; head=linear or upernet is new")
+        check_lora(self)
+
+    def content(self) -> dict[str, Scalar]:
+        """Return the part that a trial's id hashes."""
+        return content_of(self, ADDED)
 
     @property
     def training_size(self) -> int:

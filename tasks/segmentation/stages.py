@@ -199,7 +199,7 @@ def masks_stage(trial: Trial) -> Stage:
 
 
 def needed(trial: Trial) -> list[Stage]:
-    """Return the stages of a trial; one that trains the full model encodes images itself."""
+    """Return the stages of a trial; one that trains the encoder encodes images itself."""
     params: Params = trial.params
     stages = [masks_stage(trial)]
     if params.trainable == "head":

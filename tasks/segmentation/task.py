@@ -24,6 +24,7 @@ from tasks.contract import (
     Trial,
 )
 from tasks.models import folders
+from tasks.models.lora_params import resolve_lora
 from tasks.precision import resolve_precision
 from tasks.segmentation import checkpoints, registry, stages
 from tasks.segmentation.formulas import MEAN_RATIO, RATIO
@@ -33,7 +34,7 @@ _SCORES = {"view": "scores"}  # other rows of the samples hold pictures
 
 
 class SegmentationTask(Task):
-    """Train a segmentation head on a frozen backbone, or a full segmentation model."""
+    """Train a segmentation head on a frozen backbone, with adapters, or with the full model."""
 
     name = "segmentation"
     Params = Params
@@ -127,8 +128,8 @@ class SegmentationTask(Task):
         return stages.needed(trial)
 
     def pack_key(self, trial: Trial) -> Hashable:
-        """Return one key for the trials of one model and data set, except full trainings."""
-        alone = trial.id if trial.params.trainable == "full" else None
+        """Return one key for the trials of one model and data set that train heads only."""
+        alone = None if trial.params.trainable == "head" else trial.id
         return trial.model, trial.data, trial.params.precision, alone
 
     def estimate_memory(self, trial: Trial) -> int:
@@ -196,7 +197,8 @@ def _reset_unused(params: Params) -> Params:
         unused.add("focal_gamma")
     if not (params.augment and params.epochs) and params.evaluation == "whole":
         unused.add("crop_size")
-    return dataclasses.replace(params, **{name: getattr(defaults, name) for name in unused})
+    reset = dataclasses.replace(params, **{name: getattr(defaults, name) for name in unused})
+    return resolve_lora(reset)
 
 
 TASK = SegmentationTask()

@@ -34,7 +34,7 @@ PARTS = ("weight", "mean", "square")
 def start(trial: Trial, inputs: Inputs, device: str) -> State:
     """Return the state before training, with a head drawn by the seed."""
     classes = load_split(trial.data.name, trial.params.split).classes
-    if trial.params.trainable == "full":
+    if trial.params.trainable != "head":
         return full.start(trial, classes, device)
     levels = stages.levels_of(inputs[stages.evaluation_stage(trial)])
     shapes = head_shapes(
@@ -103,7 +103,7 @@ def make_stacks(members: Sequence[Member]) -> list[list[Member]]:
             (name, tuple(v.shape)) for name, v in part_of(member.state, "weight").items()
         )
         key = (shapes, params.batch_size, params.training_size, params.num_images)
-        alone = params.trainable == "full"
+        alone = params.trainable != "head"
         groups.setdefault(member.trial.id if alone else key, []).append(member)
     return [
         group[first : first + MAX_STACK]
@@ -116,7 +116,7 @@ def _train(
     stack: Sequence[Member], inputs: Inputs, device: str
 ) -> Sequence[tuple[State, float] | Exception]:
     """Train a stack of heads, or one full network, for one epoch."""
-    if stack[0].trial.params.trainable == "full":
+    if stack[0].trial.params.trainable != "head":
         (member,) = stack
         return train_stack(stack, lambda _: [full.train_epoch(member.trial, member.state, device)])
     return train_stack(stack, lambda members: train_epoch(members, inputs, device))
@@ -241,7 +241,7 @@ def _scorer(
     trial: Trial, state: State, truth: Truth, inputs: Inputs, split: MaskedSplit, device: str
 ) -> Score:
     """Return the function that scores windows of the evaluated split."""
-    if trial.params.trainable == "full":
+    if trial.params.trainable != "head":
         return full.scorer(trial, state, truth, split, device)
     levels = stages.levels_of(inputs[stages.evaluation_stage(trial)])
     weights = part_of(state, "weight")

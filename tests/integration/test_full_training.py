@@ -1,4 +1,4 @@
-"""Training of whole models compared with training of their heads."""
+"""Training of whole models and of adapters compared with training of heads."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from tasks.contract import Member
 from tasks.retrieval import training
 from tasks.retrieval.task import TASK
 
+EXTRA: dict[str, set[str]] = {"head": set(), "lora": {"lora"}, "full": {"backbone"}}
+
 
 @pytest.mark.parametrize("kind", ["blip", "clip", "siglip", "pair"])
-def test_full_training_reaches_a_lower_loss_than_heads(
+def test_training_encoders_reaches_a_lower_loss_than_heads(
     tiny: Callable[[str], str], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tasks.datasets import scenes
@@ -22,14 +24,14 @@ def test_full_training_reaches_a_lower_loss_than_heads(
     monkeypatch.setattr(scenes, "SPLITS", {"train": 32, "val": 16, "test": 16})
     name = f"{tiny('vit')}+{tiny('bert')}" if kind == "pair" else tiny(kind)
     scores = {}
-    for trainable in ("head", "full"):
+    for trainable in ("head", "lora", "full"):
         common = {"start": "random", "trainable": trainable, "lr": 1e-3, "epochs": 8}
         trial = make_model_trial(name, **common)
         inputs = {
             s: s.function(**s.args, **({"device": "cpu"} if s.on_device else {}))
             for s in TASK.stages(trial)
         }
-        assert len(inputs) == {"head": 5, "full": 1}[trainable]
+        assert len(inputs) == (5 if trainable == "head" else 1)
         state = training.start(trial, inputs, "cpu")
         losses = []
         for epoch in range(1, 9):
@@ -40,6 +42,7 @@ def test_full_training_reaches_a_lower_loss_than_heads(
             losses.append(step.metrics["loss"])
             assert step.at == epoch
         moved = {k.split(".")[1] for k, v in before.items() if not torch.equal(v, state.arrays[k])}
-        assert moved == {"image", "text"} | ({"backbone"} if trainable == "full" else set())
+        assert moved == {"image", "text"} | EXTRA[trainable]
         scores[trainable] = losses
+    assert scores["lora"][-1] < scores["head"][-1]
     assert scores["full"][-1] < scores["head"][-1]

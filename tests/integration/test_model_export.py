@@ -131,11 +131,17 @@ RETRIEVAL = {  # model -> settings
     "blip, two layers": (*NEW_HEADS, "head=mlp"),
     "clip": ("learn_temperature=yes", "lr=1e-2"),
     "clip, all of it": ("trainable=full", "lr=1e-3"),
+    "clip, adapters": ("trainable=lora", "lr=1e-2"),
     "clip, new heads": (*NEW_HEADS, "head=linear", "embed_dim=20"),
+    "clip, new heads and adapters": (*NEW_HEADS, "head=linear", "trainable=lora"),
     "siglip": ("lr=1e-2",),
     "siglip, all of it": ("trainable=full", "lr=1e-3"),
 }
-IN_LOADER = ("blip, two layers", "clip, new heads")  # the architecture has no such heads
+IN_LOADER = (
+    "blip, two layers",
+    "clip, new heads",
+    "clip, new heads and adapters",
+)  # the architecture has no such heads
 
 
 @pytest.mark.parametrize("case", RETRIEVAL)
@@ -207,6 +213,7 @@ PAIRS = {
     "resnet+bert": ("head=mlp",),
     "dinov2+siglip": ("head=linear",),
     "clip+clip": ("head=linear", "trainable=full"),
+    "clip+bert": ("head=linear", "trainable=lora"),
 }
 
 
@@ -244,7 +251,7 @@ def encoder():
 """
 
 
-@pytest.mark.parametrize("trainable", ["head", "full"])
+@pytest.mark.parametrize("trainable", ["head", "lora", "full"])
 def test_loader_imports_the_factory(
     stranger: Stranger,
     trainable: str,
@@ -267,7 +274,7 @@ def test_loader_imports_the_factory(
         model=f"{name}:encoder+{text}",
     )
     folder = export_model(sweep, None, str(tmp_path / "export")).folder
-    assert (folder / "image.safetensors").exists() == (trainable == "full")
+    assert (folder / "image.safetensors").exists() == (trainable != "head")
     check_recalls(stranger, folder, sweep, photos, package)
 
 

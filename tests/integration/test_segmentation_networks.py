@@ -76,11 +76,16 @@ def run(trial: Trial, state: State | None = None) -> tuple[State, list[dict[str,
             return state, found
 
 
-@pytest.mark.parametrize("kind", SEGMENTERS)
-def test_checkpoint_with_its_own_head_trains_and_exports(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "trainable"),
+    [*((kind, "full") for kind in SEGMENTERS), ("segformer", "lora"), ("dpt", "lora")],
+)
+def test_checkpoint_with_its_own_head_trains_and_exports(
+    kind: str, trainable: str, tmp_path: Path
+) -> None:
     model = save(kind, tmp_path / "model")
     (tmp_path / "data").mkdir()
-    trial = make_trial(model, tmp_path / "data", head="own", lr=1e-3)
+    trial = make_trial(model, tmp_path / "data", head="own", lr=1e-3, trainable=trainable)
     state, steps = run(trial)
     assert len(steps) == 2
     assert all(np.isfinite(list(step.values())).all() for step in steps)
@@ -95,9 +100,9 @@ def test_checkpoint_with_its_own_head_trains_and_exports(kind: str, tmp_path: Pa
     image = Image.open(tmp_path / "data" / "val" / "images" / "0.png").convert("RGB")
     image = image.resize((96, 80))  # the processor must make the square that the trial makes
     square = np.array(crops.crop_image(image, crops.whole(80, 96), 64))
+    network_of_trial = full.restore(trial, state, "cpu").eval()
     with torch.inference_mode():
         theirs = loaded(**processor(images=image, return_tensors="pt")).logits
-        network_of_trial = full.restore(trial, state, "cpu").eval()
         ours = network_of_trial(torch.from_numpy(square).permute(2, 0, 1)[None] / 255)
     torch.testing.assert_close(theirs, ours, atol=1e-4, rtol=1e-4)
 

@@ -30,7 +30,7 @@ def trial(**params: Any) -> Trial:
         ({"lr": 0.0}, "`lr > 0` must hold, but got lr=0.0"),
         ({"head_width": 12}, "head_width is a positive multiple of 8"),
         ({"loss": "hinge"}, "loss must be one of cross_entropy, dice, focal"),
-        ({"head": "own"}, "head=own needs trainable=full"),
+        ({"head": "own"}, "head=own needs trainable=lora or full"),
         ({"crop_size": 8}, "crop_size >= 16"),
         ({"split": "train"}, "split must not be train"),
     ],

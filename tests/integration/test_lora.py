@@ -1,0 +1,195 @@
+"""LoRA of image-text models: training, packs, and exports that peft loads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from retrieval_trials import make_model_trial
+from tiny_models import CAPTIONS, IMAGES
+
+from tasks.contract import Member, ModelError, State, Step, Trial
+from tasks.models import heads
+from tasks.retrieval import network, training
+from tasks.retrieval.export import export
+from tasks.retrieval.task import TASK
+
+SETTINGS = {"trainable": "lora", "lr": 1e-2, "epochs": 2, "precision": "float32", "lora_rank": 4}
+KINDS = ("blip", "clip", "siglip", "pair")
+
+# peft asks transformers for an attribute that transformers renamed.
+OF_PEFT = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+
+
+@pytest.fixture(autouse=True)
+def few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasks.datasets import scenes
+
+    monkeypatch.setattr(scenes, "SPLITS", {"train": 32, "val": 16, "test": 16})
+
+
+def make(tiny: Callable[[str], str], kind: str, **params: Any) -> Trial:
+    if kind == "pair":
+        return make_model_trial(
+            f"{tiny('vit')}+{tiny('bert')}", **SETTINGS | {"start": "random"} | params
+        )
+    return make_model_trial(tiny(kind), **SETTINGS | params)
+
+
+def start(trial: Trial) -> tuple[State, dict[Any, Any]]:
+    (stage,) = TASK.stages(trial)
+    inputs = {stage: stage.function(**stage.args, device="cpu")}
+    return training.start(trial, inputs, "cpu"), inputs
+
+
+def run(*trials: Trial) -> list[tuple[State, list[Step]]]:
+    """Run trials of one model in a pack."""
+    started = [start(trial) for trial in trials]
+    inputs = started[0][1]
+    states, steps = [state for state, _ in started], [list[Step]() for _ in trials]
+    for _ in range(2):
+        members = [Member(trial=t, state=s) for t, s in zip(trials, states, strict=True)]
+        for number, result in enumerate(training.advance(members, inputs, "cpu")):
+            assert not isinstance(result, Exception), result
+            states[number] = result[0]
+            steps[number].append(result[1])
+    return list(zip(states, steps, strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_adapters_in_use_are_trained(tiny: Callable[[str], str], kind: str) -> None:
+    trial = make(tiny, kind)
+    first, _ = start(trial)
+    ((last, _),) = run(trial)
+    names = [name for name in first.arrays if name.startswith("weight.")]
+    adapters = [name for name in names if name.startswith("weight.lora.")]
+    assert {name.split(".")[2] for name in adapters} == {"image", "text"}
+    # BLIP's cross-attention and the poolers of text encoders have no effect on the embeddings.
+    unused = ("weight.backbone.", "crossattention", "text.pooler")
+    assert not any(word in name for name in names for word in unused)
+    assert all(not torch.equal(first.arrays[name], last.arrays[name]) for name in adapters)
+
+
+def test_a_pack_gives_the_results_of_its_members_alone(tiny: Callable[[str], str]) -> None:
+    trials = [make(tiny, "clip"), make(tiny, "clip", lora_alpha=2.0), make(tiny, "clip", lr=1e-3)]
+    together = run(*trials)
+    for trial, (state, steps) in zip(trials, together, strict=True):
+        ((alone, expected),) = run(trial)
+        assert [step.metrics for step in steps] == [step.metrics for step in expected]
+        assert all(torch.equal(alone.arrays[k], v) for k, v in state.arrays.items())
+
+
+def test_training_leaves_the_shared_model_as_it_is(tiny: Callable[[str], str]) -> None:
+    full = make(tiny, "clip", trainable="full")
+    before = network.initial_weights(full, "cpu")
+    run(make(tiny, "clip"))
+    run(full)
+    after = network.initial_weights(full, "cpu")
+    assert all(torch.equal(before[name], value) for name, value in after.items())
+
+
+def test_targets_select_layers(tiny: Callable[[str], str]) -> None:
+    state, _ = start(make(tiny, "clip", lora_targets="image[.].*(q_proj|v_proj)"))
+    names = {name for name in state.arrays if name.startswith("weight.lora.")}
+    assert len(names) == 2 * 2 * 2  # layers, projections, A and B
+    assert all(".image." in name for name in names)
+    with pytest.raises(ModelError, match="has no linear layer that matches 'q_proj'"):
+        start(make(tiny, "clip", lora_targets="q_proj"))
+
+
+def test_other_trials_have_no_parameters_of_lora(tiny: Callable[[str], str]) -> None:
+    plain = make_model_trial(tiny("clip"))
+    assert make_model_trial(tiny("clip"), lora_rank=3, lora_alpha=1.0).id == plain.id
+    assert make_model_trial(tiny("clip"), trainable="lora", lora_rank=8).params == (
+        make_model_trial(tiny("clip"), trainable="lora").params
+    )
+
+
+def embed(trial: Trial, state: State) -> tuple[torch.Tensor, torch.Tensor]:
+    """Unit vectors of the test's images and captions by the trial's own network."""
+    prefixes = ("weight.", "constant.")
+    weights = {
+        name.removeprefix(prefix): value
+        for prefix in prefixes
+        for name, value in state.arrays.items()
+        if name.startswith(prefix)
+    }
+    dual = network.build(trial, weights, "cpu")
+    with torch.no_grad():
+        return (
+            heads.project(weights, "image", dual.image(IMAGES)),
+            heads.project(weights, "text", dual.text(CAPTIONS)),
+        )
+
+
+def embed_by_library(model: Any, kind: str, folder: str) -> tuple[torch.Tensor, torch.Tensor]:
+    model.eval()
+    pixels = transformers.AutoImageProcessor.from_pretrained(folder)(IMAGES, return_tensors="pt")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    if kind == "siglip":
+        options = {"padding": "max_length", "max_length": 16, "truncation": True}
+        ids = {"input_ids": tokenizer(CAPTIONS, return_tensors="pt", **options)["input_ids"]}
+    else:
+        found = tokenizer(CAPTIONS, padding=True, return_tensors="pt")
+        ids = {key: found[key] for key in ("input_ids", "attention_mask")}
+    with torch.no_grad():
+        if kind == "blip":
+            image = model.vision_proj(model.vision_model(**pixels)[0][:, 0])
+            text = model.text_proj(model.text_encoder(**ids)[0][:, 0])
+            return image / image.norm(dim=-1, keepdim=True), text / text.norm(dim=-1, keepdim=True)
+        out = model(**ids, **pixels)
+    return out.image_embeds, out.text_embeds
+
+
+def load(kind: str, folder: str) -> Any:
+    name = {"blip": "BlipForImageTextRetrieval", "clip": "CLIPModel", "siglip": "SiglipModel"}[kind]
+    return getattr(transformers, name).from_pretrained(folder)
+
+
+@pytest.mark.parametrize("kind", ["blip", "clip", "siglip"])
+def test_the_exported_model_contains_the_adapters(
+    tiny: Callable[[str], str], kind: str, tmp_path: Path
+) -> None:
+    trial = make(tiny, kind)
+    ((state, _),) = run(trial)
+    export(trial, TASK.weights(trial, state), tmp_path)
+    merged = embed_by_library(load(kind, str(tmp_path)), kind, str(tmp_path))
+    torch.testing.assert_close(merged, embed(trial, state), atol=1e-5, rtol=1e-4)
+    base = embed_by_library(load(kind, tiny(kind)), kind, tiny(kind))
+    assert not torch.allclose(base[0], merged[0], atol=1e-3)
+    config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+    assert (config["r"], config["lora_alpha"]) == (4, 16.0)
+
+
+@OF_PEFT
+@pytest.mark.parametrize("kind", ["blip", "clip", "siglip"])
+def test_peft_loads_the_adapters(tiny: Callable[[str], str], kind: str, tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft", reason="peft, which loads the adapters, is not installed")
+    trial = make(tiny, kind, lora_alpha=6.0)
+    ((state, _),) = run(trial)
+    export(trial, TASK.weights(trial, state), tmp_path)
+    model = peft.PeftModel.from_pretrained(load(kind, tiny(kind)), tmp_path / "adapter")
+    found = embed_by_library(model.get_base_model(), kind, tiny(kind))
+    torch.testing.assert_close(found, embed(trial, state), atol=1e-5, rtol=1e-4)
+
+
+@OF_PEFT
+def test_peft_loads_the_adapters_of_a_pair(tiny: Callable[[str], str], tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft", reason="peft, which loads the adapters, is not installed")
+    trial = make(tiny, "pair")
+    ((state, _),) = run(trial)
+    export(trial, TASK.weights(trial, state), tmp_path)
+    base = transformers.AutoModel.from_pretrained(tiny("bert"))
+    model = peft.PeftModel.from_pretrained(base, tmp_path / "text" / "adapter").eval()
+    merged = transformers.AutoModel.from_pretrained(tmp_path / "text").eval()
+    ids = transformers.AutoTokenizer.from_pretrained(tiny("bert"))(
+        CAPTIONS, padding=True, return_tensors="pt"
+    )
+    with torch.no_grad():
+        found, expected = (each(**ids).last_hidden_state for each in (model, merged))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)

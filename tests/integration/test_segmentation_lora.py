@@ -1,0 +1,117 @@
+"""LoRA of segmentation networks: what is trained, and exports that peft loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from segmentation_trials import compute_stages, make_trial
+from tiny_models import save_tiny
+from tiny_segmenters import save_segmenter
+
+from tasks.contract import Member, ModelError, State, Trial
+from tasks.segmentation import full
+from tasks.segmentation.task import TASK
+
+PIXELS = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+# peft asks transformers for an attribute that transformers renamed.
+OF_PEFT = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+
+
+def make(model: Path, folder: Path, **params: Any) -> Trial:
+    data = folder / "data"
+    data.mkdir(exist_ok=True)
+    given: dict[str, Any] = {"trainable": "lora", "lora_rank": 4, "lora_alpha": 6.0, "lr": 1e-2}
+    return make_trial(str(model), data, **given | params)
+
+
+def run(*trials: Trial) -> list[State]:
+    """Train trials in a pack for both epochs."""
+    inputs = compute_stages(trials)
+    states = [TASK.start(trial, inputs, "cpu") for trial in trials]
+    for _ in range(2):
+        members = [Member(trial=t, state=s) for t, s in zip(trials, states, strict=True)]
+        for number, result in enumerate(TASK.advance(members, inputs, "cpu")):
+            assert not isinstance(result, Exception), result
+            states[number] = result[0]
+    return states
+
+
+@pytest.mark.parametrize(
+    ("kind", "head"), [("vit", "linear"), ("vit", "upernet"), ("segformer", "own")]
+)
+def test_only_adapters_and_head_are_trained(kind: str, head: str, tmp_path: Path) -> None:
+    save = save_segmenter if kind == "segformer" else save_tiny
+    trial = make(save(kind, tmp_path / "model"), tmp_path, head=head)
+    before = TASK.start(trial, compute_stages([trial]), "cpu")
+    (after,) = run(trial)
+    weights = {name for name in before.arrays if name.startswith("weight.")}
+    moved = {name for name in weights if not torch.equal(before.arrays[name], after.arrays[name])}
+    adapters = {name for name in weights if name.startswith("weight.lora.")}
+    assert adapters
+    assert adapters <= moved
+    start = {"own": "weight.model.decode_head."}.get(head, "weight.head.")
+    assert {name for name in weights - adapters if not name.startswith(start)} == set()
+    assert moved - adapters
+
+
+def test_a_pack_gives_the_results_of_its_members_alone(tmp_path: Path) -> None:
+    model = save_tiny("vit", tmp_path / "model")
+    trials = [make(model, tmp_path), make(model, tmp_path, lora_targets=".*attention.*")]
+    for trial, state in zip(trials, run(*trials), strict=True):
+        (alone,) = run(trial)
+        assert all(torch.equal(alone.arrays[name], v) for name, v in state.arrays.items())
+
+
+def test_an_encoder_without_linear_layers_is_refused(tmp_path: Path) -> None:
+    trial = make(save_tiny("resnet", tmp_path / "model"), tmp_path)
+    with pytest.raises(ModelError, match="has no linear layer that matches 'all-linear'"):
+        TASK.start(trial, compute_stages([trial]), "cpu")
+
+
+@OF_PEFT
+def test_peft_loads_the_adapters_and_the_head_of_a_checkpoint(tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft", reason="peft, which loads the adapters, is not installed")
+    folder = save_segmenter("segformer", tmp_path / "model")
+    trial = make(folder, tmp_path, head="own")
+    (state,) = run(trial)
+    out = tmp_path / "out"
+    out.mkdir()
+    TASK.export(trial, TASK.weights(trial, state), state.values, out)
+    base = transformers.AutoModelForSemanticSegmentation.from_pretrained(
+        folder, num_labels=11, ignore_mismatched_sizes=True
+    )
+    model = peft.PeftModel.from_pretrained(base, out / "adapter").eval()
+    merged = transformers.AutoModelForSemanticSegmentation.from_pretrained(out).eval()
+    with torch.no_grad():
+        trained = full.restore(trial, state, "cpu").eval()
+        expected = trained(PIXELS)
+        inputs = trained.normalize(PIXELS)
+        for each in (model, merged):
+            torch.testing.assert_close(each(pixel_values=inputs).logits, expected)
+
+
+@OF_PEFT
+def test_peft_loads_the_adapters_of_an_encoder(tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft", reason="peft, which loads the adapters, is not installed")
+    folder = save_tiny("vit", tmp_path / "model")
+    trial = make(folder, tmp_path)
+    (state,) = run(trial)
+    out = tmp_path / "out"
+    out.mkdir()
+    TASK.export(trial, TASK.weights(trial, state), state.values, out)
+    base = transformers.AutoModel.from_pretrained(folder)
+    model = peft.PeftModel.from_pretrained(base, out / "adapter").eval()
+    options = {"pixel_values": PIXELS, "interpolate_pos_encoding": True}
+    with torch.no_grad():
+        trained = full.restore(trial, state, "cpu").eval()
+        expected = trained.encoder(**options).last_hidden_state
+        plain = transformers.AutoModel.from_pretrained(folder).eval()(**options)
+        found = model(**options).last_hidden_state
+        merged = transformers.AutoModel.from_pretrained(out / "encoder").eval()(**options)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(merged.last_hidden_state, expected)
+    assert not torch.allclose(plain.last_hidden_state, expected, atol=1e-3)
