@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import runpy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness import Run, run_checked
 from page_sweeps import FAILED, PARAMS, trial, write_sweep
+from paths import ROOT
+from PIL import Image
 from served import chromium, served_pages
 from sweeps_with_images import draw_colors, write_captioning, write_retrieval
 
@@ -301,3 +304,17 @@ def test_the_offline_file_works_without_a_server(
         part = page.locator("details.trial[open]")
         part.locator(".js-plotly-plot").wait_for()
         assert part.locator("img").count() == 10
+
+
+def test_the_documentation_shows_the_pages_of_today(
+    browser: Browser, root: str, tmp_path: Path
+) -> None:
+    """The script that takes its screenshots works, and writes those that the guide shows."""
+    script = runpy.run_path(str(ROOT / "docs" / "images" / "make_pages.py"))
+    script["take"](browser, root, "retrieval", "s", tmp_path)
+    written = {file.name for file in tmp_path.iterdir()}
+    guide = (ROOT / "docs" / "how-to" / "web-pages.md").read_text()
+    assert written == set(re.findall(r"images/(pages-[\w-]+\.png)", guide))
+    for name in written:
+        with Image.open(tmp_path / name) as new, Image.open(ROOT / "docs/images" / name) as kept:
+            assert new.size == kept.size
