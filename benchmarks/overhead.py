@@ -2,7 +2,7 @@
 
 ``python -m benchmarks overhead``. The marginal cost of a trial is the time from the first to the
 last result divided by the number of trials. Ours includes the time until the last result is on
-disk.
+disk. ``--serve`` measures instead what a web page adds that somebody watches.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from benchmarks.processes import (
     sweep,
     watched_parts,
 )
+from benchmarks.served import watched_page
 
 
 def marginal(out: Path, number: int, *options: str) -> tuple[float, Finished]:
@@ -80,14 +81,31 @@ def compare_with_syne_tune(out: Path, thousand: int, turns: int) -> None:
     print(f"  Syne Tune as in its introduction {default:.0f}: {default / min(ours):.0f} x")
 
 
+def compare_with_serving(out: Path, thousand: int, turns: int) -> None:
+    """Print the cost of a trial with and without a server whose page somebody watches."""
+    alone, watched = [], []
+    for _ in range(turns):
+        alone.append(marginal(out, thousand)[0])
+        with watched_page(out, "noop/bench"):
+            watched.append(marginal(out, thousand)[0])
+    ratios = [b / a for a, b in zip(alone, watched, strict=True)]
+    print(f"{thousand} trials that do nothing, ms per trial: alone {spread(alone)}")
+    print(f"  with a watched page {spread(watched)}: {spread(ratios)} x")
+
+
 def main() -> None:
     """Run the benchmark and print the costs and ratios."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="run a tenth of the trials")
+    parser.add_argument("--serve", action="store_true", help="measure only a watched web page")
     options = parser.parse_args()
     scale = 10 if options.small else 1
     thousand = 1000 // scale
+    if options.serve:
+        with tempfile.TemporaryDirectory() as folder:
+            compare_with_serving(Path(folder) / "out", 10 * thousand, options.turns)
+        return
     ours: list[float] = []
     theirs: list[float] = []
     grown: list[float] = []

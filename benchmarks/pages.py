@@ -9,9 +9,6 @@ import argparse
 import math
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -20,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import spread
+from benchmarks.served import server
 from results.storage.manifest import Manifest
 from results.storage.store import SweepStore, TrialResult
 
@@ -106,16 +104,10 @@ def _measure(out: Path) -> tuple[float, float | None]:
 
 def _with_server(out: Path, measure: Any) -> float:
     """Measure with a server that has started and shown nothing yet."""
-    command = [sys.executable, "-m", "orchestrator", "serve", "--port", "0", "--out", str(out)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            address = server.stdout.readline().split()[1]
-            time.sleep(5)  # as somebody needs to open the address
-            found: float = measure(f"{address}sweeps/bench/pages")
-            return found
-        finally:
-            server.send_signal(signal.SIGINT)
+    with server(out) as address:
+        time.sleep(5)  # as somebody needs to open the address
+        found: float = measure(f"{address}sweeps/bench/pages")
+        return found
 
 
 def _answer(address: str) -> float:

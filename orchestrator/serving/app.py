@@ -36,7 +36,7 @@ from results.page.charts.chart import charts_json
 from results.page.charts.curves import trial_curves
 from results.page.charts.sweep import sweep_page_charts
 from results.page.compare_page import compare_page
-from results.page.html import ASSETS, asset, fill, plotly_script
+from results.page.html import ASSETS, asset, compressed_plotly, fill, plotly_script
 from results.page.links import ServedLinks
 from results.page.page_images import PageImages
 from results.page.selection import Selection
@@ -191,9 +191,11 @@ class _Pages:
         )
 
     def plotly(self, request: Request) -> Response:
-        return FileResponse(
-            plotly_script(), media_type=_TYPES["js"], headers={"Cache-Control": "max-age=86400"}
-        )
+        headers = {"Cache-Control": "max-age=86400", "Vary": "Accept-Encoding"}
+        if "gzip" not in request.headers.get("accept-encoding", ""):
+            return FileResponse(plotly_script(), media_type=_TYPES["js"], headers=headers)
+        headers["Content-Encoding"] = "gzip"
+        return Response(compressed_plotly(), media_type=_TYPES["js"], headers=headers)
 
     def asset(self, request: Request) -> Response:
         file = request.path_params["file"]

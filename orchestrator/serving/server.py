@@ -14,7 +14,7 @@ import uvicorn
 from orchestrator.serving.access import is_loopback
 from orchestrator.serving.app import make_app
 from orchestrator.serving.library import Library
-from results.page.html import load_templates
+from results.page.html import compressed_plotly, load_templates
 from tasks.contract import RequestError, SweepError
 
 MAX_SHARE = 0.05  # of a core, for each running sweep that somebody watches
@@ -61,6 +61,7 @@ def _warm_up(library: Library) -> None:
     load_templates()
     with contextlib.suppress(SweepError):  # a page explains it
         library.all()
+    compressed_plotly()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -49,3 +50,13 @@ def plotly_script() -> Path:
     """
     require("a page", "plotly")
     return Path(str(resources.files("plotly") / "package_data" / "plotly.min.js"))
+
+
+@functools.cache
+def compressed_plotly() -> bytes:
+    """Return Plotly's script compressed by gzip, which takes too long to do for each browser.
+
+    Raises:
+        RequestError: if plotly is not installed.
+    """
+    return gzip.compress(plotly_script().read_bytes(), 6, mtime=0)

@@ -14,6 +14,7 @@ from orchestrator.control.drivers import Progress, RunningTrial, new_driver, wri
 from orchestrator.serving import library as library_module
 from orchestrator.serving.app import make_app
 from orchestrator.serving.library import Library, UnknownSweepError
+from results.page.html import compressed_plotly, plotly_script
 from results.storage.filesystem import open_filesystem
 from results.storage.run_lock import run_lock
 from results.storage.store import SweepStore
@@ -153,6 +154,15 @@ def test_a_version_changes_with_the_state_of_the_driver_only(root: str) -> None:
         assert paused.left is None
         assert "paused" in TestClient(make_app(library), base_url=BASE).get("/").text
     assert library.get("toy", "s").overview.state != "paused"
+
+
+def test_plotly_is_compressed_once_and_kept_by_the_browser(client: TestClient) -> None:
+    for encoding in ("gzip", "identity"):
+        answer = client.get("/assets/plotly.js", headers={"Accept-Encoding": encoding})
+        assert answer.content == plotly_script().read_bytes()
+        assert answer.headers.get("content-encoding", "identity") == encoding
+        assert answer.headers["cache-control"] == "max-age=86400"
+    assert compressed_plotly() is compressed_plotly()
 
 
 def test_running_trials_are_those_of_the_driver(root: str) -> None:
