@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.contract_suite import declaration, execution, export, progress
+from orchestrator.contract_suite import declaration, execution, export, images, progress
 from orchestrator.contract_suite.check import Check, Outcome, run_check, run_checks
 from orchestrator.contract_suite.subject import Subject, ViolationError
 
@@ -104,6 +104,13 @@ CHECKS: tuple[Check, ...] = (
         title="samples give the per-sample metrics",
         fix="return one row per unit, so that their mean (or aggregate) is the metric",
         function=execution.samples,
+        needs=("ends",),
+    ),
+    Check(
+        name="images",
+        title="the images that samples name can be shown",
+        fix="return ids that load_image accepts, in the samples' column image_id",
+        function=images.images,
         needs=("ends",),
     ),
     Check(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from toy_sweep.task import ToyTask
 from toy_variants import draw, stepping, variant
 from tutorial import export_method
@@ -69,9 +70,33 @@ def test_valid_export_passes() -> None:
     assert (outcome.verdict, outcome.message) == ("passed", "1 file")
 
 
+def naming(image_id: str) -> Any:
+    """The toy task whose samples name an image; it loads the one named ``red``."""
+
+    def load_image(self: Any, trial: Any, image_id: str) -> Any:
+        return Image.new("RGB", (1, 1), image_id) if image_id == "red" else image_id
+
+    def advance(self: Any, pack: Sequence[Any], inputs: Any, device: str) -> Any:
+        return [
+            (state, dataclasses.replace(step, samples={"image_id": [image_id, None]}))
+            for state, step in ToyTask.advance(self, pack, inputs, device)  # type: ignore[misc]
+        ]
+
+    return variant(load_image=load_image, advance=advance, per_sample=())
+
+
+def test_valid_images_pass() -> None:
+    (check,) = [each for each in CHECKS if each.name == "images"]
+    outcome = run_check(check, Subject(naming("red"), "toy", settings={"epochs": 3}))
+    assert outcome.verdict == "passed"
+    assert outcome.message.endswith("image") or outcome.message.endswith("images")
+
+
 @pytest.mark.parametrize(
     ("task", "check", "message"),
     [
+        (naming("blue"), "images", "load_image('blue') must return a PIL image, but returned"),
+        (variant(load_image=lambda *_: None), "images", "its samples name no image"),
         (stepping(unseeded), "repeats", "run again, error of the trial"),
         (
             stepping(lambda m, s, step: (s, dataclasses.replace(step, at=1))),
