@@ -45,7 +45,7 @@ RUN_BY_CI = (
 )
 
 #: What a real sweep of a task adds, so that it takes seconds. DATA is a folder of 24 drawn scenes,
-#: MASKS one with masks.
+#: MASKS one with masks. Pages also name IMAGES, a folder of images with attributes.
 REDUCED_SWEEPS = {
     "retrieval": ("--data", "folder:DATA", "--set", "epochs=2", "--set", "batch_size=8"),
     "captioning": ("--data", "folder:DATA", "--set", "num_images=8"),

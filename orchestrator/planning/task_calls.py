@@ -46,6 +46,22 @@ def resolve(task: Task, model: str, data: str) -> tuple[Source, Source]:
     return found
 
 
+def for_data(task: Task, data: Source) -> Task:
+    """Return the task with the columns for this data.
+
+    Raises:
+        RequestError: if its method does not return a task.
+    """
+    with calling(task, "for_data"):
+        found: object = task.for_data(data)
+    if not isinstance(found, Task):
+        raise RequestError(
+            f"for_data of the task {task.name!r} must return a task (`return self`), but returned "
+            f"{shown(found)}"
+        )
+    return found
+
+
 def normalize(task: Task, trial: Trial) -> Trial:
     """Return the trial as the task will run it.
 

@@ -125,7 +125,15 @@ def with_origin_of(made: Manifest, before: Manifest) -> Manifest:
 
 
 def plan_tables(plan: Plan) -> list[ReportTable]:
-    """Return the tables of a REPORT. Rows that ``--set`` changes get no published numbers."""
+    """Return the tables of a REPORT. Rows that ``--set`` changes get no published numbers.
+
+    Numbers of metrics that the task does not have on this data (``Task.for_data``) are left out.
+    """
+    metrics = {column.key.removeprefix("metric.") for column in plan.task.columns}
+
+    def known(numbers: Mapping[str, float]) -> dict[str, float]:
+        return {k: number for k, number in numbers.items() if k.rpartition(".")[2] in metrics}
+
     return [
         ReportTable(
             title=table.title,
@@ -135,8 +143,8 @@ def plan_tables(plan: Plan) -> list[ReportTable]:
                 ReportRow(
                     label=None if row.changed else row.row.label,
                     params=row.trials[0].param_values(),
-                    report={} if row.changed else dict(row.row.report),
-                    published={} if row.changed else dict(row.row.published),
+                    report={} if row.changed else known(row.row.report),
+                    published={} if row.changed else known(row.row.published),
                 )
                 for row in rows
             ),

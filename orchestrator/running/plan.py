@@ -160,6 +160,7 @@ def make_plan(request: Request) -> Plan:
         task.default_model if request.model is None else request.model,
         task.default_data if request.data is None else request.data,
     )
+    task = task_calls.for_data(task, data)
     factory = TrialFactory(task=task, model=model, data=data, fixed=settings.fixed)
     if space.search is not None:
         planned: list[list[PlannedRow]] = []

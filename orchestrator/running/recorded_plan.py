@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from orchestrator.planning import task_calls
 from orchestrator.planning.plan import PlannedRow, TrialFactory
 from orchestrator.planning.spaces import Space
 from orchestrator.request import Request
@@ -24,6 +25,7 @@ def recorded_plan(task: Task, trials: Sequence[Trial], request: Request, space: 
     """
     assert request.name is not None
     model, data = trials[0].model, trials[0].data
+    task = task_calls.for_data(task, data)
     planned = [
         PlannedRow(row=Row(params=trial.param_values()), trials=(trial,)) for trial in trials
     ]

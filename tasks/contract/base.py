@@ -101,6 +101,15 @@ class Task:
                 )
         return Source(name=model, fingerprint="1"), Source(name=data, fingerprint="1")
 
+    def for_data(self, data: Source) -> Task:
+        """Return the task as it is with this data.
+
+        Override it if columns depend on the data, for example one for each class: return a copy
+        with other ``columns`` and ``per_sample``. Names of parameters and the main metric must not
+        change.
+        """
+        return self
+
     def warnings(self, model: Source, data: Source) -> Sequence[str]:
         """Return one line for each reason why results with this model and data mean little."""
         return ()

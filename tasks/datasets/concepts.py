@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from tasks.contract import DataError, Source, content_id
+from tasks.datasets.conditions import Conditions, to_digits
 from tasks.datasets.files import check_photo, find_root, read_photo
 from tasks.datasets.layouts import suggest_layout
 from tasks.fingerprint import fingerprint_files
@@ -50,14 +51,14 @@ class Concepts:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def encoded(self) -> Array:
+        """The inputs of the network, float32 [N, 6]."""
+        return encode(self.digits, self.colors, self.sizes)
+
     def of(self, condition: str) -> Array:
         """Return the images of one condition."""
         return np.asarray(self.images[(self.digits == to_digits(condition)).all(1)])
-
-
-def to_digits(condition: str) -> Array:
-    """Return the digits of a condition: [0, 1, 1] for ``"011"``."""
-    return np.array([int(digit) for digit in condition])
 
 
 def nominal(condition: str) -> tuple[int, tuple[float, float, float], float]:
@@ -73,6 +74,31 @@ def describe(condition: str) -> str:
     return " ".join(words)
 
 
+def encode(digits: Array, colors: Array, sizes: Array) -> Array:
+    """Encode conditions as inputs of the network, float32 [N, 6]: one-hot shape, color, size."""
+    shapes = np.eye(2, dtype=np.float32)[digits[:, 0]]
+    return np.asarray(np.concatenate([shapes, colors, sizes[:, None]], 1).astype(np.float32))
+
+
+@lru_cache(maxsize=1)
+def conditions() -> Conditions:
+    """Return the eight conditions. Their names are their digits, as in the paper."""
+    encoded = {}
+    for condition in CONDITIONS:
+        _, color, size = nominal(condition)
+        digits = to_digits(condition)[None]
+        values = encode(digits, np.array([color], np.float32), np.array([size], np.float32))
+        encoded[condition] = tuple(values[0].tolist())
+    return Conditions(
+        seen=SEEN,
+        unseen=UNSEEN,
+        names={condition: condition for condition in CONDITIONS},
+        descriptions={condition: describe(condition) for condition in CONDITIONS},
+        encoded=encoded,
+        sizes=(2, 3, 1),
+    )
+
+
 def resolve(name: str) -> Source:
     """Check that ``concepts`` or ``clevr:DIR`` exists, and compute its fingerprint.
 
@@ -85,8 +111,8 @@ def resolve(name: str) -> Source:
         return Source(name=name, fingerprint=content_id([parts, jitter]))
     kind, _, folder = name.partition(":")
     if kind != "clevr" or not folder:
-        hint = suggest_layout(name, ("clevr",))
-        raise DataError(f"--data takes concepts or clevr:DIR, but got {name!r}{hint}")
+        hint = suggest_layout(name, ("clevr", "attributes"))
+        raise DataError(f"--data takes concepts, folder:DIR or clevr:DIR, but got {name!r}{hint}")
     root = find_root(folder)
     found = _list_files(root)
     files = [file for entries in found.values() for pair in entries for file in pair]

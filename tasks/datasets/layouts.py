@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+_DEPTHS, _KINDS = ("", "*/"), ("csv", "jsonl")
+_PREFIXES = {"attributes": "folder"}  # of the layouts whose value does not begin with their name
+
 
 def detect_layout(folder: Path) -> str | None:
-    """Return karpathy, voc, clevr or folder by the files in the folder; None if none fits."""
+    """Return karpathy, voc, clevr, folder (with captions) or attributes by a folder's files.
+
+    The result is None if none fits.
+    """
     try:
         if any(folder.glob("dataset*.json")):
             return "karpathy"
@@ -16,6 +22,8 @@ def detect_layout(folder: Path) -> str | None:
             return "clevr"
         if any(folder.glob("captions.jsonl")) or any(folder.glob("*/captions.jsonl")):
             return "folder"
+        if any(any(folder.glob(f"{sub}metadata.{kind}")) for sub in _DEPTHS for kind in _KINDS):
+            return "attributes"
     except OSError:  # no permission to read it
         return None
     return None
@@ -33,7 +41,7 @@ def suggest_layout(name: str, layouts: tuple[str, ...]) -> str:
             continue
         layout = detect_layout(folder)
         if layout in layouts:
-            return f"; use --data {layout}:{path} for this folder"
-        known = ", ".join(f"{each}:DIR" for each in layouts)
+            return f"; use --data {_PREFIXES.get(layout, layout)}:{path} for this folder"
+        known = ", ".join(f"{_PREFIXES.get(each, each)}:DIR" for each in layouts)
         return f"; the folder {path} has none of these layouts ({known})"
     return ""

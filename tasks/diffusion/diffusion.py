@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 from tasks.contract import Advanced, Inputs, Member, State, Step, Trial, TrialError
-from tasks.datasets import concepts
-from tasks.diffusion import judge, kid, stages, training
+from tasks.datasets.conditions import Conditions
+from tasks.diffusion import data, judge, kid, stages, training
 from tasks.diffusion.params import Params
 from tasks.progress import progress_part
 
@@ -25,6 +25,7 @@ SAMPLES = (
     "sample",
     "condition",
     "group",
+    "kind",
     "right",
     "all_right",
     "share_right",
@@ -41,7 +42,7 @@ def start(trial: Trial, inputs: Inputs, device: str) -> State:
     Raises:
         TrialError: if the judge rejects real images, so that accuracies would mean nothing.
     """
-    judge.check(inputs[stages.probe_stage(trial)])
+    judge.check(inputs[stages.probe_stage(trial)], trial.params.min_real_accuracy)
     return training.start(trial, device)
 
 
@@ -78,7 +79,8 @@ def _sampling_cost(member: Member) -> int:
     if not _evaluates_at(params, member.state.values["epoch"] + 1):
         return 0
     passes = (1 if params.guidance == 1 else 2) * (2 if params.sampler == "heun" else 1)
-    return len(concepts.CONDITIONS) * params.num_samples * params.sampling_steps * passes
+    number = len(data.conditions_of(member.trial).codes) * params.num_samples
+    return number * params.sampling_steps * passes
 
 
 def _evaluates_at(params: Params, epoch: int) -> bool:
@@ -109,44 +111,49 @@ def _step(trial: Trial, state: State, loss: float, inputs: Inputs, device: str) 
     samples = None
     if _evaluates_at(params, epoch):
         images = training.sample(trial, state, device)
-        scores, samples = evaluate(images, inputs[stages.probe_stage(trial)])
+        conditions = data.conditions_of(trial)
+        scores, samples = evaluate(images, inputs[stages.probe_stage(trial)], conditions)
         metrics |= scores
     return state, Step(at=epoch, metrics=metrics, samples=samples, done=done)
 
 
-def evaluate(images: Array, fitted: Any) -> tuple[dict[str, float], dict[str, list[Any]]]:
-    """Return the metrics and samples of images [8, N, 28, 28, 3], in the order of the conditions.
+def evaluate(
+    images: Array, fitted: Any, conditions: Conditions
+) -> tuple[dict[str, float], dict[str, list[Any]]]:
+    """Return the metrics and samples of images [C, N, 28, 28, 3], in the order of the conditions.
 
-    ``accuracy`` is the fraction of images with all three attributes right that are also close to
-    real images, ``probe`` the fraction with all three right (Okawa et al. 2023), and ``attributes``
+    ``accuracy`` is the fraction of images with all attributes right that are also close to real
+    images, ``probe`` the fraction with all of them right (Okawa et al. 2023), and ``attributes``
     the lab's mean over the attributes. The samples also include the mean image of each condition,
     with its mean scores.
     """
     rows: dict[str, list[Any]] = {name: [] for name in SAMPLES}
     metrics = {name: float(fitted[key]) for name, key in REAL.items()}
     distances: dict[str, tuple[float, float] | None] = {}
-    for condition, drawn in zip(concepts.CONDITIONS, images, strict=True):
-        right, attributes, distance = judge.score(fitted, condition, drawn)
-        group = "seen" if condition in concepts.SEEN else "unseen"
+    for code, drawn in zip(conditions.codes, images, strict=True):
+        right, attributes, distance = judge.score(fitted, code, drawn)
+        condition = conditions.names[code]
+        group = "seen" if code in conditions.seen else "unseen"
         scores = np.stack([right, attributes.all(1), attributes.mean(1), distance], axis=1)
         mean = np.round(drawn.astype(np.float64).mean(0)).astype(np.uint8)
-        judged = [("mean", "mean", scores.mean(0), mean)]
+        judged = [("mean", "mean", "mean", scores.mean(0), mean)]
         judged += [
-            (f"{number:03}", group, row, picture)
+            (f"{number:03}", group, "image", row, picture)
             for number, (row, picture) in enumerate(zip(scores, drawn, strict=True))
         ]
-        for number, kind, row, picture in judged:
-            values = (f"{condition}-{number}", condition, kind, *row.tolist(), to_png(picture))
+        for number, of, kind, row, picture in judged:
+            name = f"{condition}-{number}"
+            values = (name, condition, of, kind, *row.tolist(), to_png(picture))
             for column, value in zip(rows.values(), values, strict=True):
                 column.append(value)
         for name, value in zip(SCORES, scores.mean(0).tolist(), strict=False):
             metrics[f"{name}_{condition}"] = value
-        distances[condition] = kid.of_condition(fitted, condition, drawn)
-    for group, conditions in (("seen", concepts.SEEN), ("unseen", concepts.UNSEEN)):
+        distances[code] = kid.of_condition(fitted, code, drawn)
+    for group, codes in conditions.groups().items():
         for name in SCORES:
-            shares = [metrics[f"{name}_{condition}"] for condition in conditions]
+            shares = [metrics[f"{name}_{conditions.names[code]}"] for code in codes]
             metrics[f"{group}_{name}"] = float(np.mean(shares))
-        metrics |= kid.summarize(f"{group}_", [distances[c] for c in conditions])
+        metrics |= kid.summarize(f"{group}_", [distances[code] for code in codes])
     return metrics | kid.summarize("", list(distances.values())), rows
 
 

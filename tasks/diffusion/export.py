@@ -16,8 +16,9 @@ import safetensors.torch
 import torch
 
 from tasks.contract import Export, Trial
-from tasks.datasets import concepts
+from tasks.datasets.conditions import Conditions
 from tasks.diffusion import (
+    data,
     dit,
     flow,
     loading,
@@ -40,46 +41,53 @@ _TYPE_COMMENT = re.compile(r"  # type: ignore\[[\w-]+\]")
 USAGE = """from pipeline import load
 
 pipe = load(".")
-descriptions = ["small blue triangle", "large red circle"]
+descriptions = DESCRIPTIONS
 images = pipe(descriptions, seed=0, num_images=1)
 images[0].resize((224, 224)).save("triangle.png")
 """
 
 
-def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
+def export(
+    trial: Trial, arrays: Mapping[str, Any], values: Mapping[str, Any], folder: Path
+) -> Export:
     """Write the network's weights, ``config.json`` and ``pipeline.py`` into ``folder``."""
     params: Params = trial.params
+    conditions = data.from_values(values)
     weights = {
         name.partition(".")[2]: torch.as_tensor(value).contiguous()
         for name, value in arrays.items()
     }
     safetensors.torch.save_file(weights, folder / WEIGHTS)
-    (folder / CONFIG).write_text(json.dumps(_config(trial), indent=2) + "\n")
+    (folder / CONFIG).write_text(json.dumps(_config(trial, conditions), indent=2) + "\n")
     (folder / PROGRAM).write_text(program())
     return Export(
-        usage=USAGE,
+        usage=USAGE.replace("DESCRIPTIONS", json.dumps(_examples(conditions))),
         pipeline="text-to-image",
         data_license="mit" if trial.data.name == "concepts" else None,  # drawn by this project
-        notes=_notes(params),
+        notes=_notes(params, conditions),
     )
 
 
-def _config(trial: Trial) -> dict[str, Any]:
-    network, options = loading.describe_network(trial)
+def _examples(conditions: Conditions) -> list[str]:
+    """Return the last unseen and the first seen condition, for the program of the card."""
+    codes = (conditions.unseen[-1], conditions.seen[0])
+    return [conditions.descriptions[code] for code in codes]
+
+
+def _config(trial: Trial, conditions: Conditions) -> dict[str, Any]:
+    network, options = loading.describe_network(trial, conditions.sizes)
     return {
         "network": network,
         "network_options": options,
         "sampling": dataclasses.asdict(training.sampling_config(trial.params)),
         "conditions": {
-            concepts.describe(name): [
-                round(x, 6) for x in training.nominal_condition(name)[0].tolist()
-            ]
-            for name in concepts.CONDITIONS
+            conditions.descriptions[code]: [round(x, 6) for x in conditions.encoded[code]]
+            for code in conditions.codes
         },
     }
 
 
-def _notes(params: Params) -> list[str]:
+def _notes(params: Params, conditions: Conditions) -> list[str]:
     kind = "the moving average of the weights" if params.ema else "the weights"
     notes = [
         f"`{WEIGHTS}` contains {kind} with which the sweep sampled. The network was trained from "
@@ -88,7 +96,7 @@ def _notes(params: Params) -> list[str]:
         f"`pipe(..., num_images={params.num_samples}, seed=S)` returns the images that the sweep "
         "scored, if S is the trial's seed.",
     ]
-    unseen = ", ".join(concepts.describe(name) for name in concepts.UNSEEN)
+    unseen = ", ".join(conditions.descriptions[code] for code in conditions.unseen)
     notes.append(f"Descriptions that the network never saw in training: {unseen}.")
     if params.precision != "float32":
         notes.append(

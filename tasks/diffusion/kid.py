@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tasks.datasets import concepts
-from tasks.diffusion.probe import to_pixels
+from tasks.datasets.conditions import AttributeImages, to_digits
+from tasks.diffusion.probe import mask_logits, possible_values, to_pixels
 from tasks.interrupt import check_interrupt
 from tasks.progress import report_progress
 
@@ -38,16 +38,17 @@ def _network() -> nn.Sequential:
     )
 
 
-def fit(train: concepts.Concepts, real: concepts.Concepts) -> Mapping[str, Array]:
+def fit(train: AttributeImages, real: AttributeImages) -> Mapping[str, Array]:
     """Train the network, and return its weights ``kid.*`` and the ``features`` [M, D] of ``real``.
 
-    The network learns to classify shape, color and size. Its features are standardized over
+    The network learns to classify the attributes. Its features are standardized over
     ``real``, images on which it was not trained and to which distances are measured.
     ``feature_digits`` are the conditions of ``real``.
     """
+    possible = possible_values(train.digits)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network, heads = _network(), nn.Linear(NUM_FEATURES, 6)
+        network, heads = _network(), nn.Linear(NUM_FEATURES, possible.numel())
     generator = torch.Generator().manual_seed(0)
     pixels, digits = to_pixels(train.images), torch.from_numpy(train.digits)
     optimizer = torch.optim.Adam([*network.parameters(), *heads.parameters()], lr=LR)
@@ -55,8 +56,8 @@ def fit(train: concepts.Concepts, real: concepts.Concepts) -> Mapping[str, Array
         report_progress(epoch, EPOCHS)
         for rows in torch.randperm(len(pixels), generator=generator).split(BATCH):  # type: ignore[no-untyped-call]
             check_interrupt()
-            logits = heads(F.relu(network(pixels[rows]))).reshape(-1, 2)
-            loss = F.cross_entropy(logits, digits[rows].flatten())
+            logits = mask_logits(heads(F.relu(network(pixels[rows]))), possible)
+            loss = F.cross_entropy(logits.flatten(0, 1), digits[rows].flatten())
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -89,7 +90,7 @@ def of_condition(
     fitted: Mapping[str, Array], condition: str, images: Array
 ) -> tuple[float, float] | None:
     """Return one condition's distance and its variance; None for fewer than three images."""
-    wanted = (fitted["feature_digits"] == concepts.to_digits(condition)).all(1)
+    wanted = (fitted["feature_digits"] == to_digits(condition)).all(1)
     if min(len(images), wanted.sum()) < MIN_IMAGES:
         return None
     return distance(to_features(fitted, images), fitted["features"][wanted])

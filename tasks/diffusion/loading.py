@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -11,19 +11,25 @@ import torch
 from torch import Tensor, nn
 
 from tasks.contract import Source, State, Trial, TrialError
-from tasks.diffusion import networks, sampling
+from tasks.diffusion import data, networks, sampling
 from tasks.diffusion.params import DIT, Params
 from tasks.models.factories import is_factory
 
 
-def describe_network(trial: Trial) -> tuple[str, dict[str, Any]]:
-    """Return the arguments of ``networks.make_network``, for this trial and its export."""
+def describe_network(trial: Trial, sizes: Sequence[int]) -> tuple[str, dict[str, Any]]:
+    """Return the arguments of ``networks.make_network``, for this trial and its export.
+
+    Args:
+        trial: the trial.
+        sizes: the lengths of the parts of an encoded condition.
+    """
     params: Params = trial.params
     is_own = is_factory(trial.model.name)
     if not is_own and params.network != "dit":  # None in rows of earlier versions
-        return "unet", {"features": params.features, "attention": params.attention}
+        options = {"features": params.features, "attention": params.attention}
+        return "unet", options | {"condition_sizes": tuple(sizes)}
     channels, size, _ = sampling.SHAPE
-    options = {"channels": channels, "size": size, "num_conditions": sampling.NUM_CONDITIONS}
+    options = {"channels": channels, "size": size, "num_conditions": sum(sizes)}
     if is_own:
         return trial.model.name, options
     return "dit", options | {name: getattr(params, name) for name in DIT}
@@ -35,14 +41,15 @@ def new_network(trial: Trial) -> nn.Module:
     Raises:
         TrialError: if the user's factory does not return a network for these images.
     """
-    name, options = describe_network(trial)
+    sizes = data.conditions_of(trial).sizes
+    name, options = describe_network(trial, sizes)
     if name in networks.BUILT_IN:
         with seeded(trial.seed, "cpu"):
             return networks.make_network(name, options)
     try:
         with seeded(trial.seed, "cpu"):
             network = networks.make_network(name, options)
-            problem = _find_problem(network)
+            problem = _find_problem(network, sum(sizes))
     except Exception as error:  # raised by the user's code
         raise TrialError(f"{name}: {type(error).__name__}: {error}; fix the factory") from error
     if problem:
@@ -51,7 +58,7 @@ def new_network(trial: Trial) -> nn.Module:
 
 
 @torch.no_grad()
-def _find_problem(network: object) -> str | None:
+def _find_problem(network: object, num_conditions: int) -> str | None:
     """Return what is wrong with the network of a factory, or None."""
     if not isinstance(network, nn.Module):
         return f"it must return a torch.nn.Module, but returned {type(network).__name__}"
@@ -60,7 +67,7 @@ def _find_problem(network: object) -> str | None:
     if any(value.dtype != torch.float32 for value in network.parameters()):
         return "its network must have float32 parameters"
     x = torch.zeros((2, *sampling.SHAPE))
-    out = network.eval()(x, torch.ones(2), torch.zeros((2, sampling.NUM_CONDITIONS)))
+    out = network.eval()(x, torch.ones(2), torch.zeros((2, num_conditions)))
     if not isinstance(out, Tensor) or out.shape != x.shape:
         got = list(out.shape) if isinstance(out, Tensor) else type(out).__name__
         return (
@@ -87,7 +94,7 @@ def _cached(
 
 def load_network(trial: Trial, weights: Mapping[str, Tensor], device: str) -> nn.Module:
     """Return the network with these weights. It is the same object at the next call."""
-    name, options = describe_network(trial)
+    name, options = describe_network(trial, data.conditions_of(trial).sizes)
     network = _cached(name, tuple(options.items()), trial.model, device)
     networks.set_weights(network, weights)
     return network

@@ -23,12 +23,12 @@ SIDE = 28  # of an image, in pixels
 DIT = {"patch_size": 4, "depth": 4, "width": 128, "heads": 4}
 
 #: The parameters that do not affect training: trials that differ only in these train once.
-SAMPLING = ("guidance", "sampler", "eta", "sampling_steps", "num_samples")
+SAMPLING = (*("guidance", "sampler", "eta", "sampling_steps", "num_samples", "min_real_accuracy"),)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Params:
-    """A conditional diffusion model, trained on four conditions and sampled and scored on eight."""
+    """A conditional diffusion model, trained on some conditions and sampled and scored on all."""
 
     network: Network | None = None
     """The network of --model unet: unet, or dit, a diffusion transformer. none: unet. Unused with
@@ -93,6 +93,15 @@ class Params:
     """
     num_samples: int = 64
     """Images sampled per condition. >= 1."""
+    unseen: str | None = None
+    """For --data folder:DIR: names of the conditions that do not train the model, joined by +.
+    none: those without an image in the split train, or without splits those that differ from the
+    first condition in two or more attributes.
+    """
+    min_real_accuracy: float | None = None
+    """The judge must recognize this fraction of real images; otherwise trials fail. none: 0.99 for
+    the probe alone, 0.95 for all criteria. 0 to 1.
+    """
     evaluate_every: int = 0
     """Also sample and score after every this many epochs; 0: only at the end. >= 0."""
     precision: Precision = "auto"
@@ -134,6 +143,9 @@ class Params:
         betas = f"beta_1={self.beta_1}, beta_last={self.beta_last}"
         check_rule("0 < beta_1 <= beta_last < 1", 0 < self.beta_1 <= self.beta_last < 1, betas)
         check_rule("0 <= eta <= 1", 0 <= self.eta <= 1, f"eta={self.eta}")
+        share = self.min_real_accuracy
+        holds = share is None or 0 <= share <= 1
+        check_rule("0 <= min_real_accuracy <= 1", holds, f"min_real_accuracy={share}")
         for name in ("ema", "drop_condition"):
             value = getattr(self, name)
             check_rule(f"0 <= {name} < 1", 0 <= value < 1, f"{name}={value}")
@@ -203,7 +215,8 @@ class Params:
         before, so that trials keep their ids.
         """
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        added = {"network": ("unet", None), **dict.fromkeys(DIT, (None,))}
+        names = (*DIT, "unseen", "min_real_accuracy")
+        added = {"network": ("unet", None), **dict.fromkeys(names, (None,))}
         return {k: v for k, v in values.items() if v not in added.get(k, ())}
 
     def training(self) -> tuple[object, ...]:

@@ -1,6 +1,6 @@
-"""The probe: three linear classifiers on pixels, for an image's shape, color and size.
+"""The probe: linear classifiers on pixels, one for each attribute of an image.
 
-N images, P = 2352 pixels
+N images, P = 2352 pixels, A attributes, V the largest number of values of an attribute
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tasks.datasets import concepts
+from tasks.datasets.conditions import AttributeImages
 from tasks.interrupt import check_interrupt
 from tasks.progress import report_progress
 
@@ -22,15 +22,19 @@ EPOCHS, BATCH, LR = 10, 128, 1e-3
 MIN_ACCURACY = 0.99  # on real held-out images; below, accuracies of generated images mean nothing
 
 
-def train_probe(train: concepts.Concepts, test: concepts.Concepts) -> Mapping[str, Array]:
-    """Train the probe on real images and return ``weight`` [6, P], ``bias`` [6] and ``accuracy``.
+def train_probe(train: AttributeImages, test: AttributeImages) -> Mapping[str, Array]:
+    """Train the probe on real images.
 
-    As in the protocol: Adam, batch size 128, 10 epochs over 4500 real images of all eight
-    conditions. The accuracy is the fraction of ``test`` with all three attributes right.
+    As in the protocol: Adam, batch size 128, 10 epochs over real images of all conditions.
+
+    Returns:
+        ``weight`` [A * V, P], ``bias`` [A * V] and ``num_attributes``, A.
+        ``accuracy``, the fraction of ``test`` with all attributes right.
     """
     generator = torch.Generator().manual_seed(0)
     pixels, digits = to_pixels(train.images).flatten(1), torch.from_numpy(train.digits)
-    heads = nn.Linear(pixels.shape[1], 6)
+    possible = possible_values(train.digits)
+    heads = nn.Linear(pixels.shape[1], possible.numel())
     with torch.no_grad():
         for value in heads.parameters():
             value.uniform_(-0.02, 0.02, generator=generator)
@@ -39,21 +43,34 @@ def train_probe(train: concepts.Concepts, test: concepts.Concepts) -> Mapping[st
         report_progress(epoch, EPOCHS)
         for rows in torch.randperm(len(pixels), generator=generator).split(BATCH):  # type: ignore[no-untyped-call]
             check_interrupt()
-            logits = heads(pixels[rows]).reshape(-1, 3, 2)
+            logits = mask_logits(heads(pixels[rows]), possible)
             loss = F.cross_entropy(logits.flatten(0, 1), digits[rows].flatten())
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-    found = {"weight": heads.weight.detach().numpy(), "bias": heads.bias.detach().numpy()}
+    bias = heads.bias.detach().masked_fill(~possible.flatten(), -torch.inf)
+    found = {"weight": heads.weight.detach().numpy(), "bias": bias.numpy()}
+    found["num_attributes"] = np.array(len(possible))
     right = predict(found, test.images) == test.digits
     return {**found, "accuracy": np.array(right.all(1).mean())}
 
 
+def possible_values(digits: Array) -> Tensor:
+    """Return which values each attribute has, bool [A, V], from the digits [N, A] of all images."""
+    numbers = torch.from_numpy(digits).amax(0) + 1
+    return torch.arange(int(numbers.max())) < numbers[:, None]
+
+
+def mask_logits(logits: Tensor, possible: Tensor) -> Tensor:
+    """Reshape logits [N, A * V] to [N, A, V], where values that an attribute lacks are -inf."""
+    return logits.reshape(-1, *possible.shape).masked_fill(~possible, -torch.inf)
+
+
 def predict(probe: Mapping[str, Array], images: Array) -> Array:
-    """Predict the digits [N, 3] of images uint8 [N, 28, 28, 3]."""
+    """Predict the digits [N, A] of images uint8 [N, 28, 28, 3]."""
     pixels = to_pixels(images).flatten(1).numpy()
     logits = pixels @ probe["weight"].T + probe["bias"]
-    return np.asarray(logits.reshape(-1, 3, 2).argmax(2))
+    return np.asarray(logits.reshape(len(images), int(probe["num_attributes"]), -1).argmax(2))
 
 
 def to_pixels(images: Array) -> Tensor:

@@ -6,7 +6,7 @@ square difference, in gray levels, of means over 4 x 4 pixels, after subtracting
 the image's border. So the ground's color, which a condition leaves open, and faint noise do not
 count; the KID measures those.
 
-N images, R reference images, C = 8 conditions, F = 147 features
+N images, R reference images, A attributes, C conditions, F = 147 features
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.datasets import concepts
+from tasks.datasets.conditions import AttributeImages, to_code, to_digits
 from tasks.interrupt import check_interrupt
 
 Array = np.ndarray[Any, Any]
@@ -26,19 +26,21 @@ BORDER = 2  # width of the ground around every object, in pixels
 MIN_ACCURACY = 0.95  # on real held-out images; below, there are too few references
 
 
-def fit(references: concepts.Concepts, held_out: concepts.Concepts) -> Mapping[str, Array]:
-    """Return ``references`` uint8 [R, 28, 28, 3], ``reference_digits`` [R, 3] and ``limits`` [C].
+def fit(references: AttributeImages, held_out: AttributeImages) -> Mapping[str, Array]:
+    """Return ``references`` uint8 [R, 28, 28, 3] and ``limits`` [C].
 
-    ``limits`` are the largest distances that count as close, in the order of the conditions. The
-    reference images do not train the generator, and held-out images are not references.
+    ``limits`` are the largest distances that count as close. The digits of references and limits
+    are ``reference_digits`` [R, A] and ``limit_digits`` [C, A]. The reference images do not train
+    the generator, and held-out images are not references.
     """
     found = {"references": references.images, "reference_digits": references.digits}
     limits = []
-    for condition in concepts.CONDITIONS:
+    conditions = np.unique(references.digits, axis=0)
+    for condition in map(to_code, conditions.tolist()):
         check_interrupt()
         distances = nearest(found, condition, held_out.of(condition))
         limits.append(np.quantile(distances, QUANTILE))
-    return {**found, "limits": np.array(limits)}
+    return {**found, "limits": np.array(limits), "limit_digits": conditions}
 
 
 def features(images: Array) -> Array:
@@ -55,7 +57,7 @@ def features(images: Array) -> Array:
 
 def nearest(fitted: Mapping[str, Array], condition: str, images: Array) -> Array:
     """Return distances [N] of images uint8 [N, 28, 28, 3] to a condition's nearest real image."""
-    wanted = (fitted["reference_digits"] == concepts.to_digits(condition)).all(1)
+    wanted = (fitted["reference_digits"] == to_digits(condition)).all(1)
     real, drawn = features(fitted["references"][wanted]), features(images)
     # One image at a time: the last digits of a matrix product would depend on the other images.
     return np.array([np.sqrt(((real - one) ** 2).mean(1).min()) for one in drawn])
@@ -63,5 +65,5 @@ def nearest(fitted: Mapping[str, Array], condition: str, images: Array) -> Array
 
 def relative_distance(fitted: Mapping[str, Array], condition: str, images: Array) -> Array:
     """Return the distances of ``nearest`` divided by the condition's limit."""
-    limit = fitted["limits"][concepts.CONDITIONS.index(condition)]
+    (limit,) = fitted["limits"][(fitted["limit_digits"] == to_digits(condition)).all(1)]
     return nearest(fitted, condition, images) / max(float(limit), np.finfo(np.float64).tiny)

@@ -2,7 +2,7 @@
 
 Exported models contain a copy of this file and of the modules that it uses.
 
-B batch, N images
+B batch, N images, E numbers of an encoded condition
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from tasks.diffusion.schedule import Schedule, cosine, linear
 
 SAMPLE_BATCH = 256
 SHAPE = (3, 28, 28)
-NUM_CONDITIONS = 6  # length of an encoded condition
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,12 +47,6 @@ def make_schedule(sampling: SamplingConfig) -> Schedule | Flow:
     return linear(sampling.num_steps, sampling.beta_1, sampling.beta_last)
 
 
-def encode_conditions(digits: Any, colors: Any, sizes: Any) -> Tensor:
-    """Encode conditions as inputs of the network, [N, 6]: one-hot shape, color, size."""
-    shapes = np.eye(2, dtype=np.float32)[digits[:, 0]]
-    return torch.from_numpy(np.concatenate([shapes, colors, sizes[:, None]], 1)).float()
-
-
 def noise_generator(seed: int, number: int) -> torch.Generator:
     """Return the random generator of the condition with this number."""
     return torch.Generator().manual_seed(seed * 1_000_003 + 500_000 + number)
@@ -66,7 +59,7 @@ def sample_batches(
     number: int,
     generator: torch.Generator,
 ) -> Iterator[Iterator[Tensor]]:
-    """Sample ``number`` images of a condition [1, 6] in batches.
+    """Sample ``number`` images of an encoded condition [1, E] in batches.
 
     For each batch this yields an iterator over x after each step, [B, 3, 28, 28]; the last x is
     the pixels in -1..1. ``predict(x, time, condition)`` is the network.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -9,13 +10,11 @@ from typing import Any
 
 from tasks.contract import (
     Advanced,
-    Column,
     Export,
     Inputs,
     Member,
     Metric,
     ModelError,
-    PerSampleMetric,
     RequestError,
     Source,
     Stage,
@@ -23,69 +22,25 @@ from tasks.contract import (
     Task,
     Trial,
 )
-from tasks.datasets import concepts
 from tasks.diffusion import stages
+from tasks.diffusion.columns import BUILT_IN, NamedCondition, make_columns, make_per_sample
+from tasks.diffusion.data import FORMS, is_folder, read_conditions
+from tasks.diffusion.data import resolve as resolve_data
 from tasks.diffusion.params import SIDE, Params
 from tasks.models.factories import fingerprint_factory, is_factory
 from tasks.precision import resolve_precision
 
 MODEL = "unet"
-GROUPS = {"seen": concepts.SEEN, "unseen": concepts.UNSEEN}
-SCORES = {"accuracy": "accuracy", "attributes": "attributes", "probe": "probe-only accuracy"}
-SAMPLED = {"accuracy": "right", "attributes": "share_right", "probe": "all_right"}
-CHARTS = {
-    "accuracy": "accuracy, right and near real",
-    "probe": "accuracy by the probe alone",
-}
 
 
 class DiffusionTask(Task):
-    """Train a conditional diffusion model on four conditions, and sample and score all eight."""
+    """Train a conditional diffusion model on some conditions, and sample and score all."""
 
     name = "diffusion"
     version = "2"  # 2: accuracy also requires that an image is close to real images
     Params = Params
     metric = Metric(name="unseen_accuracy", label="unseen accuracy", direction="maximize")
-    columns = (
-        Column(key="param.network", label="network"),
-        Column(key="param.features", label="features", format="integer"),
-        Column(key="param.patch_size", label="patch size", format="integer"),
-        Column(key="param.depth", label="depth", format="integer"),
-        Column(key="param.width", label="width", format="integer"),
-        Column(key="param.heads", label="heads", format="integer"),
-        Column(key="param.epochs", label="epochs", format="integer"),
-        Column(key="param.lr", label="lr", format="scientific"),
-        Column(key="param.schedule", label="schedule"),
-        Column(key="param.prediction", label="prediction"),
-        Column(key="param.guidance", label="guidance", format="number"),
-        Column(key="param.sampler", label="sampler"),
-        Column(key="param.sampling_steps", label="sampling steps", format="integer"),
-        *(
-            Column(key=f"metric.{group}_{name}", label=f"{group} {label}", format="percent")
-            for name, label in SCORES.items()
-            for group in ("unseen", "seen")
-        ),
-        *(
-            Column(key=f"metric.{group}kid{end}", label=label, format="number", detail=end != "")
-            for group, label in (("unseen_", "unseen KID"), ("seen_", "seen KID"), ("", "KID"))
-            for end in ("", "_low", "_high")
-        ),
-        Column(key="metric.probe_accuracy", label="probe on real", format="percent"),
-        Column(key="metric.real_accuracy", label="accuracy of real", format="percent"),
-        Column(key="metric.loss", label="loss", format="number", chart="loss", log=True),
-        *(
-            Column(
-                key=f"metric.{name}_{condition}",
-                label=f"{label} of {condition} ({group})",
-                format="percent",
-                detail=True,
-                chart=CHARTS.get(name, ""),
-            )
-            for name, label in SCORES.items()
-            for group, conditions in GROUPS.items()
-            for condition in conditions
-        ),
-    )
+    columns = make_columns(BUILT_IN)
     example_params = tuple(
         {
             **{"features": 8, "epochs": 2, "draws": 64, "num_steps": 8},
@@ -94,26 +49,7 @@ class DiffusionTask(Task):
         }
         for more in ({}, {"sampling_steps": 3}, {"sampler": "ancestral", "num_samples": 2})
     )
-    per_sample = (
-        *(
-            PerSampleMetric(
-                metric=f"{group}_{name}", unit="sample", value=column, where={"group": group}
-            )
-            for group in ("unseen", "seen")
-            for name, column in SAMPLED.items()
-        ),
-        *(
-            PerSampleMetric(
-                metric=f"{name}_{condition}",
-                unit="sample",
-                value=column,
-                where={"condition": condition, "group": group},
-            )
-            for group, conditions in GROUPS.items()
-            for condition in conditions
-            for name, column in SAMPLED.items()
-        ),
-    )
+    per_sample = make_per_sample(BUILT_IN)
     shown_samples = ("condition", "picture", "right", "all_right", "share_right", "distance")
     step_unit = "epoch"
     shares_steps = True  # trials that differ only in sampling share one training
@@ -123,25 +59,47 @@ class DiffusionTask(Task):
         "unet, trained from scratch (--set network=dit trains a diffusion transformer instead), or "
         "package.module:factory, which returns a network"
     )
-    data_forms = "concepts (built in, drawn) or clevr:DIR (the lab's images of eight conditions)"
+    data_forms = FORMS
 
     def resolve(self, model: str, data: str) -> tuple[Source, Source]:
-        """Check the model and the data: ``concepts`` or ``clevr:DIR``."""
+        """Check the model and the data."""
         if is_factory(model):
-            return fingerprint_factory(model), concepts.resolve(data)
+            return fingerprint_factory(model), resolve_data(data)
         if model != MODEL:
             raise ModelError(
                 f"--model of diffusion takes {MODEL} or package.module:factory, but got {model!r}; "
                 "choose a built-in network with --set network=unet or --set network=dit"
             )
-        return Source(name=MODEL, fingerprint="1"), concepts.resolve(data)
+        return Source(name=MODEL, fingerprint="1"), resolve_data(data)
+
+    def for_data(self, data: Source) -> Task:
+        """Return the task with columns for the conditions of ``folder:DIR``."""
+        if not is_folder(data.name):
+            return self
+        folder = read_conditions(data.name, None)
+        conditions = [
+            NamedCondition(
+                name=name,
+                label=folder.descriptions[code],
+                where={"condition": name, "kind": "image"},
+            )
+            for code, name in sorted(folder.names.items())
+        ]
+        task = copy.copy(self)
+        # These are class attributes of ``Task``, but here they differ by data set.
+        vars(task).update(columns=make_columns(conditions), per_sample=make_per_sample(conditions))
+        return task
 
     def normalize(self, trial: Trial) -> Trial:
-        """Set unused parameters to their defaults; fill in learning rate and precision."""
+        """Set unused parameters to their defaults; fill in those that depend on others."""
         params: Params = trial.params
         precision = resolve_precision(params.precision)
+        conditions = read_conditions(trial.data.name, params.unseen)
+        unseen = "+".join(conditions.names[code] for code in conditions.unseen)
         resolved = params.resolved(factory=trial.model.name != MODEL)
         resolved = dataclasses.replace(resolved, precision=precision)
+        if is_folder(trial.data.name):
+            resolved = dataclasses.replace(resolved, unseen=unseen)
         return dataclasses.replace(trial, params=resolved)
 
     def stages(self, trial: Trial) -> Sequence[Stage]:
@@ -208,7 +166,7 @@ class DiffusionTask(Task):
         """Export the network's weights, their config, and ``pipeline.py``, which samples images."""
         from tasks.diffusion import export
 
-        return export.export(trial, arrays, folder)
+        return export.export(trial, arrays, values, folder)
 
 
 TASK = DiffusionTask()

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tasks.contract import State, Trial, TrialError
-from tasks.datasets import concepts
-from tasks.diffusion import loading, sampling
+from tasks.diffusion import data, loading, sampling
 from tasks.diffusion.params import Params
 from tasks.diffusion.probe import to_pixels
 from tasks.interrupt import check_interrupt
@@ -39,14 +38,13 @@ def start(trial: Trial, device: str) -> State:
         arrays |= {f"ema.{name}": value.clone() for name, value in weights.items()}
     for name, value in network.named_buffers():
         arrays[f"buffer.{name}"] = value.clone().to(device)
-    return State(arrays=arrays, values={"epoch": 0, "steps": 0})
+    return State(arrays=arrays, values={"epoch": 0, "steps": 0, **data.to_values(trial)})
 
 
 @lru_cache(maxsize=2)
-def _training_images(data: str) -> tuple[Tensor, Tensor]:
-    found = concepts.load_split(data, "train")
-    conditions = sampling.encode_conditions(found.digits, found.colors, found.sizes)
-    return to_pixels(found.images), conditions
+def _training_images(name: str, unseen: str | None) -> tuple[Tensor, Tensor]:
+    found = data.load_split(name, "train", data.read_conditions(name, unseen))
+    return to_pixels(found.images), torch.from_numpy(found.encoded)
 
 
 def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
@@ -70,7 +68,7 @@ def _train_epoch(trial: Trial, state: State, seed: int, device: str) -> tuple[St
     optimizer = _make_optimizer(network, state, params)
     epoch = state.values["epoch"] + 1
     generator = torch.Generator().manual_seed(seed)
-    pixels, conditions = _training_images(trial.data.name)
+    pixels, conditions = _training_images(trial.data.name, params.unseen)
     rows = torch.randint(len(pixels), (params.draws,), generator=generator)
     averaged = {
         name.removeprefix("ema."): value.clone()
@@ -106,7 +104,8 @@ def _train_epoch(trial: Trial, state: State, seed: int, device: str) -> tuple[St
     mean = float(total) / len(rows)
     if not math.isfinite(mean):
         raise TrialError(f"the loss is not finite at epoch {epoch}; lower lr")
-    return _save(network, optimizer, averaged, epoch, step), mean
+    values = {**state.values, "epoch": epoch, "steps": step}
+    return _save(network, optimizer, averaged, values), mean
 
 
 def _autocast(params: Params, device: str) -> Any:
@@ -135,8 +134,7 @@ def _save(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     averaged: dict[str, Tensor],
-    epoch: int,
-    steps: int,
+    values: dict[str, Any],
 ) -> State:
     arrays = {f"ema.{name}": value for name, value in averaged.items()}
     arrays |= {f"buffer.{name}": value.clone() for name, value in network.named_buffers()}
@@ -145,7 +143,7 @@ def _save(
         arrays[f"weight.{name}"] = parameter.detach().clone()
         arrays[f"mean.{name}"] = moments["exp_avg"]
         arrays[f"square.{name}"] = moments["exp_avg_sq"]
-    return State(arrays=arrays, values={"epoch": epoch, "steps": steps})
+    return State(arrays=arrays, values=values)
 
 
 def sampling_config(params: Params) -> sampling.SamplingConfig:
@@ -156,7 +154,7 @@ def sampling_config(params: Params) -> sampling.SamplingConfig:
 
 @torch.inference_mode()
 def sample(trial: Trial, state: State, device: str) -> Array:
-    """Sample images uint8 [8, num_samples, 28, 28, 3] of the conditions, in the paper's order.
+    """Sample images uint8 [C, num_samples, 28, 28, 3] of the C conditions, seen ones first.
 
     The initial noise depends only on (seed, condition), so trials with the same seed share it.
     """
@@ -170,24 +168,17 @@ def sample(trial: Trial, state: State, device: str) -> Array:
             return network(x, time, condition).float()  # type: ignore[no-any-return]
 
     drawn = []
-    for number, condition in enumerate(concepts.CONDITIONS):
-        encoded = nominal_condition(condition).to(device)
+    conditions = data.conditions_of(trial)
+    for number, condition in enumerate(conditions.codes):
+        encoded = torch.tensor([conditions.encoded[condition]], device=device)
         generator = sampling.noise_generator(trial.seed, number)
         batches = sampling.sample_batches(
             predict, sampling_config(params), encoded, params.num_samples, generator
         )
-        with progress_part(number, len(concepts.CONDITIONS)):
+        with progress_part(number, len(conditions.codes)):
             pixels = [_run(steps, params.sampling_steps) for steps in batches]
         drawn.append(sampling.to_images(torch.cat(pixels)))
     return np.stack(drawn)
-
-
-def nominal_condition(condition: str) -> Tensor:
-    """Return a condition as an input of the network at test time, [1, 6]."""
-    shape, color, size = concepts.nominal(condition)
-    return sampling.encode_conditions(
-        np.array([[shape, 0, 0]]), np.array([color], np.float32), np.array([size], np.float32)
-    )
 
 
 def _run(steps: Iterator[Tensor], total: int) -> Tensor:

@@ -3,12 +3,13 @@
 It has two down and two up stages. At each up stage, the condition scales the features and the time
 shifts them (cemb * h + temb, as in the lab).
 
-B batch, F features
+B batch, F features, E numbers of an encoded condition
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -74,15 +75,16 @@ class Embedding(nn.Module):
 
 
 class Condition(nn.Module):
-    """The sum of three MLPs, of shape (one-hot, 2), color (3) and size (1)."""
+    """The sum of one MLP per attribute; in the lab shape (one-hot, 2), color (3) and size (1)."""
 
-    def __init__(self, outputs: int) -> None:
+    def __init__(self, sizes: Sequence[int], outputs: int) -> None:
         super().__init__()
-        self.parts = nn.ModuleList([Embedding(number, outputs) for number in (2, 3, 1)])
+        self.sizes = list(sizes)
+        self.parts = nn.ModuleList([Embedding(number, outputs) for number in sizes])
 
-    def forward(self, condition: Float[Tensor, "B 6"]) -> Tensor:
-        """[B, 6] -> [B, outputs]."""
-        pieces = (condition[:, :2], condition[:, 2:5], condition[:, 5:])
+    def forward(self, condition: Float[Tensor, "B E"]) -> Tensor:
+        """[B, E] -> [B, outputs], where E is the sum of the sizes."""
+        pieces = condition.split(self.sizes, dim=1)  # type: ignore[no-untyped-call]
         embedded = [part(piece) for part, piece in zip(self.parts, pieces, strict=True)]
         return torch.stack(embedded).sum(0)
 
@@ -90,7 +92,13 @@ class Condition(nn.Module):
 class UNet(nn.Module):
     """Predicts the noise (or v) of x_t, given the time and the condition."""
 
-    def __init__(self, features: int, *, attention: bool = False) -> None:
+    def __init__(
+        self,
+        features: int,
+        *,
+        attention: bool = False,
+        condition_sizes: Sequence[int] = (2, 3, 1),
+    ) -> None:
         super().__init__()
         n = features
         self.features = n
@@ -101,7 +109,8 @@ class UNet(nn.Module):
         self.start_up = nn.Sequential(
             nn.ConvTranspose2d(2 * n, 2 * n, 7, 7), _norm(2 * n), nn.GELU()
         )
-        self.condition1, self.condition2 = Condition(2 * n), Condition(n)
+        self.condition1 = Condition(condition_sizes, 2 * n)
+        self.condition2 = Condition(condition_sizes, n)
         self.time1, self.time2 = Embedding(n, 2 * n), Embedding(n, n)
         self.up1, self.up2 = _Up(4 * n, n), _Up(2 * n, n)
         self.outward = nn.Sequential(

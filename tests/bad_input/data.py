@@ -63,6 +63,16 @@ def voc(tmp: Path) -> Path:
     return tmp / "d"
 
 
+def attributes(tmp: Path) -> Path:
+    """The layout ``folder:DIR`` of diffusion: ten images of each of four conditions."""
+    lines = ["file_name,shape,color"]
+    for index in range(40):
+        picture(tmp / "d" / f"{index}.png")
+        lines.append(f"{index}.png,{'ab'[index % 2]},{'xy'[index // 2 % 2]}")
+    (tmp / "d" / "metadata.csv").write_text("\n".join(lines))
+    return tmp / "d"
+
+
 def clevr(tmp: Path) -> Path:
     for number in range(8):
         for index in range(2):
@@ -163,6 +173,34 @@ CASES = [
         )
         for make in (folder, karpathy, voc, clevr)
         for given in ("TMP/d", "photos:TMP/d")
+    ),
+    Case(args="sweep diffusion --data folder:TMP", message="TMP has no metadata.csv or metadata"),
+    Case(
+        args="sweep diffusion --data TMP/d",
+        prepare=attributes,
+        message="use --data folder:TMP/d for this folder",
+    ),
+    Case(
+        args="sweep diffusion --data TMP", message="none of these layouts (clevr:DIR, folder:DIR)"
+    ),
+    Case(
+        args="sweep diffusion --data folder:TMP/d --set unseen=a_z",
+        prepare=attributes,
+        message="TMP/d has no condition 'a_z'; choose of a_x, a_y, b_x, b_y",
+    ),
+    Case(
+        args="sweep diffusion --data folder:TMP/d",
+        prepare=lambda tmp: (attributes(tmp) / "3.png").unlink(),
+        message="image missing: TMP/d/3.png; add the file or remove its line",
+    ),
+    Case(
+        args="sweep diffusion --data folder:TMP/d",
+        prepare=lambda tmp: (attributes(tmp) / "3.png").write_bytes(b"no image"),
+        message="3.png is not a readable image",
+    ),
+    Case(
+        args="sweep diffusion --set unseen=011",
+        message="unseen=011 requires --data folder:DIR, because concepts has fixed",
     ),
     Case(args="sweep captioning --data TMP", message="TMP has none of these layouts (karpathy:DIR"),
     Case(args="sweep captioning --data ~nobody9/x", message="folder:DIR, but got '~nobody9/x'"),

@@ -332,7 +332,7 @@ CASES = [
     Case(args="sweep diffusion --set network=mlp", message="network must be one of unet, dit, but"),
     Case(args="sweep diffusion --set patch_size=5", message="`28 % patch_size == 0` must hold"),
     Case(args="sweep diffusion --set width=30", message="`width % 4 == 0 and width % heads == 0`"),
-    Case(args="sweep diffusion --data photos", message="--data takes concepts or clevr:DIR"),
+    Case(args="sweep diffusion --data photos", message="--data takes concepts, folder:DIR or"),
     # Reading.
     Case(args="report", message="no sweeps under"),
     Case(args="report --to tables", message="--to requires a --format other than terminal"),

@@ -167,7 +167,7 @@ def test_accuracies_are_ordered_from_loose_to_strict(fitted: Any, real: concepts
     images = np.stack([real.of(condition)[:8] for condition in concepts.CONDITIONS])
     images[7, :4] = WRONG["empty ground, noise 40"][:4]
     images[7, 4] = noisy(images[7, 4], 12)  # the probe is right, but no real picture is close
-    metrics, samples = diffusion.evaluate(images, fitted)
+    metrics, samples = diffusion.evaluate(images, fitted, concepts.conditions())
     for condition in concepts.CONDITIONS:
         strict, loose = metrics[f"accuracy_{condition}"], metrics[f"probe_{condition}"]
         assert strict <= loose <= metrics[f"attributes_{condition}"]
@@ -203,7 +203,7 @@ def test_too_few_pictures_have_no_kid(fitted: Any, real: concepts.Concepts) -> N
     assert kid.of_condition(fitted, "000", real.of("000")[:2]) is None
     assert kid.summarize("seen_", [(1.0, 0.1), None]) == {}
     images = np.stack([real.of(condition)[:2] for condition in concepts.CONDITIONS])
-    metrics, _ = diffusion.evaluate(images, fitted)
+    metrics, _ = diffusion.evaluate(images, fitted, concepts.conditions())
     assert not [name for name in metrics if "kid" in name]
 
 
@@ -219,10 +219,10 @@ def test_real_pictures_have_high_accuracy(fitted: Any) -> None:
             for condition in concepts.CONDITIONS
         ]
     )
-    metrics, samples = diffusion.evaluate(images, fitted)
+    metrics, samples = diffusion.evaluate(images, fitted, concepts.conditions())
     assert metrics["seen_accuracy"] >= 0.97
     assert metrics["unseen_accuracy"] >= 0.97
-    swapped, _ = diffusion.evaluate(images[::-1], fitted)
+    swapped, _ = diffusion.evaluate(images[::-1], fitted, concepts.conditions())
     assert swapped["seen_accuracy"] <= 0.03  # the condition is 000 and the picture 111, and so on
     assert 0 < swapped["seen_attributes"] < 0.6
     assert samples["group"].count("mean") == 8

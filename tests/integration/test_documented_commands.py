@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from attribute_folders import draw_attribute_folder
 from bad_input import data
 from captioned_folder import draw_folder
 from documented import (
@@ -118,6 +119,7 @@ class Place:
         ]
         (photos / "dataset_tiny.json").write_text(json.dumps({"images": images}))
         masks = draw_masked_folder(root / "masks", train=12, val=8)
+        attributes = draw_attribute_folder(root / "attributes", 100)
         train_only = root / "train-only"
         shutil.copytree(photos / "train", train_only / "train")
         layouts = {"voc": data.voc, "clevr": data.clevr}
@@ -129,6 +131,7 @@ class Place:
             "karpathy:PHOTOS": f"karpathy:{photos}",
             "folder:DATA": f"folder:{photos}",
             "folder:MASKS": f"folder:{masks}",
+            "folder:IMAGES": f"folder:{attributes}",
             "voc:VOC2012": f"voc:{save_voc(root / 'VOC2012', scene_photos(masks, 24), num_val=4)}",
             "folder:DIR,val=0.1": f"folder:{train_only},val=0.1",
             "s3://BUCKET/runs": str(root / "bucket"),

@@ -9,10 +9,7 @@ import pytest
 from toy_variants import draw, make_factory, variant
 
 from orchestrator.planning import task_calls
-from tasks.contract import (
-    RequestError,
-    Stage,
-)
+from tasks.contract import RequestError, Source, Stage
 
 
 def fail(*_: Any) -> Any:
@@ -48,3 +45,25 @@ def test_failing_task_method_is_a_request_error(changes: dict[str, Any], message
     with pytest.raises(RequestError) as refused:
         task_calls.try_methods(task, make_factory(task).trial({}, 0))
     assert re.search(message if "\\" in message else re.escape(message), str(refused.value))
+
+
+DATA = Source(name="none", fingerprint="1")
+
+
+def test_task_may_depend_on_the_data() -> None:
+    task = variant()
+    assert task_calls.for_data(task, DATA) is task
+    other = variant(version="other")
+    assert task_calls.for_data(variant(for_data=lambda self, data: other), DATA) is other
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        (lambda self, data: None, r"must return a task \(`return self`\), but returned None"),
+        (fail, r"for_data of the task 'toy' failed at \S+, line \d+: KeyError: 'lr'"),
+    ],
+)
+def test_failing_for_data_is_a_request_error(method: Any, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        task_calls.for_data(variant(for_data=method), DATA)
