@@ -22,7 +22,7 @@ from tasks.progress import progress_part, report_progress
 from tasks.retrieval import full, network, stages
 from tasks.retrieval.embedding import Embedder, FrozenFeatures, open_split
 from tasks.retrieval.losses import contrastive_loss, sigmoid_loss
-from tasks.retrieval.optimizer import UNDECAYED, adamw_step, clamp_temperature
+from tasks.retrieval.optimizer import UNDECAYED, adamw_step, clamp_temperature, learning_rate
 from tasks.retrieval.pairs import draw_pairs
 from tasks.retrieval.params import Params
 from tasks.retrieval.ranked_samples import ranked_samples
@@ -184,9 +184,9 @@ def train_epoch(
         # The loss of a member depends only on its own weights, so a NaN does not affect others.
         gradients = torch.autograd.grad(loss.sum(), list(weights.values()), allow_unused=True)
         losses.append(loss.detach())
-        for (initial_lr, decay, num_epochs, epoch), indices in schedules.items():
+        for (initial_lr, warmup, decay, num_epochs, epoch), indices in schedules.items():
             step = (epoch - 1) * len(pairs) + number
-            lr = initial_lr * (1 - step / (num_epochs * len(pairs)))
+            lr = learning_rate(initial_lr, warmup, step, num_epochs * len(pairs))
             adamw_step(indices, weights, gradients, (means, squares), lr, decay, step + 1)
         _clamp(stack[0].trial.params, weights)
     parts = {"weight": weights, "mean": means, "square": squares}
@@ -216,6 +216,7 @@ def train_network(
     draw = stages.training_draw(trial, epoch)
     split = network.NetworkSplit.open(trial, "train", draw, weights, device)
     pairs = _draw_pairs(split, trial, epoch)
+    scales = network.group_by_scale(split.dual, weights, params.layer_decay)
     stacked_loss = _make_loss(stack, device)
 
     def loss_of(images: Tensor, texts: Tensor, rows: Tensor) -> Tensor:
@@ -224,23 +225,31 @@ def train_network(
 
     def update(gradients: list[Tensor | None], number: int) -> None:
         step = (epoch - 1) * len(pairs) + number
-        lr = params.lr * (1 - step / (params.epochs * len(pairs)))
-        found = [None if each is None else each[None] for each in gradients]
-        adamw_step([0], stacked, found, (means, squares), lr, params.weight_decay, step + 1)
+        lr = learning_rate(params.lr, params.warmup, step, params.epochs * len(pairs))
+        by_name = {
+            name: None if each is None else each[None]
+            for name, each in zip(weights, gradients, strict=True)
+        }
+        for scale, names in scales.items():
+            own, found = {name: stacked[name] for name in names}, [by_name[n] for n in names]
+            decay = params.weight_decay
+            adamw_step([0], own, found, (means, squares), scale * lr, decay, step + 1)
         _clamp(params, stacked)
 
-    losses = full.train_epoch(split, pairs, weights, constants, loss_of, update).cpu()
+    losses = full.train_epoch(
+        split, pairs, weights, constants, loss_of, update, params.chunk_size
+    ).cpu()
     return [_result(0, epoch, losses, parts, constants)]
 
 
 def _schedules(
     stack: Sequence[Member], epochs: Sequence[int]
-) -> dict[tuple[float, float, int, int], list[int]]:
-    """Group members' indices by (initial learning rate, weight decay, epochs, current epoch)."""
-    found: dict[tuple[float, float, int, int], list[int]] = {}
+) -> dict[tuple[float, float | None, float, int, int], list[int]]:
+    """Group members' indices by (learning rate, warm-up, weight decay, epochs, current epoch)."""
+    found: dict[tuple[float, float | None, float, int, int], list[int]] = {}
     for index, (member, epoch) in enumerate(zip(stack, epochs, strict=True)):
         params = member.trial.params
-        key = (params.lr, params.weight_decay, params.epochs, epoch)
+        key = (params.lr, params.warmup, params.weight_decay, params.epochs, epoch)
         found.setdefault(key, []).append(index)
     return found
 
