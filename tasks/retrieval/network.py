@@ -19,9 +19,11 @@ from tasks.contract import ModelError, Trial
 from tasks.datasets.base import Split
 from tasks.datasets.registry import load_split
 from tasks.models import lora
+from tasks.models.checkpointing import checkpoint_layers
 from tasks.models.dual import load_dual_encoder
 from tasks.models.encoders import DualEncoder, Encoder
 from tasks.models.heads import project
+from tasks.models.layer_scales import layer_scales
 from tasks.models.lora_params import lora_scale
 from tasks.models.sharing import copy_with
 from tasks.retrieval import stages
@@ -100,7 +102,29 @@ def _with_weights(encoder: Encoder, side: str, weights: Weights, params: Params)
     if params.trainable == "lora":
         adapters = select(weights, f"{ADAPTERS}.{side}.")
         lora.attach(tower.backbone, adapters, lora_scale(params))
+    if params.gradient_checkpointing and checkpoint_layers(tower) == 0:
+        raise ModelError(
+            f"the {side} encoder, {type(tower.backbone).__name__}, has no layers for gradient "
+            "checkpointing; use --set chunk_size=8 instead"
+        )
     return dataclasses.replace(encoder, tower=tower)
+
+
+def group_by_scale(
+    dual: DualEncoder, weights: Weights, layer_decay: float | None
+) -> dict[float, list[str]]:
+    """Group the names of weights by the factor of their learning rate."""
+    scales = dict.fromkeys(weights, 1.0)
+    for side, encoder in _sides(dual).items():
+        if layer_decay is None:
+            break
+        names = [name for name, _ in encoder.tower.named_parameters()]
+        found = layer_scales(names, layer_decay)
+        scales |= {f"{BACKBONE}.{side}.{name}": scale for name, scale in found.items()}
+    groups: dict[float, list[str]] = {}
+    for name, scale in scales.items():
+        groups.setdefault(scale, []).append(name)
+    return groups
 
 
 def select(weights: Weights, prefix: str) -> dict[str, Tensor]:

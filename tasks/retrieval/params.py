@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -22,7 +23,10 @@ EMBED_DIM = 256  # default width of new heads, as in BLIP
 BIAS = -10.0  # initial bias of the sigmoid loss (Zhai et al. 2023, section 3.2)
 #: Parameters that did not exist from the start. Their defaults are None, as for trials from before
 #: them, and are left out of a trial's id.
-ADDED = ("loss", "bias", "learn_bias", "pairs", *LORA)
+ADDED = (
+    *("loss", "bias", "learn_bias", "pairs", *LORA),
+    *("warmup", "layer_decay", "gradient_checkpointing", "chunk_size"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +86,17 @@ class Params:
     lora_targets: str | None = None
     """Linear layers with adapters: all-linear, or a regular expression for their names, which begin
     with image. or text.; none: all-linear. Only for lora."""
+    warmup: float | None = None
+    """Share of all steps over which the learning rate rises from 0 to lr; none: 0. 0 to below 1."""
+    layer_decay: float | None = None
+    """Factor of the learning rate from a layer of an encoder to the one below it; none: 1. Only for
+    full. Above 0, at most 1."""
+    gradient_checkpointing: bool | None = None
+    """Whether to compute the activations of each layer again in the backward pass, which saves
+    memory and takes longer; none: no. Only for lora and full."""
+    chunk_size: int | None = None
+    """Pairs that are in an encoder at a time, which saves memory and takes longer; the loss is
+    still over the batch; none: batch_size. Only for lora and full. >= 1."""
 
     def __post_init__(self) -> None:
         check_choice("start", self.start, get_args(Start))
@@ -114,6 +129,26 @@ class Params:
         bias = self.bias
         check_rule("bias is finite", bias is None or math.isfinite(bias), f"bias={bias}")
         check_lora(self)
+        warmup, factor, chunk = self.warmup, self.layer_decay, self.chunk_size
+        check_rule("0 <= warmup < 1", warmup is None or 0 <= warmup < 1, f"warmup={warmup}")
+        holds = factor is None or 0 < factor <= 1
+        check_rule("0 < layer_decay <= 1", holds, f"layer_decay={factor}")
+        check_rule("chunk_size >= 1", chunk is None or chunk >= 1, f"chunk_size={chunk}")
+
+    def without_unused(self) -> Params:
+        """Return the same training with None for options without effect, so that ids are equal."""
+        decay, chunk = self.layer_decay, self.chunk_size
+        trains_encoders = self.trainable != "head"
+        has_decay = self.trainable == "full" and decay != 1
+        has_chunks = trains_encoders and chunk is not None and chunk < self.batch_size
+        recomputes = trains_encoders and self.gradient_checkpointing
+        return dataclasses.replace(
+            self,
+            warmup=self.warmup or None,
+            layer_decay=decay if has_decay else None,
+            gradient_checkpointing=recomputes or None,
+            chunk_size=chunk if has_chunks else None,
+        )
 
     def content(self) -> dict[str, Scalar]:
         """Return the part that a trial's id hashes."""

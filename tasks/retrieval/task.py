@@ -94,7 +94,7 @@ class RetrievalTask(Task):
         """
         params = _resolve_heads(trial)
         params = dataclasses.replace(params, precision=resolve_precision(params.precision))
-        params = resolve_lora(params)
+        params = resolve_lora(params).without_unused()
         trial = dataclasses.replace(trial, params=params)
         registry.load_split(trial.data.name, params.split)
         if params.epochs:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from tasks.contract import Advanced, Inputs, Member, State, Step, Trial, TrialError
@@ -21,13 +20,12 @@ from tasks.models.heads import CONSTANTS, can_stack, project
 from tasks.progress import progress_part, report_progress
 from tasks.retrieval import full, network, stages
 from tasks.retrieval.embedding import Embedder, FrozenFeatures, open_split
-from tasks.retrieval.losses import contrastive_loss, sigmoid_loss
-from tasks.retrieval.optimizer import UNDECAYED, adamw_step, clamp_temperature
-from tasks.retrieval.pairs import draw_pairs
+from tasks.retrieval.loop import draw_epoch, make_loss, make_state, part_of, stack_part
+from tasks.retrieval.optimizer import adamw_step, clamp_temperature, learning_rate
 from tasks.retrieval.params import Params
 from tasks.retrieval.ranked_samples import ranked_samples
 from tasks.retrieval.ranks import CUTOFFS, rank_pairs, recalls
-from tasks.stacks import check_losses, train_stack
+from tasks.stacks import train_stack
 
 STACK_BYTES = 32 * 2**20  # weights, gradients and moments of a stack on a CPU
 CHUNK = 256  # number of rows that an evaluation embeds at a time
@@ -77,8 +75,7 @@ def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> list[Advance
     for stack in make_stacks(training, device):
         size = TRAINING_COST * len(stack)
         with progress_part(done, total, size):
-            train = train_epoch if stack[0].trial.params.trainable == "head" else train_network
-            found = train_stack(stack, lambda members: train(members, inputs, device))  # noqa: B023
+            found = train_stack(stack, lambda members: _train(members, inputs, device))
         trained |= {m.trial.id: each for m, each in zip(stack, found, strict=True)}
         done += size
     results: list[Advanced | Exception] = []
@@ -94,10 +91,18 @@ def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> list[Advance
     return results
 
 
+def _train(
+    stack: Sequence[Member], inputs: Inputs, device: str
+) -> list[tuple[State, float] | TrialError]:
+    if stack[0].trial.params.trainable == "head":
+        return train_epoch(stack, inputs, device)
+    return full.train_epoch(stack, device)
+
+
 def _step(
     trial: Trial, state: State, loss: float | None, inputs: Inputs, device: str
 ) -> tuple[State, Step]:
-    weights = {**_part(state, "weight"), **_part(state, "constant")}
+    weights = {**part_of(state, "weight"), **part_of(state, "constant")}
     split = _evaluated_split(trial, weights, inputs, device)
     epoch = state.values["epoch"]
     done = epoch >= trial.params.epochs
@@ -121,7 +126,7 @@ def make_stacks(members: Sequence[Member], device: str) -> list[list[Member]]:
     """
     groups: dict[object, list[Member]] = {}
     for member in members:
-        params, weights = member.trial.params, _part(member.state, "weight")
+        params, weights = member.trial.params, part_of(member.state, "weight")
         alone = params.trainable != "head" or not can_stack(weights)
         shapes = tuple((name, tuple(value.shape)) for name, value in weights.items())
         key = (
@@ -134,7 +139,7 @@ def make_stacks(members: Sequence[Member], device: str) -> list[list[Member]]:
     for group in groups.values():
         size = len(group)
         if device == "cpu":
-            num_bytes = 4 * sum(v.numel() * 4 for v in _part(group[0].state, "weight").values())
+            num_bytes = 4 * sum(v.numel() * 4 for v in part_of(group[0].state, "weight").values())
             size = max(1, STACK_BYTES // num_bytes)
         stacks += [group[first : first + size] for first in range(0, len(group), size)]
     return stacks
@@ -143,14 +148,6 @@ def make_stacks(members: Sequence[Member], device: str) -> list[list[Member]]:
 def _num_pairs(params: Params) -> object:
     """Return what decides the number of pairs of an epoch, besides the batch size."""
     return ("all", params.num_captions) if params.pairs == "all" else "images"
-
-
-def _part(state: State, part: str) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(f"{part}."): value
-        for name, value in sorted(state.arrays.items())
-        if name.startswith(f"{part}.")
-    }
 
 
 def train_epoch(
@@ -165,15 +162,15 @@ def train_epoch(
     ]
     embed = _embedder(splits)
     drawn = [
-        _draw_pairs(split, m.trial, epoch)
+        draw_epoch(split, m.trial, epoch)
         for split, m, epoch in zip(splits, stack, epochs, strict=True)
     ]
     pairs = torch.stack(drawn, dim=1).to(device)  # [steps, K, 2, B]
-    constants = _part(stack[0].state, "constant")
-    weights, means, squares = (_stacked(stack, part) for part in ("weight", "mean", "square"))
+    constants = part_of(stack[0].state, "constant")
+    weights, means, squares = (stack_part(stack, part) for part in ("weight", "mean", "square"))
     for value in weights.values():
         value.requires_grad_(True)
-    loss_of = _make_loss(stack, device)
+    loss_of = make_loss(stack, device)
     schedules = _schedules(stack, epochs)
     losses = []
     for number, batch in enumerate(pairs):
@@ -184,90 +181,30 @@ def train_epoch(
         # The loss of a member depends only on its own weights, so a NaN does not affect others.
         gradients = torch.autograd.grad(loss.sum(), list(weights.values()), allow_unused=True)
         losses.append(loss.detach())
-        for (initial_lr, decay, num_epochs, epoch), indices in schedules.items():
+        for (initial_lr, warmup, decay, num_epochs, epoch), indices in schedules.items():
             step = (epoch - 1) * len(pairs) + number
-            lr = initial_lr * (1 - step / (num_epochs * len(pairs)))
+            lr = learning_rate(initial_lr, warmup, step, num_epochs * len(pairs))
             adamw_step(indices, weights, gradients, (means, squares), lr, decay, step + 1)
-        _clamp(stack[0].trial.params, weights)
+        if stack[0].trial.params.loss != "sigmoid":  # SigLIP's temperature has no bound
+            clamp_temperature(weights)
     parts = {"weight": weights, "mean": means, "square": squares}
     curve = torch.stack(losses).cpu()  # [steps, K]
     return [
-        _result(index, epoch, curve[:, index], parts, constants)
+        make_state(index, epoch, curve[:, index], parts, constants)
         for index, epoch in enumerate(epochs)
     ]
 
 
-def _clamp(params: Params, weights: dict[str, Tensor]) -> None:
-    if params.loss != "sigmoid":  # SigLIP's temperature has no bound
-        clamp_temperature(weights)
-
-
-def train_network(
-    stack: Sequence[Member], inputs: Inputs, device: str
-) -> list[tuple[State, float] | TrialError]:
-    """Train the encoders and heads of one member for one epoch, as ``train_epoch`` does heads."""
-    (member,) = stack
-    trial, epoch = member.trial, member.state.values["epoch"] + 1
-    params, constants = trial.params, _part(member.state, "constant")
-    # With a leading dimension of one, as those of a stack.
-    parts = {part: _stacked(stack, part) for part in ("weight", "mean", "square")}
-    stacked, means, squares = parts.values()
-    weights = {name: value[0].detach().requires_grad_(True) for name, value in stacked.items()}
-    draw = stages.training_draw(trial, epoch)
-    split = network.NetworkSplit.open(trial, "train", draw, weights, device)
-    pairs = _draw_pairs(split, trial, epoch)
-    stacked_loss = _make_loss(stack, device)
-
-    def loss_of(images: Tensor, texts: Tensor, rows: Tensor) -> Tensor:
-        own = {name: weights[name][None] for name in UNDECAYED if name in weights}
-        return stacked_loss(own, images[None], texts[None], rows.to(device)[None])[0]
-
-    def update(gradients: list[Tensor | None], number: int) -> None:
-        step = (epoch - 1) * len(pairs) + number
-        lr = params.lr * (1 - step / (params.epochs * len(pairs)))
-        found = [None if each is None else each[None] for each in gradients]
-        adamw_step([0], stacked, found, (means, squares), lr, params.weight_decay, step + 1)
-        _clamp(params, stacked)
-
-    losses = full.train_epoch(split, pairs, weights, constants, loss_of, update).cpu()
-    return [_result(0, epoch, losses, parts, constants)]
-
-
 def _schedules(
     stack: Sequence[Member], epochs: Sequence[int]
-) -> dict[tuple[float, float, int, int], list[int]]:
-    """Group members' indices by (initial learning rate, weight decay, epochs, current epoch)."""
-    found: dict[tuple[float, float, int, int], list[int]] = {}
+) -> dict[tuple[float, float | None, float, int, int], list[int]]:
+    """Group members' indices by (learning rate, warm-up, weight decay, epochs, current epoch)."""
+    found: dict[tuple[float, float | None, float, int, int], list[int]] = {}
     for index, (member, epoch) in enumerate(zip(stack, epochs, strict=True)):
         params = member.trial.params
-        key = (params.lr, params.weight_decay, params.epochs, epoch)
+        key = (params.lr, params.warmup, params.weight_decay, params.epochs, epoch)
         found.setdefault(key, []).append(index)
     return found
-
-
-def _result(
-    index: int,
-    epoch: int,
-    losses: Tensor,
-    parts: dict[str, dict[str, Tensor]],
-    constants: dict[str, Tensor],
-) -> tuple[State, float] | TrialError:
-    error = check_losses(losses, epoch)
-    if error is not None:
-        return error
-    arrays: dict[str, Any] = {
-        f"{part}.{name}": value[index].detach().clone()
-        for part, values in parts.items()
-        for name, value in values.items()
-    }
-    arrays |= {f"constant.{name}": value for name, value in constants.items()}
-    return State(arrays=arrays, values={"epoch": epoch}), float(losses.mean())
-
-
-def _stacked(stack: Sequence[Member], part: str) -> dict[str, Tensor]:
-    """Stack a part of the members' states, [K, ...] by name."""
-    each = [_part(member.state, part) for member in stack]
-    return {name: torch.stack([arrays[name] for arrays in each]) for name in each[0]}
 
 
 def _embedder(splits: Sequence[Embedder]) -> Callable[..., tuple[Tensor, Tensor]]:
@@ -293,46 +230,6 @@ def _embedder(splits: Sequence[Embedder]) -> Callable[..., tuple[Tensor, Tensor]
         return project(weights, "image", image), project(weights, "text", text)
 
     return together
-
-
-def _draw_pairs(split: Embedder, trial: Trial, epoch: int) -> Tensor:
-    """Return the (image, caption) pairs of an epoch, [steps, 2, B]."""
-    params = trial.params
-    drawn = draw_pairs(
-        split.row,
-        split.owner,
-        params.pairs,
-        seed=trial.seed,
-        epoch=epoch,
-        batch_size=params.batch_size,
-    )
-    return torch.from_numpy(drawn)
-
-
-def _make_loss(
-    stack: Sequence[Member], device: str
-) -> Callable[[dict[str, Tensor], Tensor, Tensor, Tensor], Float[Tensor, " K"]]:
-    """Return the loss of a stack's members.
-
-    It is a function of their weights, of vectors of images and texts [K, B, P], and of the indices
-    of the images [K, B].
-    """
-    params = [member.trial.params for member in stack]
-    temperatures = torch.tensor([each.temperature for each in params], device=device)
-    is_sigmoid = params[0].loss == "sigmoid"
-    biases = torch.tensor([each.bias for each in params], device=device) if is_sigmoid else None
-
-    def loss_of(weights: dict[str, Tensor], images: Tensor, texts: Tensor, rows: Tensor) -> Tensor:
-        # Only with all pairs can a batch contain an image twice.
-        same = rows[:, :, None] == rows[:, None] if params[0].pairs == "all" else None
-        log = weights.get("log_temperature")
-        temperature = (temperatures if log is None else log.exp())[:, None, None]
-        if biases is None:
-            return contrastive_loss(images, texts, temperature, same)
-        bias = weights.get("logit_bias", biases)[:, None, None]
-        return sigmoid_loss(images, texts, temperature, bias, same)
-
-    return loss_of
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from tasks.retrieval.optimizer import adamw_step, clamp_temperature
+from tasks.retrieval.optimizer import adamw_step, clamp_temperature, learning_rate
 
 
 def test_adamw_matches_torch() -> None:
@@ -51,3 +51,9 @@ def test_weight_decay_excludes_temperature_and_bias(decay: float) -> None:
     assert weights["log_temperature"].item() == -2.0
     assert weights["logit_bias"].item() == -8.0
     torch.testing.assert_close(weights["head"], torch.full((1, 3), (1 - 0.1 * decay) ** 3))
+
+
+def test_learning_rate_rises_and_falls() -> None:
+    found = [learning_rate(2.0, 0.2, step, 10) for step in range(10)]
+    assert found == pytest.approx([1.0, 2.0, *(2.0 * (8 - step) / 8 for step in range(8))])
+    assert [learning_rate(2.0, None, step, 4) for step in range(4)] == [2.0, 1.5, 1.0, 0.5]

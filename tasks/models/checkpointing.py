@@ -1,0 +1,25 @@
+"""Gradient checkpointing: compute the activations of a layer again instead of keeping them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+
+def checkpoint_layers(module: nn.Module) -> int:
+    """Let each layer of an encoder keep only its input for the backward pass.
+
+    The encoder's own switch works only in training mode, that is, with dropout.
+
+    Returns:
+        The number of layers; 0 if the encoder has none that transformers can checkpoint.
+    """
+    layers = [each for each in module.modules() if isinstance(each, GradientCheckpointingLayer)]
+    for layer in layers:
+        layer.forward = partial(
+            checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False
+        )
+    return len(layers)
