@@ -105,9 +105,10 @@ def decode(
         chosen = torch.where(alive, chosen, vocabulary.pad)
         tokens[rows, state.length - len(prompt)] = chosen
         alive &= ~sampler.has_ended(chosen, rows, alive, state.length + 1)
-        if not alive.any():
+        num_alive = int(alive.sum())  # all that a step waits for the device to know
+        if not num_alive:
             break
-        if int((~alive).sum()) * COMPACTION >= len(rows):
+        if (len(rows) - num_alive) * COMPACTION >= len(rows):
             kept = alive.nonzero()[:, 0]
             state.keep(kept)
             rows, chosen, alive = rows[kept], chosen[kept], alive[kept]
@@ -129,12 +130,13 @@ class TokenSampler:
         vocabulary: Vocabulary,
         device: torch.device,
     ) -> None:
-        self._ends = torch.tensor(vocabulary.ends, device=device)
+        self._ends, self._filler = torch.tensor(vocabulary.ends, device=device), vocabulary.ends[0]
 
         def per_row(values: Sequence[float | int | bool]) -> Tensor:
             return torch.tensor(values, device=device).repeat(num_images)
 
         self._min_length = per_row([c.min_length for c in configs])
+        self._longest_minimum = max(c.min_length for c in configs)
         self._max_length = per_row([c.max_length for c in configs])
         self._is_sampled = per_row([c.temperature is not None for c in configs])
         self._temperature = per_row([float(c.temperature or 1.0) for c in configs])
@@ -142,8 +144,8 @@ class TokenSampler:
         self._top_p = per_row([float(c.top_p or 1.0) for c in configs])
         self._penalty = per_row([float(c.repetition_penalty) for c in configs])
         self._has_penalty = any(c.repetition_penalty != 1.0 for c in configs)
-        self._has_ngrams = any(c.no_repeat_ngram_size for c in configs)
-        self._ngram_sizes = per_row([c.no_repeat_ngram_size or 0 for c in configs])
+        sizes = [c.no_repeat_ngram_size or 0 for c in configs]
+        self._ngram_sizes, self._distinct_sizes = per_row(sizes), set(sizes) - {0}
         self._has_top_h = any(c.top_h is not None for c in configs)
         self._top_h = per_row([2.0 if c.top_h is None else c.top_h for c in configs])  # 2: all
         self._limits: dict[str, Tensor] = {}  # of the filters that a config uses
@@ -152,6 +154,7 @@ class TokenSampler:
             if any(limit is not None for limit in given):
                 self._limits[name] = per_row([neutral if n is None else n for n in given])
         self._continues = per_row([c.continue_after_eos for c in configs])
+        self._any_continues = any(c.continue_after_eos for c in configs)
         drawn = {
             (c.seed, c.sample): uniform_noise(c.seed, keys, max_length, c.sample)
             for c in configs
@@ -161,13 +164,15 @@ class TokenSampler:
         noise = np.stack([drawn.get((c.seed, c.sample), unused) for c in configs], axis=1)
         self._noise = torch.from_numpy(noise).flatten(0, 1).to(device)
         self._previous: Tensor | None = None  # the tokens of each row, if they are needed
-        if start is not None and (self._has_penalty or self._has_ngrams):
+        if start is not None and (self._has_penalty or self._distinct_sizes):
             self._previous = start.repeat_interleave(len(configs), 0)
         # The lab's batch of each row [R], for each config separately.
         image = torch.arange(num_images, device=device).repeat_interleave(len(configs))
         config = torch.arange(len(configs), device=device).repeat(num_images)
         self._batch = (image // LAB_BATCH) * len(configs) + config
+        self._num_batches = (num_images // LAB_BATCH + 1) * len(configs)
         self._open = torch.ones(num_images * len(configs), dtype=torch.bool, device=device)
+        self._grouped: tuple[Tensor | None, list[tuple[Tensor, int]]] = (None, [])
 
     def sample(
         self,
@@ -184,21 +189,33 @@ class TokenSampler:
         previous = previous if self._previous is None else self._previous[rows]
         if previous is not None:
             logits = self._penalize(logits, rows, previous)
-        early = self._min_length[rows] > length
-        if bool(early.any()):
+        if length < self._longest_minimum:
+            early = (self._min_length[rows] > length)[:, None]
             logits = logits.clone()
-            logits[early.nonzero(), self._ends] = float("-inf")
+            logits[:, self._ends] = logits[:, self._ends].masked_fill(early, float("-inf"))
         chosen = logits.argmax(dim=1)
-        for sorts_all in (False, True):  # the top k tokens, or all of them if k is not set
-            uses_all = self._top_k[rows] == 0
-            sampled = (self._is_sampled[rows] & (uses_all == sorts_all)).nonzero()[:, 0]
-            if len(sampled):
-                chosen[sampled] = self._sample(logits[sampled], rows[sampled], length)
+        for sampled, widest in self._groups(rows):
+            chosen[sampled] = self._sample(logits[sampled], rows[sampled], length, widest)
         if self._previous is not None:
-            column = self._previous.new_full((len(self._previous), 1), int(self._ends[0]))
+            column = self._previous.new_full((len(self._previous), 1), self._filler)
             column[rows, 0] = chosen
             self._previous = torch.cat([self._previous, column], dim=1)
         return chosen
+
+    def _groups(self, rows: Tensor) -> list[tuple[Tensor, int]]:
+        """Return the places of sampled rows, and the largest k: for the top k, and without k.
+
+        They are found once for the same ``rows``, because that waits for the device.
+        """
+        if self._grouped[0] is not rows:
+            top_k, groups = self._top_k[rows], []
+            for sorts_all in (False, True):  # the top k tokens, or all of them if k is not set
+                is_sampled = self._is_sampled[rows] & ((top_k == 0) == sorts_all)
+                sampled = is_sampled.nonzero()[:, 0]
+                if len(sampled):
+                    groups.append((sampled, int(top_k[sampled].max())))
+            self._grouped = (rows, groups)
+        return self._grouped[1]
 
     def _penalize(self, logits: Tensor, rows: Tensor, previous: Tensor) -> Tensor:
         if self._has_penalty:
@@ -206,14 +223,15 @@ class TokenSampler:
             old = logits.gather(1, tokens)
             factor = self._penalty[rows][:, None]
             logits = logits.scatter(1, tokens, torch.where(old < 0, old * factor, old / factor))
-        if self._has_ngrams:
-            logits = ban_repeats(logits, previous, self._ngram_sizes[rows])
+        if self._distinct_sizes:
+            sizes = self._ngram_sizes[rows]
+            logits = ban_repeats(logits, previous, sizes, self._distinct_sizes)
         return logits
 
-    def _sample(self, logits: Tensor, rows: Tensor, length: int) -> Tensor:
+    def _sample(self, logits: Tensor, rows: Tensor, length: int, widest: int) -> Tensor:
         """Sample by inverse transform over the tokens, sorted from most to least likely."""
         top_k = self._top_k[rows]
-        widest = int(top_k.max()) or logits.shape[1]
+        widest = widest or logits.shape[1]
         if self._has_top_h:
             widest = max(widest, TOP_H_CANDIDATES)
         values, tokens = logits.topk(min(widest, logits.shape[1]), dim=1)
@@ -236,12 +254,10 @@ class TokenSampler:
     def has_ended(self, chosen: Tensor, rows: Tensor, alive: Tensor, length: int) -> Tensor:
         """Return which rows have ended, now that they have ``length`` tokens."""
         at_end = torch.isin(chosen, self._ends) & alive
-        self._open[rows[at_end]] = False
+        self._open[rows] &= ~at_end
         over = at_end & ~self._continues[rows]
-        if bool(self._continues.any()):
-            waiting = torch.zeros(
-                int(self._batch.max()) + 1, dtype=torch.bool, device=self._open.device
-            )
-            waiting[self._batch[self._open]] = True
-            over |= self._continues[rows] & ~waiting[self._batch[rows]]
+        if self._any_continues:
+            num_open = self._batch.new_zeros(self._num_batches)
+            num_open.index_add_(0, self._batch, self._open.long())
+            over |= self._continues[rows] & (num_open[self._batch[rows]] == 0)
         return over | (self._max_length[rows] <= length)

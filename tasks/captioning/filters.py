@@ -7,7 +7,7 @@ R rows, M candidates in order of decreasing probability, V vocabulary, L tokens 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import torch
 from jaxtyping import Float, Int
@@ -95,21 +95,24 @@ def filter_tokens(p: Probabilities, limits: Mapping[str, Float[Tensor, " R"]]) -
 
 
 def ban_repeats(
-    logits: Float[Tensor, "R V"], previous: Int[Tensor, "R L"], sizes: Int[Tensor, " R"]
+    logits: Float[Tensor, "R V"],
+    previous: Int[Tensor, "R L"],
+    sizes: Int[Tensor, " R"],
+    distinct: Collection[int],
 ) -> Float[Tensor, "R V"]:
     """Set the logits of tokens to minus infinity that would repeat an n-gram of their row.
 
-    A size of 0 bans nothing. Negative tokens in ``previous`` are padding.
+    A size of 0 bans nothing. Negative tokens in ``previous`` are padding. ``distinct`` has the
+    sizes that occur besides 0, so that the function need not wait for the device to know them.
     """
-    logits = logits.clone()
     length = previous.shape[1]
-    for size in sorted(set(sizes.tolist())):
-        if size == 0 or length < size:
+    for size in sorted(distinct):
+        if length < size:
             continue
-        rows = (sizes == size).nonzero()[:, 0]
-        grams = previous[rows].unfold(1, size, 1)  # [rows, L - size + 1, size]
-        tail = previous[rows, length + 1 - size :]
-        is_repeated = (grams[..., :-1] == tail[:, None]).all(dim=-1)
-        row, place = (is_repeated & (grams[..., -1] >= 0)).nonzero(as_tuple=True)
-        logits[rows[row], grams[row, place, -1]] = float("-inf")
+        grams = previous.unfold(1, size, 1)  # [R, L - size + 1, size]
+        tail, last = previous[:, length + 1 - size :], grams[..., -1]
+        is_banned = (grams[..., :-1] == tail[:, None]).all(dim=-1)
+        is_banned &= (last >= 0) & (sizes == size)[:, None]
+        limit = logits.new_full(last.shape, float("inf")).masked_fill(is_banned, float("-inf"))
+        logits = logits.scatter_reduce(1, last.clamp(min=0), limit, "amin")
     return logits

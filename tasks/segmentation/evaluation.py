@@ -22,6 +22,7 @@ from tasks.segmentation.heads import resize
 from tasks.segmentation.masked import MaskedSplit, column_of
 from tasks.segmentation.metrics import Counts
 from tasks.segmentation.params import MAX_SCORES, Params
+from tasks.transfer import to_device
 
 Array = np.ndarray[Any, Any]
 CHUNK = 64  # images of equal size that are evaluated together, at most
@@ -75,22 +76,24 @@ def make_truth(masks: Any, params: Params) -> Truth:
 
 
 @torch.no_grad()
-def predict(truth: Truth, images: Sequence[int], score: Score) -> Tensor:
-    """Return the predicted masks of a chunk, uint8 [N, H, W].
+def predict(truth: Truth, images: Sequence[int], score: Score) -> tuple[Tensor, Tensor]:
+    """Return the predicted masks of a chunk, uint8 [N, H, W], and whether all scores are finite.
 
-    The class probabilities of windows that overlap, and of mirrored ones, are averaged.
+    Both are on the scores' device. The class probabilities of windows that overlap, and of mirrored
+    ones, are averaged.
     """
     height, width = (int(n) for n in truth.shapes[images[0]])
     slots = list(zip(*(truth.windows[image] for image in images), strict=True))
     total: Tensor | None = None
+    is_finite: Tensor | None = None
     for slot in slots:
         scores = score([number for number, _, _ in slot])
-        if not scores.isfinite().all():
-            raise TrialError("a class score is not finite; lower lr, or check the model's weights")
+        finite = scores.isfinite().all()
+        is_finite = finite if is_finite is None else is_finite & finite
         _, box, mirrored = slot[0]
         scores = scores.flip(-1) if mirrored else scores
         if len(slots) == 1:
-            return _place(scores, box, height, width)[0].argmax(1).to(torch.uint8).cpu()
+            return _place(scores, box, height, width)[0].argmax(1).to(torch.uint8), is_finite
         part, covered = _place(scores, box, height, width, softmax=True)
         if total is None:
             total = part.new_zeros(*part.shape[:2], height, width)
@@ -98,7 +101,8 @@ def predict(truth: Truth, images: Sequence[int], score: Score) -> Tensor:
         top, bottom, left, right = covered
         total[..., top:bottom, left:right] += part
     assert total is not None
-    return total.argmax(1).to(torch.uint8).cpu()
+    assert is_finite is not None
+    return total.argmax(1).to(torch.uint8), is_finite
 
 
 def _place(
@@ -160,19 +164,21 @@ def evaluate(truth: Truth, score: Score, num_classes: int, *, boundaries: bool) 
     Raises:
         TrialError: if a class score is not finite.
     """
-    counts: list[Counts] = []
-    boundary: list[Array] = []
+    counts: list[Tensor] = []  # on the device until the end, so that nothing waits for it
+    finite: list[Tensor] = []
+    boundary: list[Tensor] = []
     for images in truth.chunks(num_classes):
         check_interrupt()
         report_progress(images[0], len(truth.shapes))
-        real, predicted = truth.masks(images), predict(truth, images, score)
+        predicted, is_finite = predict(truth, images, score)
+        real = to_device(truth.masks(images), str(predicted.device))
+        finite.append(is_finite)
         counts.append(metrics.count_pixels(real, predicted, num_classes))
         if boundaries:
             boundary.append(metrics.boundary_f(real, predicted, num_classes))
-    joined = {
-        name: np.concatenate([getattr(each, name) for each in counts])
-        for name in ("both", "truth", "predicted")
-    }
+    if not bool(torch.stack(finite).all()):
+        raise TrialError("a class score is not finite; lower lr, or check the model's weights")
     return Scores(
-        counts=Counts(**joined), boundary=np.concatenate(boundary) if boundaries else None
+        counts=Counts.of(torch.cat(counts, dim=1)),
+        boundary=torch.cat(boundary).numpy() if boundaries else None,
     )

@@ -26,6 +26,7 @@ from tasks.segmentation.params import Params
 from tasks.segmentation.pyramid import Pyramid
 from tasks.segmentation.registry import load_split
 from tasks.stacks import check_losses
+from tasks.transfer import to_device
 
 Network = network.Segmenter | network.Checkpoint
 
@@ -165,7 +166,7 @@ def _batch(
     pairs = [stages.training_input(split, int(row), params.image_size, crop, draw) for row in rows]
     pixels = torch.from_numpy(crops.to_pixels([image for image, _ in pairs]))
     labels = torch.from_numpy(np.stack([labels for _, labels in pairs]))
-    return pixels.to(device), labels.to(device)
+    return to_device(pixels, device), to_device(labels, device)
 
 
 def _loss(model: nn.Module, pixels: Tensor, labels: Tensor, params: Params, device: str) -> Tensor:
@@ -193,7 +194,7 @@ def scorer(
         found = []
         for image, box, mirrored in (places[row] for row in rows):
             found.append(crops.crop_window(split.load(image), box, size, mirrored=mirrored))
-        pixels = torch.from_numpy(crops.to_pixels(found)).to(device)
+        pixels = to_device(torch.from_numpy(crops.to_pixels(found)), device)
         kind, enabled = device.split(":")[0], params.precision != "float32"
         with torch.inference_mode(), torch.autocast(kind, dtype=dtype, enabled=enabled):
             return model(pixels).float()  # type: ignore[no-any-return]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Bool, Float64, Int64, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -29,6 +29,11 @@ class Counts:
     truth: Array
     predicted: Array
 
+    @classmethod
+    def of(cls, pixels: Int64[Tensor, "3 N C"]) -> Counts:
+        """Return the result of ``count_pixels`` as numpy arrays."""
+        return cls(**dict(zip(("both", "truth", "predicted"), pixels.cpu().numpy(), strict=True)))
+
     @property
     def union(self) -> Array:
         """Pixels of the class in truth or prediction."""
@@ -37,22 +42,21 @@ class Counts:
 
 def count_pixels(
     truth: UInt8[Tensor, "N H W"], predicted: UInt8[Tensor, "N H W"], num_classes: int
-) -> Counts:
-    """Count the pixels of each class in each image."""
-    counted = (truth != IGNORE).flatten(1)
-    offset = torch.arange(len(truth), device=truth.device)[:, None] * num_classes
-    size = len(truth) * num_classes
+) -> Int64[Tensor, "3 N C"]:
+    """Count the pixels of each class in each image: of both, of the truth, of the prediction.
 
-    def count(labels: Tensor, kept: Tensor) -> Array:
-        found = torch.bincount((labels.flatten(1).long() + offset)[kept], minlength=size)
-        return np.asarray(found.view(len(truth), num_classes).cpu().numpy())
+    ``Counts.of`` names them. Ignored pixels do not count.
+    """
+    counted = (truth != IGNORE).flatten(1)
+
+    def count(labels: Tensor, kept: Tensor) -> Tensor:
+        # The last column takes the other pixels; to select them would wait for the device.
+        index = labels.flatten(1).long().masked_fill(~kept, num_classes)
+        found = index.new_zeros(len(index), num_classes + 1)
+        return found.scatter_add_(1, index, torch.ones_like(index))[:, :num_classes]
 
     equal = (truth == predicted).flatten(1) & counted
-    return Counts(
-        both=count(truth, equal),
-        truth=count(truth, counted),
-        predicted=count(predicted, counted),
-    )
+    return torch.stack([count(truth, equal), count(truth, counted), count(predicted, counted)])
 
 
 def class_ious(counts: Counts) -> Array:
@@ -101,14 +105,15 @@ def interleave(first: Array, second: Array) -> list[list[float]]:
 
 def boundary_f(
     truth: UInt8[Tensor, "N H W"], predicted: UInt8[Tensor, "N H W"], num_classes: int
-) -> Array:
+) -> Float64[Tensor, " N"]:
     """Return each image's boundary F score (Csurka et al. 2013, section 2.2) [N].
 
     A boundary pixel has a neighbor of another class. The image's frame and ignored pixels make no
     boundary: any prediction would find it. Precision is the share of a class's predicted boundary
     pixels that are near a true one, and recall the share of true ones near a predicted one: within
     0.75 % of the diagonal, at least one pixel, along rows and columns. The score is the mean of F
-    over the classes with a boundary in truth or prediction, and 1 if there are none.
+    over the classes with a boundary in truth or prediction, and 1 if there are none. The result is
+    on the CPU.
     """
     counted = truth != IGNORE
     predicted = torch.where(counted, predicted, truth)
@@ -121,12 +126,12 @@ def boundary_f(
     )
     precision, recall = _near(found, real, radius), _near(real, found, radius)
     scores = 2 * precision * recall / (precision + recall).clamp(min=1e-12)
-    scored = (real | found).flatten(1).any(1).double()
+    scored = (real | found).flatten(1).any(1).cpu().double()
     totals, numbers = (
-        torch.zeros(len(truth), dtype=torch.float64).index_add(0, image.cpu(), values.cpu())
+        torch.zeros(len(truth), dtype=torch.float64).index_add(0, image.cpu(), values)
         for values in (scores * scored, scored)
     )
-    return np.asarray(torch.where(numbers > 0, totals / numbers.clamp(min=1), 1.0).numpy())
+    return torch.where(numbers > 0, totals / numbers.clamp(min=1), 1.0)
 
 
 def _present(labels: UInt8[Tensor, "N H W"], num_classes: int) -> Bool[Tensor, "N C"]:
@@ -154,5 +159,5 @@ def _near(boundary: Bool[Tensor, "P H W"], other: Bool[Tensor, "P H W"], radius:
     size = 2 * radius + 1
     wide = F.max_pool2d(other[:, None].half(), (size, 1), 1, (radius, 0))
     wide = F.max_pool2d(wide, (1, size), 1, (0, radius))[:, 0] > 0
-    near, total = (boundary & wide).sum((1, 2)), boundary.sum((1, 2))
+    near, total = (boundary & wide).sum((1, 2)).cpu(), boundary.sum((1, 2)).cpu()
     return near.double() / total.clamp(min=1)

@@ -31,8 +31,15 @@ class Normalizer:
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """Return pixels [B, 3, H, W], 0 to 1, as inputs of the model."""
-        mean, std = (pixels.new_tensor(each)[:, None, None] for each in (self.mean, self.std))
+        mean, std = (_constant(each, pixels.device) for each in (self.mean, self.std))
         return (pixels - mean) / std
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(False)
+def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Return a value per channel [3, 1, 1], which is copied to a device only once."""
+    return torch.tensor(values, device=device)[:, None, None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ def picture_samples(
     order = np.argsort(np.asarray(image_ious), kind="stable")[:NUM_PICTURES].tolist()
     images = [split.load(index) for index in order]
     masks = [truth.masks([index])[0].numpy() for index in order]
-    found = [predict(truth, [index], score)[0].numpy() for index in order]
+    found = [predict(truth, [index], score)[0][0].cpu().numpy() for index in order]
     views = {
         "worst images": images,
         "truth": [overlay(image, mask) for image, mask in zip(images, masks, strict=True)],

@@ -25,6 +25,7 @@ from tasks.segmentation.masked import MaskedSplit
 from tasks.segmentation.pictures import picture_samples
 from tasks.segmentation.registry import load_split
 from tasks.stacks import check_losses, train_stack
+from tasks.transfer import to_device
 
 MAX_STACK = 8  # members whose activations are in memory together
 TRAINING_COST = 3  # the cost of training, relative to evaluation, in progress reports
@@ -180,8 +181,14 @@ def train_epoch(
 def _batch(value: Any, rows: Any, device: str) -> tuple[list[Tensor], Tensor]:
     """Return the features [B, D, h, w] of each level and the labels [B, S, S] of a batch."""
     rows = np.sort(rows)  # reads a large array in order; the order within a batch has no effect
-    levels = [torch.from_numpy(level[rows]).to(device).float() for level in stages.levels_of(value)]
-    return levels, torch.from_numpy(value["labels"][rows]).to(device)
+    return (
+        [_copy(level[rows], device).float() for level in stages.levels_of(value)],
+        _copy(value["labels"][rows], device),
+    )
+
+
+def _copy(array: Any, device: str) -> Tensor:
+    return to_device(torch.from_numpy(array), device)
 
 
 def _stacked_scores(weights: dict[str, Tensor], batches: Sequence[list[Tensor]]) -> Tensor:
@@ -247,7 +254,6 @@ def _scorer(
     weights = part_of(state, "weight")
 
     def score(rows: Sequence[int]) -> Tensor:
-        own = [torch.from_numpy(level[list(rows)]).to(device).float() for level in levels]
-        return apply_head(weights, own)
+        return apply_head(weights, [_copy(level[list(rows)], device).float() for level in levels])
 
     return score

@@ -98,7 +98,7 @@ def test_every_filter_has_a_parameter() -> None:
 def test_repeats_are_banned_as_in_generate(size: int) -> None:
     previous = torch.tensor([[5, 6, 7, 5, 6], [1, 1, 1, 1, 1], [1, 2, 3, 4, 5]])
     logits = torch.zeros(3, 10)
-    found = ban_repeats(logits, previous, torch.full((3,), size))
+    found = ban_repeats(logits, previous, torch.full((3,), size), [size])
     assert torch.equal(found, NoRepeatNGramLogitsProcessor(size)(previous, logits.clone()))
     assert (logits == 0).all()  # the input is unchanged
 

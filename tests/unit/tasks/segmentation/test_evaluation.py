@@ -44,7 +44,7 @@ def test_predictions_agree_with_a_slow_oracle(evaluation: str, flip: bool) -> No
     params = Params(evaluation=evaluation, flip=flip, image_size=32, crop_size=24)  # type: ignore[arg-type]
     truth = make([(20, 30), (20, 30), (33, 16)], params)
     for images in truth.chunks(CLASSES):
-        found = predict(truth, images, random_scores).numpy()
+        found = predict(truth, images, random_scores)[0].numpy()
         for image, mask in zip(images, found, strict=True):
             height, width = truth.shapes[image]
             total = np.zeros((CLASSES, height, width))
@@ -78,9 +78,16 @@ def test_chunks_of_large_images_stay_within_the_memory() -> None:
 
 
 def test_scores_that_are_not_finite_fail_the_trial() -> None:
-    truth = make([(8, 8)], Params())
+    # Of several chunks and windows, one score.
+    truth = make([(8, 8), (30, 40)], Params(evaluation="slide", image_size=32, crop_size=24))
+
+    def score(rows: Sequence[int]) -> Tensor:
+        scores = random_scores(rows)
+        scores[[row == 1 for row in rows], 0, 0, 0] = torch.nan
+        return scores
+
     with pytest.raises(TrialError, match="not finite"):
-        evaluate(truth, lambda rows: random_scores(rows) * torch.nan, CLASSES, boundaries=False)
+        evaluate(truth, score, CLASSES, boundaries=False)
 
 
 def test_pictures_show_the_worst_images_first() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_jaccard_index
 
 from results.statistics import aggregation
@@ -25,6 +26,10 @@ def masks(seed: int, *, number: int = 5, size: int = 12, classes: int = 4) -> An
     )
     truth[rng.random(truth.shape) < 0.1] = IGNORE
     return truth.astype(np.uint8), predicted.astype(np.uint8), classes
+
+
+def count(truth: Tensor, predicted: Tensor, classes: int) -> metrics.Counts:
+    return metrics.Counts.of(metrics.count_pixels(truth, predicted, classes))
 
 
 def slow_counts(truth: Any, predicted: Any, classes: int) -> list[list[tuple[int, int, int, int]]]:
@@ -50,7 +55,7 @@ def slow_counts(truth: Any, predicted: Any, classes: int) -> list[list[tuple[int
 @pytest.mark.parametrize("seed", range(3))
 def test_counts_and_scores_agree_with_a_slow_oracle(seed: int) -> None:
     truth, predicted, classes = masks(seed)
-    counts = metrics.count_pixels(torch.from_numpy(truth), torch.from_numpy(predicted), classes)
+    counts = count(torch.from_numpy(truth), torch.from_numpy(predicted), classes)
     slow = np.array(slow_counts(truth, predicted, classes))
     np.testing.assert_array_equal(counts.both, slow[..., 0])
     np.testing.assert_array_equal(counts.union, slow[..., 1])
@@ -67,7 +72,7 @@ def test_counts_and_scores_agree_with_a_slow_oracle(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_scores_agree_with_torchmetrics(seed: int) -> None:
     truth, predicted, classes = masks(seed)
-    counts = metrics.count_pixels(torch.from_numpy(truth), torch.from_numpy(predicted), classes)
+    counts = count(torch.from_numpy(truth), torch.from_numpy(predicted), classes)
     args = (torch.from_numpy(predicted).long(), torch.from_numpy(truth).long())
     options: dict[str, Any] = {"num_classes": classes, "ignore_index": IGNORE}
     theirs = multiclass_jaccard_index(*args, average="none", **options)[:-1]
@@ -85,14 +90,14 @@ def test_mean_iou_is_over_the_whole_set_not_over_images() -> None:
     truth[0, 0, 0] = predicted[1] = (
         1  # image 0 lacks the only pixel of class 1; image 1 is all wrong
     )
-    counts = metrics.count_pixels(truth, predicted, 2)
+    counts = count(truth, predicted, 2)
     assert metrics.mean_iou(counts) == pytest.approx((3 / 8 + 0) / 2)
     assert metrics.image_ious(counts) == pytest.approx([3 / 8, 0.0])
 
 
 def test_ignored_images_count_neither_way() -> None:
     truth = torch.full((1, 4, 4), IGNORE, dtype=torch.uint8)
-    counts = metrics.count_pixels(truth, torch.ones_like(truth), 3)
+    counts = count(truth, torch.ones_like(truth), 3)
     assert metrics.mean_iou(counts) == metrics.pixel_accuracy(counts) == 0.0
     assert metrics.image_ious(counts).tolist() == [1.0]
     assert metrics.boundary_f(truth, torch.ones_like(truth), 3).tolist() == [1.0]
@@ -102,7 +107,7 @@ def test_ignored_images_count_neither_way() -> None:
 @given(st.integers(0, 10_000))
 def test_formulas_give_the_metrics(seed: int) -> None:
     truth, predicted, classes = masks(seed)
-    counts = metrics.count_pixels(torch.from_numpy(truth), torch.from_numpy(predicted), classes)
+    counts = count(torch.from_numpy(truth), torch.from_numpy(predicted), classes)
     overlap = np.array(metrics.interleave(counts.both, counts.union)).sum(0)
     recall = np.array(metrics.interleave(counts.both, counts.truth)).sum(0)
     mean_ratio = aggregation(formulas.MEAN_RATIO)
