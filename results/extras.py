@@ -19,6 +19,11 @@ EXTRAS = {
     "plotly": "serve",
     "starlette": "serve",
     "uvicorn": "serve",
+    "tensorboardX": "track-tensorboard",
+    "mlflow": "track-mlflow",
+    "wandb": "track-wandb",
+    "trackio": "track-trackio",
+    "aim": "track-aim",
 }
 
 

@@ -12,6 +12,7 @@ from orchestrator.control.steering import Cancellation
 from orchestrator.engines.protocol import Engine
 from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.halting import handle_ctrl_c
+from orchestrator.execution.listener import TrialListener
 from orchestrator.execution.packing import max_num_packs
 from orchestrator.execution.stages import StageCache
 from orchestrator.planning.plan import distinct_stages
@@ -63,10 +64,13 @@ def execute(run: Run, to_run: Sequence[Trial], *, again: bool = False) -> None:
             view,
             handle_ctrl_c(run.budget, run.num_running, view.print_line),
             _controlled(run, view),
+            run.tracking.printing(view.print_line),
         ):
             _announce(run, to_run, view, again)
             listed = None if run.plan.space.search is not None and not again else to_run
-            coordinator = _run_engine(run, engine, view, searcher, listed)
+            # Trials that run again for their weights are in the trackers already.
+            listener = None if again else run.tracking
+            coordinator = _run_engine(run, engine, view, searcher, listed, listener)
     run.is_complete = coordinator.is_complete() and study.is_exhausted()
     run.num_left_out = getattr(study, "num_left_out", lambda: run.num_left_out)()
     run.budget.trials_spent = isinstance(searcher, MaxTrials) and searcher.is_limit_reached()
@@ -160,6 +164,7 @@ def _run_engine(
     view: SweepView,
     searcher: Searcher,
     trials: Sequence[Trial] | None,
+    listener: TrialListener | None,
 ) -> Coordinator:
     """Start the engine and run it until all trials are done or the sweep is halted.
 
@@ -188,6 +193,7 @@ def _run_engine(
             results_before=run.earlier.statuses(),
             should_halt=run.budget,
             steering=run.steering,
+            listener=listener,
         )
         run.coordinators.append(coordinator)
         with coordinator:

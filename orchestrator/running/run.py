@@ -23,6 +23,8 @@ from orchestrator.saving.checkpoints import Checkpoints
 from orchestrator.search.history import PastConfiguration, open_history, read_history
 from orchestrator.search.invalid import invalid_row
 from orchestrator.search.searchers import FixedTrials, RecordedTrials, Searcher
+from orchestrator.tracking.tracker import TrackedSweep
+from orchestrator.tracking.tracking import Tracking
 from results.storage.filesystem import redact
 from results.storage.manifest import Manifest
 from results.storage.reading import read_sweep
@@ -42,6 +44,12 @@ class Run:
         self.budget = Budget(plan.request.budget)
         self.steering = Steering(self.budget.set_paused)
         self.notifier = Notifier(url=plan.request.notify, sweep=f"{plan.task.name}/{plan.name}")
+        self.tracking = Tracking(
+            plan.request.track,
+            _tracked_sweep(plan),
+            shown_samples=plan.task.shown_samples,
+            is_rerun=plan.request.rerun,
+        )
         self.num_invalid = 0  # invalid configurations that the search sampled in this run
         self.coordinators: list[Coordinator] = []
         self.control: Listener | None = None  # while other processes can steer the run
@@ -215,3 +223,16 @@ class Run:
         self.num_invalid += 1
         row = invalid_row(error, self.plan.factory, self.plan.seeds[0])
         self.store.add([TrialResult(trial=row, steps=[], samples=None)])
+
+
+def _tracked_sweep(plan: Plan) -> TrackedSweep:
+    """Return the description of a sweep for trackers."""
+    out, metric = plan.request.out.rstrip("/"), plan.task.metric
+    return TrackedSweep(
+        task=plan.task.name,
+        name=plan.name,
+        folder=None if "://" in out else f"{out}/{plan.task.name}/{plan.name}",
+        metric=metric.name,
+        maximize=metric.direction == "maximize",
+        step_unit=plan.task.step_unit,
+    )

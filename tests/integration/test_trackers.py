@@ -1,0 +1,161 @@
+"""One suite for every tracker, which writes to its real local store and reads it back."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pytest
+from harness import Run, interrupt, run_command
+from PIL import Image
+from tracked import REPORT, result, steps, sweep, tracked_trial
+from tracker_stores import STORES, Store
+
+from orchestrator.tracking.finding import BUILT_IN, load_tracker
+from orchestrator.tracking.tracker import TrackedTrial, Tracker
+from results.storage.reading import read_sweep
+
+# What the packages of trackers warn of is not ours to mend.
+pytestmark = pytest.mark.filterwarnings("default")
+
+#: What reads a tracker's store, if it is not the tracker's own package.
+READERS = {"tensorboard": "tensorboard"}
+
+
+@pytest.fixture(params=STORES)
+def tracker_name(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    for module in (BUILT_IN[name], READERS.get(name, BUILT_IN[name])):
+        pytest.importorskip(module, reason=f"{module} is not installed", exc_type=ImportError)
+    return name
+
+
+@pytest.fixture
+def store(tracker_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    return STORES[tracker_name](tmp_path, monkeypatch)
+
+
+class Process:
+    """One process that tracks a sweep."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.tracker: Tracker = load_tracker(name)
+        assert self.tracker.open(sweep(f"{folder}/out/toy/s"))
+
+    def track(self, trial: TrackedTrial, last: int, status: str = "", **changes: Any) -> None:
+        """Send all steps of a trial that the run does not have, and its end."""
+        known = set(self.tracker.start(trial))
+        for step in steps(*range(last + 1)):
+            if step.at not in known:
+                self.tracker.log(trial, [step])
+        if status:
+            self.tracker.end(trial, result(status=status, **changes))
+
+
+def curve(last: int) -> dict[str, Any]:
+    made = steps(*range(last + 1))
+    return {
+        name: [(step.at, pytest.approx(step.metrics[name], rel=1e-6)) for step in made]
+        for name in ("error", "r@1")
+    }
+
+
+def png() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(out, format="PNG")
+    return out.getvalue()
+
+
+def test_every_tracker_has_a_test() -> None:
+    assert list(STORES) == list(BUILT_IN)
+
+
+def test_resumed_trials_continue(tracker_name: str, store: Store) -> None:
+    ended, interrupted, killed = (tracked_trial(seed) for seed in range(3))
+    first = Process(tracker_name, store.folder)
+    table = {"caption": ["a | b", "c"], "score": [0.5, float("nan")]}
+    first.track(ended, 2, "finished", table=table, pictures={"samples": png()})
+    first.track(interrupted, 1, "interrupted")
+    first.track(killed, 1)
+    first.tracker.close(None)
+    second = Process(tracker_name, store.folder)
+    second.track(interrupted, 4, "finished")
+    second.track(killed, 3, "failed", reason="no memory")
+    second.tracker.close(REPORT)
+    found = store.trials("s")
+    assert found.keys() == {ended.id, interrupted.id, killed.id}
+    for trial, last in ((ended, 2), (interrupted, 4), (killed, 3)):
+        assert found[trial.id].curves == curve(last), trial
+        assert found[trial.id].parameters.items() >= {"lr": "0.1", "word": "None"}.items()
+    assert found[ended.id].files == {"table", "picture"}
+    assert found[interrupted.id].files == set()
+    assert found[interrupted.id].status == "finished"
+    assert "failed" in found[killed.id].status
+    assert "0.1" in store.report("s")
+
+
+def test_reports_are_replaced(tracker_name: str, store: Store) -> None:
+    for last in (1, 2):
+        process = Process(tracker_name, store.folder)
+        process.track(tracked_trial(last), last, "finished")
+        process.tracker.close(REPORT)
+    assert len(store.trials("s")) == 2
+    assert "0.1" in store.report("s")
+
+
+def test_rerun_replaces_a_run(tracker_name: str, store: Store) -> None:
+    for is_rerun, last in ((False, 4), (True, 2)):
+        process = Process(tracker_name, store.folder)
+        process.track(tracked_trial(is_rerun=is_rerun), last, "finished")
+        process.tracker.close(None)
+    (found,) = store.trials("s").values()
+    assert found.curves == curve(2)
+
+
+def test_sweep_is_tracked_as_its_tables(tracker_name: str, store: Store) -> None:
+    command = ("sweep", "toy", "--engine", "local", "--name", "s", "--track", tracker_name)
+    done = run_command(*command, "--out", "out")
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr, done.stderr
+    stored, found = read_sweep("out", "toy", "s"), store.trials("s")
+    rows = {row["trial_id"]: row for row in stored.rows()}
+    assert found.keys() == rows.keys()
+    for trial_id, one in found.items():
+        own = stored.steps.filter(pc.equal(stored.steps["trial_id"], trial_id)).sort_by("at")
+        values = zip(own["at"].to_pylist(), own["metric.error"].to_pylist(), strict=True)
+        wanted_curve: list[Any] = [(at, pytest.approx(v, rel=1e-6)) for at, v in values]
+        assert one.curves["error"] == wanted_curve
+        row = rows[trial_id]
+        wanted = {name: row[f"param.{name}"] for name in ("degree", "lr", "epochs")}
+        for name, value in {**wanted, "seed": row["seed"]}.items():
+            assert float(one.parameters[name]) == value
+        assert one.status == "finished"
+    assert "Degrees of the polynomial" in store.report("s")
+
+
+def test_interrupted_sweep_continues_its_runs(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    options = ("--engine", "local", "--track", "tensorboard", "--set=steps=6", "--set=seconds=0.3")
+    first = Run(tmp_path, *options)
+    first.wait_for(lambda: len(first.find("step")) >= 3)
+    interrupt(first)
+    interrupted = [
+        row["trial_id"]
+        for row in read_sweep(first.out, "fragile", "s").rows()
+        if row["status"] == "interrupted"
+    ]
+    assert interrupted
+    Run(tmp_path, *options).end()
+    stored = read_sweep(first.out, "fragile", "s")
+    for row in stored.rows():
+        folder = Path(first.out, "fragile/s/tensorboard", row["trial_id"])
+        assert len(list(folder.iterdir())) == 1
+        events = EventAccumulator(str(folder))
+        events.Reload()
+        own = stored.steps.filter(pc.equal(stored.steps["trial_id"], row["trial_id"]))
+        assert [e.step for e in events.Scalars("total")] == sorted(own["at"].to_pylist())
+        assert events.Tensors("status/text_summary")[-1].tensor_proto.string_val == [b"finished"]
