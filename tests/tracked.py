@@ -32,9 +32,16 @@ class Params:
     word: str | None = None
 
 
-def sweep(folder: str | None = None) -> TrackedSweep:
+def sweep(folder: str | None = None, *, is_rerun: bool = False) -> TrackedSweep:
     return TrackedSweep(
-        task="toy", name="s", folder=folder, metric="error", maximize=False, step_unit="epoch"
+        task="toy",
+        name="s",
+        folder=folder,
+        metric="error",
+        maximize=False,
+        step_unit="epoch",
+        is_rerun=is_rerun,
+        parameters={"lr": [0.1, 0.2], "word": [None], "seed": [0, 1, 2]},
     )
 
 
@@ -43,9 +50,8 @@ def trial(seed: int = 0) -> Trial:
     return Trial(task="toy", version="1", params=Params(), seed=seed, model=none, data=none)
 
 
-def tracked_trial(seed: int = 0, *, is_rerun: bool = False) -> TrackedTrial:
-    parameters = {"lr": 0.1, "word": None, "seed": seed}
-    return TrackedTrial(id=trial(seed).id, parameters=parameters, is_rerun=is_rerun)
+def tracked_trial(seed: int = 0) -> TrackedTrial:
+    return TrackedTrial.of(trial(seed))
 
 
 def steps(*numbers: int) -> list[TrackedStep]:

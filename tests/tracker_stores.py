@@ -30,6 +30,8 @@ class Found:
 class Store(ABC):
     """Reads what a tracker wrote."""
 
+    keeps_all = True  # all metrics, samples and the report; otherwise only the main metric
+
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         monkeypatch.chdir(folder)
@@ -308,10 +310,39 @@ class AimStore(Store):
         return str(text)
 
 
+class OptunaStore(Store):
+    """Reads the journal with Optuna's own classes."""
+
+    keeps_all = False
+
+    def trials(self, name: str) -> dict[str, Found]:
+        import optuna
+        from optuna.storages.journal import JournalFileBackend
+
+        path = str(self.folder / "out/toy" / name / "optuna-journal.log")
+        storage = optuna.storages.JournalStorage(JournalFileBackend(path))
+        trials = optuna.load_study(study_name=name, storage=storage).trials
+        ids = [trial.user_attrs["trial_id"] for trial in trials]
+        assert max(Counter(ids).values()) == 1
+        states = {"COMPLETE": "finished", "FAIL": "failed", "PRUNED": "stopped"}
+        return {
+            trial_id: Found(
+                parameters={key: str(value) for key, value in trial.params.items()},
+                curves={"error": sorted(trial.intermediate_values.items())},
+                status=states.get(trial.state.name, ""),
+            )
+            for trial_id, trial in zip(ids, trials, strict=True)
+        }
+
+    def report(self, name: str) -> str:
+        raise NotImplementedError
+
+
 STORES: dict[str, Callable[[Path, pytest.MonkeyPatch], Store]] = {
     "tensorboard": TensorBoardStore,
     "mlflow": MlflowStore,
     "wandb": WandbStore,
     "trackio": TrackioStore,
     "aim": AimStore,
+    "optuna": OptunaStore,
 }

@@ -166,8 +166,8 @@ Track = Annotated[
     list[str] | None,
     typer.Option(
         metavar="TRACKER",
-        help="Also send each trial to tensorboard, mlflow, wandb, trackio, aim or a plug-in; "
-        "repeat for several.",
+        help="Also send each trial to tensorboard, mlflow, wandb, trackio, aim, optuna or a "
+        "plug-in; repeat for several.",
         autocompletion=complete_tracker,
     ),
 ]

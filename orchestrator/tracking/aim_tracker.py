@@ -42,7 +42,7 @@ class AimTracker(Tracker):
 
     def start(self, trial: TrackedTrial) -> Collection[int]:
         """Continue the run of the trial, or create it."""
-        known = self._hashes.pop(trial.id, None) if trial.is_rerun else None
+        known = self._hashes.pop(trial.id, None) if self._sweep.is_rerun else None
         if known is not None:
             self._repo.delete_run(known)
         run = self._runs[trial.id] = self._open(trial.id)

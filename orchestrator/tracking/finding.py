@@ -21,6 +21,7 @@ BUILT_IN = {
     "wandb": "wandb",
     "trackio": "trackio",
     "aim": "aim",
+    "optuna": "optuna",
 }
 
 

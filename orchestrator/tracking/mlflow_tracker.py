@@ -18,6 +18,7 @@ from orchestrator.tracking.tracker import (
     Tracker,
     plain_name,
 )
+from results.storage.filesystem import redact
 
 _TRIAL = "orchestrator.trial"  # the tag with a trial's id, or with ``_REPORT``
 _REPORT = "report"
@@ -32,6 +33,7 @@ class MlflowTracker(Tracker):
         """Find or create the experiment and its runs."""
         import mlflow
 
+        self._is_rerun = sweep.is_rerun
         self._client: Any = mlflow.MlflowClient()
         self._runs: dict[str, str] = {}  # trial id -> id of its run
         found = self._client.get_experiment_by_name(sweep.full_name)
@@ -40,7 +42,7 @@ class MlflowTracker(Tracker):
         else:
             self._experiment = found.experiment_id
             self._runs = {run.data.tags[_TRIAL]: run.info.run_id for run in self._earlier()}
-        return f"experiment {sweep.full_name} in {mlflow.get_tracking_uri()}"
+        return f"experiment {sweep.full_name} in {redact(mlflow.get_tracking_uri())}"
 
     def _earlier(self) -> Iterator[Any]:
         token: str | None = ""
@@ -59,7 +61,7 @@ class MlflowTracker(Tracker):
         from mlflow.entities import Param
 
         known = self._runs.get(trial.id)
-        if known is not None and trial.is_rerun:
+        if known is not None and self._is_rerun:
             self._client.delete_run(known)  # MLflow can restore it
             known = None
         if known is not None:

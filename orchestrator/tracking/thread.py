@@ -17,7 +17,6 @@ from orchestrator.execution.trial_results import RunningTrial
 from orchestrator.tracking.samples import tracked_result
 from orchestrator.tracking.tracker import Report, TrackedStep, TrackedSweep, TrackedTrial, Tracker
 from results.text import plural
-from tasks.contract import Trial
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +45,6 @@ class TrackerThread:
         sweep: TrackedSweep,
         *,
         shown_samples: Sequence[str] = (),
-        is_rerun: bool = False,
         print_line: Callable[[str], None],
     ) -> None:
         """Start the thread.
@@ -56,12 +54,10 @@ class TrackerThread:
             tracker: is called only by the thread.
             sweep: the sweep.
             shown_samples: the columns of samples that the task shows; empty for all.
-            is_rerun: whether the trials replace those of earlier processes.
             print_line: prints a line for the user.
         """
         self._name, self._tracker, self._sweep = name, tracker, sweep
-        self._shown_samples, self._is_rerun = shown_samples, is_rerun
-        self._print_line = print_line
+        self._shown_samples, self._print_line = shown_samples, print_line
         self._changed = threading.Condition()
         self._waiting: dict[str, RunningTrial] = {}  # with something to send, by trial id
         self._ended: set[str] = set()  # those of ``_waiting`` that have ended
@@ -152,7 +148,7 @@ class TrackerThread:
     def _send_trial(self, running: RunningTrial, has_ended: bool) -> None:
         trial_id = running.trial.id
         if trial_id not in self._runs:
-            trial = _tracked_trial(running.trial, self._is_rerun)
+            trial = TrackedTrial.of(running.trial)
             self._runs[trial_id] = _Run(trial=trial, sent=set(self._tracker.start(trial)))
         run = self._runs[trial_id]
         # The sweep adds steps at any time; a copy is made at once.
@@ -186,16 +182,6 @@ class TrackerThread:
             return False
         self._num_errors = 0
         return True
-
-
-def _tracked_trial(trial: Trial, is_rerun: bool) -> TrackedTrial:
-    parameters = {
-        **trial.param_values(),
-        "seed": trial.seed,
-        "model": trial.model.name,
-        "data": trial.data.name,
-    }
-    return TrackedTrial(id=trial.id, parameters=parameters, is_rerun=is_rerun)
 
 
 def _first_line(error: Exception) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.contract import Scalar
+from tasks.contract import Scalar, Trial
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,6 +20,9 @@ class TrackedSweep:
     metric: str  # the main metric
     maximize: bool  # whether a higher main metric is better
     step_unit: str  # what ``TrackedStep.at`` counts, such as "epoch"
+    is_rerun: bool  # with ``--rerun``: trials replace their runs of earlier processes
+    #: The different values of each parameter of a grid; empty for a search.
+    parameters: Mapping[str, Sequence[Scalar]]
 
     @property
     def full_name(self) -> str:
@@ -33,7 +36,12 @@ class TrackedTrial:
 
     id: str  # 16 hex digits, equal in every process that runs the trial
     parameters: Mapping[str, Scalar]  # those of the task, and ``seed``, ``model`` and ``data``
-    is_rerun: bool  # with ``--rerun``: replace the run of an earlier process
+
+    @classmethod
+    def of(cls, trial: Trial) -> TrackedTrial:
+        """Describe a trial."""
+        names = {"seed": trial.seed, "model": trial.model.name, "data": trial.data.name}
+        return cls(id=trial.id, parameters={**trial.param_values(), **names})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,12 +17,7 @@ class Tracking(TrialListener):
     """Sends trials to several trackers, in one thread each. Nothing starts before a first step."""
 
     def __init__(
-        self,
-        names: Sequence[str],
-        sweep: TrackedSweep,
-        *,
-        shown_samples: Sequence[str] = (),
-        is_rerun: bool = False,
+        self, names: Sequence[str], sweep: TrackedSweep, *, shown_samples: Sequence[str] = ()
     ) -> None:
         """Load the trackers. See ``TrackerThread``.
 
@@ -30,9 +25,9 @@ class Tracking(TrialListener):
             RequestError: if a tracker does not exist, or its package is not installed.
         """
         self._trackers = {name: load_tracker(name) for name in names}
-        self._sweep, self._shown_samples, self._is_rerun = sweep, shown_samples, is_rerun
+        self._sweep, self._shown_samples = sweep, shown_samples
         self._threads: list[TrackerThread] = []
-        self._lock = threading.Lock()
+        self._starting, self._lock = threading.Lock(), threading.Lock()
         self._unprinted: list[str] = []
         self._print_line: Callable[[str], None] = self._unprinted.append
 
@@ -83,16 +78,18 @@ class Tracking(TrialListener):
             self._print("Trackers may miss the end of some trials; the results are complete")
 
     def _started(self) -> Sequence[TrackerThread]:
-        if not self._threads:
-            self._threads = [
-                TrackerThread(
-                    name,
-                    tracker,
-                    self._sweep,
-                    shown_samples=self._shown_samples,
-                    is_rerun=self._is_rerun,
-                    print_line=self._print,
-                )
-                for name, tracker in self._trackers.items()
-            ]
+        if self._threads or not self._trackers:
+            return self._threads
+        with self._starting:  # steps and results come from two threads
+            if not self._threads:
+                self._threads = [
+                    TrackerThread(
+                        name,
+                        tracker,
+                        self._sweep,
+                        shown_samples=self._shown_samples,
+                        print_line=self._print,
+                    )
+                    for name, tracker in self._trackers.items()
+                ]
         return self._threads

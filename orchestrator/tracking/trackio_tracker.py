@@ -34,7 +34,7 @@ class TrackioTracker(Tracker):
     def start(self, trial: TrackedTrial) -> Collection[int]:
         """Continue the run of the trial, or create it."""
         name = f"{self._sweep.name}-{trial.id}"
-        if trial.is_rerun:
+        if self._sweep.is_rerun:
             self._delete(name)
         run = self._init(name, dict(trial.parameters))
         self._runs[trial.id] = run

@@ -54,7 +54,7 @@ class WandbTracker(Tracker):
         """Continue the run of the trial, or create it."""
         name = f"{self._sweep.name}-{trial.id}"
         # Online, a run that ended cannot start over. Offline, ``_init`` deletes it.
-        is_other = trial.is_rerun and not self._is_offline
+        is_other = self._sweep.is_rerun and not self._is_offline
         run = self._init(
             f"{name}-{self._started}" if is_other else name,
             name=trial.id[:8],

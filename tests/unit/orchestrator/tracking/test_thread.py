@@ -13,8 +13,8 @@ from orchestrator.tracking.thread import TrackerThread
 from orchestrator.tracking.tracker import TrackedStep, TrackedSweep, TrackedTrial, Tracker
 
 
-def start(tracker: Tracker, lines: list[str], *, is_rerun: bool = False) -> TrackerThread:
-    return TrackerThread("mine", tracker, sweep(), is_rerun=is_rerun, print_line=lines.append)
+def start(tracker: Tracker, lines: list[str]) -> TrackerThread:
+    return TrackerThread("mine", tracker, sweep(), print_line=lines.append)
 
 
 class Blocked(Recorder):
@@ -32,7 +32,7 @@ class Blocked(Recorder):
 
 def test_steps_and_results_are_sent_once_and_in_order() -> None:
     tracker, lines = Recorder(), list[str]()
-    thread = start(tracker, lines, is_rerun=True)
+    thread = start(tracker, lines)
     one, other = running(0), running(1)
     for at in range(4):
         for each in (one, other):
@@ -53,7 +53,6 @@ def test_steps_and_results_are_sent_once_and_in_order() -> None:
         **{"lr": 0.1, "word": None, "seed": 1},
         **{"model": "none", "data": "none"},
     }
-    assert started[0].is_rerun
     (first, _) = tracker.of("end")
     assert (first.status, first.reason) == ("finished", "")
     assert first.metrics == {"error": 0.25, "r@1": 0.375}
