@@ -147,6 +147,9 @@ class WandbStore(Store):
         wandb.teardown()  # it reads the environment once
 
     def _runs(self, name: str) -> Iterator[tuple[str, list[Any], Path]]:
+        import wandb
+
+        wandb.teardown()  # waits until its process has written the files of ended runs
         ids = set()
         for path in self.folder.glob("wandb/offline-run-*/*.wandb"):
             records = list(_wandb_records(path.read_bytes()))

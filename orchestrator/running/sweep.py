@@ -52,7 +52,7 @@ def run_sweep(plan: Plan, *, show_tables: bool = True, can_detach: bool = False)
                 f"to it and compute the same trials; `attach {other.sweep}` shows the other one.",
             )
     lock = run_lock(run.store.filesystem, run.store.path)
-    with lock, run.listener() as run.control, _notifying(run), tracked(run):
+    with lock, run.listener() as run.control, tracked(run), _notifying(run):
         return _run(run, show_tables)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -112,6 +113,8 @@ def _snapshot(trial: FrozenTrial) -> FrozenTrial:
 
 def read_journal(path: str, name: str) -> list[FrozenTrial]:
     """Return the trials of a study in a journal file; none if it is missing or damaged."""
+    if not os.path.exists(path):  # Optuna would create an empty file
+        return []
     try:
         study = optuna.load_study(study_name=name, storage=JournalStorage(_Backend(path)))
         return study.get_trials(deepcopy=False)

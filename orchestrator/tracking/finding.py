@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 from collections.abc import Sequence
 
-from orchestrator.planning.suggestions import suggest
+from orchestrator.planning.discovery import entry_point, entry_points, suggest
 from orchestrator.tracking.tracker import Tracker
 from results.extras import require
 from tasks.contract import RequestError
@@ -27,7 +26,7 @@ BUILT_IN = {
 
 def tracker_names() -> list[str]:
     """Return the names of all trackers."""
-    external = {point.name for point in importlib.metadata.entry_points(group=GROUP)}
+    external = {point.name for point in entry_points(GROUP)}
     return [*BUILT_IN, *sorted(external - BUILT_IN.keys())]
 
 
@@ -48,17 +47,17 @@ def load_tracker(name: str) -> Tracker:
     """Return a new tracker.
 
     Raises:
-        RequestError: if it does not exist, its package is not installed, or it cannot be loaded.
+        RequestError: if it does not exist, its package is not installed, it cannot be loaded, or
+            two packages declare it.
     """
     if name in BUILT_IN:
         require(f"--track {name}", BUILT_IN[name])
         module = importlib.import_module(f"orchestrator.tracking.{name}_tracker")
         tracker: Tracker = module.TRACKER()
         return tracker
-    points = importlib.metadata.entry_points(group=GROUP, name=name)
-    if not points:
+    point = entry_point(GROUP, name)
+    if point is None:
         raise RequestError(f"no tracker named {name!r}; {suggest(name, tracker_names())}")
-    point = next(iter(points))
     try:
         made = point.load()()
     except Exception as error:

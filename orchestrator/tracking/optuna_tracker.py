@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+from orchestrator.planning.objectives import Direction
 from orchestrator.tracking.tracker import (
     Report,
     TrackedResult,
@@ -39,14 +40,13 @@ class OptunaTracker(Tracker):
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         earlier = [] if sweep.is_rerun else read_journal(path, sweep.name)
-        direction = "maximize" if sweep.maximize else "minimize"
+        direction: Direction = "maximize" if sweep.maximize else "minimize"
         self._journal = StudyJournal(path, sweep.name, [direction])
         self._distributions = {
             name: distribution(values) for name, values in sweep.parameters.items()
         }
         #: Trial id -> id in the journal, and the steps that it has, of trials without an end.
         self._known: dict[str, tuple[int, Collection[int]]] = {}
-        self._values: dict[str, float] = {}  # trial id -> the last value of the main metric
         for trial in earlier:
             number = self._journal.add(trial)
             if not trial.state.is_finished():
@@ -92,9 +92,8 @@ class OptunaTracker(Tracker):
             self._journal.set_user_attr(number, "reason", result.reason)
         states = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
         state = states.get(result.status, TrialState.FAIL)
-        value = result.metrics.get(self._metric)
-        has_value = state is not TrialState.FAIL and value is not None
-        self._journal.finish(number, state, [value] if has_value and value is not None else None)
+        last = result.metrics.get(self._metric) if state is not TrialState.FAIL else None
+        self._journal.finish(number, state, None if last is None else [last])
         del self._known[trial.id]
 
     def close(self, report: Report | None) -> None:

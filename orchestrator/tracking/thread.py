@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from orchestrator.execution.trial_results import RunningTrial
 from orchestrator.tracking.samples import tracked_result
 from orchestrator.tracking.tracker import Report, TrackedStep, TrackedSweep, TrackedTrial, Tracker
+from results.storage.filesystem import redact
 from results.text import plural
 
 logger = logging.getLogger(__name__)
@@ -122,7 +123,8 @@ class TrackerThread:
             running, has_ended = following
             is_sent = self._call(lambda: self._send_trial(running, has_ended))  # noqa: B023
             if has_ended and not is_sent:
-                self._num_lost += 1
+                with self._changed:
+                    self._num_lost += 1
         self._call(lambda: self._tracker.close(self._report))
 
     def _give_up(self) -> None:
@@ -132,7 +134,8 @@ class TrackerThread:
             self._waiting.clear()
 
     def _open(self) -> None:
-        self._print_line(f"Tracking with {self._name}: {self._tracker.open(self._sweep)}")
+        where = redact(self._tracker.open(self._sweep))
+        self._print_line(f"Tracking with {self._name}: {where}")
 
     def _next(self) -> tuple[RunningTrial, bool] | None:
         """Wait for a trial; return it and whether it has ended, or None at the end."""
@@ -171,7 +174,7 @@ class TrackerThread:
         except Exception as error:
             logger.warning("--track %s failed", self._name, exc_info=True)
             self._num_errors += 1
-            if self._num_errors == 1 and not self._has_warned:
+            if not self._has_warned:
                 self._has_warned = True
                 self._print_line(
                     f"Warning: --track {self._name} failed ({_first_line(error)}); the sweep "
@@ -185,5 +188,6 @@ class TrackerThread:
 
 
 def _first_line(error: Exception) -> str:
-    text = textwrap.shorten(str(error).strip().partition("\n")[0], MAX_REASON, placeholder=" ...")
+    line = redact(str(error).strip().partition("\n")[0])
+    text = textwrap.shorten(line, MAX_REASON, placeholder=" ...")
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -40,8 +40,9 @@ class TrackedTrial:
     @classmethod
     def of(cls, trial: Trial) -> TrackedTrial:
         """Describe a trial."""
-        names = {"seed": trial.seed, "model": trial.model.name, "data": trial.data.name}
-        return cls(id=trial.id, parameters={**trial.param_values(), **names})
+        parameters = trial.param_values()
+        parameters |= {"seed": trial.seed, "model": trial.model.name, "data": trial.data.name}
+        return cls(id=trial.id, parameters=parameters)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,12 +82,12 @@ class Tracker:
     """Sends a sweep to one experiment tracker.
 
     Another package adds a tracker as an entry point ``orchestrator.trackers``, whose value is a
-    subclass. It is created without arguments. All its methods except ``check`` are called in one
-    thread of their own, so they may be slow, and what they raise does not affect the
-    sweep. Import the tracker's package in the methods.
+    subclass. It is created without arguments. All its methods except ``check`` are called in a
+    separate thread, so they may be slow, and what they raise does not affect the sweep. Import the
+    tracker's package in the methods.
 
     An interrupted trial that resumes is started again, in another process, with all its steps from
-    the first one. ``start`` continues its run and returns the steps that the run has already.
+    the first one. ``start`` continues its run and returns the steps that the run already has.
     """
 
     def check(self) -> None:

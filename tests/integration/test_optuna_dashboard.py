@@ -26,20 +26,26 @@ class Dashboard:
     """optuna-dashboard's own web application over the journal of a sweep."""
 
     def __init__(self, run: Run) -> None:
-        module = pytest.importorskip("optuna_dashboard", reason="optuna-dashboard is not installed")
-        path = Path(run.out, "fragile/s/optuna-journal.log")
-        run.wait_for(path.exists)
-        self._app: Any = module.wsgi(JournalStorage(JournalFileBackend(str(path))))
+        self._path = Path(run.out, "fragile/s/optuna-journal.log")
+        run.wait_for(self._path.exists)
 
     def get(self, path: str) -> Any:
-        status: list[str] = []
+        import optuna_dashboard
+
+        statuses, errors = list[str](), io.StringIO()
+
+        def start_response(status: str, headers: Any, exc_info: Any = None) -> None:
+            statuses.append(status)
+
         environment = {
             **{"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": "after=0"},
             **{"SERVER_NAME": "localhost", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1"},
-            **{"wsgi.input": io.BytesIO(), "wsgi.errors": io.StringIO(), "wsgi.url_scheme": "http"},
+            **{"wsgi.input": io.BytesIO(), "wsgi.errors": errors, "wsgi.url_scheme": "http"},
         }
-        body = b"".join(self._app(environment, lambda line, headers: status.append(line)))
-        assert status == ["200 OK"], body
+        # A new application each time, because one remembers trials for some seconds.
+        app: Any = optuna_dashboard.wsgi(JournalStorage(JournalFileBackend(str(self._path))))
+        body = b"".join(app(environment, start_response))
+        assert statuses == ["200 OK"], errors.getvalue()
         return json.loads(body)
 
     def trials(self) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tracked import REPORT, result, steps, sweep, tracked_trial
 from tracker_stores import STORES, Store
 
 from orchestrator.tracking.finding import BUILT_IN, load_tracker
-from orchestrator.tracking.tracker import TrackedTrial, Tracker
+from orchestrator.tracking.tracker import TrackedStep, TrackedTrial, Tracker
 from results.storage.reading import read_sweep
 
 # What the packages of trackers warn of is not ours to mend.
@@ -116,6 +117,22 @@ def test_rerun_replaces_a_run(tracker_name: str, store: Store) -> None:
         process.tracker.close(None)
     (found,) = store.trials("s").values()
     assert found.curves["error"] == curve(2)["error"]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_metric_that_is_not_finite_ends_a_run(
+    tracker_name: str, store: Store, value: float
+) -> None:
+    process, trial = Process(tracker_name, store.folder), tracked_trial()
+    process.track(trial, 1)
+    process.tracker.log(trial, [TrackedStep(at=2, metrics={"error": value, "r@1": 0.25})])
+    process.tracker.end(trial, result(status="failed", reason=f"error is {value} at step 2"))
+    process.tracker.close(None)
+    (found,) = store.trials("s").values()
+    assert found.curves["error"][:2] == curve(1)["error"]
+    assert "failed" in found.status
+    if store.keeps_all:
+        assert found.curves["r@1"] == curve(2)["r@1"]
 
 
 def test_sweep_is_tracked_as_its_tables(tracker_name: str, store: Store) -> None:
