@@ -115,14 +115,17 @@ class Recorder(Tracker):
         ]
 
 
-def install_tracker(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str, code: str) -> None:
+def install_tracker(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, name: str, code: str, package: str = ""
+) -> None:
     """Install a package with a tracker, whose module is ``code``, for the rest of a test."""
-    (folder / f"{name}_module.py").write_text(code)
-    info = folder / f"{name}-0.1.dist-info"
+    package = package or name
+    (folder / f"{package}_module.py").write_text(code)
+    info = folder / f"{package}-0.1.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1\n")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.1\n")
     (info / "entry_points.txt").write_text(
-        f"[orchestrator.trackers]\n{name} = {name}_module:Mine\n"
+        f"[orchestrator.trackers]\n{name} = {package}_module:Mine\n"
     )
     monkeypatch.syspath_prepend(str(folder))
 

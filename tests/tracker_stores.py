@@ -16,6 +16,9 @@ import pytest
 
 Curve = list[tuple[int, float]]
 
+#: The main metric of each task that a test tracks.
+METRICS = {"toy": "error", "fragile": "total"}
+
 
 @dataclass(kw_only=True)
 class Found:
@@ -30,6 +33,7 @@ class Found:
 class Store(ABC):
     """Reads what a tracker wrote."""
 
+    task = "toy"  # of the sweeps
     keeps_all = True  # all metrics, samples and the report; otherwise only the main metric
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +59,7 @@ class TensorBoardStore(Store):
 
     def trials(self, name: str) -> dict[str, Found]:
         found = {}
-        for folder in (self.folder / "out/toy" / name / "tensorboard").iterdir():
+        for folder in (self.folder / "out" / self.task / name / "tensorboard").iterdir():
             if folder.name == "report":
                 continue
             events = self._load(folder)
@@ -75,7 +79,7 @@ class TensorBoardStore(Store):
         return found
 
     def report(self, name: str) -> str:
-        events = self._load(self.folder / "out/toy" / name / "tensorboard/report")
+        events = self._load(self.folder / "out" / self.task / name / "tensorboard/report")
         return _text(events, "report/text_summary")
 
 
@@ -102,7 +106,7 @@ class MlflowStore(Store):
         import mlflow
 
         self.client = mlflow.MlflowClient()
-        experiment = self.client.get_experiment_by_name(f"toy/{name}")
+        experiment = self.client.get_experiment_by_name(f"{self.task}/{name}")
         runs = self.client.search_runs([experiment.experiment_id])
         ids = [run.data.tags["orchestrator.trial"] for run in runs]
         assert max(Counter(ids).values()) == 1
@@ -217,6 +221,7 @@ class TrackioStore(Store):
         super().__init__(folder, monkeypatch)
         import trackio
 
+        monkeypatch.setenv("TRACKIO_DIR", str(folder / "trackio"))  # for other processes
         for name, module in sys.modules.items():
             if name.partition(".")[0] == "trackio" and hasattr(module, "TRACKIO_DIR"):
                 monkeypatch.setattr(module, "TRACKIO_DIR", folder / "trackio")
@@ -226,12 +231,12 @@ class TrackioStore(Store):
         import trackio
 
         store = trackio.SQLiteStorage
-        runs = [run for run in trackio.Api().runs("toy") if run.name.startswith(f"{name}-")]
+        runs = [run for run in trackio.Api().runs(self.task) if run.name.startswith(f"{name}-")]
         assert len({run.name for run in runs}) == len(runs)
         return {
             run.name.removeprefix(f"{name}-"): (
                 run.config or {},
-                store.get_logs("toy", run.name, max_points=None),
+                store.get_logs(self.task, run.name, max_points=None),
             )
             for run in runs
         }
@@ -271,7 +276,7 @@ class AimStore(Store):
         import aim
 
         repo = aim.Repo(str(self.folder))
-        runs = [run for run in repo.structured_db.runs() if run.experiment == f"toy/{name}"]
+        runs = [run for run in repo.structured_db.runs() if run.experiment == f"{self.task}/{name}"]
         assert len({run.name for run in runs}) == len(runs)
         for each in [run for run in runs if (run.name == "report") == is_report]:
             run = aim.Run(
@@ -322,7 +327,7 @@ class OptunaStore(Store):
         import optuna
         from optuna.storages.journal import JournalFileBackend
 
-        path = str(self.folder / "out/toy" / name / "optuna-journal.log")
+        path = str(self.folder / "out" / self.task / name / "optuna-journal.log")
         storage = optuna.storages.JournalStorage(JournalFileBackend(path))
         trials = optuna.load_study(study_name=name, storage=storage).trials
         ids = [trial.user_attrs["trial_id"] for trial in trials]
@@ -331,7 +336,7 @@ class OptunaStore(Store):
         return {
             trial_id: Found(
                 parameters={key: str(value) for key, value in trial.params.items()},
-                curves={"error": sorted(trial.intermediate_values.items())},
+                curves={METRICS[self.task]: sorted(trial.intermediate_values.items())},
                 status=states.get(trial.state.name, ""),
             )
             for trial_id, trial in zip(ids, trials, strict=True)

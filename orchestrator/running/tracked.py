@@ -27,6 +27,11 @@ def tracked(run: Run) -> Iterator[None]:
         yield
         if run.tracking.has_started:
             report = _report(run.plan)
+        elif run.request.track and not run.coordinators:
+            print_line(
+                Console(),
+                "No trial ran, so no tracker got anything; --rerun runs and sends all trials.",
+            )
     finally:
         if run.tracking.has_started:
             _close(run, report)

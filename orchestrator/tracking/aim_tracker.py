@@ -31,11 +31,12 @@ class AimTracker(Tracker):
         path = aim.Repo.default_repo_path()
         is_new = not os.path.isdir(os.path.join(path, ".aim"))
         self._repo: Any = aim.Repo.from_path(path, init=is_new)
-        self._hashes = {  # name -> hash; the name of a run is the id of its trial
-            run.name: run.hash
-            for run in self._repo.structured_db.runs()
-            if run.experiment == sweep.full_name
-        }
+        runs = self._repo.structured_db.runs()
+        runs = [run for run in runs if run.experiment == sweep.full_name]
+        # name -> hash; the name of a run is the id of its trial
+        self._hashes: dict[str, str] = {run.name: run.hash for run in runs}
+        #: Empty runs: a process was killed between creating a run and naming it.
+        self._unnamed = [run.hash for run in runs if run.name == f"Run: {run.hash}"]
         self._runs: dict[str, Any] = {}  # trial id -> open run
         self._last_at: dict[str, int] = {}
         return f"aim up --repo {self._repo.root_path}"
@@ -53,7 +54,7 @@ class AimTracker(Tracker):
     def _open(self, name: str) -> Any:
         import aim
 
-        known = self._hashes.get(name)
+        known = self._hashes.get(name) or (self._unnamed.pop() if self._unnamed else None)
         run = aim.Run(
             known,
             repo=self._repo,

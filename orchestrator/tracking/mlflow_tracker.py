@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import math
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -18,7 +19,6 @@ from orchestrator.tracking.tracker import (
     Tracker,
     plain_name,
 )
-from results.storage.filesystem import redact
 
 _TRIAL = "orchestrator.trial"  # the tag with a trial's id, or with ``_REPORT``
 _REPORT = "report"
@@ -33,6 +33,8 @@ class MlflowTracker(Tracker):
         """Find or create the experiment and its runs."""
         import mlflow
 
+        # It reports each table that it creates in a new database.
+        logging.getLogger("mlflow.store.db").setLevel(logging.WARNING)
         self._is_rerun = sweep.is_rerun
         self._client: Any = mlflow.MlflowClient()
         self._runs: dict[str, str] = {}  # trial id -> id of its run
@@ -42,7 +44,7 @@ class MlflowTracker(Tracker):
         else:
             self._experiment = found.experiment_id
             self._runs = {run.data.tags[_TRIAL]: run.info.run_id for run in self._earlier()}
-        return f"experiment {sweep.full_name} in {redact(mlflow.get_tracking_uri())}"
+        return f"experiment {sweep.full_name} in {mlflow.get_tracking_uri()}"
 
     def _earlier(self) -> Iterator[Any]:
         token: str | None = ""

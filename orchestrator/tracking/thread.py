@@ -2,7 +2,9 @@
 
 The thread keeps no copies of steps: it marks which trials have steps that the tracker does not
 have yet, and reads them from the trial when it sends them. So a slow tracker gets several steps at
-once, and what waits for it are at most the running trials and ``MAX_WAITING`` ended ones.
+once, and what waits for it are at most the running trials and ``MAX_WAITING`` ended ones. Some
+trackers open files for each run, so at most ``MAX_OPEN`` runs are open at once. Other trials are
+sent when they end.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import logging
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -22,10 +25,12 @@ from results.text import plural
 logger = logging.getLogger(__name__)
 
 MAX_WAITING = 512  # ended trials, whose samples may contain pictures
+MAX_OPEN = 64  # runs; a pack has as many trials
 MAX_REASON = 200  # characters of an error in a warning
 MAX_ERRORS = 5  # in a row, after which nothing more is sent
 WAIT_SECONDS = 1.0  # at the end, before it says that it waits
-CLOSE_SECONDS = 60.0  # at the end, for what is not sent yet
+CLOSE_SECONDS = 60.0  # at the end, without anything sent
+MAX_CLOSE_SECONDS = 600.0  # at the end, in all
 
 
 @dataclass(kw_only=True, slots=True)
@@ -63,6 +68,7 @@ class TrackerThread:
         self._waiting: dict[str, RunningTrial] = {}  # with something to send, by trial id
         self._ended: set[str] = set()  # those of ``_waiting`` that have ended
         self._runs: dict[str, _Run] = {}
+        self._num_calls = 0
         self._num_lost = 0  # ended trials that were not sent
         self._num_errors = 0  # in a row
         self._has_warned = self._has_given_up = self._is_closing = False
@@ -97,15 +103,20 @@ class TrackerThread:
             self._changed.notify_all()
 
     def join(self) -> None:
-        """Wait for the end of the thread, at most ``CLOSE_SECONDS``. Warn if something is lost."""
+        """Wait for the end of the thread while it sends something. Warn if something is lost."""
         self._thread.join(WAIT_SECONDS)
         if self._thread.is_alive():
-            self._print_line(f"Waiting for {self._name}; Ctrl-C skips it")
-            self._thread.join(CLOSE_SECONDS)
+            trials = f" ({plural(len(self._waiting), 'trial')})" if self._waiting else ""
+            self._print_line(f"Waiting for {self._name}{trials}; Ctrl-C skips the rest")
+        deadline = time.monotonic() + MAX_CLOSE_SECONDS
+        num_calls = -1
+        while self._thread.is_alive() and num_calls < self._num_calls:
+            num_calls = self._num_calls
+            self._thread.join(max(0.0, min(CLOSE_SECONDS, deadline - time.monotonic())))
         if self._thread.is_alive():
             self._print_line(
-                f"Warning: --track {self._name} did not end within {CLOSE_SECONDS:.0f} seconds; "
-                "some runs are incomplete there. The results of the sweep are complete."
+                f"Warning: --track {self._name} is too slow or does not answer, so some of its "
+                "runs are incomplete. The results of the sweep are complete."
             )
         elif self._num_lost:
             self._print_line(
@@ -151,6 +162,8 @@ class TrackerThread:
     def _send_trial(self, running: RunningTrial, has_ended: bool) -> None:
         trial_id = running.trial.id
         if trial_id not in self._runs:
+            if len(self._runs) >= MAX_OPEN and not has_ended:
+                return  # the trial comes again with its next step
             trial = TrackedTrial.of(running.trial)
             self._runs[trial_id] = _Run(trial=trial, sent=set(self._tracker.start(trial)))
         run = self._runs[trial_id]
@@ -169,6 +182,7 @@ class TrackerThread:
 
     def _call(self, action: Callable[[], None]) -> bool:
         """Call the tracker; return whether it raised nothing. Warn at the first error."""
+        self._num_calls += 1
         try:
             action()
         except Exception as error:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import math
+import time
 from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 import pytest
-from harness import Run, interrupt, run_command
+from harness import Run, run_command
 from PIL import Image
 from tracked import REPORT, result, steps, sweep, tracked_trial
 from tracker_stores import STORES, Store
@@ -18,7 +19,7 @@ from orchestrator.tracking.finding import BUILT_IN, load_tracker
 from orchestrator.tracking.tracker import TrackedStep, TrackedTrial, Tracker
 from results.storage.reading import read_sweep
 
-# What the packages of trackers warn of is not ours to mend.
+# The packages of trackers give warnings that this project cannot fix.
 pytestmark = pytest.mark.filterwarnings("default")
 
 #: What reads a tracker's store, if it is not the tracker's own package.
@@ -157,27 +158,39 @@ def test_sweep_is_tracked_as_its_tables(tracker_name: str, store: Store) -> None
         assert "Degrees of the polynomial" in store.report("s")
 
 
-def test_interrupted_sweep_continues_its_runs(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+def test_aim_names_a_run_that_a_killed_process_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aim = pytest.importorskip("aim", reason="aim is not installed")
+    store = STORES["aim"](tmp_path, monkeypatch)
+    options = {"system_tracking_interval": None, "capture_terminal_logs": False}
+    aim.Run(repo=aim.Repo(str(tmp_path), init=True), experiment="toy/s", **options).close()
+    process = Process("aim", tmp_path)
+    process.track(tracked_trial(), 1, "finished")
+    process.tracker.close(None)
+    assert store.trials("s").keys() == {tracked_trial().id}
 
-    options = ("--engine", "local", "--track", "tensorboard", "--set=steps=6", "--set=seconds=0.3")
-    first = Run(tmp_path, *options)
-    first.wait_for(lambda: len(first.find("step")) >= 3)
-    interrupt(first)
-    interrupted = [
-        row["trial_id"]
-        for row in read_sweep(first.out, "fragile", "s").rows()
-        if row["status"] == "interrupted"
-    ]
-    assert interrupted
-    Run(tmp_path, *options).end()
-    stored = read_sweep(first.out, "fragile", "s")
+
+def test_killed_sweep_continues_its_runs(tracker_name: str, store: Store, tmp_path: Path) -> None:
+    # Trials hang in their second step until the first run is killed.
+    options = ("--engine", "local", "--track", tracker_name, "--set=steps=4", "--set=fail=hang")
+    space = "GRID = {'level': [0, 1]}\n"
+    first = Run(tmp_path, *options, space=space, cwd=tmp_path)
+    first.wait_for(lambda: "Tracking with" in first.process.printed())
+    time.sleep(0.5)  # so that it may have sent the first steps
+    first.process.kill()
+    first.process.wait()
+    (tmp_path / "healed").touch()
+    again = Run(tmp_path, *options, space=space, cwd=tmp_path)
+    assert "Resuming 2 trials" in again.end()
+    store.task = "fragile"
+    stored, found = read_sweep(first.out, "fragile", "s"), store.trials("s")
     for row in stored.rows():
-        folder = Path(first.out, "fragile/s/tensorboard", row["trial_id"])
-        assert len(list(folder.iterdir())) == 1
-        events = EventAccumulator(str(folder))
-        events.Reload()
-        own = stored.steps.filter(pc.equal(stored.steps["trial_id"], row["trial_id"]))
-        assert [e.step for e in events.Scalars("total")] == sorted(own["at"].to_pylist())
-        assert events.Tensors("status/text_summary")[-1].tensor_proto.string_val == [b"finished"]
+        own = stored.steps.filter(pc.equal(stored.steps["trial_id"], row["trial_id"])).sort_by("at")
+        values = zip(own["at"].to_pylist(), own["metric.total"].to_pylist(), strict=True)
+        one = found.pop(row["trial_id"])
+        wanted: list[Any] = [(at, pytest.approx(value, rel=1e-6)) for at, value in values]
+        assert one.curves["total"] == wanted
+        assert len(wanted) == 4
+        assert one.status == "finished"
+    assert not found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Collection, Sequence
 
 import pytest
@@ -10,7 +11,13 @@ from tracked import REPORT, Recorder, add_step, end, running, sweep
 
 from orchestrator.tracking import thread as module
 from orchestrator.tracking.thread import TrackerThread
-from orchestrator.tracking.tracker import TrackedStep, TrackedSweep, TrackedTrial, Tracker
+from orchestrator.tracking.tracker import (
+    TrackedResult,
+    TrackedStep,
+    TrackedSweep,
+    TrackedTrial,
+    Tracker,
+)
 
 
 def start(tracker: Tracker, lines: list[str]) -> TrackerThread:
@@ -199,6 +206,65 @@ def test_tracker_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tracker.entered.wait(60)
     thread.finish(None)
     thread.join()
-    assert lines[1] == "Waiting for mine; Ctrl-C skips it"
-    assert lines[2].startswith("Warning: --track mine did not end within")
+    assert lines[1] == "Waiting for mine; Ctrl-C skips the rest"
+    assert lines[2].startswith("Warning: --track mine is too slow or does not answer")
+    assert len(lines) == 3
     tracker.released.set()
+
+
+class Slow(Recorder):
+    """Takes a moment for each trial."""
+
+    def end(self, trial: TrackedTrial, result: TrackedResult) -> None:
+        time.sleep(0.1)
+        super().end(trial, result)
+
+
+def test_everything_is_sent_while_there_is_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(module, "CLOSE_SECONDS", 0.5)
+    tracker, lines = Slow(), list[str]()
+    thread = start(tracker, lines)
+    for seed in range(10):  # takes longer than CLOSE_SECONDS
+        thread.ended(end(running(seed, 1)))
+    thread.finish(REPORT)
+    thread.join()
+    assert len(tracker.of("end")) == 10
+    assert tracker.of("close") == [REPORT]
+    assert len(lines) == 2
+
+
+def test_waiting_for_a_slow_tracker_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(module, "MAX_CLOSE_SECONDS", 0.3)
+    tracker, lines = Slow(), list[str]()
+    thread = start(tracker, lines)
+    for seed in range(100):
+        thread.ended(end(running(seed, 1)))
+    thread.finish(None)
+    thread.join()
+    assert 0 < len(tracker.of("end")) < 100
+    assert lines[-1].startswith("Warning: --track mine is too slow or does not answer")
+
+
+def test_few_runs_are_open_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_OPEN", 2)
+    trials = [running(seed, 1) for seed in range(4)]
+    tracker = Recorder()
+    thread = start(tracker, [])
+    for each in trials:
+        thread.stepped(each)
+    thread.finish(None)
+    thread.join()
+    assert [trial.id for trial in tracker.of("start")] == [each.trial.id for each in trials[:2]]
+    tracker = Recorder()
+    thread = start(tracker, [])
+    for each in trials:
+        thread.stepped(each)
+    for each in trials:
+        thread.ended(end(each))
+    thread.finish(None)
+    thread.join()
+    assert len(tracker.of("start")) == len(tracker.of("end")) == 4
+    for each in trials:
+        assert tracker.logged(each.trial.id) == [0]
