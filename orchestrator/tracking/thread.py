@@ -28,6 +28,7 @@ MAX_WAITING = 512  # ended trials, whose samples may contain pictures
 MAX_OPEN = 64  # runs; a pack has as many trials
 MAX_REASON = 200  # characters of an error in a warning
 MAX_ERRORS = 5  # in a row, after which nothing more is sent
+RETRY_SECONDS = 1.0  # after a first error; doubled after each further one in a row
 WAIT_SECONDS = 1.0  # at the end, before it says that it waits
 CLOSE_SECONDS = 60.0  # at the end, without anything sent
 MAX_CLOSE_SECONDS = 600.0  # at the end, in all
@@ -71,7 +72,7 @@ class TrackerThread:
         self._num_calls = 0
         self._num_lost = 0  # ended trials that were not sent
         self._num_errors = 0  # in a row
-        self._has_warned = self._has_given_up = self._is_closing = False
+        self._has_warned = self._has_given_up = self._is_closing = self._is_abandoned = False
         self._report: Report | None = None
         self._thread = threading.Thread(target=self._send, name=f"track {name}", daemon=True)
         self._thread.start()
@@ -118,11 +119,17 @@ class TrackerThread:
                 f"Warning: --track {self._name} is too slow or does not answer, so some of its "
                 "runs are incomplete. The results of the sweep are complete."
             )
+            self.abandon()
         elif self._num_lost:
             self._print_line(
                 f"Warning: --track {self._name} misses the end of {plural(self._num_lost, 'trial')}"
                 ", because it failed or was too slow. The results of the sweep are complete."
             )
+
+    def abandon(self) -> None:
+        """Send nothing more, and ignore errors: some packages raise when the process ends."""
+        self._is_abandoned = True
+        self._give_up()
 
     # --- the thread -------------------------------------------------------------------------------
 
@@ -136,13 +143,15 @@ class TrackerThread:
             if has_ended and not is_sent:
                 with self._changed:
                     self._num_lost += 1
-        self._call(lambda: self._tracker.close(self._report))
+        if not self._is_abandoned:
+            self._call(lambda: self._tracker.close(self._report))
 
     def _give_up(self) -> None:
         with self._changed:
             self._has_given_up = True
             self._num_lost += len(self._ended)
             self._waiting.clear()
+            self._changed.notify_all()
 
     def _open(self) -> None:
         where = redact(self._tracker.open(self._sweep))
@@ -186,6 +195,8 @@ class TrackerThread:
         try:
             action()
         except Exception as error:
+            if self._is_abandoned:
+                return False
             logger.warning("--track %s failed", self._name, exc_info=True)
             self._num_errors += 1
             if not self._has_warned:
@@ -196,9 +207,17 @@ class TrackerThread:
                 )
             if self._num_errors == MAX_ERRORS:
                 self._give_up()
+            self._wait_to_retry()
             return False
         self._num_errors = 0
         return True
+
+    def _wait_to_retry(self) -> None:
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._is_closing or self._has_given_up,
+                RETRY_SECONDS * 2 ** (self._num_errors - 1),
+            )
 
 
 def _first_line(error: Exception) -> str:

@@ -75,6 +75,8 @@ class Tracking(TrialListener):
             for thread in self._threads:
                 thread.join()
         except KeyboardInterrupt:
+            for thread in self._threads:
+                thread.abandon()
             self._print("Trackers may miss the end of some trials; the results are complete")
 
     def _started(self) -> Sequence[TrackerThread]:

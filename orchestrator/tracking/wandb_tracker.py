@@ -28,7 +28,7 @@ class WandbTracker(Tracker):
         """Check that the user is logged in: otherwise W&B would ask on the sweep's terminal."""
         import wandb
 
-        settings = wandb.setup().settings
+        settings = wandb.setup(wandb.Settings(silent=True)).settings
         if settings.mode not in ("online", "shared") or wandb.login(prompt=False, verify=False):
             return
         raise RequestError(

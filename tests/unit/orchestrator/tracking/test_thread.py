@@ -118,6 +118,12 @@ def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "misses the end of 3 trials" in lines[-1]
 
 
+class BlockedAndFailing(Blocked):
+    def log(self, trial: TrackedTrial, steps: Sequence[TrackedStep]) -> None:
+        super().log(trial, steps)
+        raise OSError("the process ends")
+
+
 class Failing(Recorder):
     """Fails in ``log`` the first ``num_failures`` times."""
 
@@ -210,6 +216,25 @@ def test_tracker_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[2].startswith("Warning: --track mine is too slow or does not answer")
     assert len(lines) == 3
     tracker.released.set()
+    thread._thread.join(60)
+    assert tracker.of("close") == []
+
+
+def test_error_of_an_abandoned_tracker_is_ignored(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(module, "CLOSE_SECONDS", 0.05)
+    tracker, lines = BlockedAndFailing(), list[str]()
+    thread = start(tracker, lines)
+    thread.ended(end(running(0, 1)))
+    assert tracker.entered.wait(60)
+    thread.finish(None)
+    thread.join()
+    tracker.released.set()
+    thread._thread.join(60)
+    assert len(lines) == 3
+    assert not caplog.records
 
 
 class Slow(Recorder):
