@@ -50,6 +50,7 @@ class Request:
     step_timeout: float | None = None  # seconds for one step or shared stage
     checkpoint_interval: float = DEFAULT_INTERVAL  # seconds between two checkpoints of a trial
     notify: str | None = None  # URL of a webhook; it may be a secret, so no result records it
+    track: tuple[str, ...] = ()  # experiment trackers that get each trial as a run
     final: str | None = None  # split on which to score the best rows, once
     rerun: bool = False
     retry_failed: bool = False
@@ -117,10 +118,11 @@ class Request:
         for name in ("seeds", "metric"):
             if isinstance(fields.get(name), list):
                 fields[name] = tuple(fields[name])
-        if "learn_from" in fields:
-            given_names = fields["learn_from"]
-            is_one = isinstance(given_names, str)
-            fields["learn_from"] = (given_names,) if is_one else tuple(given_names)
+        for name in ("learn_from", "track"):
+            if name in fields:
+                given_names = fields[name]
+                is_one = isinstance(given_names, str)
+                fields[name] = (given_names,) if is_one else tuple(given_names)
         of_search = ("trials", "sampler", "pruner")
         given: dict[str, object] = {name: fields[name] for name in of_search if name in fields}
         return cls(**fields, given=given)
@@ -175,6 +177,7 @@ _FIELDS: dict[str, tuple[_Check, str]] = {
     "learn_from": (_are_names, "a sweep, or a list of them"),
     **dict.fromkeys(("model", "data", "name", "out", "cache", "keep"), _TEXT),
     **dict.fromkeys(("final", "notify"), _TEXT),
+    "track": (_are_names, "a tracker, or a list of them"),
     **dict.fromkeys(("trials", "cpus_per_trial", "budget_trials"), _COUNT),
     **dict.fromkeys(("budget", "step_timeout", "checkpoint_interval"), _SECONDS),
     **dict.fromkeys(("maximize", "rerun", "verbose", "all_rows"), _FLAG),

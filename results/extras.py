@@ -19,12 +19,19 @@ EXTRAS = {
     "plotly": "serve",
     "starlette": "serve",
     "uvicorn": "serve",
+    "tensorboardX": "track-tensorboard",
+    "mlflow": "track-mlflow",
+    "wandb": "track-wandb",
+    "trackio": "track-trackio",
+    "aim": "track-aim",
 }
 
 
 def is_installed(module: str) -> bool:
     """Return whether a package is installed, without importing it."""
-    return importlib.util.find_spec(module) is not None
+    spec = importlib.util.find_spec(module)
+    # A folder without code has no origin, such as ``wandb``, to which W&B writes.
+    return spec is not None and spec.origin is not None
 
 
 def missing(what: str, module: str) -> str:

@@ -73,6 +73,11 @@ class ForkedCommand:
             time.sleep(0.002)
         return status
 
+    def printed(self) -> str:
+        """What it has printed on stdout."""
+        output = self._output / "stdout"
+        return output.read_text() if output.exists() else ""
+
     def communicate(self, timeout: float = 500) -> tuple[str, str]:
         """Wait until it ends; returns what it printed on stdout and stderr."""
         self.wait(timeout)

@@ -38,6 +38,7 @@ class Run:
         out: str = "out",
         environment: Mapping[str, str] | None = None,
         name: str = "s",
+        cwd: Path = ROOT,
     ) -> None:
         self.folder, self.notes = folder, folder / "notes"
         self.out = out if "://" in out or out.startswith("/") else str(folder / out)
@@ -49,7 +50,7 @@ class Run:
             command += ["--checkpoint-interval=0s"]  # so that a kill loses no finished step
         if "--space" not in args:
             command += ["--space", str(folder / "space.py")]
-        self.process = ForkedCommand(*command, *args, environment=environment)
+        self.process = ForkedCommand(*command, *args, cwd=cwd, environment=environment)
 
     def find(self, kind: str) -> list[tuple[str, int]]:
         """(what, pid) of the notes of one kind, in the order they were written."""

@@ -50,6 +50,7 @@ def sweep(
     keep: str | int | None = None,
     final: str | None = None,
     notify: str | None = None,
+    track: str | Sequence[str] = (),
     rerun: bool = False,
     retry_failed: bool = False,
     retry_cancelled: bool = False,
@@ -100,6 +101,7 @@ def sweep(
         final: split on which to score the best rows when the sweep is complete.
         notify: URL of a webhook that gets a message when the sweep ends, see ``sweep --notify``
             (default: ``$ORCHESTRATOR_NOTIFY``). The results do not record it.
+        track: experiment tracker that gets each trial as a run, such as ``"mlflow"``, or several.
         rerun: whether to run finished trials again.
         retry_failed: whether to run failed trials again.
         retry_cancelled: whether to run cancelled trials.
@@ -146,6 +148,7 @@ def sweep(
         keep=None if keep is None else str(keep),
         final=final,
         notify=notify or os.environ.get("ORCHESTRATOR_NOTIFY"),
+        track=(track,) if isinstance(track, str) else tuple(track),
         rerun=rerun,
         retry_failed=retry_failed,
         retry_cancelled=retry_cancelled,

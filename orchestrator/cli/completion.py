@@ -86,11 +86,18 @@ def _settings(_: dict[str, Any]) -> Iterable[str]:
             yield f"{field.name}="
 
 
+def _trackers(_: dict[str, Any]) -> Iterable[str]:
+    from orchestrator.tracking.finding import tracker_names
+
+    return tracker_names()
+
+
 def _one_of(*values: str) -> Any:
     return _quietly(lambda _: values)
 
 
 complete_task = _quietly(_tasks)
+complete_tracker = _quietly(_trackers)
 complete_sweep = _quietly(_sweeps)
 complete_setting = _quietly(_settings)
 complete_engine = _one_of("ray", "local")

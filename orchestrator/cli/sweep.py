@@ -14,6 +14,7 @@ from orchestrator.cli.completion import (
     complete_setting,
     complete_sweep,
     complete_task,
+    complete_tracker,
 )
 from orchestrator.cli.elsewhere import add_to_queue, start_in_background
 from orchestrator.cli.entry import INTERRUPTED, CommandError
@@ -161,6 +162,15 @@ Notify = Annotated[
         "budget is reached.",
     ),
 ]
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TRACKER",
+        help="Also send each trial to tensorboard, mlflow, wandb, trackio, aim, optuna or a "
+        "plug-in; repeat for several.",
+        autocompletion=complete_tracker,
+    ),
+]
 Rerun = Annotated[bool, typer.Option("--rerun", help="Run finished trials again.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed trials again.")]
 RetryCancelled = Annotated[
@@ -240,6 +250,7 @@ def sweep(
     keep: Keep = None,
     final: Final = None,
     notify: Notify = None,
+    track: Track = None,
     rerun: Rerun = False,
     retry_failed: RetryFailed = False,
     retry_cancelled: RetryCancelled = False,
@@ -286,6 +297,7 @@ def sweep(
         "keep": keep,
         "final": final,
         "notify": notify,
+        "track": tuple(track or ()),
         "rerun": rerun,
         "retry_failed": retry_failed,
         "retry_cancelled": retry_cancelled,

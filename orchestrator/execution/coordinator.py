@@ -15,6 +15,7 @@ from types import MappingProxyType
 from orchestrator.control.commands import Answer
 from orchestrator.control.steering import Cancellation, Steering
 from orchestrator.execution.events import Event, Failure, Pack, StepProgress, describe
+from orchestrator.execution.listener import TrialListener
 from orchestrator.execution.measure import Usage
 from orchestrator.execution.packing import Packing, min_num_packs
 from orchestrator.execution.stage_demand import StageDemand
@@ -69,6 +70,7 @@ class Coordinator:
         results_before: Mapping[str, str] = MappingProxyType({}),
         should_halt: Callable[[], bool] = lambda: False,
         steering: Steering | None = None,
+        listener: TrialListener | None = None,
     ) -> None:
         """Create a coordinator for one run of a sweep.
 
@@ -88,6 +90,7 @@ class Coordinator:
             results_before: the statuses of trials that already have a result in this sweep.
             should_halt: returns whether to stop the sweep now.
             steering: pauses the sweep and cancels trials.
+            listener: receives every step and every result.
         """
         self.task, self.checkpoints = task, checkpoints
         self.cache = cache or StageCache(None)
@@ -110,6 +113,7 @@ class Coordinator:
         self._num_packs = 0
         self._columns_checked = False
         self.steering = steering or Steering()
+        self._listener = listener or TrialListener()
         self._unstarted = UnstartedTrials(trials)
 
     def __enter__(self) -> Coordinator:
@@ -356,6 +360,7 @@ class Coordinator:
         else:
             self.stats.computed_steps += 1
         self._view.stepped(running.trial, timed, replayed)
+        self._listener.stepped(running)
         reason = step_error(step, self.task.metric.name)
         if reason:
             return "failed", Failure(reason=reason, log="")
@@ -421,6 +426,7 @@ class Coordinator:
         The thread that writes results calls this.
         """
         for running, status, error in ended:
+            self._listener.ended(running)
             if status == "interrupted":
                 continue  # keeps its checkpoint
             setattr(self.stats, status, getattr(self.stats, status) + 1)

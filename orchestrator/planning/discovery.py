@@ -44,7 +44,7 @@ def _built_in() -> list[str]:
     return sorted(path.parent.name for path in root.glob("*/task.py"))
 
 
-def _entry_points(group: str) -> tuple[importlib.metadata.EntryPoint, ...]:
+def entry_points(group: str) -> tuple[importlib.metadata.EntryPoint, ...]:
     """Return the entry points of a group that are installed now."""
     folders = []
     for folder in sys.path:
@@ -62,13 +62,13 @@ def _read_entry_points(
     return tuple(importlib.metadata.entry_points(group=group))
 
 
-def _entry_point(group: str, name: str) -> importlib.metadata.EntryPoint | None:
+def entry_point(group: str, name: str) -> importlib.metadata.EntryPoint | None:
     """Return the entry point with a name, or None.
 
     Raises:
         RequestError: if two packages declare different objects under the name.
     """
-    found = {point.value: point for point in _entry_points(group) if point.name == name}
+    found = {point.value: point for point in entry_points(group) if point.name == name}
     if len(found) > 1:
         raise RequestError(
             f"two packages declare {name!r} in {group}: {' and '.join(sorted(found))}; "
@@ -79,7 +79,7 @@ def _entry_point(group: str, name: str) -> importlib.metadata.EntryPoint | None:
 
 def task_names() -> list[str]:
     """Return the names of all tasks, built-in ones and those of other packages."""
-    external = {point.name for point in _entry_points(TASKS_GROUP)}
+    external = {point.name for point in entry_points(TASKS_GROUP)}
     return sorted({*_built_in(), *external})
 
 
@@ -102,7 +102,7 @@ def import_task(name: str) -> object:
     """
     if name in _built_in():
         return _load(f"the task {name!r}", f"tasks.{name}.task", "TASK", "this program")
-    point = _entry_point(TASKS_GROUP, name)
+    point = entry_point(TASKS_GROUP, name)
     if point is None:
         raise RequestError(f"no task named {name!r}; {suggest(name, task_names())}")
     return _load(f"the task {name!r}", point.module, point.attr, _describe(point))
@@ -117,7 +117,7 @@ def load_space(name: str) -> ModuleType:
     if name in _built_in():
         found = _load(f"the space of {name!r}", f"search_spaces.{name}", "", "this program")
         return cast(ModuleType, found)
-    point = _entry_point(SPACES_GROUP, name)
+    point = entry_point(SPACES_GROUP, name)
     if point is None:
         raise RequestError(
             f"the task {name!r} has no search space; pass one with --space FILE.py, or declare it "

@@ -29,7 +29,8 @@ REMOVED = ".removed"
 #: which the folder is not a sweep. A trial's row is removed before its steps and samples.
 PARTS = (
     *("sweep.json", *reversed(TABLES), "stages", "weights"),
-    *("figures", "logs", "optuna-journal.log", "looks.json", ".final", "control", LOCK, REMOVED),
+    *("figures", "logs", "tensorboard", "optuna-journal.log", "looks.json", ".final", "control"),
+    *(LOCK, REMOVED),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from rich.console import Console
 
@@ -12,6 +12,7 @@ from orchestrator.control.steering import Cancellation
 from orchestrator.engines.protocol import Engine
 from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.halting import handle_ctrl_c
+from orchestrator.execution.listener import TrialListener
 from orchestrator.execution.packing import max_num_packs
 from orchestrator.execution.stages import StageCache
 from orchestrator.planning.plan import distinct_stages
@@ -63,16 +64,18 @@ def execute(run: Run, to_run: Sequence[Trial], *, again: bool = False) -> None:
             view,
             handle_ctrl_c(run.budget, run.num_running, view.print_line),
             _controlled(run, view),
+            run.tracking.printing(view.print_line),
+            _live_journal(run, study),
         ):
             _announce(run, to_run, view, again)
             listed = None if run.plan.space.search is not None and not again else to_run
-            coordinator = _run_engine(run, engine, view, searcher, listed)
+            # Trials that run again for their weights are in the trackers already.
+            listener = None if again else run.tracking
+            coordinator = _run_engine(run, engine, view, searcher, listed, listener)
     run.is_complete = coordinator.is_complete() and study.is_exhausted()
     run.num_left_out = getattr(study, "num_left_out", lambda: run.num_left_out)()
     run.budget.trials_spent = isinstance(searcher, MaxTrials) and searcher.is_limit_reached()
     run.store.add_stages([{"run": run.started, **stage} for stage in coordinator.stages.rows()])
-    if not again:
-        _export_journal(run, study)
 
 
 def _use_keys(run: Run, view: SweepView, log: str) -> None:
@@ -160,6 +163,7 @@ def _run_engine(
     view: SweepView,
     searcher: Searcher,
     trials: Sequence[Trial] | None,
+    listener: TrialListener | None,
 ) -> Coordinator:
     """Start the engine and run it until all trials are done or the sweep is halted.
 
@@ -188,6 +192,7 @@ def _run_engine(
             results_before=run.earlier.statuses(),
             should_halt=run.budget,
             steering=run.steering,
+            listener=listener,
         )
         run.coordinators.append(coordinator)
         with coordinator:
@@ -228,14 +233,14 @@ def _make_engine(request: Request) -> Engine:
     )
 
 
-def _export_journal(run: Run, searcher: Searcher) -> None:
+def _live_journal(run: Run, searcher: Searcher) -> AbstractContextManager[object]:
     """Write the journal that optuna-dashboard reads, if a search writes to a local folder."""
     if run.plan.space.search is None or "://" in run.request.out:
-        return
-    from orchestrator.search.journal import export_journal
+        return nullcontext()
+    from orchestrator.search.live_journal import LiveJournal
     from orchestrator.search.optuna_searcher import OptunaSearcher
 
-    assert isinstance(searcher, OptunaSearcher)
+    if not isinstance(searcher, OptunaSearcher):  # trials that run again for their weights
+        return nullcontext()
     path = os.path.join(run.store.path, "optuna-journal.log")
-    trials = searcher.study.get_trials(deepcopy=False)
-    export_journal(trials, searcher.directions, path, run.plan.name)
+    return LiveJournal(searcher.study, searcher.directions, path, run.plan.name)

@@ -19,6 +19,7 @@ from orchestrator.search.options import (
     check_name,
     parse_sampler,
 )
+from orchestrator.tracking.finding import check_trackers
 from results.extras import require
 from results.storage.filesystem import check_output_folder, redact
 from results.text import listed
@@ -51,6 +52,7 @@ def check_options(request: Request) -> None:
     if request.cache is not None:
         check_output_folder("--cache", request.cache)
     check_url(request.notify)
+    check_trackers(request.track)
     parse_sampler(request.sampler)
     check_name("pruner", request.pruner, PRUNERS)
     if request.rerun and request.retry_failed:

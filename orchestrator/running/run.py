@@ -23,11 +23,13 @@ from orchestrator.saving.checkpoints import Checkpoints
 from orchestrator.search.history import PastConfiguration, open_history, read_history
 from orchestrator.search.invalid import invalid_row
 from orchestrator.search.searchers import FixedTrials, RecordedTrials, Searcher
+from orchestrator.tracking.tracker import TrackedSweep, TrackedTrial
+from orchestrator.tracking.tracking import Tracking
 from results.storage.filesystem import redact
 from results.storage.manifest import Manifest
 from results.storage.reading import read_sweep
 from results.storage.store import SweepStore, TrialResult
-from tasks.contract import Trial
+from tasks.contract import Scalar, Trial
 
 if TYPE_CHECKING:
     from orchestrator.search.function import InvalidConfigurationError
@@ -42,6 +44,12 @@ class Run:
         self.budget = Budget(plan.request.budget)
         self.steering = Steering(self.budget.set_paused)
         self.notifier = Notifier(url=plan.request.notify, sweep=f"{plan.task.name}/{plan.name}")
+        self.tracking = Tracking(
+            # A search writes its journal itself.
+            [name for name in plan.request.track if name != "optuna" or not plan.space.search],
+            _tracked_sweep(plan),
+            shown_samples=plan.task.shown_samples,
+        )
         self.num_invalid = 0  # invalid configurations that the search sampled in this run
         self.coordinators: list[Coordinator] = []
         self.control: Listener | None = None  # while other processes can steer the run
@@ -215,3 +223,22 @@ class Run:
         self.num_invalid += 1
         row = invalid_row(error, self.plan.factory, self.plan.seeds[0])
         self.store.add([TrialResult(trial=row, steps=[], samples=None)])
+
+
+def _tracked_sweep(plan: Plan) -> TrackedSweep:
+    """Return the description of a sweep for trackers."""
+    out, metric = plan.request.out.rstrip("/"), plan.task.metric
+    values: dict[str, dict[Scalar, None]] = {}
+    for trial in plan.trials:
+        for name, value in TrackedTrial.of(trial).parameters.items():
+            values.setdefault(name, {})[value] = None
+    return TrackedSweep(
+        task=plan.task.name,
+        name=plan.name,
+        folder=None if "://" in out else f"{out}/{plan.task.name}/{plan.name}",
+        metric=metric.name,
+        maximize=metric.direction == "maximize",
+        step_unit=plan.task.step_unit,
+        is_rerun=plan.request.rerun,
+        parameters={name: list(each) for name, each in values.items()},
+    )

@@ -18,6 +18,7 @@ from orchestrator.running.plan import Plan
 from orchestrator.running.print_results import print_results
 from orchestrator.running.request_checks import check_can_start
 from orchestrator.running.run import Run
+from orchestrator.running.tracked import tracked
 from results.storage.filesystem import redact
 from results.storage.reading import read_sweep
 from results.storage.run_lock import run_lock
@@ -51,7 +52,7 @@ def run_sweep(plan: Plan, *, show_tables: bool = True, can_detach: bool = False)
                 f"to it and compute the same trials; `attach {other.sweep}` shows the other one.",
             )
     lock = run_lock(run.store.filesystem, run.store.path)
-    with lock, run.listener() as run.control, _notifying(run):
+    with lock, run.listener() as run.control, tracked(run), _notifying(run):
         return _run(run, show_tables)
 
 

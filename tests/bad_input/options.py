@@ -148,6 +148,14 @@ CASES = [
         args="sweep retrieval --notify hooks.example.com",
         message="--notify takes an http:// or https:// address of a webhook",
     ),
+    Case(
+        args="sweep retrieval --track tensorbord",
+        message="no tracker named 'tensorbord'; did you mean 'tensorboard'",
+    ),
+    Case(
+        args="sweep retrieval --track tensorboard --track tensorboard",
+        message="--track tensorboard is given twice; remove one of them",
+    ),
     Case(args="pause nothing", message="no sweep"),
     Case(
         args="sweep retrieval --space nothing",

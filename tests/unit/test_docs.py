@@ -31,7 +31,7 @@ GUIDES = {page: page.read_text(encoding="utf-8") for page in [*PAGES, ROOT / "SE
 FOREIGN = {
     *("--build-arg", "--cpus", "--gpus", "--memory", "--user"),
     *("--no-kill", "--signal"),
-    "--clean",
+    *("--clean", "--logdir"),
     "--generate",
     "--index-url",
     "--no-deps",

@@ -36,7 +36,8 @@ LAYERS = {
     "orchestrator": (
         *("cgroups", "hardware", "planning", "functions", "saving", "search", "environment"),
         "control",
-        *("execution", "engines.ray", "engines", "view", "request", "running", "pruning"),
+        *("execution", "tracking", "engines.ray", "engines", "view", "request", "running"),
+        "pruning",
         *("reports", "serving", "sharing", "api", "contract_suite", "doctor", "cli", "__main__"),
     ),
     "results": (

@@ -1,0 +1,59 @@
+"""Sends the report to the trackers at the end of a run, and waits for them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from orchestrator.running.logs import logging_to, run_log
+from orchestrator.running.plan import Plan
+from orchestrator.running.run import Run
+from orchestrator.tracking.tracker import Report
+from orchestrator.view.output import redirect_output
+from results.export import FORMATS, sweep_document
+from results.storage.reading import read_sweep
+from results.text import print_line
+from tasks.contract import StoreError
+
+
+@contextmanager
+def tracked(run: Run) -> Iterator[None]:
+    """Send the report and what is not sent yet to the trackers when the run ends."""
+    report = None
+    try:
+        yield
+        if run.tracking.has_started:
+            report = _report(run.plan)
+        elif run.request.track and not run.coordinators:
+            print_line(
+                Console(),
+                "No trial ran, so no tracker got anything; --rerun runs and sends all trials.",
+            )
+    finally:
+        if run.tracking.has_started:
+            _close(run, report)
+
+
+def _close(run: Run, report: Report | None) -> None:
+    """Send the rest. What the trackers print goes to the log of the run."""
+    with (
+        run_log(run) as log,
+        redirect_output(log) as stdout,
+        logging_to(log, None),
+        run.tracking.printing(lambda line: print_line(Console(file=stdout), line)),
+    ):
+        run.tracking.close(report)
+
+
+def _report(plan: Plan) -> Report | None:
+    """Return the tables of the sweep; None if a bucket does not answer."""
+    try:
+        sweep = read_sweep(plan.request.out, plan.task.name, plan.name)
+    except StoreError:
+        return None
+    # Without figures, which take seconds and which trackers draw themselves.
+    documents = [dataclasses.replace(sweep_document(sweep), draw=list)]
+    return Report(markdown=FORMATS["markdown"](documents), html=FORMATS["html"](documents))

@@ -1,0 +1,1 @@
+"""Sends the metrics of running sweeps to experiment trackers."""

@@ -1,0 +1,71 @@
+"""What a tracker gets at the end of a trial: its row, its samples as a table, and pictures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from orchestrator.execution.trial_results import RunningTrial
+from orchestrator.tracking.tracker import TrackedResult
+from tasks.contract import Scalar
+
+MAX_ROWS = 100  # of a table of samples
+_PICTURE = "picture"  # the column of samples that holds PNG files
+
+
+def tracked_result(running: RunningTrial, shown_samples: Sequence[str]) -> TrackedResult:
+    """Return the result of a trial that has ended.
+
+    Args:
+        running: the trial, with its row.
+        shown_samples: the columns of samples that the task shows; empty for all.
+    """
+    row = running.row
+    steps = running.ordered_steps()
+    is_over = row["status"] != "interrupted"
+    samples = steps[-1].step.samples if steps and is_over else None
+    return TrackedResult(
+        status=row["status"],
+        reason=row["reason"] or "",
+        metrics=dict(running.last_metrics()),
+        table=_table(samples or {}, shown_samples),
+        pictures=_pictures(samples or {}, shown_samples),
+    )
+
+
+def _table(
+    samples: Mapping[str, Sequence[Any]], shown: Sequence[str]
+) -> dict[str, Sequence[Scalar]]:
+    """Return the first rows without pictures. Lists become text."""
+    names = [name for name in shown or samples if name in samples and name != _PICTURE]
+    pictures = samples.get(_PICTURE)
+    length = len(next(iter(samples.values()), ()))
+    rows = [row for row in range(length) if pictures is None or pictures[row] is None]
+    table = {name: [_plain(samples[name][row]) for row in rows[:MAX_ROWS]] for name in names}
+    return {name: column for name, column in table.items() if any(v is not None for v in column)}
+
+
+def _plain(value: Any) -> Scalar:
+    if hasattr(value, "item"):  # a number of numpy
+        value = value.item()
+    if isinstance(value, (list, tuple)):
+        return " / ".join(map(str, value))
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+
+
+def _pictures(samples: Mapping[str, Sequence[Any]], shown: Sequence[str]) -> dict[str, bytes]:
+    """Return one picture (PNG) of all samples that are pictures, as ``show --save`` draws it."""
+    if _PICTURE not in shown or _PICTURE not in samples or shown[0] not in samples:
+        return {}
+    groups: dict[str, list[bytes]] = {}
+    for group, picture in zip(samples[shown[0]], samples[_PICTURE], strict=True):
+        if picture is not None:
+            groups.setdefault(str(group), []).append(bytes(picture))
+    if not groups:
+        return {}
+    from results.figures.pictures import contact_sheet  # only now: Pillow takes time to import
+
+    out = io.BytesIO()
+    contact_sheet(groups, "").save(out, format="PNG")
+    return {"samples": out.getvalue()}

@@ -1,0 +1,63 @@
+"""What trackers get of a trial's samples: a table, and a picture."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from tracked import add_step, end, running
+
+from orchestrator.tracking.samples import MAX_ROWS, tracked_result
+
+
+def png(color: str) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8), color).save(out, format="PNG")
+    return out.getvalue()
+
+
+def test_samples_become_a_table_of_plain_values() -> None:
+    one = running(num_steps=1)
+    samples: dict[str, Any] = {
+        "query": list(range(MAX_ROWS + 5)),
+        "rank": np.arange(MAX_ROWS + 5),
+        "captions": [["a", "b"]] * (MAX_ROWS + 5),
+        "blob": [b"x"] * (MAX_ROWS + 5),
+    }
+    add_step(one, 1, samples)
+    found = tracked_result(end(one), ("query", "rank", "captions"))
+    assert list(found.table) == ["query", "rank", "captions"]
+    assert found.table["rank"] == list(range(MAX_ROWS))
+    assert all(type(value) is int for value in found.table["rank"])
+    assert found.table["captions"][0] == "a / b"
+    assert found.pictures == {}
+
+
+def test_only_samples_of_the_last_step_count() -> None:
+    one = running()
+    add_step(one, 0, {"query": [1]})
+    add_step(one, 1)
+    assert tracked_result(end(one), ()).table == {}
+
+
+def test_pictures_become_one_picture_and_leave_the_table() -> None:
+    one = running()
+    samples: dict[str, Any] = {
+        "view": ["scores", "worst", "worst", "best"],
+        "picture": [None, png("red"), png("green"), png("blue")],
+        "iou": [0.5, None, None, None],
+    }
+    add_step(one, 1, samples)
+    found = tracked_result(end(one), ("view", "picture", "iou"))
+    assert found.table == {"view": ["scores"], "iou": [0.5]}
+    sheet = Image.open(io.BytesIO(found.pictures["samples"])).convert("RGB")
+    colors = {color for _, color in sheet.getcolors(10**6) or []}
+    assert {(255, 0, 0), (0, 128, 0), (0, 0, 255)} <= colors
+
+
+def test_column_without_values_is_left_out() -> None:
+    one = running()
+    add_step(one, 1, {"query": [1, 2], "note": [None, None]})
+    assert tracked_result(end(one), ()).table == {"query": [1, 2]}
