@@ -298,7 +298,10 @@ CASES = [
         args="sweep retrieval --set start=warm", message="start must be one of pretrained, random"
     ),
     Case(args="sweep retrieval --set head=deep", message="head must be one of own, linear, mlp"),
-    Case(args="sweep retrieval --set trainable=all", message="trainable must be one of head, full"),
+    Case(
+        args="sweep retrieval --set trainable=all",
+        message="trainable must be one of head, lora, full",
+    ),
     Case(
         args="sweep retrieval --set head=mlp", message="creates new heads; add --set start=random"
     ),
