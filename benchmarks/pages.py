@@ -103,7 +103,10 @@ def _measure(out: Path) -> tuple[float, float | None]:
 
 
 def _with_server(out: Path, measure: Any) -> float:
-    """Measure with a server that has started and shown nothing yet."""
+    """Measure with a server that has shown nothing yet.
+
+    Within the five seconds it prepares the page of the first sweep of its list, which is this one.
+    """
     with server(out) as address:
         time.sleep(5)  # as somebody needs to open the address
         found: float = measure(f"{address}sweeps/bench/pages")

@@ -31,16 +31,15 @@ from starlette.routing import Route
 from orchestrator.serving.access import LocalOnly, TokenOnly
 from orchestrator.serving.headers import SafeHeaders
 from orchestrator.serving.library import Library, combine_versions
+from orchestrator.serving.sweep_texts import charts_text, sweep_text
 from orchestrator.serving.trial_images import find_images
 from results.page.charts.chart import charts_json
 from results.page.charts.curves import trial_curves
-from results.page.charts.sweep import sweep_page_charts
 from results.page.compare_page import compare_page
 from results.page.html import ASSETS, asset, compressed_plotly, fill, plotly_script
 from results.page.links import ServedLinks
 from results.page.page_images import PageImages
 from results.page.selection import Selection
-from results.page.sweep_page import sweep_page
 from results.page.sweeps_page import sweeps_page
 from results.page.trial_page import trial_page
 from results.render.show import find_trial
@@ -104,33 +103,12 @@ class _Pages:
     def sweep(self, request: Request) -> Response:
         held = self._library.get(*_sweep_of(request))
         selection = Selection.from_query(request.query_params.items())
-        query = selection.query(page=1, sort="", all_rows=False)
-
-        def build(sweep: Sweep) -> str:
-            address = _LINKS.sweep(sweep.manifest.task, sweep.manifest.name)
-            return sweep_page(
-                sweep,
-                held.overview,
-                selection,
-                _LINKS,
-                datetime.now(UTC),
-                charts_url=f"{address}/charts{query}",
-                running_url=f"{address}/running",
-                version=f'"{held.version}"',
-            )
-
-        return _answer(
-            request, held.version, lambda _: held.make(f"page{selection.query()}", build)
-        )
+        return _answer(request, held.version, lambda _: sweep_text(held, selection))
 
     def sweep_charts(self, request: Request) -> Response:
         held = self._library.get(*_sweep_of(request))
         selection = Selection.from_query(request.query_params.items())
-        text = held.make(
-            f"charts{selection.query(page=1, sort='', all_rows=False)}",
-            lambda sweep: charts_json(sweep_page_charts(sweep, selection.choose(sweep.rows()))),
-        )
-        return _json(text)
+        return _json(charts_text(held, selection))
 
     def running(self, request: Request) -> Response:
         text = self._library.running(*_sweep_of(request))

@@ -14,7 +14,10 @@ import uvicorn
 from orchestrator.serving.access import is_loopback
 from orchestrator.serving.app import make_app
 from orchestrator.serving.library import Library
+from orchestrator.serving.sweep_texts import charts_text, sweep_text
 from results.page.html import compressed_plotly, load_templates
+from results.page.selection import Selection
+from results.page.sweeps_page import list_order
 from tasks.contract import RequestError, SweepError
 
 MAX_SHARE = 0.05  # of a core, for each running sweep that somebody watches
@@ -40,7 +43,7 @@ def serve(root: str, host: str, port: int, say: Callable[[str], None]) -> str:
     listener = _listen(host, port)
     library = Library(root, MAX_SHARE, MAX_AGE)
     app = make_app(library, host, token)
-    threading.Thread(target=_warm_up, args=(library,), daemon=True).start()
+    threading.Thread(target=warm_up, args=(library,), daemon=True).start()
     query = f"?token={token}" if token else ""
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{listener.getsockname()[1]}/"
@@ -55,12 +58,17 @@ def serve(root: str, host: str, port: int, say: Callable[[str], None]) -> str:
     return address
 
 
-def _warm_up(library: Library) -> None:
-    """Import and read what the first page would otherwise wait for."""
+def warm_up(library: Library) -> None:
+    """Import, read and make what the first page would otherwise wait for.
+
+    That page is probably of the first sweep of the list: one that runs, or the newest.
+    """
     importlib.import_module("scipy.stats")
     load_templates()
     with contextlib.suppress(SweepError):  # a page explains it
-        library.all()
+        for held in sorted(library.all(), key=lambda held: list_order(held.line))[:1]:
+            sweep_text(held, Selection())
+            charts_text(held, Selection())
     compressed_plotly()
 
 

@@ -32,7 +32,7 @@ class ListedSweep:
 
 def sweeps_page(found: Sequence[ListedSweep], root: str, now: datetime, version: str = "") -> str:
     """Return the list of the sweeps under ``root``: running ones first, then the newest."""
-    ordered = sorted(found, key=_order)
+    ordered = sorted(found, key=list_order)
     links = ServedLinks()
     rows = []
     for one in ordered:
@@ -59,6 +59,7 @@ def sweeps_page(found: Sequence[ListedSweep], root: str, now: datetime, version:
     return fill("sweeps.html", table=table, root=root, names=names, version=version)
 
 
-def _order(one: ListedSweep) -> tuple[bool, float, str]:
+def list_order(one: ListedSweep) -> tuple[bool, float, str]:
+    """Return the place of a sweep in the list as a sort key."""
     started = one.overview.started
     return not one.is_running, -started.timestamp() if started else 0.0, one.overview.name

@@ -14,6 +14,7 @@ from orchestrator.control.drivers import Progress, RunningTrial, new_driver, wri
 from orchestrator.serving import library as library_module
 from orchestrator.serving.app import make_app
 from orchestrator.serving.library import Library, UnknownSweepError
+from orchestrator.serving.server import warm_up
 from results.page.html import compressed_plotly, plotly_script
 from results.storage.filesystem import open_filesystem
 from results.storage.run_lock import run_lock
@@ -238,3 +239,19 @@ def test_tabs_share_a_listing(
     for _ in range(4):
         assert len(library.all()) == 2
     assert list(calls.values()) == expected
+
+
+def test_the_first_sweep_of_the_list_is_ready_before_somebody_asks(root: str) -> None:
+    library = Library(root)
+    warm_up(library)
+    made = [held for held in library.all() if held.made]
+    assert [(held.overview.name, len(held.made)) for held in made] == [("toy/other", 2)]
+    client = TestClient(make_app(library), base_url=BASE)
+    before = dict(made[0].made)
+    for path in ("/sweeps/toy/other", "/sweeps/toy/other/charts"):
+        assert client.get(path).text in before.values()
+    assert made[0].made == before
+
+
+def test_nothing_is_made_ready_of_an_empty_folder(tmp_path: Path) -> None:
+    warm_up(Library(str(tmp_path)))
