@@ -87,7 +87,11 @@ class DiffusionTask(Task):
         ]
         task = copy.copy(self)
         # These are class attributes of ``Task``, but here they differ by data set.
-        vars(task).update(columns=make_columns(conditions), per_sample=make_per_sample(conditions))
+        vars(task).update(
+            columns=make_columns(conditions),
+            per_sample=make_per_sample(conditions),
+            scoring_params=("unseen",),  # other conditions are not equally hard
+        )
         return task
 
     def normalize(self, trial: Trial) -> Trial:

@@ -40,3 +40,4 @@ def test_columns_are_those_of_the_data(tmp_path: Path) -> None:
     copied = pickle.loads(pickle.dumps(task))  # for a worker
     assert copied.columns == task.columns
     assert copied.metric == TASK.metric
+    assert copied.scoring_params == ("unseen",)
