@@ -58,17 +58,17 @@ def save_git(folder: Path) -> Path:
     return folder
 
 
-def run_packed(trials: list[Trial]) -> int:
+def run_packed(trials: list[Trial], device: str = "cpu") -> int:
     """Encode once, and decode all settings together, as a sweep does. Return the tokens."""
     num_tokens, number = 0, trials[0].params.num_images
     inputs = {}
     for stage in needed(trials[0]):  # which encodes whole chunks; the loops encode no image more
         args = {**stage.args, "last": min(stage.args["last"], number)}
-        inputs[stage] = stage.function(**args, device="cpu")
-    state = TASK.start(trials[0], inputs, "cpu")
+        inputs[stage] = stage.function(**args, device=device)
+    state = TASK.start(trials[0], inputs, device)
     members = [Member(trial=trial, state=state) for trial in trials]
     while state.values["images"] < number:
-        for (ids,) in rungs.decode_rung(members, inputs, "cpu"):
+        for (ids,) in rungs.decode_rung(members, inputs, device):
             num_tokens += int((ids != 0).sum())
         images = next(n for n in rungs.rungs(number) if n > state.values["images"])
         state = type(state)(arrays={}, values={"images": images})

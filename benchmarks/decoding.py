@@ -45,10 +45,10 @@ def make_trials(model: str, data: str, number: int) -> list[Trial]:
     return [TASK.normalize(trial) for trial in trials]
 
 
-def run_packed(trials: list[Trial]) -> int:
+def run_packed(trials: list[Trial], device: str = "cpu") -> int:
     """Encode once, decode distinct rows together and score, as a sweep does. Return the tokens."""
     inputs = {
-        stage: stage.function(**stage.args, device="cpu")
+        stage: stage.function(**stage.args, device=device)
         for trial in trials[:1]
         for stage in stages.needed(trial)
     }
@@ -57,7 +57,8 @@ def run_packed(trials: list[Trial]) -> int:
     num_tokens = 0
     while members:
         unfinished = []
-        for member, result in zip(members, captioning.advance(members, inputs, "cpu"), strict=True):
+        results = captioning.advance(members, inputs, device)
+        for member, result in zip(members, results, strict=True):
             if isinstance(result, Exception):
                 raise result
             state, step = result
@@ -84,8 +85,9 @@ def run_library(captioner: Captioner, trials: list[Trial], number: int) -> int:
             batch = [images.load(i) for i in range(first, min(first + LAB_BATCH, number))]
             pixels = captioner.processor(images=batch, return_tensors="pt")["pixel_values"]
             tokens = captioner.tokenizer([params.prompt] * len(batch), return_tensors="pt")
+            tokens = tokens.to(captioner.device)
             ids = captioner.model.generate(
-                pixel_values=pixels,
+                pixel_values=pixels.to(captioner.device),
                 input_ids=tokens["input_ids"],
                 attention_mask=tokens["attention_mask"],
                 min_length=params.min_length,

@@ -9,6 +9,7 @@ from typing import TypeVar
 from torch import Tensor
 
 from tasks.contract import Member, TrialError
+from tasks.memory import release_memory
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -28,7 +29,8 @@ def train_stack(
             return [error]
         logger.warning("training %d trials together failed; each is trained alone", len(stack))
         logger.debug("the failure", exc_info=error)
-        return [train_stack([member], train)[0] for member in stack]
+    release_memory()  # outside of ``except``, whose traceback keeps the stack's memory alive
+    return [train_stack([member], train)[0] for member in stack]
 
 
 def check_losses(losses: Tensor, epoch: int) -> TrialError | None:

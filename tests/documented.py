@@ -72,6 +72,7 @@ REDUCED_BENCHMARKS: dict[str, tuple[str, ...] | None] = {
     "error_rates": ("--repetitions", "8"),
     "flickr8k": ("--limit", "24", "--seeds", "1", "--out", "OUT"),
     "flickr8k_captioner": ("--limit", "50", "--epochs", "1"),
+    "gpu": ("--device", "cpu", "--small", "--turns", "1"),
     "heads": None,  # trains as a plain Tune script does, half an hour
     "many": None,  # starts a cluster of simulated nodes, minutes
     "overhead": None,  # the same, with stock Tune beside it
@@ -80,8 +81,9 @@ REDUCED_BENCHMARKS: dict[str, tuple[str, ...] | None] = {
     "start": None,  # measures starts of a program that every test of a sweep starts
 }
 
-#: Modules that are run by name. Their options are parsed; test_shipped_model runs their parts.
-MODULES = ("tasks.assets.recipe",)
+#: Modules that are run by name, with the module of their ``main``. Their options are parsed;
+#: test_shipped_model and test_gpu_suite run their parts.
+MODULES = {"tasks.assets.recipe": "tasks.assets.recipe", "tests.gpu": "gpu.suite"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -477,7 +477,7 @@ def test_captioner_trained_on_photos_can_be_swept(
 def test_documented_module_accepts_its_options(
     monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
-    module = importlib.import_module(command.kind.removeprefix("python -m "))
+    module = importlib.import_module(MODULES[command.kind.removeprefix("python -m ")])
     parse_alone(monkeypatch, module.main, command.arguments)
 
 
