@@ -145,9 +145,3 @@ def _resolve_encoder(name: str, need: str) -> Source:
             raise ModelError(f"{folder}/config.json has no 'model_type'; add that of the encoder")
         return folders.resolve(name, [need])
     return fingerprint_factory(name)
-
-
-def num_bytes(name: str) -> int:
-    """Return the size of a model's saved weights in bytes; a factory counts as 0."""
-    parts = split_pair(name) if is_pair(name) else (name,)
-    return sum(folders.num_bytes(folders.find_folder(p)) for p in parts if not is_factory(p))

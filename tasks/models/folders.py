@@ -169,12 +169,17 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def parameter_names(folder: Path) -> set[str]:
-    """Return the names of all saved parameters. Reads only the headers of the files.
+    """Return the names of all saved parameters, as ``parameter_shapes`` does."""
+    return set(parameter_shapes(folder))
+
+
+def parameter_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of all saved parameters by name. Reads only the headers of the files.
 
     Raises:
         ModelError: if a header is damaged, or if a file is shorter than its header says.
     """
-    names: set[str] = set()
+    shapes: dict[str, tuple[int, ...]] = {}
     for file in folder.glob("*.safetensors"):
         try:
             size = file.stat().st_size
@@ -196,8 +201,8 @@ def parameter_names(folder: Path) -> set[str]:
             raise ModelError(
                 f"{file} is truncated: {size:,} of {8 + length + end:,} bytes; copy it again"
             )
-        names |= set(tensors)
-    return names
+        shapes |= {name: tuple(part.get("shape", ())) for name, part in tensors.items()}
+    return shapes
 
 
 def num_bytes(folder: Path) -> int:

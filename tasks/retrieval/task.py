@@ -121,9 +121,11 @@ class RetrievalTask(Task):
         return (trial.model, trial.data, params.precision, params.split, alone)
 
     def estimate_memory(self, trial: Trial) -> int:
-        """Estimate the memory of the trained weights, their gradients and moments."""
-        if trial.params.trainable == "full":
-            return 4 * families.num_bytes(trial.model.name)
+        """Estimate the memory of the trained weights and, of encoders, of their activations."""
+        if trial.params.trainable != "head" and trial.params.epochs:
+            from tasks.retrieval.memory import estimate_training
+
+            return estimate_training(trial)
         return 4 * 4 * 2 * 1024 * 1024
 
     def num_steps(self, trial: Trial) -> int:

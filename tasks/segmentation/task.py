@@ -136,10 +136,11 @@ class SegmentationTask(Task):
         """Estimate the memory of the weights, gradients, moments, activations and scores."""
         params: Params = trial.params
         pixels = params.batch_size * params.training_size**2
-        if params.trainable == "full":
+        if params.trainable != "head":
             # The state before an epoch (weights and two moments); the network, its gradients and
-            # new moments; and a copy of the new weights.
-            weights = (3 + 4 + 1) * folders.num_bytes(folders.find_folder(trial.model.name))
+            # new moments; and a copy of the new weights. With adapters, mainly the network.
+            copies = 3 + 4 + 1 if params.trainable == "full" else 1
+            weights = copies * folders.num_bytes(folders.find_folder(trial.model.name))
             return weights + max(400 * pixels, 12 * MAX_SCORES)
         return max(40 * pixels, 12 * MAX_SCORES)  # scores, resized scores and probabilities
 

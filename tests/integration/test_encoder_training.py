@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from retrieval_trials import make_model_trial
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from tasks.contract import Member, ModelError, State, Trial
 from tasks.retrieval import full, gradients, network, training
@@ -180,3 +183,51 @@ def test_options_without_effect_do_not_change_a_trial(tiny: Tiny) -> None:
     assert make(name, trainable="lora", layer_decay=0.5).id == make(name, trainable="lora").id
     same = {"layer_decay": 1.0, "gradient_checkpointing": False, "chunk_size": 8, "warmup": 0.0}
     assert make(name, **same).id == make(name).id
+
+
+class PeakBytes(TorchDispatchMode):
+    """The most bytes of tensors that were made inside and were in memory together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.largest, self._live = 0, dict[int, int]()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, torch.Tensor):
+                storage = tensor.untyped_storage()
+                key = storage.data_ptr()
+                if key not in self._live:
+                    self._live[key] = storage.nbytes()
+                    weakref.finalize(storage, self._live.pop, key, None)
+        self.largest = max(self.largest, sum(self._live.values()))
+        return out
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("blip", {}),
+        ("clip", {}),
+        ("siglip", {}),
+        ("pair", {}),
+        ("clip", {"trainable": "lora"}),
+        ("clip", {"precision": "bfloat16"}),
+        ("siglip", {"chunk_size": 4}),
+        ("blip", {"gradient_checkpointing": True}),
+    ],
+)
+def test_the_estimate_of_memory_is_within_a_fifth(
+    tiny: Tiny, kind: str, params: dict[str, Any]
+) -> None:
+    name = f"{tiny('vit')}+{tiny('bert')}" if kind == "pair" else tiny(kind)
+    start = {"start": "random"} if kind == "pair" else {}
+    trial = make(name, **start | {"batch_size": 24} | params)
+    dual = network._load(trial, "cpu")
+    parameters = [p for each in (dual.image, dual.text) for p in each.tower.parameters()]
+    with PeakBytes() as counter:  # from the state before the epoch on
+        train(trial)
+    peak = counter.largest + sum(p.numel() * p.element_size() for p in parameters)
+    estimate = TASK.estimate_memory(trial)
+    assert estimate == pytest.approx(peak, rel=0.2)

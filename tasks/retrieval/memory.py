@@ -1,0 +1,134 @@
+"""Estimate the memory of a training step from the configuration of the model. Without torch.
+
+B batch, N tokens of an image or of a caption, D width, M hidden width of the MLP, H heads
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tasks.contract import Trial
+from tasks.datasets.registry import load_split
+from tasks.models import folders
+from tasks.models.factories import is_factory
+from tasks.models.families import FAMILIES, is_pair, split_pair
+from tasks.retrieval.params import Params
+
+FLOAT = 4  # bytes
+# The weights and moments of the state before a step and of that after it, and the gradients.
+COPIES = 7
+TOKENS_PER_WORD = 1.3  # of captions, on average; rare words have more
+MIXED = 0.6  # activations in bfloat16, next to float32; normalizations and residuals stay float32
+
+Shapes = Mapping[str, Sequence[int]]
+
+
+def estimate_training(trial: Trial) -> int:
+    """Estimate the device memory of a trial that trains encoders, in bytes.
+
+    It counts the shared model, the trained weights with their moments and gradients, and the
+    activations. Of an encoder that is no transformer, and of a factory, it counts no activations.
+    """
+    sides = _sides(trial.model.name)
+    everything = sum(sum(map(math.prod, shapes.values())) for shapes, _, _ in sides.values())
+    trained = sum(_trained(shapes, side, trial.params) for side, (shapes, _, _) in sides.items())
+    copies = COPIES if trial.params.chunk_size is None else COPIES + 2  # gradients are added up
+    casts = sum(_casts(shapes, trial.params) for shapes, _, _ in sides.values())
+    found = [_activations(trial, side, config, kind) for side, (_, config, kind) in sides.items()]
+    kept, again = sum(each for each, _ in found), max((each for _, each in found), default=0)
+    return FLOAT * (everything + copies * trained) + casts + kept + again
+
+
+def _sides(name: str) -> dict[str, tuple[Shapes, Any, str]]:
+    """Return the shapes of the encoder's parameters, its configuration and its kind, by side."""
+    from transformers import AutoConfig
+
+    parts = split_pair(name) if is_pair(name) else (name, name)
+    found: dict[str, tuple[Shapes, Any, str]] = {}
+    for side, part in zip(("image", "text"), parts, strict=True):
+        if is_factory(part):
+            continue
+        folder = folders.find_folder(part)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        family = FAMILIES.get(config.model_type)
+        shapes = folders.parameter_shapes(folder)
+        if family is not None:
+            prefix = f"{family.image_encoder if side == 'image' else family.text_encoder}."
+            shapes = {k.removeprefix(prefix): v for k, v in shapes.items() if k.startswith(prefix)}
+        own = getattr(config, "vision_config" if side == "image" else "text_config", config)
+        found[side] = shapes, own, config.model_type
+    return found
+
+
+def _trained(shapes: Shapes, side: str, params: Params) -> int:
+    """Return the number of trained weights of an encoder."""
+    if params.trainable == "full":
+        return sum(map(math.prod, shapes.values()))
+    assert params.lora_rank is not None
+    assert params.lora_targets is not None
+    return sum(
+        params.lora_rank * sum(shape)
+        for name, shape in shapes.items()
+        if _is_linear(name, shape)
+        and (
+            params.lora_targets == "all-linear"
+            or re.fullmatch(params.lora_targets, f"{side}.{name.removesuffix('.weight')}")
+        )
+    )
+
+
+def _is_linear(name: str, shape: Sequence[int]) -> bool:
+    return len(shape) == 2 and "embed" not in name and name.endswith(".weight")
+
+
+def _casts(shapes: Shapes, params: Params) -> int:
+    """Return the bytes of the copies of weights that mixed precision makes."""
+    if params.precision == "float32":
+        return 0
+    return 2 * sum(math.prod(s) for name, s in shapes.items() if _is_linear(name, s))
+
+
+def _activations(trial: Trial, side: str, config: Any, kind: str) -> tuple[int, int]:
+    """Return the bytes that an encoder keeps for the backward pass, and that it computes again.
+
+    They are those of a batch, or of a chunk and the images of the batch.
+    """
+    params: Params = trial.params
+    width = getattr(config, "hidden_size", None)
+    layers = getattr(config, "num_hidden_layers", None)
+    patch = getattr(config, "patch_size", None)
+    if not isinstance(width, int) or not isinstance(layers, int):
+        return 0, 0
+    if side == "image" and not (isinstance(patch, int) and isinstance(config.image_size, int)):
+        return 0, 0
+    tokens = _num_tokens(trial, side, config, kind)
+    hidden = getattr(config, "intermediate_size", None) or 4 * width
+    # CLIP's activation function keeps another copy; BLIP keeps attention weights.
+    copies = 3 if getattr(config, "hidden_act", "") == "quick_gelu" else 2
+    attention = config.num_attention_heads * tokens if kind == "blip" else 0
+    layer = 8 * width + copies * hidden + attention
+    kept, again = layers * layer, 0
+    if params.gradient_checkpointing:
+        kept, again = layers * width, layer
+    share = 1.0 if params.precision == "float32" else MIXED
+    num_tokens = tokens * min(params.chunk_size or params.batch_size, params.batch_size)
+    pixels = 3 * config.image_size**2 * params.batch_size if side == "image" else 0
+    return (
+        int(FLOAT * (num_tokens * (share * kept + 4 * width) + pixels)),
+        int(FLOAT * num_tokens * share * again),
+    )
+
+
+def _num_tokens(trial: Trial, side: str, config: Any, kind: str) -> int:
+    if side == "image":
+        special = 0 if kind.startswith("siglip") else 1
+        return int((config.image_size // config.patch_size) ** 2 + special)
+    longest: int = config.max_position_embeddings
+    if kind.startswith("siglip"):
+        return longest
+    captions = load_split(trial.data.name, "train").captions
+    words = max(len(caption.split()) for each in captions for caption in each)
+    return min(longest, round(TOKENS_PER_WORD * words) + 2)
