@@ -63,6 +63,7 @@ def _load_family(name: str, family: Family, device: str, precision: str) -> Dual
             prepare=partial(prepare_texts, tokenizer, max_length, family.pads_to_max_length),
         ),
         heads=_read_heads(model, family),
+        matching=model.get_submodule(family.matching_head) if family.matching_head else None,
     )
 
 

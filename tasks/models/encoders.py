@@ -78,6 +78,7 @@ class DualEncoder:
     image: Encoder
     text: Encoder
     heads: Mapping[str, Array]  # "image.weight" [P, D] and others; see ``heads.py``
+    matching: nn.Linear | None = None  # BLIP's matching head, [CLS] of the text -> no, yes
 
     def widths(self) -> tuple[int, int]:
         """Return the widths D of image and text features."""

@@ -32,6 +32,7 @@ class Family:
     image_features: Features  # the part of the encoder's output that the head takes
     text_features: Features
     pads_to_max_length: bool = False  # captions are padded to the model's length, without a mask
+    matching_head: str = ""  # classifies a text that attends to an image; "" if there is none
 
 
 FAMILIES = {
@@ -43,6 +44,7 @@ FAMILIES = {
         text_head="text_proj",
         image_features="first",
         text_features="first",
+        matching_head="itm_head",
     ),
     "clip": Family(
         model_class="CLIPModel",
@@ -115,6 +117,24 @@ def check_weights(name: str, *, heads: bool) -> None:
     if heads and missing:
         raise ModelError(
             f"{name} has no pretrained heads ({', '.join(missing)} missing); add --set start=random"
+        )
+
+
+def check_matching(name: str) -> None:
+    """Raise an error if a model has no trained head that matches images and texts.
+
+    Raises:
+        ModelError: the message says what is missing.
+    """
+    head = "" if is_pair(name) else find_family(name).matching_head
+    if not head:
+        raise ModelError(
+            f"rerank_k needs a matching head, which only BLIP has, but got {name}; remove rerank_k"
+        )
+    if _lacks(head, folders.parameter_names(folders.find_folder(name))):
+        raise ModelError(
+            f"{name} has no weights of its matching head ({head}); remove rerank_k, or use a "
+            "checkpoint of BlipForImageTextRetrieval"
         )
 
 

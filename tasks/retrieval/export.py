@@ -205,6 +205,12 @@ def _describe(trial: Trial, program: str, pipeline: str, notes: list[str]) -> Ex
             f"In the sweep the encoders computed in {params.precision}. The exported weights are "
             "float32, so results may differ slightly.",
         ]
+    if params.rerank_k:
+        notes = [
+            *notes,
+            f"Recalls are after re-ranking {params.rerank_k} candidates by the matching head. The "
+            "program below ranks by the projections alone.",
+        ]
     return Export(
         usage=program,
         library="transformers",

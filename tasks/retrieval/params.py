@@ -24,7 +24,7 @@ BIAS = -10.0  # initial bias of the sigmoid loss (Zhai et al. 2023, section 3.2)
 #: Parameters that did not exist from the start. Their defaults are None, as for trials from before
 #: them, and are left out of a trial's id.
 ADDED = (
-    *("loss", "bias", "learn_bias", "pairs", *LORA),
+    *("loss", "bias", "learn_bias", "pairs", "rerank_k", *LORA),
     *("warmup", "layer_decay", "gradient_checkpointing", "chunk_size"),
 )
 
@@ -79,6 +79,9 @@ class Params:
     pairs: Pairs | None = None
     """The captions of an image in an epoch: random: one at random; cycle: the next one; all: every
     one, where captions of the same image are right answers too; none: random."""
+    rerank_k: int | None = None
+    """Re-rank this many best candidates of each query by BLIP's matching head, which is not
+    trained; none: rank by the heads alone. >= 1."""
     lora_rank: int | None = None
     """Rank of the LoRA adapters; none: 8. Only for lora. >= 1."""
     lora_alpha: float | None = None
@@ -126,6 +129,8 @@ class Params:
         number = self.num_captions
         check_rule("num_captions >= 1", number is None or number >= 1, f"num_captions={number}")
         check_rule("split must not be train", self.split != "train", f"split={self.split}")
+        number = self.rerank_k
+        check_rule("rerank_k >= 1", number is None or number >= 1, f"rerank_k={number}")
         bias = self.bias
         check_rule("bias is finite", bias is None or math.isfinite(bias), f"bias={bias}")
         check_lora(self)

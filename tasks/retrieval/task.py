@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tasks.contract import (
@@ -37,6 +38,10 @@ _RECALLS = tuple(
     for d, name in (("i2t", "image-to-text"), ("t2i", "text-to-image"))
     for k in (1, 5, 10)
 )
+_BEFORE = tuple(  # only of trials that re-rank
+    Column(key=f"metric.itc_{d}_r1", label=f"{name} R@1 before re-ranking", format="percent")
+    for d, name in (("i2t", "image-to-text"), ("t2i", "text-to-image"))
+)
 
 
 class RetrievalTask(Task):
@@ -54,14 +59,17 @@ class RetrievalTask(Task):
         Column(key="param.weight_decay", label="weight decay", format="scientific"),
         Column(key="param.epochs", label="epochs", format="integer"),
         Column(key="param.temperature", label="temperature", format="number"),
+        Column(key="param.rerank_k", label="re-ranked", format="integer"),
         *_RECALLS,
         Column(key="metric.rsum", label="rsum", format="score"),
+        *_BEFORE,
     )
     per_sample = tuple(
         PerSampleMetric(metric=f"{d}_r{k}", unit="query", value=f"hit{k}", where={"direction": d})
         for d in ("i2t", "t2i")
         for k in (1, 5, 10)
     )
+    metric_params = MappingProxyType({"itc_i2t_r1": "rerank_k", "itc_t2i_r1": "rerank_k"})
     scoring_params = ("num_captions", "ties", "split")
     step_unit = "epoch"
     shown_samples = ("direction", "query", "rank", "hit1", "hit5", "hit10")
@@ -97,6 +105,7 @@ class RetrievalTask(Task):
         params = resolve_lora(params).without_unused()
         trial = dataclasses.replace(trial, params=params)
         registry.load_split(trial.data.name, params.split)
+        _check_rerank(trial.model.name, params)
         if params.epochs:
             train = registry.load_split(trial.data.name, "train")
             if len(train) < params.batch_size:
@@ -106,7 +115,16 @@ class RetrievalTask(Task):
                 )
             return dataclasses.replace(trial, params=_resolve_loss(trial.model.name, params))
         # Without training, parameters of training must not change the trial's id.
-        kept = ("start", "head", "embed_dim", "num_captions", "ties", "split", "precision")
+        kept = (
+            "start",
+            "head",
+            "embed_dim",
+            "num_captions",
+            "ties",
+            "split",
+            "precision",
+            "rerank_k",
+        )
         untrained = Params(epochs=0, **{name: getattr(params, name) for name in kept})
         return dataclasses.replace(trial, params=untrained)
 
@@ -121,10 +139,14 @@ class RetrievalTask(Task):
         return (trial.model, trial.data, params.precision, params.split, alone)
 
     def estimate_memory(self, trial: Trial) -> int:
-        """Estimate the memory of the trained weights, their gradients and moments."""
+        """Estimate the memory of the trained weights, their gradients and moments.
+
+        A trial that re-ranks also needs the encoders.
+        """
         if trial.params.trainable == "full":
             return 4 * families.num_bytes(trial.model.name)
-        return 4 * 4 * 2 * 1024 * 1024
+        heads = 4 * 4 * 2 * 1024 * 1024
+        return heads + (families.num_bytes(trial.model.name) if trial.params.rerank_k else 0)
 
     def num_steps(self, trial: Trial) -> int:
         """Return the number of epochs."""
@@ -198,6 +220,17 @@ def _resolve_heads(trial: Trial) -> Params:
             f"{name} needs head=own, because SigLIP's heads also pool, but got head={params.head}"
         )
     return dataclasses.replace(params, embed_dim=params.embed_dim or EMBED_DIM)
+
+
+def _check_rerank(name: str, params: Params) -> None:
+    if params.rerank_k is None:
+        return
+    families.check_matching(name)
+    if params.trainable != "head":
+        raise RequestError(
+            "rerank_k needs trainable=head, because the matching head fits the checkpoint's own "
+            f"encoders, but got trainable={params.trainable}; remove one of them"
+        )
 
 
 def _resolve_loss(name: str, params: Params) -> Params:
