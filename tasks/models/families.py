@@ -1,8 +1,8 @@
 """The image-text models that retrieval supports, and checks of their files. Without torch.
 
-Retrieval takes either a model with two encoders and two heads (BLIP, CLIP, SigLIP), or
-``IMAGE+TEXT``, two separate encoders that get new heads. Each of those is a Hugging Face id, a
-folder, or ``package.module:factory`` (see ``pair.py``).
+Retrieval takes either a model with two encoders and two heads (BLIP, CLIP, MetaCLIP 2,
+SigLIP, SigLIP 2), or ``IMAGE+TEXT``, two separate encoders that get new heads. Each of those is a
+Hugging Face id, a folder, or ``package.module:factory`` (see ``pair.py``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tasks.contract import ModelError, Source, content_id
 from tasks.models import folders
 from tasks.models.factories import fingerprint_factory, is_factory
 
-Features = Literal["first", "last", "pooled", "tokens"]
+Features = Literal["first", "last", "pooled", "tokens", "valid_tokens"]
 
 POOLING_VERSION = "2"  # part of a pair's fingerprint; increase it when ``pooling.py`` changes
 
@@ -33,6 +33,11 @@ class Family:
     text_features: Features
     pads_to_max_length: bool = False  # captions are padded to the model's length, without a mask
     matching_head: str = ""  # classifies a text that attends to an image; "" if there is none
+
+    @property
+    def pools_in_head(self) -> bool:
+        """Whether the image head pools tokens itself."""
+        return self.image_features in ("tokens", "valid_tokens")
 
 
 FAMILIES = {
@@ -66,6 +71,27 @@ FAMILIES = {
         image_features="tokens",
         text_features="last",
         pads_to_max_length=True,
+    ),
+    # SigLIP 2 NaFlex: images of any shape as patches with a mask (Tschannen et al. 2025). The other
+    # SigLIP 2 models are of the type "siglip".
+    "siglip2": Family(
+        model_class="Siglip2Model",
+        image_encoder="vision_model",
+        text_encoder="text_model",
+        image_head="vision_model.head",
+        text_head="text_model.head",
+        image_features="valid_tokens",
+        text_features="last",
+        pads_to_max_length=True,
+    ),
+    "metaclip_2": Family(
+        model_class="MetaClip2Model",
+        image_encoder="vision_model",
+        text_encoder="text_model",
+        image_head="visual_projection",
+        text_head="text_projection",
+        image_features="pooled",
+        text_features="pooled",
     ),
 }
 

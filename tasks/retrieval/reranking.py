@@ -23,6 +23,7 @@ from tasks.interrupt import check_interrupt
 from tasks.models.dual import load_dual_encoder
 from tasks.models.encoders import DualEncoder
 from tasks.models.matching import encode_tokens, match
+from tasks.models.texts import adapt_texts
 from tasks.progress import report_progress
 from tasks.retrieval import stages
 from tasks.retrieval.ranks import Indices, Scores
@@ -87,9 +88,8 @@ class Matcher:
 def open_matcher(trial: Trial, device: str) -> Matcher:
     """Return the matcher of a trial's split, which trials in this process share."""
     params = trial.params
-    return _open(
-        trial.model, trial.data, params.split, params.num_captions, device, params.precision
-    )
+    texts = (params.num_captions, params.max_tokens, params.lower_case)
+    return _open(trial.model, trial.data, params.split, texts, device, params.precision)
 
 
 @lru_cache(maxsize=2)
@@ -97,13 +97,15 @@ def _open(
     model: Source,
     data: Source,
     split: str,
-    num_captions: int | None,
+    texts: tuple[int | None, int | None, bool | None],
     device: str,
     precision: str,
 ) -> Matcher:
+    num_captions, max_tokens, lower_case = texts
     loaded = load_split(data.name, split)
     captions, _, _ = stages.index_captions(loaded.captions, num_captions)
     dual = load_dual_encoder(model.name, model.fingerprint, device, precision)
+    dual = adapt_texts(dual, max_tokens, lower_case)
     return Matcher(dual=dual, split=loaded, captions=captions)
 
 

@@ -27,6 +27,7 @@ from tasks.contract import (
 )
 from tasks.datasets import registry
 from tasks.models import families, folders
+from tasks.models.factories import is_factory
 from tasks.models.logit_scale import read_bias, read_temperature
 from tasks.models.lora_params import resolve_lora
 from tasks.precision import resolve_precision
@@ -37,6 +38,11 @@ _RECALLS = tuple(
     Column(key=f"metric.{d}_r{k}", label=f"{name} R@{k}", format="percent")
     for d, name in (("i2t", "image-to-text"), ("t2i", "text-to-image"))
     for k in (1, 5, 10)
+)
+#: The parameters of trials without training.
+EVALUATED = (
+    *("start", "head", "embed_dim", "num_captions", "ties", "split", "precision"),
+    *("rerank_k", "max_tokens", "lower_case"),
 )
 _BEFORE = tuple(  # only of trials that re-rank
     Column(key=f"metric.itc_{d}_r1", label=f"{name} R@1 before re-ranking", format="percent")
@@ -80,7 +86,8 @@ class RetrievalTask(Task):
     default_model = folders.SHIPPED
     default_data = "scenes"
     model_forms = (
-        "a Hugging Face id or a folder (safetensors) of a BLIP retrieval, CLIP or SigLIP model; or "
+        "a Hugging Face id or a folder (safetensors) of a BLIP retrieval, CLIP, MetaCLIP 2, SigLIP "
+        "or SigLIP 2 model; or "
         "IMAGE+TEXT, two encoders with new heads (--set start=random), each an id, a folder or "
         "package.module:factory"
     )
@@ -101,11 +108,16 @@ class RetrievalTask(Task):
             RequestError: if the model has no such heads, or the data no such splits.
         """
         params = _resolve_heads(trial)
-        params = dataclasses.replace(params, precision=resolve_precision(params.precision))
+        params = dataclasses.replace(
+            params,
+            precision=resolve_precision(params.precision),
+            lower_case=params.lower_case or None,
+        )
         params = resolve_lora(params).without_unused()
         trial = dataclasses.replace(trial, params=params)
         registry.load_split(trial.data.name, params.split)
         _check_rerank(trial.model.name, params)
+        _check_texts(trial.model.name, params)
         if params.epochs:
             train = registry.load_split(trial.data.name, "train")
             if len(train) < params.batch_size:
@@ -115,17 +127,7 @@ class RetrievalTask(Task):
                 )
             return dataclasses.replace(trial, params=_resolve_loss(trial.model.name, params))
         # Without training, parameters of training must not change the trial's id.
-        kept = (
-            "start",
-            "head",
-            "embed_dim",
-            "num_captions",
-            "ties",
-            "split",
-            "precision",
-            "rerank_k",
-        )
-        untrained = Params(epochs=0, **{name: getattr(params, name) for name in kept})
+        untrained = Params(epochs=0, **{name: getattr(params, name) for name in EVALUATED})
         return dataclasses.replace(trial, params=untrained)
 
     def stages(self, trial: Trial) -> Sequence[Stage]:
@@ -215,11 +217,20 @@ def _resolve_heads(trial: Trial) -> Params:
         return params
     if params.start == "pretrained":
         raise RequestError(f"head={params.head} creates new heads; add --set start=random")
-    if families.find_family(name).image_features == "tokens":
+    if families.find_family(name).pools_in_head:
         raise ModelError(
             f"{name} needs head=own, because SigLIP's heads also pool, but got head={params.head}"
         )
     return dataclasses.replace(params, embed_dim=params.embed_dim or EMBED_DIM)
+
+
+def _check_texts(name: str, params: Params) -> None:
+    has_options = params.max_tokens is not None or params.lower_case
+    if has_options and families.is_pair(name) and is_factory(families.split_pair(name)[1]):
+        raise RequestError(
+            "max_tokens and lower_case need a tokenizer, but the text encoder is a factory; remove "
+            "them, and change what the factory's prepare function does"
+        )
 
 
 def _check_rerank(name: str, params: Params) -> None:
