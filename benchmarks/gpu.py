@@ -125,7 +125,7 @@ def diffusion(device: str, draws: int, features: int) -> Comparison:
 
     from tasks.contract import Trial
     from tasks.datasets import concepts
-    from tasks.diffusion import sampling, training
+    from tasks.diffusion import training
     from tasks.diffusion.probe import to_pixels
     from tasks.diffusion.task import TASK
     from tasks.diffusion.unet import UNet
@@ -138,7 +138,7 @@ def diffusion(device: str, draws: int, features: int) -> Comparison:
     state = training.start(trial, device)
     found = concepts.load_split(data.name, "train")
     pixels = to_pixels(found.images).to(device)
-    conditions = sampling.encode_conditions(found.digits, found.colors, found.sizes).to(device)
+    conditions = torch.from_numpy(found.encoded).to(device)
     network = UNet(features).to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
     betas = torch.linspace(params.beta_1, params.beta_last, params.num_steps, device=device)

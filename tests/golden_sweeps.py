@@ -168,11 +168,11 @@ def _result(
 def _metrics(
     rng: np.random.Generator, score: float, samples: Any, manifest: Manifest
 ) -> dict[str, float]:
-    """A value for every column, the main one from the samples."""
+    """A value for every column of an ordinary trial, the main one from the samples."""
     values: dict[str, float] = {}
     for column in manifest.columns:
         kind, _, name = column.key.partition(".")
-        if kind == "metric":
+        if kind == "metric" and not name.startswith("itc_"):  # only of trials that re-rank
             share = float(np.clip(score + rng.normal(0, 0.02), 0, 1)) if score else 0.0
             scale = {"score": 40.0, "integer": 300.0, "number": 6.0}.get(column.format, 1.0)
             low, high = name.endswith("_low"), name.endswith("_high")

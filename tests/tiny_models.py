@@ -22,10 +22,20 @@ CAPTIONS = ["a red circle", "a small blue square left of a green star", "a star"
 IMAGES = [Image.new("RGB", (40, 40), colour) for colour in ("red", "navy", "white")]
 
 
+def build_lower_tokenizer(folder: Path) -> Any:
+    """Save a tokenizer of SigLIP 2: one token per character, lower case, padding on the left."""
+    specials = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
+    tokens = [*specials, "▁", *"abcdefghijklmnopqrstuvwxyz"]
+    vocab = {token: number for number, token in enumerate(tokens)}
+    tokenizer = transformers.Siglip2Tokenizer(vocab=vocab, model_max_length=16)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
 def save_tiny(kind: str, folder: Path) -> Path:
     """A model of the family with random weights, its tokenizer and its image processor."""
     torch.manual_seed(0)
-    tokenizer = build_tokenizer(folder)
+    tokenizer = build_lower_tokenizer(folder) if kind == "siglip2" else build_tokenizer(folder)
     text = TINY | {
         "vocab_size": len(tokenizer),
         "max_position_embeddings": 16,
@@ -48,6 +58,15 @@ def save_tiny(kind: str, folder: Path) -> Path:
         "siglip": lambda: transformers.SiglipModel(
             transformers.SiglipConfig(text_config=text, vision_config=VISION)
         ),
+        "siglip2": lambda: transformers.Siglip2Model(
+            transformers.Siglip2Config(
+                text_config=text,
+                vision_config=TINY | {"patch_size": 8, "num_patches": 16},
+            )
+        ),
+        "metaclip_2": lambda: transformers.MetaClip2Model(
+            transformers.MetaClip2Config(text_config=text, vision_config=VISION, projection_dim=24)
+        ),
         "vit": lambda: transformers.ViTModel(transformers.ViTConfig(**VISION)),
         "vit-classifier": lambda: transformers.ViTForImageClassification(  # has no pooler
             transformers.ViTConfig(**VISION)
@@ -64,13 +83,18 @@ def save_tiny(kind: str, folder: Path) -> Path:
         "bert": lambda: transformers.BertModel(transformers.BertConfig(**text)),
     }
     configs[kind]().save_pretrained(folder)
+    if kind == "siglip2":
+        processor = transformers.Siglip2ImageProcessorPil(patch_size=8, max_num_patches=16)
+        processor.save_pretrained(folder)
+        return folder
     size = {"height": 32, "width": 32}
     processor = {
         "blip": transformers.BlipImageProcessorPil,
         "clip": transformers.CLIPImageProcessorPil,
+        "metaclip_2": transformers.CLIPImageProcessorPil,
     }.get(kind, transformers.ViTImageProcessorPil)
-    crop = {"crop_size": size} if kind == "clip" else {}
-    processor(size={"shortest_edge": 32} if kind == "clip" else size, **crop).save_pretrained(
+    crop = {"crop_size": size} if "clip" in kind else {}
+    processor(size={"shortest_edge": 32} if "clip" in kind else size, **crop).save_pretrained(
         folder
     )
     return folder

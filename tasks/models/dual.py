@@ -15,11 +15,11 @@ from tasks.models.encoders import (
     Encoder,
     Tower,
     prepare_images,
-    prepare_texts,
 )
-from tasks.models.families import FAMILIES, Family, find_family, is_pair
+from tasks.models.families import Family, find_family, is_pair
 from tasks.models.loading import load_checked, load_preprocessor, silence_transformers
 from tasks.models.pair import load_pair
+from tasks.models.texts import TextPreparation, text_length
 
 
 @lru_cache(maxsize=2)
@@ -51,7 +51,7 @@ def _load_family(name: str, family: Family, device: str, precision: str) -> Dual
     model.eval()
     processor = load_preprocessor(name, "image processor", transformers.AutoImageProcessor)
     tokenizer = load_preprocessor(name, "tokenizer", transformers.AutoTokenizer)
-    max_length = model.config.text_config.max_position_embeddings
+    max_length = text_length(model.config.text_config, tokenizer)
     encoder = partial(Encoder, device=device, precision=precision)
     return DualEncoder(
         image=encoder(
@@ -60,9 +60,14 @@ def _load_family(name: str, family: Family, device: str, precision: str) -> Dual
         ),
         text=encoder(
             tower=Tower(model.get_submodule(family.text_encoder), READERS[family.text_features]),
-            prepare=partial(prepare_texts, tokenizer, max_length, family.pads_to_max_length),
+            prepare=TextPreparation(
+                tokenizer=tokenizer,
+                max_length=max_length,
+                pads_to_max_length=family.pads_to_max_length,
+            ),
         ),
         heads=_read_heads(model, family),
+        matching=model.get_submodule(family.matching_head) if family.matching_head else None,
     )
 
 
@@ -72,8 +77,10 @@ def _read_heads(model: Any, family: Family) -> dict[str, Array]:
         head = model.get_submodule(name)
         for part, value in head.state_dict().items():
             found[f"{side}.{part}"] = value.float().cpu().numpy()
-        if family is FAMILIES["siglip"] and side == "image":
+        if family.pools_in_head and side == "image":
             # ``heads.py`` needs these constants to compute the pooling.
             found["image.num_heads"] = np.array(head.attention.num_heads)
             found["image.epsilon"] = np.array(head.layernorm.eps, dtype=np.float64)
+            if family.image_features == "valid_tokens":
+                found["image.masked"] = np.array(True)
     return found

@@ -16,7 +16,14 @@ from torch import Tensor, nn
 
 from tasks.interrupt import check_interrupt
 from tasks.models.families import Features
-from tasks.models.pooling import Read, all_tokens, first_token, last_token, pooler_output
+from tasks.models.pooling import (
+    Read,
+    all_tokens,
+    first_token,
+    last_token,
+    pooler_output,
+    valid_tokens,
+)
 from tasks.progress import report_progress
 
 Array = np.ndarray[Any, Any]
@@ -28,7 +35,10 @@ READERS: dict[Features, Read] = {
     "last": last_token,
     "pooled": pooler_output,
     "tokens": all_tokens,
+    "valid_tokens": valid_tokens,
 }
+#: The inputs that image encoders take; the last two are SigLIP 2's.
+IMAGE_INPUTS = ("pixel_values", "pixel_attention_mask", "spatial_shapes")
 
 
 class Tower(nn.Module):
@@ -78,6 +88,7 @@ class DualEncoder:
     image: Encoder
     text: Encoder
     heads: Mapping[str, Array]  # "image.weight" [P, D] and others; see ``heads.py``
+    matching: nn.Linear | None = None  # BLIP's matching head, [CLS] of the text -> no, yes
 
     def widths(self) -> tuple[int, int]:
         """Return the widths D of image and text features."""
@@ -89,26 +100,8 @@ class DualEncoder:
 
 def prepare_images(processor: Any, images: Sequence[Any]) -> dict[str, Tensor]:
     """Return RGB images as inputs of the model, from its own image processor."""
-    return {"pixel_values": processor(images=list(images), return_tensors="pt")["pixel_values"]}
-
-
-def prepare_texts(
-    tokenizer: Any, max_length: int, pads_to_max_length: bool, texts: Sequence[str]
-) -> dict[str, Tensor]:
-    """Return token ids [B, T], truncated to ``max_length``, and the attention mask.
-
-    Padding to the maximum length has no mask, as in SigLIP's training.
-    """
-    tokens = tokenizer(
-        list(texts),
-        padding="max_length" if pads_to_max_length else True,
-        truncation=True,
-        max_length=max_length,
-        return_tensors="pt",
-    )
-    if pads_to_max_length:
-        return {"input_ids": tokens["input_ids"]}
-    return {"input_ids": tokens["input_ids"], "attention_mask": tokens["attention_mask"]}
+    found = processor(images=list(images), return_tensors="pt")
+    return {name: found[name] for name in IMAGE_INPUTS if name in found}
 
 
 def in_batches(

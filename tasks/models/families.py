@@ -1,8 +1,8 @@
 """The image-text models that retrieval supports, and checks of their files. Without torch.
 
-Retrieval takes either a model with two encoders and two heads (BLIP, CLIP, SigLIP), or
-``IMAGE+TEXT``, two separate encoders that get new heads. Each of those is a Hugging Face id, a
-folder, or ``package.module:factory`` (see ``pair.py``).
+Retrieval takes either a model with two encoders and two heads (BLIP, CLIP, MetaCLIP 2,
+SigLIP, SigLIP 2), or ``IMAGE+TEXT``, two separate encoders that get new heads. Each of those is a
+Hugging Face id, a folder, or ``package.module:factory`` (see ``pair.py``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tasks.contract import ModelError, Source, content_id
 from tasks.models import folders
 from tasks.models.factories import fingerprint_factory, is_factory
 
-Features = Literal["first", "last", "pooled", "tokens"]
+Features = Literal["first", "last", "pooled", "tokens", "valid_tokens"]
 
 POOLING_VERSION = "2"  # part of a pair's fingerprint; increase it when ``pooling.py`` changes
 
@@ -32,6 +32,12 @@ class Family:
     image_features: Features  # the part of the encoder's output that the head takes
     text_features: Features
     pads_to_max_length: bool = False  # captions are padded to the model's length, without a mask
+    matching_head: str = ""  # classifies a text that attends to an image; "" if there is none
+
+    @property
+    def pools_in_head(self) -> bool:
+        """Whether the image head pools tokens itself."""
+        return self.image_features in ("tokens", "valid_tokens")
 
 
 FAMILIES = {
@@ -43,6 +49,7 @@ FAMILIES = {
         text_head="text_proj",
         image_features="first",
         text_features="first",
+        matching_head="itm_head",
     ),
     "clip": Family(
         model_class="CLIPModel",
@@ -64,6 +71,27 @@ FAMILIES = {
         image_features="tokens",
         text_features="last",
         pads_to_max_length=True,
+    ),
+    # SigLIP 2 NaFlex: images of any shape as patches with a mask (Tschannen et al. 2025). The other
+    # SigLIP 2 models are of the type "siglip".
+    "siglip2": Family(
+        model_class="Siglip2Model",
+        image_encoder="vision_model",
+        text_encoder="text_model",
+        image_head="vision_model.head",
+        text_head="text_model.head",
+        image_features="valid_tokens",
+        text_features="last",
+        pads_to_max_length=True,
+    ),
+    "metaclip_2": Family(
+        model_class="MetaClip2Model",
+        image_encoder="vision_model",
+        text_encoder="text_model",
+        image_head="visual_projection",
+        text_head="text_projection",
+        image_features="pooled",
+        text_features="pooled",
     ),
 }
 
@@ -115,6 +143,24 @@ def check_weights(name: str, *, heads: bool) -> None:
     if heads and missing:
         raise ModelError(
             f"{name} has no pretrained heads ({', '.join(missing)} missing); add --set start=random"
+        )
+
+
+def check_matching(name: str) -> None:
+    """Raise an error if a model has no trained head that matches images and texts.
+
+    Raises:
+        ModelError: the message says what is missing.
+    """
+    head = "" if is_pair(name) else find_family(name).matching_head
+    if not head:
+        raise ModelError(
+            f"rerank_k needs a matching head, which only BLIP has, but got {name}; remove rerank_k"
+        )
+    if _lacks(head, folders.parameter_names(folders.find_folder(name))):
+        raise ModelError(
+            f"{name} has no weights of its matching head ({head}); remove rerank_k, or use a "
+            "checkpoint of BlipForImageTextRetrieval"
         )
 
 

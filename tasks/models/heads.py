@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-CONSTANTS = ("num_heads", "epsilon")  # stored with a head's weights, but never trained
+CONSTANTS = ("num_heads", "epsilon", "masked")  # stored with a head's weights, but never trained
 
 
 def project(
@@ -57,8 +57,13 @@ def _linear(
 def _attention_pooling(
     head: Mapping[str, Tensor], tokens: Float[Tensor, "B S D"]
 ) -> Float[Tensor, "B D"]:
-    """Pool by a learned query that attends to all tokens (Zhai et al. 2022, section 3.4)."""
+    """Pool by a learned query that attends to all tokens (Zhai et al. 2022, section 3.4).
+
+    If the head is ``masked``, tokens of zeros are padding. No other token has only zeros after its
+    layer norm.
+    """
     batch, _, width = tokens.shape
+    mask = (tokens != 0).any(-1)[:, None, None] if "masked" in head else None  # [B, 1, 1, S]
     num_heads = int(head["num_heads"])
 
     def split(states: Tensor) -> Tensor:  # [B, S, D] -> [B, heads, S, D / heads]
@@ -73,7 +78,8 @@ def _attention_pooling(
             strict=True,
         )
     )
-    mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+    mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    mixed = mixed.transpose(1, 2).flatten(2)
     pooled = F.linear(mixed, head["attention.out_proj.weight"], head["attention.out_proj.bias"])
     normed = F.layer_norm(
         pooled, (width,), head["layernorm.weight"], head["layernorm.bias"], float(head["epsilon"])

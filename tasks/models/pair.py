@@ -27,13 +27,13 @@ from tasks.models.encoders import (
     Prepare,
     Tower,
     prepare_images,
-    prepare_texts,
 )
 from tasks.models.factories import is_factory, load_factory
 from tasks.models.families import FAMILIES, Family, split_pair
 from tasks.models.folders import POOLING, find_folder, parameter_names, read_config
 from tasks.models.loading import load_checked, load_preprocessor
 from tasks.models.pooling import Read, image_pooling, sentence_pooling, tower_text_pooling
+from tasks.models.texts import TextPreparation, text_length
 
 # The names of the encoder of a modality in models that have both.
 TOWERS = {"image": ("vision_model",), "text": ("text_model", "text_encoder")}
@@ -95,8 +95,7 @@ class FolderEncoder:
     submodule: str  # the encoder's name in the model; "" if it is the whole model
     read: Read
     preprocessor: Any  # the image processor or the tokenizer
-    max_length: int = 0  # maximum tokens of a caption; 0 for images
-    pads_to_max_length: bool = False  # SigLIP reads the last position of padded captions
+    texts: TextPreparation | None = None  # None for images
 
     def tower(self) -> Tower:
         """Return the encoder with its pooling."""
@@ -104,9 +103,7 @@ class FolderEncoder:
 
     def prepare(self) -> Prepare:
         """Return the function that turns images or captions into inputs of the encoder."""
-        if not self.max_length:
-            return partial(prepare_images, self.preprocessor)
-        return partial(prepare_texts, self.preprocessor, self.max_length, self.pads_to_max_length)
+        return self.texts or partial(prepare_images, self.preprocessor)
 
 
 def _from_folder(name: str, side: str) -> tuple[Tower, Prepare]:
@@ -149,8 +146,11 @@ def load_folder(name: str, side: str) -> FolderEncoder:
         submodule=submodule,
         read=read,
         preprocessor=tokenizer,
-        max_length=min(tower.config.max_position_embeddings, tokenizer.model_max_length),
-        pads_to_max_length=kind.startswith("siglip"),
+        texts=TextPreparation(
+            tokenizer=tokenizer,
+            max_length=text_length(tower.config, tokenizer),
+            pads_to_max_length=kind.startswith("siglip"),  # it reads the last position
+        ),
     )
 
 

@@ -47,6 +47,12 @@ def all_tokens(out: Any, inputs: Mapping[str, Tensor]) -> Tensor:
     return out.last_hidden_state  # type: ignore[no-any-return]
 
 
+def valid_tokens(out: Any, inputs: Mapping[str, Tensor]) -> Tensor:
+    """Return all tokens [B, S, D], with zeros for those of padding."""
+    mask = inputs["pixel_attention_mask"][..., None].to(out.last_hidden_state.dtype)
+    return out.last_hidden_state * mask  # type: ignore[no-any-return]
+
+
 def mean_token(out: Any, inputs: Mapping[str, Tensor]) -> Tensor:
     """Return the mean of all image tokens."""
     return out.last_hidden_state.mean(dim=1)  # type: ignore[no-any-return]

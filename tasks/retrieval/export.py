@@ -21,6 +21,7 @@ from tasks.models.families import FAMILIES, Family, find_family, is_pair
 from tasks.models.loading import load_checked, load_preprocessor, silence_transformers
 from tasks.models.lora_params import lora_scale
 from tasks.models.saving import find_license, hub_ids, save_folder
+from tasks.models.texts import TextPreparation, text_length
 from tasks.retrieval import loader, usage
 from tasks.retrieval.params import Params
 
@@ -47,12 +48,16 @@ def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
     model, tokenizer, processor = _load(trial.model.name, family)
     _write_backbone(model, family, weights)
     _write_adapters(folder, model, family, trial, weights)
-    max_length = model.config.text_config.max_position_embeddings
+    texts = TextPreparation(
+        tokenizer=tokenizer,
+        max_length=text_length(model.config.text_config, tokenizer),
+        pads_to_max_length=family.pads_to_max_length,
+    ).with_options(trial.params.max_tokens, trial.params.lower_case)
     if _can_hold(model, family, weights):
         _write_heads(model, family, weights)
         notes = _write_logit_scale(model, trial, weights)
         save_folder(folder, model, tokenizer, processor)
-        program = usage.family_usage(family, max_length)
+        program = usage.family_usage(family, texts)
         return _describe(trial, program, "zero-shot-image-classification", notes)
     save_folder(folder / "model", model, tokenizer, processor)
     sides = {
@@ -67,8 +72,7 @@ def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
             model_class=family.model_class,
             submodule=family.text_encoder,
             pool=READERS[family.text_features],
-            max_length=max_length,
-            pads_to_max_length=family.pads_to_max_length,
+            texts=texts,
         ),
     }
     program = loader.write(folder, sides, weights)
@@ -204,6 +208,12 @@ def _describe(trial: Trial, program: str, pipeline: str, notes: list[str]) -> Ex
             *notes,
             f"In the sweep the encoders computed in {params.precision}. The exported weights are "
             "float32, so results may differ slightly.",
+        ]
+    if params.rerank_k:
+        notes = [
+            *notes,
+            f"Recalls are after re-ranking {params.rerank_k} candidates by the matching head. The "
+            "program below ranks by the projections alone.",
         ]
     return Export(
         usage=program,

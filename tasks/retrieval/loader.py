@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from tasks.contract import ModelError, Trial
 from tasks.models import lora
+from tasks.models.encoders import IMAGE_INPUTS
 from tasks.models.factories import is_factory, load_factory
 from tasks.models.families import split_pair
 from tasks.models.lora_export import FOLDER, save_adapters
@@ -26,6 +27,7 @@ from tasks.models.lora_params import lora_scale
 from tasks.models.pair import load_folder
 from tasks.models.pooling import Pooling, Read
 from tasks.models.saving import hub_ids, save_folder
+from tasks.models.texts import TextPreparation
 from tasks.retrieval import usage
 from tasks.retrieval.params import Params
 
@@ -41,8 +43,7 @@ class Side:
     model_class: str = ""  # in transformers
     submodule: str = ""  # the encoder's name in the model; "" if it is the whole model
     pool: Read | None = None
-    max_length: int = 0  # maximum tokens of a caption
-    pads_to_max_length: bool = False
+    texts: TextPreparation | None = None  # of the text encoder
     factory: str = ""  # package.module:function, instead of a folder
     weights: str = ""  # the file with the trained weights of a factory's module
 
@@ -95,8 +96,7 @@ def _write_encoder(
         model_class=type(found.model).__name__,
         submodule=found.submodule,
         pool=pool,
-        max_length=found.max_length,
-        pads_to_max_length=found.pads_to_max_length,
+        texts=found.texts and found.texts.with_options(params.max_tokens, params.lower_case),
     )
 
 
@@ -222,16 +222,21 @@ def _encoding(name: str, side: Side) -> str:
     assert side.pool is not None
     if name == "image":
         inputs = (
-            '        pixels = processor(images=pictures, return_tensors="pt")["pixel_values"]\n'
-            '        inputs = {"pixel_values": pixels}\n'
+            '        found = processor(images=pictures, return_tensors="pt")\n'
+            f"        inputs = {{key: found[key] for key in {IMAGE_INPUTS} if key in found}}\n"
         )
     else:
-        padding = '"max_length"' if side.pads_to_max_length else "True"
-        names = '("input_ids",)' if side.pads_to_max_length else '("input_ids", "attention_mask")'
+        assert side.texts is not None
+        padded = side.texts.pads_to_max_length
+        padding = '"max_length"' if padded else "True"
+        names = '("input_ids",)' if padded else '("input_ids", "attention_mask")'
+        listed = (
+            "[caption.lower() for caption in captions]" if side.texts.lower_case else "captions"
+        )
         inputs = (
             "        tokens = tokenizer(\n"
-            f"            captions, padding={padding}, truncation=True,\n"
-            f'            max_length={side.max_length}, return_tensors="pt",\n'
+            f"            {listed}, padding={padding}, truncation=True,\n"
+            f'            max_length={side.texts.max_length}, return_tensors="pt",\n'
             "        )\n"
             f"        inputs = {{key: tokens[key] for key in {names}}}\n"
         )

@@ -26,6 +26,7 @@ from tasks.models.heads import project
 from tasks.models.layer_scales import layer_scales
 from tasks.models.lora_params import lora_scale
 from tasks.models.sharing import copy_with
+from tasks.models.texts import adapt_texts
 from tasks.retrieval import stages
 from tasks.retrieval.params import Params
 
@@ -57,7 +58,8 @@ def initial_weights(trial: Trial, device: str) -> dict[str, Tensor]:
 
 def _load(trial: Trial, device: str) -> DualEncoder:
     model = trial.model
-    return load_dual_encoder(model.name, model.fingerprint, device, trial.params.precision)
+    dual = load_dual_encoder(model.name, model.fingerprint, device, trial.params.precision)
+    return adapt_texts(dual, trial.params.max_tokens, trial.params.lower_case)
 
 
 def _sides(dual: DualEncoder) -> dict[str, Encoder]:

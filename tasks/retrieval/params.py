@@ -24,7 +24,7 @@ BIAS = -10.0  # initial bias of the sigmoid loss (Zhai et al. 2023, section 3.2)
 #: Parameters that did not exist from the start. Their defaults are None, as for trials from before
 #: them, and are left out of a trial's id.
 ADDED = (
-    *("loss", "bias", "learn_bias", "pairs", *LORA),
+    *("loss", "bias", "learn_bias", "pairs", "rerank_k", "max_tokens", "lower_case", *LORA),
     *("warmup", "layer_decay", "gradient_checkpointing", "chunk_size"),
 )
 
@@ -79,6 +79,15 @@ class Params:
     pairs: Pairs | None = None
     """The captions of an image in an epoch: random: one at random; cycle: the next one; all: every
     one, where captions of the same image are right answers too; none: random."""
+    rerank_k: int | None = None
+    """Re-rank this many best candidates of each query by BLIP's matching head, which is not
+    trained; none: rank by the heads alone. >= 1."""
+    max_tokens: int | None = None
+    """Truncate captions to this many tokens, with those of start and end; none: the model's
+    maximum. >= 3."""
+    lower_case: bool | None = None
+    """Whether to lower the case of captions before the tokenizer; none: leave it to the
+    tokenizer."""
     lora_rank: int | None = None
     """Rank of the LoRA adapters; none: 8. Only for lora. >= 1."""
     lora_alpha: float | None = None
@@ -126,6 +135,10 @@ class Params:
         number = self.num_captions
         check_rule("num_captions >= 1", number is None or number >= 1, f"num_captions={number}")
         check_rule("split must not be train", self.split != "train", f"split={self.split}")
+        number = self.rerank_k
+        check_rule("rerank_k >= 1", number is None or number >= 1, f"rerank_k={number}")
+        number = self.max_tokens
+        check_rule("max_tokens >= 3", number is None or number >= 3, f"max_tokens={number}")
         bias = self.bias
         check_rule("bias is finite", bias is None or math.isfinite(bias), f"bias={bias}")
         check_lora(self)

@@ -1,6 +1,6 @@
 """The queries with the worst ranks and what they found, as samples for pages and the terminal.
 
-N images, C captions, U distinct captions, D embedding width, Q queries
+Q queries, M candidates
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from tasks.retrieval.embedding import Embedder
 from tasks.retrieval.params import Ties
+from tasks.retrieval.ranks import Scores
 
 NUM_QUERIES = 12  # in each direction
 NUM_RANKED = 5  # candidates of a query
@@ -20,8 +21,7 @@ _NAMES = ("image_id", "caption", "ranked_images", "ranked_captions", "ranked_rig
 
 def ranked_samples(
     split: Embedder,
-    images: Float[np.ndarray, "N D"],
-    texts: Float[np.ndarray, "U D"],
+    scores: Scores,
     rank: Float[np.ndarray, " Q"],
     ties: Ties,
 ) -> dict[str, list[Any]]:
@@ -29,10 +29,9 @@ def ranked_samples(
 
     Args:
         split: the split that the trial is scored on.
-        images: embeddings of the images.
-        texts: embeddings of the distinct captions.
+        scores: the scores of all candidates.
         rank: the rank for each query: all images, then all captions.
-        ties: which candidates are right, see ``rank_pairs``.
+        ties: which candidates are right, see ``rank``.
 
     Returns:
         Columns [Q] that are None for the other queries.
@@ -46,20 +45,19 @@ def ranked_samples(
         for name, value in values.items():
             columns[name][query] = value
 
-    queries = _worst(rank[: len(images)])
-    scores = (images[queries] @ texts.T)[:, row]
-    for query, found in zip(queries.tolist(), _first(scores), strict=True):
+    number = scores.num_images
+    queries = _worst(rank[:number])
+    for query, found in zip(queries.tolist(), _first(scores.i2t(queries)), strict=True):
         add(
             query,
             image_id=image_ids[query],
             ranked_captions=[distinct[each] for each in row[found]],
             ranked_right=np.isin(text[found], text[owner == query]).tolist(),
         )
-    queries = _worst(rank[len(images) :])
-    scores = texts[row[queries]] @ images.T
-    for query, found in zip(queries.tolist(), _first(scores), strict=True):
+    queries = _worst(rank[number:])
+    for query, found in zip(queries.tolist(), _first(scores.t2i(queries)), strict=True):
         add(
-            len(images) + query,
+            number + query,
             image_id=image_ids[owner[query]],
             caption=distinct[row[query]],
             ranked_images=[image_ids[each] for each in found],

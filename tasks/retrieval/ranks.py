@@ -6,7 +6,7 @@ D embedding width; each caption belongs to one image.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tasks.retrieval.params import Ties
 
 CUTOFFS = (1, 5, 10)
+Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,40 @@ class Ranks:
         return 1 - missed
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """The scores of all candidates, computed for some queries at a time, given by index."""
+
+    i2t: Callable[[Indices], NDArray[Any]]  # B images -> scores of all captions [B, C]
+    t2i: Callable[[Indices], NDArray[Any]]  # B captions -> scores of all images [B, N]
+    num_images: int
+
+
+def compare(
+    images: Float[np.ndarray, "N D"],
+    texts: Float[np.ndarray, "U D"],
+    rows: Int[np.ndarray, " C"],
+) -> Scores:
+    """Return the dot products of images and captions as scores.
+
+    Equal embeddings are scored once: a matrix product may compute equal columns with different last
+    bits, which would break ties at random.
+
+    Args:
+        images: embeddings of the images.
+        texts: embeddings of distinct texts.
+        rows: the text of each caption.
+    """
+    texts = texts[rows]
+    scored_texts, text_column = _distinct(texts)
+    scored_images, image_column = _distinct(images)
+    return Scores(
+        i2t=lambda queries: _expand(images[queries] @ scored_texts.T, text_column),
+        t2i=lambda queries: _expand(texts[queries] @ scored_images.T, image_column),
+        num_images=len(images),
+    )
+
+
 def rank_pairs(
     images: Float[np.ndarray, "N D"],
     texts: Float[np.ndarray, "U D"],
@@ -63,12 +98,27 @@ def rank_pairs(
 ) -> tuple[Ranks, Ranks]:
     """Rank candidates by dot product: all captions for each image, all images for each caption.
 
-    The best-ranked right caption of an image counts. Equal embeddings are scored once: a matrix
-    product may compute equal columns with different last bits, which would break ties at random.
+    Without ``rows``, ``texts`` are the embeddings of all captions in order. See ``compare`` for the
+    other embeddings, and ``rank`` for the rest.
+    """
+    rows = np.arange(len(texts)) if rows is None else rows
+    return rank(compare(images, texts, rows), owner, rows, ties=ties, chunk=chunk)
+
+
+def rank(
+    scores: Scores,
+    owner: Int[np.ndarray, " C"],
+    rows: Int[np.ndarray, " C"],
+    *,
+    ties: Ties = "expected",
+    chunk: int = 512,
+) -> tuple[Ranks, Ranks]:
+    """Rank candidates by score: all captions for each image, all images for each caption.
+
+    The best-ranked right caption of an image counts.
 
     Args:
-        images: embeddings of the images.
-        texts: embeddings of distinct texts; without ``rows``, of all captions in order.
+        scores: the scores.
         owner: the image of each caption.
         rows: the text of each caption.
         ties: how to count candidates with the same score as the right one.
@@ -81,25 +131,19 @@ def rank_pairs(
     Returns:
         The ranks from image to text [N] and from text to image [C].
     """
-    rows = np.arange(len(texts)) if rows is None else rows
-    texts = texts[rows]
-    scored_texts, text_column = _distinct(texts)
-    scored_images, image_column = _distinct(images)
     text_of = (
         rows if ties == "same_text" else np.arange(len(rows))
     )  # captions with equal values match
     i2t, t2i = [], []
-    for first in range(0, len(images), chunk):
-        queries = np.arange(first, min(first + chunk, len(images)))
+    for first in range(0, scores.num_images, chunk):
+        queries = np.arange(first, min(first + chunk, scores.num_images))
         right = _related(queries, owner, text_of, len(rows))
         right = right[:, text_of] if ties == "same_text" else right
-        scores = _expand(images[queries] @ scored_texts.T, text_column)
-        i2t.append(_count(scores, right, ties))
+        i2t.append(_count(scores.i2t(queries), right, ties))
     for first in range(0, len(rows), chunk):
         queries = np.arange(first, min(first + chunk, len(rows)))
-        right = _related(text_of[queries], text_of, owner, len(images))
-        scores = _expand(texts[queries] @ scored_images.T, image_column)
-        t2i.append(_count(scores, right, ties))
+        right = _related(text_of[queries], text_of, owner, scores.num_images)
+        t2i.append(_count(scores.t2i(queries), right, ties))
     return _join(i2t), _join(t2i)
 
 

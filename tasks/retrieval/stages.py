@@ -81,6 +81,8 @@ def encode_texts(
     precision: str,
     num_captions: int | None,
     device: str,
+    max_tokens: int | None = None,
+    lower_case: bool | None = None,
 ) -> Arrays:
     """Encode a split's distinct captions into ``features`` [U, D], with ``row`` and ``owner``.
 
@@ -89,8 +91,10 @@ def encode_texts(
     """
     from tasks.models.dual import load_dual_encoder
     from tasks.models.encoders import in_batches
+    from tasks.models.texts import adapt_texts
 
-    encode = load_dual_encoder(model.name, model.fingerprint, device, precision).text.encode
+    dual = load_dual_encoder(model.name, model.fingerprint, device, precision)
+    encode = adapt_texts(dual, max_tokens, lower_case).text.encode
     images = load_split(data.name, split)
     distinct, row, owner = index_captions(images.captions, num_captions)
     names = to_names(images.image_ids, distinct)
@@ -128,6 +132,9 @@ def images_stage(trial: Trial, split: str, draw: tuple[int, int] | None = None) 
 def texts_stage(trial: Trial, split: str) -> Stage:
     """Return the stage that encodes a split's captions."""
     args = _common(trial) | {"split": split, "num_captions": trial.params.num_captions}
+    options = {"max_tokens": trial.params.max_tokens, "lower_case": trial.params.lower_case}
+    # Without options, the key is that of trials from before them.
+    args |= {name: value for name, value in options.items() if value is not None}
     # Version 2 added ``names``.
     return Stage(function=encode_texts, args=args, on_device=True, version="2")
 

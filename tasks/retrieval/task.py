@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tasks.contract import (
@@ -26,6 +27,7 @@ from tasks.contract import (
 )
 from tasks.datasets import registry
 from tasks.models import families, folders
+from tasks.models.factories import is_factory
 from tasks.models.logit_scale import read_bias, read_temperature
 from tasks.models.lora_params import resolve_lora
 from tasks.precision import resolve_precision
@@ -36,6 +38,15 @@ _RECALLS = tuple(
     Column(key=f"metric.{d}_r{k}", label=f"{name} R@{k}", format="percent")
     for d, name in (("i2t", "image-to-text"), ("t2i", "text-to-image"))
     for k in (1, 5, 10)
+)
+#: The parameters of trials without training.
+EVALUATED = (
+    *("start", "head", "embed_dim", "num_captions", "ties", "split", "precision"),
+    *("rerank_k", "max_tokens", "lower_case"),
+)
+_BEFORE = tuple(  # only of trials that re-rank
+    Column(key=f"metric.itc_{d}_r1", label=f"{name} R@1 before re-ranking", format="percent")
+    for d, name in (("i2t", "image-to-text"), ("t2i", "text-to-image"))
 )
 
 
@@ -54,14 +65,17 @@ class RetrievalTask(Task):
         Column(key="param.weight_decay", label="weight decay", format="scientific"),
         Column(key="param.epochs", label="epochs", format="integer"),
         Column(key="param.temperature", label="temperature", format="number"),
+        Column(key="param.rerank_k", label="re-ranked", format="integer"),
         *_RECALLS,
         Column(key="metric.rsum", label="rsum", format="score"),
+        *_BEFORE,
     )
     per_sample = tuple(
         PerSampleMetric(metric=f"{d}_r{k}", unit="query", value=f"hit{k}", where={"direction": d})
         for d in ("i2t", "t2i")
         for k in (1, 5, 10)
     )
+    metric_params = MappingProxyType({"itc_i2t_r1": "rerank_k", "itc_t2i_r1": "rerank_k"})
     scoring_params = ("num_captions", "ties", "split")
     step_unit = "epoch"
     shown_samples = ("direction", "query", "rank", "hit1", "hit5", "hit10")
@@ -72,7 +86,8 @@ class RetrievalTask(Task):
     default_model = folders.SHIPPED
     default_data = "scenes"
     model_forms = (
-        "a Hugging Face id or a folder (safetensors) of a BLIP retrieval, CLIP or SigLIP model; or "
+        "a Hugging Face id or a folder (safetensors) of a BLIP retrieval, CLIP, MetaCLIP 2, SigLIP "
+        "or SigLIP 2 model; or "
         "IMAGE+TEXT, two encoders with new heads (--set start=random), each an id, a folder or "
         "package.module:factory"
     )
@@ -93,10 +108,16 @@ class RetrievalTask(Task):
             RequestError: if the model has no such heads, or the data no such splits.
         """
         params = _resolve_heads(trial)
-        params = dataclasses.replace(params, precision=resolve_precision(params.precision))
+        params = dataclasses.replace(
+            params,
+            precision=resolve_precision(params.precision),
+            lower_case=params.lower_case or None,
+        )
         params = resolve_lora(params).without_unused()
         trial = dataclasses.replace(trial, params=params)
         registry.load_split(trial.data.name, params.split)
+        _check_rerank(trial.model.name, params)
+        _check_texts(trial.model.name, params)
         if params.epochs:
             train = registry.load_split(trial.data.name, "train")
             if len(train) < params.batch_size:
@@ -106,8 +127,7 @@ class RetrievalTask(Task):
                 )
             return dataclasses.replace(trial, params=_resolve_loss(trial.model.name, params))
         # Without training, parameters of training must not change the trial's id.
-        kept = ("start", "head", "embed_dim", "num_captions", "ties", "split", "precision")
-        untrained = Params(epochs=0, **{name: getattr(params, name) for name in kept})
+        untrained = Params(epochs=0, **{name: getattr(params, name) for name in EVALUATED})
         return dataclasses.replace(trial, params=untrained)
 
     def stages(self, trial: Trial) -> Sequence[Stage]:
@@ -121,12 +141,18 @@ class RetrievalTask(Task):
         return (trial.model, trial.data, params.precision, params.split, alone)
 
     def estimate_memory(self, trial: Trial) -> int:
-        """Estimate the memory of the trained weights and, of encoders, of their activations."""
+        """Estimate the memory of the trained weights and, of encoders, of their activations.
+
+        A trial that trains its heads alone needs the encoders only to re-rank.
+        """
         if trial.params.trainable != "head" and trial.params.epochs:
             from tasks.retrieval.memory import estimate_training
 
             return estimate_training(trial)
-        return 4 * 4 * 2 * 1024 * 1024
+        heads = 4 * 4 * 2 * 1024 * 1024
+        return heads + (
+            folders.num_bytes(folders.find_folder(trial.model.name)) if trial.params.rerank_k else 0
+        )
 
     def num_steps(self, trial: Trial) -> int:
         """Return the number of epochs."""
@@ -195,11 +221,31 @@ def _resolve_heads(trial: Trial) -> Params:
         return params
     if params.start == "pretrained":
         raise RequestError(f"head={params.head} creates new heads; add --set start=random")
-    if families.find_family(name).image_features == "tokens":
+    if families.find_family(name).pools_in_head:
         raise ModelError(
             f"{name} needs head=own, because SigLIP's heads also pool, but got head={params.head}"
         )
     return dataclasses.replace(params, embed_dim=params.embed_dim or EMBED_DIM)
+
+
+def _check_texts(name: str, params: Params) -> None:
+    has_options = params.max_tokens is not None or params.lower_case
+    if has_options and families.is_pair(name) and is_factory(families.split_pair(name)[1]):
+        raise RequestError(
+            "max_tokens and lower_case need a tokenizer, but the text encoder is a factory; remove "
+            "them, and change what the factory's prepare function does"
+        )
+
+
+def _check_rerank(name: str, params: Params) -> None:
+    if params.rerank_k is None:
+        return
+    families.check_matching(name)
+    if params.trainable != "head":
+        raise RequestError(
+            "rerank_k needs trainable=head, because the matching head fits the checkpoint's own "
+            f"encoders, but got trainable={params.trainable}; remove one of them"
+        )
 
 
 def _resolve_loss(name: str, params: Params) -> Params:

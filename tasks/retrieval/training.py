@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,15 +19,13 @@ from tasks.models.heads import CONSTANTS, can_stack, project
 from tasks.progress import progress_part, report_progress
 from tasks.retrieval import full, network, stages
 from tasks.retrieval.embedding import Embedder, FrozenFeatures, open_split
+from tasks.retrieval.evaluation import evaluate
 from tasks.retrieval.loop import draw_epoch, make_loss, make_state, part_of, stack_part
 from tasks.retrieval.optimizer import adamw_step, clamp_temperature, learning_rate
 from tasks.retrieval.params import Params
-from tasks.retrieval.ranked_samples import ranked_samples
-from tasks.retrieval.ranks import CUTOFFS, rank_pairs, recalls
 from tasks.stacks import train_stack
 
 STACK_BYTES = 32 * 2**20  # weights, gradients and moments of a stack on a CPU
-CHUNK = 256  # number of rows that an evaluation embeds at a time
 TRAINING_COST = 3  # the cost of training, relative to evaluation, in progress reports
 
 
@@ -106,7 +103,7 @@ def _step(
     split = _evaluated_split(trial, weights, inputs, device)
     epoch = state.values["epoch"]
     done = epoch >= trial.params.epochs
-    scores, samples = _evaluate(weights, split, trial, done=done)
+    scores, samples = evaluate(trial, weights, split, device, done=done)
     metrics = scores if loss is None else {"loss": loss, **scores}
     return state, Step(at=epoch, metrics=metrics, samples=samples, done=done)
 
@@ -230,45 +227,3 @@ def _embedder(splits: Sequence[Embedder]) -> Callable[..., tuple[Tensor, Tensor]
         return project(weights, "image", image), project(weights, "text", text)
 
     return together
-
-
-@torch.no_grad()
-def _evaluate(
-    weights: dict[str, Tensor], split: Embedder, trial: Trial, *, done: bool
-) -> tuple[dict[str, float], dict[str, Any]]:
-    """Return metrics, and each query's expected rank and hit probabilities as samples.
-
-    When the trial is ``done``, the samples also have what the worst queries found.
-    """
-    total = split.num_images + split.num_texts
-    with progress_part(0, total, split.num_images):
-        image = _embed_all(split.images, weights, split.num_images)
-    with progress_part(split.num_images, total, split.num_texts):
-        text = _embed_all(split.texts, weights, split.num_texts)
-    if not (np.isfinite(image).all() and np.isfinite(text).all()):
-        raise TrialError("an embedding is not finite; lower lr, or check the model's weights")
-    i2t, t2i = rank_pairs(image, text, split.owner, split.row, ties=trial.params.ties)
-    num_images, num_captions = len(i2t.rank), len(t2i.rank)
-    samples: dict[str, Any] = {
-        "direction": ["i2t"] * num_images + ["t2i"] * num_captions,
-        "query": [*range(num_images), *range(num_captions)],
-        "rank": np.concatenate([i2t.rank, t2i.rank]).tolist(),
-    }
-    for k in CUTOFFS:
-        samples[f"hit{k}"] = np.concatenate([i2t.hits(k), t2i.hits(k)]).tolist()
-    if done:
-        rank = np.asarray(samples["rank"])
-        samples |= ranked_samples(split, image, text, rank, trial.params.ties)
-    return dict(recalls(i2t, t2i)), samples
-
-
-def _embed_all(
-    embed: Callable[[dict[str, Tensor], Tensor], Tensor], weights: dict[str, Tensor], number: int
-) -> np.ndarray[Any, Any]:
-    chunks = []
-    for first in range(0, number, CHUNK):
-        check_interrupt()
-        report_progress(first, number)
-        rows = torch.arange(first, min(first + CHUNK, number))
-        chunks.append(embed(weights, rows).cpu().numpy())
-    return np.concatenate(chunks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tasks.models.families import FAMILIES, Family
+from tasks.models.texts import TextPreparation
 
 _SCORES = {
     "blip": """
@@ -24,13 +25,20 @@ print(scores.softmax(-1))
     scores = model(input_ids=tokens["input_ids"], pixel_values=pixels).logits_per_image
 print(scores.softmax(-1))  # [images, captions]
 """,
+    "siglip2": """
+    scores = model(input_ids=tokens["input_ids"], **pixels).logits_per_image
+print(scores.softmax(-1))  # [images, captions]
+""",
 }
+_SCORES["metaclip_2"] = _SCORES["clip"]
 
 
-def family_usage(family: Family, max_length: int) -> str:
+def family_usage(family: Family, texts: TextPreparation) -> str:
     """Return the program for a folder that ``from_pretrained`` loads."""
     kind = next(name for name, each in FAMILIES.items() if each is family)
-    padding = '"max_length"' if family.pads_to_max_length else "True"
+    padding = '"max_length"' if texts.pads_to_max_length else "True"
+    listed = "[caption.lower() for caption in captions]" if texts.lower_case else "captions"
+    pixels = "" if kind == "siglip2" else '["pixel_values"]'  # NaFlex takes several inputs
     return f"""import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoTokenizer, {family.model_class}
@@ -42,9 +50,13 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 
 images = [Image.open("photo.jpg").convert("RGB")]
 captions = ["a red circle above a blue square", "a dog in the snow"]
-pixels = processor(images=images, return_tensors="pt")["pixel_values"]
+pixels = processor(images=images, return_tensors="pt"){pixels}
 tokens = tokenizer(
-    captions, padding={padding}, truncation=True, max_length={max_length}, return_tensors="pt"
+    {listed},
+    padding={padding},
+    truncation=True,
+    max_length={texts.max_length},
+    return_tensors="pt",
 )
 with torch.inference_mode():{_SCORES[kind]}"""
 

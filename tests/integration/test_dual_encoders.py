@@ -19,10 +19,13 @@ from torch import nn
 from tasks.contract import ModelError, RequestError
 from tasks.models import families, heads
 from tasks.models.dual import load_dual_encoder
+from tasks.models.texts import TextPreparation, adapt_texts
 from tasks.retrieval import stages, training
 from tasks.retrieval.losses import sigmoid_loss
 from tasks.retrieval.params import BIAS
 from tasks.retrieval.task import TASK
+
+KINDS = ["blip", "clip", "metaclip_2", "siglip", "siglip2"]
 
 
 def dual(name: str) -> Any:
@@ -40,7 +43,7 @@ def embed(name: str) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("kind", ["blip", "clip", "siglip"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_embeddings_match_the_library(tiny: Callable[[str], str], kind: str) -> None:
     folder = tiny(kind)
     model = transformers.AutoModel.from_pretrained(folder)
@@ -49,8 +52,10 @@ def test_embeddings_match_the_library(tiny: Callable[[str], str], kind: str) -> 
     model.eval()
     pixels = transformers.AutoImageProcessor.from_pretrained(folder)(IMAGES, return_tensors="pt")
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    if kind == "siglip":
-        ids = tokenizer(CAPTIONS, padding="max_length", max_length=16, return_tensors="pt")
+    if kind.startswith("siglip"):
+        ids = tokenizer(
+            CAPTIONS, padding="max_length", truncation=True, max_length=16, return_tensors="pt"
+        )
         out = model(input_ids=ids["input_ids"], **pixels)
     else:
         ids = tokenizer(CAPTIONS, padding=True, return_tensors="pt")
@@ -65,7 +70,7 @@ def test_embeddings_match_the_library(tiny: Callable[[str], str], kind: str) -> 
         torch.testing.assert_close(text, out.text_embeds, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["blip", "clip", "siglip"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_caption_features_do_not_depend_on_the_batch(tiny: Callable[[str], str], kind: str) -> None:
     encode = dual(tiny(kind)).text.encode
     together = encode(CAPTIONS)
@@ -211,3 +216,59 @@ def test_sigmoid_loss_of_a_checkpoint_matches_the_library(tiny: Callable[[str], 
     params = make_model_trial(folder, temperature=None, loss="sigmoid").params
     found = sigmoid_loss(*embed(folder), params.temperature, params.bias)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+@torch.inference_mode()
+def test_naflex_takes_images_of_any_shape(tiny: Callable[[str], str]) -> None:
+    images = [IMAGES[0].resize(size) for size in ((40, 40), (60, 15), (16, 50), (33, 9))]
+    folder = tiny("siglip2")
+    model = transformers.Siglip2Model.from_pretrained(folder).eval()
+    inputs = transformers.AutoImageProcessor.from_pretrained(folder)(images, return_tensors="pt")
+    assert not inputs["pixel_attention_mask"].all()  # some images have padding
+    expected = model.get_image_features(**inputs).pooler_output
+    encoders = dual(folder)
+    weights = {key: torch.tensor(value) for key, value in encoders.heads.items()}
+    features = encoders.image.encode(images)
+    found = heads.project(weights, "image", torch.tensor(features))
+    torch.testing.assert_close(found, torch.nn.functional.normalize(expected, dim=-1))
+    alone = np.concatenate([encoders.image.encode([image]) for image in images])
+    np.testing.assert_allclose(features, alone, atol=1e-5)
+
+
+def test_captions_are_truncated_and_in_lower_case(tiny: Callable[[str], str]) -> None:
+    folder = tiny("siglip2")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    assert tokenizer("A Star")["input_ids"] == tokenizer("a star")["input_ids"]  # by itself
+    prepare = adapt_texts(dual(folder), 7, None).text.prepare
+    assert prepare(CAPTIONS)["input_ids"].shape == (3, 7)
+    with pytest.raises(ModelError, match=r"max_tokens <= 16.*got 17"):
+        adapt_texts(dual(folder), 17, None)
+    seen: list[str] = []
+
+    class Recording:
+        def __call__(self, texts: list[str], **options: Any) -> Any:
+            seen.extend(texts)
+            return tokenizer(texts, **options)
+
+    lowered = TextPreparation(tokenizer=Recording(), max_length=9, lower_case=True)
+    assert set(lowered(["A Star"])) == {"input_ids", "attention_mask"}
+    assert seen == ["a star"]
+
+
+def test_options_of_captions_change_their_stage_only_if_set(tiny: Callable[[str], str]) -> None:
+    plain = make_model_trial(tiny("clip"))
+    assert make_model_trial(tiny("clip"), lower_case=False) == plain
+    keys = {stage.key for stage in stages.needed(plain)}
+    for options in ({"max_tokens": 9}, {"lower_case": True}):
+        trial = make_model_trial(tiny("clip"), **options)
+        changed = [s for s in stages.needed(trial) if s.key not in keys]
+        assert {s.function.__name__ for s in changed} == {"encode_texts"}
+        assert len(changed) == 2
+        values = changed[0].function(**changed[0].args, device="cpu")
+        assert len(values["features"]) == values["row"].max() + 1
+        assert make_model_trial(tiny("clip"), epochs=0, **options).params.max_tokens == (
+            options.get("max_tokens")
+        )
+    name = f"{tiny('vit')}+{__name__}:colour_encoder"
+    with pytest.raises(RequestError, match="the text encoder is a factory"):
+        make_model_trial(name, start="random", lower_case=True)

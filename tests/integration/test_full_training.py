@@ -15,7 +15,7 @@ from tasks.retrieval.task import TASK
 EXTRA: dict[str, set[str]] = {"head": set(), "lora": {"lora"}, "full": {"backbone"}}
 
 
-@pytest.mark.parametrize("kind", ["blip", "clip", "siglip", "pair"])
+@pytest.mark.parametrize("kind", ["blip", "clip", "siglip", "siglip2", "pair"])
 def test_training_encoders_reaches_a_lower_loss_than_heads(
     tiny: Callable[[str], str], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

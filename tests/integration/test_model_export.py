@@ -136,8 +136,14 @@ RETRIEVAL = {  # model -> settings
     "clip, new heads and adapters": (*NEW_HEADS, "head=linear", "trainable=lora"),
     "siglip": ("lr=1e-2",),
     "siglip, all of it": ("trainable=full", "lr=1e-3"),
+    "siglip2": ("lr=1e-2", "max_tokens=12"),
+    "siglip2, all of it": ("trainable=full", "lr=1e-3", "temperature=none", "loss=sigmoid"),
+    "siglip2, adapters": ("trainable=lora", "lr=1e-3"),
+    "metaclip_2": ("lr=1e-2", "temperature=none", "pairs=all", "lower_case=yes"),
+    "metaclip_2, new heads": (*NEW_HEADS, "head=linear", "embed_dim=20", "max_tokens=8"),
 }
 IN_LOADER = (
+    "metaclip_2, new heads",
     "blip, two layers",
     "clip, new heads",
     "clip, new heads and adapters",
@@ -212,6 +218,7 @@ PAIRS = {
     "vit+bert": ("head=linear",),
     "resnet+bert": ("head=mlp",),
     "dinov2+siglip": ("head=linear",),
+    "siglip2+metaclip_2": ("head=linear", "max_tokens=10", "lower_case=yes"),
     "clip+clip": ("head=linear", "trainable=full"),
     "clip+bert": ("head=linear", "trainable=lora"),
 }

@@ -30,6 +30,8 @@ from tasks.retrieval.params import ADDED, Params
         ({"lora_targets": "("}, "all-linear or a regular expression, but got '[(]'"),
         ({"ties": "best"}, "one of expected, strict, same_text"),
         ({"loss": "triplet"}, "one of contrastive, sigmoid"),
+        ({"rerank_k": 0}, "rerank_k >= 1"),
+        ({"max_tokens": 2}, "max_tokens >= 3"),
         ({"pairs": "every"}, "one of random, cycle, all"),
         ({"bias": float("inf")}, "bias is finite"),
     ],

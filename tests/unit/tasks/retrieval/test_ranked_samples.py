@@ -12,7 +12,7 @@ from tasks.retrieval import stages
 from tasks.retrieval.embedding import FrozenFeatures
 from tasks.retrieval.params import Ties
 from tasks.retrieval.ranked_samples import NUM_QUERIES, NUM_RANKED, ranked_samples
-from tasks.retrieval.ranks import rank_pairs
+from tasks.retrieval.ranks import compare, rank_pairs
 
 N, U = 30, 50  # images and distinct captions
 
@@ -38,7 +38,7 @@ def test_the_worst_queries_list_their_first_candidates(ties: str) -> None:
     )
     found = rank_pairs(images, texts, owner, row, ties=cast(Ties, ties))
     rank = np.concatenate([each.rank for each in found])
-    columns = ranked_samples(split, images, texts, rank, cast(Ties, ties))
+    columns = ranked_samples(split, compare(images, texts, split.row), rank, cast(Ties, ties))
     assert {len(column) for column in columns.values()} == {3 * N}
 
     def is_right(image: int, caption: int) -> bool:
@@ -77,6 +77,8 @@ def test_a_split_may_be_smaller_than_the_lists() -> None:
         owner=np.arange(2),
         encoded_names=stages.to_names(["a", "b"], ["c", "d"]),
     )
-    columns = ranked_samples(split, one, one, np.array([1.5, 1.5, 1.5, 1.5]), "expected")
+    columns = ranked_samples(
+        split, compare(one, one, split.row), np.array([1.5, 1.5, 1.5, 1.5]), "expected"
+    )
     assert columns["ranked_captions"] == [["c", "d"], ["c", "d"], None, None]
     assert columns["ranked_right"] == [[True, False], [False, True], [True, False], [False, True]]

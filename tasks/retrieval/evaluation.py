@@ -1,0 +1,81 @@
+"""Evaluate the embeddings of a split: recalls, and what each query found.
+
+P the width of the shared space
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tasks.contract import Trial, TrialError
+from tasks.interrupt import check_interrupt
+from tasks.progress import progress_part, report_progress
+from tasks.retrieval.embedding import Embedder
+from tasks.retrieval.ranked_samples import ranked_samples
+from tasks.retrieval.ranks import CUTOFFS, Ranks, compare, rank, recalls
+from tasks.retrieval.reranking import open_matcher, rerank
+
+CHUNK = 256  # number of rows that are embedded at a time
+MATCHING_COST = 9  # the cost of re-ranking, relative to embedding, in progress reports
+
+
+@torch.no_grad()
+def evaluate(
+    trial: Trial, weights: dict[str, Tensor], split: Embedder, device: str, *, done: bool
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Return metrics, and each query's expected rank and hit probabilities as samples.
+
+    When the trial is ``done``, the samples also have what the worst queries found. Metrics and
+    samples of a trial that re-ranks are those after it; ``itc_i2t_r1`` and ``itc_t2i_r1`` are
+    those before.
+    """
+    params, total = trial.params, split.num_images + split.num_texts
+    parts = (1 + MATCHING_COST if params.rerank_k else 1) * total
+    with progress_part(0, parts, split.num_images):
+        image = _embed_all(split.images, weights, split.num_images)
+    with progress_part(split.num_images, parts, split.num_texts):
+        text = _embed_all(split.texts, weights, split.num_texts)
+    if not (np.isfinite(image).all() and np.isfinite(text).all()):
+        raise TrialError("an embedding is not finite; lower lr, or check the model's weights")
+    scores = compare(image, text, split.row)
+    ranks = rank(scores, split.owner, split.row, ties=params.ties)
+    before: dict[str, float] = {}
+    if params.rerank_k:
+        before = {f"itc_{name}": recalls(*ranks)[name] for name in ("i2t_r1", "t2i_r1")}
+        with progress_part(total, parts):
+            scores = rerank(open_matcher(trial, device), image, text, split.row, k=params.rerank_k)
+        ranks = rank(scores, split.owner, split.row, ties=params.ties)
+    samples = _list_samples(*ranks)
+    if done:
+        places = np.asarray(samples["rank"])
+        samples |= ranked_samples(split, scores, places, params.ties)
+    return {**recalls(*ranks), **before}, samples
+
+
+def _list_samples(i2t: Ranks, t2i: Ranks) -> dict[str, Any]:
+    num_images, num_captions = len(i2t.rank), len(t2i.rank)
+    samples: dict[str, Any] = {
+        "direction": ["i2t"] * num_images + ["t2i"] * num_captions,
+        "query": [*range(num_images), *range(num_captions)],
+        "rank": np.concatenate([i2t.rank, t2i.rank]).tolist(),
+    }
+    for k in CUTOFFS:
+        samples[f"hit{k}"] = np.concatenate([i2t.hits(k), t2i.hits(k)]).tolist()
+    return samples
+
+
+def _embed_all(
+    embed: Callable[[dict[str, Tensor], Tensor], Tensor], weights: dict[str, Tensor], number: int
+) -> np.ndarray[Any, Any]:
+    chunks = []
+    for first in range(0, number, CHUNK):
+        check_interrupt()
+        report_progress(first, number)
+        rows = torch.arange(first, min(first + CHUNK, number))
+        chunks.append(embed(weights, rows).cpu().numpy())
+    return np.concatenate(chunks)
