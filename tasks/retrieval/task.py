@@ -16,9 +16,7 @@ from tasks.contract import (
     Inputs,
     Member,
     Metric,
-    ModelError,
     PerSampleMetric,
-    RequestError,
     Source,
     Stage,
     State,
@@ -27,12 +25,11 @@ from tasks.contract import (
 )
 from tasks.datasets import registry
 from tasks.models import families, folders
-from tasks.models.factories import is_factory
-from tasks.models.logit_scale import read_bias, read_temperature
 from tasks.models.lora_params import resolve_lora
 from tasks.precision import resolve_precision
 from tasks.retrieval import stages
-from tasks.retrieval.params import BIAS, EMBED_DIM, Params
+from tasks.retrieval.params import Params
+from tasks.retrieval.resolve import check_rerank, check_texts, resolve_heads, resolve_loss
 
 _RECALLS = tuple(
     Column(key=f"metric.{d}_r{k}", label=f"{name} R@{k}", format="percent")
@@ -107,7 +104,7 @@ class RetrievalTask(Task):
         Raises:
             RequestError: if the model has no such heads, or the data no such splits.
         """
-        params = _resolve_heads(trial)
+        params = resolve_heads(trial)
         params = dataclasses.replace(
             params,
             precision=resolve_precision(params.precision),
@@ -116,8 +113,8 @@ class RetrievalTask(Task):
         params = resolve_lora(params).without_unused()
         trial = dataclasses.replace(trial, params=params)
         registry.load_split(trial.data.name, params.split)
-        _check_rerank(trial.model.name, params)
-        _check_texts(trial.model.name, params)
+        check_rerank(trial.model.name, params)
+        check_texts(trial.model.name, params)
         if params.epochs:
             train = registry.load_split(trial.data.name, "train")
             if len(train) < params.batch_size:
@@ -125,7 +122,7 @@ class RetrievalTask(Task):
                     "`batch_size <= training images` must hold, "
                     f"but got {params.batch_size} > {len(train)}"
                 )
-            return dataclasses.replace(trial, params=_resolve_loss(trial.model.name, params))
+            return dataclasses.replace(trial, params=resolve_loss(trial.model.name, params))
         # Without training, parameters of training must not change the trial's id.
         untrained = Params(epochs=0, **{name: getattr(params, name) for name in EVALUATED})
         return dataclasses.replace(trial, params=untrained)
@@ -201,88 +198,6 @@ class RetrievalTask(Task):
         from tasks.retrieval import export
 
         return export.export(trial, arrays, folder)
-
-
-def _resolve_heads(trial: Trial) -> Params:
-    """Return the parameters with the kind and the width of the heads filled in."""
-    params: Params = trial.params
-    name = trial.model.name
-    if families.is_pair(name):
-        if params.start == "pretrained":
-            raise ModelError(f"{name} has no pretrained heads; add --set start=random")
-        kind = "linear" if params.head == "own" else params.head
-        return dataclasses.replace(params, head=kind, embed_dim=params.embed_dim or EMBED_DIM)
-    families.check_weights(name, heads=params.start == "pretrained")
-    if params.head == "own":
-        if params.embed_dim is not None:
-            raise RequestError(
-                "embed_dim sets the width of new heads; add --set head=linear or --set head=mlp"
-            )
-        return params
-    if params.start == "pretrained":
-        raise RequestError(f"head={params.head} creates new heads; add --set start=random")
-    if families.find_family(name).pools_in_head:
-        raise ModelError(
-            f"{name} needs head=own, because SigLIP's heads also pool, but got head={params.head}"
-        )
-    return dataclasses.replace(params, embed_dim=params.embed_dim or EMBED_DIM)
-
-
-def _check_texts(name: str, params: Params) -> None:
-    has_options = params.max_tokens is not None or params.lower_case
-    if has_options and families.is_pair(name) and is_factory(families.split_pair(name)[1]):
-        raise RequestError(
-            "max_tokens and lower_case need a tokenizer, but the text encoder is a factory; remove "
-            "them, and change what the factory's prepare function does"
-        )
-
-
-def _check_rerank(name: str, params: Params) -> None:
-    if params.rerank_k is None:
-        return
-    families.check_matching(name)
-    if params.trainable != "head":
-        raise RequestError(
-            "rerank_k needs trainable=head, because the matching head fits the checkpoint's own "
-            f"encoders, but got trainable={params.trainable}; remove one of them"
-        )
-
-
-def _resolve_loss(name: str, params: Params) -> Params:
-    """Return the parameters of the loss with the checkpoint's temperature and bias filled in.
-
-    Raises:
-        ModelError: if the checkpoint has no temperature.
-    """
-    is_pair = families.is_pair(name)
-    temperature, bias = params.temperature, params.bias
-    if temperature is None:
-        temperature = None if is_pair else read_temperature(name)
-        if temperature is None:
-            raise ModelError(
-                f"temperature=none is the checkpoint's own, but {name} has none; set one, such as "
-                "--set temperature=0.1"
-            )
-    if params.loss == "sigmoid":
-        if bias is None:
-            found = None if is_pair else read_bias(name)
-            bias = BIAS if found is None else found
-        loss, learns = params.loss, params.learn_bias or None
-    elif bias is not None or params.learn_bias:
-        raise RequestError(
-            "bias and learn_bias are of the sigmoid loss; add --set loss=sigmoid, or remove them"
-        )
-    else:
-        loss, learns = None, None
-    one = params.num_captions == 1 or params.pairs == "random"  # then all choices are the same
-    return dataclasses.replace(
-        params,
-        temperature=temperature,
-        loss=loss,
-        bias=bias,
-        learn_bias=learns,
-        pairs=None if one else params.pairs,
-    )
 
 
 TASK = RetrievalTask()
