@@ -29,10 +29,10 @@ from tasks.diffusion.task import TASK as DIFFUSION
 from tasks.retrieval.task import TASK as RETRIEVAL
 from tasks.segmentation.task import TASK as SEGMENTATION
 
-#: Peak / estimate of the step of a trial that runs alone. Below, the estimate is useless; above, it
-#: misses copies of the weights. Retrieval estimates 4 copies of the weights and makes 10 (the state
-#: before and after with two moments, a copy of it in the optimizer, and gradients): 2.5. Libraries
-#: add work space of at most 64 MiB.
+#: Peak / estimate of an epoch of a trial that runs alone. Below, the estimate is useless; above, it
+#: misses copies of the weights. Retrieval estimates 4 copies and makes up to 10 (the state before
+#: and after with two moments, a copy of it in the optimizer, and gradients): 2.5. Libraries add
+#: work space of at most 64 MiB.
 PEAK_RANGE = (0.3, 3.0)
 WORK_SPACE = 64 * 2**20
 

@@ -134,6 +134,14 @@ def retrieval_full(folder: Path) -> Subject:
     return Subject(name="retrieval full", task=RETRIEVAL, trials=trials, scores=("i2t_mean_rank",))
 
 
+def retrieval_lora(folder: Path) -> Subject:
+    """LoRA adapters of a CLIP."""
+    model = str(save_tiny("clip", folder / "clip-lora"))
+    common = TRAINING | {"batch_size": 8, "augment": False, "trainable": "lora"}
+    trials = make_trials(RETRIEVAL, model, captioned(folder), common, RATES[:1])
+    return Subject(name="retrieval LoRA", task=RETRIEVAL, trials=trials, scores=("i2t_mean_rank",))
+
+
 DECODINGS: tuple[dict[str, Any], ...] = (
     {"decoding": "greedy"},
     {"temperature": 1.0},
@@ -184,10 +192,19 @@ def segmentation_full(folder: Path) -> Subject:
     return Subject(name="segmentation full", task=SEGMENTATION, trials=trials, scores=scores)
 
 
+def segmentation_lora(folder: Path) -> Subject:
+    """LoRA adapters of a ViT with a linear head."""
+    model = str(save_tiny("vit", folder / "vit-lora"))
+    common = TRAINING | {"batch_size": 4, "image_size": 64, "trainable": "lora"}
+    trials = make_trials(SEGMENTATION, model, masked(folder), common, RATES[:1])
+    scores = ("miou", "pixel_accuracy")
+    return Subject(name="segmentation LoRA", task=SEGMENTATION, trials=trials, scores=scores)
+
+
 SUBJECTS: dict[str, Callable[[Path], Subject]] = {
     make.__name__: make
     for make in (
-        *(retrieval_heads, retrieval_full, captioning_blip, captioning_git),
-        *(diffusion, segmentation_heads, segmentation_full),
+        *(retrieval_heads, retrieval_full, retrieval_lora, captioning_blip, captioning_git),
+        *(diffusion, segmentation_heads, segmentation_full, segmentation_lora),
     )
 }

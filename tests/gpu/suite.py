@@ -55,7 +55,7 @@ def cases(*, cuda: bool) -> Iterator[Case]:
     for name in SUBJECTS:
         for of_subject in any_device.CHECKS:
             title = of_subject.__name__
-            if not (name.endswith("_full") and title in OF_PACKS):
+            if not (name.endswith(("_full", "_lora")) and title in OF_PACKS):
                 yield Case(name=f"{name}: {title}", check=partial(_on_subject, of_subject, name))
     alone = (
         any_device.out_of_memory,

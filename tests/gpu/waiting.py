@@ -30,7 +30,12 @@ INDEXING = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default}
 
 #: Training loops in which nothing waits, with a batch size that gives them four batches or more,
 #: and the number of their images.
-LOOPS = {"retrieval_heads": (4, 24), "segmentation_heads": (2, 8), "segmentation_full": (2, 8)}
+LOOPS = {
+    "retrieval_heads": (4, 24),
+    "segmentation_heads": (2, 8),
+    "segmentation_full": (2, 8),
+    "segmentation_lora": (2, 8),
+}
 
 
 class _Refuse(TorchDispatchMode):  # type: ignore[no-untyped-call]
