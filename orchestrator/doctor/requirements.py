@@ -13,7 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 
 from orchestrator.doctor.findings import Finding
-from results.extras import EXTRAS, missing
+from results.extras import EXTRAS, is_installed, missing
 
 DISTRIBUTION = "multimodal-sweep-orchestrator"
 PURPOSES = {  # what the optional packages are for
@@ -27,9 +27,9 @@ PURPOSES = {  # what the optional packages are for
 def declared_requirements() -> tuple[str, list[str]]:
     """Return the Python range and the requirements of this checkout or the installed package.
 
-    The optional packages of ``EXTRAS`` are included.
+    The optional packages of ``EXTRAS`` are included, those of trackers only if they are installed.
     """
-    extras = set(EXTRAS.values())
+    extras = {e for module, e in EXTRAS.items() if e[:6] != "track-" or is_installed(module)}
     file = Path(__file__).resolve().parents[2] / "pyproject.toml"
     if file.is_file():
         project = tomllib.loads(file.read_text())["project"]
