@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from harness import Run, command, engine_args, run_command, run_process
 from json_documents import check_document
 
 from orchestrator.running.queue import SweepQueue, queue_folder
-from results.storage.reading import Sweep, read_sweep
+from results.storage.reading import read_sweep
 
 GRID = "GRID = {'level': list(range(12))}\n"
 ENGINES = ("local", "ray")
@@ -255,68 +255,6 @@ def test_queue_runs_a_sweep_with_the_program_that_added_it(
     done = run_process("queue", "--run", XDG_STATE_HOME=str(tmp_path / "state"))
     assert "toy/s ended with exit code 0" in done.stdout, done.stderr
     assert (tmp_path / "arguments").read_text() == "sweep toy\n"
-
-
-# --- the whole story ------------------------------------------------------------------------------
-
-TOY_GRID = "GRID = {'degree': list(range(10)), 'lr': [0.01 * n for n in range(1, 21)]}\n"
-
-
-def test_steered_sweep_has_the_table_of_an_undisturbed_one(tmp_path: Path) -> None:
-    """200 trials: paused, two cancelled, resumed, stopped, and resumed by the same command."""
-    space = tmp_path / "space.py"
-    space.write_text(TOY_GRID)
-    words = ["sweep", "toy", "--engine", "local", "--space", str(space), "--name", "s"]
-    words += ["--set", "epochs=30", "--checkpoint-interval", "0s"]
-    steered, alone = tmp_path / "steered", tmp_path / "alone"
-
-    def ask(name: str, *more: str) -> Mapping[str, Any]:
-        done = run_command(name, "s", *more, "--out", steered, "--json")
-        assert done.returncode == 0, done.stdout
-        return check_document(done.stdout, name, 0)
-
-    def found() -> Mapping[str, Any]:
-        return dict(ask("ps")["sweeps"][0])
-
-    first = ForkedCommand(*words, "--out", str(steered))
-    wait_for(lambda: list(steered.glob(".checkpoints/*")))
-    ask("pause")
-    wait_for(lambda: found()["state"] == "paused")
-    running = found()["running"][0]["trial_id"]
-    planned = json.loads(run_command(*words, "--out", steered, "--dry-run", "--json").stdout)
-    waiting = planned["plans"][0]["trials"][-1]["trial_id"]
-    for trial_id in (running, waiting):
-        assert ask("cancel", trial_id)["answers"][0]["done"]
-    ask("resume")
-    wait_for(lambda: found()["state"] == "running")
-    ask("stop")
-    first.communicate(timeout=60)
-    assert first.returncode == 130
-    second = ForkedCommand(*words, "--out", str(steered))
-    second.communicate(timeout=120)
-    assert second.returncode == 0
-    assert run_process(*words, "--out", alone).returncode == 0
-
-    whole = {row["trial_id"]: row for row in _facts(read_sweep(str(alone), "toy", "s"))}
-    left = {row["trial_id"]: row for row in _facts(read_sweep(str(steered), "toy", "s"))}
-    assert len(whole) == len(left) == 200
-    cancelled = {trial_id for trial_id, row in left.items() if row["status"] == "cancelled"}
-    assert cancelled == {running, waiting}
-    for trial_id in whole.keys() - cancelled:
-        assert left[trial_id] == whole[trial_id]
-
-
-def _facts(sweep: Sweep) -> list[dict[str, Any]]:
-    """The rows and steps of all trials, without times."""
-    steps: dict[str, list[tuple[int, float]]] = {}
-    for step in sweep.steps.sort_by("at").to_pylist():
-        steps.setdefault(step["trial_id"], []).append((step["at"], step["metric.error"]))
-    times = ("started", "ended", "seconds")
-    return [
-        {key: value for key, value in row.items() if key not in times}
-        | {"steps": steps.get(row["trial_id"])}
-        for row in sweep.rows()
-    ]
 
 
 def wait_for(condition: Callable[[], object]) -> None:

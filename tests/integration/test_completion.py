@@ -49,7 +49,7 @@ def complete(line: str, folder: Path, shell: str = "bash") -> list[str]:
     [
         ("orchestrator sw", ["sweep"]),
         ("orchestrator sweep retr", ["retrieval"]),
-        ("orchestrator sweep retrieval --set le", ["learn_temperature="]),
+        ("orchestrator sweep retrieval --set learn_t", ["learn_temperature="]),
         ("orchestrator sweep retrieval --engine l", ["local"]),
         ("orchestrator sweep retrieval --sampler t", ["tpe"]),
         ("orchestrator completion z", ["zsh"]),
