@@ -57,8 +57,8 @@ def write_retrieval(out: Path, data: Path) -> Sweep:
     return _write("retrieval", out, data, samples, {"i2t_r1": 0.5}, {"batch_size": 4})
 
 
-def write_captioning(out: Path, data: Path) -> Sweep:
-    """A sweep of captioning."""
+def write_captioning(out: Path, data: Path, num_trials: int = 1) -> Sweep:
+    """A sweep of captioning, with the same samples in each trial."""
     samples = {
         "image": list(range(len(COLORS))),
         "image_id": IMAGES,
@@ -66,16 +66,23 @@ def write_captioning(out: Path, data: Path) -> Sweep:
         "references": [[f"a {color} field in val"] for color in COLORS],
         "cider_d": [float(n) for n in range(len(COLORS))],
     }
-    return _write("captioning", out, data, samples, {"bleu4": 30.0}, {})
+    return _write("captioning", out, data, samples, {"bleu4": 30.0}, {}, num_trials)
 
 
 def _write(
-    task: str, out: Path, data: Path, samples: Any, metrics: dict[str, float], params: Any
+    task: str,
+    out: Path,
+    data: Path,
+    samples: Any,
+    metrics: dict[str, float],
+    params: Any,
+    num_trials: int = 1,
 ) -> Sweep:
     plan = make_plan(
         Request(task=task, out=str(out), name="s", data=f"folder:{data}", settings=params)
     )
-    trial = plan.trials[0]
-    row = dict(trial_result(trial, metrics, None).trial)
-    row |= {"model": trial.model.name, "data": trial.data.name}
-    return write_plan(plan, [TrialResult(trial=row, steps=[], samples=samples)])
+    rows = []
+    for trial in plan.trials[:num_trials]:
+        row = dict(trial_result(trial, metrics, None).trial)
+        rows.append(row | {"model": trial.model.name, "data": trial.data.name})
+    return write_plan(plan, [TrialResult(trial=row, steps=[], samples=samples) for row in rows])

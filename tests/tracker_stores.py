@@ -27,6 +27,8 @@ class Found:
     parameters: dict[str, str]
     curves: dict[str, Curve]
     status: str = ""
+    reason: str = ""  # of a failure, in the stores that have a field for it
+    last_step: int | None = None  # of the metrics and samples in W&B
     files: set[str] = field(default_factory=set)  # "table" and "picture"
 
 
@@ -128,6 +130,7 @@ class MlflowStore(Store):
                     for key in run.data.metrics
                 },
                 status=run.data.tags.get("orchestrator.status", ""),
+                reason=run.data.tags["orchestrator.reason"],
                 files={"picture" for file in files if file == "samples.png"}
                 | {"table" for file in files if file == "samples.json"},
             )
@@ -171,8 +174,10 @@ class WandbStore(Store):
             (run,) = (record.run for record in records if record.HasField("run"))
             curves: dict[str, Curve] = {}
             summary: dict[str, Any] = {}
+            rows = []
             for record in records:
                 values = _wandb_values(record.history.item)
+                rows += [values["_step"]] if values else []
                 for key, value in values.items():
                     if not key.startswith(("_", "samples")) and isinstance(value, float | int):
                         curves.setdefault(key, []).append((values["_step"], value))
@@ -181,6 +186,8 @@ class WandbStore(Store):
                 parameters={k: str(v) for k, v in _wandb_values(run.config.update).items()},
                 curves=curves,
                 status=summary["status"],
+                reason=summary["reason"],
+                last_step=max(rows),
                 files={"table" for _ in files.glob("media/table/samples*.json")}
                 | {"picture" for _ in files.glob("media/images/samples_pictures*.png")},
             )
@@ -303,6 +310,7 @@ class AimStore(Store):
                 parameters={key: str(value) for key, value in run["hparams"].items()},
                 curves=curves,
                 status=run["status"],
+                reason=run["reason"],
                 files={"table" for each in infos["texts"] if each["name"] == "samples"}
                 | {"picture" for each in infos["images"] if each["name"] == "samples_pictures"},
             )

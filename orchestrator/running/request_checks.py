@@ -48,6 +48,11 @@ def check_options(request: Request) -> None:
         value = getattr(request, option)
         if isinstance(value, str) and not value.strip():
             raise RequestError(f"--{option} must not be empty; remove it to use the default")
+    if "optuna" in request.track and "://" in request.out:
+        raise RequestError(
+            f"--track optuna needs a local --out, but it is {redact(request.out)}; give a folder, "
+            "or remove --track optuna"
+        )
     check_output_folder("--out", request.out)
     if request.cache is not None:
         check_output_folder("--cache", request.cache)

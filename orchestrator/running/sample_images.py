@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +19,9 @@ from tasks.contract import RequestError, SweepError, Task, Trial
 MAX_SIDE = 256  # pixels of an image that is shown
 
 
-def image_loader(sweep: Sweep, row: Mapping[str, Any]) -> LoadImage:
+def image_loader(
+    sweep: Sweep, row: Mapping[str, Any], check: Callable[[Task, Trial], None] = check_data
+) -> LoadImage:
     """Return a function that loads images of the data set of a sweep's trial.
 
     The data must have the content that the sweep has recorded. So a sweep that somebody else has
@@ -28,6 +30,7 @@ def image_loader(sweep: Sweep, row: Mapping[str, Any]) -> LoadImage:
     Args:
         sweep: the sweep.
         row: the trial's row of ``trials``.
+        check: raises an error if the data of the trial has changed.
 
     Raises:
         SweepError: if the task or the data is not on this machine, or the data has changed.
@@ -39,7 +42,7 @@ def image_loader(sweep: Sweep, row: Mapping[str, Any]) -> LoadImage:
     if not overrides(task, "load_image"):
         raise RequestError(f"the task {task.name} loads no images")
     trial = recorded_trial(task, row)
-    check_data(task, trial)
+    check(task, trial)
     return lambda image_id: _small_image(task, trial, image_id)
 
 

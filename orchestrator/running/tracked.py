@@ -27,7 +27,7 @@ def tracked(run: Run) -> Iterator[None]:
         yield
         if run.tracking.has_started:
             report = _report(run.plan)
-        elif run.request.track and not run.coordinators:
+        elif run.tracking.has_trackers and run.is_complete and not _has_computed(run):
             print_line(
                 Console(),
                 "No trial ran, so no tracker got anything; --rerun runs and sends all trials.",
@@ -35,6 +35,11 @@ def tracked(run: Run) -> Iterator[None]:
     finally:
         if run.tracking.has_started:
             _close(run, report)
+
+
+def _has_computed(run: Run) -> bool:
+    """Return whether trials ran, such as those that run again for their weights."""
+    return any(each.stats.computed_steps for each in run.coordinators)
 
 
 def _close(run: Run, report: Report | None) -> None:

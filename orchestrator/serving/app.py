@@ -28,7 +28,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
+from orchestrator.running.sample_images import image_loader
 from orchestrator.serving.access import LocalOnly, TokenOnly
+from orchestrator.serving.checked_data import CheckedData
 from orchestrator.serving.headers import SafeHeaders
 from orchestrator.serving.library import Library, combine_versions
 from orchestrator.serving.sweep_texts import charts_text, sweep_text
@@ -38,13 +40,12 @@ from results.page.charts.curves import trial_curves
 from results.page.compare_page import compare_page
 from results.page.html import ASSETS, asset, compressed_plotly, fill, plotly_script
 from results.page.links import ServedLinks
-from results.page.page_images import PageImages
+from results.page.page_images import NO_IMAGES, PageImages
 from results.page.selection import Selection
 from results.page.sweeps_page import sweeps_page
 from results.page.trial_page import trial_page
 from results.render.show import find_trial
 from results.storage.filesystem import redact
-from results.storage.reading import Sweep
 from tasks.contract import SweepError
 
 _LINKS = ServedLinks()
@@ -89,7 +90,7 @@ class _Pages:
     """Answers requests. Starlette calls each method in a thread."""
 
     def __init__(self, library: Library) -> None:
-        self._library = library
+        self._library, self._data = library, CheckedData()
 
     def sweeps(self, request: Request) -> Response:
         found = self._library.all()
@@ -116,26 +117,31 @@ class _Pages:
 
     def trial(self, request: Request) -> Response:
         held = self._library.get(*_sweep_of(request))
-        trial_id = request.path_params["trial"]
+        if _has(request, held.version):  # and the images, which are checked when they are loaded
+            return _unchanged(held.version)
+        sweep = held.readable
+        trial = find_trial(sweep, request.path_params["trial"])
+        address = _LINKS.trial(sweep.manifest.task, sweep.manifest.name, str(trial["trial_id"]))
 
-        def build(sweep: Sweep) -> str:
-            trial = find_trial(sweep, trial_id)
-            address = _LINKS.trial(sweep.manifest.task, sweep.manifest.name, str(trial["trial_id"]))
+        def addresses() -> PageImages:
+            image_loader(sweep, trial, self._data.check)  # fails without the data
+            return PageImages(address=lambda each: f"{address}/image?{urlencode({'id': each})}")
 
-            def images() -> PageImages:
-                held.image_loader(trial)  # fails without the data
-                return PageImages(address=lambda each: f"{address}/image?{urlencode({'id': each})}")
+        images = find_images(sweep, trial, addresses)  # outside ``make``: it may take seconds
+        missing = "" if images is NO_IMAGES else images.problem
+        # A page that misses its images is another version, so they appear when the data is back.
+        version = combine_versions([held], missing) if missing else held.version
 
-            return trial_page(
-                sweep,
-                trial,
-                _LINKS,
-                images=find_images(sweep, trial, images),
-                charts_url=f"{address}/charts",
-                version=f'"{held.version}"',
+        def build(tag: str) -> str:
+            charts_url = f"{address}/charts"
+            return held.make(
+                f"trial {trial['trial_id']} {missing}",
+                lambda _: trial_page(
+                    sweep, trial, _LINKS, images=images, charts_url=charts_url, version=tag
+                ),
             )
 
-        return _answer(request, held.version, lambda _: held.make(f"trial {trial_id}", build))
+        return _answer(request, version, build)
 
     def trial_charts(self, request: Request) -> Response:
         held = self._library.get(*_sweep_of(request))
@@ -148,9 +154,8 @@ class _Pages:
 
     def trial_image(self, request: Request) -> Response:
         held = self._library.get(*_sweep_of(request))
-        if held.sweep is None:
-            raise HTTPException(404)
-        load = held.image_loader(find_trial(held.sweep, request.path_params["trial"]))
+        trial = find_trial(held.readable, request.path_params["trial"])
+        load = image_loader(held.readable, trial, self._data.check)
         blob = load(request.query_params.get("id", ""))
         return Response(blob, media_type="image/jpeg", headers={"Cache-Control": "max-age=3600"})
 
@@ -188,10 +193,19 @@ def _sweep_of(request: Request) -> tuple[str, str]:
 
 def _answer(request: Request, version: str, build: Callable[[str], str]) -> Response:
     """Return a page, or 304 if the browser has this version of it."""
+    if _has(request, version):
+        return _unchanged(version)
     tag = f'"{version}"'
-    if request.headers.get("if-none-match", "").removeprefix("W/") == tag:
-        return Response(status_code=304, headers={"ETag": tag})
     return HTMLResponse(build(tag), headers={"ETag": tag})
+
+
+def _has(request: Request, version: str) -> bool:
+    """Return whether the browser has this version of a page."""
+    return request.headers.get("if-none-match", "").removeprefix("W/") == f'"{version}"'
+
+
+def _unchanged(version: str) -> Response:
+    return Response(status_code=304, headers={"ETag": f'"{version}"'})
 
 
 def _json(text: str) -> Response:

@@ -8,18 +8,15 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import pyarrow.fs
 
 from orchestrator.control.drivers import FOLDER as CONTROL
 from orchestrator.control.request import driver_state
-from orchestrator.running.sample_images import image_loader
 from orchestrator.serving.running_trials import find_running
-from results.figures.sample_images import LoadImage
 from results.page.progress import seconds_left
 from results.page.sweeps_page import ListedSweep
 from results.storage.atomic_write import TEMPORARY
@@ -57,7 +54,16 @@ class Held:
         default_factory=lambda: [threading.Lock() for _ in range(_NUM_LOCKS)]
     )
 
-    _loaders: dict[str, LoadImage] = field(default_factory=dict)  # by the id of a trial
+    @property
+    def readable(self) -> Sweep:
+        """Its tables.
+
+        Raises:
+            StoreError: if the sweep is damaged.
+        """
+        if self.sweep is None:
+            raise StoreError(self.overview.problem)
+        return self.sweep
 
     @property
     def line(self) -> ListedSweep:
@@ -70,29 +76,16 @@ class Held:
         Raises:
             StoreError: if the sweep is damaged.
         """
-        if self.sweep is None:
-            raise StoreError(self.overview.problem)
+        sweep = self.readable
         with self.locks[hash(key) % _NUM_LOCKS]:  # requests for one text wait for the first
             found = self.made.get(key)
             if found is None:
                 began = time.monotonic()
                 if len(self.made) >= _MAX_KEPT:
                     self.made.clear()
-                found = self.made[key] = build(self.sweep)
+                found = self.made[key] = build(sweep)
                 self.seconds += time.monotonic() - began
             return found
-
-    def image_loader(self, trial: Mapping[str, Any]) -> LoadImage:
-        """Return a function that loads images of a trial's data, which is checked once.
-
-        Raises:
-            SweepError: if the data is not on this machine.
-        """
-        assert self.sweep is not None
-        trial_id = str(trial["trial_id"])
-        if trial_id not in self._loaders:
-            self._loaders[trial_id] = image_loader(self.sweep, trial)
-        return self._loaders[trial_id]
 
 
 @dataclass(kw_only=True)
@@ -192,9 +185,9 @@ class Library:
         return held.runs != runs or time.monotonic() >= held.read_at + pause
 
 
-def combine_versions(found: Sequence[Held]) -> str:
-    """Return what changes when any of these sweeps does."""
-    return _digest(" ".join(held.version for held in found))
+def combine_versions(found: Sequence[Held], missing: str = "") -> str:
+    """Return what changes when any of these sweeps does, or what a page misses."""
+    return _digest(" ".join([*(held.version for held in found), missing]))
 
 
 def _unknown(key: tuple[str, str]) -> UnknownSweepError:

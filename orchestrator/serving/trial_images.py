@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator.running.sample_images import image_loader
+from orchestrator.serving.checked_data import CheckedData
 from results.figures.sample_images import names_images, samples_of
 from results.page.page_images import NO_IMAGES, EmbeddedImages, PageImages
 from results.storage.filesystem import redact
@@ -33,7 +34,7 @@ def find_images(sweep: Sweep, trial: Row, make: Callable[[], PageImages]) -> Pag
 
 def embedded_images() -> Callable[[Sweep, Row], PageImages]:
     """Return a function that returns the images of a trial for a page in one file."""
-    embedded = EmbeddedImages()
+    embedded, data = EmbeddedImages(), CheckedData()
     return lambda sweep, trial: find_images(
-        sweep, trial, lambda: embedded.of_trial(image_loader(sweep, trial))
+        sweep, trial, lambda: embedded.of_trial(image_loader(sweep, trial, data.check))
     )

@@ -66,7 +66,7 @@ def archive_sweep(
     if not counts["finished"]:
         raise RequestError(f"{task}/{name} has no finished trial; run the sweep first")
     tables = {
-        "trials": trials,
+        "trials": _number_workers(trials),
         "steps": _rows_of(trials, sweep.steps),
         "samples": _rows_of(trials, sweep.samples),
         "stages": sweep.stages,
@@ -131,6 +131,18 @@ def _rows_of(trials: pa.Table, rows: pa.Table) -> pa.Table:
     if not rows.num_rows:
         return rows
     return rows.filter(pc.is_in(rows["trial_id"], value_set=trials["trial_id"].combine_chunks()))
+
+
+def _number_workers(trials: pa.Table) -> pa.Table:
+    """Replace each ``host:pid`` by ``worker 1`` and so on: an archive may be published."""
+    place = trials.schema.get_field_index("worker")
+    if place < 0:
+        return trials
+    names = trials["worker"].to_pylist()
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(filter(None, names)), 1)}
+    workers = [f"worker {numbers[name]}" if name else None for name in names]
+    field = trials.schema.field(place)
+    return trials.set_column(place, field, pa.array(workers, field.type))
 
 
 def _text(name: str, text: str) -> Entry:

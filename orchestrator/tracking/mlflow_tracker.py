@@ -102,8 +102,8 @@ class MlflowTracker(Tracker):
         """Write the status and the samples."""
         run_id = self._runs[trial.id]
         self._client.set_tag(run_id, "orchestrator.status", result.status)
-        if result.reason:
-            self._client.set_tag(run_id, "orchestrator.reason", result.reason)
+        # An empty reason replaces that of an earlier failure.
+        self._client.set_tag(run_id, "orchestrator.reason", result.reason)
         for name, picture in result.pictures.items():
             from PIL import Image
 

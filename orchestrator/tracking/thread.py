@@ -2,9 +2,9 @@
 
 The thread keeps no copies of steps: it marks which trials have steps that the tracker does not
 have yet, and reads them from the trial when it sends them. So a slow tracker gets several steps at
-once, and what waits for it are at most the running trials and ``MAX_WAITING`` ended ones. Some
-trackers open files for each run, so at most ``MAX_OPEN`` runs are open at once. Other trials are
-sent when they end.
+once, and what waits for it are at most the running trials and ``MAX_WAITING`` ended ones, besides
+those whose run is open. Some trackers open files for each run, so at most ``MAX_OPEN`` runs are
+open at once. Other trials are sent when they end.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class TrackerThread:
         self._changed = threading.Condition()
         self._waiting: dict[str, RunningTrial] = {}  # with something to send, by trial id
         self._ended: set[str] = set()  # those of ``_waiting`` that have ended
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, _Run] = {}  # open runs by trial id; only the thread changes it
+        self._current = ""  # the trial that the thread is sending, whose run may open
         self._num_calls = 0
         self._num_lost = 0  # ended trials that were not sent
         self._num_errors = 0  # in a row
@@ -88,13 +89,16 @@ class TrackerThread:
 
     def ended(self, running: RunningTrial) -> None:
         """Send the result of a trial. Does not wait."""
+        trial_id = running.trial.id
         with self._changed:
-            if self._has_given_up or len(self._ended) >= MAX_WAITING:
+            # The end of an open run is always sent, so that another trial can open one.
+            is_open = trial_id in self._runs or trial_id == self._current
+            if self._has_given_up or (len(self._ended) >= MAX_WAITING and not is_open):
                 self._num_lost += 1
-                self._waiting.pop(running.trial.id, None)
+                self._waiting.pop(trial_id, None)
                 return
-            self._waiting[running.trial.id] = running
-            self._ended.add(running.trial.id)
+            self._waiting[trial_id] = running
+            self._ended.add(trial_id)
             self._changed.notify_all()
 
     def finish(self, report: Report | None) -> None:
@@ -140,9 +144,10 @@ class TrackerThread:
         while (following := self._next()) is not None:
             running, has_ended = following
             is_sent = self._call(lambda: self._send_trial(running, has_ended))  # noqa: B023
-            if has_ended and not is_sent:
+            if has_ended:
+                self._runs.pop(running.trial.id, None)  # even if the tracker failed
                 with self._changed:
-                    self._num_lost += 1
+                    self._num_lost += not is_sent
         if not self._is_abandoned:
             self._call(lambda: self._tracker.close(self._report))
 
@@ -166,6 +171,7 @@ class TrackerThread:
             trial_id = next(iter(self._waiting))
             has_ended = trial_id in self._ended
             self._ended.discard(trial_id)
+            self._current = trial_id
             return self._waiting.pop(trial_id), has_ended
 
     def _send_trial(self, running: RunningTrial, has_ended: bool) -> None:
@@ -187,7 +193,6 @@ class TrackerThread:
             run.sent.update(step.at for step in new)
         if has_ended:
             self._tracker.end(run.trial, tracked_result(running, self._shown_samples))
-            del self._runs[trial_id]
 
     def _call(self, action: Callable[[], None]) -> bool:
         """Call the tracker; return whether it raised nothing. Warn at the first error."""

@@ -32,6 +32,11 @@ class Tracking(TrialListener):
         self._print_line: Callable[[str], None] = self._unprinted.append
 
     @property
+    def has_trackers(self) -> bool:
+        """Whether there is a tracker to send to."""
+        return bool(self._trackers)
+
+    @property
     def has_started(self) -> bool:
         """Whether anything was sent."""
         return bool(self._threads)

@@ -89,7 +89,8 @@ class TrackioTracker(Tracker):
             content["samples"] = trackio.Table(columns=list(result.table), data=rows)
         if result.status != "interrupted":  # the run of an interrupted trial goes on
             text = f"{result.status}. {result.reason}".strip()
-            run.log({"status": trackio.Markdown(text), **content})
+            # At the last step: the next one is sent if the trial runs again.
+            run.log({"status": trackio.Markdown(text), **content}, step=run._next_step - 1)
         run.finish()
 
     def close(self, report: Report | None) -> None:

@@ -104,11 +104,14 @@ class WandbTracker(Tracker):
             rows = [list(row) for row in zip(*result.table.values(), strict=True)]
             columns = list(result.table)
             content["samples"] = wandb.Table(columns=columns, data=rows, allow_mixed_types=True)
-        if content:
+        if result.status != "finished":
+            # ``log`` would take the next step, which the trial may send later if it runs again.
+            # W&B ignores a second row for the last step.
+            run.summary.update(content)
+        elif content:
             run.log(content)
-        run.summary["status"] = result.status
-        if result.reason:
-            run.summary["reason"] = result.reason
+        # An empty reason replaces that of an earlier failure.
+        run.summary.update({"status": result.status, "reason": result.reason})
         run.finish(exit_code=0 if result.status in ("finished", "stopped") else 1)
 
     def close(self, report: Report | None) -> None:

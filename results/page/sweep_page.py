@@ -19,7 +19,7 @@ from results.render.failures import by_reason, seeds_text
 from results.render.sweep_tables import shared_work
 from results.storage.reading import Sweep
 from results.storage.weights import describe_weights
-from results.tables.cell_text import id_digits
+from results.tables.cell_text import format_value, id_digits
 from results.tables.details import details
 from results.tables.facts import sweep_facts
 from results.tables.looks import final_table, read_looks
@@ -36,7 +36,7 @@ class SweepHead:
     title: str
     state: str
     runs: bool  # whether it runs, as far as can be seen
-    best: str
+    best: str  # its main metric and the value; empty without one
     done: int
     planned: int | None
     left: str  # time, in words; empty if it does not run
@@ -54,12 +54,21 @@ def sweep_head(sweep: Sweep, overview: Overview, now: datetime) -> SweepHead:
         title=sweep.manifest.full_name,
         state=overview.state,
         runs=overview.is_running,
-        best=overview.best,
+        best=_best(sweep, overview),
         done=done,
         planned=planned,
         left="" if left is None else duration_text(left),
         metric=sweep.manifest.metric.label,
         damaged=sorted(set(sweep.damaged)),
+    )
+
+
+def _best(sweep: Sweep, overview: Overview) -> str:
+    manifest = sweep.manifest
+    if overview.best_value is None:
+        return ""
+    return (
+        f"{manifest.metric.label} {format_value(overview.best_value, manifest.main_column.format)}"
     )
 
 

@@ -156,6 +156,10 @@ CASES = [
         args="sweep retrieval --track tensorboard --track tensorboard",
         message="--track tensorboard is given twice; remove one of them",
     ),
+    Case(
+        args="sweep retrieval --space grid --track optuna --out s3://bucket/runs",
+        message="--track optuna needs a local --out, but it is s3://bucket/runs; give a folder, or",
+    ),
     Case(args="pause nothing", message="no sweep"),
     Case(
         args="sweep retrieval --space nothing",

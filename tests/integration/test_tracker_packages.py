@@ -63,6 +63,23 @@ def test_tracker_of_another_package(
     assert (out / "toy/s/recorded.txt").read_text().splitlines() == found
 
 
+def test_only_trackers_that_a_search_sends_to_are_missed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("optuna", reason="optuna is not installed")
+    install_tracker(monkeypatch, tmp_path, "recording", RECORDING, package="recording_searches")
+    space = tmp_path / "space.py"
+    space.write_text(
+        "def search(trial):\n    return {'degree': trial.suggest_int('degree', 0, 3)}\n"
+    )
+    command = (*SWEEP, "--space", space, "--trials", "1", "--out", tmp_path / "out", "--track")
+    assert run_command(*command, "optuna").returncode == 0
+    again = run_command(*command, "optuna")  # a search writes its journal itself
+    assert again.returncode == 0, again.stderr
+    assert "no tracker" not in again.stdout
+    assert "No trial ran, so no tracker got anything" in run_command(*command, "recording").stdout
+
+
 def test_the_tracker_of_the_guide_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (code,) = code_blocks(ROOT / "docs/how-to/track.md", "python")
     install_tracker(monkeypatch, tmp_path, "guide", code.replace("MyTracker", "Mine"))

@@ -101,6 +101,50 @@ def test_resumed_trials_continue(tracker_name: str, store: Store) -> None:
         assert "0.1" in store.report("s")
 
 
+@pytest.mark.parametrize(
+    "tracker_name", [name for name in STORES if name != "optuna"], indirect=True
+)
+@pytest.mark.parametrize("status", ["failed", "cancelled", "stopped"])
+def test_trial_that_runs_again_gets_all_its_steps(
+    tracker_name: str, store: Store, status: str
+) -> None:
+    # An Optuna study gets another trial instead.
+    trials = tracked_trial(0), tracked_trial(1)
+    samples = {"table": {"caption": ["a"]}, "pictures": {"samples": png()}}
+    first = Process(tracker_name, store.folder)
+    first.track(trials[0], 2, status, reason="no memory", **samples)
+    first.track(trials[1], -1, status, reason="no memory")
+    first.tracker.close(None)
+    second = Process(tracker_name, store.folder)
+    for trial in trials:
+        second.track(trial, 4, "finished")
+    second.tracker.close(None)
+    found = store.trials("s")
+    for trial in trials:
+        assert found[trial.id].curves == curve(4)
+        assert (found[trial.id].status, found[trial.id].reason) == ("finished", "")
+
+
+def test_wandb_gets_samples_without_the_next_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Offline, W&B cannot continue a run. Online, a run has all steps up to its last one.
+    pytest.importorskip("wandb", reason="wandb is not installed")
+    store = STORES["wandb"](tmp_path, monkeypatch)
+    failed, finished = tracked_trial(0), tracked_trial(1)
+    samples = {"table": {"caption": ["a"]}, "pictures": {"samples": png()}}
+    process = Process("wandb", tmp_path)
+    process.track(failed, 2, "failed", reason="no memory", **samples)
+    process.track(finished, 2, "finished", **samples)
+    process.tracker.close(None)
+    found = store.trials("s")
+    assert found[failed.id].reason == "no memory"
+    for trial, last_step in ((failed, 2), (finished, 3)):
+        assert found[trial.id].curves == curve(2)
+        assert found[trial.id].files == {"table", "picture"}
+        assert found[trial.id].last_step == last_step
+
+
 def test_reports_are_replaced(tracker_name: str, store: Store) -> None:
     for last in (1, 2):
         process = Process(tracker_name, store.folder)

@@ -82,13 +82,16 @@ def worker_lanes(rows: Sequence[Mapping[str, Any]]) -> tuple[list[int], dict[str
 
 
 def _short_names(workers: Sequence[str]) -> list[str]:
-    """Return ``pid 12``, after the host if there are several, for each ``host:pid``."""
-    hosts = {worker.rpartition(":")[0] for worker in workers if worker}
+    """Return ``pid 12``, after the host if there are several, for each ``host:pid``.
+
+    Those of an archive are ``worker 1`` and so on.
+    """
+    hosts = {worker.rpartition(":")[0] for worker in workers if ":" in worker}
     names = []
     for worker in workers:
-        host, _, pid = worker.rpartition(":")
+        host, colon, pid = worker.rpartition(":")
         name = f"{host} pid {pid}" if len(hosts) > 1 else f"pid {pid}"
-        names.append(name if worker else "unknown")
+        names.append(name if colon else worker or "unknown")
     return names
 
 

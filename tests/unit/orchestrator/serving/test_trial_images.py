@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import re
+import traceback
+from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 
@@ -13,11 +15,14 @@ from PIL import Image
 from starlette.testclient import TestClient
 from sweeps_with_images import COLORS, draw_colors, write_captioning, write_retrieval
 
+from orchestrator.running.recorded import check_data
+from orchestrator.serving import checked_data
 from orchestrator.serving.app import make_app
 from orchestrator.serving.library import Library
 from orchestrator.serving.offline import offline_page
 from results.page import page_images
 from results.storage.reading import Sweep
+from tasks.contract import Task, Trial
 
 WRITERS = {"captioning": write_captioning, "retrieval": write_retrieval}
 
@@ -116,6 +121,63 @@ def test_images_of_changed_or_missing_data_are_not_shown(tmp_path: Path) -> None
     assert "no such folder" in page
     answer = client(sweep).get(f"{address(sweep)}/image", params={"id": "red &.png"})
     assert answer.status_code == 404
+
+
+@pytest.fixture
+def num_checks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Return how many times data was checked, never while the text of a page is made."""
+    checks = []
+
+    def checked(task: Task, trial: Trial) -> None:
+        frames = {frame.f_code.co_qualname for frame, _ in traceback.walk_stack(None)}
+        assert "image_loader" in frames
+        assert "Held.make" not in frames
+        checks.append(trial.id)
+        check_data(task, trial)
+
+    monkeypatch.setattr(checked_data, "check_data", checked)
+    return lambda: len(checks)
+
+
+def test_data_is_checked_once_for_all_trials_and_images(
+    tmp_path: Path, num_checks: Callable[[], int]
+) -> None:
+    sweep = write_captioning(tmp_path / "out", draw_colors(tmp_path / "data"), num_trials=3)
+    opened = client(sweep)
+    addresses = [f"/sweeps/captioning/s/trials/{row['trial_id']}" for row in sweep.rows()]
+    assert len(addresses) == 3
+    for each in addresses:
+        found = images(opened.get(each).text)
+        assert len(found) == len(COLORS)
+        for source, image_id in found:
+            check_color(opened.get(source).content, image_id)
+    assert num_checks() == 1
+    page = opened.get(addresses[0])
+    again = opened.get(addresses[0], headers={"If-None-Match": page.headers["etag"]})
+    assert again.status_code == 304
+    assert len(images(offline_page(sweep))) == 3 * len(COLORS)
+    assert num_checks() == 2
+
+
+def test_pages_notice_that_data_changes_and_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checked_data, "MAX_AGE", 0.0)
+    data = draw_colors(tmp_path / "data")
+    sweep = write_captioning(tmp_path / "out", data)
+    opened = client(sweep)
+    page = opened.get(address(sweep))
+    ((source, _), *_) = images(page.text)
+    data.rename(tmp_path / "elsewhere")
+    assert opened.get(source).status_code == 404
+    missing = opened.get(address(sweep))
+    assert not images(missing.text)
+    again = opened.get(address(sweep), headers={"If-None-Match": missing.headers["etag"]})
+    assert again.status_code == 304
+    (tmp_path / "elsewhere").rename(data)
+    back = opened.get(address(sweep), headers={"If-None-Match": missing.headers["etag"]})
+    assert back.text == page.text
+    assert opened.get(source).status_code == 200
 
 
 @pytest.mark.parametrize("task", list(WRITERS))

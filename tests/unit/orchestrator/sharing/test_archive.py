@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 import pickle
@@ -18,6 +19,7 @@ import pytest
 from archives import Files, json_change, read, reseal, write
 from harness import run_command as run
 from paths import STORED
+from toy_results import manifest, result
 
 from orchestrator.sharing.archive import archive_sweep
 from results.archive import files as archives
@@ -25,6 +27,7 @@ from results.archive import sweep as archived_sweep
 from results.archive.sweep import read_archive
 from results.render.sweep_tables import render
 from results.storage.reading import read_sweep
+from results.storage.store import SweepStore
 from results.tables.looks import Look, read_looks, write_looks
 from tasks.contract import StoreError
 
@@ -63,6 +66,27 @@ def test_archive_contains_looks_at_the_test_split(tmp_path: Path) -> None:
     write_looks(sweep, [look])
     archive_sweep(str(tmp_path / "out"), "toy", "stored", str(tmp_path / "a.zip"))
     assert read_looks(read_archive(str(tmp_path / "a.zip"))) == [look]
+
+
+def test_archive_has_numbers_instead_of_hosts(tmp_path: Path) -> None:
+    workers = ["lab-7:41", None, "lab-8:41", "lab-7:41", "lab-7:42"]
+    store = SweepStore(str(tmp_path), "toy", "s", {"lr": "float"})
+    store.write_manifest(manifest())
+    made = [result(number) for number in range(len(workers))]
+    store.add(
+        [
+            dataclasses.replace(one, trial={**one.trial, "worker": worker})
+            for one, worker in zip(made, workers, strict=True)
+        ]
+    )
+    for name in ("a.zip", "again.zip"):
+        archive_sweep(str(tmp_path), "toy", "s", str(tmp_path / name))
+        found = read_archive(str(tmp_path / name)).trials["worker"].to_pylist()
+        assert found == ["worker 1", None, "worker 2", "worker 1", "worker 3"]
+        assert not any(b"lab-" in blob for blob in read(tmp_path / name).values())
+        shutil.rmtree(tmp_path / "toy")
+        with zipfile.ZipFile(tmp_path / name) as zipped:
+            zipped.extractall(tmp_path)
 
 
 def test_unzipped_archive_is_a_sweep(kept: Path, tmp_path: Path) -> None:

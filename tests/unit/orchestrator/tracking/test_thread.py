@@ -293,3 +293,67 @@ def test_few_runs_are_open_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(tracker.of("start")) == len(tracker.of("end")) == 4
     for each in trials:
         assert tracker.logged(each.trial.id) == [0]
+
+
+class FailingAtTheEnd(Recorder):
+    """Fails in ``end`` of the first trial."""
+
+    def end(self, trial: TrackedTrial, result: TrackedResult) -> None:
+        if not self.of("end"):
+            super().end(trial, result)
+            raise OSError("no server")
+        super().end(trial, result)
+
+
+def test_failed_end_frees_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_OPEN", 1)
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
+    tracker, lines = FailingAtTheEnd(), list[str]()
+    thread = start(tracker, lines)
+    one, other = running(0, 1), running(1, 1)
+    thread.stepped(one)
+    thread.ended(end(one))
+    thread.stepped(other)
+    thread.finish(None)
+    thread.join()
+    assert tracker.logged(other.trial.id) == [0]
+    assert "misses the end of 1 trial" in lines[-1]
+
+
+class BlockedBy(Blocked):
+    """Waits in ``log`` of one trial."""
+
+    def __init__(self, trial_id: str) -> None:
+        super().__init__()
+        self._trial_id = trial_id
+
+    def log(self, trial: TrackedTrial, steps: Sequence[TrackedStep]) -> None:
+        if trial.id == self._trial_id:
+            super().log(trial, steps)
+        else:
+            Recorder.log(self, trial, steps)
+
+
+@pytest.mark.parametrize("is_sending", [True, False])
+def test_end_of_an_open_run_is_sent_although_much_waits(
+    monkeypatch: pytest.MonkeyPatch, is_sending: bool
+) -> None:
+    monkeypatch.setattr(module, "MAX_WAITING", 1)
+    monkeypatch.setattr(module, "MAX_OPEN", 1)
+    one, busy, live = running(0, 1), running(1, 1), running(2, 1)
+    tracker, lines = BlockedBy((one if is_sending else busy).trial.id), list[str]()
+    thread = start(tracker, lines)
+    thread.stepped(one)
+    if not is_sending:
+        thread.ended(end(busy))
+    assert tracker.entered.wait(60)
+    for seed in (3, 4):
+        thread.ended(end(running(seed, 1)))
+    thread.ended(end(one))
+    thread.stepped(live)
+    tracker.released.set()
+    thread.finish(None)
+    thread.join()
+    assert one.trial.id in [trial_id for name, trial_id, _ in tracker.calls if name == "end"]
+    assert tracker.logged(live.trial.id) == [0]
+    assert "misses the end of 1 trial" in lines[-1]

@@ -152,3 +152,5 @@ def test_a_worker_has_its_own_lanes() -> None:
     assert first == {"a pid 99": 0, "b pid 100": 2, "unknown": 3}
     assert lanes == [0, 2, 1, 0, 3]
     assert worker_lanes([row(0, "a:99"), row(9, "a:99")])[1] == {"pid 99": 0}
+    archived = [row(0, "worker 1"), row(1, "worker 2"), row(2, "a:99"), row(9, "worker 1")]
+    assert worker_lanes(archived)[1] == {"worker 1": 0, "worker 2": 1, "pid 99": 2}

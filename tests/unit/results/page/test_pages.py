@@ -97,6 +97,13 @@ def test_result_tables_have_the_cells_of_the_terminal(stored: Sweep) -> None:
     assert shown["table-3"][1:] == claims.rows
 
 
+def test_the_head_has_the_label_of_the_main_metric(tmp_path: Path) -> None:
+    metric = {"name": "r1", "label": "image-to-text R@1", "direction": "maximize"}
+    sweep = write_sweep(str(tmp_path), metric=metric)
+    head = page_of(sweep).partition('id="tables"')[0]
+    assert "best image-to-text R@1 90.50." in " ".join(head.split())
+
+
 def test_trials_are_filtered_sorted_and_linked(sweep: Sweep) -> None:
     selection = Selection(filters={"param.loss": "siglip"}, sort="-metric.r1")
     page = page_of(sweep, selection)
