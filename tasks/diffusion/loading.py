@@ -89,7 +89,10 @@ def seeded(seed: int, device: str) -> Iterator[None]:
 def _cached(
     name: str, options: tuple[tuple[str, Any], ...], model: Source, device: str
 ) -> nn.Module:
-    return networks.make_network(name, dict(options)).to(device)
+    # Later random numbers must not depend on whether the network is in the cache.
+    with torch.random.fork_rng(devices=[]):
+        network = networks.make_network(name, dict(options))
+    return network.to(device)
 
 
 def load_network(trial: Trial, weights: Mapping[str, Tensor], device: str) -> nn.Module:

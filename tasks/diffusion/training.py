@@ -24,6 +24,7 @@ from tasks.progress import progress_part, report_progress
 
 Array = np.ndarray[Any, Any]
 MIN_SNR_GAMMA = 5.0
+DROPOUT_SEED = 250_000  # added to the seed of an epoch; larger than any number of epochs
 
 
 def start(trial: Trial, device: str) -> State:
@@ -57,7 +58,8 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
         TrialError: if the loss is not finite.
     """
     seed = trial.seed * 1_000_003 + state.values["epoch"] + 1
-    with loading.seeded(seed, device):  # for the dropout of a factory's network
+    # The dropout of a factory's network must not repeat the random numbers of noise and images.
+    with loading.seeded(seed + DROPOUT_SEED, device):
         return _train_epoch(trial, state, seed, device)
 
 
