@@ -25,7 +25,7 @@ def describe_network(trial: Trial, sizes: Sequence[int]) -> tuple[str, dict[str,
     """
     params: Params = trial.params
     is_own = is_factory(trial.model.name)
-    if not is_own and params.network != "dit":  # None in rows of earlier versions
+    if not is_own and params.network != "dit":
         options = {"features": params.features, "attention": params.attention}
         return "unet", options | {"condition_sizes": tuple(sizes)}
     channels, size, _ = sampling.SHAPE

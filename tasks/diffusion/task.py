@@ -121,14 +121,14 @@ class DiffusionTask(Task):
         """
         params: Params = trial.params
         batch = params.batch_size
-        if params.network == "unet":
-            width = params.features
-            return 4 * (4 * 430 * width**2 + 40 * batch * width * SIDE**2)
+        if is_factory(trial.model.name):
+            return 0
         if params.network == "dit":
             patch, depth, width = (getattr(params, n) for n in ("patch_size", "depth", "width"))
             patches = (SIDE // patch) ** 2
             return int(4 * depth * (4 * 18 * width**2 + 34 * batch * patches * width))
-        return 0
+        width = params.features
+        return 4 * (4 * 430 * width**2 + 40 * batch * width * SIDE**2)
 
     def num_steps(self, trial: Trial) -> int:
         """Return the number of epochs."""

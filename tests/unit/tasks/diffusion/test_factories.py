@@ -67,6 +67,7 @@ def test_source_of_the_factory_is_part_of_the_id(package: Any) -> None:
     assert one.params.network is None  # --set network chooses among the built-in ones
     assert one.id != package(NETWORK + "# changed", "network").id
     assert TASK.normalize(one) == one
+    assert TASK.estimate_memory(one) == 0  # unknown
     assert TASK.pack_key(one) != TASK.pack_key(package(NETWORK + "# changed", "network"))
 
 
