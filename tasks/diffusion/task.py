@@ -24,7 +24,7 @@ from tasks.contract import (
 )
 from tasks.diffusion import stages
 from tasks.diffusion.columns import BUILT_IN, NamedCondition, make_columns, make_per_sample
-from tasks.diffusion.data import FORMS, is_folder, read_conditions
+from tasks.diffusion.data import FORMS, is_folder, open_folder, read_conditions
 from tasks.diffusion.data import resolve as resolve_data
 from tasks.diffusion.params import SIDE, Params
 from tasks.models.factories import fingerprint_factory, is_factory
@@ -76,14 +76,14 @@ class DiffusionTask(Task):
         """Return the task with columns for the conditions of ``folder:DIR``."""
         if not is_folder(data.name):
             return self
-        folder = read_conditions(data.name, None)
+        folder = open_folder(data)
         conditions = [
             NamedCondition(
-                name=name,
-                label=folder.descriptions[code],
-                where={"condition": name, "kind": "image"},
+                name=folder.names[code],
+                label=folder.describe(code),
+                where={"condition": folder.names[code], "kind": "image"},
             )
-            for code, name in sorted(folder.names.items())
+            for code in folder.codes
         ]
         task = copy.copy(self)
         # These are class attributes of ``Task``, but here they differ by data set.
@@ -98,7 +98,7 @@ class DiffusionTask(Task):
         """Set unused parameters to their defaults; fill in those that depend on others."""
         params: Params = trial.params
         precision = resolve_precision(params.precision)
-        conditions = read_conditions(trial.data.name, params.unseen)
+        conditions = read_conditions(trial.data, params.unseen)
         unseen = "+".join(conditions.names[code] for code in conditions.unseen)
         resolved = params.resolved(factory=trial.model.name != MODEL)
         resolved = dataclasses.replace(resolved, precision=precision)

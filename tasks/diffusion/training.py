@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tasks.contract import State, Trial, TrialError
+from tasks.contract import Source, State, Trial, TrialError
 from tasks.diffusion import data, loading, sampling
 from tasks.diffusion.params import Params
 from tasks.diffusion.probe import to_pixels
@@ -43,8 +43,8 @@ def start(trial: Trial, device: str) -> State:
 
 
 @lru_cache(maxsize=2)
-def _training_images(name: str, unseen: str | None) -> tuple[Tensor, Tensor]:
-    found = data.load_split(name, "train", data.read_conditions(name, unseen))
+def _training_images(source: Source, unseen: str | None) -> tuple[Tensor, Tensor]:
+    found = data.load_split(source, "train", data.read_conditions(source, unseen).seen)
     return to_pixels(found.images), torch.from_numpy(found.encoded)
 
 
@@ -70,7 +70,7 @@ def _train_epoch(trial: Trial, state: State, seed: int, device: str) -> tuple[St
     optimizer = _make_optimizer(network, state, params)
     epoch = state.values["epoch"] + 1
     generator = torch.Generator().manual_seed(seed)
-    pixels, conditions = _training_images(trial.data.name, params.unseen)
+    pixels, conditions = _training_images(trial.data, params.unseen)
     rows = torch.randint(len(pixels), (params.draws,), generator=generator)
     averaged = {
         name.removeprefix("ema."): value.clone()
