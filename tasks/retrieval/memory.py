@@ -34,18 +34,18 @@ def estimate_training(trial: Trial) -> int:
     It counts the shared model, the trained weights with their moments and gradients, and the
     activations. Of an encoder that is no transformer, and of a factory, it counts no activations.
     """
-    sides = _sides(trial.model.name)
-    everything = sum(sum(map(math.prod, each.shapes.values())) for each in sides)
-    trained = sum(_trained(each, trial.params) for each in sides)
+    encoders = _encoders(trial.model.name)
+    everything = sum(sum(map(math.prod, each.shapes.values())) for each in encoders)
+    trained = sum(_trained(each, trial.params) for each in encoders)
     copies = COPIES if trial.params.chunk_size is None else COPIES + 2  # gradients are added up
-    casts = sum(_casts(each.shapes, trial.params) for each in sides)
-    found = [_activations(trial, each) for each in sides]
+    casts = sum(_casts(each.shapes, trial.params) for each in encoders)
+    found = [_activations(trial, each) for each in encoders]
     kept, again = sum(each for each, _ in found), max((each for _, each in found), default=0)
     return FLOAT * (everything + copies * trained) + casts + kept + again
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Side:
+class _Encoder:
     """An encoder."""
 
     side: str  # image or text
@@ -55,7 +55,7 @@ class _Side:
     num_patches: int | None  # of an image; None for a text, or an encoder without patches
 
 
-def _sides(name: str) -> list[_Side]:
+def _encoders(name: str) -> list[_Encoder]:
     """Return the encoders, except those of factories."""
     from transformers import AutoConfig
 
@@ -73,7 +73,7 @@ def _sides(name: str) -> list[_Side]:
             shapes = {k.removeprefix(prefix): v for k, v in shapes.items() if k.startswith(prefix)}
         own = getattr(config, "vision_config" if side == "image" else "text_config", config)
         patches = _num_patches(own, folder) if side == "image" else None
-        made = _Side(
+        made = _Encoder(
             side=side, shapes=shapes, config=own, kind=config.model_type, num_patches=patches
         )
         found.append(made)
@@ -90,7 +90,7 @@ def _num_patches(config: Any, folder: Path) -> int | None:
     return None
 
 
-def _trained(encoder: _Side, params: Params) -> int:
+def _trained(encoder: _Encoder, params: Params) -> int:
     """Return the number of trained weights of an encoder."""
     shapes = encoder.shapes
     if params.trainable == "full":
@@ -119,7 +119,7 @@ def _casts(shapes: Shapes, params: Params) -> int:
     return 2 * sum(math.prod(s) for name, s in shapes.items() if _is_linear(name, s))
 
 
-def _activations(trial: Trial, encoder: _Side) -> tuple[int, int]:
+def _activations(trial: Trial, encoder: _Encoder) -> tuple[int, int]:
     """Return the bytes that an encoder keeps for the backward pass, and that it computes again.
 
     They are those of a batch, or of a chunk and the images of the batch.
@@ -151,7 +151,7 @@ def _activations(trial: Trial, encoder: _Side) -> tuple[int, int]:
     )
 
 
-def _num_tokens(trial: Trial, encoder: _Side) -> int:
+def _num_tokens(trial: Trial, encoder: _Encoder) -> int:
     is_siglip = encoder.kind.startswith("siglip")
     if encoder.num_patches is not None:
         return encoder.num_patches + (0 if is_siglip else 1)
