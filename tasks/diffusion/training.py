@@ -21,6 +21,7 @@ from tasks.diffusion.params import Params
 from tasks.diffusion.probe import to_pixels
 from tasks.interrupt import check_interrupt
 from tasks.progress import progress_part, report_progress
+from tasks.transfer import to_device
 
 Array = np.ndarray[Any, Any]
 MIN_SNR_GAMMA = 5.0
@@ -65,7 +66,7 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
 
 def _train_epoch(trial: Trial, state: State, seed: int, device: str) -> tuple[State, float]:
     params: Params = trial.params
-    schedule = sampling.make_schedule(sampling_config(params))
+    schedule = sampling.make_schedule(sampling_config(params)).to(device)
     network = loading.load_network(trial, loading.weights_of(state), device).train()
     optimizer = _make_optimizer(network, state, params)
     epoch = state.values["epoch"] + 1
@@ -85,8 +86,8 @@ def _train_epoch(trial: Trial, state: State, seed: int, device: str) -> tuple[St
         level = schedule.draw_levels(len(chosen), generator)
         noise = torch.randn((len(chosen), *pixels.shape[1:]), generator=generator)
         kept = torch.rand(len(chosen), generator=generator) >= params.drop_condition
-        condition = (conditions[chosen] * kept[:, None]).to(device)
-        x0, noise, level = pixels[chosen].to(device), noise.to(device), level.to(device)
+        condition = to_device(conditions[chosen] * kept[:, None], device)
+        x0, noise, level = (to_device(each, device) for each in (pixels[chosen], noise, level))
         with _autocast(params, device):
             x = schedule.add_noise(x0, noise, level)
             out = network(x, schedule.times(level), condition)
