@@ -136,7 +136,7 @@ def diffusion(device: str, draws: int, features: int) -> Comparison:
         Trial(task=TASK.name, version=TASK.version, params=params, seed=0, model=model, data=data)
     )
     state = training.start(trial, device)
-    found = concepts.load_split(data.name, "train")
+    found = concepts.load_split(data, "train")
     pixels = to_pixels(found.images).to(device)
     conditions = torch.from_numpy(found.encoded).to(device)
     network = UNet(features).to(device)

@@ -17,7 +17,7 @@ from tasks.captioning.images import stack
 from tasks.captioning.models import load_model
 from tasks.captioning.params import Params
 from tasks.captioning.rungs import decode_rung
-from tasks.contract import Advanced, Inputs, Member, State, Step, Trial, TrialError
+from tasks.contract import Advanced, Inputs, Member, Source, State, Step, Trial, TrialError
 from tasks.datasets.registry import load_split
 from tasks.models.captioner import Captioner
 from tasks.models.image_text import ImageTextCaptioner
@@ -73,7 +73,7 @@ def _step(member: Member, new_ids: Any, inputs: Inputs, device: str) -> Advanced
     if first:
         arrays = {k: stack([state.arrays[k], ids], captioner.pad) for k, ids in arrays.items()}
     ids = arrays["ids"]
-    source = (trial.data.name, trial.params.split, trial.params.num_references)
+    source = (trial.data, trial.params.split, trial.params.num_references)
     new_statistics = _bleu(*source)(to_text(new_ids[0], trial.params, captioner), first)
     statistics = np.concatenate([state.arrays["bleu"], new_statistics])
     metrics, samples, done = {"bleu4": scores.bleu(statistics)}, None, False
@@ -105,24 +105,24 @@ def to_text(ids: Array, params: Params, captioner: Captioner | ImageTextCaptione
 
 
 @functools.lru_cache(maxsize=4)
-def _references(data: str, split: str, number: int | None) -> list[tuple[str, ...]]:
-    return [captions[:number] for captions in load_split(data, split).captions]
+def _references(data: Source, split: str, number: int | None) -> list[tuple[str, ...]]:
+    return [captions[:number] for captions in load_split(data.name, split).captions]
 
 
 @functools.lru_cache(maxsize=4)
-def _bleu(data: str, split: str, number: int | None) -> scores.BleuStatistics:
+def _bleu(data: Source, split: str, number: int | None) -> scores.BleuStatistics:
     return scores.BleuStatistics(_references(data, split, number))
 
 
 @functools.lru_cache(maxsize=4)
-def _cider(data: str, split: str, number: int | None, images: int) -> scores.CiderD:
+def _cider(data: Source, split: str, number: int | None, images: int) -> scores.CiderD:
     return scores.CiderD(_references(data, split, number)[:images])
 
 
 @functools.lru_cache(maxsize=2)
-def _training_captions(data: str) -> frozenset[str] | None:
+def _training_captions(data: Source) -> frozenset[str] | None:
     try:
-        captions = load_split(data, "train").captions
+        captions = load_split(data.name, "train").captions
     except Exception:  # without a train split, novelty is undefined
         return None
     return frozenset(" ".join(scores.words_of(text)) for texts in captions for text in texts)
@@ -133,14 +133,14 @@ def score(
 ) -> tuple[dict[str, float], Mapping[str, Sequence[Any]]]:
     """Return all scores of a trial's captions, and its samples."""
     params: Params = trial.params
-    source = (trial.data.name, params.split, params.num_references)
+    source = (trial.data, params.split, params.num_references)
     references = _references(*source)[: len(captions)]
     metrics = {f"bleu{order}": scores.bleu(statistics, order) for order in (1, 2, 3)}
     metrics["bleu4_13a"] = scores.sacrebleu_13a(captions, references)
     rouge = scores.rouge_l(captions, references)
     cider = _cider(*source, len(captions))(captions)
     metrics |= {"rouge_l": float(rouge.mean()), "cider_d": float(cider.mean())}
-    metrics |= scores.diversity(captions, _training_captions(trial.data.name))
+    metrics |= scores.diversity(captions, _training_captions(trial.data))
     ids = load_split(trial.data.name, params.split).image_ids
     return metrics, {
         "image": list(range(len(captions))),

@@ -16,7 +16,6 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -56,9 +55,18 @@ class AttributeFolder:
     root: Path
     index: tuple[Path, ...]  # the metadata files
     values: tuple[tuple[str, ...], ...]  # the sorted values of each attribute
-    entries: Mapping[str, Sequence[tuple[Entry, str]]]  # (entry, split) by the condition's code
+    entries: Mapping[str, Sequence[tuple[Entry, str]]]  # (entry, split) by code, sorted
     names: Mapping[str, str]  # by code: "red_circle"
     has_splits: bool
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes of all conditions, sorted."""
+        return tuple(self.entries)
+
+    def describe(self, code: str) -> str:
+        """Return a condition in words: ``"red circle"``."""
+        return " ".join(self._values_of(code))
 
     def conditions(self, unseen: str | None) -> Conditions:
         """Return the conditions.
@@ -88,7 +96,7 @@ class AttributeFolder:
             seen=seen,
             unseen=tuple(sorted(left_out)),
             names={code: self.names[code] for code in codes},
-            descriptions={code: " ".join(self._values_of(code)) for code in codes},
+            descriptions={code: self.describe(code) for code in codes},
             encoded={code: one_hot(code, sizes) for code in codes},
             sizes=sizes,
         )
@@ -168,7 +176,6 @@ def resolve(folder: str) -> Source:
     return Source(name=f"folder:{root}", fingerprint=fingerprint)
 
 
-@lru_cache(maxsize=8)
 def read_folder(root: Path) -> AttributeFolder:
     """Read the metadata of a folder.
 
@@ -176,6 +183,11 @@ def read_folder(root: Path) -> AttributeFolder:
         DataError: if it is missing or malformed.
     """
     index, attributes, entries = read_metadata(root)
+    if len(attributes) == 1:
+        raise DataError(
+            f"{root} has only the attribute {attributes[0]!r}; add a column for a second one, "
+            "because an unseen condition is a new combination of values"
+        )
     values = tuple(tuple(sorted(found)) for found in distinct_values(root, attributes, entries))
     return _by_condition(root, index, values, entries)
 

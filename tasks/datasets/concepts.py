@@ -126,8 +126,7 @@ def _check(file: Path) -> None:
         _read_attributes(file)
 
 
-@lru_cache(maxsize=4)
-def load_split(name: str, split: str) -> Concepts:
+def load_split(data: Source, split: str) -> Concepts:
     """Return the images of a split.
 
     ``train`` has only the seen conditions; the other splits have all eight. No image is in two
@@ -135,14 +134,13 @@ def load_split(name: str, split: str) -> Concepts:
     """
     if split not in SPLITS:
         raise DataError(f"concepts has the splits {', '.join(SPLITS)}, but got {split!r}")
-    if name == "concepts":
-        return _draw_split(split)
-    return _read_split(Path(name.partition(":")[2]), split)
+    return _draw_split(split) if data.name == "concepts" else _read_split(data, split)
 
 
 # --- drawing --------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4)
 def _draw_split(split: str) -> Concepts:
     conditions = SEEN if split == "train" else CONDITIONS
     number = SPLITS[split]
@@ -231,8 +229,10 @@ def _list_files(root: Path) -> dict[str, list[tuple[Path, Path]]]:
     return pairs
 
 
-def _read_split(root: Path, split: str) -> Concepts:
+@lru_cache(maxsize=4)  # by the fingerprint too, as files can change while the process runs
+def _read_split(data: Source, split: str) -> Concepts:
     """Read a split. Of ten images of a condition, 5, 3, 1 and 1 belong to the four splits."""
+    root = Path(data.name.partition(":")[2])
     images, digits, colors, sizes = [], [], [], []
     for condition, entries in _list_files(root).items():
         if split == "train" and condition not in SEEN:

@@ -51,6 +51,7 @@ def resolve(name: str) -> Source:
     layout, rest, holdout = _parse(name)
     if layout == "scenes":
         return Source(name=name, fingerprint=scenes.fingerprint())
+    _photos.cache_clear()  # the files may have changed since an earlier sweep of this process
     photos = _photos(layout, rest, holdout)
     files = {file for split in photos.splits.values() for _, file, _ in split}
     fingerprint = fingerprint_files(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,21 +34,32 @@ def resolve(data: str) -> Source:
     return concepts.resolve(data)
 
 
-def read_conditions(data: str, unseen: str | None) -> Conditions:
+@lru_cache(maxsize=8)  # by the fingerprint too, as files can change while the process runs
+def open_folder(data: Source) -> attribute_folder.AttributeFolder:
+    """Return the entries of ``folder:DIR``."""
+    return attribute_folder.read_folder(Path(data.name.removeprefix(_FOLDER)))
+
+
+def all_codes(data: Source) -> tuple[str, ...]:
+    """Return the codes of all conditions, which do not depend on the parameter ``unseen``."""
+    return open_folder(data).codes if is_folder(data.name) else concepts.CONDITIONS
+
+
+def read_conditions(data: Source, unseen: str | None) -> Conditions:
     """Return the conditions of a data set.
 
     Args:
-        data: its name.
+        data: the data set.
         unseen: the parameter ``unseen`` of a trial.
 
     Raises:
         DataError: if ``unseen`` does not fit the data.
     """
-    if is_folder(data):
-        return _folder(data).conditions(unseen)
+    if is_folder(data.name):
+        return open_folder(data).conditions(unseen)
     if unseen is not None:
         raise DataError(
-            f"unseen={unseen} requires --data folder:DIR, because {data} has fixed unseen "
+            f"unseen={unseen} requires --data folder:DIR, because {data.name} has fixed unseen "
             "conditions; remove it"
         )
     return concepts.conditions()
@@ -55,19 +67,20 @@ def read_conditions(data: str, unseen: str | None) -> Conditions:
 
 def conditions_of(trial: Trial) -> Conditions:
     """Return the conditions of a trial."""
-    return read_conditions(trial.data.name, trial.params.unseen)
+    return read_conditions(trial.data, trial.params.unseen)
 
 
-def load_split(data: str, split: str, conditions: Conditions) -> AttributeImages:
-    """Return the images of a split: ``train`` has the seen conditions, the others have all."""
-    if is_folder(data):
-        codes = conditions.seen if split == "train" else conditions.codes
-        return _folder(data).load(split, codes)
+def load_split(data: Source, split: str, codes: Sequence[str]) -> AttributeImages:
+    """Return the images of a split: for ``train`` of the seen conditions, for others of all.
+
+    Args:
+        data: the data set.
+        split: the name of the split.
+        codes: these conditions.
+    """
+    if is_folder(data.name):
+        return open_folder(data).load(split, codes)
     return concepts.load_split(data, split)
-
-
-def _folder(data: str) -> attribute_folder.AttributeFolder:
-    return attribute_folder.read_folder(Path(data.removeprefix(_FOLDER)))
 
 
 def to_values(trial: Trial) -> dict[str, Any]:

@@ -5,6 +5,8 @@ B batch, C channels, N patches, W width
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -89,7 +91,8 @@ class DiT(nn.Module):
         """Return the prediction. ``time`` is in 0..1; a condition of zeros means no condition."""
         about = self.time(sinusoids(time, self.width)) + self.condition(condition)
         tokens = self.inward(to_patches(x, self.patch_size))
-        tokens = tokens + positions(self.size // self.patch_size, self.width).to(tokens)
+        side = self.size // self.patch_size
+        tokens = tokens + _positions(side, self.width, tokens.device, tokens.dtype)
         for block in self.blocks:
             tokens = block(tokens, about)
         shift, scale = self.modulation(about)[:, None].chunk(2, dim=2)
@@ -117,6 +120,13 @@ def to_patches(x: Tensor, patch_size: int) -> Tensor:
 def from_patches(patches: Tensor, patch_size: int, size: int) -> Tensor:
     """Join patches to images; the inverse of ``to_patches``."""
     return F.fold(patches.transpose(1, 2), size, patch_size, stride=patch_size)
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(False)
+def _positions(side: int, width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return ``positions``, which are copied to a device only once."""
+    return positions(side, width).to(device, dtype)
 
 
 def positions(side: int, width: int) -> Float[Tensor, "N W"]:

@@ -20,6 +20,10 @@ Velocity = Callable[[Tensor, Tensor], Tensor]
 class Flow:
     """The straight paths from images to noise."""
 
+    def to(self, device: str | torch.device) -> Flow:
+        """Return the same, because there is nothing to copy."""
+        return self
+
     def draw_levels(self, number: int, generator: torch.Generator) -> Tensor:
         """Draw times [B], uniform in 0..1."""
         return torch.rand(number, generator=generator)

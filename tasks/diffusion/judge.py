@@ -25,8 +25,8 @@ def fit(source: Source) -> Mapping[str, Array]:
     fraction of them that is also close to other real images: the score of a perfect generator.
     """
     names = ("probe-train", "probe-test", "held-out")
-    conditions = data.read_conditions(source.name, None)  # its images do not depend on ``unseen``
-    train, test, held_out = (data.load_split(source.name, name, conditions) for name in names)
+    codes = data.all_codes(source)
+    train, test, held_out = (data.load_split(source, name, codes) for name in names)
     found: dict[str, Array] = {}
     with progress_part(0, 3):
         found |= probe.train_probe(train, test)
@@ -34,7 +34,7 @@ def fit(source: Source) -> Mapping[str, Array]:
         found |= realness.fit(train, held_out)
     with progress_part(2, 3):
         found |= kid.fit(train, held_out)
-    right = [score(found, code, test.of(code))[0] for code in conditions.codes]
+    right = [score(found, code, test.of(code))[0] for code in codes]
     return {**found, "real_accuracy": np.array(np.concatenate(right).mean())}
 
 

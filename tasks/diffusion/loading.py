@@ -25,7 +25,7 @@ def describe_network(trial: Trial, sizes: Sequence[int]) -> tuple[str, dict[str,
     """
     params: Params = trial.params
     is_own = is_factory(trial.model.name)
-    if not is_own and params.network != "dit":  # None in rows of earlier versions
+    if not is_own and params.network != "dit":
         options = {"features": params.features, "attention": params.attention}
         return "unet", options | {"condition_sizes": tuple(sizes)}
     channels, size, _ = sampling.SHAPE
@@ -89,7 +89,10 @@ def seeded(seed: int, device: str) -> Iterator[None]:
 def _cached(
     name: str, options: tuple[tuple[str, Any], ...], model: Source, device: str
 ) -> nn.Module:
-    return networks.make_network(name, dict(options)).to(device)
+    # Later random numbers must not depend on whether the network is in the cache.
+    with torch.random.fork_rng(devices=[]):
+        network = networks.make_network(name, dict(options))
+    return network.to(device)
 
 
 def load_network(trial: Trial, weights: Mapping[str, Tensor], device: str) -> nn.Module:

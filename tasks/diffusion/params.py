@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from tasks.contract import Scalar
+from tasks.contract.identity import content_of
 from tasks.precision import Precision
 from tasks.validation import check_choice, check_rule
 
@@ -21,6 +22,9 @@ Network = Literal["unet", "dit"]
 SIDE = 28  # of an image, in pixels
 #: The parameters of the DiT, with the values that they have if they are not given.
 DIT = {"patch_size": 4, "depth": 4, "width": 128, "heads": 4}
+#: Parameters that did not exist in the first release. Their defaults are None, as for trials from
+#: before them, and are left out of a trial's id.
+ADDED = (*DIT, "network", "unseen", "min_real_accuracy")
 
 #: The parameters that do not affect training: trials that differ only in these train once.
 SAMPLING = (*("guidance", "sampler", "eta", "sampling_steps", "num_samples", "min_real_accuracy"),)
@@ -185,14 +189,15 @@ class Params:
             factory: whether ``--model`` names a factory, which replaces the built-in networks.
         """
         defaults = {f.name: f.default for f in dataclasses.fields(self)}
-        network = None if factory else self.network or "unet"
+        # The U-Net is None too, so that rows from before this parameter are the same configuration.
+        network = "dit" if self.network == "dit" and not factory else None
         changes: dict[str, object] = {"network": network, "lr": self.lr or 8e-4}
-        if network == "unet":
+        if network is None and not factory:
             changes["lr"] = self.lr or 1e-4 * 256 / self.features
         else:
             changes |= {name: defaults[name] for name in ("features", "attention")}
         for name, value in DIT.items():
-            changes[name] = (getattr(self, name) or value) if network == "dit" else None
+            changes[name] = (getattr(self, name) or value) if network else None
         if self.optimiser == "adam":
             changes["weight_decay"] = 0.0
         if self.schedule == "cosine":
@@ -209,15 +214,8 @@ class Params:
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
 
     def content(self) -> dict[str, Scalar]:
-        """Return the part that a trial's id hashes.
-
-        Parameters that did not always exist are left out at the values that mean the same as
-        before, so that trials keep their ids.
-        """
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        names = (*DIT, "unseen", "min_real_accuracy")
-        added = {"network": ("unet", None), **dict.fromkeys(names, (None,))}
-        return {k: v for k, v in values.items() if v not in added.get(k, ())}
+        """Return the part that a trial's id hashes."""
+        return content_of(self, ADDED)
 
     def training(self) -> tuple[object, ...]:
         """Return the values of the parameters that training depends on."""

@@ -91,9 +91,10 @@ def _run_sampler(
     generator: torch.Generator,
 ) -> Iterator[Tensor]:
     """Run a sampler of noise schedules."""
+    on_device = schedule.to(x.device)  # samplers read single values, which would wait for a GPU
 
     def denoise(x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        return schedule.split(sampling.prediction, output(x, index), x, index)
+        return on_device.split(sampling.prediction, output(x, index), x, index)
 
     steps = sampling.sampling_steps
     if sampling.sampler == "ancestral":

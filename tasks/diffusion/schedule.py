@@ -20,6 +20,10 @@ class Schedule:
 
     alpha_bar: Tensor
 
+    def to(self, device: str | torch.device) -> Schedule:
+        """Return the schedule on a device, for levels on that device."""
+        return Schedule(alpha_bar=self.alpha_bar.to(device))
+
     @property
     def num_steps(self) -> int:
         """T."""
@@ -35,7 +39,7 @@ class Schedule:
 
     def scales(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return the scales of signal and noise at indices [B], float32 [B, 1, 1, 1]."""
-        alpha_bar = self.alpha_bar.to(index.device)[index]
+        alpha_bar = self.alpha_bar[index]
         signal, noise = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
         return signal.float()[:, None, None, None], noise.float()[:, None, None, None]
 
@@ -68,7 +72,7 @@ class Schedule:
         """Return the loss weights [B]: one, or min-SNR-gamma (Hang et al. 2023, eq. 5)."""
         if gamma is None:
             return torch.ones(len(index), device=index.device)
-        alpha_bar = self.alpha_bar.to(index.device)[index]
+        alpha_bar = self.alpha_bar[index]
         ratio = alpha_bar / (1 - alpha_bar)
         clipped = ratio.clamp(max=gamma)
         if prediction == "x0":

@@ -17,4 +17,4 @@ def train_probe(*, data: Source) -> Mapping[str, Any]:
 
 def probe_stage(trial: Trial) -> Stage:
     """Return the stage that fits the judge, one per data set."""
-    return Stage(function=train_probe, args={"data": trial.data}, version="3")
+    return Stage(function=train_probe, args={"data": trial.data}, version="4")

@@ -24,7 +24,7 @@ from tasks.contract import (
 )
 from tasks.diffusion import stages
 from tasks.diffusion.columns import BUILT_IN, NamedCondition, make_columns, make_per_sample
-from tasks.diffusion.data import FORMS, is_folder, read_conditions
+from tasks.diffusion.data import FORMS, is_folder, open_folder, read_conditions
 from tasks.diffusion.data import resolve as resolve_data
 from tasks.diffusion.params import SIDE, Params
 from tasks.models.factories import fingerprint_factory, is_factory
@@ -76,14 +76,14 @@ class DiffusionTask(Task):
         """Return the task with columns for the conditions of ``folder:DIR``."""
         if not is_folder(data.name):
             return self
-        folder = read_conditions(data.name, None)
+        folder = open_folder(data)
         conditions = [
             NamedCondition(
-                name=name,
-                label=folder.descriptions[code],
-                where={"condition": name, "kind": "image"},
+                name=folder.names[code],
+                label=folder.describe(code),
+                where={"condition": folder.names[code], "kind": "image"},
             )
-            for code, name in sorted(folder.names.items())
+            for code in folder.codes
         ]
         task = copy.copy(self)
         # These are class attributes of ``Task``, but here they differ by data set.
@@ -98,7 +98,7 @@ class DiffusionTask(Task):
         """Set unused parameters to their defaults; fill in those that depend on others."""
         params: Params = trial.params
         precision = resolve_precision(params.precision)
-        conditions = read_conditions(trial.data.name, params.unseen)
+        conditions = read_conditions(trial.data, params.unseen)
         unseen = "+".join(conditions.names[code] for code in conditions.unseen)
         resolved = params.resolved(factory=trial.model.name != MODEL)
         resolved = dataclasses.replace(resolved, precision=precision)
@@ -121,14 +121,14 @@ class DiffusionTask(Task):
         """
         params: Params = trial.params
         batch = params.batch_size
-        if params.network == "unet":
-            width = params.features
-            return 4 * (4 * 430 * width**2 + 40 * batch * width * SIDE**2)
+        if is_factory(trial.model.name):
+            return 0
         if params.network == "dit":
             patch, depth, width = (getattr(params, n) for n in ("patch_size", "depth", "width"))
             patches = (SIDE // patch) ** 2
             return int(4 * depth * (4 * 18 * width**2 + 34 * batch * patches * width))
-        return 0
+        width = params.features
+        return 4 * (4 * 430 * width**2 + 40 * batch * width * SIDE**2)
 
     def num_steps(self, trial: Trial) -> int:
         """Return the number of epochs."""

@@ -15,15 +15,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tasks.contract import State, Trial, TrialError
+from tasks.contract import Source, State, Trial, TrialError
 from tasks.diffusion import data, loading, sampling
 from tasks.diffusion.params import Params
 from tasks.diffusion.probe import to_pixels
 from tasks.interrupt import check_interrupt
 from tasks.progress import progress_part, report_progress
+from tasks.transfer import to_device
 
 Array = np.ndarray[Any, Any]
 MIN_SNR_GAMMA = 5.0
+DROPOUT_SEED = 250_000  # added to the seed of an epoch; larger than any number of epochs
 
 
 def start(trial: Trial, device: str) -> State:
@@ -42,8 +44,8 @@ def start(trial: Trial, device: str) -> State:
 
 
 @lru_cache(maxsize=2)
-def _training_images(name: str, unseen: str | None) -> tuple[Tensor, Tensor]:
-    found = data.load_split(name, "train", data.read_conditions(name, unseen))
+def _training_images(source: Source, unseen: str | None) -> tuple[Tensor, Tensor]:
+    found = data.load_split(source, "train", data.read_conditions(source, unseen).seen)
     return to_pixels(found.images), torch.from_numpy(found.encoded)
 
 
@@ -57,18 +59,19 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
         TrialError: if the loss is not finite.
     """
     seed = trial.seed * 1_000_003 + state.values["epoch"] + 1
-    with loading.seeded(seed, device):  # for the dropout of a factory's network
+    # The dropout of a factory's network must not repeat the random numbers of noise and images.
+    with loading.seeded(seed + DROPOUT_SEED, device):
         return _train_epoch(trial, state, seed, device)
 
 
 def _train_epoch(trial: Trial, state: State, seed: int, device: str) -> tuple[State, float]:
     params: Params = trial.params
-    schedule = sampling.make_schedule(sampling_config(params))
+    schedule = sampling.make_schedule(sampling_config(params)).to(device)
     network = loading.load_network(trial, loading.weights_of(state), device).train()
     optimizer = _make_optimizer(network, state, params)
     epoch = state.values["epoch"] + 1
     generator = torch.Generator().manual_seed(seed)
-    pixels, conditions = _training_images(trial.data.name, params.unseen)
+    pixels, conditions = _training_images(trial.data, params.unseen)
     rows = torch.randint(len(pixels), (params.draws,), generator=generator)
     averaged = {
         name.removeprefix("ema."): value.clone()
@@ -83,8 +86,8 @@ def _train_epoch(trial: Trial, state: State, seed: int, device: str) -> tuple[St
         level = schedule.draw_levels(len(chosen), generator)
         noise = torch.randn((len(chosen), *pixels.shape[1:]), generator=generator)
         kept = torch.rand(len(chosen), generator=generator) >= params.drop_condition
-        condition = (conditions[chosen] * kept[:, None]).to(device)
-        x0, noise, level = pixels[chosen].to(device), noise.to(device), level.to(device)
+        condition = to_device(conditions[chosen] * kept[:, None], device)
+        x0, noise, level = (to_device(each, device) for each in (pixels[chosen], noise, level))
         with _autocast(params, device):
             x = schedule.add_noise(x0, noise, level)
             out = network(x, schedule.times(level), condition)

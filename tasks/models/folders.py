@@ -149,6 +149,14 @@ def read_config(folder: Path) -> dict[str, Any]:
     return read_json(folder / "config.json")
 
 
+def read_image_processor(folder: Path) -> dict[str, Any]:
+    """Read the configuration of the model's image processor; empty if there is none."""
+    files = (folder / name for name in PREPROCESSOR_FILES["image processor"])
+    read = next((read_json(file) for file in files if file.is_file()), {})
+    own = read.get("image_processor", read)  # processor_config.json contains other parts too
+    return own if isinstance(own, dict) else {}
+
+
 def read_json(file: Path) -> dict[str, Any]:
     """Read a JSON file that contains an object.
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tasks.contract import Trial
@@ -32,22 +34,33 @@ def estimate_training(trial: Trial) -> int:
     It counts the shared model, the trained weights with their moments and gradients, and the
     activations. Of an encoder that is no transformer, and of a factory, it counts no activations.
     """
-    sides = _sides(trial.model.name)
-    everything = sum(sum(map(math.prod, shapes.values())) for shapes, _, _ in sides.values())
-    trained = sum(_trained(shapes, side, trial.params) for side, (shapes, _, _) in sides.items())
+    encoders = _encoders(trial.model.name)
+    everything = sum(sum(map(math.prod, each.shapes.values())) for each in encoders)
+    trained = sum(_trained(each, trial.params) for each in encoders)
     copies = COPIES if trial.params.chunk_size is None else COPIES + 2  # gradients are added up
-    casts = sum(_casts(shapes, trial.params) for shapes, _, _ in sides.values())
-    found = [_activations(trial, side, config, kind) for side, (_, config, kind) in sides.items()]
+    casts = sum(_casts(each.shapes, trial.params) for each in encoders)
+    found = [_activations(trial, each) for each in encoders]
     kept, again = sum(each for each, _ in found), max((each for _, each in found), default=0)
     return FLOAT * (everything + copies * trained) + casts + kept + again
 
 
-def _sides(name: str) -> dict[str, tuple[Shapes, Any, str]]:
-    """Return the shapes of the encoder's parameters, its configuration and its kind, by side."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Encoder:
+    """An encoder."""
+
+    side: str  # image or text
+    shapes: Shapes  # of its parameters
+    config: Any
+    kind: str  # the model's type
+    num_patches: int | None  # of an image; None for a text, or an encoder without patches
+
+
+def _encoders(name: str) -> list[_Encoder]:
+    """Return the encoders, except those of factories."""
     from transformers import AutoConfig
 
     parts = split_pair(name) if is_pair(name) else (name, name)
-    found: dict[str, tuple[Shapes, Any, str]] = {}
+    found = []
     for side, part in zip(("image", "text"), parts, strict=True):
         if is_factory(part):
             continue
@@ -59,12 +72,27 @@ def _sides(name: str) -> dict[str, tuple[Shapes, Any, str]]:
             prefix = f"{family.image_encoder if side == 'image' else family.text_encoder}."
             shapes = {k.removeprefix(prefix): v for k, v in shapes.items() if k.startswith(prefix)}
         own = getattr(config, "vision_config" if side == "image" else "text_config", config)
-        found[side] = shapes, own, config.model_type
+        patches = _num_patches(own, folder) if side == "image" else None
+        made = _Encoder(
+            side=side, shapes=shapes, config=own, kind=config.model_type, num_patches=patches
+        )
+        found.append(made)
     return found
 
 
-def _trained(shapes: Shapes, side: str, params: Params) -> int:
+def _num_patches(config: Any, folder: Path) -> int | None:
+    """Return the number of patches of an image, or None for an encoder without patches."""
+    size, patch = (getattr(config, name, None) for name in ("image_size", "patch_size"))
+    if isinstance(size, int) and isinstance(patch, int):
+        return int((size // patch) ** 2)
+    if config.model_type == "siglip2_vision_model":  # pads images of any shape to this many
+        return int(folders.read_image_processor(folder).get("max_num_patches", config.num_patches))
+    return None
+
+
+def _trained(encoder: _Encoder, params: Params) -> int:
     """Return the number of trained weights of an encoder."""
+    shapes = encoder.shapes
     if params.trainable == "full":
         return sum(map(math.prod, shapes.values()))
     assert params.lora_rank is not None
@@ -75,7 +103,7 @@ def _trained(shapes: Shapes, side: str, params: Params) -> int:
         if _is_linear(name, shape)
         and (
             params.lora_targets == "all-linear"
-            or re.fullmatch(params.lora_targets, f"{side}.{name.removesuffix('.weight')}")
+            or re.fullmatch(params.lora_targets, f"{encoder.side}.{name.removesuffix('.weight')}")
         )
     )
 
@@ -91,43 +119,44 @@ def _casts(shapes: Shapes, params: Params) -> int:
     return 2 * sum(math.prod(s) for name, s in shapes.items() if _is_linear(name, s))
 
 
-def _activations(trial: Trial, side: str, config: Any, kind: str) -> tuple[int, int]:
+def _activations(trial: Trial, encoder: _Encoder) -> tuple[int, int]:
     """Return the bytes that an encoder keeps for the backward pass, and that it computes again.
 
     They are those of a batch, or of a chunk and the images of the batch.
     """
     params: Params = trial.params
+    config, is_image = encoder.config, encoder.side == "image"
     width = getattr(config, "hidden_size", None)
     layers = getattr(config, "num_hidden_layers", None)
-    patch = getattr(config, "patch_size", None)
     if not isinstance(width, int) or not isinstance(layers, int):
         return 0, 0
-    if side == "image" and not (isinstance(patch, int) and isinstance(config.image_size, int)):
+    if is_image and encoder.num_patches is None:
         return 0, 0
-    tokens = _num_tokens(trial, side, config, kind)
+    tokens = _num_tokens(trial, encoder)
     hidden = getattr(config, "intermediate_size", None) or 4 * width
     # CLIP's activation function keeps another copy; BLIP keeps attention weights.
     copies = 3 if getattr(config, "hidden_act", "") == "quick_gelu" else 2
-    attention = config.num_attention_heads * tokens if kind == "blip" else 0
+    attention = config.num_attention_heads * tokens if encoder.kind == "blip" else 0
     layer = 8 * width + copies * hidden + attention
     kept, again = layers * layer, 0
     if params.gradient_checkpointing:
         kept, again = layers * width, layer
     share = 1.0 if params.precision == "float32" else MIXED
     num_tokens = tokens * min(params.chunk_size or params.batch_size, params.batch_size)
-    pixels = 3 * config.image_size**2 * params.batch_size if side == "image" else 0
+    patches = encoder.num_patches or 0
+    pixels = 3 * patches * config.patch_size**2 * params.batch_size if is_image else 0
     return (
         int(FLOAT * (num_tokens * (share * kept + 4 * width) + pixels)),
         int(FLOAT * num_tokens * share * again),
     )
 
 
-def _num_tokens(trial: Trial, side: str, config: Any, kind: str) -> int:
-    if side == "image":
-        special = 0 if kind.startswith("siglip") else 1
-        return int((config.image_size // config.patch_size) ** 2 + special)
-    longest: int = config.max_position_embeddings
-    if kind.startswith("siglip"):
+def _num_tokens(trial: Trial, encoder: _Encoder) -> int:
+    is_siglip = encoder.kind.startswith("siglip")
+    if encoder.num_patches is not None:
+        return encoder.num_patches + (0 if is_siglip else 1)
+    longest: int = encoder.config.max_position_embeddings
+    if is_siglip:
         return longest
     captions = load_split(trial.data.name, "train").captions
     words = max(len(caption.split()) for each in captions for caption in each)

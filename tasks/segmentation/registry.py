@@ -45,6 +45,7 @@ def resolve(name: str) -> Source:
     if name == SCENES:
         return Source(name=name, fingerprint=scenes.fingerprint())
     layout, folder, holdout = _parse(name)
+    _photos.cache_clear()  # the files may have changed since an earlier sweep of this process
     photos = _photos(layout, folder, holdout)
     entries = [entry for split in photos.splits.values() for entry in split]
     checks = {e.image: check_photo for e in entries} | {e.mask: check_mask for e in entries}

@@ -32,6 +32,7 @@ INDEXING = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default}
 #: and the number of their images.
 LOOPS = {
     "retrieval_heads": (4, 24),
+    "diffusion": (32, 128),
     "segmentation_heads": (2, 8),
     "segmentation_full": (2, 8),
     "segmentation_lora": (2, 8),

@@ -16,7 +16,7 @@ from tasks.datasets import concepts
 
 def test_training_has_only_seen_conditions() -> None:
     for split, conditions in (("train", concepts.SEEN), ("probe-test", concepts.CONDITIONS)):
-        found = concepts.load_split("concepts", split)
+        found = concepts.load_split(concepts.resolve("concepts"), split)
         assert len(found) == concepts.SPLITS[split]
         values = {"".join(map(str, row)) for row in found.digits.tolist()}
         assert values == set(conditions)
@@ -24,7 +24,7 @@ def test_training_has_only_seen_conditions() -> None:
 
 
 def test_pictures_match_their_condition() -> None:
-    found = concepts.load_split("concepts", "probe-test")
+    found = concepts.load_split(concepts.resolve("concepts"), "probe-test")
     ground = found.images[:, :2].mean(axis=(1, 2), keepdims=True)
     far = np.abs(found.images.astype(float) - ground).max(3) > 60  # where the object is
     area = far.sum((1, 2))
@@ -42,7 +42,7 @@ def test_pictures_match_their_condition() -> None:
 
 def clevr(root: Path, number: int = 10) -> None:
     root.mkdir(exist_ok=True)
-    drawn = concepts.load_split("concepts", "probe-train")
+    drawn = concepts.load_split(concepts.resolve("concepts"), "probe-train")
     for condition in concepts.CONDITIONS:
         rows = np.flatnonzero((drawn.digits == [int(d) for d in condition]).all(1))[:number]
         for place, row in enumerate(rows):
@@ -55,14 +55,14 @@ def clevr(root: Path, number: int = 10) -> None:
 def test_clevr_folder_is_read(tmp_path: Path) -> None:
     clevr(tmp_path)
     source = concepts.resolve(f"clevr:{tmp_path}")
-    train = concepts.load_split(source.name, "train")
+    train = concepts.load_split(source, "train")
     assert len(train) == 20
     assert {"".join(map(str, row)) for row in train.digits.tolist()} == set(concepts.SEEN)
     assert train.images.shape == (20, 28, 28, 3)
     assert 1.4 < train.sizes.min() < train.sizes.max() < 2.8
-    assert len(concepts.load_split(source.name, "probe-test")) == 8
-    assert len(concepts.load_split(source.name, "probe-train")) == 24
-    splits = [concepts.load_split(source.name, split).images for split in concepts.SPLITS]
+    assert len(concepts.load_split(source, "probe-test")) == 8
+    assert len(concepts.load_split(source, "probe-train")) == 24
+    splits = [concepts.load_split(source, split).images for split in concepts.SPLITS]
     pictures = [image.tobytes() for images in splits for image in images]
     assert len(set(pictures)) == len(pictures) == 60  # no picture is in two splits
 
@@ -85,4 +85,4 @@ def test_damaged_clevr_description_is_named(tmp_path: Path) -> None:
     clevr(tmp_path)
     (tmp_path / "CLEVR_001_2.json").write_text("[1.6]")
     with pytest.raises(DataError, match=r"CLEVR_001_2.json must be \[size"):
-        concepts.load_split(concepts.resolve(f"clevr:{tmp_path}").name, "train")
+        concepts.load_split(concepts.resolve(f"clevr:{tmp_path}"), "train")

@@ -60,7 +60,7 @@ def sweep(out: Path) -> Sweep:
 def test_metrics_are_named_by_the_values(sweep: Sweep) -> None:
     rows = sweep.rows()
     assert [row["status"] for row in rows] == ["finished"] * 2
-    assert {row["param.network"] for row in rows} == {"unet", "dit"}
+    assert {row["param.network"] for row in rows} == {None, "dit"}
     names = [f"{s}_{c.replace(' ', '-')}" for s in SHAPES for c in COLORS]
     for row in rows:
         assert row["param.unseen"] == "+".join(UNSEEN)
@@ -100,9 +100,9 @@ def test_report_names_no_conditions_of_the_paper(root: Path, tmp_path: Path) -> 
     assert "unseen probe-only accuracy %" in output  # among the published numbers
 
 
-@pytest.mark.parametrize("network", ["unet", "dit"])
+@pytest.mark.parametrize("network", [None, "dit"])
 def test_export_draws_the_scored_pictures_without_the_data(
-    network: str, sweep: Sweep, root: Path, tmp_path: Path
+    network: str | None, sweep: Sweep, root: Path, tmp_path: Path
 ) -> None:
     from tasks.diffusion.pipeline import load
 

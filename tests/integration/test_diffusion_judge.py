@@ -28,7 +28,7 @@ def fitted() -> Any:
 
 @pytest.fixture(scope="module")
 def real() -> concepts.Concepts:
-    return concepts.load_split("concepts", "probe-test")
+    return concepts.load_split(concepts.resolve("concepts"), "probe-test")
 
 
 def drawn(shape: int, color: tuple[float, float, float], size: float, seed: int = 0) -> Any:
@@ -150,14 +150,16 @@ def test_distance_matches_a_slow_oracle(fitted: Any, real: concepts.Concepts) ->
 
 
 def test_limit_accepts_99_percent_of_real_pictures(fitted: Any) -> None:
-    held_out = concepts.load_split("concepts", "held-out")
+    held_out = concepts.load_split(concepts.resolve("concepts"), "held-out")
     for condition in concepts.CONDITIONS:
         near = realness.relative_distance(fitted, condition, held_out.of(condition)) <= 1
         assert near.mean() == pytest.approx(0.99, abs=0.003)
 
 
 def test_splits_are_disjoint() -> None:
-    splits = [concepts.load_split("concepts", name).images for name in concepts.SPLITS]
+    splits = [
+        concepts.load_split(concepts.resolve("concepts"), name).images for name in concepts.SPLITS
+    ]
     pictures = [{image.tobytes() for image in images} for images in splits]
     for one, other in itertools.combinations(pictures, 2):
         assert not one & other
@@ -212,7 +214,7 @@ def test_probe_reads_real_pictures(fitted: Any) -> None:
 
 
 def test_real_pictures_have_high_accuracy(fitted: Any) -> None:
-    found = concepts.load_split("concepts", "probe-test")
+    found = concepts.load_split(concepts.resolve("concepts"), "probe-test")
     images = np.stack(
         [
             found.images[(found.digits == [int(d) for d in condition]).all(1)][:40]

@@ -16,6 +16,7 @@ from PIL import Image
 
 from tasks.contract import DataError
 from tasks.datasets import attribute_folder
+from tasks.datasets.attribute_folder import read_folder as read
 from tasks.datasets.conditions import MAX_VALUES, one_hot, to_code, to_digits
 
 NAMES = (
@@ -27,11 +28,6 @@ NAMES = (
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_attribute_folder(tmp_path_factory.mktemp("images"), 10)
-
-
-def read(folder: Path) -> attribute_folder.AttributeFolder:
-    attribute_folder.read_folder.cache_clear()
-    return attribute_folder.read_folder(folder)
 
 
 def test_codes_are_base_36() -> None:
@@ -140,7 +136,6 @@ def test_fingerprint_depends_on_content_and_not_on_the_place(root: Path, tmp_pat
     assert first.content() == second.content()
     text = (copy / "metadata.csv").read_text()
     (copy / "metadata.csv").write_text(text.replace("dark green\n", "green\n"))
-    attribute_folder.read_folder.cache_clear()
     assert attribute_folder.resolve(str(copy)).fingerprint != first.fingerprint
 
 
@@ -153,6 +148,10 @@ ERRORS: dict[str, tuple[Change, str]] = {
     "no attribute": (
         lambda rows: [(r.pop("shape"), r.pop("color")) for r in rows],
         "no column besides file_name and split",
+    ),
+    "one attribute": (
+        lambda rows: [row.pop("color") for row in rows],
+        "has only the attribute 'shape'; add a column for a second one",
     ),
     "one value": (lambda rows: [r.update(shape="x") for r in rows], "'shape' has 1 values, but 2"),
     "a text": (

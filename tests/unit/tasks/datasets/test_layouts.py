@@ -91,9 +91,10 @@ def test_fingerprint_covers_photos_and_captions(tmp_path: Path) -> None:
             photo(tmp_path / "one" / "train" / "a.png", size=(9, 6))
         if change == 2:
             folder(tmp_path / "one", '{"image": "a.png", "captions": ["another"]}')
-        registry._photos.cache_clear()
         seen.add(registry.resolve(f"folder:{tmp_path}/one").fingerprint)
     assert len(seen) == 3
+    train = registry.load_split(f"folder:{tmp_path}/one", "train")
+    assert train.captions == (("another",),)  # not those that this process read first
 
 
 def test_the_shared_photos(flickr: Path) -> None:

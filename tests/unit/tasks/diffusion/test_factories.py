@@ -12,6 +12,7 @@ from diffusion_trials import make_trial
 
 from tasks.contract import State, TrialError
 from tasks.diffusion import loading, training
+from tasks.diffusion.schedule import Schedule
 from tasks.diffusion.task import TASK
 
 NETWORK = """
@@ -66,6 +67,7 @@ def test_source_of_the_factory_is_part_of_the_id(package: Any) -> None:
     assert one.params.network is None  # --set network chooses among the built-in ones
     assert one.id != package(NETWORK + "# changed", "network").id
     assert TASK.normalize(one) == one
+    assert TASK.estimate_memory(one) == 0  # unknown
     assert TASK.pack_key(one) != TASK.pack_key(package(NETWORK + "# changed", "network"))
 
 
@@ -82,6 +84,7 @@ def test_trial_with_buffers_and_dropout_resumes_exactly(package: Any) -> None:
     assert float(states[-1].arrays["buffer.norm.num_batches_tracked"]) == 12
     assert torch.equal(states[-1].arrays["weight.frozen"], torch.ones(1))
     torch.rand(5)  # other random numbers are drawn in between
+    loading._cached.cache_clear()  # as in a new process
     again, loss = training.train_epoch(trial, states[1], "cpu")
     assert loss == losses[2]
     for name, value in states[2].arrays.items():
@@ -91,6 +94,25 @@ def test_trial_with_buffers_and_dropout_resumes_exactly(package: Any) -> None:
     kept = TASK.weights(trial, State(arrays=states[2].arrays))
     assert {"ema.outward.weight", "buffer.norm.running_var"} <= set(kept)
     assert not [name for name in kept if name.startswith(("weight.", "mean."))]
+
+
+def test_dropout_does_not_repeat_the_random_numbers_of_the_noise(
+    package: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = package(NETWORK, "network", epochs=2, draws=64)
+    state = training.start(trial, "cpu")
+    draw_levels = Schedule.draw_levels
+    noise, dropout = [], []
+
+    def spy(schedule: Schedule, number: int, generator: torch.Generator) -> torch.Tensor:
+        noise.append(generator.initial_seed())
+        dropout.append(torch.initial_seed())
+        return draw_levels(schedule, number, generator)
+
+    monkeypatch.setattr(Schedule, "draw_levels", spy)
+    for _ in range(2):
+        state, _ = training.train_epoch(trial, state, "cpu")
+    assert len({*noise, *dropout}) == 4
 
 
 @pytest.mark.parametrize(

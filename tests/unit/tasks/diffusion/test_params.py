@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
 from diffusion_trials import make_trial
 
-from tasks.diffusion.loading import describe_network
 from tasks.diffusion.params import Params
+from tasks.diffusion.task import TASK
 
 
 def test_attention_changes_the_trial() -> None:
@@ -41,7 +40,7 @@ def test_each_network_has_its_own_parameters() -> None:
     assert make_trial(network="dit", features=64, attention=True).params == dit
     unet = make_trial(network="unet", depth=9).params
     assert unet == make_trial().params
-    assert (unet.network, unet.depth) == ("unet", None)
+    assert (unet.network, unet.depth) == (None, None)
     assert make_trial(network="dit", depth=2).id != make_trial(network="dit").id
 
 
@@ -50,12 +49,11 @@ def test_built_in_trials_keep_their_ids() -> None:
     assert make_trial(sampler="dpm", prediction="v", attention=True).id == "0bdfe98fe3e0cd40"
 
 
-def test_row_of_an_earlier_version_is_a_trial_of_the_unet() -> None:
-    """Its table has no columns for the network, so they have their defaults."""
-    trial = make_trial()
-    earlier = dataclasses.replace(trial, params=dataclasses.replace(trial.params, network=None))
-    assert earlier.id == trial.id
-    assert describe_network(earlier, (2, 3, 1)) == describe_network(trial, (2, 3, 1))
+def test_memory_of_the_default_network_is_that_of_the_unet() -> None:
+    wide, narrow = (TASK.estimate_memory(make_trial(features=n)) for n in (64, 32))
+    assert wide > narrow > 0
+    assert TASK.estimate_memory(make_trial(network="unet")) == TASK.estimate_memory(make_trial())
+    assert TASK.estimate_memory(make_trial(network="dit")) > 0
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tasks.diffusion import samplers, schedule
+from tasks.diffusion.sampling import SamplingConfig, sample_batches
 
 LINEAR = schedule.linear(500, 1e-4, 0.02)
 SPREAD = 0.2  # of a Gaussian data set, whose best denoiser is known
@@ -71,3 +72,28 @@ def test_guidance_with_scale_1_is_the_conditional_prediction() -> None:
     torch.testing.assert_close(
         samplers.guided(conditional, unconditional, 2.0), 2 * conditional - unconditional
     )
+
+
+@pytest.mark.parametrize("sampler", ["ancestral", "ddim", "dpm", "euler", "heun"])
+def test_no_step_reads_a_value_from_the_device(sampler: str) -> None:
+    """Reading one would wait for a GPU. The device meta has no values to read."""
+    config = SamplingConfig(
+        schedule="linear",
+        num_steps=8,
+        beta_1=1e-4,
+        beta_last=0.02,
+        prediction="flow" if sampler in ("euler", "heun") else "v",
+        guidance=2.0,
+        sampler=sampler,
+        eta=1.0,
+        sampling_steps=4,
+    )
+    condition = torch.zeros((1, 6), device="meta")
+    generator = torch.Generator().manual_seed(0)
+
+    def predict(x: torch.Tensor, time: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        assert {x.device, time.device, condition.device} == {torch.device("meta")}
+        return x
+
+    (steps,) = sample_batches(predict, config, condition, 2, generator)
+    assert [x.device.type for x in steps] == ["meta"] * (8 if sampler == "ancestral" else 4)
