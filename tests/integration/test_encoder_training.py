@@ -78,6 +78,18 @@ def test_chunks_and_checkpointing_do_not_change_the_gradient(
             torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-5, msg=name)
 
 
+def test_chunks_of_one_pair_do_not_change_the_gradient(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gradient of ViT's class token is then a view of that of its position embeddings."""
+    name = f"{tiny('vit')}+{tiny('bert')}"
+    expected = first_gradients(make(name, start="random"), monkeypatch)
+    found = first_gradients(make(name, start="random", chunk_size=1), monkeypatch)
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        torch.testing.assert_close(found[key], value, rtol=1e-3, atol=1e-5, msg=key)
+
+
 class SavedBytes:
     """The bytes of the tensors that a forward pass keeps for the backward pass, each once."""
 
