@@ -48,6 +48,7 @@ def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
     model, tokenizer, processor = _load(trial.model.name, family)
     _write_backbone(model, family, weights)
     _write_adapters(folder, model, family, trial, weights)
+    dropped = _drop_matching_head(model, family, trial)
     texts = TextPreparation(
         tokenizer=tokenizer,
         max_length=text_length(model.config.text_config, tokenizer),
@@ -58,7 +59,7 @@ def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
         notes = _write_logit_scale(model, trial, weights)
         save_folder(folder, model, tokenizer, processor)
         program = usage.family_usage(family, texts)
-        return _describe(trial, program, "zero-shot-image-classification", notes)
+        return _describe(trial, program, "zero-shot-image-classification", notes + dropped)
     save_folder(folder / "model", model, tokenizer, processor)
     sides = {
         "image": loader.Side(
@@ -76,7 +77,7 @@ def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
         ),
     }
     program = loader.write(folder, sides, weights)
-    return _describe(trial, program, "feature-extraction", [])
+    return _describe(trial, program, "feature-extraction", dropped)
 
 
 def _load(name: str, family: Family) -> tuple[Any, Any, Any]:
@@ -128,6 +129,19 @@ def _write_adapters(
         heads=heads,
         base_model=next(iter(hub_ids(trial.model.name)), None),
     )
+
+
+def _drop_matching_head(model: nn.Module, family: Family, trial: Trial) -> list[str]:
+    """Remove the matching head if the encoders that it fits were trained; return notes on it."""
+    params: Params = trial.params
+    if not family.matching_head or params.trainable == "head":
+        return []
+    setattr(model, family.matching_head, nn.Identity())
+    return [
+        f"The matching head of the base model (`{family.matching_head}`) does not fit the trained "
+        "encoders and is left out. transformers fills it with random weights, so use "
+        "`use_itm_head=False`."
+    ]
 
 
 def _copy(parameters: Mapping[str, Tensor], values: Weights) -> None:

@@ -14,7 +14,7 @@ from retrieval_trials import make_model_trial
 from tiny_models import CAPTIONS, IMAGES
 
 from tasks.contract import Member, ModelError, State, Step, Trial
-from tasks.models import heads
+from tasks.models import families, heads
 from tasks.retrieval import network, training
 from tasks.retrieval.export import export
 from tasks.retrieval.task import TASK
@@ -41,9 +41,15 @@ def make(tiny: Callable[[str], str], kind: str, **params: Any) -> Trial:
     return make_model_trial(tiny(kind), **SETTINGS | params)
 
 
+def compute_stages(trial: Trial) -> dict[Any, Any]:
+    return {
+        stage: stage.function(**stage.args, **({"device": "cpu"} if stage.on_device else {}))
+        for stage in TASK.stages(trial)
+    }
+
+
 def start(trial: Trial) -> tuple[State, dict[Any, Any]]:
-    (stage,) = TASK.stages(trial)
-    inputs = {stage: stage.function(**stage.args, device="cpu")}
+    inputs = compute_stages(trial)
     return training.start(trial, inputs, "cpu"), inputs
 
 
@@ -164,6 +170,32 @@ def test_the_exported_model_contains_the_adapters(
     assert not torch.allclose(base[0], merged[0], atol=1e-3)
     config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
     assert (config["r"], config["lora_alpha"]) == (4, 16.0)
+
+
+@pytest.mark.parametrize("head", ["own", "mlp"])
+@pytest.mark.parametrize("trainable", ["head", "lora", "full"])
+def test_a_matching_head_is_exported_only_with_its_encoders(
+    tiny: Callable[[str], str], trainable: str, head: str, tmp_path: Path
+) -> None:
+    own = {} if head == "own" else {"head": head, "start": "random"}
+    trial = make(tiny, "blip", trainable=trainable, **own)
+    state = training.start(trial, compute_stages(trial), "cpu")
+    card = export(trial, TASK.weights(trial, state), tmp_path)
+    folder = tmp_path if head == "own" else tmp_path / "model"
+    model, loading = transformers.BlipForImageTextRetrieval.from_pretrained(
+        folder, output_loading_info=True
+    )
+    assert model.itm_head.out_features == 2
+    missing = set(loading["missing_keys"])
+    assert not loading["unexpected_keys"]
+    if trainable == "head":
+        assert not missing
+        families.check_matching(str(folder))
+    else:
+        assert missing == {"itm_head.weight", "itm_head.bias"}
+        with pytest.raises(ModelError, match="has no weights of its matching head"):
+            families.check_matching(str(folder))
+    assert any("itm_head" in note for note in card.notes) is (trainable != "head")
 
 
 @OF_PEFT
