@@ -211,6 +211,53 @@ def test_peft_loads_the_adapters(tiny: Callable[[str], str], kind: str, tmp_path
 
 
 @OF_PEFT
+def test_peft_loads_adapters_next_to_heads_of_another_width(
+    tiny: Callable[[str], str], tmp_path: Path
+) -> None:
+    peft = pytest.importorskip("peft", reason="peft, which loads the adapters, is not installed")
+    trial = make(tiny, "blip", head="linear", embed_dim=20, start="random")
+    ((state, _),) = run(trial)
+    card = export(trial, TASK.weights(trial, state), tmp_path)
+    assert any(
+        "without the trained `vision_proj` and `text_proj`" in note and "use those of this" in note
+        for note in card.notes
+    )
+    model = peft.PeftModel.from_pretrained(load("blip", tiny("blip")), tmp_path / "adapter")
+    base, merged = model.get_base_model(), load("blip", str(tmp_path))
+    base.vision_proj, base.text_proj = merged.vision_proj, merged.text_proj
+    found = embed_by_library(base, "blip", tiny("blip"))
+    torch.testing.assert_close(found, embed(trial, state), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "saved", "place"),
+    [
+        ("blip", {}, ["text_proj", "vision_proj"], ""),
+        ("blip", {"head": "linear", "embed_dim": 24}, ["text_proj", "vision_proj"], ""),
+        ("blip", {"head": "linear", "embed_dim": 20}, None, "use those of this model"),
+        ("clip", {}, ["text_projection", "visual_projection"], ""),
+        ("clip", {"head": "linear", "embed_dim": 24}, None, "use those of `heads.safetensors`"),
+    ],
+)
+def test_an_adapter_has_only_heads_that_fit_the_base_model(
+    tiny: Callable[[str], str],
+    kind: str,
+    params: dict[str, Any],
+    saved: list[str] | None,
+    place: str,
+    tmp_path: Path,
+) -> None:
+    trial = make(tiny, kind, **params | ({"start": "random"} if params else {}))
+    state, _ = start(trial)
+    card = export(trial, TASK.weights(trial, state), tmp_path)
+    config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+    assert config["modules_to_save"] == saved
+    (note,) = (note for note in card.notes if "PeftModel" in note)
+    assert place in note
+    assert ("without the trained" in note) is (saved is None)
+
+
+@OF_PEFT
 def test_peft_loads_the_adapters_of_a_pair(tiny: Callable[[str], str], tmp_path: Path) -> None:
     peft = pytest.importorskip("peft", reason="peft, which loads the adapters, is not installed")
     trial = make(tiny, "pair")
