@@ -164,6 +164,27 @@ def check_matching(name: str) -> None:
         )
 
 
+def find_max_tokens(name: str) -> int | None:
+    """Return the number of positions of a text encoder; None if its configuration sets none."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folders.find_folder(name), local_files_only=True)
+    text = getattr(config, "text_config", config)
+    return getattr(text, "max_position_embeddings", None)
+
+
+def check_max_tokens(max_tokens: int, maximum: int) -> None:
+    """Raise an error if captions may have more tokens than the text encoder takes.
+
+    Raises:
+        ModelError: the message has both numbers.
+    """
+    if max_tokens > maximum:
+        raise ModelError(
+            f"`max_tokens <= {maximum}` must hold for this model, but got {max_tokens}"
+        )
+
+
 def _lacks(head: str, present: set[str]) -> bool:
     return not any(parameter.startswith(f"{head}.") for parameter in present)
 

@@ -13,11 +13,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 ALL = "all-linear"  # peft's name for all linear layers
+_STREAM = 1  # of random numbers; heads are drawn with the seed itself
 
 #: A and B by the name of their layer and ``.A`` or ``.B``.
 Adapters = Mapping[str, Tensor]
@@ -70,7 +72,8 @@ def _shift(zero: Tensor, layer: Any, inputs: Any, output: Tensor) -> Tensor:
 
 def init_adapters(shapes: Mapping[str, tuple[int, int]], rank: int, seed: int) -> dict[str, Tensor]:
     """Return new adapters on the CPU; A has the distribution of ``nn.Linear``, B is zero."""
-    generator = torch.Generator().manual_seed(seed)
+    own_seed = int(np.random.SeedSequence([seed, _STREAM]).generate_state(1)[0])
+    generator = torch.Generator().manual_seed(own_seed)
     adapters = {}
     for name, (outputs, inputs) in sorted(shapes.items()):
         bound = inputs**-0.5

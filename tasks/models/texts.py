@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
-from tasks.contract import ModelError
 from tasks.models.encoders import DualEncoder
+from tasks.models.families import check_max_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,21 +21,40 @@ class TextPreparation:
     """How a model's captions become tokens."""
 
     tokenizer: Any
-    max_length: int  # longer captions are truncated to this many tokens
+    max_length: int  # the text encoder's maximum
+    max_tokens: int | None = None  # longer captions are truncated; None: max_length
     pads_to_max_length: bool = False  # as SigLIP was trained, without a mask
     lower_case: bool = False  # before the tokenizer, which may do so itself
 
     def __call__(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """Return token ids [B, T], and the attention mask unless captions have a fixed length."""
-        tokens = self.tokenizer(
-            [text.lower() for text in texts] if self.lower_case else list(texts),
-            padding="max_length" if self.pads_to_max_length else True,
-            truncation=True,
-            max_length=self.max_length,
-            return_tensors="pt",
-        )
+        own = [text.lower() for text in texts] if self.lower_case else list(texts)
+        length = {"truncation": True, "max_length": self.truncated_length}
+        if self.pads_separately:
+            tokens = self.tokenizer.pad(
+                self.tokenizer(own, **length),
+                padding="max_length",
+                max_length=self.max_length,
+                return_tensors="pt",
+            )
+        else:
+            padding = "max_length" if self.pads_to_max_length else True
+            tokens = self.tokenizer(own, padding=padding, return_tensors="pt", **length)
         names = ("input_ids",) if self.pads_to_max_length else ("input_ids", "attention_mask")
         return {name: tokens[name] for name in names}
+
+    @property
+    def truncated_length(self) -> int:
+        """The number of tokens to which longer captions are truncated."""
+        return self.max_tokens or self.max_length
+
+    @property
+    def pads_separately(self) -> bool:
+        """Whether captions are truncated to fewer tokens than they are padded to.
+
+        SigLIP's head reads the last position of its full length.
+        """
+        return self.pads_to_max_length and self.truncated_length < self.max_length
 
     def with_options(self, max_tokens: int | None, lower_case: bool | None) -> TextPreparation:
         """Return the same with captions of ``max_tokens`` and in lower case, if set.
@@ -43,12 +62,9 @@ class TextPreparation:
         Raises:
             ModelError: if the text encoder takes fewer tokens.
         """
-        length = self.max_length if max_tokens is None else max_tokens
-        if length > self.max_length:
-            raise ModelError(
-                f"`max_tokens <= {self.max_length}` must hold for this model, but got {max_tokens}"
-            )
-        return dataclasses.replace(self, max_length=length, lower_case=bool(lower_case))
+        if max_tokens is not None:
+            check_max_tokens(max_tokens, self.max_length)
+        return dataclasses.replace(self, max_tokens=max_tokens, lower_case=bool(lower_case))
 
 
 def text_length(config: Any, tokenizer: Any) -> int:

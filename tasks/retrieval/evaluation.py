@@ -20,7 +20,7 @@ from tasks.retrieval.ranked_samples import ranked_samples
 from tasks.retrieval.ranks import CUTOFFS, Ranks, compare, rank, recalls
 from tasks.retrieval.reranking import open_matcher, rerank
 
-CHUNK = 256  # number of rows that are embedded at a time
+CHUNK = 256  # number of rows of frozen features that are embedded at a time
 MATCHING_COST = 9  # the cost of re-ranking, relative to embedding, in progress reports
 
 
@@ -36,10 +36,11 @@ def evaluate(
     """
     params, total = trial.params, split.num_images + split.num_texts
     parts = (1 + MATCHING_COST if params.rerank_k else 1) * total
+    size = CHUNK if params.trainable == "head" else params.chunk_size or params.batch_size
     with progress_part(0, parts, split.num_images):
-        image = _embed_all(split.images, weights, split.num_images)
+        image = _embed_all(split.images, weights, split.num_images, size)
     with progress_part(split.num_images, parts, split.num_texts):
-        text = _embed_all(split.texts, weights, split.num_texts)
+        text = _embed_all(split.texts, weights, split.num_texts, size)
     if not (np.isfinite(image).all() and np.isfinite(text).all()):
         raise TrialError("an embedding is not finite; lower lr, or check the model's weights")
     scores = compare(image, text, split.row)
@@ -70,12 +71,15 @@ def _list_samples(i2t: Ranks, t2i: Ranks) -> dict[str, Any]:
 
 
 def _embed_all(
-    embed: Callable[[dict[str, Tensor], Tensor], Tensor], weights: dict[str, Tensor], number: int
+    embed: Callable[[dict[str, Tensor], Tensor], Tensor],
+    weights: dict[str, Tensor],
+    number: int,
+    size: int,
 ) -> np.ndarray[Any, Any]:
     chunks = []
-    for first in range(0, number, CHUNK):
+    for first in range(0, number, size):
         check_interrupt()
         report_progress(first, number)
-        rows = torch.arange(first, min(first + CHUNK, number))
+        rows = torch.arange(first, min(first + size, number))
         chunks.append(embed(weights, rows).cpu().numpy())
     return np.concatenate(chunks)

@@ -43,11 +43,13 @@ def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
     }
     if is_pair(trial.model.name):
         program = loader.write_pair(folder, trial, weights)
-        return _describe(trial, program, "feature-extraction", [])
+        notes = [lora_export.describe()] if trial.params.trainable == "lora" else []
+        return _describe(trial, program, "feature-extraction", notes)
     family = find_family(trial.model.name)
     model, tokenizer, processor = _load(trial.model.name, family)
     _write_backbone(model, family, weights)
-    _write_adapters(folder, model, family, trial, weights)
+    notes = _write_adapters(folder, model, family, trial, weights)
+    notes += _drop_matching_head(model, family, trial)
     texts = TextPreparation(
         tokenizer=tokenizer,
         max_length=text_length(model.config.text_config, tokenizer),
@@ -55,7 +57,7 @@ def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
     ).with_options(trial.params.max_tokens, trial.params.lower_case)
     if _can_hold(model, family, weights):
         _write_heads(model, family, weights)
-        notes = _write_logit_scale(model, trial, weights)
+        notes = _write_logit_scale(model, trial, weights) + notes
         save_folder(folder, model, tokenizer, processor)
         program = usage.family_usage(family, texts)
         return _describe(trial, program, "zero-shot-image-classification", notes)
@@ -76,7 +78,7 @@ def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
         ),
     }
     program = loader.write(folder, sides, weights)
-    return _describe(trial, program, "feature-extraction", [])
+    return _describe(trial, program, "feature-extraction", notes)
 
 
 def _load(name: str, family: Family) -> tuple[Any, Any, Any]:
@@ -105,22 +107,21 @@ def _write_backbone(model: nn.Module, family: Family, weights: Weights) -> None:
 
 def _write_adapters(
     folder: Path, model: nn.Module, family: Family, trial: Trial, weights: Weights
-) -> None:
-    """Write the adapters, and merge them into the model, if the trial trained them."""
+) -> list[str]:
+    """Write adapters, if any, and merge them into the model; return notes on them."""
     params: Params = trial.params
     if params.trainable != "lora":
-        return
+        return []
     adapters: dict[str, Tensor] = {}
     for side, encoder in (("image", family.image_encoder), ("text", family.text_encoder)):
         own = _select_head(weights, f"lora.{side}")
         lora.merge(model.get_submodule(encoder), own, lora_scale(params))
         adapters |= {f"{encoder}.{name}": value for name, value in own.items()}
-    heads = {}
-    if _can_hold(model, family, weights):
-        heads = {
-            name: _select_head(weights, side)
-            for side, name in (("image", family.image_head), ("text", family.text_head))
-        }
+    trained = {
+        name: _select_head(weights, side)
+        for side, name in (("image", family.image_head), ("text", family.text_head))
+    }
+    heads = lora_export.fitting_heads(model, trained)
     lora_export.save_adapters(
         folder / lora_export.FOLDER,
         adapters,
@@ -128,6 +129,22 @@ def _write_adapters(
         heads=heads,
         base_model=next(iter(hub_ids(trial.model.name)), None),
     )
+    missing = [name for name in trained if name not in heads]
+    place = "this model" if _can_hold(model, family, weights) else f"`{loader.HEADS}`"
+    return [lora_export.describe(missing=missing, place=place)]
+
+
+def _drop_matching_head(model: nn.Module, family: Family, trial: Trial) -> list[str]:
+    """Remove the matching head if the encoders that it fits were trained; return notes on it."""
+    params: Params = trial.params
+    if not family.matching_head or params.trainable == "head":
+        return []
+    setattr(model, family.matching_head, nn.Identity())
+    return [
+        f"The matching head of the base model (`{family.matching_head}`) does not fit the trained "
+        "encoders and is left out. transformers fills it with random weights, so use "
+        "`use_itm_head=False`."
+    ]
 
 
 def _copy(parameters: Mapping[str, Tensor], values: Weights) -> None:
@@ -201,8 +218,6 @@ def _write_bias(model: Any, bias: float | None) -> list[str]:
 
 def _describe(trial: Trial, program: str, pipeline: str, notes: list[str]) -> Export:
     params: Params = trial.params
-    if params.trainable == "lora":
-        notes = [*notes, lora_export.NOTE]
     if params.precision != "float32":
         notes = [
             *notes,

@@ -51,5 +51,6 @@ def cached_gradients(
         for index, gradient in enumerate(found):
             if gradient is not None:
                 known = gradients[index]
-                gradients[index] = gradient if known is None else known.add_(gradient)
+                # Not in place: autograd may return one tensor as the gradient of two weights.
+                gradients[index] = gradient if known is None else known + gradient
     return loss.detach(), gradients

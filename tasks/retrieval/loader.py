@@ -7,6 +7,7 @@ project's pooling functions.
 from __future__ import annotations
 
 import inspect
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,17 +229,10 @@ def _encoding(name: str, side: Side) -> str:
     else:
         assert side.texts is not None
         padded = side.texts.pads_to_max_length
-        padding = '"max_length"' if padded else "True"
         names = '("input_ids",)' if padded else '("input_ids", "attention_mask")'
-        listed = (
-            "[caption.lower() for caption in captions]" if side.texts.lower_case else "captions"
-        )
-        inputs = (
-            "        tokens = tokenizer(\n"
-            f"            {listed}, padding={padding}, truncation=True,\n"
-            f'            max_length={side.texts.max_length}, return_tensors="pt",\n'
-            "        )\n"
-            f"        inputs = {{key: tokens[key] for key in {names}}}\n"
+        inputs = textwrap.indent(
+            f"{usage.tokenize(side.texts)}inputs = {{key: tokens[key] for key in {names}}}\n",
+            " " * 8,
         )
     return (
         head

@@ -34,7 +34,6 @@ Array = np.ndarray[Any, Any]
 Weights = Mapping[str, Tensor]
 
 ADAPTERS, BACKBONE = "lora", "backbone"  # how the names of weights start
-_LORA_STREAM = 1  # heads are drawn with the seed itself
 
 
 def initial_weights(trial: Trial, device: str) -> dict[str, Tensor]:
@@ -85,8 +84,7 @@ def _adapters(dual: DualEncoder, trial: Trial) -> dict[str, Tensor]:
             f"{trial.model.name} has no linear layer that matches {params.lora_targets!r}; names "
             "begin with image. or text., as in --set 'lora_targets=image[.].*'"
         )
-    seed = int(np.random.SeedSequence([trial.seed, _LORA_STREAM]).generate_state(1)[0])
-    return lora.init_adapters(shapes, params.lora_rank, seed)
+    return lora.init_adapters(shapes, params.lora_rank, trial.seed)
 
 
 def build(trial: Trial, weights: Weights, device: str) -> DualEncoder:

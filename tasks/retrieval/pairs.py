@@ -5,12 +5,23 @@ N images, C captions, B batch
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Int
 from numpy.typing import NDArray
 
 from tasks.contract import TrialError
 from tasks.retrieval.params import Pairs
+
+
+def num_pairs(
+    captions: Sequence[Sequence[str]], pairs: Pairs | None, num_captions: int | None
+) -> int:
+    """Return the number of pairs of an epoch from the captions of each image."""
+    if pairs != "all":
+        return len(captions)
+    return sum(len(each[:num_captions]) for each in captions)
 
 
 def draw_pairs(
@@ -46,7 +57,7 @@ def draw_pairs(
     num_steps = len(order) // batch_size
     if num_steps == 0:
         raise TrialError(
-            f"`batch_size <= training images` must hold, but got {batch_size} > {len(order)}"
+            f"`batch_size <= training pairs` must hold, but got {batch_size} > {len(order)}"
         )
     kept = order[: num_steps * batch_size].reshape(num_steps, batch_size)
     return np.stack([images[kept], row[captions[kept]]], axis=1)

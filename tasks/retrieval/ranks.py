@@ -78,8 +78,8 @@ def compare(
         rows: the text of each caption.
     """
     texts = texts[rows]
-    scored_texts, text_column = _distinct(texts)
-    scored_images, image_column = _distinct(images)
+    scored_texts, text_column = distinct(texts)
+    scored_images, image_column = distinct(images)
     return Scores(
         i2t=lambda queries: _expand(images[queries] @ scored_texts.T, text_column),
         t2i=lambda queries: _expand(texts[queries] @ scored_images.T, image_column),
@@ -147,7 +147,7 @@ def rank(
     return _join(i2t), _join(t2i)
 
 
-def _distinct(vectors: Float[np.ndarray, "R D"]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+def distinct(vectors: Float[np.ndarray, "R D"]) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Return distinct vectors in order of appearance, and the index [R] of each vector in them."""
     known: dict[bytes, int] = {}
     vectors = np.ascontiguousarray(vectors) + 0  # -0.0 becomes 0.0

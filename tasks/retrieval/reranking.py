@@ -26,7 +26,7 @@ from tasks.models.matching import encode_tokens, match
 from tasks.models.texts import adapt_texts
 from tasks.progress import report_progress
 from tasks.retrieval import stages
-from tasks.retrieval.ranks import Indices, Scores
+from tasks.retrieval.ranks import Indices, Scores, distinct
 
 IMAGES = 16  # number of images whose tokens are in memory
 PAIRS = 64  # pairs of a batch
@@ -122,7 +122,8 @@ def rerank(
 
     As in BLIP (salesforce/BLIP, train_retrieval.py), the score of a re-ranked candidate is the
     logit of "yes" plus the dot product. All others follow in the order of their dot products. The
-    candidates of an image are distinct captions.
+    candidates of an image are distinct captions. Candidates with equal embeddings count as one of
+    the ``k`` and have the logit of the first of them, so that they stay tied.
 
     Args:
         matcher: the matcher of the split.
@@ -132,20 +133,30 @@ def rerank(
         k: the number of candidates to re-rank.
         chunk: number of queries whose best candidates are found at a time.
     """
-    best_texts = _find_best(images, texts, k, chunk)
-    best_images = _find_best(texts, images, k, chunk)
-    pairs = np.concatenate([_list_pairs(best_texts), _list_pairs(best_images)[:, ::-1]])
+    scored_texts, text_column = distinct(texts)
+    scored_images, image_column = distinct(images)
+    first_text, first_image = (
+        np.unique(column, return_index=True)[1] for column in (text_column, image_column)
+    )
+    best_texts = _find_best(images, scored_texts, k, chunk)
+    best_images = _find_best(texts, scored_images, k, chunk)
+    pairs = np.concatenate(
+        [
+            _list_pairs(first_text[best_texts]),
+            _list_pairs(first_image[best_images])[:, ::-1],
+        ]
+    )
     matcher.compute(pairs[:, 0], pairs[:, 1])
 
     def i2t(queries: Indices) -> NDArray[Any]:
         best = best_texts[queries]
-        logits = matcher.read(np.repeat(queries, best.shape[1]), best.ravel())
-        return _insert(images[queries] @ texts.T, best, logits)[:, rows]
+        logits = matcher.read(np.repeat(queries, best.shape[1]), first_text[best].ravel())
+        return _insert(images[queries] @ scored_texts.T, best, logits)[:, text_column[rows]]
 
     def t2i(queries: Indices) -> NDArray[Any]:
         best = best_images[rows[queries]]
-        logits = matcher.read(best.ravel(), np.repeat(rows[queries], best.shape[1]))
-        return _insert(texts[rows[queries]] @ images.T, best, logits)
+        logits = matcher.read(first_image[best].ravel(), np.repeat(rows[queries], best.shape[1]))
+        return _insert(texts[rows[queries]] @ scored_images.T, best, logits)[:, image_column]
 
     return Scores(i2t=i2t, t2i=t2i, num_images=len(images))
 

@@ -37,13 +37,20 @@ def resolve_heads(trial: Trial) -> Params:
 
 
 def check_texts(name: str, params: Params) -> None:
-    """Raise RequestError if options of captions are set without a tokenizer."""
-    has_options = params.max_tokens is not None or params.lower_case
-    if has_options and families.is_pair(name) and is_factory(families.split_pair(name)[1]):
+    """Check the options of captions.
+
+    Raises:
+        RequestError: if there is no tokenizer, or if the text encoder takes fewer tokens.
+    """
+    part = families.split_pair(name)[1] if families.is_pair(name) else name
+    if (params.max_tokens is not None or params.lower_case) and is_factory(part):
         raise RequestError(
             "max_tokens and lower_case need a tokenizer, but the text encoder is a factory; remove "
             "them, and change what the factory's prepare function does"
         )
+    if params.max_tokens is not None:
+        maximum = families.find_max_tokens(part)
+        families.check_max_tokens(params.max_tokens, maximum or params.max_tokens)
 
 
 def check_rerank(name: str, params: Params) -> None:

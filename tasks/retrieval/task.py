@@ -28,6 +28,7 @@ from tasks.models import families, folders
 from tasks.models.lora_params import resolve_lora
 from tasks.precision import resolve_precision
 from tasks.retrieval import stages
+from tasks.retrieval.pairs import num_pairs
 from tasks.retrieval.params import Params
 from tasks.retrieval.resolve import check_rerank, check_texts, resolve_heads, resolve_loss
 
@@ -117,10 +118,11 @@ class RetrievalTask(Task):
         check_texts(trial.model.name, params)
         if params.epochs:
             train = registry.load_split(trial.data.name, "train")
-            if len(train) < params.batch_size:
+            number = num_pairs(train.captions, params.pairs, params.num_captions)
+            if number < params.batch_size:
                 raise DataError(
-                    "`batch_size <= training images` must hold, "
-                    f"but got {params.batch_size} > {len(train)}"
+                    f"`batch_size <= training pairs` must hold, but got {params.batch_size} > "
+                    f"{number}"
                 )
             return dataclasses.replace(trial, params=resolve_loss(trial.model.name, params))
         # Without training, parameters of training must not change the trial's id.

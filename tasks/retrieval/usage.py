@@ -36,8 +36,6 @@ _SCORES["metaclip_2"] = _SCORES["clip"]
 def family_usage(family: Family, texts: TextPreparation) -> str:
     """Return the program for a folder that ``from_pretrained`` loads."""
     kind = next(name for name, each in FAMILIES.items() if each is family)
-    padding = '"max_length"' if texts.pads_to_max_length else "True"
-    listed = "[caption.lower() for caption in captions]" if texts.lower_case else "captions"
     pixels = "" if kind == "siglip2" else '["pixel_values"]'  # NaFlex takes several inputs
     return f"""import torch
 from PIL import Image
@@ -51,14 +49,24 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 images = [Image.open("photo.jpg").convert("RGB")]
 captions = ["a red circle above a blue square", "a dog in the snow"]
 pixels = processor(images=images, return_tensors="pt"){pixels}
-tokens = tokenizer(
-    {listed},
-    padding={padding},
-    truncation=True,
-    max_length={texts.max_length},
-    return_tensors="pt",
+{tokenize(texts)}with torch.inference_mode():{_SCORES[kind]}"""
+
+
+def tokenize(texts: TextPreparation) -> str:
+    """Return the lines that turn ``captions`` into ``tokens`` as in the trial."""
+    listed = "[caption.lower() for caption in captions]" if texts.lower_case else "captions"
+    length = f"truncation=True, max_length={texts.truncated_length}"
+    if texts.pads_separately:
+        return f"""tokens = tokenizer({listed}, {length})
+tokens = tokenizer.pad(
+    tokens, padding="max_length", max_length={texts.max_length}, return_tensors="pt"
 )
-with torch.inference_mode():{_SCORES[kind]}"""
+"""
+    padding = '"max_length"' if texts.pads_to_max_length else "True"
+    return f"""tokens = tokenizer(
+    {listed}, padding={padding}, {length}, return_tensors="pt"
+)
+"""
 
 
 LOADER_USAGE = """from PIL import Image

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tasks.contract import ModelError, Trial
 from tasks.models import lora
-from tasks.models.lora_export import FOLDER, save_adapters
+from tasks.models.lora_export import FOLDER, describe, fitting_heads, save_adapters
 from tasks.models.lora_params import lora_scale
 from tasks.models.saving import hub_ids
+from tasks.segmentation import network
+from tasks.segmentation.network import Checkpoint, Segmenter
 from tasks.segmentation.params import Params
-
-if TYPE_CHECKING:
-    from tasks.segmentation.network import Checkpoint, Segmenter
 
 PREFIX = "lora."
 
@@ -67,27 +66,46 @@ def merge(model: Segmenter | Checkpoint, trial: Trial, weights: Mapping[str, Ten
     lora.merge(model.encoder, _select(weights), lora_scale(trial.params))
 
 
-def save(
-    folder: Path, weights: Mapping[str, Tensor], trial: Trial, model: Checkpoint | None = None
-) -> None:
-    """Write the adapters in the layout of peft, for the encoder or for a whole checkpoint.
+def save_of_encoder(
+    folder: Path, weights: Mapping[str, Tensor], trial: Trial, submodule: str
+) -> str:
+    """Write the adapters of an encoder in the layout of peft; return a note on them.
 
-    Those of a checkpoint come with its head, which has the classes of the trial's data.
+    ``submodule`` is the encoder's name in the model; "" if it is the whole model.
     """
-    prefix, heads = "", {}
-    if model is not None:
-        (name,) = (name for name, each in model.model.named_modules() if each is model.encoder)
-        prefix = f"{name}."
-        heads = {
-            child: each.state_dict()
-            for child, each in model.model.named_children()
-            if child != name and each.state_dict()
-        }
-    adapters = {f"{prefix}{layer}": value for layer, value in _select(weights).items()}
     save_adapters(
         folder / FOLDER,
-        adapters,
+        _select(weights),
+        params=trial.params,
+        heads={},
+        base_model=None if submodule else _base_model(trial),
+    )
+    return describe(submodule)
+
+
+def save_of_checkpoint(
+    folder: Path, weights: Mapping[str, Tensor], trial: Trial, model: Any
+) -> str:
+    """Write the adapters of a checkpoint in the layout of peft; return a note on them.
+
+    They come with the trained head, unless it has another number of classes than the base model's.
+    """
+    name = network.encoder_name(model)
+    trained = {
+        child: each.state_dict()
+        for child, each in model.named_children()
+        if child != name and each.state_dict()
+    }
+    heads = fitting_heads(network.load_segmenter(trial.model.name), trained)
+    save_adapters(
+        folder / FOLDER,
+        {f"{name}.{layer}": value for layer, value in _select(weights).items()},
         params=trial.params,
         heads=heads,
-        base_model=next(iter(hub_ids(trial.model.name)), None),
+        base_model=_base_model(trial),
     )
+    return describe(missing=[child for child in trained if child not in heads])
+
+
+def _base_model(trial: Trial) -> str | None:
+    return next(iter(hub_ids(trial.model.name)), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,6 @@ from transformers.image_utils import PILImageResampling
 
 from tasks.contract import Export, Trial
 from tasks.models.loading import silence_transformers
-from tasks.models.lora_export import NOTE
 from tasks.models.saving import find_license, hub_ids, save_folder
 from tasks.segmentation import adapters, exported, full, heads, network, pyramid, stages
 from tasks.segmentation.params import Params
@@ -55,26 +55,25 @@ def export(trial: Trial, arrays: Mapping[str, Any], classes: Sequence[str], fold
         name.removeprefix("weight."): torch.as_tensor(value) for name, value in arrays.items()
     }
     if params.head == "own":
-        _write_own(trial, weights, classes, folder)
-        return _describe(trial, _OWN_USAGE)
+        return _describe(trial, _OWN_USAGE, _write_own(trial, weights, classes, folder))
     found = network.load_backbone(trial.model.name)
     head = weights
     if params.trainable != "head":
         model = full.build_trained(trial, classes, weights)
         assert isinstance(model, network.Segmenter)
-        found = network.Backbone(
-            encoder=model.pyramid.encoder, normalize=found.normalize, processor=found.processor
-        )
+        found = dataclasses.replace(found, encoder=model.pyramid.encoder)
         head = {k.replace("/", "."): v.data for k, v in model.head.items()}
     _write_parts(trial, found, head, classes, folder)
+    notes = []
     if params.trainable == "lora":
-        adapters.save(folder, weights, trial)
-    return _describe(trial, _USAGE)
+        notes = [adapters.save_of_encoder(folder, weights, trial, found.submodule)]
+    return _describe(trial, _USAGE, notes)
 
 
 def _write_own(
     trial: Trial, weights: Mapping[str, Tensor], classes: Sequence[str], folder: Path
-) -> None:
+) -> list[str]:
+    """Write the checkpoint with its trained weights; return notes on it."""
     model = full.build_trained(trial, classes, weights)
     assert isinstance(model, network.Checkpoint)
     processor = network.load_processor(trial.model.name)
@@ -95,8 +94,9 @@ def _write_own(
         if hasattr(processor, name):
             setattr(processor, name, value)
     save_folder(folder, model.model, processor)
-    if trial.params.trainable == "lora":
-        adapters.save(folder, weights, trial, model)
+    if trial.params.trainable != "lora":
+        return []
+    return [adapters.save_of_checkpoint(folder, weights, trial, model.model)]
 
 
 def _write_parts(
@@ -125,9 +125,9 @@ def _write_parts(
         (folder / f"{name}.py").write_text(text)
 
 
-def _describe(trial: Trial, usage: str) -> Export:
+def _describe(trial: Trial, usage: str, notes: Sequence[str]) -> Export:
     params: Params = trial.params
-    notes = [NOTE] if params.trainable == "lora" else []
+    notes = list(notes)
     if params.precision != "float32":
         notes.append(
             f"In the sweep the backbone computed in {params.precision}. The exported weights are "

@@ -47,6 +47,7 @@ class Backbone:
     """An image encoder, its normalization, and its image processor for exports."""
 
     encoder: Any
+    submodule: str  # the encoder's name in the model; "" if it is the whole model
     normalize: Normalizer
     processor: Any
 
@@ -60,17 +61,29 @@ def load_backbone(name: str) -> Backbone:
     silence_transformers()
     if checkpoints.is_segmenter(name):
         model = load_segmenter(name)
-        encoder = encoder_of(model)
+        encoder, submodule = encoder_of(model), encoder_name(model)
         processor = load_processor(name)
     else:
         found = load_folder(name, "image")
-        encoder, processor = found.model.get_submodule(found.submodule), found.preprocessor
-    return Backbone(encoder=encoder, normalize=_normalizer(processor), processor=processor)
+        submodule, processor = found.submodule, found.preprocessor
+        encoder = found.model.get_submodule(submodule)
+    return Backbone(
+        encoder=encoder,
+        submodule=submodule,
+        normalize=_normalizer(processor),
+        processor=processor,
+    )
 
 
 def encoder_of(model: Any) -> Any:
     """Return the image encoder of a semantic segmentation checkpoint."""
     return model.base_model if model.base_model is not model else model.backbone
+
+
+def encoder_name(model: Any) -> str:
+    """Return the name of the image encoder in a semantic segmentation checkpoint."""
+    encoder = encoder_of(model)
+    return next(name for name, each in model.named_modules() if each is encoder)
 
 
 def load_processor(name: str) -> Any:

@@ -24,7 +24,7 @@ from tasks.contract import (
     Trial,
 )
 from tasks.models import folders
-from tasks.models.lora_params import resolve_lora
+from tasks.models.lora_params import LORA, resolve_lora
 from tasks.precision import resolve_precision
 from tasks.segmentation import checkpoints, registry, stages
 from tasks.segmentation.formulas import MEAN_RATIO, RATIO
@@ -195,7 +195,7 @@ def _reset_unused(params: Params) -> Params:
     if params.head != "upernet":
         unused.add("head_width")
     if not params.epochs:
-        unused |= {"loss", "lr", "weight_decay", "batch_size", "num_images", "augment"}
+        unused |= {"loss", "lr", "weight_decay", "batch_size", "num_images", "augment", *LORA}
     if params.loss != "focal" or not params.epochs:
         unused.add("focal_gamma")
     if not (params.augment and params.epochs) and params.evaluation == "whole":

@@ -313,7 +313,7 @@ CASES = [
     Case(args="sweep retrieval --set temperature=0", message="`temperature > 0` must hold"),
     Case(args="sweep retrieval --set weight_decay=-1", message="`weight_decay >= 0` must hold"),
     Case(args="sweep retrieval --set batch_size=1", message="`batch_size >= 2` must hold"),
-    Case(args="sweep retrieval --set batch_size=99999", message="`batch_size <= training images`"),
+    Case(args="sweep retrieval --set batch_size=99999", message="`batch_size <= training pairs`"),
     Case(args="sweep retrieval --set split=dev", message="scenes has the splits"),
     Case(args="sweep retrieval --set split=train", message="`split must not be train`"),
     Case(args="sweep retrieval --set num_captions=0", message="`num_captions >= 1` must hold"),

@@ -240,7 +240,13 @@ def test_captions_are_truncated_and_in_lower_case(tiny: Callable[[str], str]) ->
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     assert tokenizer("A Star")["input_ids"] == tokenizer("a star")["input_ids"]  # by itself
     prepare = adapt_texts(dual(folder), 7, None).text.prepare
-    assert prepare(CAPTIONS)["input_ids"].shape == (3, 7)
+    ids = prepare(CAPTIONS)["input_ids"]
+    cut = tokenizer(CAPTIONS, truncation=True, max_length=7)["input_ids"]
+    padding = tokenizer.pad_token_id
+    for row, expected in zip(ids.tolist(), cut, strict=True):  # SigLIP reads the last position
+        assert len(row) == 16
+        assert [token for token in row if token != padding] == expected
+        assert row[0] == padding
     with pytest.raises(ModelError, match=r"max_tokens <= 16.*got 17"):
         adapt_texts(dual(folder), 17, None)
     seen: list[str] = []
@@ -253,6 +259,30 @@ def test_captions_are_truncated_and_in_lower_case(tiny: Callable[[str], str]) ->
     lowered = TextPreparation(tokenizer=Recording(), max_length=9, lower_case=True)
     assert set(lowered(["A Star"])) == {"input_ids", "attention_mask"}
     assert seen == ["a star"]
+
+
+@torch.inference_mode()
+def test_features_of_truncated_captions_match_the_library(tiny: Callable[[str], str]) -> None:
+    folder = tiny("siglip")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    ids = [tokenizer(text)["input_ids"] for text in CAPTIONS]
+    assert max(map(len, ids)) > 6
+    rows = [[*each[:5], each[-1]] if len(each) > 6 else each for each in ids]
+    padded = torch.tensor([row + [tokenizer.pad_token_id] * (16 - len(row)) for row in rows])
+    model = transformers.SiglipModel.from_pretrained(folder).eval()
+    expected = model.text_model(input_ids=padded).last_hidden_state[:, -1]
+    found = torch.tensor(adapt_texts(dual(folder), 6, None).text.encode(CAPTIONS))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["blip", "siglip2", "pair", "half"])
+def test_too_many_tokens_are_refused(tiny: Callable[[str], str], kind: str) -> None:
+    text = tiny({"pair": "bert", "half": "clip"}.get(kind, kind))
+    name = f"{tiny('vit')}+{text}" if kind in ("pair", "half") else text
+    start = {"start": "random"} if kind in ("pair", "half") else {}
+    assert make_model_trial(name, **start, max_tokens=16).params.max_tokens == 16
+    with pytest.raises(ModelError, match=r"max_tokens <= 16.*got 17"):
+        make_model_trial(name, **start, max_tokens=17)
 
 
 def test_options_of_captions_change_their_stage_only_if_set(tiny: Callable[[str], str]) -> None:

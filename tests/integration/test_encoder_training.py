@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from tasks.contract import Member, ModelError, State, Trial
+from tasks.datasets import scenes
 from tasks.retrieval import full, gradients, network, training
 from tasks.retrieval.task import TASK
 
@@ -22,8 +23,6 @@ Tiny = Callable[[str], str]
 
 @pytest.fixture(autouse=True)
 def few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks.datasets import scenes
-
     monkeypatch.setattr(scenes, "SPLITS", {"train": 24, "val": 8, "test": 8})
 
 
@@ -76,6 +75,18 @@ def test_chunks_and_checkpointing_do_not_change_the_gradient(
         assert found.keys() == expected.keys()
         for name, value in expected.items():
             torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-5, msg=name)
+
+
+def test_chunks_of_one_pair_do_not_change_the_gradient(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gradient of ViT's class token is then a view of that of its position embeddings."""
+    name = f"{tiny('vit')}+{tiny('bert')}"
+    expected = first_gradients(make(name, start="random"), monkeypatch)
+    found = first_gradients(make(name, start="random", chunk_size=1), monkeypatch)
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        torch.testing.assert_close(found[key], value, rtol=1e-3, atol=1e-5, msg=key)
 
 
 class SavedBytes:
@@ -222,8 +233,10 @@ class PeakBytes(TorchDispatchMode):
     ],
 )
 def test_the_estimate_of_memory_is_within_a_fifth(
-    tiny: Tiny, kind: str, params: dict[str, Any]
+    tiny: Tiny, kind: str, params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The evaluated split is larger than a batch, and needs no more memory than training."""
+    monkeypatch.setattr(scenes, "SPLITS", {"train": 24, "val": 80, "test": 8})
     name = f"{tiny('vit')}+{tiny('bert')}" if kind == "pair" else tiny(kind)
     start = {"start": "random"} if kind == "pair" else {}
     trial = make(name, **start | {"batch_size": 24} | params)

@@ -14,7 +14,7 @@ from retrieval_trials import make_model_trial
 from tiny_models import CAPTIONS, IMAGES
 
 from tasks.contract import Member, ModelError, State, Step, Trial
-from tasks.models import heads
+from tasks.models import families, heads
 from tasks.retrieval import network, training
 from tasks.retrieval.export import export
 from tasks.retrieval.task import TASK
@@ -41,9 +41,15 @@ def make(tiny: Callable[[str], str], kind: str, **params: Any) -> Trial:
     return make_model_trial(tiny(kind), **SETTINGS | params)
 
 
+def compute_stages(trial: Trial) -> dict[Any, Any]:
+    return {
+        stage: stage.function(**stage.args, **({"device": "cpu"} if stage.on_device else {}))
+        for stage in TASK.stages(trial)
+    }
+
+
 def start(trial: Trial) -> tuple[State, dict[Any, Any]]:
-    (stage,) = TASK.stages(trial)
-    inputs = {stage: stage.function(**stage.args, device="cpu")}
+    inputs = compute_stages(trial)
     return training.start(trial, inputs, "cpu"), inputs
 
 
@@ -166,6 +172,32 @@ def test_the_exported_model_contains_the_adapters(
     assert (config["r"], config["lora_alpha"]) == (4, 16.0)
 
 
+@pytest.mark.parametrize("head", ["own", "mlp"])
+@pytest.mark.parametrize("trainable", ["head", "lora", "full"])
+def test_a_matching_head_is_exported_only_with_its_encoders(
+    tiny: Callable[[str], str], trainable: str, head: str, tmp_path: Path
+) -> None:
+    own = {} if head == "own" else {"head": head, "start": "random"}
+    trial = make(tiny, "blip", trainable=trainable, **own)
+    state = training.start(trial, compute_stages(trial), "cpu")
+    card = export(trial, TASK.weights(trial, state), tmp_path)
+    folder = tmp_path if head == "own" else tmp_path / "model"
+    model, loading = transformers.BlipForImageTextRetrieval.from_pretrained(
+        folder, output_loading_info=True
+    )
+    assert model.itm_head.out_features == 2
+    missing = set(loading["missing_keys"])
+    assert not loading["unexpected_keys"]
+    if trainable == "head":
+        assert not missing
+        families.check_matching(str(folder))
+    else:
+        assert missing == {"itm_head.weight", "itm_head.bias"}
+        with pytest.raises(ModelError, match="has no weights of its matching head"):
+            families.check_matching(str(folder))
+    assert any("itm_head" in note for note in card.notes) is (trainable != "head")
+
+
 @OF_PEFT
 @pytest.mark.parametrize("kind", ["blip", "clip", "siglip"])
 def test_peft_loads_the_adapters(tiny: Callable[[str], str], kind: str, tmp_path: Path) -> None:
@@ -176,6 +208,53 @@ def test_peft_loads_the_adapters(tiny: Callable[[str], str], kind: str, tmp_path
     model = peft.PeftModel.from_pretrained(load(kind, tiny(kind)), tmp_path / "adapter")
     found = embed_by_library(model.get_base_model(), kind, tiny(kind))
     torch.testing.assert_close(found, embed(trial, state), atol=1e-5, rtol=1e-4)
+
+
+@OF_PEFT
+def test_peft_loads_adapters_next_to_heads_of_another_width(
+    tiny: Callable[[str], str], tmp_path: Path
+) -> None:
+    peft = pytest.importorskip("peft", reason="peft, which loads the adapters, is not installed")
+    trial = make(tiny, "blip", head="linear", embed_dim=20, start="random")
+    ((state, _),) = run(trial)
+    card = export(trial, TASK.weights(trial, state), tmp_path)
+    assert any(
+        "without the trained `vision_proj` and `text_proj`" in note and "use those of this" in note
+        for note in card.notes
+    )
+    model = peft.PeftModel.from_pretrained(load("blip", tiny("blip")), tmp_path / "adapter")
+    base, merged = model.get_base_model(), load("blip", str(tmp_path))
+    base.vision_proj, base.text_proj = merged.vision_proj, merged.text_proj
+    found = embed_by_library(base, "blip", tiny("blip"))
+    torch.testing.assert_close(found, embed(trial, state), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "saved", "place"),
+    [
+        ("blip", {}, ["text_proj", "vision_proj"], ""),
+        ("blip", {"head": "linear", "embed_dim": 24}, ["text_proj", "vision_proj"], ""),
+        ("blip", {"head": "linear", "embed_dim": 20}, None, "use those of this model"),
+        ("clip", {}, ["text_projection", "visual_projection"], ""),
+        ("clip", {"head": "linear", "embed_dim": 24}, None, "use those of `heads.safetensors`"),
+    ],
+)
+def test_an_adapter_has_only_heads_that_fit_the_base_model(
+    tiny: Callable[[str], str],
+    kind: str,
+    params: dict[str, Any],
+    saved: list[str] | None,
+    place: str,
+    tmp_path: Path,
+) -> None:
+    trial = make(tiny, kind, **params | ({"start": "random"} if params else {}))
+    state, _ = start(trial)
+    card = export(trial, TASK.weights(trial, state), tmp_path)
+    config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+    assert config["modules_to_save"] == saved
+    (note,) = (note for note in card.notes if "PeftModel" in note)
+    assert place in note
+    assert ("without the trained" in note) is (saved is None)
 
 
 @OF_PEFT

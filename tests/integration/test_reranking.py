@@ -19,8 +19,9 @@ from tasks.models.dual import load_dual_encoder
 from tasks.models.folders import find_folder
 from tasks.models.matching import encode_tokens, match
 from tasks.retrieval import reranking, training
+from tasks.retrieval.params import Ties
 from tasks.retrieval.ranks import Ranks, rank, rank_pairs
-from tasks.retrieval.reranking import Matcher, rerank
+from tasks.retrieval.reranking import LEAD, Matcher, rerank
 from tasks.retrieval.stages import index_captions
 from tasks.retrieval.task import TASK
 
@@ -182,6 +183,33 @@ def test_unsuitable_models_are_refused(
     name = f"{tiny('vit')}+{tiny('bert')}" if kind == "pair" else tiny(kind)
     with pytest.raises(error, match=message):
         make_model_trial(name, rerank_k=4, **params)
+
+
+@pytest.mark.parametrize("ties", ["expected", "strict"])
+@pytest.mark.parametrize("k", [1, 2, 4, 100])
+def test_candidates_with_equal_embeddings_stay_tied(k: int, ties: Ties) -> None:
+    """Also if only one of them were among the first k, or if their logits differ."""
+    split = make_split()
+    distinct, rows, owner = index_captions(split.captions)
+    images, texts = embed(len(split), len(distinct))
+    images[[4, 9]], texts[[5, 8, 11]] = images[1], texts[2]
+    dual = load_dual_encoder(SHIPPED, "x", "cpu", "float32")
+    matcher = Matcher(dual=dual, split=split, captions=distinct)
+    every = np.arange(len(split) * len(distinct), dtype=np.int64)
+    logits = np.random.default_rng(1).normal(size=len(every)).astype(np.float32)
+    matcher.keys, matcher.logits = every, logits
+    scores = rerank(matcher, images, texts, rows, k=k)
+    i2t = scores.i2t(np.arange(len(split)))
+    t2i = scores.t2i(np.arange(len(rows)))
+    assert (t2i[:, [4, 9]] == t2i[:, [1]]).all()
+    for text in (5, 8, 11):
+        assert (i2t[:, rows == text] == i2t[:, rows == 2][:, :1]).all()
+    assert ((t2i > LEAD / 2).sum(1) >= min(k, len(split))).all()
+
+    _, ranks = rank(scores, owner, rows, ties=ties)
+    for caption in np.flatnonzero(np.isin(owner, [1, 4, 9])):
+        better = (t2i[caption] > t2i[caption, owner[caption]]).sum()
+        assert ranks.rank[caption] == 1 + better + (2 if ties == "strict" else 1)
 
 
 def test_no_reranking_equals_rank_pairs_when_the_head_says_nothing() -> None:

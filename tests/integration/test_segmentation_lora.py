@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tiny_models import save_tiny
 from tiny_segmenters import save_segmenter
 
 from tasks.contract import Member, ModelError, State, Trial
-from tasks.segmentation import full
+from tasks.segmentation import adapters, full
 from tasks.segmentation.task import TASK
 
 PIXELS = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -72,20 +73,33 @@ def test_an_encoder_without_linear_layers_is_refused(tmp_path: Path) -> None:
         TASK.start(trial, compute_stages([trial]), "cpu")
 
 
+def export(trial: Trial, state: State, folder: Path) -> tuple[Path, str]:
+    """Export a trial; return its folder and the note on adapters."""
+    out = folder / "out"
+    out.mkdir()
+    card = TASK.export(trial, TASK.weights(trial, state), state.values, out)
+    (note,) = (note for note in card.notes if "PeftModel" in note)
+    return out, note
+
+
 @OF_PEFT
-def test_peft_loads_the_adapters_and_the_head_of_a_checkpoint(tmp_path: Path) -> None:
+@pytest.mark.parametrize("num_classes", [5, 11])
+def test_peft_loads_the_adapters_of_a_checkpoint(num_classes: int, tmp_path: Path) -> None:
+    """The head of 11 classes, as in the data, comes with them."""
     peft = pytest.importorskip("peft", reason="peft, which loads the adapters, is not installed")
     folder = save_segmenter("segformer", tmp_path / "model")
+    loader = transformers.AutoModelForSemanticSegmentation
+    if num_classes != 5:
+        options = {"num_labels": num_classes, "ignore_mismatched_sizes": True}
+        loader.from_pretrained(folder, **options).save_pretrained(folder)
     trial = make(folder, tmp_path, head="own")
     (state,) = run(trial)
-    out = tmp_path / "out"
-    out.mkdir()
-    TASK.export(trial, TASK.weights(trial, state), state.values, out)
-    base = transformers.AutoModelForSemanticSegmentation.from_pretrained(
-        folder, num_labels=11, ignore_mismatched_sizes=True
-    )
-    model = peft.PeftModel.from_pretrained(base, out / "adapter").eval()
-    merged = transformers.AutoModelForSemanticSegmentation.from_pretrained(out).eval()
+    out, note = export(trial, state, tmp_path)
+    assert ("without the trained `decode_head`" in note) is (num_classes == 5)
+    model = peft.PeftModel.from_pretrained(loader.from_pretrained(folder), out / "adapter").eval()
+    merged = loader.from_pretrained(out).eval()
+    if num_classes == 5:
+        model.get_base_model().decode_head = merged.decode_head
     with torch.no_grad():
         trained = full.restore(trial, state, "cpu").eval()
         expected = trained(PIXELS)
@@ -95,14 +109,39 @@ def test_peft_loads_the_adapters_and_the_head_of_a_checkpoint(tmp_path: Path) ->
 
 
 @OF_PEFT
+@pytest.mark.parametrize(("kind", "module"), [("segformer", "segformer"), ("clip", "vision_model")])
+def test_peft_loads_the_adapters_into_the_named_module(
+    kind: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An id in the adapter's configuration would be that of the whole model."""
+    peft = pytest.importorskip("peft", reason="peft, which loads the adapters, is not installed")
+    folder = (save_segmenter if kind == "segformer" else save_tiny)(kind, tmp_path / "model")
+    trial = make(folder, tmp_path, image_size=32)
+    (state,) = run(trial)
+    monkeypatch.setattr(adapters, "hub_ids", lambda name: ["owner/model"])
+    out, note = export(trial, state, tmp_path)
+    assert f"PeftModel.from_pretrained(base_model.{module}, folder)" in note
+    config = json.loads((out / "adapter" / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] is None
+    loader = transformers.AutoModelForSemanticSegmentation
+    base = (loader if kind == "segformer" else transformers.AutoModel).from_pretrained(folder)
+    model = peft.PeftModel.from_pretrained(base.get_submodule(module), out / "adapter").eval()
+    pixels = PIXELS[..., :32, :32]
+    with torch.no_grad():
+        trained = full.restore(trial, state, "cpu").eval()
+        expected = trained.encoder(pixel_values=pixels).last_hidden_state
+        found = model(pixel_values=pixels).last_hidden_state
+    torch.testing.assert_close(found, expected)
+
+
+@OF_PEFT
 def test_peft_loads_the_adapters_of_an_encoder(tmp_path: Path) -> None:
     peft = pytest.importorskip("peft", reason="peft, which loads the adapters, is not installed")
     folder = save_tiny("vit", tmp_path / "model")
     trial = make(folder, tmp_path)
     (state,) = run(trial)
-    out = tmp_path / "out"
-    out.mkdir()
-    TASK.export(trial, TASK.weights(trial, state), state.values, out)
+    out, note = export(trial, state, tmp_path)
+    assert "PeftModel.from_pretrained(base_model, folder)" in note
     base = transformers.AutoModel.from_pretrained(folder)
     model = peft.PeftModel.from_pretrained(base, out / "adapter").eval()
     options = {"pixel_values": PIXELS, "interpolate_pos_encoding": True}

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tasks.models import lora
+from tasks.models import heads, lora
 from tasks.models.sharing import copy_with
+from tasks.segmentation.heads import init_head
 
 
 class Network(nn.Module):
@@ -59,6 +60,16 @@ def test_new_adapters_do_not_change_the_network(network: Network) -> None:
     again, other = adapters_of(network), lora.init_adapters({"first": (7, 5)}, 2, seed=1)
     assert all(torch.equal(again[k], v) for k, v in adapters_of(network).items())
     assert not torch.equal(other["first.A"], again["first.A"])
+
+
+def test_adapters_do_not_repeat_the_random_numbers_of_heads() -> None:
+    adapters = lora.init_adapters({"layer": (7, 16)}, 2, seed=3)
+    found = adapters["layer.A"].flatten() * 16**0.5  # uniform from -1 to 1
+    head = heads.init_weights({"bias": (7,), "weight": (7, 16)}, 3)
+    classifier = init_head({"bias": (7,), "weight": (7, 16, 1, 1)}, 3)
+    for drawn in (head, classifier):
+        numbers = torch.cat([drawn["bias"], drawn["weight"].flatten()]) * 16**0.5
+        assert not torch.isclose(numbers[: len(found)], found).any()
 
 
 def test_outputs_and_gradients_are_those_of_the_merged_weights(network: Network) -> None:

@@ -6,11 +6,14 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from retrieval_trials import make_model_trial
 
-from tasks.contract import TrialError
-from tasks.retrieval.pairs import draw_pairs
+from tasks.contract import DataError, TrialError
+from tasks.datasets import scenes
+from tasks.retrieval.pairs import draw_pairs, num_pairs
 from tasks.retrieval.params import Pairs
 from tasks.retrieval.stages import index_captions
+from tasks.retrieval.task import TASK
 
 CAPTIONS = [["a", "b", "c"], ["d"], ["a", "e"], ["f", "g", "h", "i"], ["j", "k"], ["l", "m"]]
 DISTINCT, ROW, OWNER = index_captions(CAPTIONS)
@@ -72,5 +75,35 @@ def test_random_draws_are_those_of_earlier_releases() -> None:
 
 
 def test_too_few_pairs_are_refused() -> None:
-    with pytest.raises(TrialError, match=r"batch_size <= training images.*got 7 > 6"):
+    with pytest.raises(TrialError, match=r"batch_size <= training pairs.*got 7 > 6"):
         draw(None, batch_size=7)
+    with pytest.raises(TrialError, match=r"batch_size <= training pairs.*got 15 > 14"):
+        draw("all", batch_size=15)
+
+
+@pytest.mark.parametrize("num_captions", [None, 1, 2])
+@pytest.mark.parametrize("pairs", [None, "random", "cycle", "all"])
+def test_the_number_of_pairs_is_that_of_an_epoch(
+    pairs: Pairs | None, num_captions: int | None
+) -> None:
+    _, row, owner = index_captions(CAPTIONS, num_captions)
+    number = num_pairs(CAPTIONS, pairs, num_captions)
+    drawn = draw_pairs(row, owner, pairs, seed=0, epoch=1, batch_size=number)
+    assert drawn.shape == (1, 2, number)
+    with pytest.raises(TrialError, match=f"got {number + 1} > {number}"):
+        draw_pairs(row, owner, pairs, seed=0, epoch=1, batch_size=number + 1)
+
+
+def test_a_batch_of_all_pairs_may_be_larger_than_the_number_of_images(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scenes, "SPLITS", {"train": 8, "val": 8, "test": 8})
+    model = TASK.default_model
+    most = sum(map(len, scenes.load_split("train").captions))
+    assert most > 9
+    assert make_model_trial(model, pairs="all", batch_size=most).params.batch_size == most
+    with pytest.raises(DataError, match=rf"batch_size <= training pairs.*got {most + 1} > {most}"):
+        make_model_trial(model, pairs="all", batch_size=most + 1)
+    for options in ({}, {"pairs": "all", "num_captions": 1}):
+        with pytest.raises(DataError, match=r"batch_size <= training pairs.*got 9 > 8"):
+            make_model_trial(model, batch_size=9, **options)

@@ -50,6 +50,13 @@ def test_bad_parameters_are_refused(params: dict[str, Any], message: str) -> Non
         ({"focal_gamma": 1.0}, {}, True),
         ({"focal_gamma": 1.0, "loss": "focal"}, {"loss": "focal"}, False),
         ({"epochs": 0, "lr": 0.1, "loss": "dice"}, {"epochs": 0}, True),
+        # New adapters do not change a network.
+        (
+            {"epochs": 0, "trainable": "lora", "lora_rank": 2, "lora_targets": "x"},
+            {"epochs": 0, "trainable": "lora"},
+            True,
+        ),
+        ({"trainable": "lora", "lora_rank": 2}, {"trainable": "lora"}, False),
         ({"flip": True}, {}, False),
         ({"num_images": 10**6}, {}, True),  # more than there are
         ({"num_images": 64}, {}, False),
