@@ -83,7 +83,7 @@ def encoder_of(model: Any) -> Any:
 def encoder_name(model: Any) -> str:
     """Return the name of the image encoder in a semantic segmentation checkpoint."""
     encoder = encoder_of(model)
-    return next(name for name, each in model.named_modules() if each is encoder)
+    return str(next(name for name, each in model.named_modules() if each is encoder))
 
 
 def load_processor(name: str) -> Any:

@@ -18,4 +18,4 @@ def test_scores_use_the_edited_captions(tmp_path: Path) -> None:
             (folder / split / "captions.jsonl").write_text("\n".join(lines))
         data = registry.resolve(f"folder:{folder}")
         assert captioning._references(data, "val", None) == [(caption,)]
-        assert captioning._training_captions(data) == {caption}
+        assert captioning._training_captions(data) == frozenset({caption})
