@@ -168,7 +168,9 @@ def find_max_tokens(name: str) -> int | None:
     """Return the number of positions of a text encoder; None if its configuration sets none."""
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(folders.find_folder(name), local_files_only=True)
+    from tasks.models.loading import LOCAL
+
+    config = AutoConfig.from_pretrained(folders.find_folder(name), **LOCAL)
     text = getattr(config, "text_config", config)
     return getattr(text, "max_position_embeddings", None)
 

@@ -59,13 +59,15 @@ def _encoders(name: str) -> list[_Encoder]:
     """Return the encoders, except those of factories."""
     from transformers import AutoConfig
 
+    from tasks.models.loading import LOCAL
+
     parts = split_pair(name) if is_pair(name) else (name, name)
     found = []
     for side, part in zip(("image", "text"), parts, strict=True):
         if is_factory(part):
             continue
         folder = folders.find_folder(part)
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(folder, **LOCAL)
         family = FAMILIES.get(config.model_type)
         shapes = folders.parameter_shapes(folder)
         if family is not None:
