@@ -80,6 +80,11 @@ def save_tiny(kind: str, folder: Path) -> Path:
         "resnet": lambda: transformers.ResNetModel(
             transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1])
         ),
+        "swin": lambda: transformers.SwinModel(
+            transformers.SwinConfig(
+                image_size=32, patch_size=4, embed_dim=8, depths=[1, 1], num_heads=[1, 2]
+            )
+        ),
         "bert": lambda: transformers.BertModel(transformers.BertConfig(**text)),
     }
     configs[kind]().save_pretrained(folder)

@@ -59,7 +59,7 @@ def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
         _write_heads(model, family, weights)
         notes = _write_logit_scale(model, trial, weights) + notes
         save_folder(folder, model, tokenizer, processor)
-        program = usage.family_usage(family, texts)
+        program = usage.family_usage(family, texts, trial.params)
         return _describe(trial, program, "zero-shot-image-classification", notes)
     save_folder(folder / "model", model, tokenizer, processor)
     sides = {

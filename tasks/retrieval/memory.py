@@ -32,7 +32,8 @@ def estimate_training(trial: Trial) -> int:
     """Estimate the device memory of a trial that trains encoders, in bytes.
 
     It counts the shared model, the trained weights with their moments and gradients, and the
-    activations. Of an encoder that is no transformer, and of a factory, it counts no activations.
+    activations. Of an encoder that is no plain transformer, and of a factory, it counts no
+    activations.
     """
     encoders = _encoders(trial.model.name)
     everything = sum(sum(map(math.prod, each.shapes.values())) for each in encoders)
@@ -52,7 +53,7 @@ class _Encoder:
     shapes: Shapes  # of its parameters
     config: Any
     kind: str  # the model's type
-    num_patches: int | None  # of an image; None for a text, or an encoder without patches
+    num_patches: int | None  # of an image; None for a text, or an encoder that is no plain ViT
 
 
 def _encoders(name: str) -> list[_Encoder]:
@@ -83,7 +84,9 @@ def _encoders(name: str) -> list[_Encoder]:
 
 
 def _num_patches(config: Any, folder: Path) -> int | None:
-    """Return the number of patches of an image, or None for an encoder without patches."""
+    """Return the number of patches of an image, or None for an encoder that is no plain ViT."""
+    if hasattr(config, "depths"):  # stages of several widths and grids, as in Swin
+        return None
     size, patch = (getattr(config, name, None) for name in ("image_size", "patch_size"))
     if isinstance(size, int) and isinstance(patch, int):
         return int((size // patch) ** 2)

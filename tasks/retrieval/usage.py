@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tasks.models.families import FAMILIES, Family
 from tasks.models.texts import TextPreparation
+from tasks.retrieval.params import Params
 
 _SCORES = {
     "blip": """
@@ -23,19 +24,22 @@ print(scores.softmax(-1))
 """,
     "siglip": """
     scores = model(input_ids=tokens["input_ids"], pixel_values=pixels).logits_per_image
-print(scores.softmax(-1))  # [images, captions]
+print(scores.sigmoid())  # [images, captions]
 """,
     "siglip2": """
     scores = model(input_ids=tokens["input_ids"], **pixels).logits_per_image
-print(scores.softmax(-1))  # [images, captions]
+print(scores.sigmoid())  # [images, captions]
 """,
 }
 _SCORES["metaclip_2"] = _SCORES["clip"]
 
 
-def family_usage(family: Family, texts: TextPreparation) -> str:
+def family_usage(family: Family, texts: TextPreparation, params: Params) -> str:
     """Return the program for a folder that ``from_pretrained`` loads."""
     kind = next(name for name, each in FAMILIES.items() if each is family)
+    scores = _SCORES[kind]
+    if params.epochs and params.loss != "sigmoid":  # then a sigmoid is not calibrated
+        scores = scores.replace(".sigmoid()", ".softmax(-1)")
     pixels = "" if kind == "siglip2" else '["pixel_values"]'  # NaFlex takes several inputs
     return f"""import torch
 from PIL import Image
@@ -49,7 +53,7 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 images = [Image.open("photo.jpg").convert("RGB")]
 captions = ["a red circle above a blue square", "a dog in the snow"]
 pixels = processor(images=images, return_tensors="pt"){pixels}
-{tokenize(texts)}with torch.inference_mode():{_SCORES[kind]}"""
+{tokenize(texts)}with torch.inference_mode():{scores}"""
 
 
 def tokenize(texts: TextPreparation) -> str:

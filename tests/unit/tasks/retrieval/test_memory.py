@@ -29,12 +29,28 @@ def test_every_family_has_an_estimate(
     assert estimates[1] > estimates[0]
 
 
-@pytest.mark.parametrize("image", ["vit", "dinov2", "resnet"])
+@pytest.mark.parametrize("image", ["vit", "dinov2", "resnet", "swin"])
 def test_every_image_encoder_of_a_pair_has_an_estimate(
     image: str, tiny: Callable[[str], str]
 ) -> None:
     name = f"{tiny(image)}+{tiny('bert')}"
     assert TASK.estimate_memory(make_model_trial(name, start="random", trainable="full")) > 0
+
+
+def test_no_activations_are_counted_of_an_encoder_that_is_no_plain_vit(
+    tiny: Callable[[str], str],
+) -> None:
+    """A larger batch then adds the activations of the text encoder alone."""
+
+    def added(image: str) -> int:
+        name = f"{tiny(image)}+{tiny('bert')}"
+        few, many = (
+            make_model_trial(name, start="random", trainable="full", batch_size=number)
+            for number in (8, 16)
+        )
+        return TASK.estimate_memory(many) - TASK.estimate_memory(few)
+
+    assert added("swin") == added("resnet") < added("vit")
 
 
 def test_estimate_depends_on_the_patches_of_the_processor(

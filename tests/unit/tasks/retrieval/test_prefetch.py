@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -24,6 +25,21 @@ def test_an_exception_is_raised_where_its_result_is_due(threads: int) -> None:
     assert [next(made) for _ in range(3)] == [1 / (item - 3) for item in range(3)]
     with pytest.raises(ZeroDivisionError):
         next(made)
+
+
+@pytest.mark.parametrize(("threads", "most"), [(1, 2), (2, 3), (3, 4), (4, 4), (8, 4)])
+def test_few_items_are_made_ahead(threads: int, most: int) -> None:
+    taken = 0
+
+    def count() -> Iterator[int]:
+        nonlocal taken
+        for item in range(30):
+            taken += 1
+            yield item
+
+    for number, item in enumerate(prefetch(lambda item: item, count(), threads)):
+        assert item == number
+        assert taken == min(number + most, 30)
 
 
 def test_a_reader_that_stops_early_leaves_no_thread() -> None:
