@@ -80,7 +80,8 @@ def test_progress_arrives_within_the_first_step_on_the_local_engine(tmp_path: Pa
 
 
 def test_progress_arrives_within_the_first_step_on_ray(tmp_path: Path) -> None:
-    slow = ("--set=steps=2", "--set=seconds=3", "--set=stage_seconds=3")
+    # The stage must last until the processes that report progress have started.
+    slow = ("--set=steps=2", "--set=seconds=3", "--set=stage_seconds=10")
     with small_cluster() as address:
         check_events(watch(tmp_path, "--address", address, "--gpus-per-trial=0.5", *slow))
 
