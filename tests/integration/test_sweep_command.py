@@ -44,10 +44,15 @@ def sweep_args(photos: Path, out: Path, engine: str) -> list[str]:
 
 
 def metrics(out: Path) -> dict[str, dict[str, float]]:
+    """The measured metrics of each trial; those that were not measured are None."""
     rows = read_sweep(str(out), "retrieval", "s").rows()
     assert all(row["status"] == "finished" for row in rows)
     return {
-        row["trial_id"]: {k: v for k, v in row.items() if k.startswith(("metric.", "best."))}
+        row["trial_id"]: {
+            key: value
+            for key, value in row.items()
+            if key.startswith(("metric.", "best.")) and value is not None
+        }
         for row in rows
     }
 
