@@ -8,7 +8,8 @@ Hugging Face id, a folder, or ``package.module:factory`` (see ``pair.py``).
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from tasks.contract import ModelError, Source, content_id
@@ -40,6 +41,27 @@ class Family:
         return self.image_features in ("tokens", "valid_tokens")
 
 
+_CLIP = Family(
+    model_class="CLIPModel",
+    image_encoder="vision_model",
+    text_encoder="text_model",
+    image_head="visual_projection",
+    text_head="text_projection",
+    image_features="pooled",
+    text_features="pooled",
+)
+# SigLIP has no projections: its heads are the attention pooling of the image encoder and the last
+# linear layer of the text encoder (Zhai et al. 2023).
+_SIGLIP = Family(
+    model_class="SiglipModel",
+    image_encoder="vision_model",
+    text_encoder="text_model",
+    image_head="vision_model.head",
+    text_head="text_model.head",
+    image_features="tokens",
+    text_features="last",
+    pads_to_max_length=True,
+)
 FAMILIES = {
     "blip": Family(
         model_class="BlipForImageTextRetrieval",
@@ -51,48 +73,12 @@ FAMILIES = {
         text_features="first",
         matching_head="itm_head",
     ),
-    "clip": Family(
-        model_class="CLIPModel",
-        image_encoder="vision_model",
-        text_encoder="text_model",
-        image_head="visual_projection",
-        text_head="text_projection",
-        image_features="pooled",
-        text_features="pooled",
-    ),
-    # SigLIP has no projections: its heads are the attention pooling of the image encoder and the
-    # last linear layer of the text encoder (Zhai et al. 2023).
-    "siglip": Family(
-        model_class="SiglipModel",
-        image_encoder="vision_model",
-        text_encoder="text_model",
-        image_head="vision_model.head",
-        text_head="text_model.head",
-        image_features="tokens",
-        text_features="last",
-        pads_to_max_length=True,
-    ),
+    "clip": _CLIP,
+    "metaclip_2": replace(_CLIP, model_class="MetaClip2Model"),
+    "siglip": _SIGLIP,
     # SigLIP 2 NaFlex: images of any shape as patches with a mask (Tschannen et al. 2025). The other
     # SigLIP 2 models are of the type "siglip".
-    "siglip2": Family(
-        model_class="Siglip2Model",
-        image_encoder="vision_model",
-        text_encoder="text_model",
-        image_head="vision_model.head",
-        text_head="text_model.head",
-        image_features="valid_tokens",
-        text_features="last",
-        pads_to_max_length=True,
-    ),
-    "metaclip_2": Family(
-        model_class="MetaClip2Model",
-        image_encoder="vision_model",
-        text_encoder="text_model",
-        image_head="visual_projection",
-        text_head="text_projection",
-        image_features="pooled",
-        text_features="pooled",
-    ),
+    "siglip2": replace(_SIGLIP, model_class="Siglip2Model", image_features="valid_tokens"),
 }
 
 
@@ -164,8 +150,12 @@ def check_matching(name: str) -> None:
         )
 
 
-def find_max_tokens(name: str) -> int | None:
-    """Return the number of positions of a text encoder; None if its configuration sets none."""
+@lru_cache(maxsize=8)  # a plan asks for every trial
+def find_max_tokens(name: str, fingerprint: str) -> int | None:
+    """Return the number of positions of a text encoder; None if its configuration sets none.
+
+    ``fingerprint`` is that of the model, whose files can change while the process runs.
+    """
     from transformers import AutoConfig
 
     from tasks.models.loading import LOCAL

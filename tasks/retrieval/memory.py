@@ -9,10 +9,11 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tasks.contract import Trial
+from tasks.contract import Source, Trial
 from tasks.datasets.registry import load_split
 from tasks.models import folders
 from tasks.models.factories import is_factory
@@ -35,7 +36,7 @@ def estimate_training(trial: Trial) -> int:
     activations. Of an encoder that is no plain transformer, and of a factory, it counts no
     activations.
     """
-    encoders = _encoders(trial.model.name)
+    encoders = _encoders(trial.model)
     everything = sum(sum(map(math.prod, each.shapes.values())) for each in encoders)
     trained = sum(_trained(each, trial.params) for each in encoders)
     copies = COPIES if trial.params.chunk_size is None else COPIES + 2  # gradients are added up
@@ -56,12 +57,14 @@ class _Encoder:
     num_patches: int | None  # of an image; None for a text, or an encoder that is no plain ViT
 
 
-def _encoders(name: str) -> list[_Encoder]:
+@lru_cache(maxsize=8)  # a plan asks for every trial
+def _encoders(model: Source) -> list[_Encoder]:
     """Return the encoders, except those of factories."""
     from transformers import AutoConfig
 
     from tasks.models.loading import LOCAL
 
+    name = model.name
     parts = split_pair(name) if is_pair(name) else (name, name)
     found = []
     for side, part in zip(("image", "text"), parts, strict=True):
@@ -163,6 +166,11 @@ def _num_tokens(trial: Trial, encoder: _Encoder) -> int:
     longest: int = encoder.config.max_position_embeddings
     if is_siglip:
         return longest
-    captions = load_split(trial.data.name, "train").captions
-    words = max(len(caption.split()) for each in captions for caption in each)
-    return min(longest, round(TOKENS_PER_WORD * words) + 2)
+    return min(longest, round(TOKENS_PER_WORD * _longest_caption(trial.data)) + 2)
+
+
+@lru_cache(maxsize=8)
+def _longest_caption(data: Source) -> int:
+    """Return the number of words of the longest training caption."""
+    captions = load_split(data.name, "train").captions
+    return max(len(caption.split()) for each in captions for caption in each)

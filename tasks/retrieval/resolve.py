@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from tasks.contract import ModelError, RequestError, Trial
+from tasks.contract import ModelError, RequestError, Source, Trial
 from tasks.models import families
 from tasks.models.factories import is_factory
 from tasks.models.logit_scale import read_bias, read_temperature
@@ -36,12 +36,13 @@ def resolve_heads(trial: Trial) -> Params:
     return dataclasses.replace(params, embed_dim=params.embed_dim or EMBED_DIM)
 
 
-def check_texts(name: str, params: Params) -> None:
+def check_texts(model: Source, params: Params) -> None:
     """Check the options of captions.
 
     Raises:
         RequestError: if there is no tokenizer, or if the text encoder takes fewer tokens.
     """
+    name = model.name
     part = families.split_pair(name)[1] if families.is_pair(name) else name
     if (params.max_tokens is not None or params.lower_case) and is_factory(part):
         raise RequestError(
@@ -49,7 +50,7 @@ def check_texts(name: str, params: Params) -> None:
             "them, and change what the factory's prepare function does"
         )
     if params.max_tokens is not None:
-        maximum = families.find_max_tokens(part)
+        maximum = families.find_max_tokens(part, model.fingerprint)
         families.check_max_tokens(params.max_tokens, maximum or params.max_tokens)
 
 

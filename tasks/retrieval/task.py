@@ -115,7 +115,7 @@ class RetrievalTask(Task):
         trial = dataclasses.replace(trial, params=params)
         registry.load_split(trial.data.name, params.split)
         check_rerank(trial.model.name, params)
-        check_texts(trial.model.name, params)
+        check_texts(trial.model, params)
         if params.epochs:
             train = registry.load_split(trial.data.name, "train")
             number = num_pairs(train.captions, params.pairs, params.num_captions)
