@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,11 @@ def _locate(name: str) -> Path:
         raise ModelError(f"{name} is a file; --model takes the folder that contains it")
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise ModelError(f"no such model folder: {name}; check the path after --model")
+    return _download(name)
+
+
+@cache  # it asks the Hub, and all trials of a process must use one revision
+def _download(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     patterns = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
