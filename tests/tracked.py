@@ -39,7 +39,6 @@ def sweep(folder: str | None = None, *, is_rerun: bool = False) -> TrackedSweep:
         folder=folder,
         metric="error",
         maximize=False,
-        step_unit="epoch",
         is_rerun=is_rerun,
         parameters={"lr": [0.1, 0.2], "word": [None], "seed": [0, 1, 2]},
     )
@@ -131,7 +130,7 @@ def install_tracker(
 
 
 REPORT = Report(markdown="### Rows\n\n| lr |\n| --- |\n| 0.1 |\n", html="<p>Rows 0.1</p>")
-EMPTY = TrackedResult(status="finished", reason="", metrics={})
+EMPTY = TrackedResult(status="finished", reason="", at=1, metrics={})
 
 
 def result(**changes: Any) -> TrackedResult:

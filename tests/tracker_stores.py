@@ -75,7 +75,7 @@ class TensorBoardStore(Store):
                     for tag in tags["scalars"]
                 },
                 status=text.get("status/text_summary", ""),
-                files={"picture"} & {"picture" for tag in tags["images"] if tag == "samples"}
+                files={"picture" for tag in tags["images"] if tag == "samples"}
                 | {"table" for tag in text if tag == "samples/text_summary"},
             )
         return found

@@ -29,7 +29,11 @@ def declared_requirements() -> tuple[str, list[str]]:
 
     The optional packages of ``EXTRAS`` are included, those of trackers only if they are installed.
     """
-    extras = {e for module, e in EXTRAS.items() if e[:6] != "track-" or is_installed(module)}
+    extras = {
+        extra
+        for module, extra in EXTRAS.items()
+        if not extra.startswith("track-") or is_installed(module)
+    }
     file = Path(__file__).resolve().parents[2] / "pyproject.toml"
     if file.is_file():
         project = tomllib.loads(file.read_text())["project"]

@@ -10,7 +10,6 @@ from rich.text import Text
 
 from orchestrator.reports.files import check_target, save_file
 from orchestrator.reports.json_fields import sweep_fields, trial_fields
-from orchestrator.running.sample_images import image_loader
 from results.figures.charts import trial_charts
 from results.figures.sample_images import LoadImage, names_images, samples_of
 from results.figures.sweep_charts import sweep_charts
@@ -74,6 +73,8 @@ def _image_loader(sweep: Sweep, row: Row) -> LoadImage | None:
     """Return a function that loads images of a trial's data; None if they are not shown."""
     if not names_images(samples_of(sweep, row)):
         return None
+    from orchestrator.running.sample_images import image_loader  # only now: it takes time to import
+
     try:
         return image_loader(sweep, row)
     except SweepError:  # such as data that is not on this machine

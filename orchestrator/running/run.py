@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -47,7 +48,7 @@ class Run:
         self.tracking = Tracking(
             # A search writes its journal itself.
             [name for name in plan.request.track if name != "optuna" or not plan.space.search],
-            _tracked_sweep(plan),
+            tracked_sweep(plan),
             shown_samples=plan.task.shown_samples,
         )
         self.num_invalid = 0  # invalid configurations that the search sampled in this run
@@ -225,11 +226,12 @@ class Run:
         self.store.add([TrialResult(trial=row, steps=[], samples=None)])
 
 
-def _tracked_sweep(plan: Plan) -> TrackedSweep:
+def tracked_sweep(plan: Plan) -> TrackedSweep:
     """Return the description of a sweep for trackers."""
-    out, metric = plan.request.out.rstrip("/"), plan.task.metric
+    # Short, as the user wrote it, but for ~, which the store expands too.
+    out, metric = os.path.expanduser(plan.request.out).rstrip("/"), plan.task.metric
     values: dict[str, dict[Scalar, None]] = {}
-    for trial in plan.trials:
+    for trial in plan.trials if plan.request.track else ():
         for name, value in TrackedTrial.of(trial).parameters.items():
             values.setdefault(name, {})[value] = None
     return TrackedSweep(
@@ -238,7 +240,6 @@ def _tracked_sweep(plan: Plan) -> TrackedSweep:
         folder=None if "://" in out else f"{out}/{plan.task.name}/{plan.name}",
         metric=metric.name,
         maximize=metric.direction == "maximize",
-        step_unit=plan.task.step_unit,
         is_rerun=plan.request.rerun,
         parameters={name: list(each) for name, each in values.items()},
     )

@@ -13,7 +13,6 @@ from orchestrator.running.plan import Plan
 from orchestrator.running.run import Run
 from orchestrator.tracking.tracker import Report
 from orchestrator.view.output import redirect_output
-from results.export import FORMATS, sweep_document
 from results.storage.reading import read_sweep
 from results.text import print_line
 from tasks.contract import StoreError
@@ -59,6 +58,8 @@ def _report(plan: Plan) -> Report | None:
         sweep = read_sweep(plan.request.out, plan.task.name, plan.name)
     except StoreError:
         return None
+    from results.export import FORMATS, sweep_document  # only now: it takes time to import
+
     # Without figures, which take seconds and which trackers draw themselves.
     documents = [dataclasses.replace(sweep_document(sweep), draw=list)]
     return Report(markdown=FORMATS["markdown"](documents), html=FORMATS["html"](documents))

@@ -44,10 +44,10 @@ class StudyJournal:
         """Set an attribute of a trial that has not finished."""
         self._storage.set_trial_user_attr(trial_id, name, value)
 
-    def finish(
+    def set_state(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> None:
-        """Set the state of a trial that has not finished. ``WAITING`` if it will go on."""
+        """Set the state of a trial that has not finished, and its values if it has them."""
         self._storage.set_trial_state_values(trial_id, state, values)
 
     def update(self, trial_id: int, before: FrozenTrial, now: FrozenTrial) -> None:
@@ -65,7 +65,7 @@ class StudyJournal:
             if before.system_attrs.get(name) != value:
                 self._storage.set_trial_system_attr(trial_id, name, value)
         if now.state != before.state:
-            self.finish(trial_id, now.state, now.values)
+            self.set_state(trial_id, now.state, now.values)
 
 
 class StudyMirror:
@@ -97,7 +97,7 @@ class StudyMirror:
                 self._journal.update(trial_id, before, now)
             self._written[trial.number] = trial_id, now
             if is_last and now.state is TrialState.RUNNING:
-                self._journal.finish(trial_id, TrialState.WAITING)
+                self._journal.set_state(trial_id, TrialState.WAITING)
 
 
 def _snapshot(trial: FrozenTrial) -> FrozenTrial:

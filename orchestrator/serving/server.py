@@ -66,9 +66,10 @@ def warm_up(library: Library) -> None:
     importlib.import_module("scipy.stats")
     load_templates()
     with contextlib.suppress(SweepError):  # a page explains it
-        for held in sorted(library.all(), key=lambda held: list_order(held.line))[:1]:
-            sweep_text(held, Selection())
-            charts_text(held, Selection())
+        first = min(library.all(), key=lambda held: list_order(held.line), default=None)
+        if first is not None:
+            sweep_text(first, Selection())
+            charts_text(first, Selection())
     compressed_plotly()
 
 

@@ -38,7 +38,6 @@ class AimTracker(Tracker):
         #: Empty runs: a process was killed between creating a run and naming it.
         self._unnamed = [run.hash for run in runs if run.name == f"Run: {run.hash}"]
         self._runs: dict[str, Any] = {}  # trial id -> open run
-        self._last_at: dict[str, int] = {}
         return f"aim up --repo {self._repo.root_path}"
 
     def start(self, trial: TrackedTrial) -> Collection[int]:
@@ -48,7 +47,6 @@ class AimTracker(Tracker):
             self._repo.delete_run(known)
         run = self._runs[trial.id] = self._open(trial.id)
         run["hparams"] = dict(trial.parameters)
-        self._last_at[trial.id] = 0
         return ()  # Aim replaces the value of a step that it has already
 
     def _open(self, name: str) -> Any:
@@ -72,21 +70,20 @@ class AimTracker(Tracker):
         for step in steps:
             for name, value in step.metrics.items():
                 self._runs[trial.id].track(value, name=name, step=step.at)
-            self._last_at[trial.id] = step.at
 
     def end(self, trial: TrackedTrial, result: TrackedResult) -> None:
         """Write the status and the samples."""
         import aim
 
-        run, at = self._runs.pop(trial.id), self._last_at.pop(trial.id)
+        run = self._runs.pop(trial.id)
         run["status"], run["reason"] = result.status, result.reason
         for name, picture in result.pictures.items():
             from PIL import Image
 
             image = Image.open(io.BytesIO(picture)).convert("RGB")
-            run.track(aim.Image(image), name=f"{name}_pictures", step=at)
+            run.track(aim.Image(image), name=f"{name}_pictures", step=result.at)
         if result.table:
-            run.track(aim.Text(markdown_table(result.table)), name="samples", step=at)
+            run.track(aim.Text(markdown_table(result.table)), name="samples", step=result.at)
         run.close()
 
     def close(self, report: Report | None) -> None:

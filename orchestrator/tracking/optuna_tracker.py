@@ -58,7 +58,7 @@ class OptunaTracker(Tracker):
 
         if trial.id in self._known:
             number, steps = self._known[trial.id]
-            self._journal.finish(number, TrialState.RUNNING)
+            self._journal.set_state(number, TrialState.RUNNING)
             return steps
         names = trial.parameters.keys() & self._distributions.keys()
         made = create_trial(
@@ -83,7 +83,7 @@ class OptunaTracker(Tracker):
 
         number, _ = self._known[trial.id]
         if result.status == "interrupted":
-            self._journal.finish(number, TrialState.WAITING)
+            self._journal.set_state(number, TrialState.WAITING)
             return
         for name, value in result.metrics.items():
             self._journal.set_user_attr(number, name, value)
@@ -92,7 +92,7 @@ class OptunaTracker(Tracker):
         states = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED}
         state = states.get(result.status, TrialState.FAIL)
         last = result.metrics.get(self._metric) if state is not TrialState.FAIL else None
-        self._journal.finish(number, state, None if last is None else [last])
+        self._journal.set_state(number, state, None if last is None else [last])
         del self._known[trial.id]
 
     def close(self, report: Report | None) -> None:

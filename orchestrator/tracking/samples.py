@@ -28,6 +28,7 @@ def tracked_result(running: RunningTrial, shown_samples: Sequence[str]) -> Track
     return TrackedResult(
         status=row["status"],
         reason=row["reason"] or "",
+        at=steps[-1].step.at if steps else 0,
         metrics=dict(running.last_metrics()),
         table=_table(samples or {}, shown_samples),
         pictures=_pictures(samples or {}, shown_samples),

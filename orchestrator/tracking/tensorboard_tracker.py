@@ -30,7 +30,6 @@ class TensorBoardTracker(Tracker):
         self._metric = plain_name(sweep.metric)
         self._folder = f"{sweep.folder or sweep.full_name}/tensorboard"
         self._writers: dict[str, Any] = {}
-        self._last_at: dict[str, int] = {}
         return f"tensorboard --logdir {self._folder}"
 
     def start(self, trial: TrackedTrial) -> Collection[int]:
@@ -38,7 +37,6 @@ class TensorBoardTracker(Tracker):
         from tensorboardX.summary import hparams
 
         self._writers[trial.id] = writer = self._writer(trial.id)
-        self._last_at[trial.id] = 0
         values = {name: _hparam(value) for name, value in trial.parameters.items()}
         for summary in hparams(values, {self._metric: 0.0})[:2]:  # the third one ends the run
             writer.file_writer.add_summary(summary)
@@ -57,7 +55,6 @@ class TensorBoardTracker(Tracker):
         for step in steps:
             for name, value in step.metrics.items():
                 self._writers[trial.id].add_scalar(plain_name(name), value, step.at)
-            self._last_at[trial.id] = step.at
 
     def end(self, trial: TrackedTrial, result: TrackedResult) -> None:
         """Write the status and the samples."""
@@ -65,13 +62,13 @@ class TensorBoardTracker(Tracker):
         from PIL import Image
         from tensorboardX.summary import hparams
 
-        writer, at = self._writers.pop(trial.id), self._last_at.pop(trial.id)
-        writer.add_text("status", f"{result.status} {result.reason}".strip(), at)
+        writer = self._writers.pop(trial.id)
+        writer.add_text("status", f"{result.status} {result.reason}".strip(), result.at)
         for name, picture in result.pictures.items():
             image = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
-            writer.add_image(name, image, at, dataformats="HWC")
+            writer.add_image(name, image, result.at, dataformats="HWC")
         if result.table:
-            writer.add_text("samples", markdown_table(result.table), at)
+            writer.add_text("samples", markdown_table(result.table), result.at)
         writer.file_writer.add_summary(hparams({}, {})[2])
         writer.close()
 

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from orchestrator.execution.trial_results import RunningTrial
 from orchestrator.tracking.samples import tracked_result
@@ -143,7 +144,7 @@ class TrackerThread:
             return
         while (following := self._next()) is not None:
             running, has_ended = following
-            is_sent = self._call(lambda: self._send_trial(running, has_ended))  # noqa: B023
+            is_sent = self._call(partial(self._send_trial, running, has_ended))
             if has_ended:
                 self._runs.pop(running.trial.id, None)  # even if the tracker failed
                 with self._changed:
@@ -208,7 +209,7 @@ class TrackerThread:
                 self._has_warned = True
                 self._print_line(
                     f"Warning: --track {self._name} failed ({_first_line(error)}); the sweep "
-                    "goes on, and its log has the details"
+                    "continues, and its log has the details"
                 )
             if self._num_errors == MAX_ERRORS:
                 self._give_up()

@@ -19,7 +19,6 @@ class TrackedSweep:
     folder: str | None  # the local folder of its results; None if they are in a bucket
     metric: str  # the main metric
     maximize: bool  # whether a higher main metric is better
-    step_unit: str  # what ``TrackedStep.at`` counts, such as "epoch"
     is_rerun: bool  # with ``--rerun``: trials replace their runs of earlier processes
     #: The different values of each parameter of a grid; empty for a search.
     parameters: Mapping[str, Sequence[Scalar]]
@@ -59,6 +58,7 @@ class TrackedResult:
 
     status: str  # finished, stopped (pruned), failed, cancelled or interrupted
     reason: str  # why it failed or was cancelled; empty otherwise
+    at: int  # its last step; 0 without one
     metrics: Mapping[str, float]  # of its last step
     #: The samples of its last step without pictures, as columns of equal length.
     table: Mapping[str, Sequence[Any]] = field(default_factory=dict)

@@ -87,7 +87,7 @@ class TrackioTracker(Tracker):
         if result.table:
             rows = [list(row) for row in zip(*result.table.values(), strict=True)]
             content["samples"] = trackio.Table(columns=list(result.table), data=rows)
-        if result.status != "interrupted":  # the run of an interrupted trial goes on
+        if result.status != "interrupted":  # the run of an interrupted trial continues
             text = f"{result.status}. {result.reason}".strip()
             # At the last step: the next one is sent if the trial runs again.
             run.log({"status": trackio.Markdown(text), **content}, step=run._next_step - 1)

@@ -29,7 +29,7 @@ from results.text import plural
 from tasks.contract import Stage, Task, Trial
 
 #: Points of the curve of a running trial for other processes, and of all running trials together.
-MIN_POINTS, MAX_POINTS, TOTAL_POINTS = 8, 100, 4000
+MIN_SENT_POINTS, MAX_SENT_POINTS, TOTAL_POINTS = 8, 100, 4000
 STATUS = {"stopped": "pruned"}  # status -> word to show, if different
 
 
@@ -266,7 +266,8 @@ class SweepState:
             value, configuration = self._best
             label = self._labels.describe(configuration)
             best = f"{self._task.metric.label} {format_value(value, self._task)}  {label}"
-        num_points = min(MAX_POINTS, max(MIN_POINTS, TOTAL_POINTS // max(1, len(self._running))))
+        share = TOTAL_POINTS // max(1, len(self._running))
+        num_points = min(MAX_SENT_POINTS, max(MIN_SENT_POINTS, share))
         return Progress(
             counts={status: number for status, number in self._counts.items() if number},
             total=self._shown_total(),

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from results.storage.reading import Sweep
+from results.storage.schema import SWEEP_COLUMNS
 
 #: Returns an image of the data set as the bytes of a file. Raises a ``SweepError`` without one.
 LoadImage = Callable[[str], bytes]
@@ -51,6 +52,19 @@ def samples_of(sweep: Sweep, trial: Mapping[str, Any]) -> pa.Table:
     if not sweep.samples.num_rows:
         return sweep.samples
     return sweep.samples.filter(pc.equal(sweep.samples["trial_id"], trial["trial_id"]))
+
+
+def shown_columns(sweep: Sweep, samples: pa.Table) -> list[str]:
+    """Return the columns of samples that the task shows, except those without a value."""
+    names = sweep.manifest.shown_samples or samples.column_names
+    hidden = {*SWEEP_COLUMNS, "trial_id", "seed"}
+    return [
+        name
+        for name in names
+        if name in samples.column_names
+        and name not in hidden
+        and samples[name].null_count < samples.num_rows
+    ]
 
 
 def names_images(samples: pa.Table) -> bool:

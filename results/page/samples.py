@@ -10,13 +10,12 @@ from typing import Any
 import pyarrow as pa
 
 from results.export.cells import Column
-from results.figures.sample_images import IMAGE, names_images, samples_of
+from results.figures.sample_images import IMAGE, names_images, samples_of, shown_columns
 from results.figures.trial_pictures import pictures_of
 from results.page.page_images import PageImages, data_address
 from results.page.rankings import ranking_tables
 from results.page.table import Cell, Heading, PageTable, make_table
 from results.storage.reading import Sweep
-from results.storage.schema import SWEEP_COLUMNS
 from results.text import plural
 
 MAX_SAMPLES = 100  # rows shown
@@ -53,10 +52,7 @@ def sample_tables(sweep: Sweep, trial: Mapping[str, Any], images: PageImages) ->
 
 def _sample_table(sweep: Sweep, samples: pa.Table, images: PageImages | None) -> list[PageTable]:
     """Return the table of samples; none without samples. ``images`` shows the image of each row."""
-    names = sweep.manifest.shown_samples or samples.column_names
-    names = [n for n in names if n not in (*SWEEP_COLUMNS, "trial_id", "seed")]
-    names = [n for n in names if n in samples.column_names]
-    names = [n for n in names if samples[n].null_count < samples.num_rows]
+    names = shown_columns(sweep, samples)
     if not samples.num_rows or not names:
         return []
     number = samples.num_rows

@@ -11,14 +11,20 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.text import Text
 
 from results.figures.pictures import half_blocks
-from results.figures.sample_images import IMAGE, LoadImage, names_images, rankings_of, samples_of
+from results.figures.sample_images import (
+    IMAGE,
+    LoadImage,
+    names_images,
+    rankings_of,
+    samples_of,
+    shown_columns,
+)
 from results.figures.trial_pictures import pictures_of
 from results.render.arrange import Variant, arrange
 from results.render.grid import Column
 from results.render.sample_images_view import PICTURE_SIDE, ImageRows, Rankings
 from results.render.wrapping import Prose
 from results.storage.reading import Sweep
-from results.storage.schema import SWEEP_COLUMNS
 
 MAX_SAMPLES = 8
 
@@ -47,10 +53,7 @@ def samples_view(
 
 def _rows_view(sweep: Sweep, found: pa.Table, load_image: LoadImage | None) -> RenderableType:
     """Show the first rows or, if the first column is a score, the best and the worst ones."""
-    names = sweep.manifest.shown_samples or found.column_names
-    names = [n for n in names if n not in (*SWEEP_COLUMNS, "trial_id", "seed")]
-    names = [n for n in names if n in found.column_names]
-    names = [n for n in names if found[n].null_count < found.num_rows]
+    names = shown_columns(sweep, found)
     number = found.num_rows
     ranked = pa.types.is_floating(found[names[0]].type) and found.num_rows > MAX_SAMPLES
     if ranked:

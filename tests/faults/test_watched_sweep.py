@@ -16,20 +16,20 @@ SPACE = "GRID = {'level': list(range(200))}\n"
 OPTIONS = ("--engine=local", "--set=steps=10", "--set=seconds=0.4")
 
 
-def results(sweep: Sweep) -> dict[int, Any]:
-    """The status, metrics and steps of each trial by its level, without times.
+#: What differs between the two sweeps: times, processes, and ids with the folders of their notes.
+OTHERS = ("trial_id", "param.notes", "started", "ended", "seconds", "worker")
 
-    The ids of the two sweeps differ, because their notes are in different folders.
-    """
+
+def results(sweep: Sweep) -> dict[int, Any]:
+    """The row and the steps of each trial by its level, except what differs anyway."""
     steps: dict[str, list[Any]] = {}
     for row in sorted(sweep.steps.to_pylist(), key=lambda row: row["at"]):
         steps.setdefault(row["trial_id"], []).append((row["at"], row["metric.total"]))
     return {
-        row["param.level"]: (
-            row["status"],
-            {key: value for key, value in row.items() if key.startswith(("metric.", "best."))},
-            steps.get(row["trial_id"]),
-        )
+        row["param.level"]: {
+            **{key: value for key, value in row.items() if key not in OTHERS},
+            "steps": steps.get(row["trial_id"]),
+        }
         for row in sweep.rows()
     }
 
@@ -73,6 +73,6 @@ def test_a_watched_and_steered_sweep_equals_an_undisturbed_one(tmp_path: Path) -
     assert found.keys() == expected.keys() == set(range(200))
     for row in chosen:
         level = row["param.level"]
-        assert found[level][0] == "cancelled"
+        assert found[level]["status"] == "cancelled"
         found[level] = expected[level]
     assert found == expected

@@ -14,7 +14,7 @@ from orchestrator.control.drivers import read_drivers
 from orchestrator.execution.halting import handle_ctrl_c
 from orchestrator.request import Request
 from orchestrator.running.plan import make_plan
-from orchestrator.running.run import Run
+from orchestrator.running.run import Run, tracked_sweep
 
 
 def make_run(folder: Path, **options: Any) -> Run:
@@ -110,3 +110,13 @@ def test_paused_time_does_not_count_for_the_budget(
     now += 1
     assert run.budget()
     assert run.budget.spent()
+
+
+def test_trackers_get_the_folder_of_the_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    request = Request(task="toy", engine="local", out="~/runs", track=("tensorboard",))
+    tracked = tracked_sweep(make_plan(request))
+    assert tracked.folder == f"{tmp_path}/runs/toy/paper"
+    assert tracked.parameters["degree"]

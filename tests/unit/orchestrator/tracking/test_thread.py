@@ -138,31 +138,40 @@ class Failing(Recorder):
         super().log(trial, steps)
 
 
-def test_failed_step_is_sent_with_the_next_one() -> None:
-    tracker, lines = Failing(1), list[str]()
-    thread, one = start(tracker, lines), running(num_steps=1)
+def test_failed_step_is_sent_with_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
+    tracker, lines, has_warned = Failing(1), list[str](), threading.Event()
+
+    def print_line(line: str) -> None:
+        lines.append(line)
+        if line.startswith("Warning"):
+            has_warned.set()
+
+    thread = TrackerThread("mine", tracker, sweep(), print_line=print_line)
+    one = running(num_steps=1)
     thread.stepped(one)
+    assert has_warned.wait(60)
+    add_step(one, 1)
+    thread.ended(end(one))
     thread.finish(None)
     thread.join()
-    assert tracker.of("log") == []
-    tracker = Failing(2)
+    assert tracker.logged(one.trial.id) == [0, 1]
+    assert lines[1:] == [
+        "Warning: --track mine failed (OSError: no server); the sweep continues, and its log has "
+        "the details"
+    ]
+
+
+def test_one_warning_is_printed_for_many_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
+    tracker, lines = Failing(2), list[str]()
     thread = start(tracker, lines)
-    first, second = running(0, 1), running(1, 1)
-    thread.stepped(first)
-    thread.ended(end(second))
-    add_step(first, 1)
-    thread.ended(end(first))
+    for seed in range(3):
+        thread.ended(end(running(seed, 1)))
     thread.finish(None)
     thread.join()
-    warnings = [line for line in lines if line.startswith("Warning: --track mine failed")]
-    assert (
-        warnings
-        == [
-            "Warning: --track mine failed (OSError: no server); the sweep goes on, and its log has "
-            "the details"
-        ]
-        * 2
-    )  # one for each thread
+    assert sum(line.startswith("Warning: --track mine failed") for line in lines) == 1
+    assert "misses the end of 2 trials" in lines[-1]
 
 
 def test_tracker_that_keeps_failing_is_given_up() -> None:

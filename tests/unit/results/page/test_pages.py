@@ -145,7 +145,7 @@ def test_a_trial_has_parameters_steps_samples_and_other_seeds(sweep: Sweep) -> N
     steps = found.tables[f"steps-{row['trial_id']}"]
     assert steps[0] == ["epoch", "R@1 %", "speed", "s"]
     assert [line[0] for line in steps[1:]] == ["1", "2", "3", "4", "5"]
-    assert len(found.tables[f"samples-{row['trial_id']}"]) == 11
+    assert len(found.tables[f"samples-1-{row['trial_id']}"]) == 11
     assert "/sweeps/toy/s/trials/0000000000000001" in found.links
 
 
