@@ -69,6 +69,12 @@ def write_captioning(out: Path, data: Path, num_trials: int = 1) -> Sweep:
     return _write("captioning", out, data, samples, {"bleu4": 30.0}, {}, num_trials)
 
 
+def write_both(folder: Path) -> dict[str, Sweep]:
+    """A sweep of each task by its name, over one data set in the folder."""
+    data, out = draw_colors(folder / "data"), folder / "out"
+    return {"captioning": write_captioning(out, data), "retrieval": write_retrieval(out, data)}
+
+
 def _write(
     task: str,
     out: Path,

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from rich.cells import cell_len
 from rich.console import Console
-from sweeps_with_images import COLORS, draw_colors, write_captioning, write_retrieval
+from sweeps_with_images import COLORS, write_both
 
 from orchestrator.reports import show as show_module
 from orchestrator.reports.show import show
@@ -18,14 +18,10 @@ from results.render.samples_view import samples_view
 from results.storage.reading import Sweep
 from tasks.contract import RequestError
 
-WRITERS = {"captioning": write_captioning, "retrieval": write_retrieval}
-
 
 @pytest.fixture(scope="module")
 def sweeps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sweep]:
-    folder = tmp_path_factory.mktemp("images")
-    data = draw_colors(folder / "data")
-    return {task: write(folder / "out", data) for task, write in WRITERS.items()}
+    return write_both(tmp_path_factory.mktemp("images"))
 
 
 def load(image_id: str) -> bytes:
@@ -81,7 +77,7 @@ def test_images_are_drawn_in_their_colors(sweeps: dict[str, Sweep]) -> None:
     assert "38;2;0;0;255" in drawn  # blue, ranked first
 
 
-@pytest.mark.parametrize("task", list(WRITERS))
+@pytest.mark.parametrize("task", ["captioning", "retrieval"])
 def test_without_images_samples_are_a_table(sweeps: dict[str, Sweep], task: str) -> None:
     text = printed(sweeps[task], 120, color=False)
     assert "▀" not in text
