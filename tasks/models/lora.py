@@ -58,11 +58,11 @@ def find_layers(
             handle.remove()
     if not total.requires_grad:
         return {}
-    slopes = torch.autograd.grad(total, list(zeros.values()), allow_unused=True)
+    grads = torch.autograd.grad(total, list(zeros.values()), allow_unused=True)
     return {
         name: (each.out_features, each.in_features)
-        for (name, each), slope in zip(linear.items(), slopes, strict=True)
-        if slope is not None
+        for (name, each), grad in zip(linear.items(), grads, strict=True)
+        if grad is not None
     }
 
 

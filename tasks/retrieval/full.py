@@ -56,9 +56,9 @@ def train_epoch(stack: Sequence[Member], device: str) -> list[tuple[State, float
 
         is_whole = len(chunks) == 1
         find = gradients.whole_gradients if is_whole else gradients.cached_gradients
-        loss, slopes = find(embed, chunks, list(weights.values()), loss_of)
+        loss, grads = find(embed, chunks, list(weights.values()), loss_of)
         losses.append(loss)
-        update(slopes, number)
+        update(grads, number)
     return [make_state(0, epoch, torch.stack(losses).cpu(), parts, constants)]
 
 
@@ -95,15 +95,15 @@ def _make_update(
 
     def update(found: Gradients, number: int) -> None:
         step = first + number
-        lr = learning_rate(params.lr, params.warmup, step, params.epochs * num_steps)
-        slopes = {
+        lr = learning_rate(params.lr, params.warmup_ratio, step, params.epochs * num_steps)
+        grads = {
             name: None if each is None else each[None]
             for name, each in zip(weights, found, strict=True)
         }
         for scale, names in scales.items():
-            own, own_slopes = {name: weights[name] for name in names}, [slopes[n] for n in names]
+            own, own_grads = {name: weights[name] for name in names}, [grads[n] for n in names]
             decay = params.weight_decay
-            adamw_step([0], own, own_slopes, (means, squares), scale * lr, decay, step + 1)
+            adamw_step([0], own, own_grads, (means, squares), scale * lr, decay, step + 1)
         if params.loss != "sigmoid":  # SigLIP's temperature has no bound
             clamp_temperature(weights)
 

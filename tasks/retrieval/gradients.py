@@ -42,10 +42,10 @@ def cached_gradients(
     images, texts = (torch.cat(side).requires_grad_() for side in zip(*vectors, strict=True))
     loss = loss_of(images, texts)
     # Weights in the loss itself, such as the temperature, have their gradient already.
-    slopes = torch.autograd.grad(loss, [images, texts, *weights], allow_unused=True)
-    gradients: Gradients = list(slopes[2:])
+    grads = torch.autograd.grad(loss, [images, texts, *weights], allow_unused=True)
+    gradients: Gradients = list(grads[2:])
     sizes = [len(each) for each, _ in vectors]
-    parts = zip(*(torch.split(slope, sizes) for slope in slopes[:2]), strict=True)
+    parts = zip(*(torch.split(grad, sizes) for grad in grads[:2]), strict=True)
     for chunk, part in zip(chunks, parts, strict=True):
         found = torch.autograd.grad(embed(chunk), weights, part, allow_unused=True)
         for index, gradient in enumerate(found):

@@ -14,13 +14,13 @@ UNDECAYED = ("log_temperature", "logit_bias")  # decay would pull them towards 0
 MIN_TEMPERATURE = 0.01  # CLIP clamps the logit scale at 100 (Radford et al. 2021, 2.5)
 
 
-def learning_rate(lr: float, warmup: float | None, step: int, num_steps: int) -> float:
+def learning_rate(lr: float, warmup_ratio: float | None, step: int, num_steps: int) -> float:
     """Return the learning rate of a step, which starts at 0.
 
-    It rises linearly from 0 to ``lr`` over the share ``warmup`` of the steps, and then falls
+    It rises linearly from 0 to ``lr`` over the share ``warmup_ratio`` of the steps, and then falls
     linearly to 0, as ``get_linear_schedule_with_warmup`` of transformers.
     """
-    rising = round((warmup or 0) * num_steps)
+    rising = round((warmup_ratio or 0) * num_steps)
     if step < rising:
         return lr * step / rising
     return lr * (1 - (step - rising) / (num_steps - rising))
@@ -54,8 +54,8 @@ def adamw_step(
     for group, decay in ((decayed, weight_decay), (undecayed, 0.0)):
         if not group:
             continue
-        values, means, squares, slopes = (
+        values, means, squares, grads = (
             [part[name][index] for name in group for index in indices]
             for part in (weights, *moments, group)
         )
-        adamw.adamw_step(values, slopes, means, squares, lr=lr, weight_decay=decay, step=step)
+        adamw.adamw_step(values, grads, means, squares, lr=lr, weight_decay=decay, step=step)

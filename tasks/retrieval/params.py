@@ -25,7 +25,7 @@ BIAS = -10.0  # initial bias of the sigmoid loss (Zhai et al. 2023, section 3.2)
 #: them, and are left out of a trial's id.
 ADDED = (
     *("loss", "bias", "learn_bias", "pairs", "rerank_k", "max_tokens", "lower_case", *LORA),
-    *("warmup", "layer_decay", "gradient_checkpointing", "chunk_size"),
+    *("warmup_ratio", "layer_decay", "gradient_checkpointing", "chunk_size"),
 )
 
 
@@ -95,7 +95,7 @@ class Params:
     lora_targets: str | None = None
     """Linear layers with adapters: all-linear, or a regular expression for their names, which begin
     with image. or text.; none: all-linear. Only for lora."""
-    warmup: float | None = None
+    warmup_ratio: float | None = None
     """Share of all steps over which the learning rate rises from 0 to lr; none: 0. 0 to below 1."""
     layer_decay: float | None = None
     """Factor of the learning rate from a layer of an encoder to the one below it; none: 1. Only for
@@ -128,9 +128,9 @@ class Params:
             "weight_decay >= 0", decay >= 0 and math.isfinite(decay), f"weight_decay={decay}"
         )
         check_rule("epochs >= 0", self.epochs >= 0, f"epochs={self.epochs}")
-        warm = self.temperature
-        holds = warm is None or (warm > 0 and math.isfinite(warm))
-        check_rule("temperature > 0", holds, f"temperature={warm}")
+        number = self.temperature
+        holds = number is None or (number > 0 and math.isfinite(number))
+        check_rule("temperature > 0", holds, f"temperature={number}")
         check_rule("batch_size >= 2", self.batch_size >= 2, f"batch_size={self.batch_size}")
         number = self.num_captions
         check_rule("num_captions >= 1", number is None or number >= 1, f"num_captions={number}")
@@ -142,8 +142,9 @@ class Params:
         bias = self.bias
         check_rule("bias is finite", bias is None or math.isfinite(bias), f"bias={bias}")
         check_lora(self)
-        warmup, factor, chunk = self.warmup, self.layer_decay, self.chunk_size
-        check_rule("0 <= warmup < 1", warmup is None or 0 <= warmup < 1, f"warmup={warmup}")
+        ratio, factor, chunk = self.warmup_ratio, self.layer_decay, self.chunk_size
+        holds = ratio is None or 0 <= ratio < 1
+        check_rule("0 <= warmup_ratio < 1", holds, f"warmup_ratio={ratio}")
         holds = factor is None or 0 < factor <= 1
         check_rule("0 < layer_decay <= 1", holds, f"layer_decay={factor}")
         check_rule("chunk_size >= 1", chunk is None or chunk >= 1, f"chunk_size={chunk}")
@@ -157,7 +158,7 @@ class Params:
         recomputes = trains_encoders and self.gradient_checkpointing
         return dataclasses.replace(
             self,
-            warmup=self.warmup or None,
+            warmup_ratio=self.warmup_ratio or None,
             layer_decay=decay if has_decay else None,
             gradient_checkpointing=recomputes or None,
             chunk_size=chunk if has_chunks else None,

@@ -178,9 +178,9 @@ def train_epoch(
         # The loss of a member depends only on its own weights, so a NaN does not affect others.
         gradients = torch.autograd.grad(loss.sum(), list(weights.values()), allow_unused=True)
         losses.append(loss.detach())
-        for (initial_lr, warmup, decay, num_epochs, epoch), indices in schedules.items():
+        for (initial_lr, warmup_ratio, decay, num_epochs, epoch), indices in schedules.items():
             step = (epoch - 1) * len(pairs) + number
-            lr = learning_rate(initial_lr, warmup, step, num_epochs * len(pairs))
+            lr = learning_rate(initial_lr, warmup_ratio, step, num_epochs * len(pairs))
             adamw_step(indices, weights, gradients, (means, squares), lr, decay, step + 1)
         if stack[0].trial.params.loss != "sigmoid":  # SigLIP's temperature has no bound
             clamp_temperature(weights)
@@ -199,7 +199,7 @@ def _schedules(
     found: dict[tuple[float, float | None, float, int, int], list[int]] = {}
     for index, (member, epoch) in enumerate(zip(stack, epochs, strict=True)):
         params = member.trial.params
-        key = (params.lr, params.warmup, params.weight_decay, params.epochs, epoch)
+        key = (params.lr, params.warmup_ratio, params.weight_decay, params.epochs, epoch)
         found.setdefault(key, []).append(index)
     return found
 

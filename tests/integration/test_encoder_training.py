@@ -46,9 +46,9 @@ def first_gradients(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> dict[str, 
     found: list[list[torch.Tensor | None]] = []
 
     def record(*args: Any) -> tuple[torch.Tensor, list[torch.Tensor | None]]:
-        loss, slopes = original[len(args[1]) > 1](*args)
-        found.append(list(slopes))
-        return loss, slopes
+        loss, grads = original[len(args[1]) > 1](*args)
+        found.append(list(grads))
+        return loss, grads
 
     original = (gradients.whole_gradients, gradients.cached_gradients)
     with monkeypatch.context() as patch:
@@ -190,9 +190,14 @@ def test_options_without_effect_do_not_change_a_trial(tiny: Tiny) -> None:
     head = make(name, trainable="head")
     options = {"layer_decay": 0.5, "gradient_checkpointing": True, "chunk_size": 2}
     assert make(name, trainable="head", **options).id == head.id
-    assert make(name, trainable="head", warmup=0.1).id != head.id
+    assert make(name, trainable="head", warmup_ratio=0.1).id != head.id
     assert make(name, trainable="lora", layer_decay=0.5).id == make(name, trainable="lora").id
-    same = {"layer_decay": 1.0, "gradient_checkpointing": False, "chunk_size": 8, "warmup": 0.0}
+    same = {
+        "layer_decay": 1.0,
+        "gradient_checkpointing": False,
+        "chunk_size": 8,
+        "warmup_ratio": 0.0,
+    }
     assert make(name, **same).id == make(name).id
 
 

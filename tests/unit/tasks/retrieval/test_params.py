@@ -22,7 +22,7 @@ from tasks.retrieval.params import ADDED, Params
         ({"start": "warm"}, "one of pretrained, random"),
         ({"split": "train"}, "must not be train"),
         ({"num_captions": 0}, "num_captions >= 1"),
-        ({"warmup": 1.0}, "0 <= warmup < 1"),
+        ({"warmup_ratio": 1.0}, "0 <= warmup_ratio < 1"),
         ({"layer_decay": 0.0}, "0 < layer_decay <= 1"),
         ({"chunk_size": 0}, "chunk_size >= 1"),
         ({"lora_rank": 0}, "lora_rank >= 1"),
