@@ -110,6 +110,13 @@ def try_methods(task: Task, trial: Trial) -> None:
             f"estimate_memory of the task {task.name!r} must return the bytes that one trial "
             f"needs, an int of at least 0, but returned {shown(number)}"
         )
+    with calling(task, "max_pack_size"):
+        most: object = task.max_pack_size(trial)
+    if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
+        raise RequestError(
+            f"max_pack_size of the task {task.name!r} must return an int of at least 1 or None, "
+            f"but returned {shown(most)}"
+        )
 
 
 def check_stage(task: Task, stage: Stage) -> None:

@@ -142,6 +142,14 @@ class Task:
         """Estimate the device memory of one member of a pack in bytes; 0 if it is negligible."""
         return 0
 
+    def max_pack_size(self, trial: Trial) -> int | None:
+        """Return the most members of a pack with this trial; None for no limit of the task.
+
+        A step of a pack ends when all of its members have finished theirs, and a killed worker
+        loses that work. Return a small number for long steps. >= 1.
+        """
+        return None
+
     def num_steps(self, trial: Trial) -> int | None:
         """Return ``Step.at`` of the last step if nothing stops the trial early; None if unknown.
 

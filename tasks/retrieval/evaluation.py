@@ -16,9 +16,11 @@ from tasks.contract import Trial, TrialError
 from tasks.interrupt import check_interrupt
 from tasks.progress import progress_part, report_progress
 from tasks.retrieval.embedding import Embedder
+from tasks.retrieval.network_split import NetworkSplit
+from tasks.retrieval.params import Params
 from tasks.retrieval.ranked_samples import ranked_samples
 from tasks.retrieval.ranks import CUTOFFS, Ranks, compare, rank, recalls
-from tasks.retrieval.reranking import open_matcher, rerank
+from tasks.retrieval.reranking import Matcher, open_matcher, rerank
 
 CHUNK = 256  # number of rows of frozen features that are embedded at a time
 MATCHING_COST = 9  # the cost of re-ranking, relative to embedding, in progress reports
@@ -36,11 +38,11 @@ def evaluate(
     """
     params, total = trial.params, split.num_images + split.num_texts
     parts = (1 + MATCHING_COST if params.rerank_k else 1) * total
-    size = CHUNK if params.trainable == "head" else params.chunk_size or params.batch_size
+    size = evaluated_at_a_time(params)
     with progress_part(0, parts, split.num_images):
-        image = _embed_all(split.images, weights, split.num_images, size)
+        image = embed_all(split.images, weights, split.num_images, size)
     with progress_part(split.num_images, parts, split.num_texts):
-        text = _embed_all(split.texts, weights, split.num_texts, size)
+        text = embed_all(split.texts, weights, split.num_texts, size)
     if not (np.isfinite(image).all() and np.isfinite(text).all()):
         raise TrialError("an embedding is not finite; lower lr, or check the model's weights")
     scores = compare(image, text, split.row)
@@ -49,13 +51,21 @@ def evaluate(
     if params.rerank_k:
         before = {f"itc_{name}": recalls(*ranks)[name] for name in ("i2t_r1", "t2i_r1")}
         with progress_part(total, parts):
-            scores = rerank(open_matcher(trial, device), image, text, split.row, k=params.rerank_k)
+            matcher = _matcher(trial, split, device)
+            scores = rerank(matcher, image, text, split.row, k=params.rerank_k)
         ranks = rank(scores, split.owner, split.row, ties=params.ties)
     samples = _list_samples(*ranks)
     if done:
         places = np.asarray(samples["rank"])
         samples |= ranked_samples(split, scores, places, params.ties)
     return {**recalls(*ranks), **before}, samples
+
+
+def _matcher(trial: Trial, split: Embedder, device: str) -> Matcher:
+    """Return the matcher of a trial: its own if it trains the matching head, else a shared one."""
+    if isinstance(split, NetworkSplit):
+        return Matcher(dual=split.dual, split=split.split, captions=split.captions)
+    return open_matcher(trial, device)
 
 
 def _list_samples(i2t: Ranks, t2i: Ranks) -> dict[str, Any]:
@@ -70,16 +80,22 @@ def _list_samples(i2t: Ranks, t2i: Ranks) -> dict[str, Any]:
     return samples
 
 
-def _embed_all(
+def evaluated_at_a_time(params: Params) -> int:
+    """Return the number of images or captions that are embedded at a time."""
+    return CHUNK if params.trainable == "head" else params.chunk_size or params.batch_size
+
+
+def embed_all(
     embed: Callable[[dict[str, Tensor], Tensor], Tensor],
     weights: dict[str, Tensor],
     number: int,
     size: int,
 ) -> np.ndarray[Any, Any]:
+    """Return the vectors [*K, N, P] of ``number`` images or captions, ``size`` at a time."""
     chunks = []
     for first in range(0, number, size):
         check_interrupt()
         report_progress(first, number)
         rows = torch.arange(first, min(first + size, number))
         chunks.append(embed(weights, rows).cpu().numpy())
-    return np.concatenate(chunks)
+    return np.concatenate(chunks, axis=-2)

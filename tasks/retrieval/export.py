@@ -23,6 +23,7 @@ from tasks.models.lora_params import lora_scale
 from tasks.models.saving import find_license, hub_ids, save_folder
 from tasks.models.texts import TextPreparation, text_length
 from tasks.retrieval import loader, usage
+from tasks.retrieval.network import MATCHING
 from tasks.retrieval.params import Params
 
 Weights = Mapping[str, Tensor]
@@ -49,7 +50,7 @@ def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
     model, tokenizer, processor = _load(trial.model.name, family)
     _write_backbone(model, family, weights)
     notes = _write_adapters(folder, model, family, trial, weights)
-    notes += _drop_matching_head(model, family, trial)
+    notes += _write_matching_head(model, family, trial, weights)
     texts = TextPreparation(
         tokenizer=tokenizer,
         max_length=text_length(model.config.text_config, tokenizer),
@@ -121,6 +122,8 @@ def _write_adapters(
         name: _select_head(weights, side)
         for side, name in (("image", family.image_head), ("text", family.text_head))
     }
+    if params.itm_weight:
+        trained[family.matching_head] = _select_head(weights, MATCHING)
     heads = lora_export.fitting_heads(model, trained)
     lora_export.save_adapters(
         folder / lora_export.FOLDER,
@@ -134,11 +137,23 @@ def _write_adapters(
     return [lora_export.describe(missing=missing, place=place)]
 
 
-def _drop_matching_head(model: nn.Module, family: Family, trial: Trial) -> list[str]:
-    """Remove the matching head if the encoders that it fits were trained; return notes on it."""
+def _write_matching_head(
+    model: nn.Module, family: Family, trial: Trial, weights: Weights
+) -> list[str]:
+    """Copy the matching head if it was trained; remove it if only its encoders were.
+
+    Returns notes on it.
+    """
     params: Params = trial.params
     if not family.matching_head or params.trainable == "head":
         return []
+    if params.itm_weight:
+        parameters = dict(model.get_submodule(family.matching_head).named_parameters())
+        _copy(parameters, _select_head(weights, MATCHING))
+        return [
+            f"The matching head (`{family.matching_head}`) was trained with the encoders, with a "
+            f"weight of {params.itm_weight:g}. Use it with `use_itm_head=True`."
+        ]
     setattr(model, family.matching_head, nn.Identity())
     return [
         f"The matching head of the base model (`{family.matching_head}`) does not fit the trained "

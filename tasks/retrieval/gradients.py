@@ -1,31 +1,32 @@
 """The gradients of a contrastive loss over a batch, whose encoders may see a part at a time.
 
-B batch, P the width of the shared space
+K stacked trials, B batch, P the width of the shared space
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 Chunk = TypeVar("Chunk")
-#: Turns a part of a batch into unit vectors [B, P] of images and of captions.
-Embed = Callable[[Chunk], tuple[Tensor, Tensor]]
-#: The loss of the vectors of a whole batch.
-Loss = Callable[[Tensor, Tensor], Tensor]
+#: Turns a part of a batch into unit vectors [*K, B, P] of images and of captions, and what else
+#: the loss takes.
+Embed = Callable[[Chunk], tuple[Any, ...]]
+#: The losses [*K] of what ``Embed`` returns for a whole batch.
+Loss = Callable[..., Tensor]
 Gradients = list[Tensor | None]
 
 
 def whole_gradients(
     embed: Embed[Chunk], chunks: Sequence[Chunk], weights: Sequence[Tensor], loss_of: Loss
 ) -> tuple[Tensor, Gradients]:
-    """Return the loss of a batch, which is one chunk, and the gradients of the weights."""
+    """Return the losses of a batch, which is one chunk, and the gradients of the weights."""
     (chunk,) = chunks
     loss = loss_of(*embed(chunk))
-    return loss.detach(), list(torch.autograd.grad(loss, weights, allow_unused=True))
+    return loss.detach(), list(torch.autograd.grad(loss.sum(), weights, allow_unused=True))
 
 
 def cached_gradients(
@@ -39,13 +40,13 @@ def cached_gradients(
     """
     with torch.no_grad():
         vectors = [embed(chunk) for chunk in chunks]
-    images, texts = (torch.cat(side).requires_grad_() for side in zip(*vectors, strict=True))
+    images, texts = (torch.cat(s, dim=-2).requires_grad_() for s in zip(*vectors, strict=True))
     loss = loss_of(images, texts)
     # Weights in the loss itself, such as the temperature, have their gradient already.
-    grads = torch.autograd.grad(loss, [images, texts, *weights], allow_unused=True)
+    grads = torch.autograd.grad(loss.sum(), [images, texts, *weights], allow_unused=True)
     gradients: Gradients = list(grads[2:])
-    sizes = [len(each) for each, _ in vectors]
-    parts = zip(*(torch.split(grad, sizes) for grad in grads[:2]), strict=True)
+    sizes = [each.shape[-2] for each, _ in vectors]
+    parts = zip(*(torch.split(grad, sizes, dim=-2) for grad in grads[:2]), strict=True)
     for chunk, part in zip(chunks, parts, strict=True):
         found = torch.autograd.grad(embed(chunk), weights, part, allow_unused=True)
         for index, gradient in enumerate(found):

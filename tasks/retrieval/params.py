@@ -25,7 +25,7 @@ BIAS = -10.0  # initial bias of the sigmoid loss (Zhai et al. 2023, section 3.2)
 #: them, and are left out of a trial's id.
 ADDED = (
     *("loss", "bias", "learn_bias", "pairs", "rerank_k", "max_tokens", "lower_case", *LORA),
-    *("warmup_ratio", "layer_decay", "gradient_checkpointing", "chunk_size"),
+    *("warmup_ratio", "layer_decay", "gradient_checkpointing", "chunk_size", "itm_weight"),
 )
 
 
@@ -80,8 +80,8 @@ class Params:
     """The captions of an image in an epoch: random: one at random; cycle: the next one; all: every
     one, where captions of the same image are right answers too; none: random."""
     rerank_k: int | None = None
-    """Re-rank this many best candidates of each query by BLIP's matching head, which is not
-    trained; none: rank by the heads alone. >= 1."""
+    """Re-rank this many best candidates of each query by BLIP's matching head; none: rank by the
+    heads alone. >= 1."""
     max_tokens: int | None = None
     """Truncate captions to this many tokens, with those of start and end; none: the model's
     maximum. >= 3."""
@@ -106,6 +106,10 @@ class Params:
     chunk_size: int | None = None
     """Pairs that are in an encoder at a time, which saves memory and takes longer; the loss is
     still over the batch; none: batch_size. Only for lora and full. >= 1."""
+
+    itm_weight: float | None = None
+    """Weight of BLIP's image-text matching loss with hard negatives, which trains the matching head
+    and is added to the loss; none: 0, so the head stays as it is. Only for lora and full. >= 0."""
 
     def __post_init__(self) -> None:
         check_choice("start", self.start, get_args(Start))
@@ -148,6 +152,9 @@ class Params:
         holds = factor is None or 0 < factor <= 1
         check_rule("0 < layer_decay <= 1", holds, f"layer_decay={factor}")
         check_rule("chunk_size >= 1", chunk is None or chunk >= 1, f"chunk_size={chunk}")
+        weight = self.itm_weight
+        holds = weight is None or (weight >= 0 and math.isfinite(weight))
+        check_rule("itm_weight >= 0", holds, f"itm_weight={weight}")
 
     def without_unused(self) -> Params:
         """Return the same training with None for options without effect, so that ids are equal."""
@@ -162,6 +169,15 @@ class Params:
             layer_decay=decay if has_decay else None,
             gradient_checkpointing=recomputes or None,
             chunk_size=chunk if has_chunks else None,
+            itm_weight=self.itm_weight or None,
+        )
+
+    def shared_by_adapters(self) -> tuple[object, ...]:
+        """Return the options that trials with adapters share if they are trained together."""
+        return (
+            *(self.batch_size, self.split, self.precision, self.lora_rank, self.lora_targets),
+            *(self.num_captions, self.max_tokens, self.lower_case, self.itm_weight is None),
+            *(self.chunk_size, self.gradient_checkpointing),
         )
 
     def content(self) -> dict[str, Scalar]:

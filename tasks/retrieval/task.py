@@ -30,13 +30,14 @@ from tasks.precision import resolve_precision
 from tasks.retrieval import stages
 from tasks.retrieval.pairs import num_pairs
 from tasks.retrieval.params import Params
-from tasks.retrieval.resolve import check_rerank, check_texts, resolve_heads, resolve_loss
+from tasks.retrieval.resolve import check_matching, check_texts, resolve_heads, resolve_loss
 
 _RECALLS = tuple(
     Column(key=f"metric.{d}_r{k}", label=f"{name} R@{k}", format="percent")
     for d, name in (("i2t", "image-to-text"), ("t2i", "text-to-image"))
     for k in (1, 5, 10)
 )
+MAX_ADAPTERS = 8  # trials with adapters in a pack: a kill loses an epoch of each
 #: The parameters of trials without training.
 EVALUATED = (
     *("start", "head", "embed_dim", "num_captions", "ties", "split", "precision"),
@@ -114,7 +115,7 @@ class RetrievalTask(Task):
         params = resolve_lora(params).without_unused()
         trial = dataclasses.replace(trial, params=params)
         registry.load_split(trial.data.name, params.split)
-        check_rerank(trial.model.name, params)
+        check_matching(trial.model.name, params)
         check_texts(trial.model, params)
         if params.epochs:
             train = registry.load_split(trial.data.name, "train")
@@ -134,15 +135,22 @@ class RetrievalTask(Task):
         return stages.needed(trial)
 
     def pack_key(self, trial: Trial) -> Hashable:
-        """Return one key for trials that use the same features."""
+        """Return one key for trials that use the same features, or can have stacked adapters."""
         params = trial.params
-        alone = None if params.trainable == "head" else trial.id
-        return (trial.model, trial.data, params.precision, params.split, alone)
+        others: Hashable = {"head": None, "full": trial.id}.get(params.trainable)
+        if params.trainable == "lora":
+            others = params.shared_by_adapters()
+        return (trial.model, trial.data, params.precision, params.split, others)
+
+    def max_pack_size(self, trial: Trial) -> int | None:
+        """Return a few for adapters, whose epochs are long."""
+        return MAX_ADAPTERS if trial.params.trainable == "lora" else None
 
     def estimate_memory(self, trial: Trial) -> int:
         """Estimate the memory of the trained weights and, of encoders, of their activations.
 
-        A trial that trains its heads alone needs the encoders only to re-rank.
+        A trial that trains its heads alone needs the encoders only to re-rank. The model, which a
+        pack shares, is counted for each member.
         """
         if trial.params.trainable != "head" and trial.params.epochs:
             from tasks.retrieval.memory import estimate_training

@@ -182,7 +182,7 @@ def test_an_encoder_without_such_layers_cannot_be_checkpointed(tiny: Tiny) -> No
     name = f"{__name__}:plain_encoder+{tiny('bert')}"
     trial = make(name, start="random", gradient_checkpointing=True)
     with pytest.raises(ModelError, match="has no layers for gradient checkpointing"):
-        network.build(trial, network.initial_weights(trial, "cpu"), "cpu")
+        network.build([trial], network.initial_weights(trial, "cpu"), "cpu")
 
 
 def test_options_without_effect_do_not_change_a_trial(tiny: Tiny) -> None:

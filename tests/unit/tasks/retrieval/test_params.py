@@ -25,6 +25,7 @@ from tasks.retrieval.params import ADDED, Params
         ({"warmup_ratio": 1.0}, "0 <= warmup_ratio < 1"),
         ({"layer_decay": 0.0}, "0 < layer_decay <= 1"),
         ({"chunk_size": 0}, "chunk_size >= 1"),
+        ({"itm_weight": -1.0}, "itm_weight >= 0"),
         ({"lora_rank": 0}, "lora_rank >= 1"),
         ({"lora_alpha": 0.0}, "lora_alpha > 0"),
         ({"lora_targets": "("}, "all-linear or a regular expression, but got '[(]'"),
