@@ -143,11 +143,7 @@ class Task:
         return 0
 
     def max_pack_size(self, trial: Trial) -> int | None:
-        """Return the most members of a pack with this trial; None for no limit of the task.
-
-        A step of a pack ends when all of its members have finished theirs, and a killed worker
-        loses that work. Return a small number for long steps. >= 1.
-        """
+        """Return the most members of a pack with this trial, >= 1; few for long steps."""
         return None
 
     def num_steps(self, trial: Trial) -> int | None:

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from tasks.contract import Member, State, TrialError
@@ -50,48 +53,33 @@ def train_epoch(stack: Sequence[Member], device: str) -> list[tuple[State, float
     weights = {
         name: _alone(v, stack).detach().requires_grad_(True) for name, v in parts["weight"].items()
     }
-    constants = part_of(stack[0].state, "constant")
     draws = [stages.training_draw(t, epoch) for t, epoch in zip(trials, epochs, strict=True)]
     split = NetworkSplit.open(trials, "train", draws, weights, device)
     drawn = [draw_epoch(split, t, epoch) for t, epoch in zip(trials, epochs, strict=True)]
     pairs = torch.stack(drawn, dim=1)  # [steps, K, 2, B]
     update = _make_update(stack, epochs, split, parts, len(pairs))
-    loss_of_vectors = make_loss(stack, device)
-    matching = MatchingStep.open(stack, epochs, split, len(pairs), device)
+    batch = _BatchLoss(
+        stack=stack,
+        split=split,
+        weights=weights,
+        constants=part_of(stack[0].state, "constant"),
+        pairs=pairs.to(device),
+        contrast=make_loss(stack, device),
+        matching=MatchingStep.open(stack, epochs, split, len(pairs), device),
+    )
     losses = []
-    for number, (chunks, rows) in enumerate(_batches(split, pairs, trials[0].params, device)):
+    for number, chunks in enumerate(_batches(split, pairs, trials[0].params, device)):
         check_interrupt()
         report_progress(number, len(pairs))
-
-        def embed(chunk: Chunk) -> tuple[Any, ...]:
-            own = {**weights, **constants}
-            # A tokenizer is not safe in several threads, so captions are prepared here.
-            texts = split.load_texts(chunk[1])
-            text = split.project(own, "text", split.dual.text.compute(texts))
-            if matching is None:
-                features = split.dual.image.compute(chunk[0])
-                return split.project(own, "image", features), text
-            features, tokens = split.dual.image.compute_with_tokens(chunk[0])
-            return split.project(own, "image", features), text, tokens, texts
-
-        def loss_of(
-            images: Tensor, texts: Tensor, *rest: Any, number: int = number, rows: Tensor = rows
-        ) -> Tensor:
-            own = {n: _lead(w, stack) for n, w in weights.items() if n.startswith(OF_THE_LOSS)}
-            vectors = _lead(images, stack), _lead(texts, stack)
-            loss = loss_of_vectors(own, *vectors, rows)
-            if matching is None:
-                return loss
-            return loss + matching.loss(own, *vectors, *rest, pairs=pairs[number], number=number)
-
         is_whole = len(chunks) == 1
         find = gradients.whole_gradients if is_whole else gradients.cached_gradients
-        loss, grads = find(embed, chunks, list(weights.values()), loss_of)
+        loss_of = partial(batch.loss_of, number)
+        loss, grads = find(batch.embed, chunks, list(weights.values()), loss_of)
         losses.append(loss)
         update(grads, number)
     curve = torch.stack(losses).cpu()  # [steps, K]
     return [
-        make_state(index, epoch, curve[:, index], parts, constants)
+        make_state(index, epoch, curve[:, index], parts, batch.constants)
         for index, epoch in enumerate(epochs)
     ]
 
@@ -104,20 +92,65 @@ def embed_split(stack: Sequence[Member], device: str) -> list[NetworkSplit]:
     """
     trials = [member.trial for member in stack]
     params: Params = trials[0].params
-    own = [{**part_of(m.state, "weight"), **part_of(m.state, "constant")} for m in stack]
     if len(stack) == 1:
-        return [NetworkSplit.open(trials, params.split, [None], own[0], device)]
+        return [_open_alone(stack[0], device)]
     weights = stack_part(stack, "weight") | part_of(stack[0].state, "constant")
     together = NetworkSplit.open(trials, params.split, [None] * len(stack), weights, device)
     size = evaluated_at_a_time(params)
     images = embed_all(together.images, weights, together.num_images, size)  # [K, N, P]
     texts = embed_all(together.texts, weights, together.num_texts, size)
     splits = []
-    for trial, alone, image, text in zip(trials, own, images, texts, strict=True):
-        split = NetworkSplit.open([trial], params.split, [None], alone, device)
+    for member, image, text in zip(stack, images, texts, strict=True):
+        # Only re-ranking runs the encoders again.
+        re_ranks = member.trial.params.rerank_k is not None
+        split = _open_alone(member, device) if re_ranks else together
         vectors = torch.from_numpy(image), torch.from_numpy(text)
-        splits.append(dataclasses.replace(split, vectors=vectors))
+        splits.append(dataclasses.replace(split, draws=[None], vectors=vectors))
     return splits
+
+
+def _open_alone(member: Member, device: str) -> NetworkSplit:
+    weights = part_of(member.state, "weight") | part_of(member.state, "constant")
+    trial = member.trial
+    return NetworkSplit.open([trial], trial.params.split, [None], weights, device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _BatchLoss:
+    """The loss of the batches of an epoch."""
+
+    stack: Sequence[Member]
+    split: NetworkSplit
+    weights: dict[str, Tensor]
+    constants: dict[str, Tensor]
+    pairs: Int[Tensor, "steps K 2 B"]
+    contrast: Callable[[dict[str, Tensor], Tensor, Tensor, Tensor], Tensor]
+    matching: MatchingStep | None
+
+    def embed(self, chunk: Chunk) -> tuple[Any, ...]:
+        """Return vectors of images and captions, and what the matching loss needs."""
+        own = {**self.weights, **self.constants}
+        split, dual = self.split, self.split.dual
+        # A tokenizer is not safe in several threads, so captions are prepared here.
+        texts = split.load_texts(chunk[1])
+        text = split.project(own, "text", dual.text.compute(texts))
+        if self.matching is None:
+            return split.project(own, "image", dual.image.compute(chunk[0])), text
+        features, tokens = dual.image.compute_with_tokens(chunk[0])
+        return split.project(own, "image", features), text, tokens, texts
+
+    def loss_of(self, number: int, images: Tensor, texts: Tensor, *rest: Any) -> Tensor:
+        """Return the loss [K] of what ``embed`` returns for all of the epoch's batch ``number``."""
+        own = {
+            name: _lead(value, self.stack)
+            for name, value in self.weights.items()
+            if name.startswith(OF_THE_LOSS)
+        }
+        vectors, pairs = (_lead(images, self.stack), _lead(texts, self.stack)), self.pairs[number]
+        loss = self.contrast(own, *vectors, pairs[:, 0])
+        if self.matching is None:
+            return loss
+        return loss + self.matching.loss(own, *vectors, *rest, pairs=pairs, number=number)
 
 
 def _alone(value: Tensor, stack: Sequence[Member]) -> Tensor:
@@ -132,15 +165,14 @@ def _lead(value: Tensor, stack: Sequence[Member]) -> Tensor:
 
 def _batches(
     split: NetworkSplit, pairs: Tensor, params: Params, device: str
-) -> Iterator[tuple[list[Chunk], Tensor]]:
-    """Yield the chunks of each batch and the indices [K, B] of its images, on the device."""
+) -> Iterator[list[Chunk]]:
+    """Yield the chunks of each batch."""
 
     def make(batch: Tensor) -> list[Chunk]:
         chunks = torch.split(batch, params.chunk_size or params.batch_size, dim=2)
         return [(_pin(split.load_images(c[:, 0]), device), c[:, 1]) for c in chunks]
 
-    made = prefetch(make, list(pairs), num_threads(device))
-    yield from zip(made, pairs[:, :, 0].to(device), strict=True)
+    return prefetch(make, list(pairs), num_threads(device))
 
 
 def _pin(inputs: Mapping[str, Tensor], device: str) -> Mapping[str, Tensor]:

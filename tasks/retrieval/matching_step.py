@@ -83,12 +83,11 @@ class MatchingStep:
             pairs: the indices of images and distinct captions. Equal ones are no negatives.
             number: the number of the step in the epoch, from 0.
         """
-        own = pairs.to(images.device)
-        same = (own[..., :, None] == own[..., None, :]).any(1)
+        same = (pairs[..., :, None] == pairs[..., None, :]).any(1)
         logits = images.detach() @ texts.detach().mT / self.temperatures(weights)
         negatives = sample_negatives(logits, same, self.uniforms[number])
         size, batch = same.shape[:2]
-        first = batch * torch.arange(size, device=own.device)[:, None, None]
+        first = batch * torch.arange(size, device=pairs.device)[:, None, None]
         image, text = (list_pairs(negatives) + first).unbind(1)  # of all trials
         rows = text.flatten()
         states = attend(

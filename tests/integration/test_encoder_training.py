@@ -198,7 +198,7 @@ def test_options_without_effect_do_not_change_a_trial(tiny: Tiny) -> None:
         "chunk_size": 8,
         "warmup_ratio": 0.0,
     }
-    assert make(name, warmup_ratio=0.0, **same).id == make(name).id
+    assert make(name, **same).id == make(name).id
 
 
 class PeakBytes(TorchDispatchMode):
@@ -235,6 +235,9 @@ class PeakBytes(TorchDispatchMode):
         ("clip", {"precision": "bfloat16"}),
         ("siglip", {"chunk_size": 4}),
         ("blip", {"gradient_checkpointing": True}),
+        ("blip", {"itm_weight": 1.0}),
+        ("blip", {"itm_weight": 1.0, "trainable": "lora"}),
+        ("blip", {"itm_weight": 1.0, "gradient_checkpointing": True}),
     ],
 )
 def test_the_estimate_of_memory_is_within_a_fifth(

@@ -19,7 +19,7 @@ from tasks.contract import Member, ModelError, State, Step, Trial
 from tasks.models import families, heads
 from tasks.retrieval import full, network, training
 from tasks.retrieval.export import export
-from tasks.retrieval.loop import stack_part
+from tasks.retrieval.loop import part_of, stack_part
 from tasks.retrieval.task import TASK
 
 SETTINGS = {"trainable": "lora", "lr": 1e-2, "epochs": 2, "precision": "float32", "lora_rank": 4}
@@ -172,7 +172,7 @@ def test_a_pack_has_one_copy_of_the_frozen_weights(tiny: Callable[[str], str]) -
         network.build(some, own, "cpu")
         for some, own in (
             (trials, weights),
-            (trials[:1], training.part_of(members[0].state, "weight")),
+            (trials[:1], part_of(members[0].state, "weight")),
         )
     )
     for side in ("image", "text"):

@@ -16,8 +16,9 @@ from orchestrator.saving.checkpoints import decode, encode
 from tasks.contract import Member, State, Step, Trial
 from tasks.datasets import scenes
 from tasks.models.matching import encode_tokens, match
-from tasks.retrieval import full, gradients, network, training
+from tasks.retrieval import gradients, network, training
 from tasks.retrieval.export import export
+from tasks.retrieval.loop import draw_epoch, part_of
 from tasks.retrieval.losses import contrastive_loss
 from tasks.retrieval.matching_loss import draw_uniforms, sample_negatives
 from tasks.retrieval.network_split import NetworkSplit
@@ -72,7 +73,7 @@ def library_step(trial: Trial, folder: str) -> tuple[torch.Tensor, Any]:
     processor = transformers.AutoImageProcessor.from_pretrained(folder)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     opened = NetworkSplit.open([trial], "train", [None], {}, "cpu")
-    images, captions = full.draw_epoch(opened, trial, 1)[0].tolist()
+    images, captions = draw_epoch(opened, trial, 1)[0].tolist()
     pixels = processor([opened.split.load(i) for i in images], return_tensors="pt").pixel_values
     texts = tokenizer(
         [opened.captions[c] for c in captions],
@@ -184,7 +185,7 @@ def test_recalls_and_the_export_use_the_trained_head(
     model = transformers.BlipForImageTextRetrieval.from_pretrained(tmp_path).eval()
     processor = transformers.AutoImageProcessor.from_pretrained(tmp_path)
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
-    weights = {**training.part_of(state, "weight"), **training.part_of(state, "constant")}
+    weights = {**part_of(state, "weight"), **part_of(state, "constant")}
     split = NetworkSplit.open([trial], "val", [None], weights, "cpu")
     images, rows = [split.split.load(i) for i in range(3)], [0, 2, 1]
     found = match(
