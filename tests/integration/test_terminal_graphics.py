@@ -12,7 +12,7 @@ import sys
 import termios
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ from sweeps_with_figures import result
 
 from orchestrator.reports.show import show
 from orchestrator.view.graphics import find_graphics
-from results.figures.graphics import BLOCKS, Graphics
+from results.figures.graphics import BLOCKS, Graphics, Protocol
 from results.storage.reading import Sweep, read_sweep
 
 KITTY = "\x1b_Gi=31;OK\x1b\\\x1b[6;20;9t\x1b[?62;c"
@@ -39,16 +39,20 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
 
 
 def in_terminal(
-    function: Callable[[], object], answer: str, keys: str = "", pixels: int = 0, **variables: str
+    function: Callable[[], object],
+    answer: str,
+    variables: Mapping[str, str] | None = None,
+    keys: str = "",
+    pixels: int = 0,
 ) -> str:
     """Call a function in a terminal of 100 columns; returns what it writes.
 
     Args:
         function: it is called in a forked process.
         answer: what the terminal answers when it is asked for its attributes.
-        keys: what the user has typed before.
-        pixels: the size of a cell that the terminal reports; 0 if it does not.
         variables: the environment, besides TERM=xterm-256color.
+        keys: what the user has typed before.
+        pixels: the width of a cell, half its height; 0 if the terminal does not report it.
     """
     ready, go = os.pipe()
     process, terminal = pty.fork()
@@ -56,7 +60,7 @@ def in_terminal(
         try:
             os.read(ready, 1)
             os.environ.clear()
-            os.environ.update({"TERM": "xterm-256color", **variables})
+            os.environ.update({"TERM": "xterm-256color", **(variables or {})})
             sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
             function()
             sys.stdout.flush()
@@ -83,11 +87,11 @@ def in_terminal(
     return written.decode()
 
 
-def shown(sweep: Sweep, answer: str, graphics: str = "auto", **variables: str) -> str:
+def shown(sweep: Sweep, answer: str, graphics: str = "auto") -> str:
     def show_trial() -> None:
         show(sweep, "one", save=None, pictures=None, graphics=graphics)
 
-    return in_terminal(show_trial, answer, **variables)
+    return in_terminal(show_trial, answer)
 
 
 @pytest.mark.parametrize("answer", [KITTY, SIXEL])
@@ -115,26 +119,25 @@ def test_a_terminal_that_cannot_gets_half_blocks(sweep: Sweep, answer: str) -> N
 @pytest.mark.parametrize(
     ("graphics", "variables", "pixels"),
     [
-        ("auto", {"TMUX": "/tmp/tmux,1,0", "KITTY_WINDOW_ID": "1"}, ""),
-        ("auto", {"TERM": "screen-256color"}, ""),
-        ("auto", {"CI": "true", "TERM": "xterm-kitty"}, ""),
-        ("auto", {"TERM_PROGRAM": "Apple_Terminal"}, ""),
-        ("blocks", {"TERM": "xterm-kitty"}, ""),
-        ("auto", {"TERM": "xterm-kitty"}, "\x1b_G"),
-        ("auto", {"TERM_PROGRAM": "iTerm.app"}, "\x1bP"),
-        ("sixel", {"TERM": "xterm-kitty"}, "\x1bP"),
-        ("kitty", {"CI": "true"}, "\x1b_G"),
+        ("auto", {"TMUX": "/tmp/tmux,1,0", "KITTY_WINDOW_ID": "1"}, None),
+        ("auto", {"TERM": "screen-256color"}, None),
+        ("auto", {"CI": "true", "TERM": "xterm-kitty"}, None),
+        ("auto", {"TERM_PROGRAM": "Apple_Terminal"}, None),
+        ("blocks", {"TERM": "xterm-kitty"}, None),
+        ("auto", {"TERM": "xterm-kitty"}, "kitty"),
+        ("auto", {"TERM_PROGRAM": "iTerm.app"}, "sixel"),
+        ("sixel", {"TERM": "xterm-kitty"}, "sixel"),
+        ("kitty", {"CI": "true"}, "kitty"),
     ],
 )
 def test_a_known_terminal_is_not_asked(
-    graphics: str, variables: dict[str, str], pixels: str
+    graphics: str, variables: dict[str, str], pixels: Protocol | None
 ) -> None:
-    found = in_terminal(lambda: print(find_graphics(graphics)), KITTY, pixels=10, **variables)
-    expected = {"\x1b_G": "kitty", "\x1bP": "sixel"}.get(pixels, "blocks")
-    graphics_found = Graphics(
-        protocol=expected, cell_width=10 if pixels else 8, cell_height=20 if pixels else 16
-    )
-    assert found.strip() == str(graphics_found)
+    found = in_terminal(lambda: print(find_graphics(graphics)), KITTY, variables, pixels=10)
+    expected = BLOCKS
+    if pixels:
+        expected = Graphics(protocol=pixels, cell_width=10, cell_height=20)
+    assert found.strip() == str(expected)
 
 
 def test_no_pictures_and_no_question_without_need(sweep: Sweep) -> None:
