@@ -45,9 +45,9 @@ def open_flickr(folder: str) -> Photos:
     """
     root = find_root(folder)
     name = f"flickr:{root}"
-    listing = next((root / file for file in (*JSON, *TEXTS) if (root / file).is_file()), None)
+    listing = next((root / file for file in (*JSON, *CAPTIONS) if (root / file).is_file()), None)
     if listing is None:
-        known = ", ".join((*JSON, *TEXTS))
+        known = ", ".join((*JSON, *CAPTIONS))
         raise DataError(f"captions missing: {root} has none of {known}; add one of them")
     if listing.name in JSON:
         return make_photos(name, root, [listing], read_splits(root, listing, FOLDERS))
@@ -68,7 +68,7 @@ def open_flickr(folder: str) -> Photos:
 def _read_captions(listing: Path) -> dict[str, list[str]]:
     lines = read_text(listing).splitlines()
     captions: dict[str, list[str]] = {}
-    for number, fields in TEXTS[listing.name](lines):
+    for number, fields in CAPTIONS[listing.name](lines):
         try:
             image, text = fields
             check_name(image)
@@ -105,7 +105,8 @@ def _commas(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
             yield rows.line_num, row
 
 
-TEXTS: dict[str, Callable[[list[str]], Iterator[tuple[int, list[str]]]]] = {
+#: How to read each file of captions.
+CAPTIONS: dict[str, Callable[[list[str]], Iterator[tuple[int, list[str]]]]] = {
     "results_20130124.token": _tokens,
     "Flickr8k.token.txt": _tokens,
     "captions.txt": _commas,

@@ -18,7 +18,7 @@ from tasks.datasets.caption_columns import to_captions
 from tasks.datasets.files import check_image, read_image
 from tasks.datasets.hub_columns import Columns, choose_columns
 from tasks.datasets.hub_images import ImageBytes
-from tasks.datasets.hub_loading import load_tables
+from tasks.datasets.hub_loading import load_tables, load_texts
 from tasks.datasets.hub_name import HubName, parse_hub_name
 from tasks.datasets.hub_rows import Rows, StreamedRows, TableRows
 from tasks.datasets.listings import is_text
@@ -39,8 +39,12 @@ def open_hub(text: str) -> CaptionedImages[Place]:
     if features is None:
         raise DataError(f"{name.root} has no types of columns to stream by; remove ,streaming")
     columns = choose_columns(features, name)
-    kind = StreamedRows if name.streaming else TableRows
-    rows = kind(tables, columns, name.rows)
+    rows: TableRows | StreamedRows
+    if name.streaming:
+        texts = load_texts(name, columns.texts) or tables
+        rows = StreamedRows(tables, texts, columns, name.rows)
+    else:
+        rows = TableRows(tables, columns, name.rows)
     images = ImageBytes(rows, name)
     splits = _splits(name, columns, rows, list(tables))
 

@@ -9,7 +9,7 @@ import dataclasses
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -78,6 +78,20 @@ def open_builder(name: HubName, **options: Any) -> Any:
     return import_datasets().load_dataset_builder(
         path, name.config, revision=name.revision, **options
     )
+
+
+def load_texts(name: HubName, columns: Sequence[str]) -> Mapping[str, Any] | None:
+    """Return streams of some columns that do not transfer the others, where the format allows it.
+
+    The result is None if it does not: only Parquet stores columns separately.
+    """
+    builder = _call(name, lambda: open_builder(name))
+    if all(parent.__name__ != "Parquet" for parent in type(builder).__mro__):
+        return None
+    found: Mapping[str, Any] = _call(
+        name, lambda: open_builder(name, columns=list(columns)).as_streaming_dataset()
+    )
+    return found
 
 
 def is_commit(revision: str | None) -> bool:

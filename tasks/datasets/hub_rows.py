@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -70,11 +71,17 @@ class StreamedRows:
     Reading the row after the last one is fast. Any other row starts the stream again from there.
     """
 
-    def __init__(self, tables: Mapping[str, Any], columns: Columns, limit: int | None) -> None:
+    def __init__(
+        self,
+        tables: Mapping[str, Any],
+        texts: Mapping[str, Any],
+        columns: Columns,
+        limit: int | None,
+    ) -> None:
         from datasets import Image
 
         self._columns, self._limit = columns, limit
-        self._tables = tables
+        self._texts = texts
         self._images = {
             split: table.select_columns([columns.image]).cast_column(
                 columns.image, Image(decode=False)
@@ -83,11 +90,13 @@ class StreamedRows:
         }
         self._lock = threading.Lock()
         self._at: tuple[str, int] | None = None  # the split and row that the stream returns next
-        self._stream: Iterator[Mapping[str, Any]] = iter(())
+        self._stream: list[Any] = []  # the generator, if there is one
+        # A stream that the end of the process closes prints errors of modules that have gone.
+        weakref.finalize(self, _close, self._stream)
 
     def texts(self, split: str) -> Iterator[TextRow]:
         """Yield the rows of a split without their images."""
-        table = self._tables[split].select_columns(self._columns.texts)
+        table = self._texts[split].select_columns(self._columns.texts)
         rows = table if self._limit is None else table.take(self._limit)
         for number, row in enumerate(rows):
             yield TextRow(number, row)
@@ -96,8 +105,14 @@ class StreamedRows:
         """Return ``bytes`` and ``path`` of a row's image; one of them is None."""
         with self._lock:
             if self._at != (split, number):
-                self._stream = iter(self._images[split].skip(number))
+                _close(self._stream)
+                self._stream.append(iter(self._images[split].skip(number)))
             self._at = None  # a stream that fails is started again
-            found: Mapping[str, Any] | None = next(self._stream)[self._columns.image]
+            found: Mapping[str, Any] | None = next(self._stream[0])[self._columns.image]
             self._at = (split, number + 1)
             return found
+
+
+def _close(stream: list[Any]) -> None:
+    while stream:
+        stream.pop().close()

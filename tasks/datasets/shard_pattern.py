@@ -52,7 +52,7 @@ def expand(pattern: str) -> list[str]:
     """
     parts = _BRACES.split(pattern)
     if any(brace in text for text in parts[::2] for brace in "{}"):
-        raise DataError(f"{pattern} has a brace without its partner; write {{000..009}} or {{a,b}}")
+        raise DataError(f"{pattern} has nested or open braces; write {{000..009}} or {{a,b}}")
     number = math.prod(_count(part) for part in parts[1::2])
     if not 0 < number <= MAX_SHARDS:
         raise DataError(f"{pattern} names {number:,} files, not 1 to {MAX_SHARDS:,}; change it")
