@@ -53,12 +53,11 @@ def list_members(shard: Path) -> Iterator[Member]:
             name that leads out of it.
     """
     try:
-        size = shard.stat().st_size
         with tarfile.open(shard, "r:") as archive:
             for info in archive:
                 if info.isdir():
                     continue
-                _check(shard, info, size)
+                _check(shard, info)
                 yield Member(shard, info.name, info.offset_data, info.size)
             _check_end(shard, archive.offset)
     except FileNotFoundError:
@@ -71,14 +70,12 @@ def list_members(shard: Path) -> Iterator[Member]:
         raise DataError(f"{shard} cannot be read: {error.strerror}; replace it") from None
 
 
-def _check(shard: Path, info: tarfile.TarInfo, size: int) -> None:
+def _check(shard: Path, info: tarfile.TarInfo) -> None:
     shown = f"{shard}: {info.name!r}"
     if info.name.startswith("/") or ".." in info.name.split("/"):
         raise DataError(f"{shown} leads out of the tar file; {_FIX} with relative names")
     if not info.isreg() or info.issparse():
         raise DataError(f"{shown} is a link, a device or sparse; {_FIX} with regular files only")
-    if info.offset_data + info.size > size:
-        raise DataError(f"{shown} is truncated; {_FIX}")
 
 
 def _check_end(shard: Path, offset: int) -> None:
