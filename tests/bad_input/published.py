@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from captioned_layouts import coco, encoded, flickr, webdataset, write_shard
 
@@ -16,8 +15,13 @@ IMAGE = '{"images": [{"id": 1, "file_name": "val0.png"}], "annotations": []}'
 MEMBERS = [("1.png", encoded()), ("1.txt", b"one")]
 
 
-def shard(tmp: Path, *members: tuple[str, bytes]) -> None:
-    write_shard(tmp / "d" / "val.tar", members)
+def shard(members: list[tuple[str, bytes]], message: str) -> Case:
+    """A sweep over one tar file."""
+    return Case(
+        args="sweep captioning --data webdataset:TMP/d",
+        prepare=lambda tmp: write_shard(tmp / "d" / "val.tar", members),
+        message=message,
+    )
 
 
 CASES = [
@@ -75,20 +79,11 @@ CASES = [
     broken(
         webdataset, lambda r: (r / "x-val-000.tar").unlink(), "name the split in the names of its s"
     ),
-    *(
-        Case(
-            args="sweep captioning --data webdataset:TMP/d",
-            prepare=lambda tmp, members=members: shard(tmp, *members),
-            message=message,
-        )
-        for members, message in (
-            ([("../1.png", encoded())], "val.tar: '../1.png' leads out of the tar file; write the"),
-            (MEMBERS[:1], "val/1 has no caption; add one or remove the image"),
-            (MEMBERS[1:], "val.tar: sample '1' has no image; give it one of .jpg, .jpeg, .png"),
-            ([("1.png", b"x"), MEMBERS[1]], "val.tar: 1.png is not a readable image; replace or"),
-            ([MEMBERS[0], ("1.json", b"3")], "val.tar: 1.json: captions must be a string or a li"),
-        )
-    ),
+    shard([("../1.png", encoded())], "val.tar: '../1.png' leads out of the tar file; write the"),
+    shard(MEMBERS[:1], "val/1 has no caption; add one or remove the image"),
+    shard(MEMBERS[1:], "val.tar: sample '1' has no image; give it one of .jpg, .jpeg, .png"),
+    shard([("1.png", b"x"), MEMBERS[1]], "val.tar: 1.png is not a readable image; replace or"),
+    shard([MEMBERS[0], ("1.json", b"3")], "val.tar: 1.json: captions must be a string or a li"),
     Case(args="sweep captioning --data hub:", message="folder:DIR, but got 'hub:'"),
     Case(
         args="sweep captioning --data hub:parquet", message="'parquet' is neither a folder nor US"
