@@ -16,10 +16,9 @@ from orchestrator.execution.events import Pack, to_failure
 from orchestrator.execution.run_pack import run_pack
 from orchestrator.execution.trial_processes import TrialProcesses
 from orchestrator.execution.worker_process import limit_threads
-from orchestrator.hardware import device_memory, num_gpus, pick_device
+from orchestrator.hardware import device_memory, pick_device
 from orchestrator.saving.checkpoint_writer import CheckpointWriter
-from results.text import plural
-from tasks.contract import RequestError, Trial
+from tasks.contract import Trial
 from tasks.interrupt import Interrupted, interruptible
 from tasks.memory import keep_freed_memory
 from tasks.progress import Throttle
@@ -45,13 +44,7 @@ class LocalEngine:
         wait_for_nodes: Callable[[str], None],
         should_halt: Callable[[], bool],
     ) -> None:
-        """Configure memory allocation, and check that there are enough GPUs."""
-        found = num_gpus()
-        if self._num_gpus > max(1, found):
-            raise RequestError(
-                f"--gpus-per-trial is {self._num_gpus}, but this machine has "
-                f"{plural(found, 'GPU')} (see CUDA_VISIBLE_DEVICES); use at most {max(1, found)}"
-            )
+        """Configure memory allocation."""
         keep_freed_memory()
         self.worker_memory = device_memory()
 

@@ -75,7 +75,9 @@ class Rank:
     def describe(self) -> str:
         """Return how the process ended, with its last output."""
         status = self._process.wait()
-        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited: {status}"
+        how = f"exited with status {status}"
+        if status < 0:
+            how = f"was killed by {signal.Signals(-status).name}"
         lines = self._log.read_text(errors="replace").strip().splitlines()
         tail = "\n".join(lines[-TAIL_LINES:])
         return f"{how}\n{tail}" if tail else how

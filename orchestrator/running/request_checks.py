@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.cgroups import available_cpus
 from orchestrator.engines.ray.address import check_address, check_reachable
 from orchestrator.execution.placement import initial_gpus, processes_per_trial
+from orchestrator.hardware import num_gpus
 from orchestrator.planning import task_calls
 from orchestrator.planning.metric_params import check_metric_params
 from orchestrator.running.learned import check_learns
@@ -24,7 +25,7 @@ from orchestrator.search.options import (
 from orchestrator.tracking.finding import check_trackers
 from results.extras import require
 from results.storage.filesystem import check_output_folder, redact
-from results.text import listed
+from results.text import listed, plural
 from tasks.contract import RequestError, Task, Trial
 
 if TYPE_CHECKING:
@@ -168,6 +169,12 @@ def check_can_start(plan: Plan) -> None:
         require("--engine ray", "ray", " (or use --engine local)")
     if plan.request.engine == "ray" and address:
         check_reachable(address)
+    number = processes_per_trial(plan.request.gpus_per_trial)
+    if plan.request.engine == "local" and number > max(1, found := num_gpus()):
+        raise RequestError(
+            f"--gpus-per-trial is {number}, but this machine has {plural(found, 'GPU')} that "
+            f"CUDA_VISIBLE_DEVICES shows; use at most {max(1, found)}"
+        )
     if plan.space.search is not None:
         sample_search(plan)
 
