@@ -6,6 +6,7 @@ It ends when rank 0 does, whatever it is doing: a thread waits for the end of th
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 import traceback
@@ -38,10 +39,14 @@ def main() -> None:
 
 def _receive(connection: Connection, inbox: Queue[Any]) -> None:
     """Put messages into the inbox; end the process when rank 0 has ended."""
+    folder = ""
     try:
         while True:
-            inbox.put(connection.recv())
+            message = connection.recv()
+            folder = message.folder if isinstance(message, Setup) else folder
+            inbox.put(message)
     except (EOFError, OSError):
+        shutil.rmtree(folder, ignore_errors=True)  # rank 0 was killed
         os._exit(0)
     except BaseException:  # a message that cannot be read here
         traceback.print_exc()

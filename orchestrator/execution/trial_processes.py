@@ -60,7 +60,7 @@ class TrialProcesses:
         self._timeout = step_timeout or TIMEOUT
         self._group = ProcessGroup(0, size)
         self._ranks: list[Rank] = []  # the others, while they run
-        self._folder = ""
+        self._folder, self._has_joined = "", False
         self._answers: Answers = queue.Queue()  # of the others
         self._states: list[State] = []  # that the others have
 
@@ -135,6 +135,7 @@ class TrialProcesses:
     # --- the other processes ----------------------------------------------------------------------
 
     def _start(self) -> None:
+        _check_alone()
         self._folder = tempfile.mkdtemp(prefix="ranks-")  # only this user can read it
         for number in range(1, self._size):
             self._ranks.append(Rank(number, self._folder, self._device, self._answers))
@@ -153,6 +154,7 @@ class TrialProcesses:
             rank.send(setup)
         self._raise_failure(self._collect())  # they have imported what they need
         join(setups[0])
+        self._has_joined = True
 
     def _collect(self, seconds: float = math.inf) -> list[Answer]:
         """Return an answer of each rank.
@@ -198,7 +200,9 @@ class TrialProcesses:
             return
         for rank in self._ranks:
             rank.stop()
-        _leave(self._device)
+        if self._has_joined:
+            _leave(self._device)
+            self._has_joined = False
         self._ranks, self._states, self._answers = [], [], queue.Queue()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -210,12 +214,21 @@ def _to_error(failure: Failure) -> Exception:
     return error
 
 
-def _leave(device: str) -> None:
-    """Leave the group, if this process joined it. The other ranks have ended."""
+def _check_alone() -> None:
+    """Refuse to join a group if this process has one already: torch allows a single one."""
     import torch.distributed as dist
 
-    if not dist.is_initialized():
-        return
+    if dist.is_initialized():
+        raise TrialError(
+            "this process already uses torch.distributed; run one sweep with several GPUs per "
+            "trial at a time, and not under torchrun"
+        )
+
+
+def _leave(device: str) -> None:
+    """Leave the group, whose other ranks have ended."""
+    import torch.distributed as dist
+
     if device.startswith("cuda"):
         dist.distributed_c10d._abort_process_group()
     else:

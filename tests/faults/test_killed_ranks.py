@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import time
 from pathlib import Path
 
@@ -55,9 +56,11 @@ def test_killed_rank_and_killed_driver_lose_nothing(tmp_path: Path) -> None:
     os.kill(other, signal.SIGKILL)
     again, second = wait_for_step(run, 3)
     assert again == driver  # it ran the step again, with a new process
+    folders = set(Path(tempfile.gettempdir()).glob("ranks-*"))
     os.kill(driver, signal.SIGKILL)
     run.process.wait()
     assert_ended(second)
+    assert any(not folder.exists() for folder in folders)  # those of other tests may stay
     began = len(run.find("begin"))
     (log,) = (tmp_path / "out/fragile/s/logs").glob("*.log")
     assert "process 2 of 2 was killed by SIGKILL; the step runs again" in log.read_text()

@@ -18,6 +18,7 @@ def two_gpus_compute_what_one_does(device: str, folder: Path) -> str:
     """Training on two GPUs gives the losses and scores of one."""
     figures = []
     for name in NAMES:
+        (folder / name).mkdir()
         subject = SUBJECTS[name](folder / name)
         task, trial = subject.task, subject.trials[0]
         inputs = inputs_of(task, [trial], device)

@@ -95,13 +95,16 @@ def test_two_processes_compute_what_one_does(
     assert found.done
 
 
-def test_error_of_another_process_is_the_trials() -> None:
+def test_error_of_another_process_is_the_trials(processes: TrialProcesses) -> None:
     source = Source(name="none", fingerprint="1")
     trial = Trial(
         task="adding", version="1", params=adding.Params(), seed=0, model=source, data=source
     )
     task = adding.AddingTask()
     with TrialProcesses(task, 2, device="cpu", threads=1, step_timeout=60) as made:
+        with pytest.raises(TrialError, match="this process already uses"):
+            step_of(made.advance, trial, task.start(trial, {}, "cpu"), {})
+        processes.close()
         state, step = step_of(made.advance, trial, task.start(trial, {}, "cpu"), {})
         assert step.metrics == {"total": 3.0}  # of 1 and 2
         with pytest.raises(TrialError, match=r"^ValueError: process 1 is broken on purpose"):
