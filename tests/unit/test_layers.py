@@ -27,6 +27,7 @@ ALLOWED = {
         "tasks.contract",
         "tasks.interrupt",
         "tasks.memory",
+        "tasks.process_group",
         "tasks.progress",
     },
 }
