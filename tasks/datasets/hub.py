@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from PIL import Image
@@ -18,7 +19,7 @@ from tasks.datasets.caption_columns import to_captions
 from tasks.datasets.files import check_image, read_image
 from tasks.datasets.hub_columns import Columns, choose_columns
 from tasks.datasets.hub_images import ImageBytes
-from tasks.datasets.hub_loading import load_tables, load_texts
+from tasks.datasets.hub_loading import is_commit, load_tables, load_texts
 from tasks.datasets.hub_name import HubName, parse_hub_name
 from tasks.datasets.hub_rows import Rows, StreamedRows, TableRows
 from tasks.datasets.listings import is_text
@@ -34,7 +35,17 @@ def open_hub(text: str) -> CaptionedImages[Place]:
     Raises:
         DataError: if it cannot be loaded, or has no images with captions.
     """
-    name, tables = load_tables(parse_hub_name(text))
+    name = parse_hub_name(text)
+    return _open_commit(name) if name.streaming and is_commit(name.revision) else _open(name)
+
+
+@lru_cache(maxsize=4)  # a commit never changes, and listing its captions takes transfers
+def _open_commit(name: HubName) -> CaptionedImages[Place]:
+    return _open(name)
+
+
+def _open(name: HubName) -> CaptionedImages[Place]:
+    name, tables = load_tables(name)
     features = next(iter(tables.values())).features
     if features is None:
         raise DataError(f"{name.root} has no types of columns to stream by; remove ,streaming")

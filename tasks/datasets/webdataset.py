@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from tasks.contract import DataError
@@ -47,7 +48,7 @@ def open_webdataset(text: str) -> Shards:
     splits: dict[str, list[Entry[Member]]] = {}
     for shard in shards:
         split = split_of(shard.relative_to(root))
-        splits.setdefault(split, []).extend(_read_shard(root, shard, keys))
+        splits.setdefault(split, []).extend(_read_shard(root, shard, tuple(keys), _version(shard)))
     for split, entries in splits.items():
         check_entries(path, split, entries)
     if not any(splits.values()):
@@ -77,7 +78,19 @@ def split_of(shard: Path) -> str:
     return next((SPLITS[word] for word in words if word in SPLITS), "train")
 
 
-def _read_shard(root: Path, shard: Path, keys: Sequence[str]) -> list[Entry[Member]]:
+def _version(shard: Path) -> tuple[int, int] | None:
+    """Return the size and the modification time, or None if there is no such file."""
+    try:
+        status = shard.stat()
+    except OSError:  # reported when it is read
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+@lru_cache(maxsize=10_000)  # web pages look at the data again and again
+def _read_shard(
+    root: Path, shard: Path, keys: tuple[str, ...], version: tuple[int, int] | None
+) -> list[Entry[Member]]:
     samples: dict[str, dict[str, Member]] = {}
     for member in list_members(shard):
         folder, slash, name = member.name.rpartition("/")
