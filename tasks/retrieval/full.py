@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from tasks import process_group
 from tasks.contract import Member, State, Trial, TrialError
 from tasks.interrupt import check_interrupt
 from tasks.models.heads import project
@@ -65,10 +66,15 @@ def train_epoch(stack: Sequence[Member], device: str) -> list[tuple[State, float
 def _batches(
     split: NetworkSplit, pairs: Tensor, params: Params, device: str
 ) -> Iterator[tuple[list[Chunk], Tensor]]:
-    """Yield the chunks of each batch and the indices [B] of its images, which are on the device."""
+    """Yield this rank's chunks of each batch, and the indices [B] of all of its images.
+
+    The indices are on the device.
+    """
+    group = process_group.current()  # threads would not know it
 
     def make(batch: Tensor) -> list[Chunk]:
-        chunks = torch.split(batch, params.chunk_size or params.batch_size, dim=1)
+        own = group.share(batch, dim=1)
+        chunks = torch.split(own, params.chunk_size or params.batch_size, dim=1)
         return [(_pin(split.load("image", c[0].tolist()), device), c[1]) for c in chunks]
 
     made = prefetch(make, list(pairs), num_threads(device))
