@@ -78,6 +78,16 @@ def normalize(task: Task, trial: Trial) -> Trial:
     return found
 
 
+def check_gpus(task: Task, trial: Trial, num_gpus: int) -> None:
+    """Check that several GPUs can compute a trial together.
+
+    Raises:
+        RequestError: if they cannot.
+    """
+    with calling(task, "check_gpus"):
+        task.check_gpus(trial, num_gpus)
+
+
 def try_methods(task: Task, trial: Trial) -> None:
     """Call the methods that planning and packing will call, on one trial.
 

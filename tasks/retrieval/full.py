@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from tasks import process_group
 from tasks.contract import Member, State, TrialError
 from tasks.interrupt import check_interrupt
 from tasks.progress import report_progress
@@ -97,8 +98,8 @@ def embed_split(stack: Sequence[Member], device: str) -> list[NetworkSplit]:
     weights = stack_part(stack, "weight") | part_of(stack[0].state, "constant")
     together = NetworkSplit.open(trials, params.split, [None] * len(stack), weights, device)
     size = evaluated_at_a_time(params)
-    images = embed_all(together.images, weights, together.num_images, size)  # [K, N, P]
-    texts = embed_all(together.texts, weights, together.num_texts, size)
+    images = embed_all(together.images, weights, together.num_images, size, device)  # [K, N, P]
+    texts = embed_all(together.texts, weights, together.num_texts, size, device)
     splits = []
     for member, image, text in zip(stack, images, texts, strict=True):
         # Only re-ranking runs the encoders again.
@@ -166,10 +167,12 @@ def _lead(value: Tensor, stack: Sequence[Member]) -> Tensor:
 def _batches(
     split: NetworkSplit, pairs: Tensor, params: Params, device: str
 ) -> Iterator[list[Chunk]]:
-    """Yield the chunks of each batch."""
+    """Yield this rank's chunks of each batch."""
+    group = process_group.current()  # threads would not know it
 
     def make(batch: Tensor) -> list[Chunk]:
-        chunks = torch.split(batch, params.chunk_size or params.batch_size, dim=2)
+        own = group.share(batch, dim=2)
+        chunks = torch.split(own, params.chunk_size or params.batch_size, dim=2)
         return [(_pin(split.load_images(c[:, 0]), device), c[:, 1]) for c in chunks]
 
     return prefetch(make, list(pairs), num_threads(device))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+from tasks import process_group
 from tasks.contract import Member
 from tasks.models.heads import can_stack
 from tasks.retrieval.loop import part_of
@@ -20,6 +21,7 @@ def make_stacks(members: Sequence[Member], device: str) -> list[list[Member]]:
     Heads share the batch size, the loss and the pairs, and adapters share what they see, too. Fully
     trained encoders are alone. On a CPU, the size of a stack is limited: a stack of heads must fit
     into the cache, and one of adapters needs memory for the activations of all.
+    Several ranks train one trial at a time.
     """
     groups: dict[Hashable, list[Member]] = {}
     for member in members:
@@ -27,6 +29,7 @@ def make_stacks(members: Sequence[Member], device: str) -> list[list[Member]]:
     stacks = []
     for group in groups.values():
         size = _most_on_cpu(group[0]) if device == "cpu" else len(group)
+        size = 1 if process_group.current().size > 1 else size
         stacks += [group[first : first + size] for first in range(0, len(group), size)]
     return stacks
 

@@ -17,6 +17,7 @@ from tasks.contract import (
     Member,
     Metric,
     PerSampleMetric,
+    RequestError,
     Source,
     Stage,
     State,
@@ -160,6 +161,28 @@ class RetrievalTask(Task):
         return heads + (
             folders.num_bytes(folders.find_folder(trial.model.name)) if trial.params.rerank_k else 0
         )
+
+    def check_gpus(self, trial: Trial, num_gpus: int) -> None:
+        """Refuse to train heads on several GPUs, or batches that cannot be split evenly.
+
+        Raises:
+            RequestError: if the trial cannot use this number of GPUs.
+        """
+        params = trial.params
+        if params.epochs and params.trainable == "head":
+            raise RequestError(
+                "heads train on one GPU; add --set trainable=full or --set trainable=lora"
+            )
+        if params.epochs and params.itm_weight:
+            raise RequestError(
+                "itm_weight draws negatives from the whole batch, so it trains on one GPU; remove "
+                "--gpus-per-trial or itm_weight"
+            )
+        if params.epochs and params.batch_size % num_gpus:
+            raise RequestError(
+                f"a batch is split evenly, but batch_size={params.batch_size} is no multiple of "
+                f"{num_gpus}; change --set batch_size"
+            )
 
     def num_steps(self, trial: Trial) -> int:
         """Return the number of epochs."""
