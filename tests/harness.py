@@ -70,6 +70,10 @@ class Run:
         """Wait until it ends with this status; returns what it printed."""
         try:
             output, errors = self.process.communicate(timeout=seconds)
+        except TimeoutError as error:
+            logs = sorted(Path(self.out).glob("*/*/logs/*.log"))
+            error.add_note("\n".join(log.read_text(errors="replace")[-8000:] for log in logs[-2:]))
+            raise
         finally:
             self.process.kill()
         assert self.process.returncode == status, output + errors
