@@ -37,7 +37,7 @@ class Rank:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=_environment(number, on_gpu=self._on_gpu),
+                env=rank_environment(number, on_gpu=self._on_gpu),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # Ctrl-C is for rank 0
             )
@@ -91,7 +91,7 @@ class Rank:
         self._connection.close()
 
 
-def _environment(number: int, *, on_gpu: bool) -> dict[str, str]:
+def rank_environment(number: int, *, on_gpu: bool) -> dict[str, str]:
     """Return the environment of a rank, which imports what this process can import."""
     paths = [os.path.abspath(path) for path in sys.path]
     found = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

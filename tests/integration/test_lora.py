@@ -158,7 +158,7 @@ def mixing_encoder() -> tuple[torch.nn.Module, Any]:
 
 
 def test_encoders_that_mix_the_items_of_a_batch_are_trained_alone(
-    tiny: Callable[[str], str], sizes: list[int]
+    tiny: Callable[[str], str], sizes: list[int], logged: list[str]
 ) -> None:
     model = f"{__name__}:mixing_encoder+{tiny('bert')}"
     trials = [
@@ -166,6 +166,7 @@ def test_encoders_that_mix_the_items_of_a_batch_are_trained_alone(
     ]
     together = run(*trials)
     assert sizes == [1, 1, 1, 1]
+    assert any("each is trained alone" in message for message in logged)
     for trial, (_, steps) in zip(trials, together, strict=True):
         ((_, expected),) = run(trial)
         assert [step.metrics for step in steps] == [step.metrics for step in expected]
