@@ -18,13 +18,14 @@ from tasks.interrupt import check_interrupt
 from tasks.progress import report_progress
 from tasks.segmentation import adapters, crops, network, stages
 from tasks.segmentation.evaluation import Truth
-from tasks.segmentation.heads import head_shapes, init_head, resize
+from tasks.segmentation.heads import head_shapes, init_head
 from tasks.segmentation.loop import draw_batches, polynomial
 from tasks.segmentation.losses import segmentation_loss
 from tasks.segmentation.masked import MaskedSplit
 from tasks.segmentation.params import Params
 from tasks.segmentation.pyramid import Pyramid
 from tasks.segmentation.registry import load_split
+from tasks.segmentation.resizing import resize_scores
 from tasks.stacks import check_losses
 from tasks.transfer import to_device
 
@@ -173,7 +174,7 @@ def _loss(model: nn.Module, pixels: Tensor, labels: Tensor, params: Params, devi
     dtype = getattr(torch, params.precision)
     with torch.autocast(device.split(":")[0], dtype=dtype, enabled=params.precision != "float32"):
         logits = model(pixels)
-    return segmentation_loss(params, resize(logits.float(), labels.shape[-2:]), labels)
+    return segmentation_loss(params, resize_scores(logits.float(), labels.shape[-2:]), labels)
 
 
 def scorer(

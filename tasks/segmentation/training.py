@@ -18,12 +18,13 @@ from tasks.interrupt import check_interrupt
 from tasks.progress import progress_part, report_progress
 from tasks.segmentation import full, stages
 from tasks.segmentation.evaluation import Score, Scores, Truth, evaluate, make_truth
-from tasks.segmentation.heads import apply_head, head_shapes, init_head, resize
+from tasks.segmentation.heads import apply_head, head_shapes, init_head
 from tasks.segmentation.loop import draw_batches, polynomial
 from tasks.segmentation.losses import segmentation_loss
 from tasks.segmentation.masked import MaskedSplit
 from tasks.segmentation.pictures import picture_samples
 from tasks.segmentation.registry import load_split
+from tasks.segmentation.resizing import resize_scores
 from tasks.stacks import check_losses, train_stack
 from tasks.transfer import to_device
 
@@ -203,7 +204,7 @@ def _stacked_scores(weights: dict[str, Tensor], batches: Sequence[list[Tensor]])
 
 
 def _loss(trial: Trial, logits: Tensor, labels: Tensor) -> Tensor:
-    return segmentation_loss(trial.params, resize(logits, labels.shape[-2:]), labels)
+    return segmentation_loss(trial.params, resize_scores(logits, labels.shape[-2:]), labels)
 
 
 def _result(
