@@ -38,7 +38,7 @@ def start(trial: Trial, inputs: Inputs, device: str) -> State:
     classes = load_split(trial.data.name, trial.params.split).classes
     if trial.params.trainable != "head":
         return full.start(trial, classes, device)
-    levels = stages.levels_of(inputs[stages.evaluation_stage(trial)])
+    levels = stages.levels_of(inputs[stages.evaluation_stage(trial)], trial.params.head)
     shapes = head_shapes(
         trial.params.head,
         [level.shape[1] for level in levels],
@@ -104,7 +104,8 @@ def make_stacks(members: Sequence[Member]) -> list[list[Member]]:
         shapes = tuple(
             (name, tuple(v.shape)) for name, v in part_of(member.state, "weight").items()
         )
-        key = (shapes, params.batch_size, params.training_size, params.num_images)
+        # Augmented members have features of their own; the others often share their batches.
+        key = (shapes, params.batch_size, params.training_size, params.num_images, params.augment)
         alone = params.trainable != "head"
         groups.setdefault(member.trial.id if alone else key, []).append(member)
     return [
@@ -148,13 +149,13 @@ def train_epoch(
     weights = {name: value.requires_grad_(True) for name, value in parts["weight"].items()}
     # Members with one seed and the same images see the same batches, so they share them.
     seen = {(id(v), orders[:, k].tobytes()) for k, v in enumerate(values)}
-    shared = len(seen) == 1
+    shared, head = len(seen) == 1, stack[0].trial.params.head
     losses = []
     for number, rows in enumerate(orders):
         check_interrupt()
         report_progress(number, len(orders))
-        batches = [_batch(value, row, device) for value, row in zip(values, rows, strict=True)]
-        batches = batches[:1] if shared else batches
+        chosen = list(zip(values, rows, strict=True))[: 1 if shared else None]
+        batches = [_batch(value, head, row, device) for value, row in chosen]
         logits = _stacked_scores(weights, [levels for levels, _ in batches])
         loss = torch.stack(
             [
@@ -179,11 +180,11 @@ def train_epoch(
     return [_result(k, epoch, curve[:, k], parts, classes) for k, epoch in enumerate(epochs)]
 
 
-def _batch(value: Any, rows: Any, device: str) -> tuple[list[Tensor], Tensor]:
+def _batch(value: Any, head: str, rows: Any, device: str) -> tuple[list[Tensor], Tensor]:
     """Return the features [B, D, h, w] of each level and the labels [B, S, S] of a batch."""
     rows = np.sort(rows)  # reads a large array in order; the order within a batch has no effect
     return (
-        [_copy(level[rows], device).float() for level in stages.levels_of(value)],
+        [_copy(level[rows], device).float() for level in stages.levels_of(value, head)],
         _copy(value["labels"][rows], device),
     )
 
@@ -251,7 +252,7 @@ def _scorer(
     """Return the function that scores windows of the evaluated split."""
     if trial.params.trainable != "head":
         return full.scorer(trial, state, truth, split, device)
-    levels = stages.levels_of(inputs[stages.evaluation_stage(trial)])
+    levels = stages.levels_of(inputs[stages.evaluation_stage(trial)], trial.params.head)
     weights = part_of(state, "weight")
 
     def score(rows: Sequence[int]) -> Tensor:
