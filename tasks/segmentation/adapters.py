@@ -18,13 +18,13 @@ from tasks.models.lora_export import FOLDER, describe, fitting_heads, save_adapt
 from tasks.models.lora_params import lora_scale
 from tasks.models.saving import hub_ids
 from tasks.segmentation import network
-from tasks.segmentation.network import Checkpoint, Segmenter
+from tasks.segmentation.network import Network
 from tasks.segmentation.params import Params
 
 PREFIX = "lora."
 
 
-def add(model: Segmenter | Checkpoint, trial: Trial) -> None:
+def add(model: Network, trial: Trial) -> None:
     """Freeze the encoder, and add new adapters, drawn by the seed.
 
     Raises:
@@ -58,7 +58,7 @@ def _select(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def merge(model: Segmenter | Checkpoint, trial: Trial, weights: Mapping[str, Tensor]) -> None:
+def merge(model: Network, trial: Trial, weights: Mapping[str, Tensor]) -> None:
     """Load trained weights into a network without adapters, into which they are merged."""
     rest = {name: value for name, value in weights.items() if not name.startswith(PREFIX)}
     unexpected = model.load_state_dict(rest, strict=False).unexpected_keys

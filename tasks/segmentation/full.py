@@ -21,15 +21,15 @@ from tasks.segmentation.evaluation import Truth
 from tasks.segmentation.heads import head_shapes, init_head
 from tasks.segmentation.loop import draw_batches, polynomial
 from tasks.segmentation.losses import segmentation_loss
+from tasks.segmentation.mask2former import Mask2Former, class_scores
 from tasks.segmentation.masked import MaskedSplit
+from tasks.segmentation.network import Network
 from tasks.segmentation.params import Params
 from tasks.segmentation.pyramid import Pyramid
 from tasks.segmentation.registry import load_split
 from tasks.segmentation.resizing import resize_scores
 from tasks.stacks import check_losses
 from tasks.transfer import to_device
-
-Network = network.Segmenter | network.Checkpoint
 
 
 def build(trial: Trial, classes: Sequence[str]) -> Network:
@@ -174,6 +174,8 @@ def _loss(model: nn.Module, pixels: Tensor, labels: Tensor, params: Params, devi
     dtype = getattr(torch, params.precision)
     with torch.autocast(device.split(":")[0], dtype=dtype, enabled=params.precision != "float32"):
         logits = model(pixels)
+    if isinstance(model, Mask2Former):
+        return model.loss(logits, labels)
     return segmentation_loss(params, resize_scores(logits.float(), labels.shape[-2:]), labels)
 
 
@@ -198,6 +200,10 @@ def scorer(
         pixels = to_device(torch.from_numpy(crops.to_pixels(found)), device)
         kind, enabled = device.split(":")[0], params.precision != "float32"
         with torch.inference_mode(), torch.autocast(kind, dtype=dtype, enabled=enabled):
-            return model(pixels).float()  # type: ignore[no-any-return]
+            output = model(pixels)
+        if isinstance(model, Mask2Former):
+            with torch.inference_mode():
+                return class_scores(output, places[rows[0]][1][2:])
+        return output.float()  # type: ignore[no-any-return]
 
     return score

@@ -109,6 +109,7 @@ class SegmentationTask(Task):
                 f"{trial.model.name} has no segmentation head of its own; use --set head=linear or "
                 "head=upernet"
             )
+        check_mask2former(trial)
         registry.load_split(trial.data.name, params.split)
         if params.epochs:
             number = len(registry.load_split(trial.data.name, "train"))
@@ -186,6 +187,27 @@ class SegmentationTask(Task):
         from tasks.segmentation import export
 
         return export.export(trial, arrays, values["classes"], folder)
+
+
+def check_mask2former(trial: Trial) -> None:
+    """Check that a Mask2Former checkpoint with its own head is trained in full, by its own loss.
+
+    Raises:
+        ModelError: if it is not.
+    """
+    params: Params = trial.params
+    if params.head != "own" or not checkpoints.is_mask2former(trial.model.name):
+        return
+    if params.trainable != "full":
+        raise ModelError(
+            f"{trial.model.name}, a Mask2Former, has no adapters with head=own; use --set "
+            "trainable=full, or head=linear or upernet on its backbone"
+        )
+    if params.loss != "cross_entropy" and params.epochs:
+        raise ModelError(
+            f"{trial.model.name}, a Mask2Former, is trained with its own loss, but got "
+            f"loss={params.loss}; leave loss out, or use head=linear or upernet on its backbone"
+        )
 
 
 def _reset_unused(params: Params) -> Params:
