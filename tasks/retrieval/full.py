@@ -18,9 +18,10 @@ from tasks.retrieval import gradients, network, stages
 from tasks.retrieval.gradients import Gradients
 from tasks.retrieval.loop import draw_epoch, make_loss, make_state, part_of, stack_part
 from tasks.retrieval.network import NetworkSplit
-from tasks.retrieval.optimizer import UNDECAYED, adamw_step, clamp_temperature, learning_rate
+from tasks.retrieval.optimizer import UNDECAYED, adamw_step, clamp_temperature
 from tasks.retrieval.params import Params
 from tasks.retrieval.prefetch import num_threads, prefetch
+from tasks.schedules import learning_rate
 
 #: Inputs of the image encoder and the indices of captions: a part of a batch.
 Chunk = tuple[Mapping[str, Tensor], Tensor]

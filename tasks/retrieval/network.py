@@ -18,12 +18,11 @@ from torch import Tensor
 from tasks.contract import ModelError, Trial
 from tasks.datasets.base import Split
 from tasks.datasets.registry import load_split
-from tasks.models import lora
+from tasks.models import layer_scales, lora
 from tasks.models.checkpointing import checkpoint_layers
 from tasks.models.dual import load_dual_encoder
 from tasks.models.encoders import DualEncoder, Encoder
 from tasks.models.heads import project
-from tasks.models.layer_scales import layer_scales
 from tasks.models.lora_params import lora_scale
 from tasks.models.sharing import copy_with
 from tasks.models.texts import adapt_texts
@@ -119,12 +118,9 @@ def group_by_scale(
         if layer_decay is None:
             break
         names = [name for name, _ in encoder.tower.named_parameters()]
-        found = layer_scales(names, layer_decay)
+        found = layer_scales.layer_scales(names, layer_decay)
         scales |= {f"{BACKBONE}.{side}.{name}": scale for name, scale in found.items()}
-    groups: dict[float, list[str]] = {}
-    for name, scale in scales.items():
-        groups.setdefault(scale, []).append(name)
-    return groups
+    return layer_scales.group_by_scale(scales)
 
 
 def select(weights: Weights, prefix: str) -> dict[str, Tensor]:

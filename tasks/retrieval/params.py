@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from tasks.contract import Scalar
 from tasks.contract.identity import content_of
 from tasks.models.lora_params import LORA, check_lora
+from tasks.models.training_params import TRAINING, check_training, resolve_training
 from tasks.precision import Precision
 from tasks.validation import check_choice, check_rule
 
@@ -25,7 +26,8 @@ BIAS = -10.0  # initial bias of the sigmoid loss (Zhai et al. 2023, section 3.2)
 #: them, and are left out of a trial's id.
 ADDED = (
     *("loss", "bias", "learn_bias", "pairs", "rerank_k", "max_tokens", "lower_case", *LORA),
-    *("warmup", "layer_decay", "gradient_checkpointing", "chunk_size"),
+    *TRAINING,
+    "chunk_size",
 )
 
 
@@ -142,26 +144,15 @@ class Params:
         bias = self.bias
         check_rule("bias is finite", bias is None or math.isfinite(bias), f"bias={bias}")
         check_lora(self)
-        warmup, factor, chunk = self.warmup, self.layer_decay, self.chunk_size
-        check_rule("0 <= warmup < 1", warmup is None or 0 <= warmup < 1, f"warmup={warmup}")
-        holds = factor is None or 0 < factor <= 1
-        check_rule("0 < layer_decay <= 1", holds, f"layer_decay={factor}")
+        check_training(self)
+        chunk = self.chunk_size
         check_rule("chunk_size >= 1", chunk is None or chunk >= 1, f"chunk_size={chunk}")
 
     def without_unused(self) -> Params:
         """Return the same training with None for options without effect, so that ids are equal."""
-        decay, chunk = self.layer_decay, self.chunk_size
-        trains_encoders = self.trainable != "head"
-        has_decay = self.trainable == "full" and decay != 1
-        has_chunks = trains_encoders and chunk is not None and chunk < self.batch_size
-        recomputes = trains_encoders and self.gradient_checkpointing
-        return dataclasses.replace(
-            self,
-            warmup=self.warmup or None,
-            layer_decay=decay if has_decay else None,
-            gradient_checkpointing=recomputes or None,
-            chunk_size=chunk if has_chunks else None,
-        )
+        chunk = self.chunk_size
+        has_chunks = self.trainable != "head" and chunk is not None and chunk < self.batch_size
+        return dataclasses.replace(resolve_training(self), chunk_size=chunk if has_chunks else None)
 
     def content(self) -> dict[str, Scalar]:
         """Return the part that a trial's id hashes."""

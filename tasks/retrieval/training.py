@@ -21,8 +21,9 @@ from tasks.retrieval import full, network, stages
 from tasks.retrieval.embedding import Embedder, FrozenFeatures, open_split
 from tasks.retrieval.evaluation import evaluate
 from tasks.retrieval.loop import draw_epoch, make_loss, make_state, part_of, stack_part
-from tasks.retrieval.optimizer import adamw_step, clamp_temperature, learning_rate
+from tasks.retrieval.optimizer import adamw_step, clamp_temperature
 from tasks.retrieval.params import Params
+from tasks.schedules import learning_rate
 from tasks.stacks import train_stack
 
 STACK_BYTES = 32 * 2**20  # weights, gradients and moments of a stack on a CPU

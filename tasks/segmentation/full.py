@@ -13,13 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from tasks.adamw import adamw_step
-from tasks.contract import State, Trial
+from tasks.contract import ModelError, State, Trial
 from tasks.interrupt import check_interrupt
+from tasks.models import layer_scales
+from tasks.models.checkpointing import checkpoint_layers
 from tasks.progress import report_progress
 from tasks.segmentation import adapters, crops, network, stages
 from tasks.segmentation.evaluation import Truth
 from tasks.segmentation.heads import head_shapes, init_head
-from tasks.segmentation.loop import draw_batches, polynomial
+from tasks.segmentation.loop import draw_batches, learning_rate
 from tasks.segmentation.losses import segmentation_loss
 from tasks.segmentation.mask2former import Mask2Former, class_scores
 from tasks.segmentation.masked import MaskedSplit
@@ -110,10 +112,16 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
     model = restore(trial, state, device).train()
     if params.trainable == "lora":
         model.encoder.eval()  # as it was frozen: without dropout, and with fixed statistics
+    if params.gradient_checkpointing and not checkpoint_layers(model, preserve_rng=True):
+        raise ModelError(
+            f"the layers of {trial.model.name} have no gradient checkpointing in transformers; use "
+            "a smaller batch_size instead"
+        )
     split = load_split(trial.data.name, "train")
     number = min(len(split), params.num_images or len(split))
     orders = draw_batches(number, trial, epoch)
     named = _trained(model)
+    groups = _group_by_scale(model, named, params.layer_decay)
     means, squares = (
         {name: state.arrays[f"{part}.{name}"].to(device).clone() for name in named}
         for part in ("mean", "square")
@@ -129,15 +137,13 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
             used = _gradients(loss, named)
             losses.append(loss.detach())
             step = (epoch - 1) * len(orders) + index
-            adamw_step(
-                [named[name] for name in used],
-                list(used.values()),
-                [means[name] for name in used],
-                [squares[name] for name in used],
-                lr=polynomial(params.lr, step, params.epochs * len(orders)),
-                weight_decay=params.weight_decay,
-                step=step + 1,
-            )
+            lr = learning_rate(params, step, params.epochs * len(orders))
+            for scale, names in groups.items():
+                own = [name for name in names if name in used]
+                parts = ([part[name] for name in own] for part in (named, used, means, squares))
+                if own:
+                    decay = params.weight_decay
+                    adamw_step(*parts, lr=scale * lr, weight_decay=decay, step=step + 1)
     error = check_losses(torch.stack(losses).cpu(), epoch)
     if error is not None:
         raise error
@@ -147,6 +153,19 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
     return State(arrays=arrays, values=state.values | {"epoch": epoch}), float(
         torch.stack(losses).mean()
     )
+
+
+def _group_by_scale(
+    model: Network, named: Mapping[str, nn.Parameter], layer_decay: float | None
+) -> dict[float, list[str]]:
+    """Group the names of trained parameters by the factor of their learning rate."""
+    scales = dict.fromkeys(named, 1.0)
+    if layer_decay is not None:
+        names = {id(each): name for name, each in named.items()}
+        inside = {name: names[id(each)] for name, each in model.encoder.named_parameters()}
+        found = layer_scales.layer_scales(list(inside), layer_decay)
+        scales |= {inside[name]: scale for name, scale in found.items()}
+    return layer_scales.group_by_scale(scales)
 
 
 def _gradients(loss: Tensor, named: dict[str, nn.Parameter]) -> dict[str, Tensor]:

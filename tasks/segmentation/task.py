@@ -25,6 +25,7 @@ from tasks.contract import (
 )
 from tasks.models import folders
 from tasks.models.lora_params import LORA, resolve_lora
+from tasks.models.training_params import TRAINING, resolve_training
 from tasks.precision import resolve_precision
 from tasks.segmentation import checkpoints, registry, stages
 from tasks.segmentation.formulas import MEAN_RATIO, RATIO
@@ -217,13 +218,14 @@ def _reset_unused(params: Params) -> Params:
     if params.head != "upernet":
         unused.add("head_width")
     if not params.epochs:
-        unused |= {"loss", "lr", "weight_decay", "batch_size", "num_images", "augment", *LORA}
+        unused |= {"loss", "lr", "weight_decay", "batch_size", "num_images", "augment"}
+        unused |= {*LORA, *TRAINING}
     if params.loss != "focal" or not params.epochs:
         unused.add("focal_gamma")
     if not (params.augment and params.epochs) and params.evaluation == "whole":
         unused.add("crop_size")
     reset = dataclasses.replace(params, **{name: getattr(defaults, name) for name in unused})
-    return resolve_lora(reset)
+    return resolve_training(resolve_lora(reset))
 
 
 TASK = SegmentationTask()

@@ -19,7 +19,7 @@ from tasks.progress import progress_part, report_progress
 from tasks.segmentation import full, stages
 from tasks.segmentation.evaluation import Score, Scores, Truth, evaluate, make_truth
 from tasks.segmentation.heads import apply_head, head_shapes, init_head
-from tasks.segmentation.loop import draw_batches, polynomial
+from tasks.segmentation.loop import draw_batches, learning_rate
 from tasks.segmentation.losses import segmentation_loss
 from tasks.segmentation.masked import MaskedSplit
 from tasks.segmentation.pictures import picture_samples
@@ -171,7 +171,7 @@ def train_epoch(
             params, step = member.trial.params, (epoch - 1) * len(orders) + number
             adamw_step(
                 *([each[k] for each in part] for part in (weights.values(), gradients, *moments)),
-                lr=polynomial(params.lr, step, params.epochs * len(orders)),
+                lr=learning_rate(params, step, params.epochs * len(orders)),
                 weight_decay=params.weight_decay,
                 step=step + 1,
             )
