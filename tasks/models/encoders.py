@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from tasks.autocast import autocast
 from tasks.interrupt import check_interrupt
 from tasks.models.families import Features
 from tasks.models.pooling import (
@@ -69,9 +70,7 @@ class Encoder:
     def compute(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "B ..."]:
         """Return features of prepared inputs in float32."""
         own = {name: value.to(self.device, non_blocking=True) for name, value in inputs.items()}
-        dtype = getattr(torch, self.precision)
-        kind = self.device.split(":")[0]
-        with torch.autocast(kind, dtype=dtype, enabled=dtype is not torch.float32):
+        with autocast(self.device, self.precision):
             features = self.tower(**own)
         return features.float()  # type: ignore[no-any-return]
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from tasks.autocast import autocast
 from tasks.models.encoders import DualEncoder
 
 
@@ -21,7 +22,7 @@ def encode_tokens(dual: DualEncoder, images: Sequence[Any]) -> Float[Tensor, "B 
     """Return the tokens of RGB images, to which texts attend."""
     encoder = dual.image
     inputs = {name: value.to(encoder.device) for name, value in encoder.prepare(images).items()}
-    with _autocast(dual):
+    with autocast(encoder.device, encoder.precision):
         return encoder.tower.backbone(**inputs).last_hidden_state  # type: ignore[no-any-return]
 
 
@@ -44,7 +45,7 @@ def match(
     encoder = dual.text
     inputs = {name: value.to(encoder.device) for name, value in encoder.prepare(captions).items()}
     attended = tokens[rows.to(tokens.device)]
-    with _autocast(dual):
+    with autocast(encoder.device, encoder.precision):
         states = encoder.tower.backbone(
             **inputs,
             encoder_hidden_states=attended,
@@ -52,9 +53,3 @@ def match(
         ).last_hidden_state
     # In float32: with the digits of bfloat16, many candidates would have equal logits.
     return F.linear(states[:, 0].float(), dual.matching.weight, dual.matching.bias)
-
-
-def _autocast(dual: DualEncoder) -> torch.autocast:
-    dtype = getattr(torch, dual.text.precision)
-    kind = dual.text.device.split(":")[0]
-    return torch.autocast(kind, dtype=dtype, enabled=dtype is not torch.float32)

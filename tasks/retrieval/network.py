@@ -15,6 +15,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from tasks.arrays import select
 from tasks.contract import ModelError, Trial
 from tasks.datasets.base import Split
 from tasks.datasets.registry import load_split
@@ -121,11 +122,6 @@ def group_by_scale(
         found = layer_scales.layer_scales(names, layer_decay)
         scales |= {f"{BACKBONE}.{side}.{name}": scale for name, scale in found.items()}
     return layer_scales.group_by_scale(scales)
-
-
-def select(weights: Weights, prefix: str) -> dict[str, Tensor]:
-    """Return the weights whose names start with a prefix, without it."""
-    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 
 
 @dataclass(kw_only=True)

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from tasks.adamw import adamw_step
+from tasks.arrays import select
+from tasks.autocast import autocast
 from tasks.contract import ModelError, State, Trial
 from tasks.interrupt import check_interrupt
 from tasks.models import layer_scales
@@ -95,10 +97,9 @@ def _state(model: Network) -> dict[str, Tensor]:
 def restore(trial: Trial, state: State, device: str) -> Network:
     """Return the network with the weights of a state."""
     model = build(trial, state.values["classes"])
-    prefix = "weight."
-    weights = {k.removeprefix(prefix): v for k, v in state.arrays.items() if k.startswith(prefix)}
-    missing = model.load_state_dict(weights, strict=False).missing_keys
-    assert not set(missing) & set(_state(model))
+    found = model.load_state_dict(select(state.arrays, "weight."), strict=False)
+    assert not found.unexpected_keys, found.unexpected_keys
+    assert not set(found.missing_keys) & set(_state(model)), found.missing_keys
     return model.to(device)
 
 
@@ -190,8 +191,7 @@ def _batch(
 
 
 def _loss(model: nn.Module, pixels: Tensor, labels: Tensor, params: Params, device: str) -> Tensor:
-    dtype = getattr(torch, params.precision)
-    with torch.autocast(device.split(":")[0], dtype=dtype, enabled=params.precision != "float32"):
+    with autocast(device, params.precision):
         logits = model(pixels)
     if isinstance(model, Mask2Former):
         return model.loss(logits, labels)
@@ -209,7 +209,6 @@ def scorer(
         for image, placed in enumerate(truth.windows)
         for _, box, mirrored in placed
     ]
-    dtype = getattr(torch, params.precision)
     size = params.window_size or params.image_size
 
     def score(rows: Sequence[int]) -> Tensor:
@@ -217,8 +216,7 @@ def scorer(
         for image, box, mirrored in (places[row] for row in rows):
             found.append(crops.crop_window(split.load(image), box, size, mirrored=mirrored))
         pixels = to_device(torch.from_numpy(crops.to_pixels(found)), device)
-        kind, enabled = device.split(":")[0], params.precision != "float32"
-        with torch.inference_mode(), torch.autocast(kind, dtype=dtype, enabled=enabled):
+        with torch.inference_mode(), autocast(device, params.precision):
             output = model(pixels)
         if isinstance(model, Mask2Former):
             with torch.inference_mode():

@@ -134,10 +134,10 @@ def _encode(
     """Return the frozen backbone's feature maps of all images, as float16."""
     import torch
 
+    from tasks.autocast import autocast
     from tasks.segmentation.network import load_pyramid
 
     pyramid, normalize = load_pyramid(model.name, model.fingerprint, num_levels, device)
-    dtype = getattr(torch, precision)
     found: list[list[Array]] = []
     for number, batch in enumerate(_batches(images)):
         check_interrupt()
@@ -145,7 +145,7 @@ def _encode(
         pixels = normalize(torch.from_numpy(crops.to_pixels(batch)).to(device))
         with (
             torch.inference_mode(),
-            torch.autocast(device.split(":")[0], dtype=dtype, enabled=precision != "float32"),
+            autocast(device, precision),
         ):
             levels = pyramid(pixels)
         # Networks may return another memory format, which `vmap` over stacked heads refuses.

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tasks.adamw import adamw_step
+from tasks.arrays import select
 from tasks.contract import Advanced, Inputs, Member, State, Step, Trial, TrialError
 from tasks.interrupt import check_interrupt
 from tasks.progress import progress_part, report_progress
@@ -61,12 +62,7 @@ def join_parts(
 
 def part_of(state: State, part: str) -> dict[str, Tensor]:
     """Return one part of a state by name."""
-    prefix = f"{part}."
-    return {
-        name.removeprefix(prefix): value
-        for name, value in sorted(state.arrays.items())
-        if name.startswith(prefix)
-    }
+    return dict(sorted(select(state.arrays, f"{part}.").items()))
 
 
 def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> list[Advanced | Exception]:
