@@ -103,14 +103,8 @@ def restore(trial: Trial, state: State, device: str) -> Network:
     return model.to(device)
 
 
-def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
-    """Train one epoch; return the next state and the mean loss.
-
-    Raises:
-        TrialError: if a loss is not finite.
-    """
-    params, epoch = trial.params, state.values["epoch"] + 1
-    model = restore(trial, state, device).train()
+def _restore_to_train(trial: Trial, state: State, device: str) -> Network:
+    params, model = trial.params, restore(trial, state, device).train()
     if params.trainable == "lora":
         model.encoder.eval()  # as it was frozen: without dropout, and with fixed statistics
     if params.gradient_checkpointing and not checkpoint_layers(model, preserve_rng=True):
@@ -118,6 +112,18 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
             f"the layers of {trial.model.name} have no gradient checkpointing in transformers; use "
             "a smaller batch_size instead"
         )
+    return model
+
+
+def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
+    """Train one epoch; return the next state and the mean loss.
+
+    Raises:
+        ModelError: if the model has no layers for gradient checkpointing.
+        TrialError: if a loss is not finite.
+    """
+    params, epoch = trial.params, state.values["epoch"] + 1
+    model = _restore_to_train(trial, state, device)
     split = load_split(trial.data.name, "train")
     number = min(len(split), params.num_images or len(split))
     orders = draw_batches(number, trial, epoch)
