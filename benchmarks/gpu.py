@@ -1,36 +1,25 @@
-"""Compare every task on a GPU with plain loops of transformers and torch on the same GPU.
+"""Compare every task on a GPU with plain loops of transformers, torch and diffusers.
 
-``python -m benchmarks gpu``. It needs torch and transformers, but neither Ray nor Optuna. Models
-have random weights, except for the shipped captioner. The sides take turns, and a first turn, which
-loads libraries, does not count.
+``python -m benchmarks gpu``. It needs torch and transformers, but neither Ray nor Optuna; sampling
+is compared with diffusers if that is installed. Models have random weights, except for the shipped
+captioner. The sides take turns, and a first turn, which loads libraries, does not count.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from benchmarks import gpu_diffusion
+from benchmarks.comparison import Comparison, measure
 
 ROOT = Path(__file__).parents[1]
 IMAGES = 256  # of the comparisons of captioning and encoding
 BATCH = 64
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Two ways to do the same work."""
-
-    name: str
-    unit: str
-    amount: int  # of units that one run works through
-    ours: Callable[[], Any]
-    plain: Callable[[], Any]
 
 
 def captioning_blip(device: str, images: int) -> Comparison:
@@ -119,89 +108,13 @@ def retrieval(device: str, images: int, folder: Path, layers: int) -> Comparison
     )
 
 
-def diffusion(device: str, draws: int, features: int) -> Comparison:
-    """Train an epoch, against a loop of torch whose data set is on the device."""
-    import torch
-
-    from tasks.contract import Trial
-    from tasks.datasets import concepts
-    from tasks.diffusion import training
-    from tasks.diffusion.probe import to_pixels
-    from tasks.diffusion.task import TASK
-    from tasks.diffusion.unet import UNet
-
-    model, data = TASK.resolve(TASK.default_model, TASK.default_data)
-    params = TASK.Params(draws=draws, features=features, ema=0.0, precision="float32")
-    trial = TASK.normalize(
-        Trial(task=TASK.name, version=TASK.version, params=params, seed=0, model=model, data=data)
-    )
-    state = training.start(trial, device)
-    found = concepts.load_split(data, "train")
-    pixels = to_pixels(found.images).to(device)
-    conditions = torch.from_numpy(found.encoded).to(device)
-    network = UNet(features).to(device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
-    betas = torch.linspace(params.beta_1, params.beta_last, params.num_steps, device=device)
-    signal = torch.cumprod(1 - betas, 0)
-
-    def plain() -> None:
-        for _ in range(draws // params.batch_size):
-            rows = torch.randint(len(pixels), (params.batch_size,), device=device)
-            index = torch.randint(params.num_steps, (params.batch_size,), device=device)
-            x0, noise, share = pixels[rows], torch.randn_like(pixels[rows]), signal[index]
-            share = share[:, None, None, None]
-            noisy = share.sqrt() * x0 + (1 - share).sqrt() * noise
-            out = network(noisy, (index + 1) / params.num_steps, conditions[rows])
-            loss = torch.nn.functional.mse_loss(out, noise)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-
-    return Comparison(
-        name=f"diffusion, train {features} features",
-        unit="images",
-        amount=draws,
-        ours=lambda: training.train_epoch(trial, state, device),
-        plain=plain,
-    )
-
-
 def comparisons(device: str, folder: Path, *, small: bool) -> Iterator[Comparison]:
     """Yield the comparisons; the small ones try the program out, and their ratios mean nothing."""
     images = 16 if small else IMAGES
     yield captioning_blip(device, images)
     yield captioning_git(device, images, folder)
     yield retrieval(device, images, folder, layers=1 if small else 12)
-    yield diffusion(device, 128 if small else 6400, features=8 if small else 64)
-
-
-def seconds(run: Callable[[], Any], device: str) -> float:
-    """Return the seconds of a run, until the device has finished."""
-    import torch
-
-    if device.startswith("cuda"):
-        torch.cuda.synchronize(device)
-    start = time.perf_counter()
-    run()
-    if device.startswith("cuda"):
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
-
-
-def measure(comparison: Comparison, device: str, turns: int) -> str:
-    """Run both sides in turns, and return a line with medians and ratios."""
-    ours, plain = [], []
-    for turn in range(turns + 1):
-        times = seconds(comparison.ours, device), seconds(comparison.plain, device)
-        if turn:  # the first one loads libraries
-            ours.append(times[0])
-            plain.append(times[1])
-    ratios = sorted(theirs / own for own, theirs in zip(ours, plain, strict=True))
-    own, theirs = (comparison.amount / statistics.median(each) for each in (ours, plain))
-    return (
-        f"{comparison.name}: {own:.0f} {comparison.unit}/s, plain {theirs:.0f}; "
-        f"{statistics.median(ratios):.2f} x ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-    )
+    yield from gpu_diffusion.comparisons(device, small=small)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,14 @@ def main_memory() -> int | None:
 def gpu_names() -> list[str]:
     """Return the names of the GPUs that nvidia-smi lists."""
     return _query_gpus("name")
+
+
+def num_gpus() -> int:
+    """Return the number of GPUs that this process may use."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return len(gpu_names())
+    return len([each for each in visible.split(",") if each.strip() not in ("", "-1")])
 
 
 def _query_gpus(field: str, *flags: str) -> list[str]:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from tasks.contract import content_id
@@ -40,6 +40,26 @@ def fingerprint_files(
     if is_new:
         _write_cache(path, cache)
     return content_id(hashes)
+
+
+def remember_fingerprint(files: Sequence[Path], about: str, compute: Callable[[], str]) -> str:
+    """Return ``compute()``, or what it returned before if no file has changed since.
+
+    Args:
+        files: what the fingerprint depends on. If there are none, it is always computed.
+        about: what else it depends on.
+        compute: returns the fingerprint.
+    """
+    if not files:
+        return compute()
+    status = {f"{file.resolve()}": file.stat() for file in files}
+    version = content_id({name: [s.st_size, s.st_mtime_ns] for name, s in status.items()}) + "|"
+    path, key = _cache_path(files[0].parent), f"content-1|{about}"
+    cache = _read_cache(path)
+    if not cache.get(key, "").startswith(version):
+        cache[key] = f"{version}{compute()}"
+        _write_cache(path, cache)
+    return cache[key].removeprefix(version)
 
 
 def _cache_path(root: Path) -> Path:

@@ -33,6 +33,17 @@ class Bucket:
         draw = random.Random(0)
         self.failing = lambda method, path: draw.random() < share
 
+    def replace_once(self, path: str, replace: Callable[[], None]) -> None:
+        """Call a function after the size of an object was asked for, before its first GET."""
+        left = [replace]
+
+        def failing(method: str, asked: str) -> bool:
+            if (method, asked) == ("GET", f"/{path}") and left:
+                left.pop()()
+            return False
+
+        self.failing = failing
+
     def fail_writes_after(self, number: int) -> None:
         """Answer the next PUTs as usual, up to this number, and all later ones with 503."""
         left = [number]

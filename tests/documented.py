@@ -66,6 +66,7 @@ REDUCED_SWEEPS = {
 
 #: What a benchmark adds to run in seconds; None: only its options are parsed, for a reason.
 REDUCED_BENCHMARKS: dict[str, tuple[str, ...] | None] = {
+    "adapters": ("--images", "32", "--turns", "1"),
     "captioners": ("--images", "8", "--turns", "1"),
     "decoding": ("--images", "32", "--turns", "1"),
     "encoders": (),

@@ -69,9 +69,17 @@ class ForkedCommand:
         deadline = time.monotonic() + timeout
         while (status := self.poll()) is None:
             if time.monotonic() > deadline:
-                raise subprocess.TimeoutExpired("orchestrator", timeout)
+                raise TimeoutError(self._describe_hang(timeout))
             time.sleep(0.002)
         return status
+
+    def _describe_hang(self, timeout: float) -> str:
+        """Return what it printed, and the stacks of its threads."""
+        self.send_signal(signal.SIGUSR1)
+        time.sleep(1)
+        files = (self._output / name for name in ("stdout", "stderr", "stacks"))
+        texts = (file.read_text()[-8000:] for file in files)
+        return "\n".join((f"the command did not end within {timeout:g} s", *texts))
 
     def printed(self) -> str:
         """What it has printed on stdout."""

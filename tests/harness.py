@@ -70,6 +70,10 @@ class Run:
         """Wait until it ends with this status; returns what it printed."""
         try:
             output, errors = self.process.communicate(timeout=seconds)
+        except TimeoutError as error:
+            logs = sorted(Path(self.out).glob("*/*/logs/*.log"))
+            error.add_note("\n".join(log.read_text(errors="replace")[-8000:] for log in logs[-2:]))
+            raise
         finally:
             self.process.kill()
         assert self.process.returncode == status, output + errors
@@ -105,8 +109,8 @@ def engine_args(engine: str, cluster: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def small_cluster(**more: str) -> Iterator[str]:
-    """The address of a cluster of one node with two CPUs and one GPU, known only to Ray.
+def small_cluster(num_gpus: int = 1, **more: str) -> Iterator[str]:
+    """The address of a cluster of one node with two CPUs and GPUs known only to Ray.
 
     ``more`` are environment variables of its processes.
     """
@@ -117,7 +121,7 @@ def small_cluster(**more: str) -> Iterator[str]:
     os.environ.update(environment)
     from ray.cluster_utils import Cluster
 
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": 1})
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": num_gpus})
     try:
         yield made.address
     finally:

@@ -32,10 +32,33 @@ def build_lower_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
+def build_gemma_tokenizer(folder: Path) -> Any:
+    """Save a tokenizer of SigLIP 2 with a fixed resolution: Gemma's, which keeps capitals.
+
+    It is set as in the published checkpoints: no start token, an end token, padding on the right.
+    """
+    specials = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    tokens = [*specials, "▁", *letters, *letters.upper(), "st", "sta"]
+    tokenizer = transformers.GemmaTokenizer(
+        vocab={token: number for number, token in enumerate(tokens)},
+        merges=[("s", "t"), ("st", "a")],
+        add_bos_token=False,
+        add_eos_token=True,
+        padding_side="right",
+        model_max_length=16,
+    )
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+TOKENIZERS = {"siglip2": build_lower_tokenizer, "siglip2-fixed": build_gemma_tokenizer}
+
+
 def save_tiny(kind: str, folder: Path) -> Path:
     """A model of the family with random weights, its tokenizer and its image processor."""
     torch.manual_seed(0)
-    tokenizer = build_lower_tokenizer(folder) if kind == "siglip2" else build_tokenizer(folder)
+    tokenizer = TOKENIZERS.get(kind, build_tokenizer)(folder)
     text = TINY | {
         "vocab_size": len(tokenizer),
         "max_position_embeddings": 16,
@@ -87,7 +110,7 @@ def save_tiny(kind: str, folder: Path) -> Path:
         ),
         "bert": lambda: transformers.BertModel(transformers.BertConfig(**text)),
     }
-    configs[kind]().save_pretrained(folder)
+    configs["siglip" if kind == "siglip2-fixed" else kind]().save_pretrained(folder)
     if kind == "siglip2":
         processor = transformers.Siglip2ImageProcessorPil(patch_size=8, max_num_patches=16)
         processor.save_pretrained(folder)

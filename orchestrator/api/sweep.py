@@ -87,7 +87,8 @@ def sweep(
         engine: ``"ray"``, or ``"local"`` to run everything in this process.
         address: Ray address (default: ``$RAY_ADDRESS``, otherwise a local Ray).
         cpus_per_trial: CPU cores per worker (default: split evenly).
-        gpus_per_trial: GPUs per worker, at most 1, or ``"auto"``.
+        gpus_per_trial: GPUs per worker: 1, a fraction, or ``"auto"``; 2 and more for tasks that
+            compute a trial on several GPUs.
         name: name of the sweep (default: from the space and the settings).
         out: folder or URI for the results.
         cache: folder or URI that keeps shared stages for later sweeps (default:

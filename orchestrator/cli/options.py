@@ -83,7 +83,10 @@ CpusPerTrial = Annotated[
 ]
 GpusPerTrial = Annotated[
     str,
-    typer.Option(help="GPUs per worker: 1, a fraction, or auto (choose from measured memory)."),
+    typer.Option(
+        help="GPUs per worker: 1, a fraction, auto (choose from measured memory), or more for "
+        "trials that run on several GPUs (retrieval with trainable=full or lora)."
+    ),
 ]
 CheckpointInterval = Annotated[
     str | None,

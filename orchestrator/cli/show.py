@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli.completion import complete_graphics
 from orchestrator.cli.json_output import Json, Outcome
 from orchestrator.cli.options import (
     Columns,
@@ -31,6 +32,15 @@ def show(
     pictures: Annotated[
         str | None, typer.Option(help="Write a trial's pictures to FILE.png as a contact sheet.")
     ] = None,
+    graphics: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="How the terminal shows pictures: auto, kitty (Kitty's protocol), sixel, blocks "
+            "(half blocks), or none.",
+            autocompletion=complete_graphics,
+        ),
+    ] = "auto",
     where: Where = None,
     sort: Sort = None,
     columns: Columns = None,
@@ -55,5 +65,13 @@ def show(
         if save is not None or pictures is not None:
             raise RequestError("--json writes no files; remove --save and --pictures")
         return Outcome(fields=show_fields(sweep, trial, listing, selection))
-    show_sweep(sweep, trial, listing, save=save, pictures=pictures, selection=selection)
+    show_sweep(
+        sweep,
+        trial,
+        listing,
+        save=save,
+        pictures=pictures,
+        graphics=graphics,
+        selection=selection,
+    )
     return 0

@@ -9,6 +9,7 @@ import pyarrow.fs
 
 from results.storage.atomic_write import atomic_write
 from results.storage.typed_json import decode, encode
+from results.storage.whole_file import read_whole
 
 T = TypeVar("T")
 
@@ -26,8 +27,7 @@ def write_json(filesystem: pyarrow.fs.FileSystem, path: str, value: Any) -> None
 def read_json(filesystem: pyarrow.fs.FileSystem, path: str, kind: type[T]) -> T | None:
     """Read a dataclass; None if there is no such file, or it is damaged or cannot be read."""
     try:
-        with filesystem.open_input_stream(path) as stream:
-            return decode(kind, json.loads(bytes(stream.read())))
+        return decode(kind, json.loads(read_whole(filesystem, path)))
     except (OSError, ValueError, RecursionError):
         return None
 

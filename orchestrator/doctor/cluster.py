@@ -19,7 +19,7 @@ from orchestrator.doctor import node_probe
 from orchestrator.doctor.findings import Finding
 from orchestrator.doctor.target import Target, driver_marker
 from orchestrator.engines.ray.engine import alive_nodes, connect
-from orchestrator.execution.placement import STAGE_GPU_FRACTION, initial_gpus, place_workers
+from orchestrator.execution.placement import initial_gpus, place_workers, stage_gpus
 from results.text import plural
 from tasks.contract import RequestError
 
@@ -238,7 +238,10 @@ def _check_placement(
         return [Finding("error", "placement", reason, fix)]
     task = f"{target.task}: " if target.task else ""
     packs = f" for at most {plural(num_packs, 'pack')}" if num_packs else ""
-    gpus = f"{found.gpus:g} GPU (of which {STAGE_GPU_FRACTION:.0%} is reserved for shared stages)"
+    gpus = plural(int(found.gpus), "GPU") if found.gpus > 1 else f"{found.gpus:g} GPU"
+    if stage_gpus(found.gpus):
+        share = stage_gpus(found.gpus) / found.gpus
+        gpus += f" (of which {share:.0%} is reserved for shared stages)"
     each = f"each with {plural(found.cpus, 'CPU')} and {gpus if found.gpus else 'no GPU'}"
     text = f"{task}{plural(found.num_workers, 'worker')}{packs}, {each}"
     if request.gpus_per_trial == "auto":

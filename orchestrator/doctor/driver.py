@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.cgroups import installed_memory
+from orchestrator.doctor.data_folder import data_folder
 from orchestrator.doctor.findings import Finding
 from orchestrator.doctor.node_probe import is_cached, is_offline, probe, try_folder
 from orchestrator.doctor.requirements import check_requirements
@@ -64,8 +65,8 @@ def split_sources(model: str | None, data: str | None) -> tuple[list[str], list[
             paths.append(part)
         elif part.count("/") == 1 and ":" not in part:
             hub_models.append(part)
-    kind, _, folder = (data or "").partition(",val=")[0].partition(":")
-    if folder and kind != "hub" and ("/" in folder or Path(folder).expanduser().exists()):
+    folder = data_folder(data or "")
+    if folder is not None:
         paths.append(folder)
     return [str(Path(path).expanduser().resolve()) for path in paths if path], hub_models
 

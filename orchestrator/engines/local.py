@@ -9,10 +9,12 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 
+from orchestrator.cgroups import available_cpus
 from orchestrator.engines.local_stages import LocalStages
 from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.events import Pack, to_failure
 from orchestrator.execution.run_pack import run_pack
+from orchestrator.execution.trial_processes import TrialProcesses
 from orchestrator.execution.worker_process import limit_threads
 from orchestrator.hardware import device_memory, pick_device
 from orchestrator.saving.checkpoint_writer import CheckpointWriter
@@ -31,8 +33,10 @@ class LocalEngine:
     num_workers = 1
     worker_memory: int | None = None
 
-    def __init__(self) -> None:
-        self._throttle = Throttle()
+    def __init__(self, num_gpus: int = 1) -> None:
+        """``num_gpus`` is the number of GPUs that compute a trial together."""
+        self._throttle, self._num_gpus = Throttle(), num_gpus
+        self._processes: TrialProcesses | None = None
 
     def start(
         self,
@@ -49,13 +53,23 @@ class LocalEngine:
         return 0
 
     def close(self) -> None:
-        """Do nothing: no other process was started."""
+        """End the processes that computed trials together with this one."""
+        if self._processes is not None:
+            self._processes.close()
 
     def run(self, coordinator: Coordinator) -> None:
         """Run packs until all have ended or the coordinator halts."""
         device = pick_device()
         limit_threads()
         stages = LocalStages(coordinator, device)
+        if self._num_gpus > 1:
+            self._processes = TrialProcesses(
+                coordinator.task,
+                self._num_gpus,
+                device=device,
+                threads=max(1, available_cpus() // self._num_gpus),
+                step_timeout=coordinator.step_timeout,
+            )
         with contextlib.suppress(Interrupted):
             while not coordinator.should_halt():
                 self._hold((), coordinator)
@@ -99,6 +113,7 @@ class LocalEngine:
             coordinator.step_timeout,
             coordinator.progressed,
             self._throttle,
+            self._processes,
         )
         try:
             events = next(steps)

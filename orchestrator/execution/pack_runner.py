@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.execution.events import Event, ProgressListener, to_failure
 from orchestrator.execution.run_pack import run_pack
+from orchestrator.execution.trial_processes import TrialProcesses
 from orchestrator.execution.worker_process import configure_worker
 from orchestrator.hardware import pick_device
 from orchestrator.saving.checkpoint_writer import CheckpointWriter
@@ -28,6 +29,7 @@ class PackSettings:
     is_adaptive: bool  # whether the searcher needs each step before the next one
     threads: int
     step_timeout: float | None  # seconds
+    num_processes: int = 1  # that compute a step together, each on its own GPU
 
 
 class PackRunner:
@@ -35,11 +37,21 @@ class PackRunner:
 
     def __init__(self, settings: PackSettings) -> None:
         """Configure this process and choose a device."""
-        configure_worker(settings.threads)
+        threads = max(1, settings.threads // settings.num_processes)
+        configure_worker(threads)
         self.writer = CheckpointWriter(
             checkpoints=settings.checkpoints, interval=settings.checkpoint_interval
         )
         self._settings, self._device, self._throttle = settings, pick_device(), Throttle()
+        self._processes = None
+        if settings.num_processes > 1:
+            self._processes = TrialProcesses(
+                settings.task,
+                settings.num_processes,
+                device=self._device,
+                threads=threads,
+                step_timeout=settings.step_timeout,
+            )
         self._cancelled: frozenset[str] = frozenset()
         self._dropped: set[str] = set()  # cancelled trials that ``run_pack`` does not know yet
         self.reset()
@@ -73,6 +85,7 @@ class PackRunner:
             self._settings.step_timeout,
             on_progress,
             self._throttle,
+            self._processes,
         )
 
     def advance(self) -> list[Event]:

@@ -44,8 +44,11 @@ class Packing:
         """Split trials into a few large packs that keep all workers busy."""
         packs: list[tuple[Trial, ...]] = []
         for group in group_by_key(self._task, trials).values():
-            per_worker = math.ceil(len(group) / self._num_workers)
-            size = MAX_PACK_SIZE if self._task.shares_steps else min(MAX_PACK_SIZE, per_worker)
+            size, per_worker = (
+                _max_size(self._task, group),
+                math.ceil(len(group) / self._num_workers),
+            )
+            size = size if self._task.shares_steps else min(size, per_worker)
             size = min(size, self._max_that_fit(group))
             packs += [tuple(group[i : i + size]) for i in range(0, len(group), size)]
         return packs
@@ -62,7 +65,12 @@ class Packing:
 def min_num_packs(task: Task, trials: Sequence[Trial]) -> int:
     """Return the number of packs if each is as large as allowed."""
     groups = group_by_key(task, trials).values()
-    return sum(math.ceil(len(group) / MAX_PACK_SIZE) for group in groups)
+    return sum(math.ceil(len(group) / _max_size(task, group)) for group in groups)
+
+
+def _max_size(task: Task, group: Sequence[Trial]) -> int:
+    """Return the most trials of a group that may be in one pack."""
+    return min(MAX_PACK_SIZE, *(task.max_pack_size(trial) or MAX_PACK_SIZE for trial in group))
 
 
 def max_num_packs(task: Task, trials: Sequence[Trial]) -> int:

@@ -11,7 +11,8 @@ from tasks.contract import RequestError
 
 STAGE_GPU_FRACTION = 0.1  # of each worker's GPU share, left to stages so that they can always run
 MAX_MEMORY_FRACTION = 0.8  # of a device's memory that trials may use
-Gpus = float | Literal["auto"]  # GPUs per worker; auto: from the measured memory of a trial
+#: GPUs per worker: a fraction, 1, or a number of whole GPUs; auto: from a trial's measured memory.
+Gpus = float | Literal["auto"]
 Node = Mapping[str, float]  # a node's resources by Ray's names, such as CPU, GPU and memory
 
 
@@ -29,6 +30,19 @@ def initial_gpus(gpus: Gpus) -> float:
     return 1.0 if gpus == "auto" else gpus
 
 
+def processes_per_trial(gpus: Gpus) -> int:
+    """Return the number of processes that compute a trial together: one per GPU."""
+    return max(1, int(initial_gpus(gpus)))
+
+
+def stage_gpus(gpus: float) -> float:
+    """Return the part of a worker's GPUs that is left to stages.
+
+    Ray shares one GPU, but not several. Stages of trials with several GPUs run on the CPU.
+    """
+    return gpus * STAGE_GPU_FRACTION if gpus <= 1 else 0.0
+
+
 def place_workers(
     nodes: Sequence[Node],
     *,
@@ -42,12 +56,13 @@ def place_workers(
         nodes: the resources of each node.
         max_packs: the maximum number of workers, None for no limit.
         cpus_per_trial: CPUs per worker, None to split the CPUs evenly.
-        gpus_per_trial: GPUs per worker, ignored if no node has a GPU.
+        gpus_per_trial: GPUs per worker; up to 1 it is ignored if no node has a GPU.
 
     Raises:
         RequestError: if no worker fits on any node.
     """
-    gpus = gpus_per_trial if any(node.get("GPU") for node in nodes) else 0.0
+    has_gpu = gpus_per_trial > 1 or any(node.get("GPU") for node in nodes)
+    gpus = gpus_per_trial if has_gpu else 0.0
     num_workers = num_fitting_workers(nodes, cpus_per_trial or 1, gpus)
     if num_workers < 1:
         sizes = {f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes}
@@ -119,11 +134,12 @@ def main_memory(nodes: Sequence[Node], num_workers: int) -> int | None:
 
 
 def num_fitting_workers(nodes: Sequence[Node], cpus: int, gpus: float) -> int:
-    """Return the number of workers that fit, each on one node and with its share of one GPU."""
+    """Return the number of workers that fit, each on one node, as are all of its GPUs."""
     total = 0
     for node in nodes:
         fit = int(node.get("CPU", 0) // cpus)
         if gpus:
-            fit = min(fit, int(node.get("GPU", 0)) * int(1 / gpus + 1e-9))
+            found = int(node.get("GPU", 0))
+            fit = min(fit, found * int(1 / gpus + 1e-9) if gpus <= 1 else int(found // gpus))
         total += fit
     return total

@@ -16,6 +16,7 @@ from orchestrator.execution.events import (
 )
 from orchestrator.execution.step_checks import check_advanced, check_results, check_state
 from orchestrator.execution.timeout import timeout
+from orchestrator.execution.trial_processes import TrialProcesses
 from orchestrator.saving.checkpoint_writer import CheckpointWriter
 from orchestrator.saving.checkpoints import TimedStep
 from orchestrator.saving.final_weights import write_weights
@@ -33,6 +34,7 @@ def run_pack(
     step_timeout: float | None = None,
     on_progress: ProgressListener = lambda progress: None,
     throttle: Throttle | None = None,
+    processes: TrialProcesses | None = None,
 ) -> Generator[list[Event], set[str] | None, None]:
     """Advance a pack until every member is done, failed or stopped.
 
@@ -48,6 +50,7 @@ def run_pack(
         step_timeout: the seconds that a step may take, None for no limit.
         on_progress: receives the task's progress within a step.
         throttle: limits how often ``on_progress`` is called.
+        processes: compute the steps together with this process, None for this one alone.
     """
     throttle = throttle or Throttle()
     checkpoints = writer.checkpoints
@@ -77,7 +80,7 @@ def run_pack(
             on_progress(StepProgress(num_steps=num_steps, share=share, next_at=next_at))
 
         with timeout(step_timeout, "a step"), reporting(receive, throttle):
-            return check_results(task.advance(group, inputs, device), group)
+            return check_results((processes or task).advance(group, inputs, device), group)
 
     last_steps = {m.trial.id: task.num_steps(m.trial) for m in members}
     while members:

@@ -72,6 +72,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "tau": ("temperature",),
     "temp": ("temperature",),
     "timesteps": ("num_steps",),
+    "warmup": ("warmup_ratio",),
     "wd": ("weight_decay",),
     "width": ("features", "embed_dim"),
 }

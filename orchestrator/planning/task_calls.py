@@ -78,6 +78,16 @@ def normalize(task: Task, trial: Trial) -> Trial:
     return found
 
 
+def check_gpus(task: Task, trial: Trial, num_gpus: int) -> None:
+    """Check that several GPUs can compute a trial together.
+
+    Raises:
+        RequestError: if they cannot.
+    """
+    with calling(task, "check_gpus"):
+        task.check_gpus(trial, num_gpus)
+
+
 def try_methods(task: Task, trial: Trial) -> None:
     """Call the methods that planning and packing will call, on one trial.
 
@@ -109,6 +119,13 @@ def try_methods(task: Task, trial: Trial) -> None:
         raise RequestError(
             f"estimate_memory of the task {task.name!r} must return the bytes that one trial "
             f"needs, an int of at least 0, but returned {shown(number)}"
+        )
+    with calling(task, "max_pack_size"):
+        most: object = task.max_pack_size(trial)
+    if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
+        raise RequestError(
+            f"max_pack_size of the task {task.name!r} must return an int of at least 1 or None, "
+            f"but returned {shown(most)}"
         )
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from orchestrator.reports.files import check_target, save_file
 from orchestrator.reports.json_fields import sweep_fields, trial_fields
+from orchestrator.view.graphics import check_choice, find_graphics
 from results.figures.charts import trial_charts
 from results.figures.sample_images import LoadImage, names_images, samples_of
 from results.figures.sweep_charts import sweep_charts
@@ -31,6 +32,7 @@ def show(
     *,
     save: str | None,
     pictures: str | None,
+    graphics: str = "auto",
     selection: RowSelection = EVERYTHING,
 ) -> None:
     """Print a sweep or one of its trials, and write figures to files.
@@ -41,12 +43,14 @@ def show(
         listing: the command that lists the trials, for error messages.
         save: FILE.png or FILE.svg for the curves.
         pictures: FILE.png for the pictures of a trial.
+        graphics: how the terminal shows pictures, one of ``orchestrator.view.graphics.CHOICES``.
         selection: the trials and columns to print.
 
     Raises:
         RequestError: if a file cannot be written or a figure cannot be drawn. Nothing is written
             then.
     """
+    check_choice(graphics)
     row = None if trial is None else find_trial(sweep, trial, listing)
     if save is not None and save == pictures:
         raise RequestError(f"--save and --pictures both name {save!r}; use different files")
@@ -62,8 +66,12 @@ def show(
     if row is None:
         console.print(render_sweep(sweep, weights, selection))
     else:
-        load_image = None if console.color_system is None else _image_loader(sweep, row)
-        console.print(render_trial(sweep, row, weights, load_image))
+        shows = console.color_system is not None and graphics != "none"
+        load_image = _image_loader(sweep, row) if shows else None
+        # The terminal is asked only if there is a picture.
+        has_pictures = load_image is not None or (shows and bool(pictures_of(sweep, row)))
+        found = find_graphics(graphics if has_pictures or graphics == "none" else "blocks")
+        console.print(render_trial(sweep, row, weights, load_image, found))
     for path, blob in files.items():
         save_file(path, blob)
         console.print(Text(f"Saved {path}."), soft_wrap=True)

@@ -14,6 +14,7 @@ from orchestrator.execution.coordinator import Coordinator
 from orchestrator.execution.halting import handle_ctrl_c
 from orchestrator.execution.listener import TrialListener
 from orchestrator.execution.packing import max_num_packs
+from orchestrator.execution.placement import processes_per_trial
 from orchestrator.execution.stages import StageCache
 from orchestrator.planning.plan import distinct_stages
 from orchestrator.request import Request
@@ -223,7 +224,7 @@ def _make_engine(request: Request) -> Engine:
     if request.engine == "local":
         from orchestrator.engines.local import LocalEngine
 
-        return LocalEngine()
+        return LocalEngine(processes_per_trial(request.gpus_per_trial))
     from orchestrator.engines.ray.engine import RayEngine
 
     return RayEngine(

@@ -22,6 +22,7 @@ from search_spaces.space import Scalar
 from tasks.contract import RequestError, Source, StoreError, content_id
 
 MAX_LENGTH = 60  # characters of a default name; a longer one is cut and ends in a hash
+_COMMIT = re.compile(r"(?<=.)@[0-9a-f]{40}")  # of a data set of the Hub
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +152,8 @@ def default_name(identity: Identity, defaults: Mapping[str, Any]) -> str:
     parts += ["from", *(split_name(each)[-1] for each in learned)] if learned else []
     for what, source in (("model", identity.model), ("data", identity.data)):
         if source.name != defaults[what]:
-            parts += [part.rstrip("/").rsplit("/", 1)[-1] for part in source.name.split("+")]
+            shown = _COMMIT.sub("", source.name)
+            parts += [part.rstrip("/").rsplit("/", 1)[-1] for part in shown.split("+")]
     parts += [f"{name}-{_text(value)}" for name, value in sorted(identity.settings.items())]
     words = [re.sub(r"[^A-Za-z0-9._]+", "-", part).strip("-.") for part in parts]
     name = "-".join(word for word in words if word)

@@ -32,7 +32,12 @@ from orchestrator.running.final_check import check_final
 from orchestrator.running.learned import learn_from
 from orchestrator.running.naming import Identity, choose_name
 from orchestrator.running.recorded import RecordedSweep
-from orchestrator.running.request_checks import check_options, check_search, check_search_options
+from orchestrator.running.request_checks import (
+    check_gpus,
+    check_options,
+    check_search,
+    check_search_options,
+)
 from orchestrator.running.space_request import check_metric, read_space_of
 from orchestrator.saving.keep_policy import Keep, choose_keep
 from orchestrator.search.options import DEFAULT_PRUNER, DEFAULT_SAMPLER, describe
@@ -169,6 +174,7 @@ def make_plan(request: Request) -> Plan:
         planned = plan_rows(space, factory, seeds)
         trials = distinct_trials(planned)
         check_metric_params(task, [task.metric.name], trials)
+        check_gpus(request, task, trials)
         first = trials[0]
     task_calls.try_methods(task, first)
     if request.final is not None:

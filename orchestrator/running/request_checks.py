@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.cgroups import available_cpus
 from orchestrator.engines.ray.address import check_address, check_reachable
-from orchestrator.execution.placement import initial_gpus
+from orchestrator.execution.placement import initial_gpus, processes_per_trial
+from orchestrator.hardware import num_gpus
+from orchestrator.planning import task_calls
 from orchestrator.planning.metric_params import check_metric_params
 from orchestrator.running.learned import check_learns
 from orchestrator.running.notify import check_url
@@ -22,8 +25,8 @@ from orchestrator.search.options import (
 from orchestrator.tracking.finding import check_trackers
 from results.extras import require
 from results.storage.filesystem import check_output_folder, redact
-from results.text import listed
-from tasks.contract import RequestError
+from results.text import listed, plural
+from tasks.contract import RequestError, Task, Trial
 
 if TYPE_CHECKING:
     from orchestrator.planning.objectives import Objective
@@ -66,11 +69,13 @@ def check_options(request: Request) -> None:
         raise RequestError("--rerun also runs cancelled trials; remove --retry-cancelled")
     if request.engine == "local" and request.address is not None:
         raise RequestError("--address requires --engine ray; remove one of the two")
-    resources = (request.cpus_per_trial, request.gpus_per_trial)
-    if request.engine == "local" and resources != (None, 1.0):
+    gpus = initial_gpus(request.gpus_per_trial)
+    is_shared = gpus < 1 or request.gpus_per_trial == "auto"
+    if request.engine == "local" and (request.cpus_per_trial is not None or is_shared):
         raise RequestError(
-            "--cpus-per-trial and --gpus-per-trial require --engine ray; the local engine uses all "
-            "CPUs and the first GPU, which OMP_NUM_THREADS and CUDA_VISIBLE_DEVICES change"
+            "--cpus-per-trial, and --gpus-per-trial below 1 or auto, require --engine ray; the "
+            "local engine uses all CPUs and the first GPU, which OMP_NUM_THREADS and "
+            "CUDA_VISIBLE_DEVICES change"
         )
     address, cores = find_address(request), available_cpus()
     if request.engine == "ray" and address:
@@ -84,10 +89,26 @@ def check_options(request: Request) -> None:
         raise RequestError(f"--engine takes ray or local, but got {request.engine!r}")
     if request.cpus_per_trial is not None and request.cpus_per_trial < 1:
         raise RequestError(f"--cpus-per-trial must be at least 1, but is {request.cpus_per_trial}")
-    if not 0 < initial_gpus(request.gpus_per_trial) <= 1:
+    if not (0 < gpus <= 1 or (math.isfinite(gpus) and gpus == int(gpus) > 0)):
         raise RequestError(
-            f"`0 < --gpus-per-trial <= 1` must hold, but got {request.gpus_per_trial:g}"
+            f"--gpus-per-trial takes a fraction of 1, or a whole number, but got {gpus:g}"
         )
+
+
+def check_gpus(request: Request, task: Task, trials: Sequence[Trial]) -> None:
+    """Check that trials can use the number of GPUs of ``--gpus-per-trial``.
+
+    Raises:
+        RequestError: if one of them cannot.
+    """
+    number = processes_per_trial(request.gpus_per_trial)
+    if number == 1:
+        return
+    for trial in trials:
+        try:
+            task_calls.check_gpus(task, trial, number)
+        except RequestError as error:
+            raise RequestError(f"--gpus-per-trial {number}: {error}") from None
 
 
 def check_search(request: Request, num_seeds: int, objectives: Sequence[Objective]) -> None:
@@ -148,6 +169,12 @@ def check_can_start(plan: Plan) -> None:
         require("--engine ray", "ray", " (or use --engine local)")
     if plan.request.engine == "ray" and address:
         check_reachable(address)
+    number = processes_per_trial(plan.request.gpus_per_trial)
+    if plan.request.engine == "local" and number > max(1, found := num_gpus()):
+        raise RequestError(
+            f"--gpus-per-trial is {number}, but this machine has {plural(found, 'GPU')} that "
+            f"CUDA_VISIBLE_DEVICES shows; use at most {max(1, found)}"
+        )
     if plan.space.search is not None:
         sample_search(plan)
 
@@ -167,6 +194,7 @@ def sample_search(plan: Plan) -> SearchSample:
     if plan.request.learn_from:
         _ = plan.learned
     sample = check_search_function(plan.space.search, plan.factory, plan.request.pruner)
+    check_gpus(plan.request, plan.task, sample.trials)
     metrics = [each.name for each in plan.objectives] or [plan.task.metric.name]
     check_metric_params(plan.task, metrics, sample.trials)
     return sample

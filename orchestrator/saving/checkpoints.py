@@ -20,6 +20,7 @@ import pyarrow.fs
 from results.storage.atomic_write import atomic_write
 from results.storage.filesystem import absolute, open_filesystem
 from results.storage.weights import WeightStore
+from results.storage.whole_file import read_whole
 from tasks.contract import Scalar, State, Step, StoreError, Trial
 
 NUM_READS = 3  # attempts to read a checkpoint; a bucket's client repeats each request on its own
@@ -123,9 +124,7 @@ def _read(filesystem: pyarrow.fs.FileSystem, path: str) -> bytes:
         if cause is not None:
             time.sleep(attempt - 1)
         try:
-            with filesystem.open_input_stream(path) as stream:
-                blob: bytes = stream.read()
-            return blob
+            return read_whole(filesystem, path)
         except FileNotFoundError:
             raise
         except OSError as error:

@@ -32,7 +32,7 @@ def can_read_keys() -> bool:
     """Return whether the standard input is a terminal and this process is in its foreground."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         descriptor = sys.stdin.fileno()
-        return os.isatty(descriptor) and _is_foreground(descriptor)
+        return os.isatty(descriptor) and is_foreground(descriptor)
     return False
 
 
@@ -53,13 +53,13 @@ def read_keys(on_key: Callable[[str], None]) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-        if _is_foreground(descriptor):  # otherwise, the kernel would stop this process
+        if is_foreground(descriptor):  # otherwise, the kernel would stop this process
             termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
 def _read(descriptor: int, on_key: Callable[[str], None], ended: threading.Event) -> None:
     while not ended.is_set():
-        if not _is_foreground(descriptor):  # after Ctrl-Z and bg
+        if not is_foreground(descriptor):  # after Ctrl-Z and bg
             ended.wait(_WAIT_SECONDS)
             continue
         if not termios.tcgetattr(descriptor)[3] & termios.ICANON:
@@ -94,7 +94,8 @@ def split_keys(text: str) -> list[str]:
     return keys
 
 
-def _is_foreground(descriptor: int) -> bool:
+def is_foreground(descriptor: int) -> bool:
+    """Return whether this process is in the foreground of a terminal, which it may then read."""
     try:
         return os.tcgetpgrp(descriptor) == os.getpgrp()
     except OSError:

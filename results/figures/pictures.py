@@ -17,27 +17,28 @@ _MARGIN_COLOR = "gray"
 _TITLE = 22  # height of the title in pixels
 
 
-def half_blocks(pictures: Sequence[bytes], side: int, gap: int = 1) -> Text:
-    """Draw pictures next to each other, each ``side`` columns wide and half as many lines.
+def half_blocks(picture: bytes, side: int) -> Text:
+    """Draw a picture (PNG or JPEG), ``side`` columns wide and half as many lines.
 
-    Pictures (PNG or JPEG) that are not square get a margin.
+    A picture that is not square gets a margin.
     """
-    images = [
-        ImageOps.pad(_open(picture), (side, side), color=_MARGIN_COLOR) for picture in pictures
-    ]
+    image = ImageOps.pad(open_picture(picture), (side, side), color=_MARGIN_COLOR)
     text = Text(no_wrap=True)
     for line in range(0, side - side % 2, 2):
-        for image in images:
-            for x in range(side):
-                upper, lower = (_hex(image.getpixel((x, line + y))) for y in (0, 1))
-                text.append("▀", style=f"{upper} on {lower}")
-            text.append(" " * gap)
+        for x in range(side):
+            upper, lower = (_hex(image.getpixel((x, line + y))) for y in (0, 1))
+            text.append("▀", style=f"{upper} on {lower}")
         text.append("\n")
     text.rstrip()
     return text
 
 
-def _open(picture: bytes) -> Image.Image:
+def open_picture(picture: bytes) -> Image.Image:
+    """Return an RGB image from a file.
+
+    Raises:
+        StoreError: if the file is damaged.
+    """
     try:
         return Image.open(io.BytesIO(picture)).convert("RGB")
     except Exception as error:  # Pillow raises many kinds of errors for damaged pictures
@@ -54,7 +55,7 @@ def contact_sheet(
     groups: Mapping[str, Sequence[bytes]], title: str = "", scale: int = 3
 ) -> Image.Image:
     """Draw a title and, for each group, its name and a row of its pictures."""
-    first = _open(next(iter(groups.values()))[0])
+    first = open_picture(next(iter(groups.values()))[0])
     width, height = first.width * scale, first.height * scale
     label = 9 * max(map(len, groups)) + 2 * _MARGIN
     columns = min(MAX_IN_ROW, max(map(len, groups.values())))
@@ -68,6 +69,6 @@ def contact_sheet(
         top = above + row * (height + _MARGIN)
         pen.text((_MARGIN, top + height // 2 - 6), name, fill="black", font_size=14)
         for column, picture in enumerate(pictures[:columns]):
-            enlarged = _open(picture).resize((width, height), Image.Resampling.NEAREST)
+            enlarged = open_picture(picture).resize((width, height), Image.Resampling.NEAREST)
             sheet.paste(enlarged, (label + column * (width + _MARGIN), top))
     return sheet

@@ -24,6 +24,7 @@ from results.figures.charts import Chart, rank, trial_charts
 from results.figures.sweep_charts import sweep_charts
 from results.storage.atomic_write import atomic_write
 from results.storage.reading import Sweep
+from results.storage.whole_file import read_whole
 from tasks.contract import RequestError, content_id
 
 VERSION = 3  # increase it when figures look different
@@ -118,8 +119,7 @@ def _slug(label: str) -> str:
 def _read_index(filesystem: pyarrow.fs.FileSystem, folder: str) -> dict[str, Any]:
     """Read the index; empty if it is missing or damaged, so that everything is drawn again."""
     try:
-        with filesystem.open_input_stream(f"{folder}/index.json") as stream:
-            index = json.loads(stream.read())
+        index = json.loads(read_whole(filesystem, f"{folder}/index.json"))
         for entry in index.values():
             str(entry["key"]), [str(file) for file in entry["files"]]
         return dict(index)

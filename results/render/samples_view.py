@@ -10,7 +10,7 @@ import pyarrow as pa
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
-from results.figures.pictures import half_blocks
+from results.figures.graphics import BLOCKS, Graphics
 from results.figures.sample_images import (
     IMAGE,
     LoadImage,
@@ -22,7 +22,8 @@ from results.figures.sample_images import (
 from results.figures.trial_pictures import pictures_of
 from results.render.arrange import Variant, arrange
 from results.render.grid import Column
-from results.render.sample_images_view import PICTURE_SIDE, ImageRows, Rankings
+from results.render.picture_cells import PictureLine, number_of_pictures, picture_cell
+from results.render.sample_images_view import ImageRows, Rankings
 from results.render.wrapping import Prose
 from results.storage.reading import Sweep
 
@@ -30,7 +31,10 @@ MAX_SAMPLES = 8
 
 
 def samples_view(
-    sweep: Sweep, trial: Mapping[str, Any], load_image: LoadImage | None = None
+    sweep: Sweep,
+    trial: Mapping[str, Any],
+    load_image: LoadImage | None = None,
+    graphics: Graphics | None = BLOCKS,
 ) -> RenderableType | None:
     """Return a view of a trial's samples; None without samples.
 
@@ -38,20 +42,28 @@ def samples_view(
         sweep: the sweep.
         trial: the row of the trial.
         load_image: loads images of the data set; None to show none.
+        graphics: how the terminal shows pictures; None to show none.
     """
     found = samples_of(sweep, trial)
     if not found.num_rows:
         return None
     groups = pictures_of(sweep, trial)
     if groups:
-        return _Pictures(groups)
+        return _Pictures(groups, graphics)
+    if load_image is None or graphics is None:
+        return _rows_view(sweep, found)
     rankings = rankings_of(found)
-    if load_image is not None and any(rankings):
-        return Group(*(Rankings(each, load_image) for each in rankings if each))
-    return _rows_view(sweep, found, load_image if names_images(found) else None)
+    if any(rankings):
+        return Group(*(Rankings(each, load_image, graphics) for each in rankings if each))
+    return _rows_view(sweep, found, load_image if names_images(found) else None, graphics)
 
 
-def _rows_view(sweep: Sweep, found: pa.Table, load_image: LoadImage | None) -> RenderableType:
+def _rows_view(
+    sweep: Sweep,
+    found: pa.Table,
+    load_image: LoadImage | None = None,
+    graphics: Graphics = BLOCKS,
+) -> RenderableType:
     """Show the first rows or, if the first column is a score, the best and the worst ones."""
     names = shown_columns(sweep, found)
     number = found.num_rows
@@ -66,7 +78,7 @@ def _rows_view(sweep: Sweep, found: pa.Table, load_image: LoadImage | None) -> R
         view = _Samples(names, rows, MAX_SAMPLES // 2 if ranked else None)
     else:
         texts = [[f"{name}: {_text(row[name])}" for name in names] for row in rows]
-        view = ImageRows([row[IMAGE] or "" for row in rows], texts, load_image)
+        view = ImageRows([row[IMAGE] or "" for row in rows], texts, load_image, graphics)
     rest = number - MAX_SAMPLES
     which = f"the best and the worst by {names[0]}; " if ranked else ""
     more = Prose([f"{which}{rest} further samples are in {sweep.path}/samples"], gap=True)
@@ -102,17 +114,20 @@ class _Samples:
 class _Pictures:
     """Shows a line of pictures per group, as many as fit."""
 
-    def __init__(self, groups: Mapping[str, Sequence[bytes]]) -> None:
-        self._groups = groups
+    def __init__(self, groups: Mapping[str, Sequence[bytes]], graphics: Graphics | None) -> None:
+        self._groups, self._graphics = groups, graphics
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        number = max(1, min(8, options.max_width // (PICTURE_SIDE + 1)))
+        if self._graphics is None:
+            yield Text("--pictures FILE.png writes the pictures of this trial.")
+            return
         if console.color_system is None:
             yield Text("Pictures need a terminal with colors; --pictures FILE.png writes them.")
             return
+        number = min(MAX_SAMPLES, number_of_pictures(options.max_width))
         for name, pictures in self._groups.items():
             yield Text(name)
-            yield half_blocks(pictures[:number], PICTURE_SIDE)
+            yield PictureLine([picture_cell(each, self._graphics) for each in pictures[:number]])
 
 
 def _text(value: Any) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.text import Text
 
 from results.figures.charts import Chart, trial_charts
+from results.figures.graphics import BLOCKS, Graphics
 from results.figures.sample_images import LoadImage
 from results.figures.terminal_chart import terminal_chart
 from results.render.arrange import Variant, arrange
@@ -91,6 +92,7 @@ def render_trial(
     trial: Mapping[str, Any],
     weights: str = "",
     load_image: LoadImage | None = None,
+    graphics: Graphics | None = BLOCKS,
 ) -> RenderableType:
     """Render a trial: parameters, steps, curves, samples, and the reason of a failure.
 
@@ -100,6 +102,7 @@ def render_trial(
         weights: describes its weights.
         load_image: loads images of the data set, which are shown next to the samples; None to
             show no images.
+        graphics: how the terminal shows pictures; None to show none.
     """
     facts: dict[str, str | list[str]] = {**trial_facts(sweep, trial, weights)}
     values = {name: trial[f"param.{name}"] for name in sweep.manifest.params}
@@ -114,7 +117,7 @@ def render_trial(
         parts += [Text(), _Steps(steps, sweep.manifest)]
     for chart in trial_charts(sweep, trial):
         parts += [Text(), _Chart(chart, sweep.manifest.step_unit)]
-    samples = samples_view(sweep, trial, load_image)
+    samples = samples_view(sweep, trial, load_image, graphics)
     if samples is not None:
         parts += [Text(), samples]
     return Group(*parts)

@@ -15,6 +15,7 @@ from results.storage.filesystem import open_filesystem, redact
 from results.storage.manifest import Manifest
 from results.storage.schema import FIXED, fill_sweep
 from results.storage.store import NAME, check_name, concat, list_parts, read_part, union
+from results.storage.whole_file import read_whole
 from tasks.contract import StoreError
 
 _ATTEMPTS = 10  # a reader must start again if the parts are compacted while it reads
@@ -105,8 +106,7 @@ class Sweep(StoredTables):
             OSError: if it cannot be read.
         """
         try:
-            with self.filesystem.open_input_stream(f"{self.path}/{name}") as stream:
-                return bytes(stream.read())
+            return read_whole(self.filesystem, f"{self.path}/{name}")
         except FileNotFoundError:
             return None
 
@@ -176,8 +176,7 @@ def read_sweep(root: str, task: str, name: str) -> Sweep:
     filesystem, base = open_filesystem(root)
     path = f"{base}/{check_name(task)}/{check_name(name)}"
     try:
-        with filesystem.open_input_stream(f"{path}/sweep.json") as stream:
-            text = bytes(stream.read())
+        text = read_whole(filesystem, f"{path}/sweep.json")
     except FileNotFoundError:
         raise StoreError(f"no sweep {name!r} of {task} under {redact(root)}") from None
     except OSError as error:

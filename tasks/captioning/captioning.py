@@ -14,6 +14,7 @@ import numpy as np
 from tasks.captioning import scores, stages
 from tasks.captioning.clip_score import score_captions
 from tasks.captioning.images import stack
+from tasks.captioning.java_scores import score_with_java
 from tasks.captioning.models import load_model
 from tasks.captioning.params import Params
 from tasks.captioning.rungs import decode_rung
@@ -141,8 +142,9 @@ def score(
     cider = _cider(*source, len(captions))(captions)
     metrics |= {"rouge_l": float(rouge.mean()), "cider_d": float(cider.mean())}
     metrics |= scores.diversity(captions, _training_captions(trial.data))
+    by_java, java_samples = score_with_java(captions, references, params)
     ids = load_split(trial.data.name, params.split).image_ids
-    return metrics, {
+    return metrics | by_java, {
         "image": list(range(len(captions))),
         "image_id": list(ids[: len(captions)]),
         "caption": list(captions),
@@ -150,4 +152,5 @@ def score(
         "rouge_l": rouge.tolist(),
         "cider_d": cider.tolist(),
         "bleu_statistics": statistics.tolist(),
+        **java_samples,
     }

@@ -19,6 +19,7 @@ SAMPLE_ONLY = ("temperature", "top_k", "top_p", *FILTER_NAMES, "num_samples")
 ADDED = (  # after the first release; their defaults are None, as for trials without them
     *FILTER_NAMES,
     *("no_repeat_ngram_size", "length_penalty", "early_stopping", "num_samples", "clip"),
+    *("meteor", "spice"),
 )
 
 
@@ -79,6 +80,11 @@ class Params:
     >= 2."""
     clip: str | None = None
     """Id or folder of a CLIP, or another image-text model, for CLIPScore and RefCLIPScore."""
+    meteor: bool | None = None
+    """Whether to score by METEOR, which needs Java and pycocoevalcap; none: no."""
+    spice: str | None = None
+    """Score by SPICE, with the jars of Stanford CoreNLP 3.6.0 in this folder, or in that of
+    pycocoevalcap (default). Needs Java and pycocoevalcap."""
 
     def __post_init__(self) -> None:
         check_choice("decoding", self.decoding, get_args(Decoding))
@@ -115,7 +121,7 @@ class Params:
 
     def resolved(self) -> Params:
         """Return the same decoding with unused parameters set to None, so that ids are equal."""
-        unused: dict[str, Any] = {}
+        unused: dict[str, Any] = {"meteor": self.meteor or None}
         if self.decoding != "sample":
             unused |= dict.fromkeys(SAMPLE_ONLY)
         elif self.temperature is None:
@@ -132,4 +138,6 @@ class Params:
         values = content_of(self, ADDED)
         if self.clip is not None:  # NAME#FINGERPRINT, whose name can be a path
             values["clip"] = self.clip.rpartition("#")[2]
+        if self.spice is not None:  # a folder of this machine
+            values["spice"] = True
         return values

@@ -8,7 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from tasks.captioning import clip_score, scores, stages
+from tasks.captioning import clip_score, java_scores, scores, stages
+from tasks.captioning.meteor import METEOR
 from tasks.captioning.params import Params
 from tasks.captioning.prompt_file import read_prompt
 from tasks.contract import (
@@ -49,9 +50,17 @@ class CaptioningTask(Task):
         Metric(name="self_bleu4", label="self-BLEU-4", direction="minimize"),
         Metric(name="clip_score", label="CLIPScore", direction="maximize"),
         Metric(name="ref_clip_score", label="RefCLIPScore", direction="maximize"),
+        Metric(name="meteor", label="METEOR", direction="maximize"),
+        Metric(name="spice", label="SPICE", direction="maximize"),
     )
     metric_params = MappingProxyType(
-        {"self_bleu4": "num_samples", "clip_score": "clip", "ref_clip_score": "clip"}
+        {
+            "self_bleu4": "num_samples",
+            "clip_score": "clip",
+            "ref_clip_score": "clip",
+            "meteor": "meteor",
+            "spice": "spice",
+        }
     )
     columns = (
         Column(key="param.decoding", label="decoding"),
@@ -71,6 +80,8 @@ class CaptioningTask(Task):
         Column(key="metric.self_bleu4", label="self-BLEU-4", format="score"),
         Column(key="metric.clip_score", label="CLIPScore", format="number"),
         Column(key="metric.ref_clip_score", label="RefCLIPScore", format="number"),
+        Column(key="metric.meteor", label="METEOR", format="percent"),
+        Column(key="metric.spice", label="SPICE", format="percent"),
     )
     per_sample = (
         PerSampleMetric(metric="bleu4", unit="image", value="bleu_statistics", aggregate=BLEU4),
@@ -78,6 +89,8 @@ class CaptioningTask(Task):
         PerSampleMetric(metric="cider_d", unit="image", value="cider_d"),
         PerSampleMetric(metric="clip_score", unit="image", value="clip_score"),
         PerSampleMetric(metric="ref_clip_score", unit="image", value="ref_clip_score"),
+        PerSampleMetric(metric="meteor", unit="image", value="meteor_statistics", aggregate=METEOR),
+        PerSampleMetric(metric="spice", unit="image", value="spice"),
     )
     pareto_front = ("bleu4", "distinct2")
     scoring_params = ("num_images", "num_references", "split")
@@ -115,6 +128,7 @@ class CaptioningTask(Task):
         """
         split = registry.load_split(trial.data.name, trial.params.split)
         params = trial.params.resolved()
+        java_scores.check_java(params)
         clip = None if params.clip is None else clip_score.resolve_clip(params.clip)
         params = dataclasses.replace(params, prompt=read_prompt(params.prompt), clip=clip)
         if params.faithful and find_captioner_family(trial.model) != BLIP:

@@ -142,6 +142,24 @@ class Task:
         """Estimate the device memory of one member of a pack in bytes; 0 if it is negligible."""
         return 0
 
+    def max_pack_size(self, trial: Trial) -> int | None:
+        """Return the most members of a pack with this trial, >= 1; few for long steps."""
+        return None
+
+    def check_gpus(self, trial: Trial, num_gpus: int) -> None:
+        """Check that several GPUs can compute a trial together, for ``--gpus-per-trial 2`` or more.
+
+        The default implementation refuses. Override it if ``advance`` splits its work by
+        ``tasks.process_group``: it then runs in one process per GPU.
+
+        Raises:
+            RequestError: if they cannot, with a sentence that says what to change.
+        """
+        raise RequestError(
+            f"{self.name} computes a trial on one GPU; remove --gpus-per-trial (retrieval with "
+            "--set trainable=full or lora can use several)"
+        )
+
     def num_steps(self, trial: Trial) -> int | None:
         """Return ``Step.at`` of the last step if nothing stops the trial early; None if unknown.
 

@@ -12,6 +12,8 @@ from tasks.contract.identity import content_id
 
 #: The absolute paths in ``folder:/data/photos`` or ``/models/vit+/models/bert``.
 _PATHS = re.compile(r"(^|[:+])/[^+]*")
+#: An id and its revision, such as ``hub:user/photos@COMMIT``: a copy in a folder is the same data.
+_HUB_DATA = re.compile(r"(?<=^hub:).*", re.DOTALL)
 
 #: The value of a parameter.
 Scalar = str | int | float | bool | None
@@ -26,7 +28,8 @@ class Source:
 
     def content(self) -> dict[str, str]:
         """Return the part that a content id hashes, which has no absolute paths."""
-        return {"name": _PATHS.sub(r"\1", self.name), "fingerprint": self.fingerprint}
+        name = _HUB_DATA.sub("", _PATHS.sub(r"\1", self.name))
+        return {"name": name, "fingerprint": self.fingerprint}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,6 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from tasks.contract import DataError
@@ -35,14 +34,14 @@ class Holdout:
     def apply(
         self,
         splits: Mapping[str, Sequence[Entry]],
-        root: Path,
+        root: object,
         id_of: Callable[[Entry], str],
     ) -> dict[str, Sequence[Entry]]:
         """Return the splits with part of train as val.
 
         Args:
             splits: the entries of each split.
-            root: the folder, for errors.
+            root: the data set, for errors.
             id_of: returns the id of an entry's image.
 
         Raises:

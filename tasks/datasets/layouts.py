@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tasks.datasets.coco import karpathy_files, years_in
+from tasks.datasets.flickr import CAPTIONS
+
 _DEPTHS, _KINDS = ("", "*/"), ("csv", "jsonl")
 _PREFIXES = {"attributes": "folder"}  # of the layouts whose value does not begin with their name
 
 
 def detect_layout(folder: Path) -> str | None:
-    """Return karpathy, voc, clevr, folder (with captions) or attributes by a folder's files.
+    """Return a layout by a folder's files: folder has captions, attributes metadata.
 
     The result is None if none fits.
     """
     try:
         if any(folder.glob("dataset*.json")):
             return "karpathy"
+        if years_in(folder) or any(file.is_file() for file in karpathy_files(folder)):
+            return "coco"
+        if any((folder / name).is_file() for name in CAPTIONS):
+            return "flickr"
         if (folder / "captions_v1.json").is_file() or (folder / "JPEGImages").is_dir():
             return "voc"
         if any(folder.glob("CLEVR_*.png")):
@@ -24,6 +31,8 @@ def detect_layout(folder: Path) -> str | None:
             return "folder"
         if any(any(folder.glob(f"{sub}metadata.{kind}")) for sub in _DEPTHS for kind in _KINDS):
             return "attributes"
+        if any(any(folder.glob(f"{sub}*.tar")) for sub in _DEPTHS):
+            return "webdataset"
     except OSError:  # no permission to read it
         return None
     return None

@@ -2,44 +2,83 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from PIL import Image
 
-from tasks.contract import DataError, Source, content_id
+from tasks.contract import DataError, Source
 from tasks.datasets import scenes
-from tasks.datasets.base import Split
-from tasks.datasets.files import Photos, check_photo, find_root, read_photos
+from tasks.datasets.base import CaptionedImages, Split
+from tasks.datasets.caption_folder import open_folder
+from tasks.datasets.coco import open_coco
 from tasks.datasets.final_split import check_final_split
-from tasks.datasets.holdout import Holdout, parse_holdout
+from tasks.datasets.flickr import open_flickr
+from tasks.datasets.holdout import parse_holdout
+from tasks.datasets.hub import open_hub
+from tasks.datasets.karpathy import open_karpathy
 from tasks.datasets.layouts import suggest_layout
-from tasks.fingerprint import fingerprint_files
+from tasks.datasets.voc import open_voc
+from tasks.datasets.webdataset import open_webdataset
 from tasks.models.folders import SHIPPED
 
-LAYOUTS = ("karpathy", "voc", "folder")
-NAMES = "scenes, scenes:pretrain, karpathy:DIR, voc:DIR, folder:DIR"
+#: By the name before the colon: a function of what follows it.
+LAYOUTS: Mapping[str, Callable[[str], CaptionedImages[Any]]] = {
+    "karpathy": open_karpathy,
+    "coco": open_coco,
+    "flickr": open_flickr,
+    "voc": open_voc,
+    "webdataset": open_webdataset,
+    "folder": open_folder,
+    "hub": open_hub,
+}
+IN_FOLDERS = tuple(name for name in LAYOUTS if name != "hub")
+NAMES = ", ".join(["scenes", "scenes:pretrain", "hub:ID", *(f"{name}:DIR" for name in IN_FOLDERS)])
 FORMS = (
-    "scenes (built in, drawn), karpathy:DIR (dataset_*.json), voc:DIR (VOC2012 with captions) or "
+    "scenes (built in, drawn), hub:ID (Hugging Face), karpathy:DIR (dataset_*.json), coco:DIR, "
+    "flickr:DIR, voc:DIR (VOC2012 with captions), webdataset:DIR (tar files) or "
     "folder:DIR (images and captions.jsonl); without a val split: folder:DIR,val=0.1"
 )
 
 
-@lru_cache(maxsize=8)
-def _photos(layout: str, folder: str, holdout: Holdout | None) -> Photos:
-    photos = read_photos(layout, Path(folder))
-    return photos if holdout is None else photos.hold_out(holdout)
+MAX_OPEN = 16  # names of data sets that a process keeps open
+
+_opened: dict[str, CaptionedImages[Any]] = {}
+_lock = threading.Lock()
 
 
-def _parse(name: str) -> tuple[str, str, Holdout | None]:
+def _open(name: str) -> CaptionedImages[Any]:
+    found = _opened.get(name)
+    if found is None:
+        layout, _, text = name.partition(":")
+        text, holdout = parse_holdout(text)
+        found = LAYOUTS[layout](text)
+        found = found if holdout is None else found.hold_out(holdout)
+        with _lock:
+            if len(_opened) >= MAX_OPEN:
+                _opened.clear()
+            _opened.update({name: found, found.name: found})
+    return found
+
+
+def open_data(name: str) -> CaptionedImages[Any] | None:
+    """Return the data set, or None for the built-in scenes.
+
+    Raises:
+        DataError: if the data set does not exist or is damaged.
+    """
     layout, _, rest = name.partition(":")
     if layout == "scenes" and rest in ("", "pretrain", "sweep"):
-        return layout, rest or "sweep", None
-    if layout in LAYOUTS and rest:
-        folder, holdout = parse_holdout(rest)
-        return layout, str(find_root(folder)), holdout
-    hint = suggest_layout(name, LAYOUTS)
-    raise DataError(f"--data takes {NAMES}, but got {name!r}{hint}")
+        return None
+    if layout not in LAYOUTS or not rest:
+        hint = suggest_layout(name, IN_FOLDERS)
+        raise DataError(f"--data takes {NAMES}, but got {name!r}{hint}")
+    return _open(name)
+
+
+def _scenes(name: str) -> str:
+    return name.partition(":")[2] or "sweep"
 
 
 def resolve(name: str) -> Source:
@@ -48,20 +87,11 @@ def resolve(name: str) -> Source:
     Raises:
         DataError: if the data set does not exist or is damaged.
     """
-    layout, rest, holdout = _parse(name)
-    if layout == "scenes":
+    _opened.clear()  # the files may have changed since an earlier sweep of this process
+    data = open_data(name)
+    if data is None:
         return Source(name=name, fingerprint=scenes.fingerprint())
-    _photos.cache_clear()  # the files may have changed since an earlier sweep of this process
-    photos = _photos(layout, rest, holdout)
-    files = {file for split in photos.splits.values() for _, file, _ in split}
-    fingerprint = fingerprint_files(
-        photos.root, photos.files(), lambda file: check_photo(file) if file in files else None
-    )
-    if holdout is None:
-        return Source(name=f"{layout}:{rest}", fingerprint=fingerprint)
-    return Source(
-        name=f"{layout}:{rest}{holdout}", fingerprint=content_id([fingerprint, str(holdout)])
-    )
+    return data.source()
 
 
 def load_split(name: str, split: str) -> Split:
@@ -70,10 +100,8 @@ def load_split(name: str, split: str) -> Split:
     Raises:
         DataError: if there is no such split.
     """
-    layout, rest, holdout = _parse(name)
-    if layout == "scenes":
-        return scenes.load_split(split, rest)
-    return _photos(layout, rest, holdout).split(split)
+    data = open_data(name)
+    return scenes.load_split(split, _scenes(name)) if data is None else data.split(split)
 
 
 def load_image(name: str, split: str, image_id: str) -> Image.Image:
@@ -94,11 +122,8 @@ def check_final(name: str, split: str, *, chosen_on: str) -> None:
     Raises:
         DataError: if the data has no such split, or the sweep has used it already.
     """
-    layout, rest, holdout = _parse(name)
-    if layout == "scenes":
-        known = list(scenes.splits(rest))
-    else:
-        known = list(_photos(layout, rest, holdout).splits)
+    data = open_data(name)
+    known = list(scenes.splits(_scenes(name)) if data is None else data.splits)
     check_final_split(name, split, known, chosen_on=chosen_on)
 
 

@@ -69,10 +69,27 @@ class Encoder:
 
     def compute(self, inputs: Mapping[str, Tensor]) -> Float[Tensor, "B ..."]:
         """Return features of prepared inputs in float32."""
-        own = {name: value.to(self.device, non_blocking=True) for name, value in inputs.items()}
-        with autocast(self.device, self.precision):
-            features = self.tower(**own)
+        with self.autocast():
+            features = self.tower(**self.move(inputs))
         return features.float()  # type: ignore[no-any-return]
+
+    def compute_with_tokens(
+        self, inputs: Mapping[str, Tensor]
+    ) -> tuple[Float[Tensor, "B ..."], Float[Tensor, "B S D"]]:
+        """Return features of prepared inputs in float32, and all tokens of the encoder."""
+        own = self.move(inputs)
+        with self.autocast():
+            out = self.tower.backbone(**own)
+            features = self.tower.read(out, own)
+        return features.float(), out.last_hidden_state
+
+    def move(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return prepared inputs on the device of the encoder."""
+        return {name: value.to(self.device, non_blocking=True) for name, value in inputs.items()}
+
+    def autocast(self) -> torch.autocast:
+        """Return a context manager in which the encoder computes at its precision."""
+        return autocast(self.device, self.precision)
 
     @torch.inference_mode()
     def encode(self, items: Sequence[Any]) -> Float[np.ndarray, "B ..."]:

@@ -132,8 +132,10 @@ def check_weights(name: str, *, heads: bool) -> None:
         )
 
 
-def check_matching(name: str) -> None:
+def check_matching(name: str, option: str = "rerank_k") -> None:
     """Raise an error if a model has no trained head that matches images and texts.
+
+    ``option`` is the parameter that needs it.
 
     Raises:
         ModelError: the message says what is missing.
@@ -141,11 +143,11 @@ def check_matching(name: str) -> None:
     head = "" if is_pair(name) else find_family(name).matching_head
     if not head:
         raise ModelError(
-            f"rerank_k needs a matching head, which only BLIP has, but got {name}; remove rerank_k"
+            f"{option} needs a matching head, which only BLIP has, but got {name}; remove {option}"
         )
     if _lacks(head, folders.parameter_names(folders.find_folder(name))):
         raise ModelError(
-            f"{name} has no weights of its matching head ({head}); remove rerank_k, or use a "
+            f"{name} has no weights of its matching head ({head}); remove {option}, or use a "
             "checkpoint of BlipForImageTextRetrieval"
         )
 

@@ -31,10 +31,10 @@ def project(
     if "probe" in head:
         projected = _attention_pooling(head, features)
     elif "out.weight" in head:
-        hidden = F.gelu(_linear(features, head["hidden.weight"], head["hidden.bias"]))
-        projected = _linear(hidden, head["out.weight"], head["out.bias"])
+        hidden = F.gelu(linear(features, head["hidden.weight"], head["hidden.bias"]))
+        projected = linear(hidden, head["out.weight"], head["out.bias"])
     else:
-        projected = _linear(features, head["weight"], head.get("bias"))
+        projected = linear(features, head["weight"], head.get("bias"))
     return F.normalize(projected, dim=-1)
 
 
@@ -43,9 +43,10 @@ def can_stack(weights: Mapping[str, Tensor]) -> bool:
     return not any(name.endswith(".probe") for name in weights)
 
 
-def _linear(
+def linear(
     features: Float[Tensor, "*K B D"], weight: Float[Tensor, "*K P D"], bias: Tensor | None
 ) -> Float[Tensor, "*K B P"]:
+    """Apply a linear layer, or K stacked ones to the features of each."""
     if weight.ndim == 2:
         return F.linear(features, weight, bias)
     # With the weights on the left, their gradient has the same memory layout and needs no copy.

@@ -3,13 +3,16 @@
 A layer with weight W [O, I] computes W x + scale * B A x, with A [R, I] and B [O, R], where scale
 is alpha / R. A starts at random and B at zero, so that a network starts as it is.
 
-I inputs and O outputs of a layer, R rank
+The adapters of K trials can be stacked: A is [K, R, I] and B [K, O, R], and the inputs of a layer
+are those of all trials, one trial after the other.
+
+I inputs and O outputs of a layer, R rank, K stacked trials
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -58,11 +61,11 @@ def find_layers(
             handle.remove()
     if not total.requires_grad:
         return {}
-    slopes = torch.autograd.grad(total, list(zeros.values()), allow_unused=True)
+    grads = torch.autograd.grad(total, list(zeros.values()), allow_unused=True)
     return {
         name: (each.out_features, each.in_features)
-        for (name, each), slope in zip(linear.items(), slopes, strict=True)
-        if slope is not None
+        for (name, each), grad in zip(linear.items(), grads, strict=True)
+        if grad is not None
     }
 
 
@@ -84,15 +87,67 @@ def init_adapters(shapes: Mapping[str, tuple[int, int]], rank: int, seed: int) -
     return adapters
 
 
-def attach(module: nn.Module, adapters: Adapters, scale: float) -> None:
-    """Let the layers of a network add the output of their adapters from now on."""
+def attach(module: nn.Module, adapters: Adapters, scale: float | Tensor) -> None:
+    """Let the layers of a network add the output of their adapters from now on.
+
+    ``scale`` is a number, or [K, 1, 1] for stacked adapters, for which ``keeps_order`` must hold.
+    """
     for name in layer_names(adapters):
         add = partial(_add, adapters[f"{name}.A"], adapters[f"{name}.B"], scale)
         module.get_submodule(name).register_forward_hook(add)
 
 
-def _add(a: Tensor, b: Tensor, scale: float, layer: Any, inputs: Any, output: Tensor) -> Tensor:
-    return output + scale * F.linear(F.linear(inputs[0], a), b)
+def _add(
+    a: Tensor, b: Tensor, scale: float | Tensor, layer: Any, inputs: Any, output: Tensor
+) -> Tensor:
+    if a.ndim == 2:
+        return output + scale * F.linear(F.linear(inputs[0], a), b)
+    each = inputs[0].reshape(len(a), -1, a.shape[-1])
+    added = scale * torch.bmm(torch.bmm(each, a.mT), b.mT)
+    return output + added.to(output.dtype).reshape(output.shape)
+
+
+def keeps_order(
+    module: nn.Module, layers: Sequence[str], runs: tuple[Callable[[], Any], ...]
+) -> bool:
+    """Return whether the inputs of layers are those of one item of a batch after the other.
+
+    Stacked adapters need it. It does not hold for a network whose first dimension is not that of
+    the batch, or that sends each token to one of several experts.
+
+    Args:
+        module: the network.
+        layers: the names of the layers.
+        runs: forward passes of the network with one item, with another one, and with both.
+    """
+    seen: list[list[Tensor]] = []
+    handles = [
+        module.get_submodule(name).register_forward_hook(
+            lambda layer, inputs, output: seen[-1].append(inputs[0].detach())
+        )
+        for name in layers
+    ]
+    try:
+        with torch.no_grad():
+            for run in runs:
+                seen.append([])
+                run()
+    finally:
+        for handle in handles:
+            handle.remove()
+    first, second, both = seen
+    if not len(first) == len(second) == len(both):
+        return False
+    return all(_joins(*each) for each in zip(first, second, both, strict=True))
+
+
+def _joins(first: Tensor, second: Tensor, both: Tensor) -> bool:
+    """Return whether ``both`` is the other two after each other, up to rounding."""
+    if first.shape[1:] != second.shape[1:]:
+        return False
+    joined = torch.cat([first, second])
+    size = float(joined.abs().max())
+    return joined.shape == both.shape and torch.allclose(joined, both, rtol=0, atol=0.01 * size)
 
 
 @torch.no_grad()

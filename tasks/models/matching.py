@@ -1,11 +1,11 @@
 """BLIP's image-text matching: a text encoder that attends to an image, and a head of two classes.
 
-B pairs of a batch, S image tokens, D width
+B pairs of a batch, N images, S image tokens, D width
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,17 +13,13 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tasks.autocast import autocast
 from tasks.models.encoders import DualEncoder
 
 
 @torch.inference_mode()
-def encode_tokens(dual: DualEncoder, images: Sequence[Any]) -> Float[Tensor, "B S D"]:
+def encode_tokens(dual: DualEncoder, images: Sequence[Any]) -> Float[Tensor, "N S D"]:
     """Return the tokens of RGB images, to which texts attend."""
-    encoder = dual.image
-    inputs = {name: value.to(encoder.device) for name, value in encoder.prepare(images).items()}
-    with autocast(encoder.device, encoder.precision):
-        return encoder.tower.backbone(**inputs).last_hidden_state  # type: ignore[no-any-return]
+    return dual.image.compute_with_tokens(dual.image.prepare(images))[1]
 
 
 @torch.inference_mode()
@@ -42,14 +38,26 @@ def match(
         captions: the B captions.
     """
     assert dual.matching is not None
-    encoder = dual.text
-    inputs = {name: value.to(encoder.device) for name, value in encoder.prepare(captions).items()}
-    attended = tokens[rows.to(tokens.device)]
-    with autocast(encoder.device, encoder.precision):
-        states = encoder.tower.backbone(
-            **inputs,
-            encoder_hidden_states=attended,
-            encoder_attention_mask=attended.new_ones(attended.shape[:2], dtype=torch.long),
+    states = attend(dual, tokens[rows.to(tokens.device)], dual.text.prepare(captions))
+    return F.linear(states, dual.matching.weight, dual.matching.bias)
+
+
+def attend(
+    dual: DualEncoder, tokens: Float[Tensor, "B S D"], texts: Mapping[str, Tensor]
+) -> Float[Tensor, "B D"]:
+    """Return what the matching head reads of pairs: the first token of a text, in float32.
+
+    Args:
+        dual: a model with a matching head.
+        tokens: the tokens of the image of each pair.
+        texts: the caption of each pair as inputs of the text encoder.
+    """
+    own = dual.text.move(texts)
+    with dual.text.autocast():
+        states = dual.text.tower.backbone(
+            **own,
+            encoder_hidden_states=tokens,
+            encoder_attention_mask=tokens.new_ones(tokens.shape[:2], dtype=torch.long),
         ).last_hidden_state
     # In float32: with the digits of bfloat16, many candidates would have equal logits.
-    return F.linear(states[:, 0].float(), dual.matching.weight, dual.matching.bias)
+    return states[:, 0].float()  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from tasks.validation import check_rule
 
 #: None by default, as for trials from before them.
-TRAINING = ("warmup", "layer_decay", "gradient_checkpointing")
+TRAINING = ("warmup_ratio", "layer_decay", "gradient_checkpointing")
 Params = TypeVar("Params")
 
 
@@ -18,8 +18,9 @@ def check_training(params: Any) -> None:
     Raises:
         ValueError: if one breaks a rule.
     """
-    warmup, factor = params.warmup, params.layer_decay
-    check_rule("0 <= warmup < 1", warmup is None or 0 <= warmup < 1, f"warmup={warmup}")
+    ratio, factor = params.warmup_ratio, params.layer_decay
+    holds = ratio is None or 0 <= ratio < 1
+    check_rule("0 <= warmup_ratio < 1", holds, f"warmup_ratio={ratio}")
     holds = factor is None or 0 < factor <= 1
     check_rule("0 < layer_decay <= 1", holds, f"layer_decay={factor}")
 
@@ -30,7 +31,7 @@ def resolve_training(params: Params) -> Params:
     has_decay = given.trainable == "full" and given.layer_decay != 1
     recomputes = given.trainable != "head" and given.gradient_checkpointing
     values = {
-        "warmup": given.warmup or None,
+        "warmup_ratio": given.warmup_ratio or None,
         "layer_decay": given.layer_decay if has_decay else None,
         "gradient_checkpointing": recomputes or None,
     }

@@ -5,7 +5,6 @@ P the width of the shared space
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,8 @@ from tasks.models.lora_params import lora_scale
 from tasks.models.saving import find_license, hub_ids, save_folder
 from tasks.models.texts import TextPreparation, text_length
 from tasks.retrieval import loader, usage
+from tasks.retrieval.export_scale import write_logit_scale
+from tasks.retrieval.network import MATCHING
 from tasks.retrieval.params import Params
 
 Weights = Mapping[str, Tensor]
@@ -47,7 +48,7 @@ def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
     model, tokenizer, processor = _load(trial.model.name, family)
     _write_backbone(model, family, weights)
     notes = _write_adapters(folder, model, family, trial, weights)
-    notes += _drop_matching_head(model, family, trial)
+    notes += _write_matching_head(model, family, trial, weights)
     texts = TextPreparation(
         tokenizer=tokenizer,
         max_length=text_length(model.config.text_config, tokenizer),
@@ -55,7 +56,7 @@ def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
     ).with_options(trial.params.max_tokens, trial.params.lower_case)
     if _can_hold(model, family, weights):
         _write_heads(model, family, weights)
-        notes = _write_logit_scale(model, trial, weights) + notes
+        notes = write_logit_scale(model, trial, weights) + notes
         save_folder(folder, model, tokenizer, processor)
         program = usage.family_usage(family, texts, trial.params)
         return _describe(trial, program, "zero-shot-image-classification", notes)
@@ -115,6 +116,8 @@ def _write_adapters(
         name: select(weights, f"{side}.")
         for side, name in (("image", family.image_head), ("text", family.text_head))
     }
+    if params.itm_weight:
+        trained[family.matching_head] = select(weights, f"{MATCHING}.")
     heads = lora_export.fitting_heads(model, trained)
     lora_export.save_adapters(
         folder / lora_export.FOLDER,
@@ -128,11 +131,23 @@ def _write_adapters(
     return [lora_export.describe(missing=missing, place=place)]
 
 
-def _drop_matching_head(model: nn.Module, family: Family, trial: Trial) -> list[str]:
-    """Remove the matching head if the encoders that it fits were trained; return notes on it."""
+def _write_matching_head(
+    model: nn.Module, family: Family, trial: Trial, weights: Weights
+) -> list[str]:
+    """Copy the matching head if it was trained; remove it if only its encoders were.
+
+    Returns notes on it.
+    """
     params: Params = trial.params
     if not family.matching_head or params.trainable == "head":
         return []
+    if params.itm_weight:
+        parameters = dict(model.get_submodule(family.matching_head).named_parameters())
+        _copy(parameters, select(weights, f"{MATCHING}."))
+        return [
+            f"The matching head (`{family.matching_head}`) was trained with the encoders, with a "
+            f"weight of {params.itm_weight:g}. Use it with `use_itm_head=True`."
+        ]
     setattr(model, family.matching_head, nn.Identity())
     return [
         f"The matching head of the base model (`{family.matching_head}`) does not fit the trained "
@@ -167,47 +182,6 @@ def _write_heads(model: Any, family: Family, weights: Weights) -> None:
             setattr(model, name, head)
             model.config.image_text_hidden_size = width
         _copy(dict(head.named_parameters()), trained)
-
-
-def _write_logit_scale(model: Any, trial: Trial, weights: Weights) -> list[str]:
-    """Write the temperature and bias of the training loss into the model; return notes on them."""
-    params: Params = trial.params
-    if not params.epochs:
-        return []
-    log, bias = weights.get("log_temperature"), weights.get("logit_bias", params.bias)
-    temperature = params.temperature if log is None else math.exp(float(log))
-    assert temperature is not None  # set by ``normalize``
-    if not hasattr(model, "logit_scale"):
-        model.config.temp = temperature  # as in BLIP's own configuration; read for temperature=none
-        notes = [
-            f"The training loss divided similarities by a temperature of {temperature:.4g} (`temp` "
-            "in `config.json`), for which this architecture has no parameter: divide similarities "
-            f"by it before a {'softmax' if bias is None else 'sigmoid'}."
-        ]
-    else:
-        with torch.no_grad():
-            model.logit_scale.fill_(-math.log(temperature))
-        notes = [f"`logit_scale` is the temperature of the training loss, {temperature:.4g}."]
-    return notes + _write_bias(model, None if bias is None else float(bias))
-
-
-def _write_bias(model: Any, bias: float | None) -> list[str]:
-    if hasattr(model, "logit_bias"):
-        if bias is None:
-            return [
-                "It was trained with a softmax over the batch, not with SigLIP's sigmoid: "
-                "`logit_bias` is that of the base model, and sigmoids of the logits are not "
-                "calibrated."
-            ]
-        with torch.no_grad():
-            model.logit_bias.fill_(bias)
-        return [f"`logit_bias` is the bias of the training loss, {bias:.4g}."]
-    if bias is None:
-        return []
-    return [
-        f"It was trained with a sigmoid for each pair and a bias of {bias:.4g}, for which this "
-        "architecture has no parameter: add it to the logits before a sigmoid."
-    ]
 
 
 def _describe(trial: Trial, program: str, pipeline: str, notes: list[str]) -> Export:

@@ -1,79 +1,182 @@
-"""Train the encoders of one trial for an epoch, in full or by adapters, with the heads.
+"""Train encoders for an epoch, in full or by adapters, with the heads.
 
-B batch, P the width of the shared space
+Trials with adapters of equal shapes are trained as a stack: they share the frozen weights, and the
+images that they augment alike.
+
+K stacked trials, B batch, P the width of the shared space
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
-from tasks.contract import Member, State, Trial, TrialError
+from tasks import process_group
+from tasks.contract import Member, State, TrialError
 from tasks.interrupt import check_interrupt
-from tasks.models.heads import project
 from tasks.progress import report_progress
 from tasks.retrieval import gradients, network, stages
+from tasks.retrieval.evaluation import embed_all, evaluated_at_a_time
 from tasks.retrieval.gradients import Gradients
-from tasks.retrieval.loop import draw_epoch, make_loss, make_state, part_of, stack_part
-from tasks.retrieval.network import NetworkSplit
+from tasks.retrieval.loop import (
+    draw_epoch,
+    group_schedules,
+    make_loss,
+    make_state,
+    part_of,
+    stack_part,
+)
+from tasks.retrieval.matching_step import MatchingStep
+from tasks.retrieval.network_split import NetworkSplit
 from tasks.retrieval.optimizer import UNDECAYED, adamw_step, clamp_temperature
 from tasks.retrieval.params import Params
 from tasks.retrieval.prefetch import num_threads, prefetch
 from tasks.schedules import learning_rate
 
-#: Inputs of the image encoder and the indices of captions: a part of a batch.
+#: Inputs of the image encoder and the indices [K, B] of captions: a part of a batch.
 Chunk = tuple[Mapping[str, Tensor], Tensor]
 Parts = dict[str, dict[str, Tensor]]
+#: How the names of weights start that are not those of encoders or heads.
+OF_THE_LOSS = (*UNDECAYED, network.MATCHING)
 
 
 def train_epoch(stack: Sequence[Member], device: str) -> list[tuple[State, float] | TrialError]:
-    """Train one member for an epoch; return its next state and mean loss."""
-    (member,) = stack
-    trial, epoch = member.trial, member.state.values["epoch"] + 1
-    # With a leading dimension of one, as those of a stack.
+    """Train a stack for an epoch; return each member's next state and mean loss."""
+    trials = [member.trial for member in stack]
+    epochs = [member.state.values["epoch"] + 1 for member in stack]
     parts = {part: stack_part(stack, part) for part in ("weight", "mean", "square")}
-    weights = {name: v[0].detach().requires_grad_(True) for name, v in parts["weight"].items()}
-    constants = part_of(member.state, "constant")
-    draw = stages.training_draw(trial, epoch)
-    split = NetworkSplit.open(trial, "train", draw, weights, device)
-    pairs = draw_epoch(split, trial, epoch)
-    update = _make_update(trial, split, parts, (epoch - 1) * len(pairs), len(pairs))
-    stacked_loss = make_loss(stack, device)
+    weights = {
+        name: _alone(v, stack).detach().requires_grad_(True) for name, v in parts["weight"].items()
+    }
+    draws = [stages.training_draw(t, epoch) for t, epoch in zip(trials, epochs, strict=True)]
+    split = NetworkSplit.open(trials, "train", draws, weights, device)
+    drawn = [draw_epoch(split, t, epoch) for t, epoch in zip(trials, epochs, strict=True)]
+    pairs = torch.stack(drawn, dim=1)  # [steps, K, 2, B]
+    update = _make_update(stack, epochs, split, parts, len(pairs))
+    batch = _BatchLoss(
+        stack=stack,
+        split=split,
+        weights=weights,
+        constants=part_of(stack[0].state, "constant"),
+        pairs=pairs.to(device),
+        contrast=make_loss(stack, device),
+        matching=MatchingStep.open(stack, epochs, split, len(pairs), device),
+    )
     losses = []
-    for number, (chunks, rows) in enumerate(_batches(split, pairs, trial.params, device)):
+    for number, chunks in enumerate(_batches(split, pairs, trials[0].params, device)):
         check_interrupt()
         report_progress(number, len(pairs))
-
-        def embed(chunk: Chunk) -> tuple[Tensor, Tensor]:
-            image = project({**weights, **constants}, "image", split.dual.image.compute(chunk[0]))
-            # A tokenizer is not safe in several threads, so captions are prepared here.
-            return image, split.texts({**weights, **constants}, chunk[1])
-
-        def loss_of(images: Tensor, texts: Tensor, rows: Tensor = rows) -> Tensor:
-            own = {name: weights[name][None] for name in UNDECAYED if name in weights}
-            return stacked_loss(own, images[None], texts[None], rows[None])[0]
-
         is_whole = len(chunks) == 1
         find = gradients.whole_gradients if is_whole else gradients.cached_gradients
-        loss, slopes = find(embed, chunks, list(weights.values()), loss_of)
+        loss_of = partial(batch.loss_of, number)
+        loss, grads = find(batch.embed, chunks, list(weights.values()), loss_of)
         losses.append(loss)
-        update(slopes, number)
-    return [make_state(0, epoch, torch.stack(losses).cpu(), parts, constants)]
+        update(grads, number)
+    curve = torch.stack(losses).cpu()  # [steps, K]
+    return [
+        make_state(index, epoch, curve[:, index], parts, batch.constants)
+        for index, epoch in enumerate(epochs)
+    ]
+
+
+@torch.no_grad()
+def embed_split(stack: Sequence[Member], device: str) -> list[NetworkSplit]:
+    """Embed the split on which a stack is evaluated; return it for each member.
+
+    Members that are evaluated on different splits cannot be in a stack.
+    """
+    trials = [member.trial for member in stack]
+    params: Params = trials[0].params
+    if len(stack) == 1:
+        return [_open_alone(stack[0], device)]
+    weights = stack_part(stack, "weight") | part_of(stack[0].state, "constant")
+    together = NetworkSplit.open(trials, params.split, [None] * len(stack), weights, device)
+    size = evaluated_at_a_time(params)
+    images = embed_all(together.images, weights, together.num_images, size, device)  # [K, N, P]
+    texts = embed_all(together.texts, weights, together.num_texts, size, device)
+    splits = []
+    for member, image, text in zip(stack, images, texts, strict=True):
+        # Only re-ranking runs the encoders again.
+        re_ranks = member.trial.params.rerank_k is not None
+        split = _open_alone(member, device) if re_ranks else together
+        vectors = torch.from_numpy(image), torch.from_numpy(text)
+        splits.append(dataclasses.replace(split, draws=[None], vectors=vectors))
+    return splits
+
+
+def _open_alone(member: Member, device: str) -> NetworkSplit:
+    weights = part_of(member.state, "weight") | part_of(member.state, "constant")
+    trial = member.trial
+    return NetworkSplit.open([trial], trial.params.split, [None], weights, device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _BatchLoss:
+    """The loss of the batches of an epoch."""
+
+    stack: Sequence[Member]
+    split: NetworkSplit
+    weights: dict[str, Tensor]
+    constants: dict[str, Tensor]
+    pairs: Int[Tensor, "steps K 2 B"]
+    contrast: Callable[[dict[str, Tensor], Tensor, Tensor, Tensor], Tensor]
+    matching: MatchingStep | None
+
+    def embed(self, chunk: Chunk) -> tuple[Any, ...]:
+        """Return vectors of images and captions, and what the matching loss needs."""
+        own = {**self.weights, **self.constants}
+        split, dual = self.split, self.split.dual
+        # A tokenizer is not safe in several threads, so captions are prepared here.
+        texts = split.load_texts(chunk[1])
+        text = split.project(own, "text", dual.text.compute(texts))
+        if self.matching is None:
+            return split.project(own, "image", dual.image.compute(chunk[0])), text
+        features, tokens = dual.image.compute_with_tokens(chunk[0])
+        return split.project(own, "image", features), text, tokens, texts
+
+    def loss_of(self, number: int, images: Tensor, texts: Tensor, *rest: Any) -> Tensor:
+        """Return the loss [K] of what ``embed`` returns for all of the epoch's batch ``number``."""
+        own = {
+            name: _lead(value, self.stack)
+            for name, value in self.weights.items()
+            if name.startswith(OF_THE_LOSS)
+        }
+        vectors, pairs = (_lead(images, self.stack), _lead(texts, self.stack)), self.pairs[number]
+        loss = self.contrast(own, *vectors, pairs[:, 0])
+        if self.matching is None:
+            return loss
+        return loss + self.matching.loss(own, *vectors, *rest, pairs=pairs, number=number)
+
+
+def _alone(value: Tensor, stack: Sequence[Member]) -> Tensor:
+    """Return a part of a stack [K, ...] without the dimension of the only member."""
+    return value[0] if len(stack) == 1 else value
+
+
+def _lead(value: Tensor, stack: Sequence[Member]) -> Tensor:
+    """Return a value with a dimension of the only member, as those of a stack [K, ...] have."""
+    return value[None] if len(stack) == 1 else value
 
 
 def _batches(
     split: NetworkSplit, pairs: Tensor, params: Params, device: str
-) -> Iterator[tuple[list[Chunk], Tensor]]:
-    """Yield the chunks of each batch and the indices [B] of its images, which are on the device."""
+) -> Iterator[list[Chunk]]:
+    """Yield this rank's chunks of each batch."""
+    group = process_group.current()  # threads would not know it
 
     def make(batch: Tensor) -> list[Chunk]:
-        chunks = torch.split(batch, params.chunk_size or params.batch_size, dim=1)
-        return [(_pin(split.load("image", c[0].tolist()), device), c[1]) for c in chunks]
+        own = group.share(batch, dim=2)
+        chunks = torch.split(own, params.chunk_size or params.batch_size, dim=2)
+        return [(_pin(split.load_images(c[:, 0]), device), c[:, 1]) for c in chunks]
 
-    made = prefetch(make, list(pairs), num_threads(device))
-    yield from zip(made, pairs[:, 0].to(device), strict=True)
+    return prefetch(make, list(pairs), num_threads(device))
 
 
 def _pin(inputs: Mapping[str, Tensor], device: str) -> Mapping[str, Tensor]:
@@ -84,27 +187,30 @@ def _pin(inputs: Mapping[str, Tensor], device: str) -> Mapping[str, Tensor]:
 
 
 def _make_update(
-    trial: Trial, split: NetworkSplit, parts: Parts, first: int, num_steps: int
+    stack: Sequence[Member],
+    epochs: Sequence[int],
+    split: NetworkSplit,
+    parts: Parts,
+    num_steps: int,
 ) -> Callable[[Gradients, int], None]:
-    """Return the function that updates the weights in place after a step of the epoch.
-
-    ``first`` is the number of steps before the epoch, which has ``num_steps``.
-    """
-    params: Params = trial.params
+    """Return the function that updates the weights in place after a step of the epoch."""
+    params: Params = stack[0].trial.params
     weights, means, squares = parts.values()
     scales = network.group_by_scale(split.dual, weights, params.layer_decay)
+    schedules = group_schedules(stack, epochs)
 
     def update(found: Gradients, number: int) -> None:
-        step = first + number
-        lr = learning_rate(params.lr, params.warmup, step, params.epochs * num_steps)
-        slopes = {
-            name: None if each is None else each[None]
+        grads = {
+            name: None if each is None else _lead(each, stack)
             for name, each in zip(weights, found, strict=True)
         }
-        for scale, names in scales.items():
-            own, own_slopes = {name: weights[name] for name in names}, [slopes[n] for n in names]
-            decay = params.weight_decay
-            adamw_step([0], own, own_slopes, (means, squares), scale * lr, decay, step + 1)
+        for (initial_lr, ratio, decay, num_epochs, epoch), indices in schedules.items():
+            step = (epoch - 1) * num_steps + number
+            lr = learning_rate(initial_lr, ratio, step, num_epochs * num_steps)
+            for scale, names in scales.items():
+                own, own_grads = {name: weights[name] for name in names}, [grads[n] for n in names]
+                moments = (means, squares)
+                adamw_step(indices, own, own_grads, moments, scale * lr, decay, step + 1)
         if params.loss != "sigmoid":  # SigLIP's temperature has no bound
             clamp_temperature(weights)
 

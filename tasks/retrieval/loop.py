@@ -45,6 +45,19 @@ def draw_epoch(split: Embedder, trial: Trial, epoch: int) -> Tensor:
     return torch.from_numpy(drawn)
 
 
+def read_temperatures(
+    stack: Sequence[Member], device: str
+) -> Callable[[dict[str, Tensor]], Float[Tensor, "K 1 1"]]:
+    """Return the function that takes a stack's weights [K, ...] and returns its temperatures."""
+    fixed = torch.tensor([m.trial.params.temperature for m in stack], device=device)
+
+    def read(weights: dict[str, Tensor]) -> Tensor:
+        log = weights.get("log_temperature")
+        return (fixed if log is None else log.exp())[:, None, None]
+
+    return read
+
+
 def make_loss(
     stack: Sequence[Member], device: str
 ) -> Callable[[dict[str, Tensor], Tensor, Tensor, Tensor], Float[Tensor, " K"]]:
@@ -54,21 +67,32 @@ def make_loss(
     of the images [K, B].
     """
     params = [member.trial.params for member in stack]
-    temperatures = torch.tensor([each.temperature for each in params], device=device)
+    temperatures = read_temperatures(stack, device)
     is_sigmoid = params[0].loss == "sigmoid"
     biases = torch.tensor([each.bias for each in params], device=device) if is_sigmoid else None
 
     def loss_of(weights: dict[str, Tensor], images: Tensor, texts: Tensor, rows: Tensor) -> Tensor:
         # Only with all pairs can a batch contain an image twice.
         same = rows[:, :, None] == rows[:, None] if params[0].pairs == "all" else None
-        log = weights.get("log_temperature")
-        temperature = (temperatures if log is None else log.exp())[:, None, None]
+        temperature = temperatures(weights)
         if biases is None:
             return contrastive_loss(images, texts, temperature, same)
         bias = weights.get("logit_bias", biases)[:, None, None]
         return sigmoid_loss(images, texts, temperature, bias, same)
 
     return loss_of
+
+
+def group_schedules(
+    stack: Sequence[Member], epochs: Sequence[int]
+) -> dict[tuple[float, float | None, float, int, int], list[int]]:
+    """Group members' indices by learning rate, warm-up ratio, weight decay, epochs and epoch."""
+    found: dict[tuple[float, float | None, float, int, int], list[int]] = {}
+    for index, (member, epoch) in enumerate(zip(stack, epochs, strict=True)):
+        params = member.trial.params
+        key = (params.lr, params.warmup_ratio, params.weight_decay, params.epochs, epoch)
+        found.setdefault(key, []).append(index)
+    return found
 
 
 def make_state(

@@ -1,6 +1,7 @@
 """Estimate the memory of a training step from the configuration of the model. Without torch.
 
-B batch, N tokens of an image or of a caption, D width, M hidden width of the MLP, H heads
+B batch, N tokens of an image or of a caption, S tokens of the image to which a caption attends,
+D width, M hidden width of the MLP, H heads
 """
 
 from __future__ import annotations
@@ -38,12 +39,20 @@ def estimate_training(trial: Trial) -> int:
     """
     encoders = _encoders(trial.model)
     everything = sum(sum(map(math.prod, each.shapes.values())) for each in encoders)
+    casts = sum(_casts(each.shapes, trial.params) for each in encoders)
+    return FLOAT * everything + casts + trained_bytes(trial)
+
+
+def trained_bytes(trial: Trial) -> int:
+    """Estimate the bytes that a trial needs in addition to the shared model."""
+    encoders = _encoders(trial.model)
     trained = sum(_trained(each, trial.params) for each in encoders)
     copies = COPIES if trial.params.chunk_size is None else COPIES + 2  # gradients are added up
-    casts = sum(_casts(each.shapes, trial.params) for each in encoders)
     found = [_activations(trial, each) for each in encoders]
+    if trial.params.itm_weight:
+        found.append(_matching_activations(trial, encoders))
     kept, again = sum(each for each, _ in found), max((each for _, each in found), default=0)
-    return FLOAT * (everything + copies * trained) + casts + kept + again
+    return FLOAT * copies * trained + kept + again
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,6 +118,7 @@ def _trained(encoder: _Encoder, params: Params) -> int:
         params.lora_rank * sum(shape)
         for name, shape in shapes.items()
         if _is_linear(name, shape)
+        and (params.itm_weight or "crossattention" not in name)
         and (
             params.lora_targets == "all-linear"
             or re.fullmatch(params.lora_targets, f"{encoder.side}.{name.removesuffix('.weight')}")
@@ -157,6 +167,28 @@ def _activations(trial: Trial, encoder: _Encoder) -> tuple[int, int]:
         int(FLOAT * (num_tokens * (share * kept + 4 * width) + pixels)),
         int(FLOAT * num_tokens * share * again),
     )
+
+
+def _matching_activations(trial: Trial, encoders: Sequence[_Encoder]) -> tuple[int, int]:
+    """Return what the text encoder keeps, and computes again, of BLIP's pairs to match.
+
+    They are three times as many as in a batch. Each layer has a cross-attention, too, with keys and
+    values of all image tokens.
+    """
+    params: Params = trial.params
+    image, text = sorted(encoders, key=lambda encoder: encoder.side)
+    config, width = text.config, text.config.hidden_size
+    tokens, attended = _num_tokens(trial, text), _num_tokens(trial, image)
+    hidden, heads = config.intermediate_size, config.num_attention_heads
+    own = tokens * (12 * width + 2 * hidden + heads * (tokens + attended))
+    layer, layers = own + 2 * attended * width, config.num_hidden_layers
+    kept, again = layers * layer, 0
+    if params.gradient_checkpointing:
+        kept, again = layers * tokens * width, layer
+    share = 1.0 if params.precision == "float32" else MIXED
+    pairs = 3 * params.batch_size
+    inputs = attended * image.config.hidden_size + 4 * tokens * width
+    return int(FLOAT * pairs * (share * kept + inputs)), int(FLOAT * pairs * share * again)
 
 
 def _num_tokens(trial: Trial, encoder: _Encoder) -> int:

@@ -1,54 +1,58 @@
-"""The encoders of a trial that trains them: in full, or by adapters.
+"""The encoders of trials that train them: in full, or by adapters.
 
-N images, U distinct captions, B batch, P the width of the shared space
+K stacked trials
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
+import torch
 from PIL import Image
 from torch import Tensor
 
 from tasks.arrays import select
-from tasks.contract import ModelError, Trial
-from tasks.datasets.base import Split
-from tasks.datasets.registry import load_split
+from tasks.contract import ModelError, Trial, TrialError
 from tasks.models import layer_scales, lora
 from tasks.models.checkpointing import checkpoint_layers
 from tasks.models.dual import load_dual_encoder
 from tasks.models.encoders import DualEncoder, Encoder
-from tasks.models.heads import project
 from tasks.models.lora_params import lora_scale
+from tasks.models.matching import attend
 from tasks.models.sharing import copy_with
 from tasks.models.texts import adapt_texts
-from tasks.retrieval import stages
 from tasks.retrieval.params import Params
 
-Array = np.ndarray[Any, Any]
 Weights = Mapping[str, Tensor]
 
-ADAPTERS, BACKBONE = "lora", "backbone"  # how the names of weights start
+ADAPTERS, BACKBONE, MATCHING = "lora", "backbone", "matching"  # how the names of weights start
 
 
 def initial_weights(trial: Trial, device: str) -> dict[str, Tensor]:
     """Return the trained weights of both encoders at the start of a trial.
 
     They are ``backbone.<side>.<parameter of the tower>``, copies of the checkpoint's, or
-    ``lora.<side>.<layer of the backbone>.A`` and ``.B``, new adapters.
+    ``lora.<side>.<layer of the backbone>.A`` and ``.B``, new adapters. ``matching.<parameter>`` is
+    the checkpoint's matching head, if the trial trains it.
 
     Raises:
         ModelError: if no layer matches ``lora_targets``.
     """
     dual = _load(trial, device)
+    matching: dict[str, Tensor] = {}
+    if trial.params.itm_weight:
+        assert dual.matching is not None  # checked by ``normalize``
+        matching = {
+            f"{MATCHING}.{name}": value.clone()
+            for name, value in dual.matching.state_dict().items()
+        }
     if trial.params.trainable == "lora":
-        return {name: value.to(device) for name, value in _adapters(dual, trial).items()}
-    return {
+        adapters = {name: value.to(device) for name, value in _adapters(dual, trial).items()}
+        return adapters | matching
+    return matching | {
         f"{BACKBONE}.{side}.{name}": parameter.detach().clone()
         for side, encoder in _sides(dual).items()
         for name, parameter in encoder.tower.named_parameters()
@@ -69,14 +73,13 @@ def _adapters(dual: DualEncoder, trial: Trial) -> dict[str, Tensor]:
     params: Params = trial.params
     assert params.lora_rank is not None
     assert params.lora_targets is not None
-    items: dict[str, list[Any]] = {"image": [Image.new("RGB", (64, 64))], "text": ["a"]}
     shapes: dict[str, tuple[int, int]] = {}
     for side, encoder in _sides(dual).items():
+        run = partial(encoder, _ITEMS[side][:1])
+        if params.itm_weight and side == "text":
+            run = partial(_embed_and_match, dual)
         found = lora.find_layers(
-            encoder.tower.backbone,
-            params.lora_targets,
-            lambda encoder=encoder, side=side: encoder(items[side]),  # type: ignore[misc]
-            prefix=f"{side}.",
+            encoder.tower.backbone, params.lora_targets, run, prefix=f"{side}."
         )
         shapes |= {f"{ADAPTERS}.{side}.{name}": shape for name, shape in found.items()}
     if not shapes:
@@ -87,21 +90,75 @@ def _adapters(dual: DualEncoder, trial: Trial) -> dict[str, Tensor]:
     return lora.init_adapters(shapes, params.lora_rank, trial.seed)
 
 
-def build(trial: Trial, weights: Weights, device: str) -> DualEncoder:
-    """Return the encoders with the trial's weights, which the copies share and do not change."""
+#: Two images and two captions, with which networks are tried.
+_ITEMS: dict[str, list[Any]] = {
+    "image": [Image.new("RGB", (64, 64), color) for color in ("black", "white")],
+    "text": ["a", "b"],
+}
+
+
+def _embed_and_match(dual: DualEncoder) -> Tensor:
+    """Return all that the text encoder computes of a caption, alone and of an image."""
+    images, texts = _ITEMS["image"][:1], _ITEMS["text"][:1]
+    with torch.no_grad():
+        _, tokens = dual.image.compute_with_tokens(dual.image.prepare(images))
+    return torch.cat([dual.text(texts), attend(dual, tokens, dual.text.prepare(texts))])
+
+
+def build(trials: Sequence[Trial], weights: Weights, device: str) -> DualEncoder:
+    """Return encoders with the weights of a trial, which the copies share and do not change.
+
+    Several trials are those of a stack: their weights are adapters and heads [K, ...], and the
+    items of a batch are those of the first trial, then those of the second, and so on.
+
+    Raises:
+        TrialError: if the encoders cannot have stacked adapters.
+    """
+    trial = trials[0]
     dual = _load(trial, device)
+    scale: float | Tensor = 1.0
+    if trial.params.trainable == "lora":
+        scales = [lora_scale(each.params) for each in trials]
+        scale = (
+            scales[0] if len(trials) == 1 else torch.tensor(scales, device=device)[:, None, None]
+        )
+    if len(trials) > 1:
+        _check_order(dual, weights)
+    matching, own = dual.matching, select(weights, f"{MATCHING}.")
+    if own and len(trials) == 1:
+        assert matching is not None
+        matching = copy_with(matching, own)
     return dataclasses.replace(
         dual,
-        image=_with_weights(dual.image, "image", weights, trial.params),
-        text=_with_weights(dual.text, "text", weights, trial.params),
+        image=_with_weights(dual.image, "image", weights, trial.params, scale),
+        text=_with_weights(dual.text, "text", weights, trial.params, scale),
+        matching=matching,
     )
 
 
-def _with_weights(encoder: Encoder, side: str, weights: Weights, params: Params) -> Encoder:
+def _check_order(dual: DualEncoder, weights: Weights) -> None:
+    for side, encoder in _sides(dual).items():
+        items, tower = _ITEMS[side], encoder.tower
+        layers = lora.layer_names(select(weights, f"{ADAPTERS}.{side}."))
+        layers = [name for name in layers if "crossattention" not in name]  # not run here
+        runs = tuple(
+            partial(tower, **encoder.move(encoder.prepare(each)))
+            for each in (items[:1], items[1:], items)
+        )
+        if not lora.keeps_order(tower.backbone, layers, runs):
+            kind = type(tower.backbone).__name__
+            raise TrialError(
+                f"the {side} encoder, {kind}, mixes the items of a batch, so adapters of several "
+                "trials cannot be stacked; each is trained alone"
+            )
+
+
+def _with_weights(
+    encoder: Encoder, side: str, weights: Weights, params: Params, scale: float | Tensor
+) -> Encoder:
     tower = copy_with(encoder.tower, select(weights, f"{BACKBONE}.{side}."))
     if params.trainable == "lora":
-        adapters = select(weights, f"{ADAPTERS}.{side}.")
-        lora.attach(tower.backbone, adapters, lora_scale(params))
+        lora.attach(tower.backbone, select(weights, f"{ADAPTERS}.{side}."), scale)
     if params.gradient_checkpointing and checkpoint_layers(tower) == 0:
         raise ModelError(
             f"the {side} encoder, {type(tower.backbone).__name__}, has no layers for gradient "
@@ -122,53 +179,3 @@ def group_by_scale(
         found = layer_scales.layer_scales(names, layer_decay)
         scales |= {f"{BACKBONE}.{side}.{name}": scale for name, scale in found.items()}
     return layer_scales.group_by_scale(scales)
-
-
-@dataclass(kw_only=True)
-class NetworkSplit:
-    """Embeds a split with encoders that the trial trains; see ``embedding.Embedder``."""
-
-    dual: DualEncoder
-    split: Split
-    draw: tuple[int, int] | None
-    captions: list[str]
-    row: Array
-    owner: Array
-
-    @classmethod
-    def open(
-        cls, trial: Trial, split: str, draw: tuple[int, int] | None, weights: Weights, device: str
-    ) -> NetworkSplit:
-        """Return a split with the trial's weights; ``draw`` is that of the augmentation."""
-        data = load_split(trial.data.name, split)
-        captions, row, owner = stages.index_captions(data.captions, trial.params.num_captions)
-        dual = build(trial, weights, device)
-        return cls(dual=dual, split=data, draw=draw, captions=captions, row=row, owner=owner)
-
-    def names(self) -> tuple[Sequence[str], Sequence[str]]:
-        """Return the ids of the images and the distinct captions."""
-        return self.split.image_ids, self.captions
-
-    @property
-    def num_images(self) -> int:
-        """The number of images N."""
-        return len(self.split)
-
-    @property
-    def num_texts(self) -> int:
-        """The number of distinct captions U."""
-        return len(self.captions)
-
-    def load(self, side: str, rows: Sequence[int]) -> Mapping[str, Tensor]:
-        """Return images or distinct captions by index as inputs of their encoder."""
-        if side == "image":
-            return self.dual.image.prepare(stages.load_images(self.split, rows, self.draw))
-        return self.dual.text.prepare([self.captions[row] for row in rows])
-
-    def images(self, weights: Weights, rows: Tensor) -> Float[Tensor, "B P"]:
-        """Return unit vectors of images by index, with the heads in ``weights``."""
-        return project(weights, "image", self.dual.image.compute(self.load("image", rows.tolist())))
-
-    def texts(self, weights: Weights, rows: Tensor) -> Float[Tensor, "B P"]:
-        """Return unit vectors of distinct captions by index, with the heads in ``weights``."""
-        return project(weights, "text", self.dual.text.compute(self.load("text", rows.tolist())))

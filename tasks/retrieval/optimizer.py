@@ -42,8 +42,8 @@ def adamw_step(
     for group, decay in ((decayed, weight_decay), (undecayed, 0.0)):
         if not group:
             continue
-        values, means, squares, slopes = (
+        values, means, squares, grads = (
             [part[name][index] for name in group for index in indices]
             for part in (weights, *moments, group)
         )
-        adamw.adamw_step(values, slopes, means, squares, lr=lr, weight_decay=decay, step=step)
+        adamw.adamw_step(values, grads, means, squares, lr=lr, weight_decay=decay, step=step)

@@ -27,7 +27,7 @@ BIAS = -10.0  # initial bias of the sigmoid loss (Zhai et al. 2023, section 3.2)
 ADDED = (
     *("loss", "bias", "learn_bias", "pairs", "rerank_k", "max_tokens", "lower_case", *LORA),
     *TRAINING,
-    "chunk_size",
+    *("chunk_size", "itm_weight"),
 )
 
 
@@ -82,8 +82,8 @@ class Params:
     """The captions of an image in an epoch: random: one at random; cycle: the next one; all: every
     one, where captions of the same image are right answers too; none: random."""
     rerank_k: int | None = None
-    """Re-rank this many best candidates of each query by BLIP's matching head, which is not
-    trained; none: rank by the heads alone. >= 1."""
+    """Re-rank this many best candidates of each query by BLIP's matching head; none: rank by the
+    heads alone. >= 1."""
     max_tokens: int | None = None
     """Truncate captions to this many tokens, with those of start and end; none: the model's
     maximum. >= 3."""
@@ -97,7 +97,7 @@ class Params:
     lora_targets: str | None = None
     """Linear layers with adapters: all-linear, or a regular expression for their names, which begin
     with image. or text.; none: all-linear. Only for lora."""
-    warmup: float | None = None
+    warmup_ratio: float | None = None
     """Share of all steps over which the learning rate rises from 0 to lr; none: 0. 0 to below 1."""
     layer_decay: float | None = None
     """Factor of the learning rate from a layer of an encoder to the one below it; none: 1. Only for
@@ -108,6 +108,10 @@ class Params:
     chunk_size: int | None = None
     """Pairs that are in an encoder at a time, which saves memory and takes longer; the loss is
     still over the batch; none: batch_size. Only for lora and full. >= 1."""
+
+    itm_weight: float | None = None
+    """Weight of BLIP's image-text matching loss with hard negatives, which trains the matching head
+    and is added to the loss; none: 0, so the head stays as it is. Only for lora and full. >= 0."""
 
     def __post_init__(self) -> None:
         check_choice("start", self.start, get_args(Start))
@@ -130,9 +134,9 @@ class Params:
             "weight_decay >= 0", decay >= 0 and math.isfinite(decay), f"weight_decay={decay}"
         )
         check_rule("epochs >= 0", self.epochs >= 0, f"epochs={self.epochs}")
-        warm = self.temperature
-        holds = warm is None or (warm > 0 and math.isfinite(warm))
-        check_rule("temperature > 0", holds, f"temperature={warm}")
+        number = self.temperature
+        holds = number is None or (number > 0 and math.isfinite(number))
+        check_rule("temperature > 0", holds, f"temperature={number}")
         check_rule("batch_size >= 2", self.batch_size >= 2, f"batch_size={self.batch_size}")
         number = self.num_captions
         check_rule("num_captions >= 1", number is None or number >= 1, f"num_captions={number}")
@@ -147,12 +151,27 @@ class Params:
         check_training(self)
         chunk = self.chunk_size
         check_rule("chunk_size >= 1", chunk is None or chunk >= 1, f"chunk_size={chunk}")
+        weight = self.itm_weight
+        holds = weight is None or (weight >= 0 and math.isfinite(weight))
+        check_rule("itm_weight >= 0", holds, f"itm_weight={weight}")
 
     def without_unused(self) -> Params:
         """Return the same training with None for options without effect, so that ids are equal."""
         chunk = self.chunk_size
         has_chunks = self.trainable != "head" and chunk is not None and chunk < self.batch_size
-        return dataclasses.replace(resolve_training(self), chunk_size=chunk if has_chunks else None)
+        return dataclasses.replace(
+            resolve_training(self),
+            chunk_size=chunk if has_chunks else None,
+            itm_weight=self.itm_weight or None,
+        )
+
+    def shared_by_adapters(self) -> tuple[object, ...]:
+        """Return the options that trials with adapters share if they are trained together."""
+        return (
+            *(self.batch_size, self.split, self.precision, self.lora_rank, self.lora_targets),
+            *(self.num_captions, self.max_tokens, self.lower_case, self.itm_weight is None),
+            *(self.chunk_size, self.gradient_checkpointing),
+        )
 
     def content(self) -> dict[str, Scalar]:
         """Return the part that a trial's id hashes."""

@@ -54,15 +54,30 @@ def check_texts(model: Source, params: Params) -> None:
         families.check_max_tokens(params.max_tokens, maximum or params.max_tokens)
 
 
-def check_rerank(name: str, params: Params) -> None:
-    """Raise RequestError if the trial re-ranks without a matching head that fits its encoders."""
-    if params.rerank_k is None:
-        return
-    families.check_matching(name)
-    if params.trainable != "head":
+def check_matching(name: str, params: Params) -> None:
+    """Raise RequestError if the trial needs a matching head that fits its encoders, but has none.
+
+    The parameters are those of ``without_unused``.
+    """
+    weight = params.itm_weight
+    for option in ("rerank_k", "itm_weight"):
+        if getattr(params, option) is not None:
+            families.check_matching(name, option)
+    if params.rerank_k is not None and weight is None and params.trainable != "head":
         raise RequestError(
-            "rerank_k needs trainable=head, because the matching head fits the checkpoint's own "
-            f"encoders, but got trainable={params.trainable}; remove one of them"
+            "rerank_k needs a matching head that fits the encoders, but got "
+            f"trainable={params.trainable}; add --set itm_weight=1 to train it, or set "
+            "trainable=head"
+        )
+    if weight is not None and params.trainable == "head":
+        raise RequestError(
+            "itm_weight needs the encoders in each step, because its negatives depend on the "
+            "heads, but got trainable=head; set trainable=lora or full, or remove itm_weight"
+        )
+    if weight is not None and params.chunk_size is not None:
+        raise RequestError(
+            "itm_weight needs the whole batch at a time, but got "
+            f"chunk_size={params.chunk_size}; use gradient_checkpointing=yes instead"
         )
 
 

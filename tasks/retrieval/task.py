@@ -17,6 +17,7 @@ from tasks.contract import (
     Member,
     Metric,
     PerSampleMetric,
+    RequestError,
     Source,
     Stage,
     State,
@@ -30,13 +31,14 @@ from tasks.precision import resolve_precision
 from tasks.retrieval import stages
 from tasks.retrieval.pairs import num_pairs
 from tasks.retrieval.params import Params
-from tasks.retrieval.resolve import check_rerank, check_texts, resolve_heads, resolve_loss
+from tasks.retrieval.resolve import check_matching, check_texts, resolve_heads, resolve_loss
 
 _RECALLS = tuple(
     Column(key=f"metric.{d}_r{k}", label=f"{name} R@{k}", format="percent")
     for d, name in (("i2t", "image-to-text"), ("t2i", "text-to-image"))
     for k in (1, 5, 10)
 )
+MAX_ADAPTERS = 8  # trials with adapters in a pack: a kill loses an epoch of each
 #: The parameters of trials without training.
 EVALUATED = (
     *("start", "head", "embed_dim", "num_captions", "ties", "split", "precision"),
@@ -114,7 +116,7 @@ class RetrievalTask(Task):
         params = resolve_lora(params).without_unused()
         trial = dataclasses.replace(trial, params=params)
         registry.load_split(trial.data.name, params.split)
-        check_rerank(trial.model.name, params)
+        check_matching(trial.model.name, params)
         check_texts(trial.model, params)
         if params.epochs:
             train = registry.load_split(trial.data.name, "train")
@@ -134,15 +136,22 @@ class RetrievalTask(Task):
         return stages.needed(trial)
 
     def pack_key(self, trial: Trial) -> Hashable:
-        """Return one key for trials that use the same features."""
+        """Return one key for trials that use the same features, or can have stacked adapters."""
         params = trial.params
-        alone = None if params.trainable == "head" else trial.id
-        return (trial.model, trial.data, params.precision, params.split, alone)
+        others: Hashable = {"head": None, "full": trial.id}.get(params.trainable)
+        if params.trainable == "lora":
+            others = params.shared_by_adapters()
+        return (trial.model, trial.data, params.precision, params.split, others)
+
+    def max_pack_size(self, trial: Trial) -> int | None:
+        """Return a few for adapters, whose epochs are long."""
+        return MAX_ADAPTERS if trial.params.trainable == "lora" else None
 
     def estimate_memory(self, trial: Trial) -> int:
         """Estimate the memory of the trained weights and, of encoders, of their activations.
 
-        A trial that trains its heads alone needs the encoders only to re-rank.
+        A trial that trains its heads alone needs the encoders only to re-rank. The model, which a
+        pack shares, is counted for each member.
         """
         if trial.params.trainable != "head" and trial.params.epochs:
             from tasks.retrieval.memory import estimate_training
@@ -152,6 +161,28 @@ class RetrievalTask(Task):
         return heads + (
             folders.num_bytes(folders.find_folder(trial.model.name)) if trial.params.rerank_k else 0
         )
+
+    def check_gpus(self, trial: Trial, num_gpus: int) -> None:
+        """Refuse to train heads on several GPUs, or batches that cannot be split evenly.
+
+        Raises:
+            RequestError: if the trial cannot use this number of GPUs.
+        """
+        params = trial.params
+        if params.epochs and params.trainable == "head":
+            raise RequestError(
+                "heads train on one GPU; add --set trainable=full or --set trainable=lora"
+            )
+        if params.epochs and params.itm_weight:
+            raise RequestError(
+                "itm_weight draws negatives from the whole batch, so it trains on one GPU; remove "
+                "--gpus-per-trial or itm_weight"
+            )
+        if params.epochs and params.batch_size % num_gpus:
+            raise RequestError(
+                f"a batch is split evenly, but batch_size={params.batch_size} is no multiple of "
+                f"{num_gpus}; change --set batch_size"
+            )
 
     def num_steps(self, trial: Trial) -> int:
         """Return the number of epochs."""

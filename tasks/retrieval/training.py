@@ -15,18 +15,25 @@ from torch import Tensor
 from tasks.contract import Advanced, Inputs, Member, State, Step, Trial, TrialError
 from tasks.interrupt import check_interrupt
 from tasks.models import heads
-from tasks.models.heads import CONSTANTS, can_stack, project
+from tasks.models.heads import CONSTANTS, project
 from tasks.progress import progress_part, report_progress
 from tasks.retrieval import full, network, stages
 from tasks.retrieval.embedding import Embedder, FrozenFeatures, open_split
 from tasks.retrieval.evaluation import evaluate
-from tasks.retrieval.loop import draw_epoch, make_loss, make_state, part_of, stack_part
+from tasks.retrieval.loop import (
+    draw_epoch,
+    group_schedules,
+    make_loss,
+    make_state,
+    part_of,
+    stack_part,
+)
+from tasks.retrieval.network_split import NetworkSplit
 from tasks.retrieval.optimizer import adamw_step, clamp_temperature
-from tasks.retrieval.params import Params
+from tasks.retrieval.stacking import make_stacks
 from tasks.schedules import learning_rate
 from tasks.stacks import train_stack
 
-STACK_BYTES = 32 * 2**20  # weights, gradients and moments of a stack on a CPU
 TRAINING_COST = 3  # the cost of training, relative to evaluation, in progress reports
 
 
@@ -68,6 +75,7 @@ def _initial_heads(trial: Trial, found: Any) -> tuple[dict[str, Tensor], dict[st
 def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> list[Advanced | Exception]:
     """Train and evaluate one epoch of every member; trials of no epochs are only evaluated."""
     trained: dict[str, tuple[State, float | None] | Exception] = {}
+    embedded: dict[str, NetworkSplit] = {}
     training = [m for m in pack if m.trial.params.epochs]
     done, total = 0, TRAINING_COST * len(training) + len(pack)
     for stack in make_stacks(training, device):
@@ -75,6 +83,7 @@ def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> list[Advance
         with progress_part(done, total, size):
             found = train_stack(stack, lambda members: _train(members, inputs, device))
         trained |= {m.trial.id: each for m, each in zip(stack, found, strict=True)}
+        embedded |= _embed_together(stack, found, device)
         done += size
     results: list[Advanced | Exception] = []
     for number, member in enumerate(pack):
@@ -83,7 +92,8 @@ def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> list[Advance
             if isinstance(known, Exception):
                 raise known
             with progress_part(done + number, total):
-                results.append(_step(member.trial, *known, inputs, device))
+                split = embedded.get(member.trial.id)
+                results.append(_step(member.trial, *known, split, inputs, device))
         except Exception as error:  # the other members continue
             results.append(error)
     return results
@@ -97,11 +107,38 @@ def _train(
     return full.train_epoch(stack, device)
 
 
+def _embed_together(
+    stack: Sequence[Member], found: Sequence[tuple[State, float] | Exception], device: str
+) -> dict[str, NetworkSplit]:
+    """Embed the evaluated split by the trained members of a stack of adapters, if there are any.
+
+    They share the images. What is not embedded here is embedded by each member alone.
+    """
+    members = [
+        Member(trial=member.trial, state=each[0])
+        for member, each in zip(stack, found, strict=True)
+        if not isinstance(each, Exception)
+    ]
+    if len(members) < 2 or members[0].trial.params.trainable == "head":
+        return {}
+    splits = train_stack(members, lambda some: full.embed_split(some, device))
+    return {
+        member.trial.id: split
+        for member, split in zip(members, splits, strict=True)
+        if not isinstance(split, Exception)
+    }
+
+
 def _step(
-    trial: Trial, state: State, loss: float | None, inputs: Inputs, device: str
+    trial: Trial,
+    state: State,
+    loss: float | None,
+    split: Embedder | None,
+    inputs: Inputs,
+    device: str,
 ) -> tuple[State, Step]:
     weights = {**part_of(state, "weight"), **part_of(state, "constant")}
-    split = _evaluated_split(trial, weights, inputs, device)
+    split = split or _evaluated_split(trial, weights, inputs, device)
     epoch = state.values["epoch"]
     done = epoch >= trial.params.epochs
     scores, samples = evaluate(trial, weights, split, device, done=done)
@@ -114,38 +151,7 @@ def _evaluated_split(
 ) -> Embedder:
     if trial.params.trainable == "head":
         return open_split(trial, trial.params.split, None, inputs, device)
-    return network.NetworkSplit.open(trial, trial.params.split, None, weights, device)
-
-
-def make_stacks(members: Sequence[Member], device: str) -> list[list[Member]]:
-    """Group members whose heads have the same shapes, batch size, loss and pairs into stacks.
-
-    On a CPU, the size of a stack is limited so that its weights and moments fit into the cache.
-    """
-    groups: dict[object, list[Member]] = {}
-    for member in members:
-        params, weights = member.trial.params, part_of(member.state, "weight")
-        alone = params.trainable != "head" or not can_stack(weights)
-        shapes = tuple((name, tuple(value.shape)) for name, value in weights.items())
-        key = (
-            member.trial.id
-            if alone
-            else (shapes, params.batch_size, params.loss, _num_pairs(params), member.trial.data)
-        )
-        groups.setdefault(key, []).append(member)
-    stacks = []
-    for group in groups.values():
-        size = len(group)
-        if device == "cpu":
-            num_bytes = 4 * sum(v.numel() * 4 for v in part_of(group[0].state, "weight").values())
-            size = max(1, STACK_BYTES // num_bytes)
-        stacks += [group[first : first + size] for first in range(0, len(group), size)]
-    return stacks
-
-
-def _num_pairs(params: Params) -> object:
-    """Return what decides the number of pairs of an epoch, besides the batch size."""
-    return ("all", params.num_captions) if params.pairs == "all" else "images"
+    return NetworkSplit.open([trial], trial.params.split, [None], weights, device)
 
 
 def train_epoch(
@@ -169,7 +175,7 @@ def train_epoch(
     for value in weights.values():
         value.requires_grad_(True)
     loss_of = make_loss(stack, device)
-    schedules = _schedules(stack, epochs)
+    schedules = group_schedules(stack, epochs)
     losses = []
     for number, batch in enumerate(pairs):
         check_interrupt()
@@ -179,9 +185,9 @@ def train_epoch(
         # The loss of a member depends only on its own weights, so a NaN does not affect others.
         gradients = torch.autograd.grad(loss.sum(), list(weights.values()), allow_unused=True)
         losses.append(loss.detach())
-        for (initial_lr, warmup, decay, num_epochs, epoch), indices in schedules.items():
+        for (initial_lr, warmup_ratio, decay, num_epochs, epoch), indices in schedules.items():
             step = (epoch - 1) * len(pairs) + number
-            lr = learning_rate(initial_lr, warmup, step, num_epochs * len(pairs))
+            lr = learning_rate(initial_lr, warmup_ratio, step, num_epochs * len(pairs))
             adamw_step(indices, weights, gradients, (means, squares), lr, decay, step + 1)
         if stack[0].trial.params.loss != "sigmoid":  # SigLIP's temperature has no bound
             clamp_temperature(weights)
@@ -191,18 +197,6 @@ def train_epoch(
         make_state(index, epoch, curve[:, index], parts, constants)
         for index, epoch in enumerate(epochs)
     ]
-
-
-def _schedules(
-    stack: Sequence[Member], epochs: Sequence[int]
-) -> dict[tuple[float, float | None, float, int, int], list[int]]:
-    """Group members' indices by (learning rate, warm-up, weight decay, epochs, current epoch)."""
-    found: dict[tuple[float, float | None, float, int, int], list[int]] = {}
-    for index, (member, epoch) in enumerate(zip(stack, epochs, strict=True)):
-        params = member.trial.params
-        key = (params.lr, params.warmup, params.weight_decay, params.epochs, epoch)
-        found.setdefault(key, []).append(index)
-    return found
 
 
 def _embedder(splits: Sequence[Embedder]) -> Callable[..., tuple[Tensor, Tensor]]:

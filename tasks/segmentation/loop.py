@@ -28,4 +28,4 @@ def draw_batches(number: int, trial: Trial, epoch: int) -> np.ndarray[Any, Any]:
 
 def learning_rate(params: Params, step: int, num_steps: int) -> float:
     """Return the learning rate of a step, which starts at 0."""
-    return schedules.learning_rate(params.lr, params.warmup, step, num_steps, POWER)
+    return schedules.learning_rate(params.lr, params.warmup_ratio, step, num_steps, POWER)

@@ -70,7 +70,7 @@ class Params:
     lora_targets: str | None = None
     """Linear layers with adapters: all-linear, or a regular expression for their names in the
     backbone; none: all-linear. Only for lora."""
-    warmup: float | None = None
+    warmup_ratio: float | None = None
     """Share of all steps over which the learning rate rises from 0 to lr; none: 0. 0 to below 1."""
     layer_decay: float | None = None
     """Factor of the learning rate from a layer of the backbone to the one below it; none: 1. Only

@@ -87,9 +87,27 @@ CASES = [
     Case(args="sweep retrieval --cpus-per-trial 0", message="--cpus-per-trial must be at least 1"),
     Case(args="sweep retrieval --cpus-per-trial x", message="Invalid value for '--cpus-per-trial'"),
     Case(args="sweep retrieval --cpus-per-trial 100000", message="but this machine has"),
-    Case(args="sweep retrieval --gpus-per-trial 0", message="`0 < --gpus-per-trial <= 1` must"),
+    Case(args="sweep retrieval --gpus-per-trial 0", message="takes a fraction of 1, or a whole"),
     Case(args="sweep retrieval --gpus-per-trial 1.5", message="but got 1.5"),
     Case(args="sweep retrieval --gpus-per-trial nan", message="but got nan"),
+    Case(args="sweep retrieval --gpus-per-trial inf", message="but got inf"),
+    Case(
+        args="sweep captioning --gpus-per-trial 2",
+        message="captioning computes a trial on one GPU; remove --gpus-per-trial (retrieval with",
+    ),
+    Case(
+        args="sweep retrieval --gpus-per-trial 2 --space search --dry-run",
+        message="--gpus-per-trial 2: heads train on one GPU; add --set trainable=full or",
+    ),
+    Case(
+        args="sweep retrieval --gpus-per-trial 3 --set trainable=lora --set batch_size=16",
+        message="batch_size=16 is no multiple of 3; change --set batch_size",
+    ),
+    Case(
+        args="sweep retrieval --engine local --gpus-per-trial 2 --set trainable=full",
+        environ=(("CUDA_VISIBLE_DEVICES", "0"),),
+        message="but this machine has 1 GPU that CUDA_VISIBLE_DEVICES shows; use at most 1",
+    ),
     Case(
         args="sweep retrieval --gpus-per-trial all", message="takes a number or auto, but got 'all'"
     ),

@@ -83,6 +83,11 @@ PAIRED: dict[str, Any] = {
     "at_most": None,
 }
 CASES = [
+    broken(
+        "show s t1 --graphics ascii",
+        lambda folder: None,
+        "--graphics takes auto, kitty, sixel, blocks, none, but got 'ascii'",
+    ),
     # sweep.json.
     broken("report", manifest_text(""), "sweep.json is damaged (Expecting value"),
     broken("report", manifest_text("{"), "run the sweep again, or move its folder away"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gpu import any_device, gpu_only, half_precision, waiting
+from gpu import any_device, gpu_only, half_precision, several_gpus, waiting
 from gpu.subjects import SUBJECTS, Subject
 
 from tasks.models.loading import silence_transformers
@@ -63,7 +63,7 @@ def cases(*, cuda: bool) -> Iterator[Case]:
         waiting.token_selection_does_not_wait,
         half_precision.encoders_in_half_precision_are_close,
         half_precision.captions_in_half_precision_are_close,
-        *(gpu_only.CHECKS if cuda else ()),
+        *((*gpu_only.CHECKS, *several_gpus.CHECKS) if cuda else ()),
     )
     for check in alone:
         yield Case(name=check.__name__, check=check)

@@ -25,10 +25,12 @@ from orchestrator.serving.app import make_app
 from orchestrator.serving.library import Library
 from orchestrator.sharing.archive import archive_sweep
 from results.figures.saved import save_figures
+from results.storage.atomic_write import atomic_write
 from results.storage.filesystem import open_filesystem
 from results.storage.folder_files import list_files
 from results.storage.reading import read_sweep
 from results.storage.store import SweepStore
+from results.storage.whole_file import read_whole
 
 TWELVE = "GRID = {'level': list(range(12))}\n"
 
@@ -95,6 +97,18 @@ def test_a_running_sweep_in_a_bucket_is_steered(bucket: Bucket, tmp_path: Path) 
     rows = {row["trial_id"]: row["status"] for row in read_sweep(run_.out, "fragile", "s").rows()}
     assert rows.pop(trial_id) == "cancelled"
     assert set(rows.values()) == {"interrupted"}
+
+
+@pytest.mark.parametrize("later", ["a longer text than before", "short"])
+def test_a_file_replaced_while_it_is_read_is_whole(bucket: Bucket, later: str) -> None:
+    filesystem, base = open_filesystem(f"s3://{BUCKET}/replaced")
+    path = f"{base}/file"
+    atomic_write(filesystem, path, b"the first text")
+    bucket.replace_once(path, lambda: atomic_write(filesystem, path, later.encode()))
+    try:
+        assert read_whole(filesystem, path) == later.encode()
+    finally:
+        bucket.stop_failing()
 
 
 def test_prune_in_a_bucket(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:

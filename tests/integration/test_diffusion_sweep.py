@@ -186,8 +186,8 @@ def test_half_blocks_show_the_pixels(sweep: Sweep) -> None:
     pixels = np.zeros((4, 4, 3), dtype=np.uint8)
     pixels[1, 2] = (255, 0, 128)  # the lower half of the first line
     Image.fromarray(pixels).save(out, format="PNG")
-    text = half_blocks([out.getvalue()], 4)
-    assert text.plain == "▀▀▀▀ \n▀▀▀▀"
+    text = half_blocks(out.getvalue(), 4)
+    assert text.plain == "▀▀▀▀\n▀▀▀▀"
     assert str(text.spans[2].style) == "#000000 on #ff0080"
     console = Console(width=80, color_system="truecolor", file=io.StringIO(), force_terminal=True)
     console.print(render_trial(sweep, sweep.rows()[0]))

@@ -21,6 +21,7 @@ import pytest
 from attribute_folders import draw_attribute_folder
 from bad_input import data
 from captioned_folder import draw_folder
+from captioned_layouts import coco, flickr, hub, webdataset
 from documented import (
     LAUNCHERS,
     MODULES,
@@ -122,12 +123,25 @@ class Place:
         attributes = draw_attribute_folder(root / "attributes", 100)
         train_only = root / "train-only"
         shutil.copytree(photos / "train", train_only / "train")
-        layouts = {"voc": data.voc, "clevr": data.clevr}
+        layouts = {
+            "voc": data.voc,
+            "clevr": data.clevr,
+            "coco": lambda tmp: coco(tmp, num_images=24),
+            "flickr": lambda tmp: flickr(tmp, num_images=200),
+            "webdataset": lambda tmp: webdataset(tmp, num_images=50),
+        }
         self.values = {f"{name}:DIR": f"{name}:{photos}" for name in ("folder", "karpathy")}
         for name, make in layouts.items():
             (root / name).mkdir()
             self.values[f"{name}:DIR"] = f"{name}:{make(root / name)}"
+        if importlib.util.find_spec("datasets") is not None:
+            repository = hub(root / "hub", num_images=80)
+            options = ",captions=caption,rows=1000,streaming"
+            for more in ("", options):
+                self.values[f"hub:USER/NAME{more}"] = f"hub:{repository}{more}"
+        shards = "x-{train,val}-{000..000}.tar"
         self.values |= {
+            f"webdataset:DIR/{shards}": f"{self.values['webdataset:DIR']}/{shards}",
             "karpathy:PHOTOS": f"karpathy:{photos}",
             "folder:DATA": f"folder:{photos}",
             "folder:MASKS": f"folder:{masks}",
@@ -223,6 +237,8 @@ def needs_wheels(words: Sequence[str]) -> None:
         for package in ("all_minilm_l6_v2", "efficientnet_lite_pytorch"):
             if importlib.util.find_spec(package) is None:
                 pytest.skip("requirements-encoders.txt is not installed")
+    if any(word.startswith("hub:") for word in words):
+        pytest.importorskip("datasets", reason="datasets is not installed")
 
 
 @by_name(SWEEPS)

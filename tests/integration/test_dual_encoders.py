@@ -25,7 +25,7 @@ from tasks.retrieval.losses import sigmoid_loss
 from tasks.retrieval.params import BIAS
 from tasks.retrieval.task import TASK
 
-KINDS = ["blip", "clip", "metaclip_2", "siglip", "siglip2"]
+KINDS = ["blip", "clip", "metaclip_2", "siglip", "siglip2", "siglip2-fixed"]
 
 
 def dual(name: str) -> Any:
@@ -259,6 +259,25 @@ def test_captions_are_truncated_and_in_lower_case(tiny: Callable[[str], str]) ->
     lowered = TextPreparation(tokenizer=Recording(), max_length=9, lower_case=True)
     assert set(lowered(["A Star"])) == {"input_ids", "attention_mask"}
     assert seen == ["a star"]
+
+
+def test_gemma_s_tokenizer_keeps_capitals_unless_they_are_lowered(
+    tiny: Callable[[str], str],
+) -> None:
+    folder = tiny("siglip2-fixed")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    assert isinstance(tokenizer, transformers.GemmaTokenizer)
+    prepare = dual(folder).text.prepare
+    (ids,) = prepare(["A Star"])["input_ids"].tolist()
+    tokens = tokenizer.convert_ids_to_tokens(ids)
+    assert tokens == [*"A▁Star", "<eos>", *["<pad>"] * 9]
+    (lowered,) = adapt_texts(dual(folder), None, True).text.prepare(["A Star"])["input_ids"]
+    assert tokenizer.convert_ids_to_tokens(lowered.tolist())[:5] == ["a", "▁", "sta", "r", "<eos>"]
+    (cut,) = adapt_texts(dual(folder), 4, True).text.prepare(["A Star of all"])["input_ids"]
+    assert tokenizer.convert_ids_to_tokens(cut.tolist()) == [
+        *["a", "▁", "sta", "<eos>"],
+        *["<pad>"] * 12,
+    ]
 
 
 @torch.inference_mode()

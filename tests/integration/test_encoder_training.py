@@ -46,9 +46,9 @@ def first_gradients(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> dict[str, 
     found: list[list[torch.Tensor | None]] = []
 
     def record(*args: Any) -> tuple[torch.Tensor, list[torch.Tensor | None]]:
-        loss, slopes = original[len(args[1]) > 1](*args)
-        found.append(list(slopes))
-        return loss, slopes
+        loss, grads = original[len(args[1]) > 1](*args)
+        found.append(list(grads))
+        return loss, grads
 
     original = (gradients.whole_gradients, gradients.cached_gradients)
     with monkeypatch.context() as patch:
@@ -182,7 +182,7 @@ def test_an_encoder_without_such_layers_cannot_be_checkpointed(tiny: Tiny) -> No
     name = f"{__name__}:plain_encoder+{tiny('bert')}"
     trial = make(name, start="random", gradient_checkpointing=True)
     with pytest.raises(ModelError, match="has no layers for gradient checkpointing"):
-        network.build(trial, network.initial_weights(trial, "cpu"), "cpu")
+        network.build([trial], network.initial_weights(trial, "cpu"), "cpu")
 
 
 def test_options_without_effect_do_not_change_a_trial(tiny: Tiny) -> None:
@@ -190,9 +190,14 @@ def test_options_without_effect_do_not_change_a_trial(tiny: Tiny) -> None:
     head = make(name, trainable="head")
     options = {"layer_decay": 0.5, "gradient_checkpointing": True, "chunk_size": 2}
     assert make(name, trainable="head", **options).id == head.id
-    assert make(name, trainable="head", warmup=0.1).id != head.id
+    assert make(name, trainable="head", warmup_ratio=0.1).id != head.id
     assert make(name, trainable="lora", layer_decay=0.5).id == make(name, trainable="lora").id
-    same = {"layer_decay": 1.0, "gradient_checkpointing": False, "chunk_size": 8, "warmup": 0.0}
+    same = {
+        "layer_decay": 1.0,
+        "gradient_checkpointing": False,
+        "chunk_size": 8,
+        "warmup_ratio": 0.0,
+    }
     assert make(name, **same).id == make(name).id
 
 
@@ -230,6 +235,9 @@ class PeakBytes(TorchDispatchMode):
         ("clip", {"precision": "bfloat16"}),
         ("siglip", {"chunk_size": 4}),
         ("blip", {"gradient_checkpointing": True}),
+        ("blip", {"itm_weight": 1.0}),
+        ("blip", {"itm_weight": 1.0, "trainable": "lora"}),
+        ("blip", {"itm_weight": 1.0, "gradient_checkpointing": True}),
     ],
 )
 def test_the_estimate_of_memory_is_within_a_fifth(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import peft
 import pytest
 import torch
@@ -16,8 +18,9 @@ from tiny_models import CAPTIONS, IMAGES
 
 from tasks.contract import Member, ModelError, State, Step, Trial
 from tasks.models import families, heads
-from tasks.retrieval import network, training
+from tasks.retrieval import full, network, training
 from tasks.retrieval.export import export
+from tasks.retrieval.loop import part_of, stack_part
 from tasks.retrieval.task import TASK
 
 SETTINGS = {"trainable": "lora", "lr": 1e-2, "epochs": 2, "precision": "float32", "lora_rank": 4}
@@ -82,13 +85,111 @@ def test_all_adapters_in_use_are_trained(tiny: Callable[[str], str], kind: str) 
     assert all(not torch.equal(first.arrays[name], last.arrays[name]) for name in adapters)
 
 
-def test_a_pack_gives_the_results_of_its_members_alone(tiny: Callable[[str], str]) -> None:
-    trials = [make(tiny, "clip"), make(tiny, "clip", lora_alpha=2.0), make(tiny, "clip", lr=1e-3)]
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("blip", {"itm_weight": 1.0, "rerank_k": 3}),
+        ("clip", {"chunk_size": 5}),
+        ("siglip", {"loss": "sigmoid", "learn_bias": True}),  # its heads cannot be stacked
+        ("pair", {"gradient_checkpointing": True}),
+    ],
+)
+def test_a_pack_gives_the_results_of_its_members_alone(
+    tiny: Callable[[str], str], kind: str, params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    original = full.train_epoch
+
+    def counted(stack: Any, device: str) -> Any:
+        sizes.append(len(stack))
+        return original(stack, device)
+
+    monkeypatch.setattr(full, "train_epoch", counted)
+    given = {"augment": True, "batch_size": 8, "lr": 1e-3} | params
+    trials = [
+        make(tiny, kind, **given),
+        make(tiny, kind, **given | {"lora_alpha": 2.0, "temperature": 0.5, "warmup_ratio": 0.2}),
+        make(tiny, kind, **given | {"lr": 1e-2, "weight_decay": 0.1}),
+    ]
+    trials[2] = dataclasses.replace(trials[2], seed=7)
+    assert len({TASK.pack_key(trial) for trial in trials}) == 1
     together = run(*trials)
+    assert sizes == [3, 3]
     for trial, (state, steps) in zip(trials, together, strict=True):
         ((alone, expected),) = run(trial)
+        for step, one in zip(steps, expected, strict=True):
+            assert step.metrics["loss"] == pytest.approx(one.metrics["loss"], rel=TASK.tolerance)
+            ranks = [np.array(each.samples["rank"]) for each in (step, one)]  # type: ignore[index]
+            assert (ranks[0] != ranks[1]).mean() <= 0.02
+        # AdamW moves a weight without a gradient, such as the bias of keys, by what is rounded.
+        found, one_by_one, first = (flat(each) for each in (state, alone, start(trial)[0]))
+        assert (found - one_by_one).norm() < 1e-2 * (one_by_one - first).norm()
+
+
+def flat(state: State) -> torch.Tensor:
+    """All weights of a state in one row."""
+    names = sorted(name for name in state.arrays if name.startswith("weight."))
+    return torch.cat([state.arrays[name].flatten() for name in names])
+
+
+def mixing_encoder() -> tuple[torch.nn.Module, Any]:
+    """An image encoder whose first dimension is that of the pixels, not that of the batch."""
+
+    class Mixing(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(3, 4)
+
+        def forward(self, items: torch.Tensor) -> torch.Tensor:
+            return self.layer(items.flatten(2).permute(2, 0, 1)).mean(0)
+
+    def prepare(images: Any) -> torch.Tensor:
+        pixels = [np.asarray(image.resize((8, 8)), dtype=np.float32) / 255 for image in images]
+        return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
+
+    torch.manual_seed(0)
+    return Mixing(), prepare
+
+
+def test_encoders_that_mix_the_items_of_a_batch_are_trained_alone(
+    tiny: Callable[[str], str], logged: list[str]
+) -> None:
+    model = f"{__name__}:mixing_encoder+{tiny('bert')}"
+    trials = [
+        make_model_trial(model, **SETTINGS | {"start": "random", "lr": lr}) for lr in (1e-2, 1e-3)
+    ]
+    together = run(*trials)
+    assert any("each is trained alone" in message for message in logged)
+    for trial, (_, steps) in zip(trials, together, strict=True):
+        ((_, expected),) = run(trial)
         assert [step.metrics for step in steps] == [step.metrics for step in expected]
-        assert all(torch.equal(alone.arrays[k], v) for k, v in state.arrays.items())
+
+
+def test_a_pack_has_one_copy_of_the_frozen_weights(tiny: Callable[[str], str]) -> None:
+    trials = [make(tiny, "clip"), make(tiny, "clip", lr=1e-3)]
+    members = [Member(trial=trial, state=start(trial)[0]) for trial in trials]
+    weights = stack_part(members, "weight")
+    stacked, alone = (
+        network.build(some, own, "cpu")
+        for some, own in (
+            (trials, weights),
+            (trials[:1], part_of(members[0].state, "weight")),
+        )
+    )
+    for side in ("image", "text"):
+        parameters = [
+            dict(getattr(dual, side).tower.named_parameters()) for dual in (stacked, alone)
+        ]
+        assert all(parameters[1][name] is value for name, value in parameters[0].items())
+
+
+@pytest.mark.parametrize(
+    "params", [{"lora_rank": 2}, {"batch_size": 4}, {"max_tokens": 8}, {"itm_weight": 1.0}]
+)
+def test_adapters_of_other_shapes_are_in_other_packs(
+    tiny: Callable[[str], str], params: dict[str, Any]
+) -> None:
+    assert TASK.pack_key(make(tiny, "blip")) != TASK.pack_key(make(tiny, "blip", **params))
 
 
 def test_training_leaves_the_shared_model_as_it_is(tiny: Callable[[str], str]) -> None:
@@ -126,7 +227,7 @@ def embed(trial: Trial, state: State) -> tuple[torch.Tensor, torch.Tensor]:
         for name, value in state.arrays.items()
         if name.startswith(prefix)
     }
-    dual = network.build(trial, weights, "cpu")
+    dual = network.build([trial], weights, "cpu")
     with torch.no_grad():
         return (
             heads.project(weights, "image", dual.image(IMAGES)),

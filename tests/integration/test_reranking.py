@@ -170,7 +170,12 @@ def test_trial_reports_recalls_before_and_after(monkeypatch: pytest.MonkeyPatch)
     [
         ("clip", {}, ModelError, "rerank_k needs a matching head, which only BLIP has"),
         ("pair", {"start": "random"}, ModelError, "rerank_k needs a matching head"),
-        ("blip", {"trainable": "full"}, RequestError, "rerank_k needs trainable=head"),
+        ("blip", {"trainable": "full"}, RequestError, "add --set itm_weight=1 to train it"),
+        ("blip", {"itm_weight": 1.0}, RequestError, "set trainable=lora or full"),
+        (
+            *("blip", {"trainable": "full", "itm_weight": 1.0, "chunk_size": 4}),
+            *(RequestError, "itm_weight needs the whole batch at a time, but got chunk_size=4"),
+        ),
     ],
 )
 def test_unsuitable_models_are_refused(

@@ -12,7 +12,7 @@ from retrieval_trials import make_inputs, make_trial
 
 from orchestrator.saving.checkpoints import decode, encode
 from tasks.contract import Member, State, Step, Trial, TrialError
-from tasks.retrieval import training
+from tasks.retrieval import stacking, training
 from tasks.retrieval.optimizer import MIN_TEMPERATURE
 
 
@@ -84,9 +84,9 @@ def test_stacked_training_matches_single_training(
 ) -> None:
     trials = varied()
     inputs = make_inputs(trials[3])
-    monkeypatch.setattr(training, "STACK_BYTES", stack_bytes)
+    monkeypatch.setattr(stacking, "STACK_BYTES", stack_bytes)
     members = [Member(trial=t, state=training.start(t, inputs, "cpu")) for t in trials]
-    sizes = sorted(len(stack) for stack in training.make_stacks(members, "cpu"))
+    sizes = sorted(len(stack) for stack in stacking.make_stacks(members, "cpu"))
     assert (
         sizes == {1: [1] * 14, 40_000: [1, 1, 2, 2, 2, 6], 10**9: [1, 1, 2, 2, 2, 6]}[stack_bytes]
     )

@@ -65,7 +65,7 @@ def test_lower_layers_learn_more_slowly(model: Path) -> None:
 def test_warmup_starts_with_a_rate_of_zero(model: Path) -> None:
     """Of four steps, the first has no effect and the second has half the rate."""
     _, plain = train(model)
-    before, warm = train(model, warmup=0.5)
+    before, warm = train(model, warmup_ratio=0.5)
     name = "weight.head.classifier/weight"
     way = [float((each.arrays[name] - before.arrays[name]).abs().max()) for each in (warm, plain)]
     assert 0 < way[0] <= 0.5e-2 * 1.01 < way[1]
@@ -77,7 +77,7 @@ def test_options_without_effect_do_not_change_the_trial(model: Path) -> None:
 
     options = {"layer_decay": 0.5, "gradient_checkpointing": True}
     assert make(trainable="head", **options) == make(trainable="head")
-    assert make(trainable="head", warmup=0.1) != make(trainable="head")
+    assert make(trainable="head", warmup_ratio=0.1) != make(trainable="head")
     assert make(trainable="lora", layer_decay=0.5) == make(trainable="lora")
-    assert make(epochs=0, warmup=0.1, **options) == make(epochs=0)
+    assert make(epochs=0, warmup_ratio=0.1, **options) == make(epochs=0)
     assert len({make(), make(layer_decay=0.5), make(gradient_checkpointing=True)}) == 3

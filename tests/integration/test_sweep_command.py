@@ -252,7 +252,7 @@ def test_pruned_trials_are_behind_and_marked_in_the_table(tmp_path: Path) -> Non
         (["sweep", "retrieval", "--model", "tests"], "no config.json"),
         (["sweep", "retrieval", "--name", "../up"], "a name must be up to 100 letters"),
         (["sweep", "retrieval", "--sed", "1"], "has no option --sed"),
-        (["sweep", "retrieval", "--gpus-per-trial", "3"], "--gpus-per-trial <= 1"),
+        (["sweep", "retrieval", "--gpus-per-trial", "3"], "heads train on one GPU"),
         (["sweep", "captioning", "--set", "top_k=0"], "`top_k >= 1` must hold"),
         (["sweep", "captioning", "--set", "top_k=few"], "takes an integer or none"),
         (["sweep", "captioning", "--set", "decoding=best"], "one of greedy, sample, beam"),

@@ -30,10 +30,12 @@ from tasks.contract import (
     Step,
     Task,
     Trial,
+    TrialError,
     progress_part,
     report_progress,
 )
 from tasks.interrupt import check_interrupt
+from tasks.process_group import current
 
 _number = itertools.count()
 
@@ -157,6 +159,9 @@ class FragileTask(Task):
         """The parameter ``steps``."""
         return int(trial.params.steps)
 
+    def check_gpus(self, trial: Trial, num_gpus: int) -> None:
+        """Several processes do the same, and meet at each step."""
+
     def start(self, trial: Trial, inputs: Inputs, device: str) -> State:
         """Nothing added up yet."""
         note(trial.params.notes, "start", trial.id)
@@ -187,6 +192,7 @@ class FragileTask(Task):
         breaks = params.fail != "no" and params.level == params.fail_level and at == 2
         if breaks and not Path(params.notes, "..", "healed").exists():
             _break(params.fail, params.notes, trial.id)
+        _meet(at)
         number = inputs[self.stage(trial)]["numbers"][params.level * 7 + at + trial.seed]
         total = state.arrays["total"] + number
         value = float("nan") if params.fail == "nan" and params.level == 1 else float(total[0])
@@ -198,6 +204,17 @@ class FragileTask(Task):
         """The total, and ``kept`` bytes of padding."""
         padding = np.zeros(trial.params.kept, np.uint8)
         return {"total": state.arrays["total"], "padding": padding}
+
+
+def _meet(at: int) -> None:
+    """Wait for the other processes of the trial, which must be at the same step."""
+    import torch
+
+    group = current()
+    if group.size > 1:
+        others = group.gather(torch.tensor([at])).tolist()
+        if others != [at] * group.size:
+            raise TrialError(f"the processes are at the steps {others}")
 
 
 def _break(how: str, notes: str, trial_id: str) -> None:

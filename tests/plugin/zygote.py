@@ -8,7 +8,8 @@ Each line on stdin is a request:
 
     args                 of the command
     cwd, environment     of its process
-    output               the folder for its ``stdout``, ``stderr`` and, at the end, ``status``
+    output               the folder for its ``stdout``, ``stderr``, ``stacks`` of its threads after
+                         SIGUSR1 and, at the end, ``status``
     kill                 the moment to die at (``arm``), or null
     most_configurations  whose weights stay while it runs, or null for as many as usual
     gathers              whether results wait for others to share a part (the default)
@@ -19,6 +20,7 @@ Each line on stdout is an answer: the id of the process.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import importlib
 import json
 import os
@@ -119,6 +121,9 @@ def become(request: dict[str, Any]) -> None:
         group_commit.GATHER_SECONDS = 0.0
     if request["kill"]:
         arm(request["kill"])
+    # A test asks where a hanging command is. A sweep sends its stderr to its log.
+    stacks = Path(request["output"], "stacks").open("w")  # noqa: SIM115
+    faulthandler.register(signal.SIGUSR1, stacks)
 
 
 if __name__ == "__main__":

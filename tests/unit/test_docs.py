@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import importlib
 import inspect
 import re
 import tomllib
@@ -170,9 +169,8 @@ def test_python_code_compiles_and_imports_what_exists(page: Path) -> None:
             if isinstance(node, ast.ImportFrom) and str(node.module).startswith(
                 ("orchestrator", "results", "search_spaces", "tasks")
             ):
-                module = importlib.import_module(str(node.module))
-                missing = [each.name for each in node.names if not hasattr(module, each.name)]
-                assert not missing, f"{page}: {node.module} has no {missing}"
+                statement = ast.Module([node], type_ignores=[])
+                exec(compile(statement, str(page), "exec"), {})
 
 
 def test_the_task_contract_lists_every_member() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,7 @@ ALLOWED = {
         "tasks.contract",
         "tasks.interrupt",
         "tasks.memory",
+        "tasks.process_group",
         "tasks.progress",
     },
 }
@@ -61,6 +62,9 @@ def module_of(file: Path) -> str:
     return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+BLOCKS = (ast.stmt, ast.ExceptHandler, ast.match_case)  # what statements contain lists of
+
+
 FILES = {module_of(file): file for top in TOP for file in (ROOT / top).rglob("*.py")}
 
 
@@ -71,16 +75,7 @@ def imports(file: Path) -> tuple[str, ...]:
 
 
 def _imports(file: Path) -> Iterator[str]:
-    tree = ast.parse(file.read_text())
-    typing_only = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if id(node) in typing_only:
-            continue
+    for node in _statements(ast.parse(file.read_text()).body):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -89,6 +84,17 @@ def _imports(file: Path) -> Iterator[str]:
             yield from names & FILES.keys()
             if names - FILES.keys():
                 yield node.module or ""
+
+
+def _statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """All statements of a body, except those for type checking."""
+    for node in body:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        for _, inner in ast.iter_fields(node):
+            if isinstance(inner, list) and inner and isinstance(inner[0], BLOCKS):
+                yield from _statements(inner)
 
 
 @pytest.mark.parametrize("package", sorted(FORBIDDEN))

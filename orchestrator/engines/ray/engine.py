@@ -42,7 +42,6 @@ from orchestrator.execution.dispatcher import Dispatcher
 from orchestrator.execution.mailbox import Mailbox
 from orchestrator.execution.pack_runner import PackSettings
 from orchestrator.execution.placement import (
-    STAGE_GPU_FRACTION,
     Gpus,
     Node,
     Placement,
@@ -50,6 +49,8 @@ from orchestrator.execution.placement import (
     main_memory,
     num_fitting_workers,
     place_workers,
+    processes_per_trial,
+    stage_gpus,
 )
 from orchestrator.execution.sizing import Measurement, measure_first_trial, resize
 from orchestrator.execution.timeout import grace_period
@@ -124,7 +125,8 @@ class RayEngine:
         Args:
             address: the address of a Ray cluster, None to start Ray on this machine.
             cpus_per_trial: CPUs per worker, None to split them evenly.
-            gpus_per_trial: GPUs per worker, at most 1; "auto" to measure the memory of a trial.
+            gpus_per_trial: GPUs per worker, all on one node; "auto" to measure the memory of a
+                trial.
         """
         self._address, self._cpus_per_trial = address, cpus_per_trial
         self._gpus_per_trial = gpus_per_trial
@@ -164,7 +166,7 @@ class RayEngine:
         logger.info("%s", placement)
         self._placement, self.num_workers = placement, placement.num_workers
         # GPUs per worker, without the part that is left to stages.
-        self._gpus = placement.gpus * (1 - STAGE_GPU_FRACTION)
+        self._gpus = placement.gpus - stage_gpus(placement.gpus)
 
     def _worker_memory(self, should_halt: Callable[[], bool]) -> int | None:
         """Return the memory per worker: its part of a GPU or of main memory. Waits for a GPU."""
@@ -199,8 +201,8 @@ class RayEngine:
         """Run packs until all have ended or the coordinator halts."""
         restartable = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
         mailbox: Any = ray.remote(**restartable)(Mailbox).remote()
-        stage_gpus = self._placement.gpus * STAGE_GPU_FRACTION
-        stages = RayStages(coordinator, mailbox, self.num_workers, stage_gpus, self._placement.cpus)
+        gpus, cpus = stage_gpus(self._placement.gpus), self._placement.cpus
+        stages = RayStages(coordinator, mailbox, self.num_workers, gpus, cpus)
         if self._gpus_per_trial == "auto":
             self._measure(coordinator, stages)
         dispatcher = Dispatcher(coordinator, RayWorkers(mailbox), stages, self.num_workers)
@@ -225,6 +227,7 @@ class RayEngine:
             is_adaptive=coordinator.is_adaptive,
             threads=self._placement.cpus,
             step_timeout=coordinator.step_timeout,
+            num_processes=processes_per_trial(self._gpus_per_trial),
         )
         trainable = tune.with_parameters(PackTrainable, mailbox=mailbox, settings=settings)
         resources = {"cpu": self._placement.cpus, "gpu": self._gpus}

@@ -6,14 +6,16 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from bad_input import Case, data, models, options, results, spaces
+from bad_input import Case, data, models, options, published, results, spaces
 from bad_input.running import arguments, tree
+from captioned_layouts import coco, flickr, webdataset
 from harness import run_command
 
 TABLES = {
     "options": options.CASES,
     "spaces": spaces.CASES,
     "data": data.CASES,
+    "published": published.CASES,
     "models": models.CASES,
     "results": results.CASES,
 }
@@ -55,6 +57,14 @@ GOOD = [
         args="sweep captioning --dry-run --data karpathy:TMP/d", message="", prepare=data.karpathy
     ),
     Case(args="sweep captioning --dry-run --data voc:TMP/d", message="", prepare=data.voc),
+    *(
+        Case(
+            args=f"sweep captioning --dry-run --data {make.__name__}:TMP/d",
+            message="",
+            prepare=make,
+        )
+        for make in (coco, flickr, webdataset)
+    ),
     Case(args="sweep diffusion --dry-run --data clevr:TMP/d", message="", prepare=data.clevr),
     Case(
         args="sweep captioning --dry-run --data folder:TMP/d",

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.execution.placement import Placement, place_measured_workers, place_workers
+from orchestrator.execution.placement import (
+    Placement,
+    place_measured_workers,
+    place_workers,
+    processes_per_trial,
+    stage_gpus,
+)
 from tasks.contract import RequestError
 
 
@@ -32,6 +38,19 @@ def test_few_packs_share_all_cpus() -> None:
 @pytest.mark.parametrize(("share", "workers"), [(1.0, 2), (0.5, 4), (0.6, 2), (0.1, 16), (0.3, 6)])
 def test_gpu_fractions_never_span_gpus(share: float, workers: int) -> None:
     assert placed((16, 2), gpus=share) == (workers, 16 // workers, share)
+
+
+def test_several_gpus_of_a_worker_are_on_one_node() -> None:
+    assert placed((16, 8), (16, 3), gpus=2) == (5, 4, 2)
+    with pytest.raises(RequestError, match=r"needs 1 CPUs and 4 GPUs \(nodes have 16 CPUs and 3"):
+        placed((16, 3), (16, 3), gpus=4)
+    with pytest.raises(RequestError, match=r"2 GPUs \(nodes have 2 CPUs and 0 GPUs"):
+        placed((2, 0), gpus=2)
+
+
+def test_stages_share_one_gpu_but_not_several() -> None:
+    assert [stage_gpus(gpus) for gpus in (0.5, 1, 2, 0)] == [0.05, 0.1, 0, 0]
+    assert [processes_per_trial(gpus) for gpus in (0.5, 1.0, 2.0, "auto")] == [1, 1, 2, 1]
 
 
 def test_cpu_nodes_get_no_worker_where_there_are_gpus() -> None:

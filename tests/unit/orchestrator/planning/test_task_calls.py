@@ -35,6 +35,10 @@ def fail(*_: Any) -> Any:
         ),
         ({"pack_key": lambda self, trial: []}, "must return a hashable value"),
         (
+            {"max_pack_size": lambda self, trial: 0},
+            "must return an int of at least 1 or None, but returned 0",
+        ),
+        (
             {"estimate_memory": lambda self, trial: None},
             "needs, an int of at least 0, but returned None",
         ),

@@ -59,6 +59,8 @@ def test_different_requests_have_different_names() -> None:
     assert names[0] == "paper"
     assert default_name(OTHERS["setting"], DEFAULTS) == "paper-epochs-2"
     assert default_name(OTHERS["other pair"], DEFAULTS) == "paper-clip-bert"
+    hub = Source(name=f"hub:lab/photos@{'01' * 20},val=0.1", fingerprint="d")
+    assert default_name(changed(data=hub), DEFAULTS) == "paper-photos-val-0.1"
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -230,7 +230,7 @@ def test_tracker_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_error_of_an_abandoned_tracker_is_ignored(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, logged: list[str]
 ) -> None:
     monkeypatch.setattr(module, "WAIT_SECONDS", 0.05)
     monkeypatch.setattr(module, "CLOSE_SECONDS", 0.05)
@@ -243,7 +243,7 @@ def test_error_of_an_abandoned_tracker_is_ignored(
     tracker.released.set()
     thread._thread.join(60)
     assert len(lines) == 3
-    assert not caplog.records
+    assert not logged
 
 
 class Slow(Recorder):

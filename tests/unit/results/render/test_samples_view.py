@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 from rich.cells import cell_len
 from rich.console import Console
+from screens import Screen
 from sweeps_with_images import COLORS, write_both
 
 from orchestrator.reports import show as show_module
 from orchestrator.reports.show import show
-from results.render.sample_images_view import PICTURE_SIDE
+from results.figures.graphics import Graphics, Protocol
+from results.render.picture_cells import PICTURE_SIDE
 from results.render.samples_view import samples_view
 from results.storage.reading import Sweep
 from tasks.contract import RequestError
@@ -75,6 +78,32 @@ def test_images_are_drawn_in_their_colors(sweeps: dict[str, Sweep]) -> None:
     drawn = console.file.getvalue()  # type: ignore[attr-defined]
     assert "38;2;255;165;0" in drawn  # orange, the right image
     assert "38;2;0;0;255" in drawn  # blue, ranked first
+
+
+@pytest.mark.parametrize("protocol", ["kitty", "sixel"])
+@pytest.mark.parametrize("task", ["captioning", "retrieval"])
+def test_pixels_are_drawn_over_spaces(
+    sweeps: dict[str, Sweep], task: str, protocol: Protocol
+) -> None:
+    graphics = Graphics(protocol=protocol, cell_width=9, cell_height=20)
+    console = Console(width=50, file=io.StringIO(), force_terminal=True, color_system="256")
+    sweep = sweeps[task]
+    console.print(samples_view(sweep, sweep.rows()[0], load, graphics))
+    screen = Screen().show(console.file.getvalue())  # type: ignore[attr-defined]
+    places = [(column, image.size) for _, column, image in screen.pictures]
+    size = (120, 60)  # three times 40 x 20
+    if task == "captioning":
+        shown = [name for name in COLORS if name != "gray"]
+        assert places == [(0, size)] * len(shown)
+    else:  # the right image and two others of a text, and the image of the other ranking
+        shown = ["orange", "blue", "orange", "blue"]
+        assert places == [(column, size) for column in (0, 15, 30, 0)]
+    for name, (line, column, image) in zip(shown, screen.pictures, strict=True):
+        color = np.array(image.convert("RGB").getpixel((0, 0)))
+        assert np.abs(color - ImageColor.getrgb(name)).max() <= 2  # Sixel has percents
+        assert screen.under(line, column, PICTURE_SIDE, PICTURE_SIDE // 2) == {" "}
+        text = screen.under(line, PICTURE_SIDE, 50, 1)
+        assert task == "retrieval" or text >= set("cider_d")
 
 
 @pytest.mark.parametrize("task", ["captioning", "retrieval"])

@@ -12,7 +12,6 @@ from PIL import Image
 
 from tasks.contract import DataError
 from tasks.datasets import registry
-from tasks.datasets.files import read_photos
 
 
 def photo(file: Path, size: tuple[int, int] = (8, 6), mode: str = "RGB") -> None:
@@ -158,10 +157,11 @@ def test_invalid_layout_is_refused(
     layout: Callable[[Path], None], broken: Break, message: str, tmp_path: Path
 ) -> None:
     layout(tmp_path)
-    read_photos(layout.__name__, tmp_path)
+    name = f"{layout.__name__}:{tmp_path}"
+    registry.resolve(name)
     broken(tmp_path)
     with pytest.raises(DataError, match=message) as caught:
-        read_photos(layout.__name__, tmp_path)
+        registry.resolve(name)
     assert "\n" not in str(caught.value)
 
 
@@ -176,7 +176,7 @@ def test_invalid_layout_is_refused(
 )
 def test_damaged_photo_is_named(damage: Break, message: str, tmp_path: Path) -> None:
     folder(tmp_path)
-    split = read_photos("folder", tmp_path).split("train")
+    split = registry.load_split(f"folder:{tmp_path}", "train")
     damage(tmp_path / "train" / "a.png")
     with pytest.raises(DataError, match=message) as caught:
         split.load(0)

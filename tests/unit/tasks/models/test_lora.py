@@ -86,8 +86,8 @@ def test_outputs_and_gradients_are_those_of_the_merged_weights(network: Network)
     }
     expected = torch.func.functional_call(network, weights, x)
     torch.testing.assert_close(copied(x), expected)
-    slopes = torch.autograd.grad(expected.square().sum(), list(adapters.values()))
-    torch.testing.assert_close(found, slopes)
+    grads = torch.autograd.grad(expected.square().sum(), list(adapters.values()))
+    torch.testing.assert_close(found, grads)
 
     before = network(x)
     assert not torch.equal(before, copied(x))  # the copy's adapters do not reach the network

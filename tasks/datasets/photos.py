@@ -1,0 +1,49 @@
+"""Captioned images in the files of a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.contract import DataError
+from tasks.datasets.base import CaptionedImages, Splits, check_entries
+from tasks.datasets.files import check_photo, read_photo
+from tasks.fingerprint import fingerprint_files
+
+Photos = CaptionedImages[Path]
+
+
+def make_photos(name: str, root: Path, index: Sequence[Path], splits: Splits[Path]) -> Photos:
+    """Check that all images exist and have a caption, and return them as a data set.
+
+    Args:
+        name: the data set, as --data takes it.
+        root: its folder.
+        index: the files that list images and captions.
+        splits: the images of each split.
+
+    Raises:
+        DataError: the message names the image.
+    """
+    for split, entries in splits.items():
+        check_entries(root, split, entries)
+        for _, file, _ in entries:
+            if not file.is_file():
+                what = "is a folder" if file.is_dir() else "missing"
+                raise DataError(f"{root}: image {what}: {file}; add the file or remove its entry")
+    if not any(splits.values()):
+        files = ", ".join(map(str, index))
+        raise DataError(f"{root} lists no images; add them to {files}")
+    images = {file for entries in splits.values() for _, file, _ in entries}
+
+    def check(file: Path) -> None:
+        if file in images:
+            check_photo(file)
+
+    return CaptionedImages(
+        name=name,
+        root=str(root),
+        splits=splits,
+        read=read_photo,
+        compute_fingerprint=lambda: fingerprint_files(root, [*index, *images], check),
+    )
