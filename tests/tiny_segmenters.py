@@ -8,6 +8,9 @@ from typing import Any
 
 import torch
 import transformers
+from transformers.models.mask2former.image_processing_pil_mask2former import (
+    Mask2FormerImageProcessorPil,
+)
 
 
 def _segformer() -> Any:
@@ -60,11 +63,39 @@ def _mobilenet() -> Any:
     )
 
 
+def _mask2former() -> Any:
+    backbone = transformers.SwinConfig(
+        image_size=64,
+        embed_dim=8,
+        depths=[1, 1, 1, 1],
+        num_heads=[1, 1, 2, 2],
+        window_size=4,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )
+    return transformers.Mask2FormerForUniversalSegmentation(
+        transformers.Mask2FormerConfig(
+            backbone_config=backbone,
+            feature_size=32,
+            mask_feature_size=32,
+            hidden_dim=32,
+            encoder_feedforward_dim=24,
+            encoder_layers=1,
+            decoder_layers=2,
+            num_attention_heads=2,
+            dim_feedforward=24,
+            num_queries=12,
+            train_num_points=64,
+            num_labels=5,
+        )
+    )
+
+
 SEGMENTERS: dict[str, Callable[[], Any]] = {
     "segformer": _segformer,
     "upernet": _upernet,
     "dpt": _dpt,
     "mobilenet_v2": _mobilenet,
+    "mask2former": _mask2former,
 }
 
 
@@ -80,6 +111,7 @@ def save_segmenter(kind: str, folder: Path) -> Path:
             keep_aspect_ratio=True, ensure_multiple_of=32
         ),
         "mobilenet_v2": transformers.MobileNetV2ImageProcessor,
+        "mask2former": Mask2FormerImageProcessorPil,
     }
     processor = processors.get(kind, transformers.SegformerImageProcessor)()
     processor.save_pretrained(folder)

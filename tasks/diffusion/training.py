@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tasks.autocast import autocast
 from tasks.contract import Source, State, Trial, TrialError
 from tasks.diffusion import data, loading, sampling
 from tasks.diffusion.params import Params
@@ -88,7 +89,7 @@ def _train_epoch(trial: Trial, state: State, seed: int, device: str) -> tuple[St
         kept = torch.rand(len(chosen), generator=generator) >= params.drop_condition
         condition = to_device(conditions[chosen] * kept[:, None], device)
         x0, noise, level = (to_device(each, device) for each in (pixels[chosen], noise, level))
-        with _autocast(params, device):
+        with autocast(device, params.precision):
             x = schedule.add_noise(x0, noise, level)
             out = network(x, schedule.times(level), condition)
         error = (out.float() - schedule.target(params.prediction, x0, noise, level)) ** 2
@@ -109,12 +110,6 @@ def _train_epoch(trial: Trial, state: State, seed: int, device: str) -> tuple[St
         raise TrialError(f"the loss is not finite at epoch {epoch}; lower lr")
     values = {**state.values, "epoch": epoch, "steps": step}
     return _save(network, optimizer, averaged, values), mean
-
-
-def _autocast(params: Params, device: str) -> Any:
-    dtype = getattr(torch, params.precision)
-    kind = device.split(":")[0]
-    return torch.autocast(kind, dtype=dtype, enabled=dtype is not torch.float32)
 
 
 def _make_optimizer(network: nn.Module, state: State, params: Params) -> torch.optim.Optimizer:
@@ -167,7 +162,7 @@ def sample(trial: Trial, state: State, device: str) -> Array:
 
     def predict(x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
         check_interrupt()
-        with _autocast(params, device):
+        with autocast(device, params.precision):
             return network(x, time, condition).float()  # type: ignore[no-any-return]
 
     drawn = []

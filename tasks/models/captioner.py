@@ -16,6 +16,7 @@ import transformers
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from tasks.autocast import autocast
 from tasks.models.encoders import prepare_images
 from tasks.models.loading import load_checked, load_preprocessor, silence_transformers
 
@@ -32,9 +33,7 @@ class Captioner:
 
     def autocast(self) -> Any:
         """Return a context manager in which the model computes at its precision."""
-        dtype = getattr(torch, self.precision)
-        kind = self.device.split(":")[0]
-        return torch.autocast(kind, dtype=dtype, enabled=dtype is not torch.float32)
+        return autocast(self.device, self.precision)
 
     @torch.inference_mode()
     def encode(self, images: Sequence[Any]) -> Float[np.ndarray, "B S D"]:

@@ -9,10 +9,15 @@ from torch.utils.checkpoint import checkpoint
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 
-def checkpoint_layers(module: nn.Module) -> int:
+def checkpoint_layers(module: nn.Module, *, preserve_rng: bool = False) -> int:
     """Let each layer of an encoder keep only its input for the backward pass.
 
     The encoder's own switch works only in training mode, that is, with dropout.
+
+    Args:
+        module: the encoder, or a network with it.
+        preserve_rng: whether layers draw random numbers, such as for dropout, which must be equal
+            when they are computed again.
 
     Returns:
         The number of layers; 0 if the encoder has none that transformers can checkpoint.
@@ -20,6 +25,6 @@ def checkpoint_layers(module: nn.Module) -> int:
     layers = [each for each in module.modules() if isinstance(each, GradientCheckpointingLayer)]
     for layer in layers:
         layer.forward = partial(
-            checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False
+            checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=preserve_rng
         )
     return len(layers)

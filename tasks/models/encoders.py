@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from tasks.autocast import autocast
 from tasks.interrupt import check_interrupt
 from tasks.models.families import Features
 from tasks.models.pooling import (
@@ -88,9 +89,7 @@ class Encoder:
 
     def autocast(self) -> torch.autocast:
         """Return a context manager in which the encoder computes at its precision."""
-        dtype = getattr(torch, self.precision)
-        kind = self.device.split(":")[0]
-        return torch.autocast(kind, dtype=dtype, enabled=dtype is not torch.float32)
+        return autocast(self.device, self.precision)
 
     @torch.inference_mode()
     def encode(self, items: Sequence[Any]) -> Float[np.ndarray, "B ..."]:

@@ -21,6 +21,7 @@ from PIL import Image
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutput
 
+from tasks.autocast import autocast
 from tasks.models.captioner_families import FEATURE_FAMILIES, IMAGE_ENCODERS
 
 Inputs = Mapping[str, Any]
@@ -51,9 +52,7 @@ class ImageTextCaptioner:
 
     def autocast(self) -> Any:
         """Return a context manager in which the model computes at its precision."""
-        dtype = getattr(torch, self.precision)
-        kind = self.device.split(":")[0]
-        return torch.autocast(kind, dtype=dtype, enabled=dtype is not torch.float32)
+        return autocast(self.device, self.precision)
 
     @property
     def is_encoder_decoder(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 _NUMBER = re.compile(r"(?:^|\.)(\d+)\.")
 
@@ -31,3 +31,11 @@ def layer_scales(names: Sequence[str], decay: float) -> dict[str, float]:
             layer = -1 if index < numbered[0] else num_layers
         scales[name] = float(decay ** (num_layers - layer))
     return scales
+
+
+def group_by_scale(scales: Mapping[str, float]) -> dict[float, list[str]]:
+    """Group the names of parameters by the factor of their learning rate."""
+    groups: dict[float, list[str]] = {}
+    for name, scale in scales.items():
+        groups.setdefault(scale, []).append(name)
+    return groups

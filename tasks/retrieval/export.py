@@ -13,6 +13,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 
+from tasks.arrays import select
 from tasks.contract import Export, Trial
 from tasks.models import lora, lora_export
 from tasks.models.encoders import READERS
@@ -36,11 +37,8 @@ def export(trial: Trial, arrays: Mapping[str, Any], folder: Path) -> Export:
     encoders), write encoder folders, ``heads.safetensors`` and ``load.py`` instead.
     """
     silence_transformers()
-    prefix = "weight."
     weights = {
-        name.removeprefix(prefix): torch.as_tensor(value).float()
-        for name, value in arrays.items()
-        if name.startswith(prefix)
+        name: torch.as_tensor(value).float() for name, value in select(arrays, "weight.").items()
     }
     if is_pair(trial.model.name):
         program = loader.write_pair(folder, trial, weights)
@@ -95,15 +93,11 @@ def _load(name: str, family: Family) -> tuple[Any, Any, Any]:
     return model, tokenizer, processor
 
 
-def _select_head(weights: Weights, side: str) -> dict[str, Tensor]:
-    return {k.removeprefix(f"{side}."): v for k, v in weights.items() if k.startswith(f"{side}.")}
-
-
 def _write_backbone(model: nn.Module, family: Family, weights: Weights) -> None:
     """Copy the encoders' weights into the model, if the trial trained them in full."""
     for side, encoder in (("image", family.image_encoder), ("text", family.text_encoder)):
         parameters = dict(model.get_submodule(encoder).named_parameters())
-        _copy(parameters, _select_head(weights, f"backbone.{side}.backbone"))
+        _copy(parameters, select(weights, f"backbone.{side}.backbone."))
 
 
 def _write_adapters(
@@ -115,15 +109,15 @@ def _write_adapters(
         return []
     adapters: dict[str, Tensor] = {}
     for side, encoder in (("image", family.image_encoder), ("text", family.text_encoder)):
-        own = _select_head(weights, f"lora.{side}")
+        own = select(weights, f"lora.{side}.")
         lora.merge(model.get_submodule(encoder), own, lora_scale(params))
         adapters |= {f"{encoder}.{name}": value for name, value in own.items()}
     trained = {
-        name: _select_head(weights, side)
+        name: select(weights, f"{side}.")
         for side, name in (("image", family.image_head), ("text", family.text_head))
     }
     if params.itm_weight:
-        trained[family.matching_head] = _select_head(weights, MATCHING)
+        trained[family.matching_head] = select(weights, f"{MATCHING}.")
     heads = lora_export.fitting_heads(model, trained)
     lora_export.save_adapters(
         folder / lora_export.FOLDER,
@@ -149,7 +143,7 @@ def _write_matching_head(
         return []
     if params.itm_weight:
         parameters = dict(model.get_submodule(family.matching_head).named_parameters())
-        _copy(parameters, _select_head(weights, MATCHING))
+        _copy(parameters, select(weights, f"{MATCHING}."))
         return [
             f"The matching head (`{family.matching_head}`) was trained with the encoders, with a "
             f"weight of {params.itm_weight:g}. Use it with `use_itm_head=True`."
@@ -171,7 +165,7 @@ def _copy(parameters: Mapping[str, Tensor], values: Weights) -> None:
 def _can_hold(model: nn.Module, family: Family, weights: Weights) -> bool:
     """Return whether the architecture's heads have the same form as the trial's, of any width."""
     for side, name in (("image", family.image_head), ("text", family.text_head)):
-        own, trained = model.get_submodule(name).state_dict(), _select_head(weights, side)
+        own, trained = model.get_submodule(name).state_dict(), select(weights, f"{side}.")
         if own.keys() != trained.keys():
             return False
     return True
@@ -180,7 +174,7 @@ def _can_hold(model: nn.Module, family: Family, weights: Weights) -> bool:
 def _write_heads(model: Any, family: Family, weights: Weights) -> None:
     """Copy the heads into the model, whose width P becomes that of the trial's heads."""
     for side, name in (("image", family.image_head), ("text", family.text_head)):
-        trained, head = _select_head(weights, side), model.get_submodule(name)
+        trained, head = select(weights, f"{side}."), model.get_submodule(name)
         width = len(trained["weight"]) if "weight" in trained else 0
         if isinstance(head, nn.Linear) and head.out_features != width:
             head = nn.Linear(head.in_features, width, bias=head.bias is not None)

@@ -35,9 +35,10 @@ from tasks.retrieval.loop import (
 )
 from tasks.retrieval.matching_step import MatchingStep
 from tasks.retrieval.network_split import NetworkSplit
-from tasks.retrieval.optimizer import UNDECAYED, adamw_step, clamp_temperature, learning_rate
+from tasks.retrieval.optimizer import UNDECAYED, adamw_step, clamp_temperature
 from tasks.retrieval.params import Params
 from tasks.retrieval.prefetch import num_threads, prefetch
+from tasks.schedules import learning_rate
 
 #: Inputs of the image encoder and the indices [K, B] of captions: a part of a batch.
 Chunk = tuple[Mapping[str, Tensor], Tensor]

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tasks.arrays import select
 from tasks.contract import Member, State, Trial, TrialError
 from tasks.retrieval.embedding import Embedder
 from tasks.retrieval.losses import contrastive_loss, sigmoid_loss
@@ -21,11 +22,7 @@ from tasks.stacks import check_losses
 
 def part_of(state: State, part: str) -> dict[str, Tensor]:
     """Return one part of a state by name: weight, mean, square or constant."""
-    return {
-        name.removeprefix(f"{part}."): value
-        for name, value in sorted(state.arrays.items())
-        if name.startswith(f"{part}.")
-    }
+    return dict(sorted(select(state.arrays, f"{part}.").items()))
 
 
 def stack_part(stack: Sequence[Member], part: str) -> dict[str, Tensor]:

@@ -14,12 +14,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from tasks.arrays import select
 from tasks.contract import ModelError, Trial, TrialError
-from tasks.models import lora
+from tasks.models import layer_scales, lora
 from tasks.models.checkpointing import checkpoint_layers
 from tasks.models.dual import load_dual_encoder
 from tasks.models.encoders import DualEncoder, Encoder
-from tasks.models.layer_scales import layer_scales
 from tasks.models.lora_params import lora_scale
 from tasks.models.matching import attend
 from tasks.models.sharing import copy_with
@@ -176,14 +176,6 @@ def group_by_scale(
         if layer_decay is None:
             break
         names = [name for name, _ in encoder.tower.named_parameters()]
-        found = layer_scales(names, layer_decay)
+        found = layer_scales.layer_scales(names, layer_decay)
         scales |= {f"{BACKBONE}.{side}.{name}": scale for name, scale in found.items()}
-    groups: dict[float, list[str]] = {}
-    for name, scale in scales.items():
-        groups.setdefault(scale, []).append(name)
-    return groups
-
-
-def select(weights: Weights, prefix: str) -> dict[str, Tensor]:
-    """Return the weights whose names start with a prefix, without it."""
-    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+    return layer_scales.group_by_scale(scales)

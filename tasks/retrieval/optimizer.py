@@ -14,18 +14,6 @@ UNDECAYED = ("log_temperature", "logit_bias")  # decay would pull them towards 0
 MIN_TEMPERATURE = 0.01  # CLIP clamps the logit scale at 100 (Radford et al. 2021, 2.5)
 
 
-def learning_rate(lr: float, warmup_ratio: float | None, step: int, num_steps: int) -> float:
-    """Return the learning rate of a step, which starts at 0.
-
-    It rises linearly from 0 to ``lr`` over the share ``warmup_ratio`` of the steps, and then falls
-    linearly to 0, as ``get_linear_schedule_with_warmup`` of transformers.
-    """
-    rising = round((warmup_ratio or 0) * num_steps)
-    if step < rising:
-        return lr * step / rising
-    return lr * (1 - (step - rising) / (num_steps - rising))
-
-
 @torch.no_grad()
 def clamp_temperature(weights: dict[str, Tensor]) -> None:
     """Clamp a learnable temperature after a step. A clamp in the loss would zero its gradient."""

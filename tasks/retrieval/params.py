@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from tasks.contract import Scalar
 from tasks.contract.identity import content_of
 from tasks.models.lora_params import LORA, check_lora
+from tasks.models.training_params import TRAINING, check_training, resolve_training
 from tasks.precision import Precision
 from tasks.validation import check_choice, check_rule
 
@@ -25,7 +26,8 @@ BIAS = -10.0  # initial bias of the sigmoid loss (Zhai et al. 2023, section 3.2)
 #: them, and are left out of a trial's id.
 ADDED = (
     *("loss", "bias", "learn_bias", "pairs", "rerank_k", "max_tokens", "lower_case", *LORA),
-    *("warmup_ratio", "layer_decay", "gradient_checkpointing", "chunk_size", "itm_weight"),
+    *TRAINING,
+    *("chunk_size", "itm_weight"),
 )
 
 
@@ -146,11 +148,8 @@ class Params:
         bias = self.bias
         check_rule("bias is finite", bias is None or math.isfinite(bias), f"bias={bias}")
         check_lora(self)
-        ratio, factor, chunk = self.warmup_ratio, self.layer_decay, self.chunk_size
-        holds = ratio is None or 0 <= ratio < 1
-        check_rule("0 <= warmup_ratio < 1", holds, f"warmup_ratio={ratio}")
-        holds = factor is None or 0 < factor <= 1
-        check_rule("0 < layer_decay <= 1", holds, f"layer_decay={factor}")
+        check_training(self)
+        chunk = self.chunk_size
         check_rule("chunk_size >= 1", chunk is None or chunk >= 1, f"chunk_size={chunk}")
         weight = self.itm_weight
         holds = weight is None or (weight >= 0 and math.isfinite(weight))
@@ -158,16 +157,10 @@ class Params:
 
     def without_unused(self) -> Params:
         """Return the same training with None for options without effect, so that ids are equal."""
-        decay, chunk = self.layer_decay, self.chunk_size
-        trains_encoders = self.trainable != "head"
-        has_decay = self.trainable == "full" and decay != 1
-        has_chunks = trains_encoders and chunk is not None and chunk < self.batch_size
-        recomputes = trains_encoders and self.gradient_checkpointing
+        chunk = self.chunk_size
+        has_chunks = self.trainable != "head" and chunk is not None and chunk < self.batch_size
         return dataclasses.replace(
-            self,
-            warmup_ratio=self.warmup_ratio or None,
-            layer_decay=decay if has_decay else None,
-            gradient_checkpointing=recomputes or None,
+            resolve_training(self),
             chunk_size=chunk if has_chunks else None,
             itm_weight=self.itm_weight or None,
         )

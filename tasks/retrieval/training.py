@@ -29,8 +29,9 @@ from tasks.retrieval.loop import (
     stack_part,
 )
 from tasks.retrieval.network_split import NetworkSplit
-from tasks.retrieval.optimizer import adamw_step, clamp_temperature, learning_rate
+from tasks.retrieval.optimizer import adamw_step, clamp_temperature
 from tasks.retrieval.stacking import make_stacks
+from tasks.schedules import learning_rate
 from tasks.stacks import train_stack
 
 TRAINING_COST = 3  # the cost of training, relative to evaluation, in progress reports

@@ -12,19 +12,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tasks.arrays import select
 from tasks.contract import ModelError, Trial
 from tasks.models import lora
 from tasks.models.lora_export import FOLDER, describe, fitting_heads, save_adapters
 from tasks.models.lora_params import lora_scale
 from tasks.models.saving import hub_ids
 from tasks.segmentation import network
-from tasks.segmentation.network import Checkpoint, Segmenter
+from tasks.segmentation.network import Network
 from tasks.segmentation.params import Params
 
 PREFIX = "lora."
 
 
-def add(model: Segmenter | Checkpoint, trial: Trial) -> None:
+def add(model: Network, trial: Trial) -> None:
     """Freeze the encoder, and add new adapters, drawn by the seed.
 
     Raises:
@@ -50,20 +51,16 @@ def add(model: Segmenter | Checkpoint, trial: Trial) -> None:
     lora.attach(encoder, own, lora_scale(params))
 
 
-def _select(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(PREFIX).replace("/", "."): value
-        for name, value in weights.items()
-        if name.startswith(PREFIX)
-    }
+def _adapters(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.replace("/", "."): value for name, value in select(weights, PREFIX).items()}
 
 
-def merge(model: Segmenter | Checkpoint, trial: Trial, weights: Mapping[str, Tensor]) -> None:
+def merge(model: Network, trial: Trial, weights: Mapping[str, Tensor]) -> None:
     """Load trained weights into a network without adapters, into which they are merged."""
     rest = {name: value for name, value in weights.items() if not name.startswith(PREFIX)}
     unexpected = model.load_state_dict(rest, strict=False).unexpected_keys
     assert not unexpected, unexpected
-    lora.merge(model.encoder, _select(weights), lora_scale(trial.params))
+    lora.merge(model.encoder, _adapters(weights), lora_scale(trial.params))
 
 
 def save_of_encoder(
@@ -75,7 +72,7 @@ def save_of_encoder(
     """
     save_adapters(
         folder / FOLDER,
-        _select(weights),
+        _adapters(weights),
         params=trial.params,
         heads={},
         base_model=None if submodule else _base_model(trial),
@@ -99,7 +96,7 @@ def save_of_checkpoint(
     heads = fitting_heads(network.load_segmenter(trial.model.name), trained)
     save_adapters(
         folder / FOLDER,
-        {f"{name}.{layer}": value for layer, value in _select(weights).items()},
+        {f"{name}.{layer}": value for layer, value in _adapters(weights).items()},
         params=trial.params,
         heads=heads,
         base_model=_base_model(trial),

@@ -7,15 +7,28 @@ from tasks.models import folders
 
 FORMS = (
     "a Hugging Face id or a folder (safetensors) of a semantic segmentation model (SegFormer, "
-    "UPerNet, DPT, MobileNetV2), an image encoder, or an image-text model whose image encoder is "
-    "used"
+    "UPerNet, DPT, MobileNetV2, Mask2Former), an image encoder, or an image-text model whose image "
+    "encoder is used"
 )
+
+MASK2FORMER = "Mask2FormerForUniversalSegmentation"
 
 
 def is_segmenter(name: str) -> bool:
     """Return whether a model is a semantic segmentation checkpoint with a head of its own."""
+    return is_mask2former(name) or any(
+        each.endswith("ForSemanticSegmentation") for each in _architectures(name)
+    )
+
+
+def is_mask2former(name: str) -> bool:
+    """Return whether a model is a Mask2Former checkpoint."""
+    return MASK2FORMER in _architectures(name)
+
+
+def _architectures(name: str) -> list[str]:
     names = folders.read_config(folders.find_folder(name)).get("architectures") or []
-    return any(str(each).endswith("ForSemanticSegmentation") for each in names)
+    return [str(each) for each in names]
 
 
 def resolve(name: str) -> Source:

@@ -93,7 +93,7 @@ def predict(truth: Truth, images: Sequence[int], score: Score) -> tuple[Tensor, 
         _, box, mirrored = slot[0]
         scores = scores.flip(-1) if mirrored else scores
         if len(slots) == 1:
-            return _place(scores, box, height, width)[0].argmax(1).to(torch.uint8), is_finite
+            return _largest(_place(scores, box, height, width)[0]), is_finite
         part, covered = _place(scores, box, height, width, softmax=True)
         if total is None:
             total = part.new_zeros(*part.shape[:2], height, width)
@@ -102,7 +102,12 @@ def predict(truth: Truth, images: Sequence[int], score: Score) -> tuple[Tensor, 
         total[..., top:bottom, left:right] += part
     assert total is not None
     assert is_finite is not None
-    return total.argmax(1).to(torch.uint8), is_finite
+    return _largest(total), is_finite
+
+
+def _largest(scores: Tensor) -> Tensor:
+    """Return the class with the largest score at each pixel, uint8 [N, H, W]."""
+    return scores.max(1).indices.to(torch.uint8)  # on a CPU, six times as fast as ``argmax``
 
 
 def _place(

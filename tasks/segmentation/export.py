@@ -17,7 +17,16 @@ from transformers.image_utils import PILImageResampling
 from tasks.contract import Export, Trial
 from tasks.models.loading import silence_transformers
 from tasks.models.saving import find_license, hub_ids, save_folder
-from tasks.segmentation import adapters, exported, full, heads, network, pyramid, stages
+from tasks.segmentation import (
+    adapters,
+    checkpoints,
+    exported,
+    full,
+    heads,
+    network,
+    pyramid,
+    stages,
+)
 from tasks.segmentation.params import Params
 from tasks.segmentation.registry import SCENES
 
@@ -30,6 +39,17 @@ model = AutoModelForSemanticSegmentation.from_pretrained(".").eval()
 image = Image.new("RGB", (320, 240), "gray")  # your image
 logits = model(**processor(images=image, return_tensors="pt")).logits
 mask = logits.argmax(1)[0]
+print(mask.shape, [model.config.id2label[int(label)] for label in mask.unique()])
+"""
+_MASK2FORMER_USAGE = """from PIL import Image
+from transformers import AutoImageProcessor, AutoModelForUniversalSegmentation
+
+processor = AutoImageProcessor.from_pretrained(".")
+model = AutoModelForUniversalSegmentation.from_pretrained(".").eval()
+
+image = Image.new("RGB", (320, 240), "gray")  # your image
+output = model(**processor(images=image, return_tensors="pt"))
+(mask,) = processor.post_process_semantic_segmentation(output, target_sizes=[image.size[::-1]])
 print(mask.shape, [model.config.id2label[int(label)] for label in mask.unique()])
 """
 _USAGE = """from PIL import Image
@@ -55,7 +75,9 @@ def export(trial: Trial, arrays: Mapping[str, Any], classes: Sequence[str], fold
         name.removeprefix("weight."): torch.as_tensor(value) for name, value in arrays.items()
     }
     if params.head == "own":
-        return _describe(trial, _OWN_USAGE, _write_own(trial, weights, classes, folder))
+        is_mask2former = checkpoints.is_mask2former(trial.model.name)
+        usage = _MASK2FORMER_USAGE if is_mask2former else _OWN_USAGE
+        return _describe(trial, usage, _write_own(trial, weights, classes, folder))
     found = network.load_backbone(trial.model.name)
     head = weights
     if params.trainable != "head":
@@ -75,7 +97,7 @@ def _write_own(
 ) -> list[str]:
     """Write the checkpoint with its trained weights; return notes on it."""
     model = full.build_trained(trial, classes, weights)
-    assert isinstance(model, network.Checkpoint)
+    assert not isinstance(model, network.Segmenter)
     processor = network.load_processor(trial.model.name)
     size = trial.params.image_size
     # As in the trial: the whole image, resized to a square; and the classes of the trial's data.
@@ -86,7 +108,7 @@ def _write_own(
         "do_pad": False,
         "keep_aspect_ratio": False,
         "ensure_multiple_of": 1,
-        "size_divisor": None,
+        "size_divisor": 0,
         "resample": PILImageResampling.BICUBIC,
         "do_reduce_labels": False,
     }

@@ -13,22 +13,27 @@ import torch
 from torch import Tensor, nn
 
 from tasks.adamw import adamw_step
-from tasks.contract import State, Trial
+from tasks.arrays import select
+from tasks.autocast import autocast
+from tasks.contract import ModelError, State, Trial
 from tasks.interrupt import check_interrupt
+from tasks.models import layer_scales
+from tasks.models.checkpointing import checkpoint_layers
 from tasks.progress import report_progress
 from tasks.segmentation import adapters, crops, network, stages
 from tasks.segmentation.evaluation import Truth
-from tasks.segmentation.heads import head_shapes, init_head, resize
-from tasks.segmentation.loop import draw_batches, polynomial
+from tasks.segmentation.heads import head_shapes, init_head
+from tasks.segmentation.loop import draw_batches, learning_rate
 from tasks.segmentation.losses import segmentation_loss
+from tasks.segmentation.mask2former import Mask2Former, class_scores
 from tasks.segmentation.masked import MaskedSplit
+from tasks.segmentation.network import Network
 from tasks.segmentation.params import Params
 from tasks.segmentation.pyramid import Pyramid
 from tasks.segmentation.registry import load_split
+from tasks.segmentation.resizing import resize_scores
 from tasks.stacks import check_losses
 from tasks.transfer import to_device
-
-Network = network.Segmenter | network.Checkpoint
 
 
 def build(trial: Trial, classes: Sequence[str]) -> Network:
@@ -92,27 +97,38 @@ def _state(model: Network) -> dict[str, Tensor]:
 def restore(trial: Trial, state: State, device: str) -> Network:
     """Return the network with the weights of a state."""
     model = build(trial, state.values["classes"])
-    prefix = "weight."
-    weights = {k.removeprefix(prefix): v for k, v in state.arrays.items() if k.startswith(prefix)}
-    missing = model.load_state_dict(weights, strict=False).missing_keys
-    assert not set(missing) & set(_state(model))
+    found = model.load_state_dict(select(state.arrays, "weight."), strict=False)
+    assert not found.unexpected_keys, found.unexpected_keys
+    assert not set(found.missing_keys) & set(_state(model)), found.missing_keys
     return model.to(device)
+
+
+def _restore_to_train(trial: Trial, state: State, device: str) -> Network:
+    params, model = trial.params, restore(trial, state, device).train()
+    if params.trainable == "lora":
+        model.encoder.eval()  # as it was frozen: without dropout, and with fixed statistics
+    if params.gradient_checkpointing and not checkpoint_layers(model, preserve_rng=True):
+        raise ModelError(
+            f"the layers of {trial.model.name} have no gradient checkpointing in transformers; use "
+            "a smaller batch_size instead"
+        )
+    return model
 
 
 def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
     """Train one epoch; return the next state and the mean loss.
 
     Raises:
+        ModelError: if the model has no layers for gradient checkpointing.
         TrialError: if a loss is not finite.
     """
     params, epoch = trial.params, state.values["epoch"] + 1
-    model = restore(trial, state, device).train()
-    if params.trainable == "lora":
-        model.encoder.eval()  # as it was frozen: without dropout, and with fixed statistics
+    model = _restore_to_train(trial, state, device)
     split = load_split(trial.data.name, "train")
     number = min(len(split), params.num_images or len(split))
     orders = draw_batches(number, trial, epoch)
     named = _trained(model)
+    groups = _group_by_scale(model, named, params.layer_decay)
     means, squares = (
         {name: state.arrays[f"{part}.{name}"].to(device).clone() for name in named}
         for part in ("mean", "square")
@@ -128,15 +144,13 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
             used = _gradients(loss, named)
             losses.append(loss.detach())
             step = (epoch - 1) * len(orders) + index
-            adamw_step(
-                [named[name] for name in used],
-                list(used.values()),
-                [means[name] for name in used],
-                [squares[name] for name in used],
-                lr=polynomial(params.lr, step, params.epochs * len(orders)),
-                weight_decay=params.weight_decay,
-                step=step + 1,
-            )
+            lr = learning_rate(params, step, params.epochs * len(orders))
+            for scale, names in groups.items():
+                own = [name for name in names if name in used]
+                parts = ([part[name] for name in own] for part in (named, used, means, squares))
+                if own:
+                    decay = params.weight_decay
+                    adamw_step(*parts, lr=scale * lr, weight_decay=decay, step=step + 1)
     error = check_losses(torch.stack(losses).cpu(), epoch)
     if error is not None:
         raise error
@@ -146,6 +160,19 @@ def train_epoch(trial: Trial, state: State, device: str) -> tuple[State, float]:
     return State(arrays=arrays, values=state.values | {"epoch": epoch}), float(
         torch.stack(losses).mean()
     )
+
+
+def _group_by_scale(
+    model: Network, named: Mapping[str, nn.Parameter], layer_decay: float | None
+) -> dict[float, list[str]]:
+    """Group the names of trained parameters by the factor of their learning rate."""
+    scales = dict.fromkeys(named, 1.0)
+    if layer_decay is not None:
+        names = {id(each): name for name, each in named.items()}
+        inside = {name: names[id(each)] for name, each in model.encoder.named_parameters()}
+        found = layer_scales.layer_scales(list(inside), layer_decay)
+        scales |= {inside[name]: scale for name, scale in found.items()}
+    return layer_scales.group_by_scale(scales)
 
 
 def _gradients(loss: Tensor, named: dict[str, nn.Parameter]) -> dict[str, Tensor]:
@@ -170,10 +197,11 @@ def _batch(
 
 
 def _loss(model: nn.Module, pixels: Tensor, labels: Tensor, params: Params, device: str) -> Tensor:
-    dtype = getattr(torch, params.precision)
-    with torch.autocast(device.split(":")[0], dtype=dtype, enabled=params.precision != "float32"):
+    with autocast(device, params.precision):
         logits = model(pixels)
-    return segmentation_loss(params, resize(logits.float(), labels.shape[-2:]), labels)
+    if isinstance(model, Mask2Former):
+        return model.loss(logits, labels)
+    return segmentation_loss(params, resize_scores(logits.float(), labels.shape[-2:]), labels)
 
 
 def scorer(
@@ -187,7 +215,6 @@ def scorer(
         for image, placed in enumerate(truth.windows)
         for _, box, mirrored in placed
     ]
-    dtype = getattr(torch, params.precision)
     size = params.window_size or params.image_size
 
     def score(rows: Sequence[int]) -> Tensor:
@@ -195,8 +222,11 @@ def scorer(
         for image, box, mirrored in (places[row] for row in rows):
             found.append(crops.crop_window(split.load(image), box, size, mirrored=mirrored))
         pixels = to_device(torch.from_numpy(crops.to_pixels(found)), device)
-        kind, enabled = device.split(":")[0], params.precision != "float32"
-        with torch.inference_mode(), torch.autocast(kind, dtype=dtype, enabled=enabled):
-            return model(pixels).float()  # type: ignore[no-any-return]
+        with torch.inference_mode(), autocast(device, params.precision):
+            output = model(pixels)
+        if isinstance(model, Mask2Former):
+            with torch.inference_mode():
+                return class_scores(output, places[rows[0]][1][2:])
+        return output.float()  # type: ignore[no-any-return]
 
     return score

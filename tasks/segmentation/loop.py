@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from tasks import schedules
 from tasks.contract import Trial, TrialError
+from tasks.segmentation.params import Params
 
 POWER = 0.9  # of the schedule of learning rates (Chen et al. 2017, DeepLab v2, section 3.1)
 
@@ -24,6 +26,6 @@ def draw_batches(number: int, trial: Trial, epoch: int) -> np.ndarray[Any, Any]:
     return order[: number // size * size].reshape(-1, size)
 
 
-def polynomial(lr: float, step: int, num_steps: int) -> float:
-    """Return the learning rate at a step, from ``lr`` at step 0 to 0 at ``num_steps``."""
-    return float(lr * (1 - step / num_steps) ** POWER)
+def learning_rate(params: Params, step: int, num_steps: int) -> float:
+    """Return the learning rate of a step, which starts at 0."""
+    return schedules.learning_rate(params.lr, params.warmup_ratio, step, num_steps, POWER)

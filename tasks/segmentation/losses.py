@@ -5,6 +5,7 @@ B batch, C classes
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
@@ -47,11 +48,10 @@ def dice_loss(
     The score of a class is over all pixels of the batch (Milletari et al. 2016, with the
     denominator without squares).
     """
-    counted = labels != IGNORE
-    truth = F.one_hot(labels.long() * counted, logits.shape[1]).permute(0, 3, 1, 2)
-    truth = truth * counted[:, None]
-    shares = logits.softmax(1) * counted[:, None]
-    overlap, total = (shares * truth).sum((0, 2, 3)), (shares + truth).sum((0, 2, 3))
-    scores = (2 * overlap + SMOOTHING) / (total + SMOOTHING)
-    present = truth.sum((0, 2, 3)) > 0
+    classes = torch.arange(logits.shape[1], device=logits.device)
+    truth = labels[:, None] == classes[:, None, None].to(labels.dtype)  # never true for IGNORE
+    shares = logits.softmax(1) * (labels != IGNORE)[:, None]
+    overlap, numbers = (shares * truth).sum((0, 2, 3)), truth.sum((0, 2, 3))
+    scores = (2 * overlap + SMOOTHING) / (shares.sum((0, 2, 3)) + numbers + SMOOTHING)
+    present = numbers > 0
     return ((1 - scores) * present).sum() / present.sum().clamp(min=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from tasks.datasets.scenes import world
 
 IGNORE = 255  # the label of pixels that count neither in losses nor in scores
 SCENE_CLASSES = ("background", *world.SHAPES)
+MAX_DRAWN = 3000  # scenes that stay in memory, about train and val; 16 kB each
 
 Mask = NDArray[np.uint8]  # [H, W] class of each pixel, or IGNORE
 
@@ -42,18 +44,19 @@ def load_scenes(split: str) -> MaskedSplit:
     Raises:
         DataError: if there is no such split.
     """
-    drawn = scenes.load_split(split)
     return MaskedSplit(
-        image_ids=drawn.image_ids,
+        image_ids=scenes.load_split(split).image_ids,
         classes=SCENE_CLASSES,
-        load=drawn.load,
-        load_mask=lambda index: _scene_mask(index, split),
+        load=lambda index: Image.fromarray(_draw_scene(index, split)[0]),
+        load_mask=lambda index: _draw_scene(index, split)[1],
     )
 
 
-def _scene_mask(index: int, split: str) -> Mask:
-    """Label each pixel with the shape that covers at least half of it; 0 where none does."""
+@lru_cache(maxsize=MAX_DRAWN)
+def _draw_scene(index: int, split: str) -> tuple[NDArray[np.uint8], Mask]:
+    """Draw an image, and label each pixel with the shape that covers at least half of it, or 0."""
+    pixels, objects = scenes.draw_with_masks(index, split)
     labels = np.zeros((scenes.SIZE, scenes.SIZE), np.uint8)
-    for group, mask in scenes.draw_with_masks(index, split)[1]:
+    for group, mask in objects:
         labels[mask >= 0.5] = SCENE_CLASSES.index(group.shape)
-    return labels
+    return pixels, labels

@@ -1,6 +1,6 @@
 """Scores of predicted masks, per image and over a whole set.
 
-N images, C classes, P pairs of an image and a class
+N images, C classes
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float64, Int64, UInt8
+from jaxtyping import Bool, Float64, Int32, Int64, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,6 +19,7 @@ from tasks.segmentation.masked import IGNORE
 
 Array = NDArray[Any]
 BOUNDARY_TOLERANCE = 0.0075  # of the image's diagonal, and at least one pixel
+WORD = 31  # classes that an integer has bits for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,16 +48,14 @@ def count_pixels(
 
     ``Counts.of`` names them. Ignored pixels do not count.
     """
-    counted = (truth != IGNORE).flatten(1)
-
-    def count(labels: Tensor, kept: Tensor) -> Tensor:
-        # The last column takes the other pixels; to select them would wait for the device.
-        index = labels.flatten(1).long().masked_fill(~kept, num_classes)
-        found = index.new_zeros(len(index), num_classes + 1)
-        return found.scatter_add_(1, index, torch.ones_like(index))[:, :num_classes]
-
-    equal = (truth == predicted).flatten(1) & counted
-    return torch.stack([count(truth, equal), count(truth, counted), count(predicted, counted)])
+    # The row after the last takes ignored pixels; to select the others would wait for the device.
+    rows = torch.where(truth == IGNORE, num_classes, truth.int())
+    index = (rows * num_classes + predicted).flatten(1).long()
+    pairs = index.new_zeros(len(index), (num_classes + 1) * num_classes)
+    pairs.scatter_add_(1, index, torch.ones_like(index))
+    confusion = pairs.view(-1, num_classes + 1, num_classes)[:, :num_classes]
+    both = confusion.diagonal(dim1=1, dim2=2)
+    return torch.stack([both, confusion.sum(2), confusion.sum(1)])
 
 
 def class_ious(counts: Counts) -> Array:
@@ -116,48 +115,84 @@ def boundary_f(
     on the CPU.
     """
     counted = truth != IGNORE
-    predicted = torch.where(counted, predicted, truth)
     radius = max(1, round(BOUNDARY_TOLERANCE * float(np.hypot(*truth.shape[1:]))))
-    present = _present(truth, num_classes) | _present(predicted, num_classes)
-    image, label = present.nonzero(as_tuple=True)
-    real, found = (
-        _boundary(labels[image] == label[:, None, None], counted[image])
-        for labels in (truth, predicted)
-    )
-    precision, recall = _near(found, real, radius), _near(real, found, radius)
-    scores = 2 * precision * recall / (precision + recall).clamp(min=1e-12)
-    scored = (real | found).flatten(1).any(1).cpu().double()
-    totals, numbers = (
-        torch.zeros(len(truth), dtype=torch.float64).index_add(0, image.cpu(), values)
-        for values in (scores * scored, scored)
-    )
-    return torch.where(numbers > 0, totals / numbers.clamp(min=1), 1.0)
-
-
-def _present(labels: UInt8[Tensor, "N H W"], num_classes: int) -> Bool[Tensor, "N C"]:
-    counts = torch.zeros(len(labels), 256, dtype=torch.int32, device=labels.device)
-    flat: Int64[Tensor, "N pixels"] = labels.flatten(1).long()
-    counts.scatter_add_(1, flat, torch.ones_like(flat, dtype=torch.int32))
-    return counts[:, :num_classes] > 0
+    real, found = (_boundary(labels, counted) for labels in (truth, predicted))
+    recall, num_real = _shares(truth, real, predicted, found, radius, num_classes)
+    precision, num_found = _shares(predicted, found, truth, real, radius, num_classes)
+    scores = 2 * precision * recall / (precision + recall).clamp(min=1e-12)  # [N, C]
+    num_scored = ((num_real > 0) | (num_found > 0)).sum(1)
+    return torch.where(num_scored > 0, scores.sum(1) / num_scored.clamp(min=1), 1.0).cpu()
 
 
 def _boundary(
-    region: Bool[Tensor, "P H W"], counted: Bool[Tensor, "P H W"]
-) -> Bool[Tensor, "P H W"]:
-    """Return the pixels of a region that have a counted neighbor outside of it."""
-    other = F.pad(counted & ~region, (1, 1, 1, 1))
-    return region & (
-        other[:, :-2, 1:-1] | other[:, 2:, 1:-1] | other[:, 1:-1, :-2] | other[:, 1:-1, 2:]
-    )
+    labels: UInt8[Tensor, "N H W"], counted: Bool[Tensor, "N H W"]
+) -> Bool[Tensor, "N H W"]:
+    """Return the counted pixels that have a counted neighbor of another class."""
+    found = torch.zeros_like(counted)
+    for axis in (1, 2):
+        length = labels.shape[axis] - 1
+        one, other = (labels.narrow(axis, start, length) for start in (0, 1))
+        differs = one != other
+        for start in (0, 1):
+            differs &= counted.narrow(axis, start, length)
+        for start in (0, 1):
+            found.narrow(axis, start, length).logical_or_(differs)
+    return found
 
 
-def _near(boundary: Bool[Tensor, "P H W"], other: Bool[Tensor, "P H W"], radius: int) -> Tensor:
-    """Return the share of each boundary's pixels within ``radius`` of the other one [P].
+def _shares(
+    labels: UInt8[Tensor, "N H W"],
+    boundary: Bool[Tensor, "N H W"],
+    others: UInt8[Tensor, "N H W"],
+    other_boundary: Bool[Tensor, "N H W"],
+    radius: int,
+    num_classes: int,
+) -> tuple[Float64[Tensor, "N C"], Int64[Tensor, "N C"]]:
+    """Return the share of each class's boundary pixels that are near another one, and their number.
 
-    It is 0 if one of the two is empty.
+    The other boundary must be of the same class and within ``radius``. Without pixels, it is 0.
     """
-    size = 2 * radius + 1
-    wide = F.max_pool2d(other[:, None].half(), (size, 1), 1, (radius, 0))
-    wide = F.max_pool2d(wide, (1, size), 1, (0, radius))[:, 0] > 0
-    near, total = (boundary & wide).sum((1, 2)).cpu(), boundary.sum((1, 2)).cpu()
-    return near.double() / total.clamp(min=1)
+    near = _is_near(labels, others, other_boundary, radius, num_classes)
+    total = _count(labels, boundary, num_classes)
+    hits = _count(labels, boundary & near, num_classes)
+    return hits.double() / total.clamp(min=1), total
+
+
+def _count(
+    labels: UInt8[Tensor, "N H W"], kept: Bool[Tensor, "N H W"], num_classes: int
+) -> Int64[Tensor, "N C"]:
+    """Count the kept pixels of each class in each image."""
+    index = torch.where(kept, labels.int(), num_classes).flatten(1).long()
+    counts = index.new_zeros(len(index), num_classes + 1)
+    return counts.scatter_add_(1, index, torch.ones_like(index))[:, :num_classes]
+
+
+def _is_near(
+    labels: UInt8[Tensor, "N H W"],
+    others: UInt8[Tensor, "N H W"],
+    kept: Bool[Tensor, "N H W"],
+    radius: int,
+    num_classes: int,
+) -> Bool[Tensor, "N H W"]:
+    """Return the pixels with a kept one of the same class within ``radius`` in ``others``."""
+    near = torch.zeros_like(kept)
+    for first in range(0, num_classes, WORD):
+        bits = torch.zeros(256 + WORD, dtype=torch.int32, device=labels.device)  # of each label
+        bits[first : first + WORD] = 1 << torch.arange(WORD, device=labels.device)
+        wide = bits[others.int()].masked_fill_(~kept, 0)
+        wide = F.pad(wide, (radius,) * 4)
+        for axis in (1, 2):
+            wide = _spread(wide, radius, axis)
+        near |= (wide & bits[labels.int()]) != 0
+    return near
+
+
+def _spread(bits: Int32[Tensor, "N _ _"], radius: int, axis: int) -> Int32[Tensor, "N _ _"]:
+    """Combine the bits of 2 * radius + 1 neighbors along an axis, which gets shorter by that."""
+    size, reach = 2 * radius + 1, 1
+    while reach < size:
+        step = min(reach, size - reach)
+        length = bits.shape[axis] - step
+        bits = bits.narrow(axis, 0, length) | bits.narrow(axis, step, length)
+        reach += step
+    return bits

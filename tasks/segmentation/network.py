@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from tasks.contract import ModelError
 from tasks.models.loading import load_checked, load_preprocessor, silence_transformers
 from tasks.models.pair import load_folder
-from tasks.segmentation import checkpoints
+from tasks.segmentation import checkpoints, mask2former
 from tasks.segmentation.heads import apply_head
+from tasks.segmentation.mask2former import Mask2Former
 from tasks.segmentation.pyramid import Pyramid
 
 
@@ -77,6 +78,8 @@ def load_backbone(name: str) -> Backbone:
 
 def encoder_of(model: Any) -> Any:
     """Return the image encoder of a semantic segmentation checkpoint."""
+    if type(model).__name__ == checkpoints.MASK2FORMER:
+        return mask2former.encoder_of(model)
     return model.base_model if model.base_model is not model else model.backbone
 
 
@@ -117,8 +120,10 @@ def load_segmenter(name: str, classes: Sequence[str] | None = None) -> Any:
             "label2id": {label: index for index, label in enumerate(classes)},
             "ignore_mismatched_sizes": True,
         }
-    loader = transformers.AutoModelForSemanticSegmentation
-    return load_checked(name, _WithOptions(loader, options), lambda key: True)
+    is_mask2former = checkpoints.is_mask2former(name)
+    kind = checkpoints.MASK2FORMER if is_mask2former else "AutoModelForSemanticSegmentation"
+    loader = _WithOptions(getattr(transformers, kind), options)
+    return load_checked(name, loader, lambda key: not key.startswith("criterion."))
 
 
 class _WithOptions:
@@ -181,7 +186,10 @@ class Checkpoint(nn.Module):
         return encoder_of(self.model)  # type: ignore[no-any-return]
 
 
-def load_own(name: str, classes: Sequence[str], seed: int) -> Checkpoint:
+Network = Segmenter | Checkpoint | Mask2Former
+
+
+def load_own(name: str, classes: Sequence[str], seed: int) -> Checkpoint | Mask2Former:
     """Load a checkpoint with its own head; a replaced last layer is drawn by the seed.
 
     Raises:
@@ -193,4 +201,5 @@ def load_own(name: str, classes: Sequence[str], seed: int) -> Checkpoint:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = load_segmenter(name, classes)
-    return Checkpoint(model, _normalizer(load_processor(name)))
+    kind = Mask2Former if checkpoints.is_mask2former(name) else Checkpoint
+    return kind(model, _normalizer(load_processor(name)))

@@ -9,11 +9,12 @@ from typing import Literal, get_args
 from tasks.contract import Scalar
 from tasks.contract.identity import content_of
 from tasks.models.lora_params import LORA, check_lora
+from tasks.models.training_params import TRAINING, check_training
 from tasks.precision import Precision
 from tasks.validation import check_choice, check_rule
 
 Trainable = Literal["head", "lora", "full"]
-ADDED = tuple(LORA)  # after the first release
+ADDED = (*LORA, *TRAINING)  # after the first release
 Head = Literal["linear", "upernet", "own"]
 Loss = Literal["cross_entropy", "dice", "focal"]
 Evaluation = Literal["whole", "slide"]
@@ -69,6 +70,14 @@ class Params:
     lora_targets: str | None = None
     """Linear layers with adapters: all-linear, or a regular expression for their names in the
     backbone; none: all-linear. Only for lora."""
+    warmup_ratio: float | None = None
+    """Share of all steps over which the learning rate rises from 0 to lr; none: 0. 0 to below 1."""
+    layer_decay: float | None = None
+    """Factor of the learning rate from a layer of the backbone to the one below it; none: 1. Only
+    for full. Above 0, at most 1."""
+    gradient_checkpointing: bool | None = None
+    """Whether to compute the activations of each layer again in the backward pass, which saves
+    memory and takes longer; none: no. Only for lora and full."""
 
     def __post_init__(self) -> None:
         check_choice("trainable", self.trainable, get_args(Trainable))
@@ -97,6 +106,7 @@ class Params:
         if self.head == "own" and self.trainable == "head":
             raise ValueError("head=own needs trainable=lora or full; head=linear or upernet is new")
         check_lora(self)
+        check_training(self)
 
     def content(self) -> dict[str, Scalar]:
         """Return the part that a trial's id hashes."""

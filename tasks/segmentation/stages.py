@@ -26,6 +26,9 @@ BATCH = 32
 #: grid of the features and the pixels.
 LABEL_STRIDE = 2
 LEVELS = {"linear": 1, "upernet": 4}  # of the backbone that a head takes
+#: Inputs of at most this many pixels are encoded into the levels of all heads, so that heads share
+#: them. Four levels of a ViT-B take about 1 GB then.
+SHARED_PIXELS = 40e6
 
 
 def encode_training(
@@ -131,10 +134,10 @@ def _encode(
     """Return the frozen backbone's feature maps of all images, as float16."""
     import torch
 
+    from tasks.autocast import autocast
     from tasks.segmentation.network import load_pyramid
 
     pyramid, normalize = load_pyramid(model.name, model.fingerprint, num_levels, device)
-    dtype = getattr(torch, precision)
     found: list[list[Array]] = []
     for number, batch in enumerate(_batches(images)):
         check_interrupt()
@@ -142,7 +145,7 @@ def _encode(
         pixels = normalize(torch.from_numpy(crops.to_pixels(batch)).to(device))
         with (
             torch.inference_mode(),
-            torch.autocast(device.split(":")[0], dtype=dtype, enabled=precision != "float32"),
+            autocast(device, precision),
         ):
             levels = pyramid(pixels)
         # Networks may return another memory format, which `vmap` over stacked heads refuses.
@@ -164,15 +167,17 @@ def _batches(images: Iterator[Image.Image]) -> Iterator[list[Image.Image]]:
         yield batch
 
 
-def levels_of(value: Any) -> list[Array]:
-    """Return the feature maps in a stage's value, from fine to coarse."""
-    return [value[name] for name in sorted(value) if name.startswith("level")]
+def levels_of(value: Any, head: str) -> list[Array]:
+    """Return the feature maps for a head in a stage's value, from fine to coarse."""
+    names = [name for name in sorted(value) if name.startswith("level")]
+    return [value[name] for name in names[-LEVELS[head] :]]
 
 
 def training_stage(trial: Trial, epoch: int) -> Stage:
     """Return the stage that encodes the training images of an epoch, which starts at 1."""
     params: Params = trial.params
-    args = _common(trial) | {
+    number = params.num_images or len(load_split(trial.data.name, "train"))
+    args = _common(trial, number * params.training_size**2) | {
         "num_images": params.num_images,
         "image_size": params.image_size,
         "crop_size": params.crop_size if params.augment else None,
@@ -184,7 +189,8 @@ def training_stage(trial: Trial, epoch: int) -> Stage:
 def evaluation_stage(trial: Trial) -> Stage:
     """Return the stage that encodes the windows of the evaluated split."""
     params: Params = trial.params
-    args = _common(trial) | {
+    number = len(load_split(trial.data.name, params.split))
+    args = _common(trial, number * params.image_size**2) | {
         "split": params.split,
         "image_size": params.image_size,
         "crop_size": params.window_size,
@@ -208,11 +214,12 @@ def needed(trial: Trial) -> list[Stage]:
     return list(dict.fromkeys(stages))
 
 
-def _common(trial: Trial) -> dict[str, Any]:
+def _common(trial: Trial, num_pixels: int) -> dict[str, Any]:
     params: Params = trial.params
+    is_small = num_pixels <= SHARED_PIXELS
     return {
         "model": trial.model,
         "data": trial.data,
         "precision": params.precision,
-        "num_levels": LEVELS[params.head],
+        "num_levels": max(LEVELS.values()) if is_small else LEVELS[params.head],
     }

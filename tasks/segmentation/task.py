@@ -25,6 +25,7 @@ from tasks.contract import (
 )
 from tasks.models import folders
 from tasks.models.lora_params import LORA, resolve_lora
+from tasks.models.training_params import TRAINING, resolve_training
 from tasks.precision import resolve_precision
 from tasks.segmentation import checkpoints, registry, stages
 from tasks.segmentation.formulas import MEAN_RATIO, RATIO
@@ -109,6 +110,7 @@ class SegmentationTask(Task):
                 f"{trial.model.name} has no segmentation head of its own; use --set head=linear or "
                 "head=upernet"
             )
+        check_mask2former(trial)
         registry.load_split(trial.data.name, params.split)
         if params.epochs:
             number = len(registry.load_split(trial.data.name, "train"))
@@ -188,6 +190,27 @@ class SegmentationTask(Task):
         return export.export(trial, arrays, values["classes"], folder)
 
 
+def check_mask2former(trial: Trial) -> None:
+    """Check that a Mask2Former checkpoint with its own head is trained in full, by its own loss.
+
+    Raises:
+        ModelError: if it is not.
+    """
+    params: Params = trial.params
+    if params.head != "own" or not checkpoints.is_mask2former(trial.model.name):
+        return
+    if params.trainable != "full":
+        raise ModelError(
+            f"{trial.model.name}, a Mask2Former, has no adapters with head=own; use --set "
+            "trainable=full, or head=linear or upernet on its backbone"
+        )
+    if params.loss != "cross_entropy" and params.epochs:
+        raise ModelError(
+            f"{trial.model.name}, a Mask2Former, is trained with its own loss, but got "
+            f"loss={params.loss}; leave loss out, or use head=linear or upernet on its backbone"
+        )
+
+
 def _reset_unused(params: Params) -> Params:
     """Return the parameters with one value for each that has no effect."""
     defaults = Params()
@@ -195,13 +218,14 @@ def _reset_unused(params: Params) -> Params:
     if params.head != "upernet":
         unused.add("head_width")
     if not params.epochs:
-        unused |= {"loss", "lr", "weight_decay", "batch_size", "num_images", "augment", *LORA}
+        unused |= {"loss", "lr", "weight_decay", "batch_size", "num_images", "augment"}
+        unused |= {*LORA, *TRAINING}
     if params.loss != "focal" or not params.epochs:
         unused.add("focal_gamma")
     if not (params.augment and params.epochs) and params.evaluation == "whole":
         unused.add("crop_size")
     reset = dataclasses.replace(params, **{name: getattr(defaults, name) for name in unused})
-    return resolve_lora(reset)
+    return resolve_training(resolve_lora(reset))
 
 
 TASK = SegmentationTask()

@@ -13,17 +13,19 @@ import torch
 from torch import Tensor
 
 from tasks.adamw import adamw_step
+from tasks.arrays import select
 from tasks.contract import Advanced, Inputs, Member, State, Step, Trial, TrialError
 from tasks.interrupt import check_interrupt
 from tasks.progress import progress_part, report_progress
 from tasks.segmentation import full, stages
 from tasks.segmentation.evaluation import Score, Scores, Truth, evaluate, make_truth
-from tasks.segmentation.heads import apply_head, head_shapes, init_head, resize
-from tasks.segmentation.loop import draw_batches, polynomial
+from tasks.segmentation.heads import apply_head, head_shapes, init_head
+from tasks.segmentation.loop import draw_batches, learning_rate
 from tasks.segmentation.losses import segmentation_loss
 from tasks.segmentation.masked import MaskedSplit
 from tasks.segmentation.pictures import picture_samples
 from tasks.segmentation.registry import load_split
+from tasks.segmentation.resizing import resize_scores
 from tasks.stacks import check_losses, train_stack
 from tasks.transfer import to_device
 
@@ -37,7 +39,7 @@ def start(trial: Trial, inputs: Inputs, device: str) -> State:
     classes = load_split(trial.data.name, trial.params.split).classes
     if trial.params.trainable != "head":
         return full.start(trial, classes, device)
-    levels = stages.levels_of(inputs[stages.evaluation_stage(trial)])
+    levels = stages.levels_of(inputs[stages.evaluation_stage(trial)], trial.params.head)
     shapes = head_shapes(
         trial.params.head,
         [level.shape[1] for level in levels],
@@ -60,12 +62,7 @@ def join_parts(
 
 def part_of(state: State, part: str) -> dict[str, Tensor]:
     """Return one part of a state by name."""
-    prefix = f"{part}."
-    return {
-        name.removeprefix(prefix): value
-        for name, value in sorted(state.arrays.items())
-        if name.startswith(prefix)
-    }
+    return dict(sorted(select(state.arrays, f"{part}.").items()))
 
 
 def advance(pack: Sequence[Member], inputs: Inputs, device: str) -> list[Advanced | Exception]:
@@ -103,7 +100,8 @@ def make_stacks(members: Sequence[Member]) -> list[list[Member]]:
         shapes = tuple(
             (name, tuple(v.shape)) for name, v in part_of(member.state, "weight").items()
         )
-        key = (shapes, params.batch_size, params.training_size, params.num_images)
+        # Augmented members have features of their own; the others often share their batches.
+        key = (shapes, params.batch_size, params.training_size, params.num_images, params.augment)
         alone = params.trainable != "head"
         groups.setdefault(member.trial.id if alone else key, []).append(member)
     return [
@@ -147,13 +145,13 @@ def train_epoch(
     weights = {name: value.requires_grad_(True) for name, value in parts["weight"].items()}
     # Members with one seed and the same images see the same batches, so they share them.
     seen = {(id(v), orders[:, k].tobytes()) for k, v in enumerate(values)}
-    shared = len(seen) == 1
+    shared, head = len(seen) == 1, stack[0].trial.params.head
     losses = []
     for number, rows in enumerate(orders):
         check_interrupt()
         report_progress(number, len(orders))
-        batches = [_batch(value, row, device) for value, row in zip(values, rows, strict=True)]
-        batches = batches[:1] if shared else batches
+        chosen = list(zip(values, rows, strict=True))[: 1 if shared else None]
+        batches = [_batch(value, head, row, device) for value, row in chosen]
         logits = _stacked_scores(weights, [levels for levels, _ in batches])
         loss = torch.stack(
             [
@@ -169,7 +167,7 @@ def train_epoch(
             params, step = member.trial.params, (epoch - 1) * len(orders) + number
             adamw_step(
                 *([each[k] for each in part] for part in (weights.values(), gradients, *moments)),
-                lr=polynomial(params.lr, step, params.epochs * len(orders)),
+                lr=learning_rate(params, step, params.epochs * len(orders)),
                 weight_decay=params.weight_decay,
                 step=step + 1,
             )
@@ -178,11 +176,11 @@ def train_epoch(
     return [_result(k, epoch, curve[:, k], parts, classes) for k, epoch in enumerate(epochs)]
 
 
-def _batch(value: Any, rows: Any, device: str) -> tuple[list[Tensor], Tensor]:
+def _batch(value: Any, head: str, rows: Any, device: str) -> tuple[list[Tensor], Tensor]:
     """Return the features [B, D, h, w] of each level and the labels [B, S, S] of a batch."""
     rows = np.sort(rows)  # reads a large array in order; the order within a batch has no effect
     return (
-        [_copy(level[rows], device).float() for level in stages.levels_of(value)],
+        [_copy(level[rows], device).float() for level in stages.levels_of(value, head)],
         _copy(value["labels"][rows], device),
     )
 
@@ -203,7 +201,7 @@ def _stacked_scores(weights: dict[str, Tensor], batches: Sequence[list[Tensor]])
 
 
 def _loss(trial: Trial, logits: Tensor, labels: Tensor) -> Tensor:
-    return segmentation_loss(trial.params, resize(logits, labels.shape[-2:]), labels)
+    return segmentation_loss(trial.params, resize_scores(logits, labels.shape[-2:]), labels)
 
 
 def _result(
@@ -250,7 +248,7 @@ def _scorer(
     """Return the function that scores windows of the evaluated split."""
     if trial.params.trainable != "head":
         return full.scorer(trial, state, truth, split, device)
-    levels = stages.levels_of(inputs[stages.evaluation_stage(trial)])
+    levels = stages.levels_of(inputs[stages.evaluation_stage(trial)], trial.params.head)
     weights = part_of(state, "weight")
 
     def score(rows: Sequence[int]) -> Tensor:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import peft
 import pytest
 import torch
 import transformers
@@ -310,7 +311,6 @@ def test_a_matching_head_is_exported_only_with_its_encoders(
 @OF_PEFT
 @pytest.mark.parametrize("kind", ["blip", "clip", "siglip"])
 def test_peft_loads_the_adapters(tiny: Callable[[str], str], kind: str, tmp_path: Path) -> None:
-    peft = pytest.importorskip("peft", reason="peft, which loads the adapters, is not installed")
     trial = make(tiny, kind, lora_alpha=6.0)
     ((state, _),) = run(trial)
     export(trial, TASK.weights(trial, state), tmp_path)
@@ -323,7 +323,6 @@ def test_peft_loads_the_adapters(tiny: Callable[[str], str], kind: str, tmp_path
 def test_peft_loads_adapters_next_to_heads_of_another_width(
     tiny: Callable[[str], str], tmp_path: Path
 ) -> None:
-    peft = pytest.importorskip("peft", reason="peft, which loads the adapters, is not installed")
     trial = make(tiny, "blip", head="linear", embed_dim=20, start="random")
     ((state, _),) = run(trial)
     card = export(trial, TASK.weights(trial, state), tmp_path)
@@ -368,7 +367,6 @@ def test_an_adapter_has_only_heads_that_fit_the_base_model(
 
 @OF_PEFT
 def test_peft_loads_the_adapters_of_a_pair(tiny: Callable[[str], str], tmp_path: Path) -> None:
-    peft = pytest.importorskip("peft", reason="peft, which loads the adapters, is not installed")
     trial = make(tiny, "pair")
     ((state, _),) = run(trial)
     export(trial, TASK.weights(trial, state), tmp_path)

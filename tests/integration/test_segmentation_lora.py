@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
+import peft
 import pytest
 import torch
 import transformers
@@ -67,6 +69,24 @@ def test_a_pack_gives_the_results_of_its_members_alone(tmp_path: Path) -> None:
         assert all(torch.equal(alone.arrays[name], v) for name, v in state.arrays.items())
 
 
+@pytest.mark.parametrize(("kind", "head"), [("vit", "linear"), ("segformer", "own")])
+def test_kept_weights_give_the_scores_of_their_trial(kind: str, head: str, tmp_path: Path) -> None:
+    save = save_segmenter if kind == "segformer" else save_tiny
+    trial = make(save(kind, tmp_path / "model"), tmp_path, head=head)
+    inputs = compute_stages([trial])
+    state = TASK.start(trial, inputs, "cpu")
+    for _ in range(2):
+        (result,) = TASK.advance([Member(trial=trial, state=state)], inputs, "cpu")
+        assert not isinstance(result, Exception), result
+        state, step = result
+    arrays = {name: value.numpy() for name, value in TASK.weights(trial, state).items()}
+    again = dataclasses.replace(trial, params=dataclasses.replace(trial.params, epochs=0))
+    restored = TASK.restore(again, arrays, state.values)
+    (result,) = TASK.advance([Member(trial=again, state=restored)], inputs, "cpu")
+    assert not isinstance(result, Exception), result
+    assert result[1].metrics == {k: v for k, v in step.metrics.items() if k != "loss"}
+
+
 def test_an_encoder_without_linear_layers_is_refused(tmp_path: Path) -> None:
     trial = make(save_tiny("resnet", tmp_path / "model"), tmp_path)
     with pytest.raises(ModelError, match="has no linear layer that matches 'all-linear'"):
@@ -86,7 +106,6 @@ def export(trial: Trial, state: State, folder: Path) -> tuple[Path, str]:
 @pytest.mark.parametrize("num_classes", [5, 11])
 def test_peft_loads_the_adapters_of_a_checkpoint(num_classes: int, tmp_path: Path) -> None:
     """The head of 11 classes, as in the data, comes with them."""
-    peft = pytest.importorskip("peft", reason="peft, which loads the adapters, is not installed")
     folder = save_segmenter("segformer", tmp_path / "model")
     loader = transformers.AutoModelForSemanticSegmentation
     if num_classes != 5:
@@ -114,7 +133,6 @@ def test_peft_loads_the_adapters_into_the_named_module(
     kind: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An id in the adapter's configuration would be that of the whole model."""
-    peft = pytest.importorskip("peft", reason="peft, which loads the adapters, is not installed")
     folder = (save_segmenter if kind == "segformer" else save_tiny)(kind, tmp_path / "model")
     trial = make(folder, tmp_path, image_size=32)
     (state,) = run(trial)
@@ -136,7 +154,6 @@ def test_peft_loads_the_adapters_into_the_named_module(
 
 @OF_PEFT
 def test_peft_loads_the_adapters_of_an_encoder(tmp_path: Path) -> None:
-    peft = pytest.importorskip("peft", reason="peft, which loads the adapters, is not installed")
     folder = save_tiny("vit", tmp_path / "model")
     trial = make(folder, tmp_path)
     (state,) = run(trial)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from segmentation_trials import compute_stages, make_trial
 from tiny_models import save_tiny
 from tiny_segmenters import SEGMENTERS, save_segmenter
 
-from tasks.contract import Member, State, Trial
-from tasks.segmentation import crops, full, network, stages
+from tasks.contract import Member, ModelError, State, Trial
+from tasks.segmentation import crops, full, mask2former, network, stages
 from tasks.segmentation.pyramid import Pyramid
 from tasks.segmentation.task import TASK
 
@@ -29,6 +30,7 @@ GRIDS = {
     "upernet": [16, 8, 4, 2],
     "dpt": [4, 4, 4, 4],
     "mobilenet_v2": [16, 8, 4, 2],
+    "mask2former": [16, 8, 4, 2],
 }
 
 
@@ -93,7 +95,13 @@ def test_checkpoint_with_its_own_head_trains_and_exports(
     out = tmp_path / "out"
     out.mkdir()
     TASK.export(trial, arrays, state.values, out)
-    loaded = transformers.AutoModelForSemanticSegmentation.from_pretrained(out).eval()
+    is_mask2former = kind == "mask2former"
+    loader = (
+        transformers.AutoModelForUniversalSegmentation
+        if is_mask2former
+        else transformers.AutoModelForSemanticSegmentation
+    )
+    loaded = loader.from_pretrained(out).eval()
     assert loaded.config.id2label[1] == "circle"
     assert loaded.config.num_labels == 11
     processor = transformers.AutoImageProcessor.from_pretrained(out)
@@ -102,8 +110,16 @@ def test_checkpoint_with_its_own_head_trains_and_exports(
     square = np.array(crops.crop_image(image, crops.whole(80, 96), 64))
     network_of_trial = full.restore(trial, state, "cpu").eval()
     with torch.inference_mode():
-        theirs = loaded(**processor(images=image, return_tensors="pt")).logits
+        theirs = loaded(**processor(images=image, return_tensors="pt"))
         ours = network_of_trial(torch.from_numpy(square).permute(2, 0, 1)[None] / 255)
+        if is_mask2former:
+            (expected,) = processor.post_process_semantic_segmentation(
+                theirs, [(80, 96)], return_segmentation_scores=True
+            )
+            found = mask2former.class_scores(ours, (80, 96))[0].exp()
+            torch.testing.assert_close(found, expected["segmentation_scores"], atol=1e-4, rtol=1e-4)
+            return
+    theirs = theirs.logits
     torch.testing.assert_close(theirs, ours, atol=1e-4, rtol=1e-4)
 
 
@@ -134,3 +150,57 @@ def test_untrained_checkpoint_can_be_evaluated(tmp_path: Path) -> None:
     _, steps = run(trial)
     assert len(steps) == 1
     assert "loss" not in steps[0]
+
+
+def test_mask2former_has_its_own_loss(tmp_path: Path) -> None:
+    """Also with an image whose pixels are all ignored, and with windows and mirror images."""
+    model = save("mask2former", tmp_path / "model")
+    (tmp_path / "data").mkdir()
+    options: dict[str, Any] = {"evaluation": "slide", "flip": True, "crop_size": 48, "epochs": 1}
+    trial = make_trial(model, tmp_path / "data", head="own", **options)
+    state, (step,) = run(trial)
+    assert np.isfinite(list(step.values())).all()
+    made = full.restore(trial, state, "cpu").train()
+    assert isinstance(made, mask2former.Mask2Former)
+    assert made.model.criterion.empty_weight.tolist() == pytest.approx([1.0] * 11 + [0.1])
+    pixels = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    labels = torch.full((2, 32, 32), 255, dtype=torch.uint8)
+    labels[0, :16], labels[0, 16:20] = 3, 0
+    masks = torch.stack([labels[0] == 0, labels[0] == 3]).float()
+    torch.manual_seed(0)
+    expected = made.model(
+        pixel_values=made.normalize(pixels),
+        mask_labels=[masks, torch.zeros(0, 32, 32)],
+        class_labels=[torch.tensor([0, 3]), torch.zeros(0, dtype=torch.long)],
+    ).loss
+    torch.manual_seed(0)
+    found = made.loss(made(pixels), labels)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"trainable": "lora"}, "a Mask2Former, has no adapters with head=own"),
+        ({"loss": "dice"}, "trained with its own loss, but got loss=dice"),
+    ],
+)
+def test_mask2former_is_trained_in_full_by_its_own_loss(
+    options: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    model = save("mask2former", tmp_path / "model")
+    (tmp_path / "data").mkdir()
+    with pytest.raises(ModelError, match=message):
+        make_trial(model, tmp_path / "data", head="own", **options)
+
+
+@pytest.mark.parametrize("trainable", ["head", "lora"])
+def test_mask2former_gives_its_backbone(trainable: str, tmp_path: Path) -> None:
+    model = save("mask2former", tmp_path / "model")
+    (tmp_path / "data").mkdir()
+    trial = make_trial(model, tmp_path / "data", head="linear", trainable=trainable)
+    state, _ = run(trial)
+    (tmp_path / "out").mkdir()
+    TASK.export(trial, TASK.weights(trial, state), state.values, tmp_path / "out")
+    encoder = transformers.SwinBackbone.from_pretrained(tmp_path / "out" / "encoder")
+    assert len(encoder(torch.zeros(1, 3, 64, 64)).feature_maps) == 4

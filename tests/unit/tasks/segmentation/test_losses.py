@@ -7,7 +7,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tasks.segmentation.loop import polynomial
 from tasks.segmentation.losses import SMOOTHING, dice_loss, focal_loss, segmentation_loss
 from tasks.segmentation.masked import IGNORE
 from tasks.segmentation.params import Params
@@ -65,9 +64,3 @@ def test_ignored_pixels_have_no_gradient(
     assert logits.grad[1].any()
     logits, everything = logits.detach(), torch.full_like(labels, IGNORE)
     assert float(segmentation_loss(Params(loss=loss), logits, everything)) == 0.0  # type: ignore[arg-type]
-
-
-def test_polynomial_schedule() -> None:
-    assert polynomial(0.1, 0, 10) == 0.1
-    assert polynomial(0.1, 5, 10) == pytest.approx(0.1 * 0.5**0.9)
-    assert polynomial(0.1, 10, 10) == 0.0

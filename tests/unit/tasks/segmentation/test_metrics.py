@@ -150,11 +150,19 @@ def slow_boundary_f(truth: Any, predicted: Any, radius: int) -> float:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_boundary_f_agrees_with_a_slow_oracle(seed: int) -> None:
-    truth, predicted, classes = masks(seed, size=18)
-    found = metrics.boundary_f(torch.from_numpy(truth), torch.from_numpy(predicted), classes)
-    slow = [slow_boundary_f(*pair, radius=1) for pair in zip(truth, predicted, strict=True)]
-    assert found == pytest.approx(slow)
+@pytest.mark.parametrize("classes", [4, 255])
+def test_boundary_f_agrees_with_a_slow_oracle(
+    seed: int, classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With two radii, and with more classes than an integer has bits."""
+    for radius, tolerance in ((1, 0.0075), (2, 0.08)):
+        monkeypatch.setattr(metrics, "BOUNDARY_TOLERANCE", tolerance)
+        truth, predicted, _ = masks(seed, size=18, classes=classes)
+        found = metrics.boundary_f(torch.from_numpy(truth), torch.from_numpy(predicted), classes)
+        slow = [
+            slow_boundary_f(*pair, radius=radius) for pair in zip(truth, predicted, strict=True)
+        ]
+        assert found == pytest.approx(slow)
 
 
 def test_boundary_tolerance_grows_with_the_image() -> None:
