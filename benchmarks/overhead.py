@@ -2,7 +2,8 @@
 
 ``python -m benchmarks overhead``. The marginal cost of a trial is the time from the first to the
 last result divided by the number of trials. Ours includes the time until the last result is on
-disk. ``--serve`` measures instead what a web page adds that somebody watches.
+disk. ``--serve`` measures instead what a web page adds that somebody watches, and ``--track NAME``
+what a tracker adds.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import argparse
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 
 from benchmarks.processes import (
@@ -81,16 +85,28 @@ def compare_with_syne_tune(out: Path, thousand: int, turns: int) -> None:
     print(f"  Syne Tune as in its introduction {default:.0f}: {default / min(ours):.0f} x")
 
 
-def compare_with_serving(out: Path, thousand: int, turns: int) -> None:
-    """Print the cost of a trial with and without a server whose page somebody watches."""
-    alone, watched = [], []
+def compare_with(
+    what: str,
+    out: Path,
+    number: int,
+    turns: int,
+    watch: Callable[[], AbstractContextManager[None]],
+    *options: str,
+) -> None:
+    """Print the cost of a trial, and of the whole command, with and without something."""
+    alone: list[tuple[float, float]] = []
+    together: list[tuple[float, float]] = []
     for _ in range(turns):
-        alone.append(marginal(out, thousand)[0])
-        with watched_page(out, "noop/bench"):
-            watched.append(marginal(out, thousand)[0])
-    ratios = [b / a for a, b in zip(alone, watched, strict=True)]
-    print(f"{thousand} trials that do nothing, ms per trial: alone {spread(alone)}")
-    print(f"  with a watched page {spread(watched)}: {spread(ratios)} x")
+        cost, done = marginal(out, number)
+        alone.append((cost, done.seconds))
+        with watch():
+            cost, done = marginal(out, number, *options)
+        together.append((cost, done.seconds))
+    for index, unit in enumerate(("ms per trial", "s in all")):
+        before, after = ([each[index] for each in side] for side in (alone, together))
+        ratios = [b / a for a, b in zip(before, after, strict=True)]
+        print(f"{number} trials that do nothing, {unit}: alone {spread(before)}")
+        print(f"  {what} {spread(after)}: {spread(ratios)} x")
 
 
 def main() -> None:
@@ -99,12 +115,20 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="run a tenth of the trials")
     parser.add_argument("--serve", action="store_true", help="measure only a watched web page")
+    parser.add_argument("--track", metavar="NAME", help="measure only an experiment tracker")
     options = parser.parse_args()
     scale = 10 if options.small else 1
     thousand = 1000 // scale
-    if options.serve:
+    if options.serve or options.track:
         with tempfile.TemporaryDirectory() as folder:
-            compare_with_serving(Path(folder) / "out", 10 * thousand, options.turns)
+            out = Path(folder) / "out"
+            if options.serve:
+                watch = partial(watched_page, out, "noop/bench")
+                compare_with("with a watched page", out, 10 * thousand, options.turns, watch)
+            if options.track:
+                words = ("--track", options.track)
+                label = f"with --track {options.track}"
+                compare_with(label, out, thousand, options.turns, nullcontext, *words)
         return
     ours: list[float] = []
     theirs: list[float] = []
