@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from orchestrator.tracking.as_markdown import markdown_table
+from orchestrator.tracking.event_file import EventFile
 from orchestrator.tracking.tracker import (
     Report,
     TrackedResult,
@@ -19,8 +19,6 @@ from orchestrator.tracking.tracker import (
     plain_name,
 )
 
-FLUSH_SECONDS = 5
-
 
 class TensorBoardTracker(Tracker):
     """Writes scalars, hyperparameters, samples and the report for TensorBoard."""
@@ -29,57 +27,63 @@ class TensorBoardTracker(Tracker):
         """Return the command that shows the sweep."""
         self._metric = plain_name(sweep.metric)
         self._folder = f"{sweep.folder or sweep.full_name}/tensorboard"
-        self._writers: dict[str, Any] = {}
+        self._files: dict[str, EventFile] = {}
         return f"tensorboard --logdir {self._folder}"
 
     def start(self, trial: TrackedTrial) -> Collection[int]:
         """Start the run anew. A trial that resumes comes with all its steps."""
         from tensorboardX.summary import hparams
 
-        self._writers[trial.id] = writer = self._writer(trial.id)
+        self._files[trial.id] = file = self._new_file(trial.id)
         values = {name: _hparam(value) for name, value in trial.parameters.items()}
         for summary in hparams(values, {self._metric: 0.0})[:2]:  # the third one ends the run
-            writer.file_writer.add_summary(summary)
+            file.add(summary)
         return ()
 
-    def _writer(self, name: str) -> Any:
-        from tensorboardX import SummaryWriter
-
-        folder = os.path.join(self._folder, name)
-        shutil.rmtree(folder, ignore_errors=True)
-        # With ``purge_step``, a TensorBoard that has read the deleted files forgets them.
-        return SummaryWriter(folder, flush_secs=FLUSH_SECONDS, purge_step=0)
+    def _new_file(self, name: str) -> EventFile:
+        return EventFile(os.path.join(self._folder, name))
 
     def log(self, trial: TrackedTrial, steps: Sequence[TrackedStep]) -> None:
         """Write scalars."""
+        from tensorboardX.summary import scalar
+
         for step in steps:
             for name, value in step.metrics.items():
-                self._writers[trial.id].add_scalar(plain_name(name), value, step.at)
+                self._files[trial.id].add(scalar(plain_name(name), value), step.at)
 
     def end(self, trial: TrackedTrial, result: TrackedResult) -> None:
         """Write the status and the samples."""
-        import numpy as np
-        from PIL import Image
-        from tensorboardX.summary import hparams
+        from tensorboardX.summary import hparams, text
 
-        writer = self._writers.pop(trial.id)
-        writer.add_text("status", f"{result.status} {result.reason}".strip(), result.at)
+        file = self._files.pop(trial.id)
+        file.add(text("status", f"{result.status} {result.reason}".strip()), result.at)
         for name, picture in result.pictures.items():
-            image = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
-            writer.add_image(name, image, result.at, dataformats="HWC")
+            file.add(_image(name, picture), result.at)
         if result.table:
-            writer.add_text("samples", markdown_table(result.table), result.at)
-        writer.file_writer.add_summary(hparams({}, {})[2])
-        writer.close()
+            file.add(text("samples", markdown_table(result.table)), result.at)
+        file.add(hparams({}, {})[2])
+        file.close()
 
     def close(self, report: Report | None) -> None:
         """Write the report as a run of its own."""
-        for writer in self._writers.values():
-            writer.close()
+        from tensorboardX.summary import text
+
+        for file in self._files.values():
+            file.close()
         if report is not None:
-            writer = self._writer("report")
-            writer.add_text("report", report.markdown, 0)
-            writer.close()
+            file = self._new_file("report")
+            file.add(text("report", report.markdown))
+            file.close()
+
+
+def _image(name: str, picture: bytes) -> Any:
+    """Return the summary of a PNG file."""
+    import numpy as np
+    from PIL import Image
+    from tensorboardX.summary import image
+
+    pixels = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
+    return image(name, pixels, dataformats="HWC")
 
 
 def _hparam(value: object) -> bool | str | float | int:
