@@ -12,7 +12,7 @@ from pathlib import Path
 from queue import Queue
 from typing import Any
 
-from orchestrator.execution.rank_messages import Answer
+from orchestrator.execution.rank_messages import Answer, leave
 
 TAIL_LINES = 30  # of the output of a process that died
 Answers = Queue[Answer | None]  # None: a process died without saying why
@@ -62,11 +62,7 @@ class Rank:
         if self.is_lost():
             self._answers.put(None)
         if self._on_gpu and not self._stopped:
-            import torch.distributed as dist
-
-            # NCCL does not notice that a process died: rank 0 would wait for it.
-            if dist.is_initialized():
-                dist.distributed_c10d._abort_process_group()
+            leave(on_gpu=True)  # NCCL does not notice that a process died: rank 0 would wait for it
 
     def is_lost(self) -> bool:
         """Return whether the process died without saying why."""

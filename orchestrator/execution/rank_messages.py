@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,6 +20,7 @@ from tasks.contract import Inputs, Member, State, Task, Trial
 from tasks.process_group import ProcessGroup
 
 TIMEOUT = 30 * 60.0  # seconds to wait for another rank, without --step-timeout
+_leaving = threading.Lock()
 LOOPBACK = "lo"  # all ranks are on one machine; nothing listens on its other addresses
 
 
@@ -77,6 +79,22 @@ def join(setup: Setup) -> None:
         world_size=setup.group.size,
         timeout=timedelta(seconds=setup.timeout),
     )
+
+
+def leave(*, on_gpu: bool) -> None:
+    """Leave the group, if this process is in one: its other ranks have ended.
+
+    Two threads may call this when a rank dies.
+    """
+    import torch.distributed as dist
+
+    with _leaving:
+        if not dist.is_initialized():
+            return
+        if on_gpu:
+            dist.distributed_c10d._abort_process_group()
+        else:
+            dist.destroy_process_group()
 
 
 def outline(state: State) -> State:

@@ -73,7 +73,7 @@ def _serve(setup: Setup, connection: Connection, inbox: Queue[Any]) -> None:
         members = [
             Member(trial=member.trial, state=result[0])
             for member, result in zip(members, results, strict=True)
-            if not isinstance(result, Exception)
+            if not isinstance(result, Exception) and not result[1].done
         ]
         connection.send(Answer())
 

@@ -25,6 +25,7 @@ from orchestrator.execution.rank_messages import (
     Answer,
     Setup,
     join,
+    leave,
     outline,
     send_tensors,
 )
@@ -110,6 +111,8 @@ class TrialProcesses:
             inputs=inputs,
             states=None if known else [outline(state) for state in states],
         )
+        if not known:
+            self._states = []  # frees the memory of trials that have ended
         for rank in self._ranks:
             rank.send(message)
         error: Exception | None = None
@@ -129,7 +132,11 @@ class TrialProcesses:
                 raise error
             return results
         self._raise_failure(self._collect())
-        self._states = [result[0] for result in results if not isinstance(result, Exception)]
+        self._states = [
+            result[0]
+            for result in results
+            if not isinstance(result, Exception) and not result[1].done
+        ]
         return results
 
     # --- the other processes ----------------------------------------------------------------------
@@ -200,11 +207,11 @@ class TrialProcesses:
             return
         for rank in self._ranks:
             rank.stop()
-        if self._has_joined:
-            _leave(self._device)
-            self._has_joined = False
+        joined, self._has_joined = self._has_joined, False
         self._ranks, self._states, self._answers = [], [], queue.Queue()
         shutil.rmtree(self._folder, ignore_errors=True)
+        if joined:
+            leave(on_gpu=self._device.startswith("cuda"))
 
 
 def _to_error(failure: Failure) -> Exception:
@@ -223,13 +230,3 @@ def _check_alone() -> None:
             "this process already uses torch.distributed; run one sweep with several GPUs per "
             "trial at a time, and not under torchrun"
         )
-
-
-def _leave(device: str) -> None:
-    """Leave the group, whose other ranks have ended."""
-    import torch.distributed as dist
-
-    if device.startswith("cuda"):
-        dist.distributed_c10d._abort_process_group()
-    else:
-        dist.destroy_process_group()

@@ -1,14 +1,20 @@
-"""The environment of a rank."""
+"""The environment of a rank, and the group that ranks join."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
+from pathlib import Path
 
 import pytest
+import torch
 
 from orchestrator.execution.rank import rank_environment
+from orchestrator.execution.rank_messages import Setup, join, leave
 from orchestrator.hardware import num_gpus
+from tasks.process_group import ProcessGroup
+from tasks.retrieval.task import TASK
 
 
 @pytest.mark.parametrize(
@@ -30,3 +36,22 @@ def test_rank_imports_what_this_process_does(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys, "path", ["", "/somewhere"])
     found = rank_environment(1, on_gpu=False)["PYTHONPATH"].split(os.pathsep)
     assert found == [os.getcwd(), "/somewhere"]
+
+
+def test_a_group_that_another_thread_has_left_is_left_once(tmp_path: Path) -> None:
+    setup = Setup(
+        group=ProcessGroup(0, 1),
+        folder=str(tmp_path),
+        task=TASK,
+        on_gpu=False,
+        threads=1,
+        timeout=10,
+    )
+    for number in range(2):  # a later trial joins again
+        setup = dataclasses.replace(setup, folder=str(tmp_path / str(number)))
+        Path(setup.folder).mkdir()
+        join(setup)
+        assert torch.distributed.is_initialized()
+        for _ in range(2):  # the thread that sees a rank die, and the one that closes the group
+            leave(on_gpu=True)
+            assert not torch.distributed.is_initialized()
