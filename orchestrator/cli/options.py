@@ -93,6 +93,6 @@ CheckpointInterval = Annotated[
     typer.Option(
         metavar="TIME",
         help="Time between two checkpoints of a trial (default: 5s; 0s for every step). A killed "
-        "process loses the steps after its last checkpoint; Ctrl-C loses nothing.",
+        "process loses the steps after its last checkpoint; Ctrl-C loses no finished step.",
     ),
 ]

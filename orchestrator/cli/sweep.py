@@ -126,7 +126,7 @@ Cache = Annotated[
 BudgetOption = Annotated[
     str | None,
     typer.Option(
-        metavar="TIME|N",
+        metavar="TIME|Ntrials",
         help="Stop after this time or number of trials (30m, 2h, 20trials) and print the table.",
     ),
 ]
