@@ -109,8 +109,8 @@ def _restore_to_train(trial: Trial, state: State, device: str) -> Network:
         model.encoder.eval()  # as it was frozen: without dropout, and with fixed statistics
     if params.gradient_checkpointing and not checkpoint_layers(model, preserve_rng=True):
         raise ModelError(
-            f"the layers of {trial.model.name} have no gradient checkpointing in transformers; use "
-            "a smaller batch_size instead"
+            f"the layers of {trial.model.name} have no gradient checkpointing in transformers, or "
+            "have batch normalization; use a smaller batch_size instead"
         )
     return model
 
