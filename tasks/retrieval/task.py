@@ -114,7 +114,9 @@ class RetrievalTask(Task):
             lower_case=params.lower_case or None,
         )
         params = resolve_lora(params).without_unused()
-        trial = dataclasses.replace(trial, params=params)
+        if not params.epochs:
+            # Without training, parameters of training must not change the trial's id.
+            params = Params(epochs=0, **{name: getattr(params, name) for name in EVALUATED})
         registry.load_split(trial.data.name, params.split)
         check_matching(trial.model.name, params)
         check_texts(trial.model, params)
@@ -126,17 +128,15 @@ class RetrievalTask(Task):
                     f"`batch_size <= training pairs` must hold, but got {params.batch_size} > "
                     f"{number}"
                 )
-            return dataclasses.replace(trial, params=resolve_loss(trial.model.name, params))
-        # Without training, parameters of training must not change the trial's id.
-        untrained = Params(epochs=0, **{name: getattr(params, name) for name in EVALUATED})
-        return dataclasses.replace(trial, params=untrained)
+            params = resolve_loss(trial.model.name, params)
+        return dataclasses.replace(trial, params=params)
 
     def stages(self, trial: Trial) -> Sequence[Stage]:
         """Return the stages of encoded images and captions and of the checkpoint's heads."""
         return stages.needed(trial)
 
     def pack_key(self, trial: Trial) -> Hashable:
-        """Return one key for trials that use the same features, or can have stacked adapters."""
+        """Return one key for trials that use the same features, or put adapters on one network."""
         params = trial.params
         others: Hashable = {"head": None, "full": trial.id}.get(params.trainable)
         if params.trainable == "lora":

@@ -190,6 +190,17 @@ def test_unsuitable_models_are_refused(
         make_model_trial(name, rerank_k=4, **params)
 
 
+def test_without_training_parameters_of_training_are_not_checked(
+    tiny: Callable[[str], str],
+) -> None:
+    plain, *others = (
+        make_model_trial(tiny("blip"), rerank_k=4, epochs=0, **params)
+        for params in ({}, {"trainable": "full"}, {"trainable": "lora"}, {"itm_weight": 1.0})
+    )
+    assert plain.params.trainable == "head"
+    assert all(other.id == plain.id for other in others)
+
+
 @pytest.mark.parametrize("ties", ["expected", "strict"])
 @pytest.mark.parametrize("k", [1, 2, 4, 100])
 def test_candidates_with_equal_embeddings_stay_tied(k: int, ties: Ties) -> None:
