@@ -6,6 +6,7 @@ N images, W windows, D width, h x w grid, S side of the labels
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 
 from tasks.contract import Source, Stage, Trial
 from tasks.interrupt import check_interrupt
+from tasks.models import folders
 from tasks.progress import report_progress
 from tasks.segmentation import crops
 from tasks.segmentation.augment import augment
@@ -26,9 +28,9 @@ BATCH = 32
 #: grid of the features and the pixels.
 LABEL_STRIDE = 2
 LEVELS = {"linear": 1, "upernet": 4}  # of the backbone that a head takes
-#: Inputs of at most this many pixels are encoded into the levels of all heads, so that heads share
-#: them. Four levels of a ViT-B take about 1 GB then.
-SHARED_PIXELS = 40e6
+#: Inputs are encoded into the levels of all heads, so that heads share them, if these levels take
+#: at most this many bytes.
+SHARED_BYTES = 1e9
 
 
 def encode_training(
@@ -177,7 +179,7 @@ def training_stage(trial: Trial, epoch: int) -> Stage:
     """Return the stage that encodes the training images of an epoch, which starts at 1."""
     params: Params = trial.params
     number = params.num_images or len(load_split(trial.data.name, "train"))
-    args = _common(trial, number * params.training_size**2) | {
+    args = _common(trial, number, params.training_size) | {
         "num_images": params.num_images,
         "image_size": params.image_size,
         "crop_size": params.crop_size if params.augment else None,
@@ -189,8 +191,8 @@ def training_stage(trial: Trial, epoch: int) -> Stage:
 def evaluation_stage(trial: Trial) -> Stage:
     """Return the stage that encodes the windows of the evaluated split."""
     params: Params = trial.params
-    number = len(load_split(trial.data.name, params.split))
-    args = _common(trial, number * params.image_size**2) | {
+    number = len(load_split(trial.data.name, params.split)) * (2 if params.flip else 1)
+    args = _common(trial, number, params.image_size) | {
         "split": params.split,
         "image_size": params.image_size,
         "crop_size": params.window_size,
@@ -214,12 +216,32 @@ def needed(trial: Trial) -> list[Stage]:
     return list(dict.fromkeys(stages))
 
 
-def _common(trial: Trial, num_pixels: int) -> dict[str, Any]:
+def _common(trial: Trial, number: int, size: int) -> dict[str, Any]:
+    """Return the arguments of both encoding stages, for a number of inputs of size x size pixels.
+
+    Heads share no sliding windows, whose number is known only from each image.
+    """
     params: Params = trial.params
-    is_small = num_pixels <= SHARED_PIXELS
+    per_pixel = bytes_per_pixel(trial.model) if params.evaluation == "whole" else None
+    shares = per_pixel is not None and number * size**2 * per_pixel <= SHARED_BYTES
     return {
         "model": trial.model,
         "data": trial.data,
         "precision": params.precision,
-        "num_levels": max(LEVELS.values()) if is_small else LEVELS[params.head],
+        "num_levels": max(LEVELS.values()) if shares else LEVELS[params.head],
     }
+
+
+@lru_cache(maxsize=8)  # a plan asks for every trial
+def bytes_per_pixel(model: Source) -> float | None:
+    """Return the bytes of the levels of all heads per pixel of an input.
+
+    None for an encoder that is no plain vision transformer, such as a ResNet, or whose
+    ``config.json`` does not have its width and patch size.
+    """
+    config = folders.read_config(folders.find_folder(model.name))
+    config = config.get("vision_config") or config.get("backbone_config") or config
+    width, patch = config.get("hidden_size"), config.get("patch_size")
+    if "depths" in config or not isinstance(width, int) or not isinstance(patch, int):
+        return None
+    return max(LEVELS.values()) * np.dtype(np.float16).itemsize * width / patch**2

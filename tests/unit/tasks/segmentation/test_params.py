@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasks.contract import DataError, ModelError, Trial
+from tasks.contract import DataError, ModelError, Source, Trial
 from tasks.segmentation import stages
 from tasks.segmentation.params import Params
+from tasks.segmentation.registry import load_split
 from tasks.segmentation.task import TASK
 
 
@@ -83,5 +86,36 @@ def test_members_with_equal_images_share_their_stages(monkeypatch: pytest.Monkey
     assert set(TASK.stages(plain)) == set(TASK.stages(upernet))
     assert len(TASK.stages(trial(augment=True, epochs=4))) == 2 + 4
     assert len(TASK.stages(trial(trainable="full"))) == 1
-    monkeypatch.setattr(stages, "SHARED_PIXELS", 0)  # of many images, a head reads only its levels
+    monkeypatch.setattr(stages, "SHARED_BYTES", 0)  # of many images, a head reads only its levels
     assert set(TASK.stages(plain)) & set(TASK.stages(upernet)) == {stages.masks_stage(plain)}
+
+
+def test_heads_share_only_levels_whose_size_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    def share(**params: Any) -> bool:
+        one, other = (trial(head=head, **params) for head in ("linear", "upernet"))
+        return stages.evaluation_stage(one) == stages.evaluation_stage(other)
+
+    # Four levels of blip-scenes: float16, 128 wide, patches of 8 x 8 pixels.
+    number = len(load_split("scenes", "val"))
+    monkeypatch.setattr(stages, "SHARED_BYTES", number * 4 * 2 * 128 * (128 // 8) ** 2)
+    assert share()
+    assert not share(flip=True)  # twice as many
+    assert not share(evaluation="slide")  # as many windows as the images need
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"hidden_size": 768, "patch_size": 16}, 24.0),
+        ({"vision_config": {"hidden_size": 768, "patch_size": 32}}, 6.0),
+        ({"hidden_size": 768, "patch_size": 4, "depths": [2, 2, 6, 2]}, None),  # Swin
+        ({"hidden_sizes": [256, 512, 1024, 2048], "depths": [3, 4, 6, 3]}, None),  # ResNet
+        ({"backbone_config": {"hidden_sizes": [8, 16]}, "hidden_size": 16}, None),  # UPerNet
+    ],
+)
+def test_only_plain_transformers_have_levels_of_known_size(
+    config: dict[str, Any], expected: float | None, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model.safetensors").touch()
+    assert stages.bytes_per_pixel(Source(name=str(tmp_path), fingerprint="x")) == expected
