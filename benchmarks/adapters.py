@@ -39,7 +39,7 @@ def make_trials(batch_size: int, *, augment: bool, seeds: bool) -> list[Trial]:
                     batch_size=batch_size,
                     augment=augment,
                     num_captions=1,
-                    precision="float32",
+                    precision="float32",  # others are not stacked
                 ),
                 seed=number if seeds else 0,
                 model=model,

@@ -95,6 +95,11 @@ def split_pair(name: str) -> tuple[str, str]:
     return image, text
 
 
+def text_part(name: str) -> str:
+    """Return the name of the model that encodes texts: the second of a pair, or the only one."""
+    return split_pair(name)[1] if is_pair(name) else name
+
+
 def find_family(name: str) -> Family:
     """Return the family of a model, from its ``config.json``.
 

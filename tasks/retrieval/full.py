@@ -1,7 +1,7 @@
 """Train encoders for an epoch, in full or by adapters, with the heads.
 
-Trials with adapters of equal shapes are trained as a stack: they share the frozen weights, and the
-images that they augment alike.
+Trials with adapters of equal shapes are trained as a stack in float32: they share the frozen
+weights, and the images that they augment alike.
 
 K stacked trials, B batch, P the width of the shared space
 """

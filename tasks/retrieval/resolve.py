@@ -43,7 +43,7 @@ def check_texts(model: Source, params: Params) -> None:
         RequestError: if there is no tokenizer, or if the text encoder takes fewer tokens.
     """
     name = model.name
-    part = families.split_pair(name)[1] if families.is_pair(name) else name
+    part = families.text_part(name)
     if (params.max_tokens is not None or params.lower_case) and is_factory(part):
         raise RequestError(
             "max_tokens and lower_case need a tokenizer, but the text encoder is a factory; remove "

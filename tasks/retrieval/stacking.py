@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from tasks import process_group
-from tasks.contract import Member
+from tasks.contract import Member, Trial
+from tasks.models.factories import is_factory
+from tasks.models.families import text_part
 from tasks.models.heads import can_stack
 from tasks.retrieval.loop import part_of
 from tasks.retrieval.memory import trained_bytes
@@ -37,11 +39,22 @@ def make_stacks(members: Sequence[Member], device: str) -> list[list[Member]]:
 def _stack_key(member: Member) -> Hashable:
     trial, weights = member.trial, part_of(member.state, "weight")
     params: Params = trial.params
-    if params.trainable == "full" or (params.trainable == "head" and not can_stack(weights)):
+    stacks = {"head": can_stack(weights), "lora": _can_stack_adapters(trial), "full": False}
+    if not stacks[params.trainable]:
         return trial.id
     shapes = tuple((name, tuple(value.shape)) for name, value in weights.items())
     key = (shapes, params.batch_size, params.loss, _num_pairs(params), trial.data)
     return key if params.trainable == "head" else (key, trial.model, params.shared_by_adapters())
+
+
+def _can_stack_adapters(trial: Trial) -> bool:
+    """Return whether a trial in a stack has the results that it has alone.
+
+    In bfloat16, the rounding depends on the stack. A factory's text encoder may pad captions to the
+    longest of all members, and read what is padded.
+    """
+    is_float32 = trial.params.precision == "float32"
+    return is_float32 and not is_factory(text_part(trial.model.name))
 
 
 def _num_pairs(params: Params) -> object:
