@@ -18,15 +18,18 @@ from orchestrator.view.keys import is_foreground
 ATTRIBUTES = "\x1b[c"
 ATTRIBUTES_ANSWER = re.compile(rb"\x1b\[\?([\d;]*)c")
 _ANSWER = re.compile(rb"\x1b\[[?\d;]*[a-z]|\x1b_G[^\x1b]*\x1b\\")
+_CUT_ANSWER = re.compile(rb"\x1b(?:\[[?\d;]*|_[^\x1b]*\x1b?)?\Z")
 _SECONDS = 0.5  # a connection to another continent answers within this time
+_SECONDS_IF_BEGUN = 1.5
 
 
 def ask_terminal(descriptor: int, question: str) -> bytes:
     """Return what the terminal of a file descriptor answers, up to its device attributes.
 
-    The answer is empty if the terminal does not answer in half a second, if this process is in the
-    background, or if keys are waiting to be read. Keys that are pressed before the answer is
-    complete are given back to the terminal, where the system allows that.
+    The answer is empty if the terminal does not begin it in half a second or not complete it in
+    1.5 s, if this process is in the background, or if keys are waiting to be read. Keys that are
+    pressed before the answer is complete are given back to the terminal, where the system allows
+    that.
 
     Args:
         descriptor: a terminal.
@@ -44,7 +47,7 @@ def ask_terminal(descriptor: int, question: str) -> bytes:
                 return b""
             os.write(terminal, question.encode())
             answer = _read(terminal)
-            _give_back(terminal, _ANSWER.sub(b"", answer))
+            _give_back(terminal, typed_keys(answer))
         return answer if ATTRIBUTES_ANSWER.search(answer) else b""
     except (OSError, termios.error):
         return b""
@@ -67,9 +70,10 @@ def _single_bytes(terminal: int) -> Iterator[None]:
 
 def _read(terminal: int) -> bytes:
     """Read single bytes, so that keys after the answer stay where they are."""
-    answer, deadline = b"", time.monotonic() + _SECONDS
+    answer, start = b"", time.monotonic()
     while not ATTRIBUTES_ANSWER.search(answer):
-        left = deadline - time.monotonic()
+        has_begun = _ANSWER.search(answer) or _CUT_ANSWER.search(answer)
+        left = start + (_SECONDS_IF_BEGUN if has_begun else _SECONDS) - time.monotonic()
         if left <= 0 or not select.select([terminal], [], [], left)[0]:
             break
         found = os.read(terminal, 1)
@@ -77,6 +81,11 @@ def _read(terminal: int) -> bytes:
             break
         answer += found
     return answer
+
+
+def typed_keys(found: bytes) -> bytes:
+    """Return what the user typed, without the answers; the last answer may be incomplete."""
+    return _CUT_ANSWER.sub(b"", _ANSWER.sub(b"", found))
 
 
 def _give_back(terminal: int, keys: bytes) -> None:

@@ -6,13 +6,26 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.contract import RequestError, TrialError
+from tasks.interrupt import check_interrupt
 
 PACKAGE = "pycocoevalcap"
 _INSTALL = "pip install 'multimodal-sweep-orchestrator[meteor]'"
+_SECONDS = 0.5  # between two looks for an interrupt
+# Runs a program that Linux kills when the thread that started it ends, as with its process.
+# A function of Popen (preexec_fn) is not safe in a process with threads.
+_DIE_WITH_PARENT = """
+import ctypes, os, signal, sys
+PR_SET_PDEATHSIG = 1
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+if os.getppid() == int(sys.argv[1]):  # otherwise, it has ended before
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 def find_package(option: str) -> Path:
@@ -52,21 +65,45 @@ def find_java(option: str) -> str:
 def run_java(option: str, arguments: Sequence[str], given: str = "") -> str:
     """Run a Java program to its end and return what it prints.
 
+    It is killed on an interrupt and, on Linux, also if this process is killed.
+
     Raises:
         TrialError: if it fails, with the last line of its errors.
+        Interrupted: if the sweep must stop.
     """
     command = [find_java(option), "-Dfile.encoding=UTF-8", *arguments]
-    done = subprocess.run(
-        command,
-        input=given,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,  # Ctrl-C lets a step finish
-    )
-    if done.returncode:
-        raise failure(option, done.returncode, done.stderr)
-    return done.stdout
+    if sys.platform == "linux":
+        command = [sys.executable, "-ISc", _DIE_WITH_PARENT, str(os.getpid()), *command]
+    # A file, because communicate() of Python 3.11 loses the rest of the input after a timeout.
+    with tempfile.TemporaryFile() as source:
+        source.write(given.encode(errors="replace"))
+        source.seek(0)
+        with subprocess.Popen(
+            command,
+            stdin=source,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,  # Ctrl-C reaches only this process, which checks for it
+        ) as process:
+            printed, errors = _communicate(process)
+    if process.returncode:
+        raise failure(option, process.returncode, errors)
+    return printed
+
+
+def _communicate(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Return the output and the errors of a process, which an interrupt kills."""
+    try:
+        while True:
+            try:
+                return process.communicate(timeout=_SECONDS)
+            except subprocess.TimeoutExpired:
+                check_interrupt()
+    except BaseException:
+        process.kill()
+        raise
 
 
 def failure(option: str, status: int, errors: str) -> TrialError:

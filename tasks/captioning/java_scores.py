@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -12,8 +13,8 @@ from tasks.captioning.params import Params
 Samples = dict[str, list[Any]]
 
 
-def check_java(params: Params) -> None:
-    """Check that the programs that a trial needs are here.
+def check_java(params: Params) -> Params:
+    """Check that the programs that a trial needs are here, and make ``spice`` an absolute path.
 
     Raises:
         RequestError: if Java, pycocoevalcap or a jar is missing.
@@ -21,8 +22,10 @@ def check_java(params: Params) -> None:
     if params.meteor:
         java.find_package(meteor.OPTION)
         java.find_java(meteor.OPTION)
-    if params.spice is not None:
-        spice.check_spice(params.spice)
+    if params.spice is None:
+        return params
+    spice.check_spice(params.spice)
+    return dataclasses.replace(params, spice=spice.resolve_spice(params.spice))
 
 
 def score_with_java(

@@ -6,6 +6,7 @@ U images, each with a caption and one or more references
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,11 @@ JARS = ("stanford-corenlp-3.6.0.jar", "stanford-corenlp-3.6.0-models.jar")
 _SOURCE = "stanford-corenlp-full-2015-12-09.zip"
 
 
+def resolve_spice(folder: str) -> str:
+    """Return the absolute path of the folder of the jars, as workers run in other folders."""
+    return folder if folder == DEFAULT else os.path.abspath(os.path.expanduser(folder))
+
+
 def check_spice(folder: str) -> Path:
     """Return the folder of the jars of Stanford CoreNLP.
 
@@ -31,7 +37,7 @@ def check_spice(folder: str) -> Path:
     option = f"spice={folder}"
     find_java(option)
     package = find_package(option)
-    found = package / "spice" / "lib" if folder == DEFAULT else Path(folder).expanduser()
+    found = package / "spice" / "lib" if folder == DEFAULT else Path(resolve_spice(folder))
     missing = [jar for jar in JARS if not (found / jar).is_file()]
     if missing:
         raise RequestError(

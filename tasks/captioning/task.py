@@ -127,8 +127,7 @@ class CaptioningTask(Task):
         ``num_images`` is unused if it covers the split.
         """
         split = registry.load_split(trial.data.name, trial.params.split)
-        params = trial.params.resolved()
-        java_scores.check_java(params)
+        params = java_scores.check_java(trial.params.resolved())
         clip = None if params.clip is None else clip_score.resolve_clip(params.clip)
         params = dataclasses.replace(params, prompt=read_prompt(params.prompt), clip=clip)
         if params.faithful and find_captioner_family(trial.model) != BLIP:

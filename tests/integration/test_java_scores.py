@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +23,7 @@ from tasks.captioning.meteor import METEOR
 from tasks.captioning.params import Params
 from tasks.captioning.spice import spice_scores
 from tasks.contract import RequestError, TrialError
+from tasks.interrupt import Interrupted, interruptible
 
 CAPTIONS = [
     "A man riding a horse on the beach.",
@@ -115,3 +121,47 @@ def test_a_failure_of_java_is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
         spice_scores(["a"], [["b"]], "default")
     with pytest.raises(TrialError, match=message):
         meteor.meteor_statistics(["a"], [["b"]])
+
+
+def test_a_slow_program_reads_and_writes_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_java(tmp_path, monkeypatch, "sleep 0.6; cat")
+    given = "café\n" * 50_000  # more than a pipe holds
+    assert java.run_java("meteor=true", [], given) == given
+
+
+@pytest.fixture
+def endless_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A program that never ends; a pipe that says "started" and is open as long as it runs."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    write_java(tmp_path, monkeypatch, f"exec 9>{path}; echo started >&9; exec sleep 60")
+    yield pipe
+    os.close(pipe)
+
+
+def is_readable(pipe: int, seconds: float = 0) -> bool:
+    return bool(select.select([pipe], [], [], seconds)[0])
+
+
+def assert_ended(pipe: int) -> None:
+    assert os.read(pipe, 100) == b"started\n"
+    assert is_readable(pipe, 5)
+    assert os.read(pipe, 100) == b""
+
+
+def test_an_interrupt_ends_the_program(endless_java: int) -> None:
+    with pytest.raises(Interrupted), interruptible(lambda: is_readable(endless_java)):
+        java.run_java("spice=default", [])
+    assert_ended(endless_java)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_the_program_ends_with_a_killed_worker(endless_java: int) -> None:
+    code = "from tasks.captioning.java import run_java; run_java('spice=default', [])"
+    with subprocess.Popen([sys.executable, "-c", code]) as worker:
+        assert is_readable(endless_java, 60)
+        worker.kill()
+    assert_ended(endless_java)

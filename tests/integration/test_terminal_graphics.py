@@ -44,6 +44,7 @@ def in_terminal(
     variables: Mapping[str, str] | None = None,
     keys: str = "",
     pixels: int = 0,
+    rest: str = "",
 ) -> str:
     """Call a function in a terminal of 100 columns; returns what it writes.
 
@@ -53,6 +54,7 @@ def in_terminal(
         variables: the environment, besides TERM=xterm-256color.
         keys: what the user has typed before.
         pixels: the width of a cell, half its height; 0 if the terminal does not report it.
+        rest: the rest of the answer, which comes 0.7 s later.
     """
     ready, go = os.pipe()
     process, terminal = pty.fork()
@@ -81,6 +83,9 @@ def in_terminal(
         if QUESTION.encode() in written and not is_answered:
             os.write(terminal, answer.encode())
             is_answered = True
+            if rest:
+                time.sleep(0.7)
+                os.write(terminal, rest.encode())
     for descriptor in (terminal, ready, go):
         os.close(descriptor)
     os.waitpid(process, 0)
@@ -147,7 +152,7 @@ def test_no_pictures_and_no_question_without_need(sweep: Sweep) -> None:
     assert "--pictures FILE.png writes the pictures" in output
 
 
-def left(keys: str, answer: str) -> str:
+def left(keys: str, answer: str, rest: str = "") -> str:
     """Return the keys that are left to the program that reads next, after pictures were chosen."""
 
     def choose_and_read() -> None:
@@ -162,7 +167,7 @@ def left(keys: str, answer: str) -> str:
             found += os.read(0, 100)
         print("left", found)
 
-    return in_terminal(choose_and_read, answer, keys=keys)
+    return in_terminal(choose_and_read, answer, keys=keys, rest=rest)
 
 
 def test_keys_typed_before_stay() -> None:
@@ -178,6 +183,12 @@ def test_keys_typed_meanwhile_stay() -> None:
     path = Path("/proc/sys/dev/tty/legacy_tiocsti")
     forbids = not path.exists() or path.read_text().strip() != "1"
     assert re.search("left b'(sl|ls)'" if not forbids else "left b'l?s'", output)
+
+
+def test_an_answer_that_has_begun_may_take_longer() -> None:
+    output = left("", KITTY[:10], KITTY[10:])
+    assert "protocol='kitty'" in output
+    assert "left b''" in output
 
 
 @pytest.mark.parametrize("graphics", ["auto", "kitty", "sixel"])

@@ -29,6 +29,17 @@ def test_ids_depend_on_what_is_measured_and_not_on_folders(package: Path, tmp_pa
     assert make_trial(spice=str(tmp_path / "jars")).id == ids[1]
 
 
+def test_workers_in_other_folders_find_the_jars(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(package / "spice" / "lib", tmp_path / "jars")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for folder in ("jars", "~/jars"):
+        assert make_trial(spice=folder).params.spice == str(tmp_path / "jars")
+    assert make_trial(spice="default").params.spice == "default"
+
+
 def test_the_message_names_what_is_missing(package: Path, tmp_path: Path) -> None:
     (package / "spice" / "lib" / JARS[1]).unlink()
     with pytest.raises(RequestError, match=rf"^spice=default needs {JARS[1]} in {package}/spice/l"):
