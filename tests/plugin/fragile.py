@@ -208,13 +208,14 @@ class FragileTask(Task):
 
 def _meet(at: int) -> None:
     """Wait for the other processes of the trial, which must be at the same step."""
-    import torch
-
     group = current()
-    if group.size > 1:
-        others = group.gather(torch.tensor([at])).tolist()
-        if others != [at] * group.size:
-            raise TrialError(f"the processes are at the steps {others}")
+    if group.size == 1:
+        return
+    import torch  # other trials do not need it, and its import takes seconds
+
+    others = group.gather(torch.tensor([at])).tolist()
+    if others != [at] * group.size:
+        raise TrialError(f"the processes are at the steps {others}")
 
 
 def _break(how: str, notes: str, trial_id: str) -> None:
