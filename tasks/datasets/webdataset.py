@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from tasks.contract import DataError
+from tasks.contract import DataError, content_id
 from tasks.datasets.base import CaptionedImages, Entry, check_entries
 from tasks.datasets.caption_columns import choose_captions, to_captions
 from tasks.datasets.files import check_image, read_image
@@ -62,12 +62,16 @@ def open_webdataset(text: str) -> Shards:
         for member in by_shard.get(shard, ()):
             check_image(member.read(), member.shown)
 
+    def fingerprint() -> str:
+        files = fingerprint_files(root, shards, check)
+        return content_id([files, list(keys)]) if keys else files  # the id omits the options
+
     return CaptionedImages(
         name=f"webdataset:{path}{format_options(options, ['captions'])}",
         root=path,
         splits=splits,
         read=lambda member: read_image(member.read(), member.shown),
-        compute_fingerprint=lambda: fingerprint_files(root, shards, check),
+        compute_fingerprint=fingerprint,
         how_to_add="name the split in the names of its shards",
     )
 
