@@ -53,6 +53,15 @@ def test_pattern_names_the_same_data_as_its_folder(tmp_path: Path) -> None:
     assert part.image_ids == ("x-train-001/0000", "x-train-001/0001")
 
 
+def test_order_and_split_of_a_pattern_are_those_of_its_folder(tmp_path: Path) -> None:
+    root = tmp_path / "val"
+    for name in ("a/0", "a-0", "a0"):
+        write_shard(root / f"{name}.tar", [IMAGE, ("1.txt", b"a")])
+    for end in ("", "/{a0,a/0,a-0}.tar"):
+        val = registry.load_split(f"webdataset:{root}{end}", "val")
+        assert val.image_ids == ("a-0/1", "a/0/1", "a0/1")
+
+
 @pytest.mark.parametrize(
     ("pattern", "names"),
     [
@@ -83,6 +92,9 @@ def test_invalid_braces_are_refused(pattern: str) -> None:
         ("cc3m-test-0001.tar", "test"),
         ("trainer_dev.000.tar", "val"),
         ("testing.tar", "train"),
+        ("coco-val2017-0.tar", "val"),
+        ("val00.tar", "val"),
+        ("eval/0.tar", "test"),
     ],
 )
 def test_split_is_a_word_of_the_path(path: str, split: str) -> None:
