@@ -141,7 +141,7 @@ def _captions_of(members: dict[str, Member], keys: Sequence[str]) -> tuple[str, 
         return ()
     try:
         text = member.read().decode()
-        content = text.splitlines() if member is members.get("txt") else json.loads(text)
+        content = text.split("\n") if member is members.get("txt") else json.loads(text)
     except (ValueError, RecursionError) as error:
         why = "UTF-8" if isinstance(error, UnicodeDecodeError) else "JSON"
         raise DataError(f"{member.shown} is not valid {why}; fix it") from None

@@ -53,9 +53,9 @@ def folder(root: Path, *lines: str) -> None:
     texts = lines or (
         '{"image": "a.png", "captions": ["an a"]}',
         "",
-        '{"image":"b.png","caption":"b"}',
+        '{"image":"b.png","caption":"b\u2028c"}',
     )
-    (root / "train" / "captions.jsonl").write_text("\n".join(texts))
+    (root / "train" / "captions.jsonl").write_text("\n".join(texts), encoding="utf-8")
 
 
 def test_karpathy_layout(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_voc_layout(tmp_path: Path) -> None:
 def test_folder_layout(tmp_path: Path) -> None:
     folder(tmp_path)
     train = registry.load_split(f"folder:{tmp_path}", "train")
-    assert train.captions == (("an a",), ("b",))
+    assert train.captions == (("an a",), ("b c",))
     assert {train.load(index).mode for index in range(2)} == {"RGB"}
 
 

@@ -59,15 +59,17 @@ def test_flickr8k_has_the_splits_of_its_lists(tmp_path: Path) -> None:
 
 
 CAPTIONS = {
-    "results_20130124.token": '1.jpg#0\ta dog, "big"\n1.jpg#1\ta cat\n',
-    "captions.txt": 'image,caption\n1.jpg,"a dog, ""big"""\n1.jpg,a cat\n',
-    "results.csv": 'image_name| comment_number| comment\n1.jpg| 0| a dog, "big"\n1.jpg| 1| a cat\n',
+    "results_20130124.token": '1.jpg#0\ta dog, "big"\n1.jpg#1\ta\u2028cat\n',
+    "captions.txt": 'image,caption\n1.jpg,"a dog, ""big"""\n1.jpg,a\x85cat\n',
+    "results.csv": (
+        'image_name| comment_number| comment\n1.jpg| 0| a dog, "big"\n1.jpg| 1   a\u2028cat\n'
+    ),
 }
 
 
 @pytest.mark.parametrize("file", CAPTIONS)
 def test_each_file_of_flickr_captions_says_the_same(file: str, tmp_path: Path) -> None:
-    (tmp_path / file).write_text(CAPTIONS[file])
+    (tmp_path / file).write_text(CAPTIONS[file], encoding="utf-8")
     write_image(tmp_path / "flickr30k-images" / "1.jpg")
     train = registry.load_split(f"flickr:{tmp_path}", "train")
     assert train.captions == (('a dog, "big"', "a cat"),)

@@ -208,7 +208,10 @@ def test_captions_of_another_key(tmp_path: Path) -> None:
 
 def test_captions_of_other_keys_are_other_data(tmp_path: Path) -> None:
     content = json.dumps({"title": "a", "alt": "b"}).encode()
-    write_shard(tmp_path / "x.tar", [IMAGE, ("1.json", content), ("1.txt", b"c")])
+    write_shard(
+        tmp_path / "x.tar", [IMAGE, ("1.json", content), ("1.txt", "c\u2028d\r\ne".encode())]
+    )
     options = ("", ",captions=title", ",captions=alt", ",captions=title,captions=alt")
     found = [registry.resolve(f"webdataset:{tmp_path}{each}").content() for each in options]
     assert len({each["fingerprint"] for each in found}) == len(options)
+    assert registry.load_split(f"webdataset:{tmp_path}", "train").captions == (("c d", "e"),)
