@@ -148,6 +148,14 @@ FOLDER: list[tuple[Break, str]] = [
         lambda r: folder(r, *['{"image": "a.png", "caption": "c"}'] * 2),
         "duplicate id 'a.png' in train",
     ),
+    (
+        lambda r: folder(
+            r,
+            '{"image": "a.png", "caption": "c"}',
+            '{"image": "../train/a.png", "split": "val", "caption": "c"}',
+        ),
+        "a.png is in train and val; remove it from one",
+    ),
 ]
 ALL = [(karpathy, *c) for c in KARPATHY] + [(voc, *c) for c in VOC] + [(folder, *c) for c in FOLDER]
 

@@ -58,6 +58,14 @@ def test_flickr8k_has_the_splits_of_its_lists(tmp_path: Path) -> None:
     assert val.load(1).getpixel((0, 0)) == (3, 0, 0)
 
 
+def test_flickr_lists_that_share_an_image_are_refused(tmp_path: Path) -> None:
+    root = flickr(tmp_path)
+    with (root / "Flickr_8k.devImages.txt").open("a") as file:
+        file.write("0.jpg\n")
+    with pytest.raises(DataError, match=r"0\.jpg is in train and val; remove it from one"):
+        registry.resolve(f"flickr:{root}")
+
+
 CAPTIONS = {
     "results_20130124.token": '1.jpg#0\ta dog, "big"\n1.jpg#1\ta\u2028cat\n',
     "captions.txt": 'image,caption\n1.jpg,"a dog, ""big"""\n1.jpg,a\x85cat\n',
