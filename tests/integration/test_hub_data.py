@@ -148,7 +148,7 @@ def test_ids_that_restart_in_each_part_are_other_images(column: bool, tmp_path: 
         root = hub(tmp_path, test=rows)
     else:
         parts = {"train": hub_rows(2, id=[0, 1]), "restval": hub_rows(2, 2, id=[0, 2])}
-        root = hub(tmp_path / "d", **parts).rename(tmp_path / "d" / "data").parent
+        root = hub(tmp_path / "d", 2, **parts).rename(tmp_path / "d" / "data").parent
     for options in ("", ",streaming"):
         source = registry.resolve(f"hub:{root}{options}")
         train = registry.load_split(source.name, "train")
@@ -171,7 +171,7 @@ def test_stream_joins_rows_only_by_a_given_column(tmp_path: Path) -> None:
 @pytest.mark.parametrize("more", [{}, {"split": ["test"] * 2}])
 def test_split_without_captions_does_not_count(more: dict[str, Any], tmp_path: Path) -> None:
     """As the test sets of benchmarks, whose captions are hidden."""
-    train = hub_rows(2, **{column: ["train"] * 2 for column in more})
+    train = hub_rows(2, 0, **{column: ["train"] * 2 for column in more})
     hidden = hub_rows(2, **more) | {"caption": [[], [" "]]}
     with_test = registry.resolve(f"hub:{hub(tmp_path, train=train, test=hidden)}")
     with pytest.raises(DataError, match="the splits train, but got 'test'; use a data set that"):

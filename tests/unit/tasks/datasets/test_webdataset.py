@@ -125,7 +125,7 @@ REFUSED: list[tuple[Members, str]] = [
     ([(header("1.png", type=tarfile.SYMTYPE, linkname="/etc/passwd"), b"")], "is a link, a dev"),
     ([(header("1.png", type=tarfile.LNKTYPE, linkname="2.png"), b"")], "is a link, a device"),
     ([(DEVICE, b"")], "is a link, a device or sparse"),
-    ([("b\udcff.png", b"")], r"x.tar: 'b\\udcff.png' is not UTF-8; write the file again with nam"),
+    ([("b\udcff.png", b"")], r"x.tar: 'b\\udcff.png' is not UTF-8; write the file again with"),
     ([IMAGE], "x/1 has no caption; add one or remove the image"),
     ([IMAGE, ("1.txt", b" \n")], "x/1 has no caption"),
     ([IMAGE, ("1.txt", b"\xff\xfe")], "x.tar: 1.txt is not valid UTF-8"),
