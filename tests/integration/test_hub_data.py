@@ -6,8 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,6 @@ from captioned_layouts import encoded, hub, hub_rows, hub_table, write_image
 
 from tasks.contract import DataError
 from tasks.datasets import registry
-from tasks.datasets.hub_images import ImageBytes
-from tasks.datasets.hub_name import parse_hub_name
-from tasks.datasets.hub_rows import TextRow
 
 datasets = pytest.importorskip("datasets", reason="datasets is not installed")
 
@@ -217,51 +213,6 @@ def test_folder_of_images(tmp_path: Path) -> None:
 
 def outside(rows: dict[str, list[Any]]) -> None:
     rows["image"][1] = {"bytes": None, "path": "/etc/hostname"}
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "file://{0}/secret.png::{0}/d/x.zip",
-        "simplecache::file://{0}/secret.png::{0}/d/x.zip",
-        "http://localhost/x.png::hf://datasets/lab/d@main/x.zip",
-        "hf://datasets/lab/d@main/../../other/x.png",
-        "zip://x.png::{0}/secret.zip",
-        "{0}/d/link.png",
-        "{0}/d/../secret.png",
-    ],
-)
-@pytest.mark.parametrize("name", ["hub:{0}/d", "hub:lab/d"])
-def test_no_image_is_outside_of_the_data(name: str, path: str, tmp_path: Path) -> None:
-    """Neither by a chain of file systems, nor by a link, nor by dots."""
-    write_image(tmp_path / "secret.png")
-    hub(tmp_path)
-    (tmp_path / "d" / "link.png").symlink_to(tmp_path / "secret.png")
-    for archive in (tmp_path / "secret.zip", tmp_path / "d" / "x.zip"):
-        with zipfile.ZipFile(archive, "w") as file:
-            file.writestr("x.png", encoded())
-    found = [path.format(tmp_path), f"zip://x.png::{tmp_path}/d/x.zip"]
-    images = ImageBytes(
-        Images([{"bytes": None, "path": each} for each in found]),
-        parse_hub_name(name.format(tmp_path).removeprefix("hub:")),
-    )
-    with pytest.raises(DataError, match="row 0 of train names a file outside of the data set"):
-        images.read("train", 0)
-    if name != "hub:lab/d":
-        assert images.read("train", 1) == encoded()
-
-
-class Images:
-    """Rows of a split, as ``Rows`` has them."""
-
-    def __init__(self, found: list[dict[str, Any]]) -> None:
-        self._found = found
-
-    def texts(self, split: str) -> Iterator[TextRow]:
-        return iter(())
-
-    def image(self, split: str, number: int) -> dict[str, Any]:
-        return self._found[number]
 
 
 def replaced(column: str, *values: Any) -> Callable[[dict[str, list[Any]]], None]:
