@@ -54,7 +54,7 @@ def remember_fingerprint(files: Sequence[Path], about: str, compute: Callable[[]
         return compute()
     status = {f"{file.resolve()}": file.stat() for file in files}
     version = content_id({name: [s.st_size, s.st_mtime_ns] for name, s in status.items()}) + "|"
-    path, key = _cache_path(files[0].parent), f"content-1|{about}"
+    path, key = _cache_path(files[0].parent), f"content-2|{about}"
     cache = _read_cache(path)
     if not cache.get(key, "").startswith(version):
         cache[key] = f"{version}{compute()}"

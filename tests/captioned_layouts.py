@@ -115,9 +115,9 @@ def webdataset(tmp: Path, num_images: int = 2) -> Path:
     return root
 
 
-def hub_rows(num_images: int, **more: Any) -> dict[str, list[Any]]:
-    """The columns of a split of the Hub: images and two captions each."""
-    numbers = range(num_images)
+def hub_rows(num_images: int, first: int = 0, **more: Any) -> dict[str, list[Any]]:
+    """The columns of a split of the Hub: images from a number on, and two captions each."""
+    numbers = range(first, first + num_images)
     return {
         "image": [{"bytes": encoded(n), "path": None} for n in numbers],
         "caption": [[f"image {n}", f"again {n}"] for n in numbers],
@@ -136,7 +136,7 @@ def hub(tmp: Path, num_images: int = 2, **splits: dict[str, list[Any]]) -> Path:
     """A repository of the Hub: Parquet files of train and validation, or of ``splits``."""
     root = tmp / "d"
     root.mkdir(parents=True, exist_ok=True)
-    given = splits or {name: hub_rows(num_images) for name in ("train", "validation")}
+    given = splits or {"train": hub_rows(num_images), "validation": hub_rows(num_images, 100)}
     for name, rows in given.items():
         hub_table(rows).to_parquet(str(root / f"{name}-00000-of-00001.parquet"))
     return root

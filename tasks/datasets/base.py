@@ -89,27 +89,27 @@ class CaptionedImages(Generic[Place]):
 
 
 class LazySplits(Mapping[str, Sequence[Entry[Place]]]):
-    """Splits whose entries are read when they are needed, and once."""
+    """Splits whose entries are read when they are needed, and once.
+
+    A split without entries does not count.
+    """
 
     def __init__(self, names: Sequence[str], read: Callable[[str], Sequence[Entry[Place]]]) -> None:
         self._names, self._read = tuple(names), read
         self._found: dict[str, Sequence[Entry[Place]]] = {}
 
     def __getitem__(self, name: str) -> Sequence[Entry[Place]]:
-        if name not in self._names:
-            raise KeyError(name)
-        if name not in self._found:
+        if name not in self._found and name in self._names:
             self._found[name] = self._read(name)
+        if not self._found.get(name):
+            raise KeyError(name)
         return self._found[name]
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._names
-
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return (name for name in self._names if name in self)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return sum(1 for _ in self)
 
 
 def check_entries(root: object, split: str, entries: Sequence[Entry[Place]]) -> None:

@@ -36,9 +36,11 @@ def choose_captions(names: Sequence[str], given: Sequence[str], where: str) -> l
     found = [name for name in names if name.casefold() in NAMES]
     if len(found) == 1:
         return found
-    numbered = {int(m["number"]): m.string for m in map(_NUMBERED.fullmatch, names) if m}
-    if not found and numbered:  # caption_0, caption_1, ...
-        return [numbered[number] for number in sorted(numbered)]
+    if not found:  # caption_0, caption_1, ...
+        numbered = sorted((int(m["number"]), m[0]) for m in map(_NUMBERED.fullmatch, names) if m)
+        found = [name for _, name in numbered]
+        if found and len({number for number, _ in numbered}) == len(found):
+            return found
     what = f"captions in {' or '.join(found)}" if found else f"no captions among {shown}"
     raise DataError(f"{where} has {what}; name the column: add ,captions=NAME to --data")
 

@@ -31,7 +31,7 @@ def open_folder(folder: str) -> Photos:
     splits: dict[str, list[Entry[Path]]] = {}
     for file in index:
         default = file.parent.name if file.parent != root else "train"
-        for number, line in enumerate(read_text(file).splitlines(), 1):
+        for number, line in enumerate(read_text(file).split("\n"), 1):
             if not line.strip():
                 continue
             try:

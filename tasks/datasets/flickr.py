@@ -15,6 +15,8 @@ The last three have no splits. Files that list the images of a split add them:
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,6 +37,8 @@ LISTS = {
     "val": ("Flickr_8k.devImages.txt", "val.txt"),
     "test": ("Flickr_8k.testImages.txt", "test.txt"),
 }
+#: A line of results.csv. One line of the published file lacks the second bar.
+_BARS = re.compile(r"(?P<image>[^|]*)\|\s*\d+\s*\|?(?P<text>.*)")
 
 
 def open_flickr(folder: str) -> Photos:
@@ -66,7 +70,7 @@ def open_flickr(folder: str) -> Photos:
 
 
 def _read_captions(listing: Path) -> dict[str, list[str]]:
-    lines = read_text(listing).splitlines()
+    lines = read_text(listing).split("\n")
     captions: dict[str, list[str]] = {}
     for number, fields in CAPTIONS[listing.name](lines):
         try:
@@ -90,16 +94,18 @@ def _tokens(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
 
 def _bars(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
     for number, line in enumerate(lines, 1):
-        fields = [field.strip() for field in line.split("|", 2)]
-        if line.strip() and fields[0] != "image_name":
-            yield number, [fields[0], *fields[2:]]
+        found = _BARS.fullmatch(line)
+        if found is not None:
+            yield number, [found["image"].strip(), found["text"]]
+        elif line.strip() and line.partition("|")[0].strip() != "image_name":
+            yield number, [line]
 
 
 def _commas(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
     if any("\t" in line for line in lines[:1]):
         yield from _tokens(lines)
         return
-    rows = csv.reader(lines)
+    rows = csv.reader(io.StringIO("\n".join(lines), newline=""))
     for row in rows:
         if row and (rows.line_num > 1 or row != ["image", "caption"]):
             yield rows.line_num, row

@@ -7,7 +7,8 @@ data. That of a streamed data set covers its commit and the options instead.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -66,7 +67,9 @@ def _open(name: HubName) -> CaptionedImages[Place]:
         if isinstance(rows, StreamedRows):
             return _fingerprint_stream(name)
         return remember_fingerprint(
-            rows.files(), str(name.options()), lambda: _fingerprint_rows(splits, images)
+            rows.files(),
+            str(name.options()),
+            lambda: _fingerprint_rows(name, splits, images, has_ids=columns.id is not None),
         )
 
     return CaptionedImages(
@@ -75,7 +78,7 @@ def _open(name: HubName) -> CaptionedImages[Place]:
         splits=splits,
         read=read,
         compute_fingerprint=fingerprint,
-        how_to_add="use a data set that has it",
+        how_to_add="use a data set that has it with captions",
     )
 
 
@@ -85,26 +88,27 @@ def _splits(name: HubName, columns: Columns, rows: Rows, own: Sequence[str]) -> 
         found = _group(name, columns, rows, own)
         for split, entries in found.items():
             check_entries(name.root, split, entries)
-        return found
+        return {split: entries for split, entries in found.items() if entries}
     parts: dict[str, list[str]] = {}
     for part in own:
         parts.setdefault(SPLITS.get(part, part), []).append(part)
 
     def read(split: str) -> list[Entry[Place]]:
         entries = [e for each in _group(name, columns, rows, parts[split]).values() for e in each]
-        if not entries:
-            raise DataError(f"{name.root} has no rows in the split {split}; choose another")
         check_entries(name.root, split, entries)
         return entries
 
     return LazySplits(list(parts), read)
 
 
+Key = tuple[str, str, str]  # the part, the split in the data set's own words, and the id
+
+
 def _group(
     name: HubName, columns: Columns, rows: Rows, parts: Sequence[str]
 ) -> dict[str, list[Entry[Place]]]:
-    """Group rows by split, and rows with the same id into one image with all their captions."""
-    places: dict[str, dict[str, tuple[str, list[int], list[str]]]] = {}
+    """Group rows by split, and rows of a part with the same id into one image with all captions."""
+    found: dict[str, dict[Key, tuple[list[int], list[str]]]] = {}
     for part in parts:
         for number, values in rows.texts(part):
             where = f"{name.root}: row {number} of {part}"
@@ -113,29 +117,48 @@ def _group(
             image_id = str(image_id) if isinstance(image_id, int) else image_id
             if not is_text(image_id) or not is_text(split) or not image_id:
                 raise DataError(f"{where} has no {'id' if is_text(split) else 'split'}; fix it")
-            captions = [
-                c for column in columns.captions for c in to_captions(values[column], where)
-            ]
-            found = places.setdefault(SPLITS.get(split, split), {})
-            found.setdefault(image_id, (part, [], []))
-            found[image_id][1].append(number)
-            found[image_id][2].extend(captions)
-    return {
-        split: [
-            (image_id, (part, tuple(numbers)), tuple(dict.fromkeys(captions)))
-            for image_id, (part, numbers, captions) in found.items()
-        ]
-        for split, found in places.items()
-    }
+            images = found.setdefault(SPLITS.get(split, split), {})
+            numbers, captions = images.setdefault((part, split, image_id), ([], []))
+            if numbers and name.streaming and name.id is None:  # nothing compares the images
+                raise DataError(
+                    f"{where} has the {columns.id} {image_id!r} of row {numbers[0]}; if they have "
+                    f"the same image, add ,id={columns.id}, or else ,id=COLUMN of another column"
+                )
+            numbers.append(number)
+            for column in columns.captions:
+                captions.extend(to_captions(values[column], where))
+    return {split: _entries(images) for split, images in found.items()}
 
 
-def _fingerprint_rows(splits: Splits[Place], images: ImageBytes) -> str:
+def _entries(images: Mapping[Key, tuple[list[int], list[str]]]) -> list[Entry[Place]]:
+    """Return the images of a split: none if no image has a caption, as in hidden test sets."""
+    if not any(captions for _, captions in images.values()):
+        return []
+    uses = Counter(image_id for _, _, image_id in images)
+    return [
+        (
+            image_id if uses[image_id] == 1 else f"{'/'.join(dict.fromkeys(key[:2]))}/{image_id}",
+            (part, tuple(numbers)),
+            tuple(dict.fromkeys(captions)),
+        )
+        for key, (numbers, captions) in images.items()
+        for part, _, image_id in [key]
+    ]
+
+
+def _fingerprint_rows(
+    name: HubName, splits: Splits[Place], images: ImageBytes, *, has_ids: bool
+) -> str:
     """Return a hash of all captions and images, whose headers are checked.
 
     Raises:
-        DataError: if an image is damaged, or if rows with the same id have different images.
+        DataError: if there are no captions, if an image is damaged, if rows with the same id have
+            different images, or if rows without ids have the same image.
     """
+    if not splits:
+        raise DataError(f"{name.root} has no captions; name their column with ,captions=COLUMN")
     digest = hashlib.blake2b(digest_size=16)
+    seen: dict[str, str] = {}  # where an image was first, by its hash
     for split in sorted(splits):
         for image_id, (part, numbers), captions in splits[split]:
             first = images.read(part, numbers[0])
@@ -147,6 +170,12 @@ def _fingerprint_rows(splits: Splits[Place], images: ImageBytes) -> str:
                         "but another image; name a column of ids with ,id=COLUMN"
                     )
             found = hashlib.blake2b(first, digest_size=16).hexdigest()
+            shown = images.shown(part, numbers[0])
+            if seen.setdefault(found, shown) != shown and not has_ids:
+                raise DataError(
+                    f"{shown} has the image of {seen[found].removeprefix(f'{name.root}: ')}; if "
+                    "images repeat, name the column of ids with ,id=COLUMN"
+                )
             digest.update(content_id([split, image_id, list(captions), found]).encode())
     return digest.hexdigest()
 

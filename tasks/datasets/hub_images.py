@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from tasks.contract import DataError
 from tasks.datasets.hub_name import HubName
@@ -55,11 +56,20 @@ class ImageBytes:
         from datasets import config
         from huggingface_hub import constants
 
-        place = path.rpartition("::")[2]  # of an archive's member, the archive
+        *members, place = path.split("::")  # of an archive's member, the archive comes last
+        if any(not member.startswith(("zip://", "tar://")) for member in members):
+            return False  # other links of the chain may read another file
         if self._name.repo and place.startswith(f"hf://datasets/{self._name.repo}@"):
-            return True
+            return ".." not in place.split("/")
         if "://" in place:
             return False
-        roots = [config.HF_DATASETS_CACHE, constants.HF_HUB_CACHE, self._name.folder]
-        place = os.path.abspath(place)
-        return any(place.startswith(f"{os.path.abspath(root)}{os.sep}") for root in roots if root)
+        place = os.path.expanduser(place)
+        roots = [os.path.realpath(r) for r in (config.HF_DATASETS_CACHE, self._name.folder) if r]
+        return _is_below(os.path.realpath(place), roots) or _is_below(
+            os.path.abspath(place),
+            [os.path.abspath(constants.HF_HUB_CACHE)],  # has links
+        )
+
+
+def _is_below(file: str, roots: Sequence[str]) -> bool:
+    return any(file.startswith(f"{root}{os.sep}") for root in roots)

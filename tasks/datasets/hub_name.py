@@ -4,12 +4,12 @@ hub:USER/NAME                     a data set of the Hugging Face Hub
 hub:USER/NAME@REVISION            a branch, a tag or a commit
 hub:FOLDER                        a folder with the files of such a data set, or of save_to_disk
 
-Options follow in any order:
+Options follow in any order; ``,val=SHARE`` comes after them:
 
 ,config=NAME      the configuration (subset)
 ,image=COLUMN     the column with images; needed if there are several
 ,captions=COLUMN  the column with captions; repeat it for several columns
-,id=COLUMN        the column with the ids of images
+,id=COLUMN        the column with the ids of images; of a stream, only this joins rows
 ,rows=N           only the first N rows of each split
 ,streaming        read from the Hub while the sweep runs, and store nothing
 """

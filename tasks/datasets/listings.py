@@ -10,7 +10,10 @@ from tasks.contract import DataError
 
 
 def read_text(file: Path) -> str:
-    """Return the text of a file.
+    r"""Return the text of a file, whose lines end in ``\n``.
+
+    Split it with ``split("\n")``: ``splitlines`` also splits at characters that captions have, such
+    as U+2028.
 
     Raises:
         DataError: if it is missing or not UTF-8.

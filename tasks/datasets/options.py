@@ -33,6 +33,8 @@ def parse_options(
         if last not in flags and match is None:
             break
         key, value = (last, "") if match is None else (match["key"], match["value"])
+        if match is not None and key in ("val", "seed"):
+            raise DataError(f"--data {text}: put ,val=SHARE last; only ,seed=N may follow it")
         if match is not None and (key not in keys or not value):
             known = ", ".join([*(f"{name}=VALUE" for name in keys), *flags, "val=SHARE"])
             raise DataError(f"--data {text} has no option {last!r}; choose of {known}")

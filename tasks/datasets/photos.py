@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ Photos = CaptionedImages[Path]
 
 
 def make_photos(name: str, root: Path, index: Sequence[Path], splits: Splits[Path]) -> Photos:
-    """Check that all images exist and have a caption, and return them as a data set.
+    """Check that all images exist, have a caption and are in one split, and return a data set.
 
     Args:
         name: the data set, as --data takes it.
@@ -25,12 +26,16 @@ def make_photos(name: str, root: Path, index: Sequence[Path], splits: Splits[Pat
     Raises:
         DataError: the message names the image.
     """
+    split_by_file: dict[str, str] = {}
     for split, entries in splits.items():
         check_entries(root, split, entries)
         for _, file, _ in entries:
             if not file.is_file():
                 what = "is a folder" if file.is_dir() else "missing"
                 raise DataError(f"{root}: image {what}: {file}; add the file or remove its entry")
+            other = split_by_file.setdefault(os.path.normpath(file), split)
+            if other != split:
+                raise DataError(f"{root}: {file} is in {other} and {split}; remove it from one")
     if not any(splits.values()):
         files = ", ".join(map(str, index))
         raise DataError(f"{root} lists no images; add them to {files}")

@@ -6,6 +6,7 @@ import itertools
 import math
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from tasks.contract import DataError
@@ -27,15 +28,20 @@ def find_shards(pattern: str) -> tuple[str, Path, list[Path]]:
     """
     if "{" not in pattern and not pattern.endswith(".tar"):
         root = find_root(pattern)
-        shards = sorted(root.glob("**/*.ta[r]"))  # the brackets also find broken links
+        shards = list(root.glob("**/*.ta[r]"))  # the brackets also find broken links
         if not shards:
             raise DataError(f"{root} has no .tar files; add them, or change --data")
-        return str(root), root, shards
+        return str(root), root, _sort(root, shards)
     path = os.path.abspath(os.path.expanduser(pattern))
     above = os.path.dirname(path.partition("{")[0] + "x")
     root = find_root(above)
     path = os.path.join(root, path[len(above) :].lstrip("/"))
-    return path, root, [Path(each) for each in sorted(expand(path))]
+    return path, root, _sort(root, map(Path, expand(path)))
+
+
+def _sort(root: Path, shards: Iterable[Path]) -> list[Path]:
+    """Sort by relative path as text, so that a folder and a pattern have the same order."""
+    return sorted(shards, key=lambda shard: shard.relative_to(root).as_posix())
 
 
 def expand(pattern: str) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.contract import DataError
+from tasks.datasets.listings import is_text
 
 BLOCK = 512  # bytes; a tar file consists of blocks
 _FIX = "write the file again"
@@ -72,6 +73,8 @@ def list_members(shard: Path) -> Iterator[Member]:
 
 def _check(shard: Path, info: tarfile.TarInfo) -> None:
     shown = f"{shard}: {info.name!r}"
+    if not is_text(info.name):
+        raise DataError(f"{shown} is not UTF-8; {_FIX} with names in UTF-8")
     if info.name.startswith("/") or ".." in info.name.split("/"):
         raise DataError(f"{shown} leads out of the tar file; {_FIX} with relative names")
     if not info.isreg() or info.issparse():

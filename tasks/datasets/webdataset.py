@@ -5,8 +5,9 @@ or ``.webp``) and its captions, in ``.txt`` (one a line) or ``.json`` (an object
 ``captions`` or ``text``; ``,captions=KEY`` names another key). Other members are ignored.
 
 The split of a shard is in its path: a folder or a part of the file's name that is ``train``,
-``val`` (or ``valid``, ``validation``, ``dev``) or ``test``. Without one, it is ``train``. Shards
-are sorted by path, and samples keep their order.
+``val`` (or ``valid``, ``validation``, ``dev``) or ``test`` (or ``eval``), with or without a number
+(``val2017``). DIR, or the last folder before the braces, counts if this is its whole name. Without
+one, it is ``train``. Shards are sorted by path, and samples keep their order.
 
 Format: https://github.com/webdataset/webdataset
 """
@@ -19,7 +20,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from tasks.contract import DataError
+from tasks.contract import DataError, content_id
 from tasks.datasets.base import CaptionedImages, Entry, check_entries
 from tasks.datasets.caption_columns import choose_captions, to_captions
 from tasks.datasets.files import check_image, read_image
@@ -30,9 +31,12 @@ from tasks.fingerprint import fingerprint_files
 
 IMAGES = ("jpg", "jpeg", "png", "webp")
 MAX_BYTES = {"txt": 1 << 20, "json": 1 << 20} | dict.fromkeys(IMAGES, 1 << 27)
-SPLITS = {"train": "train", "test": "test"} | dict.fromkeys(
-    ("val", "valid", "validation", "dev"), "val"
-)
+SPLITS = {
+    "train": "train",
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "eval"), "test"),  # eval is test, as in the Hub's folders
+}
+_SPLIT = re.compile(rf"({'|'.join(SPLITS)})\d*")
 Shards = CaptionedImages[Member]
 
 
@@ -47,7 +51,7 @@ def open_webdataset(text: str) -> Shards:
     path, root, shards = find_shards(pattern)
     splits: dict[str, list[Entry[Member]]] = {}
     for shard in shards:
-        split = split_of(shard.relative_to(root))
+        split = split_of(shard.relative_to(root), root.name)
         splits.setdefault(split, []).extend(_read_shard(root, shard, tuple(keys), _version(shard)))
     for split, entries in splits.items():
         check_entries(path, split, entries)
@@ -62,20 +66,29 @@ def open_webdataset(text: str) -> Shards:
         for member in by_shard.get(shard, ()):
             check_image(member.read(), member.shown)
 
+    def fingerprint() -> str:
+        files = fingerprint_files(root, shards, check)
+        return content_id([files, list(keys)]) if keys else files  # the id omits the options
+
     return CaptionedImages(
         name=f"webdataset:{path}{format_options(options, ['captions'])}",
         root=path,
         splits=splits,
         read=lambda member: read_image(member.read(), member.shown),
-        compute_fingerprint=lambda: fingerprint_files(root, shards, check),
+        compute_fingerprint=fingerprint,
         how_to_add="name the split in the names of its shards",
     )
 
 
-def split_of(shard: Path) -> str:
-    """Return the split that a shard's relative path names: ``val/000.tar``, ``x-test-000.tar``."""
-    words = re.split(r"[/._-]+", str(shard).casefold())
-    return next((SPLITS[word] for word in words if word in SPLITS), "train")
+def split_of(shard: Path, root: str = "") -> str:
+    """Return the split that a shard's path names: ``val/000.tar``, ``x-test2017-000.tar``.
+
+    Args:
+        shard: the path below the root.
+        root: the name of the root, which counts as a whole, if nothing in the path does.
+    """
+    words = [*re.split(r"[/._-]+", shard.as_posix().casefold()), root.casefold()]
+    return next((SPLITS[m[1]] for m in map(_SPLIT.fullmatch, words) if m), "train")
 
 
 def _version(shard: Path) -> tuple[int, int] | None:
@@ -128,7 +141,7 @@ def _captions_of(members: dict[str, Member], keys: Sequence[str]) -> tuple[str, 
         return ()
     try:
         text = member.read().decode()
-        content = text.splitlines() if member is members.get("txt") else json.loads(text)
+        content = text.split("\n") if member is members.get("txt") else json.loads(text)
     except (ValueError, RecursionError) as error:
         why = "UTF-8" if isinstance(error, UnicodeDecodeError) else "JSON"
         raise DataError(f"{member.shown} is not valid {why}; fix it") from None

@@ -43,7 +43,7 @@ def test_folder_of_parquet_files(tmp_path: Path) -> None:
     source = registry.resolve(f"hub:{hub(tmp_path)}")
     val = registry.load_split(source.name, "val")
     assert val.image_ids == ("validation/0", "validation/1")
-    assert val.captions == (("image 0", "again 0"), ("image 1", "again 1"))
+    assert val.captions == (("image 100", "again 100"), ("image 101", "again 101"))
     image = registry.load_image(source.name, "train", "train/1")
     assert (image.mode, image.getpixel((0, 0))) == ("RGB", (1, 0, 0))
 
@@ -53,14 +53,14 @@ def test_content_counts_and_not_where_it_is(tmp_path: Path, cache: Path) -> None
     root = hub(tmp_path)
     first = registry.resolve(f"hub:{root}")
     moved = shutil.copytree(root, tmp_path / "moved")
-    splits = {name: hub_table(hub_rows(2)) for name in ("train", "validation")}
+    splits = {"train": hub_table(hub_rows(2)), "validation": hub_table(hub_rows(2, 100))}
     datasets.DatasetDict(splits).save_to_disk(tmp_path / "saved")
     prepare(cache, COMMITS[0], root)
     names = (f"hub:{moved}", f"hub:{tmp_path}/saved", "hub:lab/d", f"hub:lab/d@{COMMITS[0]}")
     found = [registry.resolve(name) for name in names]
     assert [source.content() for source in found] == [first.content()] * 4
     assert [source.name for source in found[2:]] == [f"hub:lab/d@{COMMITS[0]}"] * 2
-    other = hub(tmp_path / "other", train=hub_rows(3), validation=hub_rows(2))
+    other = hub(tmp_path / "other", train=hub_rows(3), validation=hub_rows(2, 100))
     assert registry.resolve(f"hub:{other}").fingerprint != first.fingerprint
 
 
@@ -136,6 +136,46 @@ def test_rows_of_one_id_are_one_image(tmp_path: Path) -> None:
     assert train.load(1).getpixel((0, 0)) == (1, 0, 0)
 
 
+@pytest.mark.parametrize("column", [True, False])
+def test_ids_that_restart_in_each_part_are_other_images(column: bool, tmp_path: Path) -> None:
+    """As train and restval, which are both train."""
+    rows = hub_rows(4, id=[0, 1, 0, 2], split=["train"] * 2 + ["restval"] * 2)
+    if column:
+        root = hub(tmp_path, test=rows)
+    else:
+        parts = {"train": hub_rows(2, id=[0, 1]), "restval": hub_rows(2, 2, id=[0, 2])}
+        root = hub(tmp_path / "d", 2, **parts).rename(tmp_path / "d" / "data").parent
+    for options in ("", ",streaming"):
+        source = registry.resolve(f"hub:{root}{options}")
+        train = registry.load_split(source.name, "train")
+        above = "test/" if column else ""
+        assert sorted(train.image_ids) == ["1", "2", f"{above}restval/0", f"{above}train/0"]
+        for index, captions in enumerate(train.captions):
+            red = train.load(index).getpixel((0, 0))[0]  # type: ignore[index]
+            assert captions == (f"image {red}", f"again {red}")
+
+
+def test_stream_joins_rows_only_by_a_given_column(tmp_path: Path) -> None:
+    rows = hub_rows(3, image_id=[7, 7, 8])
+    name = f"hub:{hub(tmp_path, train=rows)},streaming"
+    with pytest.raises(DataError, match=r"row 1 of train has the image_id '7' of row 0; if they "):
+        registry.load_split(name, "train")
+    name = name.replace(",streaming", ",id=image_id,streaming")
+    assert registry.load_split(name, "train").image_ids == ("7", "8")
+
+
+@pytest.mark.parametrize("more", [{}, {"split": ["test"] * 2}])
+def test_split_without_captions_does_not_count(more: dict[str, Any], tmp_path: Path) -> None:
+    """As the test sets of benchmarks, whose captions are hidden."""
+    train = hub_rows(2, 0, **{column: ["train"] * 2 for column in more})
+    hidden = hub_rows(2, **more) | {"caption": [[], [" "]]}
+    with_test = registry.resolve(f"hub:{hub(tmp_path, train=train, test=hidden)}")
+    with pytest.raises(DataError, match="the splits train, but got 'test'; use a data set that"):
+        registry.load_split(with_test.name, "test")
+    (tmp_path / "d" / "test-00000-of-00001.parquet").unlink()
+    assert registry.resolve(f"hub:{tmp_path}/d").content() == with_test.content()
+
+
 def test_column_of_splits_counts(tmp_path: Path) -> None:
     """As in the Flickr30k of the Hub, which has all rows in its split ``test``."""
     rows = hub_rows(3, split=["train", "restval", "val"], img_id=["a", "b", "c"])
@@ -194,6 +234,12 @@ INVALID: list[tuple[Callable[[dict[str, list[Any]]], Any], str, str]] = [
     (lambda r: None, ",image=x", "has no column 'x'; choose image= of image, caption"),
     (lambda r: None, ",image=caption", "the column 'caption' has no images; change image="),
     (replaced("image_id", "a", "a"), "", "has the id 'a' of row 0 but another image; name a col"),
+    (
+        lambda r: r["image"].__setitem__(1, r["image"][0]),
+        "",
+        "row 1 of train has the image of row 0 of train; if images repeat, name the column of ids",
+    ),
+    (replaced("caption", "", " "), "", "has no captions; name their column with ,captions="),
     (replaced("image_id", "a", None), "", "row 1 of train has no id; fix it"),
 ]
 

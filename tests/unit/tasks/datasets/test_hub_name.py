@@ -45,6 +45,7 @@ def test_every_part_is_parsed_and_written_again(tmp_path: Path) -> None:
         ("a/b,rows=0", "rows must be an integer above 0, but is '0'"),
         ("a/b,rows=x", "rows must be an integer above 0, but is 'x'"),
         ("a/b,rows=", "has no option 'rows='; choose of config=VALUE, image=VALUE, captions="),
+        ("a/b,val=0.5,captions=alt", "put ,val=SHARE last; only ,seed=N may follow it"),
         ("a/b,split=x", "has no option 'split=x'"),
         ("a/b,id=x,id=y", "has the option 'id' twice; remove one of them"),
     ],
@@ -92,6 +93,11 @@ def test_doctor_checks_folders_and_no_ids(tmp_path: Path) -> None:
 def test_captions_are_found_by_name(names: list[str], found: list[str]) -> None:
     assert choose_captions(names, (), "x") == found
     assert choose_captions(names, names[:1], "x") == names[:1]
+
+
+def test_captions_in_two_series_of_columns_are_ambiguous() -> None:
+    with pytest.raises(DataError, match="x has captions in caption_0 or caption_1 or text_1; name"):
+        choose_captions(["caption_0", "caption_1", "text_1"], (), "x")
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,9 @@ def folder(root: Path, *lines: str) -> None:
     texts = lines or (
         '{"image": "a.png", "captions": ["an a"]}',
         "",
-        '{"image":"b.png","caption":"b"}',
+        '{"image":"b.png","caption":"b\u2028c"}',
     )
-    (root / "train" / "captions.jsonl").write_text("\n".join(texts))
+    (root / "train" / "captions.jsonl").write_text("\n".join(texts), encoding="utf-8")
 
 
 def test_karpathy_layout(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_voc_layout(tmp_path: Path) -> None:
 def test_folder_layout(tmp_path: Path) -> None:
     folder(tmp_path)
     train = registry.load_split(f"folder:{tmp_path}", "train")
-    assert train.captions == (("an a",), ("b",))
+    assert train.captions == (("an a",), ("b c",))
     assert {train.load(index).mode for index in range(2)} == {"RGB"}
 
 
@@ -147,6 +147,14 @@ FOLDER: list[tuple[Break, str]] = [
     (
         lambda r: folder(r, *['{"image": "a.png", "caption": "c"}'] * 2),
         "duplicate id 'a.png' in train",
+    ),
+    (
+        lambda r: folder(
+            r,
+            '{"image": "a.png", "caption": "c"}',
+            '{"image": "../train/a.png", "split": "val", "caption": "c"}',
+        ),
+        "a.png is in train and val; remove it from one",
     ),
 ]
 ALL = [(karpathy, *c) for c in KARPATHY] + [(voc, *c) for c in VOC] + [(folder, *c) for c in FOLDER]

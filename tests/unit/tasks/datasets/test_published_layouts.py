@@ -58,16 +58,26 @@ def test_flickr8k_has_the_splits_of_its_lists(tmp_path: Path) -> None:
     assert val.load(1).getpixel((0, 0)) == (3, 0, 0)
 
 
+def test_flickr_lists_that_share_an_image_are_refused(tmp_path: Path) -> None:
+    root = flickr(tmp_path)
+    with (root / "Flickr_8k.devImages.txt").open("a") as file:
+        file.write("0.jpg\n")
+    with pytest.raises(DataError, match=r"0\.jpg is in train and val; remove it from one"):
+        registry.resolve(f"flickr:{root}")
+
+
 CAPTIONS = {
-    "results_20130124.token": '1.jpg#0\ta dog, "big"\n1.jpg#1\ta cat\n',
-    "captions.txt": 'image,caption\n1.jpg,"a dog, ""big"""\n1.jpg,a cat\n',
-    "results.csv": 'image_name| comment_number| comment\n1.jpg| 0| a dog, "big"\n1.jpg| 1| a cat\n',
+    "results_20130124.token": '1.jpg#0\ta dog, "big"\n1.jpg#1\ta\u2028cat\n',
+    "captions.txt": 'image,caption\n1.jpg,"a dog, ""big"""\n1.jpg,a\x85cat\n',
+    "results.csv": (
+        'image_name| comment_number| comment\n1.jpg| 0| a dog, "big"\n1.jpg| 1   a\u2028cat\n'
+    ),
 }
 
 
 @pytest.mark.parametrize("file", CAPTIONS)
 def test_each_file_of_flickr_captions_says_the_same(file: str, tmp_path: Path) -> None:
-    (tmp_path / file).write_text(CAPTIONS[file])
+    (tmp_path / file).write_text(CAPTIONS[file], encoding="utf-8")
     write_image(tmp_path / "flickr30k-images" / "1.jpg")
     train = registry.load_split(f"flickr:{tmp_path}", "train")
     assert train.captions == (('a dog, "big"', "a cat"),)

@@ -53,6 +53,15 @@ def test_pattern_names_the_same_data_as_its_folder(tmp_path: Path) -> None:
     assert part.image_ids == ("x-train-001/0000", "x-train-001/0001")
 
 
+def test_order_and_split_of_a_pattern_are_those_of_its_folder(tmp_path: Path) -> None:
+    root = tmp_path / "val"
+    for name in ("a/0", "a-0", "a0"):
+        write_shard(root / f"{name}.tar", [IMAGE, ("1.txt", b"a")])
+    for end in ("", "/{a0,a/0,a-0}.tar"):
+        val = registry.load_split(f"webdataset:{root}{end}", "val")
+        assert val.image_ids == ("a-0/1", "a/0/1", "a0/1")
+
+
 @pytest.mark.parametrize(
     ("pattern", "names"),
     [
@@ -83,6 +92,9 @@ def test_invalid_braces_are_refused(pattern: str) -> None:
         ("cc3m-test-0001.tar", "test"),
         ("trainer_dev.000.tar", "val"),
         ("testing.tar", "train"),
+        ("coco-val2017-0.tar", "val"),
+        ("val00.tar", "val"),
+        ("eval/0.tar", "test"),
     ],
 )
 def test_split_is_a_word_of_the_path(path: str, split: str) -> None:
@@ -113,6 +125,7 @@ REFUSED: list[tuple[Members, str]] = [
     ([(header("1.png", type=tarfile.SYMTYPE, linkname="/etc/passwd"), b"")], "is a link, a dev"),
     ([(header("1.png", type=tarfile.LNKTYPE, linkname="2.png"), b"")], "is a link, a device"),
     ([(DEVICE, b"")], "is a link, a device or sparse"),
+    ([("b\udcff.png", b"")], r"x.tar: 'b\\udcff.png' is not UTF-8; write the file again with"),
     ([IMAGE], "x/1 has no caption; add one or remove the image"),
     ([IMAGE, ("1.txt", b" \n")], "x/1 has no caption"),
     ([IMAGE, ("1.txt", b"\xff\xfe")], "x.tar: 1.txt is not valid UTF-8"),
@@ -191,3 +204,14 @@ def test_captions_of_another_key(tmp_path: Path) -> None:
     assert source.name.endswith(",captions=sentences")
     assert registry.load_split(source.name, "train").captions == (("one", "two"),)
     assert registry.load_split(f"webdataset:{tmp_path}", "train").captions == (("alt text",),)
+
+
+def test_captions_of_other_keys_are_other_data(tmp_path: Path) -> None:
+    content = json.dumps({"title": "a", "alt": "b"}).encode()
+    write_shard(
+        tmp_path / "x.tar", [IMAGE, ("1.json", content), ("1.txt", "c\u2028d\r\ne".encode())]
+    )
+    options = ("", ",captions=title", ",captions=alt", ",captions=title,captions=alt")
+    found = [registry.resolve(f"webdataset:{tmp_path}{each}").content() for each in options]
+    assert len({each["fingerprint"] for each in found}) == len(options)
+    assert registry.load_split(f"webdataset:{tmp_path}", "train").captions == (("c d", "e"),)
