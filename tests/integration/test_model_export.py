@@ -434,7 +434,9 @@ def test_weights_kept_on_ray_can_be_exported(
         "diffusion": DIFFUSION,
     }
     more = {"cache": probe} if task == "diffusion" else {"data": f"folder:{photos}"}
-    sweep = run(tmp_path, task, *settings[task], engine="ray", address=cluster, **more)
+    # One thread, as in the process of ``stranger``: more can round a pixel differently.
+    on_ray = {"engine": "ray", "address": cluster, "cpus_per_trial": 1}
+    sweep = run(tmp_path, task, *settings[task], **on_ray, **more)
     folder = export_model(sweep, None, str(tmp_path / "export")).folder
     if task == "retrieval":
         check_recalls(stranger, folder, sweep, photos)
