@@ -27,6 +27,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,7 @@ def become(request: dict[str, Any]) -> None:
     for name in BEFORE - request["environment"].keys():
         os.environ.pop(name, None)
     os.environ.update(request["environment"])
+    tempfile.tempdir = None  # what was imported may have cached it for another TMPDIR
     sys.argv = ["orchestrator", *request["args"]]
     if request["most_configurations"]:
         from orchestrator.saving import keep_policy
