@@ -128,7 +128,7 @@ def main() -> None:
             if options.track:
                 words = ("--track", options.track)
                 label = f"with --track {options.track}"
-                compare_with(label, out, thousand, options.turns, nullcontext, *words)
+                compare_with(label, out, 10 * thousand, options.turns, nullcontext, *words)
         return
     ours: list[float] = []
     theirs: list[float] = []
