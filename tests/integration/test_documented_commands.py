@@ -105,18 +105,17 @@ class Place:
         draw_folder(photos, train=24, val=16, test=16)
         listed = [
             json.loads(line) | {"split": split}
-            for split in ("train", "val")
+            for split in ("train", "val", "test")
             for line in (photos / split / "captions.jsonl").read_text().splitlines()
         ]
         images = [
             {
                 "filename": entry["image"],
-                "filepath": entry["split"] if split != "test" else "val",
-                "split": split,
+                "filepath": entry["split"],
+                "split": entry["split"],
                 "sentences": [{"raw": caption} for caption in entry["captions"]],
             }
             for entry in listed
-            for split in ((entry["split"],) if entry["split"] == "train" else ("val", "test"))
         ]
         (photos / "dataset_tiny.json").write_text(json.dumps({"images": images}))
         masks = draw_masked_folder(root / "masks", train=12, val=8)
