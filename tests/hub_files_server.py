@@ -11,14 +11,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
+
+from http_servers import serving
 
 _API = re.compile(r"/api/datasets/(?P<id>[^/]+/[^/]+)(/(?P<what>[a-z-]+)/(?P<rev>[^/]+)(/.*)?)?")
 _FILE = re.compile(r"/datasets/(?P<id>[^/]+/[^/]+)/resolve/(?P<rev>[^/]+)/(?P<file>.+)")
@@ -88,17 +89,8 @@ def file_hub(repo: str, commits: Mapping[str, Path]) -> Iterator[FileHub]:
                 hub.sent += len(content) if "ETag" in headers else 0
                 self.wfile.write(content)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    hub.address = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with serving(Handler) as hub.address:
         yield hub
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _describe(hub: FileHub, commit: str, match: re.Match[str], body: bytes) -> Any:

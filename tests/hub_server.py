@@ -14,12 +14,13 @@ import base64
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from http_servers import serving
 
 TOKEN = "hf_standin"
 LFS_BYTES = 100  # files of more go through LFS
@@ -87,16 +88,8 @@ def hub_server() -> Iterator[Hub]:
                 status, answer = answer_post(hub, self.path, body)
                 self._reply(answer, status)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    hub.address = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with serving(Handler) as hub.address:
         yield hub
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def answer_post(hub: Hub, path: str, body: bytes) -> tuple[int, Any]:

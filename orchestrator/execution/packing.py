@@ -44,12 +44,9 @@ class Packing:
         """Split trials into a few large packs that keep all workers busy."""
         packs: list[tuple[Trial, ...]] = []
         for group in group_by_key(self._task, trials).values():
-            size, per_worker = (
-                _max_size(self._task, group),
-                math.ceil(len(group) / self._num_workers),
-            )
-            size = size if self._task.shares_steps else min(size, per_worker)
-            size = min(size, self._max_that_fit(group))
+            size = min(_max_size(self._task, group), self._max_that_fit(group))
+            if not self._task.shares_steps:
+                size = min(size, math.ceil(len(group) / self._num_workers))
             packs += [tuple(group[i : i + size]) for i in range(0, len(group), size)]
         return packs
 

@@ -135,15 +135,12 @@ def _entries(images: Mapping[Key, tuple[list[int], list[str]]]) -> list[Entry[Pl
     if not any(captions for _, captions in images.values()):
         return []
     uses = Counter(image_id for _, _, image_id in images)
-    return [
-        (
-            image_id if uses[image_id] == 1 else f"{'/'.join(dict.fromkeys(key[:2]))}/{image_id}",
-            (part, tuple(numbers)),
-            tuple(dict.fromkeys(captions)),
-        )
-        for key, (numbers, captions) in images.items()
-        for part, _, image_id in [key]
-    ]
+    entries: list[Entry[Place]] = []
+    for (part, split, image_id), (numbers, captions) in images.items():
+        if uses[image_id] > 1:
+            image_id = "/".join([*dict.fromkeys([part, split]), image_id])
+        entries.append((image_id, (part, tuple(numbers)), tuple(dict.fromkeys(captions))))
+    return entries
 
 
 def _fingerprint_rows(

@@ -24,25 +24,23 @@ from tasks.interrupt import check_interrupt
 from tasks.progress import report_progress
 from tasks.retrieval import gradients, network, stages
 from tasks.retrieval.evaluation import embed_all, evaluated_at_a_time
-from tasks.retrieval.gradients import Gradients
 from tasks.retrieval.loop import (
+    TRAINED,
     draw_epoch,
-    group_schedules,
     make_loss,
     make_state,
+    make_update,
     part_of,
     stack_part,
 )
 from tasks.retrieval.matching_step import MatchingStep
 from tasks.retrieval.network_split import NetworkSplit
-from tasks.retrieval.optimizer import UNDECAYED, adamw_step, clamp_temperature
+from tasks.retrieval.optimizer import UNDECAYED
 from tasks.retrieval.params import Params
 from tasks.retrieval.prefetch import num_threads, prefetch
-from tasks.schedules import learning_rate
 
 #: Inputs of the image encoder and the indices [K, B] of captions: a part of a batch.
 Chunk = tuple[Mapping[str, Tensor], Tensor]
-Parts = dict[str, dict[str, Tensor]]
 #: How the names of weights start that are not those of encoders or heads.
 OF_THE_LOSS = (*UNDECAYED, network.MATCHING)
 
@@ -51,7 +49,7 @@ def train_epoch(stack: Sequence[Member], device: str) -> list[tuple[State, float
     """Train a stack for an epoch; return each member's next state and mean loss."""
     trials = [member.trial for member in stack]
     epochs = [member.state.values["epoch"] + 1 for member in stack]
-    parts = {part: stack_part(stack, part) for part in ("weight", "mean", "square")}
+    parts = {part: stack_part(stack, part) for part in TRAINED}
     weights = {
         name: _alone(v, stack).detach().requires_grad_(True) for name, v in parts["weight"].items()
     }
@@ -59,7 +57,8 @@ def train_epoch(stack: Sequence[Member], device: str) -> list[tuple[State, float
     split = NetworkSplit.open(trials, "train", draws, weights, device)
     drawn = [draw_epoch(split, t, epoch) for t, epoch in zip(trials, epochs, strict=True)]
     pairs = torch.stack(drawn, dim=1)  # [steps, K, 2, B]
-    update = _make_update(stack, epochs, split, parts, len(pairs))
+    scales = network.group_by_scale(split.dual, weights, trials[0].params.layer_decay)
+    update = make_update(stack, epochs, parts, len(pairs), scales)
     batch = _BatchLoss(
         stack=stack,
         split=split,
@@ -78,7 +77,7 @@ def train_epoch(stack: Sequence[Member], device: str) -> list[tuple[State, float
         loss_of = partial(batch.loss_of, number)
         loss, grads = find(batch.embed, chunks, list(weights.values()), loss_of)
         losses.append(loss)
-        update(grads, number)
+        update([None if each is None else _lead(each, stack) for each in grads], number)
     curve = torch.stack(losses).cpu()  # [steps, K]
     return [
         make_state(index, epoch, curve[:, index], parts, batch.constants)
@@ -184,34 +183,3 @@ def _pin(inputs: Mapping[str, Tensor], device: str) -> Mapping[str, Tensor]:
     if not device.startswith("cuda"):
         return inputs
     return {name: value.pin_memory() for name, value in inputs.items()}
-
-
-def _make_update(
-    stack: Sequence[Member],
-    epochs: Sequence[int],
-    split: NetworkSplit,
-    parts: Parts,
-    num_steps: int,
-) -> Callable[[Gradients, int], None]:
-    """Return the function that updates the weights in place after a step of the epoch."""
-    params: Params = stack[0].trial.params
-    weights, means, squares = parts.values()
-    scales = network.group_by_scale(split.dual, weights, params.layer_decay)
-    schedules = group_schedules(stack, epochs)
-
-    def update(found: Gradients, number: int) -> None:
-        grads = {
-            name: None if each is None else _lead(each, stack)
-            for name, each in zip(weights, found, strict=True)
-        }
-        for (initial_lr, ratio, decay, num_epochs, epoch), indices in schedules.items():
-            step = (epoch - 1) * num_steps + number
-            lr = learning_rate(initial_lr, ratio, step, num_epochs * num_steps)
-            for scale, names in scales.items():
-                own, own_grads = {name: weights[name] for name in names}, [grads[n] for n in names]
-                moments = (means, squares)
-                adamw_step(indices, own, own_grads, moments, scale * lr, decay, step + 1)
-        if params.loss != "sigmoid":  # SigLIP's temperature has no bound
-            clamp_temperature(weights)
-
-    return update

@@ -5,7 +5,7 @@ K members of a stack, B batch, P the width of the shared space
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,8 +16,13 @@ from tasks.arrays import select
 from tasks.contract import Member, State, Trial, TrialError
 from tasks.retrieval.embedding import Embedder
 from tasks.retrieval.losses import contrastive_loss, sigmoid_loss
+from tasks.retrieval.optimizer import adamw_step, clamp_temperature
 from tasks.retrieval.pairs import draw_pairs
+from tasks.schedules import learning_rate
 from tasks.stacks import check_losses
+
+Parts = dict[str, dict[str, Tensor]]
+TRAINED = ("weight", "mean", "square")  # the parts of a state that training changes
 
 
 def part_of(state: State, part: str) -> dict[str, Tensor]:
@@ -83,23 +88,51 @@ def make_loss(
     return loss_of
 
 
-def group_schedules(
-    stack: Sequence[Member], epochs: Sequence[int]
-) -> dict[tuple[float, float | None, float, int, int], list[int]]:
-    """Group members' indices by learning rate, warm-up ratio, weight decay, epochs and epoch."""
-    found: dict[tuple[float, float | None, float, int, int], list[int]] = {}
+def make_update(
+    stack: Sequence[Member],
+    epochs: Sequence[int],
+    parts: Parts,
+    num_steps: int,
+    scales: Mapping[float, Sequence[str]] | None = None,
+) -> Callable[[Sequence[Tensor | None], int], None]:
+    """Return a function that updates the weights of a stack in place.
+
+    It takes the gradient [K, ...] of each weight, and the number of the step in the epoch, from 0.
+
+    Args:
+        stack: the members.
+        epochs: the epoch of each member, from 1.
+        parts: weights and moments of the stack, [K, ...] by name.
+        num_steps: the number of steps of an epoch.
+        scales: the names of weights by the factor of their learning rate; None: 1 for all.
+    """
+    weights, means, squares = (parts[part] for part in TRAINED)
+    schedules: dict[tuple[float, float | None, float, int, int], list[int]] = {}
     for index, (member, epoch) in enumerate(zip(stack, epochs, strict=True)):
         params = member.trial.params
         key = (params.lr, params.warmup_ratio, params.weight_decay, params.epochs, epoch)
-        found.setdefault(key, []).append(index)
-    return found
+        schedules.setdefault(key, []).append(index)
+
+    def update(gradients: Sequence[Tensor | None], number: int) -> None:
+        by_name = dict(zip(weights, gradients, strict=True))
+        for (initial_lr, ratio, decay, num_epochs, epoch), indices in schedules.items():
+            step = (epoch - 1) * num_steps + number
+            lr = learning_rate(initial_lr, ratio, step, num_epochs * num_steps)
+            for scale, names in (scales or {1.0: list(weights)}).items():
+                own = {name: weights[name] for name in names}
+                grads = [by_name[name] for name in names]
+                adamw_step(indices, own, grads, (means, squares), scale * lr, decay, step + 1)
+        if stack[0].trial.params.loss != "sigmoid":  # SigLIP's temperature has no bound
+            clamp_temperature(weights)
+
+    return update
 
 
 def make_state(
     index: int,
     epoch: int,
     losses: Tensor,
-    parts: dict[str, dict[str, Tensor]],
+    parts: Parts,
     constants: dict[str, Tensor],
 ) -> tuple[State, float] | TrialError:
     """Return a member's state after an epoch and its mean loss, or the error of its losses.

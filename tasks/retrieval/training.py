@@ -21,17 +21,16 @@ from tasks.retrieval import full, network, stages
 from tasks.retrieval.embedding import Embedder, FrozenFeatures, open_split
 from tasks.retrieval.evaluation import evaluate
 from tasks.retrieval.loop import (
+    TRAINED,
     draw_epoch,
-    group_schedules,
     make_loss,
     make_state,
+    make_update,
     part_of,
     stack_part,
 )
 from tasks.retrieval.network_split import NetworkSplit
-from tasks.retrieval.optimizer import adamw_step, clamp_temperature
 from tasks.retrieval.stacking import make_stacks
-from tasks.schedules import learning_rate
 from tasks.stacks import train_stack
 
 TRAINING_COST = 3  # the cost of training, relative to evaluation, in progress reports
@@ -171,11 +170,12 @@ def train_epoch(
     ]
     pairs = torch.stack(drawn, dim=1).to(device)  # [steps, K, 2, B]
     constants = part_of(stack[0].state, "constant")
-    weights, means, squares = (stack_part(stack, part) for part in ("weight", "mean", "square"))
+    parts = {part: stack_part(stack, part) for part in TRAINED}
+    weights = parts["weight"]
     for value in weights.values():
         value.requires_grad_(True)
     loss_of = make_loss(stack, device)
-    schedules = group_schedules(stack, epochs)
+    update = make_update(stack, epochs, parts, len(pairs))
     losses = []
     for number, batch in enumerate(pairs):
         check_interrupt()
@@ -185,13 +185,7 @@ def train_epoch(
         # The loss of a member depends only on its own weights, so a NaN does not affect others.
         gradients = torch.autograd.grad(loss.sum(), list(weights.values()), allow_unused=True)
         losses.append(loss.detach())
-        for (initial_lr, warmup_ratio, decay, num_epochs, epoch), indices in schedules.items():
-            step = (epoch - 1) * len(pairs) + number
-            lr = learning_rate(initial_lr, warmup_ratio, step, num_epochs * len(pairs))
-            adamw_step(indices, weights, gradients, (means, squares), lr, decay, step + 1)
-        if stack[0].trial.params.loss != "sigmoid":  # SigLIP's temperature has no bound
-            clamp_temperature(weights)
-    parts = {"weight": weights, "mean": means, "square": squares}
+        update(gradients, number)
     curve = torch.stack(losses).cpu()  # [steps, K]
     return [
         make_state(index, epoch, curve[:, index], parts, constants)

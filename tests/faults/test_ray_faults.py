@@ -270,7 +270,7 @@ def test_random_kills_leave_the_undisturbed_totals(
                 run.process.kill()
                 run.process.wait()
                 run = Run(tmp_path, *args)
-        run.end(seconds=400)
+        run.end(seconds=200)
     finally:
         made.shutdown()
     rows = read_sweep(run.out, "fragile", "s").rows()

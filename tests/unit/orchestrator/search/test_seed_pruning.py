@@ -117,7 +117,7 @@ def test_ended_seeds_of_other_workers_count(factory: TrialFactory) -> None:
     assert ended.value == pytest.approx((sum(v for v in finished if v is not None) + 0.3) / 5)
 
 
-@pytest.mark.parametrize("num_trials", range(1, 28, 4))
+@pytest.mark.parametrize("num_trials", range(1, 28))
 def test_rebuilt_search_leaves_out_the_same_seeds(factory: TrialFactory, num_trials: int) -> None:
     live = Driver(make_study(factory), 1)
     live.run(num_trials)
