@@ -146,12 +146,13 @@ def train_epoch(
     # Members with one seed and the same images see the same batches, so they share them.
     seen = {(id(v), orders[:, k].tobytes()) for k, v in enumerate(values)}
     shared, head = len(seen) == 1, stack[0].trial.params.head
+    dtype = next(iter(weights.values())).dtype  # features are stored in that of the encoder
     losses = []
     for number, rows in enumerate(orders):
         check_interrupt()
         report_progress(number, len(orders))
         chosen = list(zip(values, rows, strict=True))[: 1 if shared else None]
-        batches = [_batch(value, head, row, device) for value, row in chosen]
+        batches = [_batch(value, head, row, device, dtype) for value, row in chosen]
         logits = _stacked_scores(weights, [levels for levels, _ in batches])
         loss = torch.stack(
             [
@@ -176,11 +177,13 @@ def train_epoch(
     return [_result(k, epoch, curve[:, k], parts, classes) for k, epoch in enumerate(epochs)]
 
 
-def _batch(value: Any, head: str, rows: Any, device: str) -> tuple[list[Tensor], Tensor]:
+def _batch(
+    value: Any, head: str, rows: Any, device: str, dtype: torch.dtype
+) -> tuple[list[Tensor], Tensor]:
     """Return the features [B, D, h, w] of each level and the labels [B, S, S] of a batch."""
     rows = np.sort(rows)  # reads a large array in order; the order within a batch has no effect
     return (
-        [_copy(level[rows], device).float() for level in stages.levels_of(value, head)],
+        [_copy(level[rows], device).to(dtype) for level in stages.levels_of(value, head)],
         _copy(value["labels"][rows], device),
     )
 
