@@ -171,9 +171,11 @@ def check_can_start(plan: Plan) -> None:
         check_reachable(address)
     number = processes_per_trial(plan.request.gpus_per_trial)
     if plan.request.engine == "local" and number > max(1, found := num_gpus()):
+        where = "in CUDA_VISIBLE_DEVICES" if "CUDA_VISIBLE_DEVICES" in os.environ else "here"
+        fix = f"use at most {found}" if found > 1 else "remove it"
         raise RequestError(
-            f"--gpus-per-trial is {number}, but this machine has {plural(found, 'GPU')} that "
-            f"CUDA_VISIBLE_DEVICES shows; use at most {max(1, found)}"
+            f"--gpus-per-trial is {number}, but the local engine finds {plural(found, 'GPU')} "
+            f"{where}; {fix}"
         )
     if plan.space.search is not None:
         sample_search(plan)

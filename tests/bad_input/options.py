@@ -106,7 +106,7 @@ CASES = [
     Case(
         args="sweep retrieval --engine local --gpus-per-trial 2 --set trainable=full",
         environ=(("CUDA_VISIBLE_DEVICES", "0"),),
-        message="but this machine has 1 GPU that CUDA_VISIBLE_DEVICES shows; use at most 1",
+        message="but the local engine finds 1 GPU in CUDA_VISIBLE_DEVICES; remove it",
     ),
     Case(
         args="sweep retrieval --gpus-per-trial all", message="takes a number or auto, but got 'all'"
