@@ -26,8 +26,7 @@ def resize_scores(scores: Tensor, size: Sequence[int]) -> Tensor:
     if scores.device.type != "cpu" or not is_small or tuple(scores.shape[-2:]) == tuple(size):
         return resize(scores, size)
     rows, columns = (
-        _matrix(old, new).to(scores.dtype)
-        for old, new in zip(scores.shape[-2:], size, strict=True)
+        _matrix(old, new).to(scores.dtype) for old, new in zip(scores.shape[-2:], size, strict=True)
     )
     return rows @ (scores.contiguous() @ columns.T)
 
