@@ -53,6 +53,12 @@ def no_forked_command_is_left() -> Iterator[None]:
     forked_commands.close()
 
 
+@pytest.fixture(autouse=True)
+def no_forked_command_outlives_its_test() -> Iterator[None]:
+    with forked_commands.kill_left():
+        yield
+
+
 @pytest.fixture
 def logged() -> Iterator[list[str]]:
     """The messages of warnings and errors that are logged during a test."""

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class ForkedCommand:
         zygote.stdin.flush()
         self.pid = int(zygote.stdout.readline())
         self.returncode: int | None = None
+        _started.append(self)
 
     def poll(self) -> int | None:
         """The exit status, negative after a signal; None while it runs."""
@@ -99,6 +101,24 @@ class ForkedCommand:
     def kill(self) -> None:
         """Kill it if it is still running."""
         self.send_signal(signal.SIGKILL)
+
+
+_started: list[ForkedCommand] = []  # all that may still run
+
+
+@contextmanager
+def kill_left() -> Iterator[None]:
+    """Kill what was started in the context and still runs at its end.
+
+    A sweep that outlives its failed test would keep the cluster from the tests that follow.
+    """
+    before = len(_started)
+    try:
+        yield
+    finally:
+        for command in _started[before:]:
+            command.kill()
+        del _started[before:]
 
 
 @functools.cache

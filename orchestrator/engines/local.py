@@ -141,6 +141,7 @@ class LocalEngine:
         cancelled = coordinator.cancel_trials()
         while coordinator.is_paused():
             coordinator.mark_held(trials)
+            coordinator.confirm_pause()
             coordinator.steering.wait(HOLD_SECONDS)
             cancelled |= coordinator.cancel_trials()
         return cancelled

@@ -113,6 +113,8 @@ class Coordinator:
         self._num_packs = 0
         self._columns_checked = False
         self.steering = steering or Steering()
+        self._confirmed_pause = 0  # the number of the last pause in which nothing new can start
+        self._has_ended = False
         self._listener = listener or TrialListener()
         self._unstarted = UnstartedTrials(trials)
 
@@ -121,6 +123,7 @@ class Coordinator:
 
     def __exit__(self, *_: object) -> None:
         """Write the trials that have not ended as interrupted, and wait for all writes."""
+        self._has_ended = True
         interrupted = [
             running
             for running in self._running.values()
@@ -160,10 +163,20 @@ class Coordinator:
             if trial.id in self._running:
                 self._running[trial.id].held_in = self.steering.num_pauses
 
+    def confirm_pause(self) -> None:
+        """Record that nothing is computed during this pause but trials that are marked as running.
+
+        Until then, a worker may have taken trials of which the driver does not know yet.
+        """
+        self._confirmed_pause = self.steering.num_pauses
+
     def is_held(self) -> bool:
-        """Return whether the workers hold all trials that they run."""
+        """Return whether nothing is computed during this pause: the workers hold all trials."""
+        if self._has_ended:
+            return True
+        pause = self.steering.num_pauses
         on_worker = [each for each in list(self._running.values()) if each.is_on_worker]
-        return all(each.held_in == self.steering.num_pauses for each in on_worker)
+        return self._confirmed_pause == pause and all(each.held_in == pause for each in on_worker)
 
     def num_running(self) -> int:
         """Return the number of trials that workers are running."""

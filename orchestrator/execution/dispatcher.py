@@ -39,6 +39,7 @@ class Snapshot:
     workers: dict[int, Worker]  # pack id -> the worker that took the pack
     steps: list[StepProgress]  # the latest report of each pack
     stages: dict[str, float]  # stage key -> progress, 0 to 1
+    orders: int  # the number of the orders that were in force at the end of it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +117,7 @@ class Dispatcher:
         if self.is_halted():
             return None
         if self._coordinator.is_paused():
-            self._steer()  # Tune does not call ``poll`` while it waits for a pack
+            self.poll()  # Tune does not call it while it waits for a pack
             return None
         pack = self._recovery.next_pack(self._coordinator.next_pack)
         if pack is None:
@@ -227,6 +228,9 @@ class Dispatcher:
                 active = self._active[pack_id]
                 active.worker, active.last_report = worker, min(now, active.last_report)
                 self._coordinator.mark_running(self._recovery.remaining(pack_id))
+        are_orders_known = snapshot.orders == self._orders.number
+        if self._orders.is_paused and are_orders_known and not self._stages.num_running():
+            self._coordinator.confirm_pause()  # from now on, no worker takes a pack
 
     # --- reports of workers -----------------------------------------------------------------------
 

@@ -19,10 +19,10 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._packs: dict[int, Contents] = {}
-        self._pack_added = asyncio.Condition()
+        self._orders = Orders()
+        self._changed = asyncio.Condition()  # packs or orders
         self._workers: dict[int, Worker] = {}
         self._halt = asyncio.Event()
-        self._orders, self._orders_changed = Orders(), asyncio.Condition()
         self._steps: dict[int, StepProgress] = {}
         self._stages: dict[str, float] = {}
 
@@ -30,16 +30,21 @@ class Mailbox:
         """Add a pack, and delete finished ones."""
         for other in finished_packs:
             self._packs.pop(other, None)
-        async with self._pack_added:
+        async with self._changed:
             self._packs[pack] = contents
-            self._pack_added.notify_all()
+            self._changed.notify_all()
 
     async def get(self, pack: int, worker: Worker) -> Contents | None:
-        """Return the contents of a pack, None if they do not arrive within ``GET_TIMEOUT``."""
-        async with self._pack_added:
-            added = self._pack_added.wait_for(lambda: pack in self._packs)
+        """Return the contents of a pack, None if they do not arrive within ``GET_TIMEOUT``.
+
+        During a pause no worker gets a pack: it might make a step before it reads its orders.
+        """
+        async with self._changed:
+            available = self._changed.wait_for(
+                lambda: pack in self._packs and not self._orders.is_paused
+            )
             try:
-                await asyncio.wait_for(added, GET_TIMEOUT)
+                await asyncio.wait_for(available, GET_TIMEOUT)
             except TimeoutError:
                 return None
         self._workers[pack] = worker
@@ -56,14 +61,14 @@ class Mailbox:
     async def order(self, orders: Orders) -> None:
         """Set what workers must do. Older orders than the current ones have no effect."""
         if orders.number > self._orders.number:
-            async with self._orders_changed:
+            async with self._changed:
                 self._orders = orders
-                self._orders_changed.notify_all()
+                self._changed.notify_all()
 
     async def wait_for_orders(self, number: int) -> Orders:
         """Wait for orders with a higher number, and return them."""
-        async with self._orders_changed:
-            await self._orders_changed.wait_for(lambda: self._orders.number > number)
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._orders.number > number)
             return self._orders
 
     async def report_step(self, pack: int, progress: StepProgress) -> None:
@@ -77,7 +82,10 @@ class Mailbox:
     async def snapshot(self) -> Snapshot:
         """Return what was reported since the last snapshot, and clear it."""
         snapshot = Snapshot(
-            workers=self._workers, steps=list(self._steps.values()), stages=self._stages
+            workers=self._workers,
+            steps=list(self._steps.values()),
+            stages=self._stages,
+            orders=self._orders.number,
         )
         self._workers, self._steps, self._stages = {}, {}, {}
         return snapshot

@@ -71,6 +71,10 @@ class StageQueue(ABC):
         """Return the running stage with this key, None if it is not running."""
         return self._running.get(key)
 
+    def num_running(self) -> int:
+        """Return the number of stages that are being computed."""
+        return len(self._running)
+
     def release(self) -> None:
         """Release values that are no longer needed."""
         self._values.release()

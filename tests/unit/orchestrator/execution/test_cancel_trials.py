@@ -119,6 +119,8 @@ def test_paused_coordinator_starts_no_pack(tmp_path: Path) -> None:
     with case.coordinator:
         case.steering.pause()
         assert case.coordinator.next_pack() is None
+        assert not case.coordinator.is_held()  # a worker may have taken trials just now
+        case.coordinator.confirm_pause()
         assert case.coordinator.is_held()  # nothing runs
         assert not case.coordinator.is_exhausted()
         case.steering.resume()
@@ -128,10 +130,13 @@ def test_paused_coordinator_starts_no_pack(tmp_path: Path) -> None:
         case.steering.pause()
         assert not case.coordinator.is_held()
         case.coordinator.mark_held(pack.trials)
+        assert not case.coordinator.is_held()
+        case.coordinator.confirm_pause()
         assert case.coordinator.is_held()
         case.steering.resume()
         case.steering.pause()
         assert not case.coordinator.is_held()  # held in the earlier pause
+    assert case.coordinator.is_held()  # it has ended
 
 
 def _failure() -> Any:

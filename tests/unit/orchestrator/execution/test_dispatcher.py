@@ -44,6 +44,7 @@ class Work:
         self.paused = False
         self.to_cancel: set[str] = set()
         self.held: list[Trial] = []
+        self.num_confirmed = 0
 
     def next_pack(self) -> Pack | None:
         return self.packs.pop(0) if self.packs else None
@@ -82,6 +83,9 @@ class Work:
     def mark_held(self, trials: Iterable[Trial]) -> None:
         self.held += trials
 
+    def confirm_pause(self) -> None:
+        self.num_confirmed += 1
+
     def progressed(self, progress: StepProgress) -> None:
         """Nobody watches."""
 
@@ -93,6 +97,7 @@ class FakeWorkers:
         self.killed: list[str] = []
         self.halted = False
         self.orders: list[Orders] = []
+        self.is_late = False  # whether orders have not arrived yet
         self.out_of_memory: set[str] = set()
 
     def put(self, pack_id: int, contents: Contents, finished_packs: Sequence[int]) -> None:
@@ -101,7 +106,8 @@ class FakeWorkers:
         self.mail[pack_id] = contents
 
     def snapshots(self, wait: bool) -> Iterable[Snapshot]:
-        found, self.taken = Snapshot(workers=self.taken, steps=[], stages={}), {}
+        number = self.orders[-1].number if self.orders and not self.is_late else 0
+        found, self.taken = Snapshot(workers=self.taken, steps=[], stages={}, orders=number), {}
         return [found]
 
     def order(self, orders: Orders) -> None:
@@ -277,6 +283,28 @@ def test_pause_orders_workers_to_hold_and_starts_no_packs_or_stages() -> None:
     assert case.dispatcher.next_pack() == 1
     assert [order.is_paused for order in case.workers.orders] == [True, False]
     assert case.workers.orders[-1].number == 2
+
+
+def test_pause_is_confirmed_when_workers_know_it_and_no_stage_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("orchestrator.execution.dispatcher.time.monotonic", lambda: now)
+    case = Case([trial(0)])
+    case.dispatcher.next_pack()
+    case.work.paused = case.workers.is_late = True
+
+    def look() -> int:
+        nonlocal now
+        now += 1
+        assert case.dispatcher.next_pack() is None
+        return case.work.num_confirmed
+
+    assert look() == 0  # a worker may take a pack before it knows of the pause
+    case.workers.is_late = False
+    assert look() == 0  # the stage is still being computed
+    case.ready()
+    assert look() == 1
 
 
 def test_held_worker_does_not_time_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,26 @@ def test_mailbox_waits_and_delivers_again_to_a_new_worker(monkeypatch: pytest.Mo
     asyncio.run(post())
 
 
+def test_mailbox_delivers_no_pack_during_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.execution.mailbox.GET_TIMEOUT", 0.05)
+
+    async def post() -> None:
+        mailbox = Mailbox()
+        await mailbox.put(1, ((), {}), finished_packs=[])
+        assert await mailbox.get(1, "w") == ((), {})
+        await mailbox.order(Orders(number=1, is_paused=True))
+        snapshot = await mailbox.snapshot()
+        assert (snapshot.workers, snapshot.orders) == ({1: "w"}, 1)
+        await mailbox.put(2, ((), {}), finished_packs=[])
+        assert await mailbox.get(2, "w") is None
+        waiting = asyncio.create_task(mailbox.get(2, "w"))
+        await asyncio.sleep(0)
+        await mailbox.order(Orders(number=2))
+        assert await waiting == ((), {})
+
+    asyncio.run(post())
+
+
 def test_mailbox_delivers_only_newer_orders() -> None:
     async def post() -> None:
         mailbox = Mailbox()
