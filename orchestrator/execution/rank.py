@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from queue import Queue
 from typing import Any
 
+from orchestrator.child_process import describe_end, start_child
 from orchestrator.execution.rank_messages import Answer, leave
 
 TAIL_LINES = 30  # of the output of a process that died
@@ -29,17 +26,11 @@ class Rank:
         self.number, self._on_gpu, self._answers = number, device.startswith("cuda"), answers
         self._failed = self._stopped = self._ended = False
         self._log = Path(folder) / f"rank-{number}.log"
-        self._connection, theirs = multiprocessing.Pipe()
-        command = [sys.executable, "-m", "orchestrator.execution.rank_process"]
-        with theirs, self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [*command, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=rank_environment(number, on_gpu=self._on_gpu),
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # Ctrl-C is for rank 0
+        with self._log.open("wb") as log:
+            self._process, self._connection = start_child(
+                "orchestrator.execution.rank_process",
+                output=log,
+                environment=visible_gpu(number) if self._on_gpu else {},
             )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -70,10 +61,7 @@ class Rank:
 
     def describe(self) -> str:
         """Return how the process ended, with its last output."""
-        status = self._process.wait()
-        how = f"exited with status {status}"
-        if status < 0:
-            how = f"was killed by {signal.Signals(-status).name}"
+        how = describe_end(self._process)
         lines = self._log.read_text(errors="replace").strip().splitlines()
         tail = "\n".join(lines[-TAIL_LINES:])
         return f"{how}\n{tail}" if tail else how
@@ -87,11 +75,7 @@ class Rank:
         self._connection.close()
 
 
-def rank_environment(number: int, *, on_gpu: bool) -> dict[str, str]:
-    """Return the environment of a rank, which imports what this process can import."""
-    paths = [os.path.abspath(path) for path in sys.path]
-    found = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    if on_gpu:
-        visible = [each for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
-        found["CUDA_VISIBLE_DEVICES"] = visible[number] if visible else str(number)
-    return found
+def visible_gpu(number: int) -> dict[str, str]:
+    """Return the environment variable that gives a rank the GPU of its number."""
+    visible = [each for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
+    return {"CUDA_VISIBLE_DEVICES": visible[number] if visible else str(number)}

@@ -12,7 +12,6 @@ from orchestrator.running.logs import logging_to, run_log
 from orchestrator.running.plan import Plan
 from orchestrator.running.run import Run
 from orchestrator.tracking.tracker import Report
-from orchestrator.view.output import redirect_output
 from results.storage.reading import read_sweep
 from results.text import print_line
 from tasks.contract import StoreError
@@ -42,12 +41,11 @@ def _has_computed(run: Run) -> bool:
 
 
 def _close(run: Run, report: Report | None) -> None:
-    """Send the rest. What the trackers print goes to the log of the run."""
+    """Send the rest. Errors of the trackers go to the log of the run."""
     with (
         run_log(run) as log,
-        redirect_output(log) as stdout,
         logging_to(log, None),
-        run.tracking.printing(lambda line: print_line(Console(file=stdout), line)),
+        run.tracking.printing(lambda line: print_line(Console(), line)),
     ):
         run.tracking.close(report)
 

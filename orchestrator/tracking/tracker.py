@@ -83,7 +83,7 @@ class Tracker:
 
     Another package adds a tracker as an entry point ``orchestrator.trackers``, whose value is a
     subclass. It is created without arguments. All its methods except ``check`` are called in a
-    separate thread, so they may be slow, and what they raise does not affect the sweep. Import the
+    separate process, so they may be slow, and what they raise does not affect the sweep. Import the
     tracker's package in the methods.
 
     An interrupted trial that resumes is started again, in another process, with all its steps from

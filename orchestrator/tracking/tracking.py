@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from orchestrator.execution.listener import TrialListener
 from orchestrator.execution.trial_results import RunningTrial
-from orchestrator.tracking.finding import load_tracker
+from orchestrator.tracking.process_runs import ProcessRuns
 from orchestrator.tracking.thread import TrackerThread
 from orchestrator.tracking.tracker import Report, TrackedSweep
 
@@ -19,13 +19,8 @@ class Tracking(TrialListener):
     def __init__(
         self, names: Sequence[str], sweep: TrackedSweep, *, shown_samples: Sequence[str] = ()
     ) -> None:
-        """Load the trackers. See ``TrackerThread``.
-
-        Raises:
-            RequestError: if a tracker does not exist, or its package is not installed.
-        """
-        self._trackers = {name: load_tracker(name) for name in names}
-        self._sweep, self._shown_samples = sweep, shown_samples
+        """Send to the trackers with these names. See ``TrackerThread``."""
+        self._names, self._sweep, self._shown_samples = names, sweep, shown_samples
         self._threads: list[TrackerThread] = []
         self._starting, self._lock = threading.Lock(), threading.Lock()
         self._unprinted: list[str] = []
@@ -34,7 +29,7 @@ class Tracking(TrialListener):
     @property
     def has_trackers(self) -> bool:
         """Whether there is a tracker to send to."""
-        return bool(self._trackers)
+        return bool(self._names)
 
     @property
     def has_started(self) -> bool:
@@ -85,18 +80,18 @@ class Tracking(TrialListener):
             self._print("Trackers may miss the end of some trials; the results are complete")
 
     def _started(self) -> Sequence[TrackerThread]:
-        if self._threads or not self._trackers:
+        if self._threads or not self._names:
             return self._threads
         with self._starting:  # steps and results come from two threads
             if not self._threads:
                 self._threads = [
                     TrackerThread(
                         name,
-                        tracker,
+                        ProcessRuns(name),
                         self._sweep,
                         shown_samples=self._shown_samples,
                         print_line=self._print,
                     )
-                    for name, tracker in self._trackers.items()
+                    for name in self._names
                 ]
         return self._threads

@@ -48,7 +48,8 @@ def test_tracker_of_another_package(
     out = tmp_path / "out"
     done = run_command(*SWEEP, "--track", "recording", "--out", out)
     assert done.returncode == 0, done.stderr
-    assert f"Tracking with recording: {out}/toy/s/recorded.txt\n" in capfd.readouterr().out
+    printed = capfd.readouterr().out + done.stdout
+    assert f"Tracking with recording: {out}/toy/s/recorded.txt\n" in printed
     found = (out / "toy/s/recorded.txt").read_text().splitlines()
     rows = {row["trial_id"]: row for row in read_sweep(str(out), "toy", "s").rows()}
     for trial_id, row in rows.items():

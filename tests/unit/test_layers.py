@@ -35,7 +35,16 @@ ALLOWED = {
 # docs/explanation/design.md has the diagram.
 LAYERS = {
     "orchestrator": (
-        *("cgroups", "hardware", "planning", "functions", "saving", "search", "environment"),
+        *(
+            "cgroups",
+            "child_process",
+            "hardware",
+            "planning",
+            "functions",
+            "saving",
+            "search",
+            "environment",
+        ),
         "control",
         *("execution", "tracking", "engines.ray", "engines", "view", "request", "running"),
         "pruning",

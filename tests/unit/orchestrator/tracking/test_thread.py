@@ -10,6 +10,7 @@ import pytest
 from tracked import REPORT, Recorder, add_step, end, running, sweep
 
 from orchestrator.tracking import thread as module
+from orchestrator.tracking.runs import TrackerRuns
 from orchestrator.tracking.thread import TrackerThread
 from orchestrator.tracking.tracker import (
     TrackedResult,
@@ -20,8 +21,15 @@ from orchestrator.tracking.tracker import (
 )
 
 
+class InThisProcess(TrackerRuns):
+    """Calls the tracker in the thread."""
+
+    def kill(self) -> None:
+        """The tracker goes on."""
+
+
 def start(tracker: Tracker, lines: list[str]) -> TrackerThread:
-    return TrackerThread("mine", tracker, sweep(), print_line=lines.append)
+    return TrackerThread("mine", InThisProcess(tracker), sweep(), print_line=lines.append)
 
 
 class Blocked(Recorder):
@@ -147,7 +155,7 @@ def test_failed_step_is_sent_with_the_next_one(monkeypatch: pytest.MonkeyPatch) 
         if line.startswith("Warning"):
             has_warned.set()
 
-    thread = TrackerThread("mine", tracker, sweep(), print_line=print_line)
+    thread = TrackerThread("mine", InThisProcess(tracker), sweep(), print_line=print_line)
     one = running(num_steps=1)
     thread.stepped(one)
     assert has_warned.wait(60)
@@ -221,7 +229,7 @@ def test_tracker_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tracker.entered.wait(60)
     thread.finish(None)
     thread.join()
-    assert lines[1] == "Waiting for mine; Ctrl-C skips the rest"
+    assert lines[1] == "Waiting for mine (1 trial); Ctrl-C skips the rest"
     assert lines[2].startswith("Warning: --track mine is too slow or does not answer")
     assert len(lines) == 3
     tracker.released.set()
