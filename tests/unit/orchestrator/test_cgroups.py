@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-import ray._private.utils as ray_utils
 import torch
 
-import orchestrator.engines.ray.limits as ray_limits
 from orchestrator import cgroups, hardware
 from orchestrator.cgroups import available_cpus, cpu_quota, memory_limit
 from orchestrator.execution import worker_process
@@ -126,27 +123,6 @@ def test_main_memory_is_no_larger_than_the_limit(monkeypatch: pytest.MonkeyPatch
     assert hardware.main_memory() == 2**20
     monkeypatch.setattr(hardware, "memory_limit", lambda: UNLIMITED)
     assert hardware.main_memory() == cgroups.installed_memory()
-
-
-def test_ray_on_this_machine_gets_no_more_than_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_limits, "available_cpus", lambda: 3)
-    monkeypatch.setattr(ray_limits, "memory_limit", lambda: UNLIMITED)
-    assert ray_limits.local_resources(ray_utils.resolve_object_store_memory) == {"num_cpus": 3}
-    monkeypatch.setattr(ray_limits, "memory_limit", lambda: 10 * 2**20)
-    made = ray_limits.local_resources(ray_utils.resolve_object_store_memory)
-    assert made["object_store_memory"] + made["_memory"] == 10 * 2**20
-
-
-def test_ray_in_a_container_stores_what_fits_into_its_shared_memory(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(ray_utils, "get_shared_memory_bytes", lambda: 64 * 2**20)  # of Docker
-    monkeypatch.setattr(ray_limits, "installed_memory", lambda: 256 * 10**9)
-    monkeypatch.setattr(ray_limits, "memory_limit", lambda: 64 * 10**9)
-    made = ray_limits.local_resources(ray_utils.resolve_object_store_memory)
-    # The most that Ray puts on disk without being asked to (REQUIRE_SHM_SIZE_THRESHOLD).
-    assert (made["object_store_memory"], made["_memory"]) == (10 * 10**9, 54 * 10**9)
 
 
 def test_threads_are_limited_unless_the_user_set_them(monkeypatch: pytest.MonkeyPatch) -> None:

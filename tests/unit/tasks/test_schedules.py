@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
-from transformers import get_linear_schedule_with_warmup
 
 from tasks.schedules import learning_rate
 
@@ -13,15 +11,6 @@ def test_learning_rate_rises_and_falls() -> None:
     found = [learning_rate(2.0, 0.2, step, 10) for step in range(10)]
     assert found == pytest.approx([0.0, 1.0, *(2.0 * (8 - step) / 8 for step in range(8))])
     assert [learning_rate(2.0, None, step, 4) for step in range(4)] == [2.0, 1.5, 1.0, 0.5]
-
-
-def test_warmup_is_that_of_transformers() -> None:
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=3.0)
-    schedule = get_linear_schedule_with_warmup(optimizer, 3, 12)
-    for step in range(12):
-        assert learning_rate(3.0, 0.25, step, 12) == pytest.approx(schedule.get_last_lr()[0])
-        optimizer.step()
-        schedule.step()
 
 
 def test_rate_falls_by_a_power_after_the_warmup() -> None:

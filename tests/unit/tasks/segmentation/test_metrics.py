@@ -1,4 +1,4 @@
-"""Segmentation metrics against slow oracles and torchmetrics."""
+"""Segmentation metrics against slow oracles."""
 
 from __future__ import annotations
 
@@ -9,27 +9,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
-from torchmetrics.functional.classification import multiclass_accuracy, multiclass_jaccard_index
+from segmented import count, masks
 
 from results.statistics import aggregation
 from tasks.segmentation import formulas, metrics
 from tasks.segmentation.masked import IGNORE
-
-
-def masks(seed: int, *, number: int = 5, size: int = 12, classes: int = 4) -> Any:
-    rng = np.random.default_rng(seed)
-    # Coarse patches have boundaries; the last class is missing.
-    truth = rng.integers(0, classes - 1, (number, size // 3, size // 3)).repeat(3, 1).repeat(3, 2)
-    predicted = np.where(
-        rng.random(truth.shape) < 0.7, truth, rng.integers(0, classes - 1, truth.shape)
-    )
-    truth[rng.random(truth.shape) < 0.1] = IGNORE
-    return truth.astype(np.uint8), predicted.astype(np.uint8), classes
-
-
-def count(truth: Tensor, predicted: Tensor, classes: int) -> metrics.Counts:
-    return metrics.Counts.of(metrics.count_pixels(truth, predicted, classes))
 
 
 def slow_counts(truth: Any, predicted: Any, classes: int) -> list[list[tuple[int, int, int, int]]]:
@@ -67,21 +51,6 @@ def test_counts_and_scores_agree_with_a_slow_oracle(seed: int) -> None:
     assert np.isnan(metrics.class_ious(counts)[-1])  # the class that never occurs
     of_image = [[b / e for b, e, _, _ in rows if e] for rows in slow]
     assert metrics.image_ious(counts) == pytest.approx([np.mean(each) for each in of_image])
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_scores_agree_with_torchmetrics(seed: int) -> None:
-    truth, predicted, classes = masks(seed)
-    counts = count(torch.from_numpy(truth), torch.from_numpy(predicted), classes)
-    args = (torch.from_numpy(predicted).long(), torch.from_numpy(truth).long())
-    options: dict[str, Any] = {"num_classes": classes, "ignore_index": IGNORE}
-    theirs = multiclass_jaccard_index(*args, average="none", **options)[:-1]
-    assert metrics.class_ious(counts)[:-1] == pytest.approx(theirs.numpy())
-    assert metrics.mean_iou(counts) == pytest.approx(float(theirs.mean()))
-    pixels = multiclass_accuracy(*args, average="micro", **options)
-    assert metrics.pixel_accuracy(counts) == pytest.approx(float(pixels))
-    recall = multiclass_accuracy(*args, average="none", **options)[:-1]
-    assert metrics.mean_accuracy(counts) == pytest.approx(float(recall.mean()))
 
 
 def test_mean_iou_is_over_the_whole_set_not_over_images() -> None:
