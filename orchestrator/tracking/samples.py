@@ -14,24 +14,25 @@ MAX_ROWS = 100  # of a table of samples
 _PICTURE = "picture"  # the column of samples that holds PNG files
 
 
-def tracked_result(running: RunningTrial, shown_samples: Sequence[str]) -> TrackedResult:
+def tracked_result(running: RunningTrial, shown_samples: Sequence[str] | None) -> TrackedResult:
     """Return the result of a trial that has ended.
 
     Args:
         running: the trial, with its row.
-        shown_samples: the columns of samples that the task shows; empty for all.
+        shown_samples: the columns of samples that the task shows; empty for all, None for no
+            samples.
     """
     row = running.row
     steps = running.ordered_steps()
     is_over = row["status"] != "interrupted"
-    samples = steps[-1].step.samples if steps and is_over else None
+    samples = steps[-1].step.samples if steps and is_over and shown_samples is not None else None
     return TrackedResult(
         status=row["status"],
         reason=row["reason"] or "",
         at=steps[-1].step.at if steps else 0,
         metrics=dict(running.last_metrics()),
-        table=_table(samples or {}, shown_samples),
-        pictures=_pictures(samples or {}, shown_samples),
+        table=_table(samples or {}, shown_samples or ()),
+        pictures=_pictures(samples or {}, shown_samples or ()),
     )
 
 

@@ -18,7 +18,13 @@ from itertools import islice
 from orchestrator.execution.trial_results import RunningTrial
 from orchestrator.tracking.runs import Problem, Runs, Update
 from orchestrator.tracking.samples import tracked_result
-from orchestrator.tracking.tracker import Report, TrackedStep, TrackedSweep, TrackedTrial
+from orchestrator.tracking.tracker import (
+    Report,
+    TrackedResult,
+    TrackedStep,
+    TrackedSweep,
+    TrackedTrial,
+)
 from results.text import plural
 
 logger = logging.getLogger(__name__)
@@ -165,6 +171,7 @@ class TrackerThread:
             self._must_hurry.set()
             self._num_lost += len(self._ended)
             self._waiting.clear()
+            self._ended.clear()
             self._changed.notify_all()
 
     def _take(self) -> bool:
@@ -188,7 +195,7 @@ class TrackerThread:
     def _send_taken(self) -> None:
         """Send the trials that were taken. If one fails, wait before the next ones are sent."""
         while self._taken and not self._has_given_up:
-            taken = islice(self._taken.values(), MAX_TOGETHER)
+            taken = list(islice(self._taken.values(), MAX_TOGETHER))
             self._send_updates([self._update(running, ended) for running, ended in taken])
         with self._changed:
             self._num_lost += sum(has_ended for _, has_ended in self._taken.values())
@@ -220,8 +227,15 @@ class TrackerThread:
                 TrackedStep(at=at, metrics=dict(steps[at].step.metrics))
                 for at in sorted(steps.keys() - sent)
             ],
-            result=tracked_result(running, self._shown_samples) if has_ended else None,
+            result=self._result(running) if has_ended else None,
         )
+
+    def _result(self, running: RunningTrial) -> TrackedResult:
+        try:
+            return tracked_result(running, self._shown_samples)
+        except Exception as error:  # such as a picture that cannot be read
+            self._on_problem(Problem.of(error))
+            return tracked_result(running, None)
 
     def _on_sent(self, update: Update, problem: Problem | None) -> None:
         """Remember what the tracker has."""

@@ -199,6 +199,28 @@ def test_tracker_that_keeps_failing_is_given_up() -> None:
     assert "the end of 20 trials" in lines[-1]
 
 
+def test_trial_whose_picture_is_damaged_is_sent_without_samples() -> None:
+    tracker, lines = Recorder(), list[str]()
+    broken, other = running(0), running(1, 1)
+    add_step(broken, 0, {"condition": ["a"], "picture": [b"no PNG"]})
+    thread = TrackerThread(
+        "mine",
+        InThisProcess(tracker),
+        sweep(),
+        shown_samples=("condition", "picture"),
+        print_line=lines.append,
+    )
+    for each in (broken, other):
+        thread.ended(end(each))
+    thread.finish(REPORT)
+    thread.join()
+    assert [(each.status, each.at, each.pictures) for each in tracker.of("end")] == [
+        ("finished", 0, {})
+    ] * 2
+    (warning,) = lines[1:]
+    assert "--track mine failed (StoreError: a picture of the samples is damaged" in warning
+
+
 class Unreachable(Recorder):
     def open(self, sweep: TrackedSweep) -> str:
         raise RuntimeError
