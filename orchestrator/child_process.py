@@ -13,10 +13,13 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from queue import Queue
 from typing import IO, Any
+
+SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
 def start_child(
@@ -31,9 +34,11 @@ def start_child(
     """
     connection, theirs = multiprocessing.Pipe()
     paths = [os.path.abspath(path) for path in sys.path]
-    with theirs:
+    # -P: the working directory is on the path only if it is on that of this process.
+    command = [sys.executable, "-P", "-m", module, str(theirs.fileno())]
+    with theirs, _signals_blocked():
         process = subprocess.Popen(
-            [sys.executable, "-m", module, str(theirs.fileno())],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -42,6 +47,16 @@ def start_child(
             start_new_session=True,
         )
     return process, connection
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """Let a process that starts receive no signal before it has chosen what to do then."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def describe_end(process: subprocess.Popen[bytes]) -> str:
@@ -56,7 +71,8 @@ class ParentPipe:
     """The child's end of the pipe, whose descriptor is its first argument."""
 
     def __init__(self) -> None:
-        """Start to receive messages."""
+        """Start to receive messages, and signals."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         self._connection = Connection(int(sys.argv[1]))
         self._inbox: Queue[Any] = Queue()
         #: Called when the parent has ended, before this process ends at once.

@@ -92,6 +92,10 @@ class Listener:
         """Keep the last progress, because no trials run now."""
         self.connect(lambda: progress, lambda: True, lambda line: None)
 
+    def progress(self) -> Progress:
+        """Return how far the sweep is."""
+        return self._progress()
+
     def __enter__(self) -> Listener:
         with _logged():
             remove_ended(self._filesystem, self._path)

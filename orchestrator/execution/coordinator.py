@@ -132,7 +132,7 @@ class Coordinator:
         try:
             if interrupted and self._results.is_open():
                 for running in interrupted:
-                    if running.is_on_worker:  # the run that ends the trial counts its stages
+                    if running.uses_stages:  # the run that ends the trial counts its stages
                         self.stages.count_use(running.trial, -1)
                 self._write([(running, "interrupted", None) for running in interrupted])
         finally:
@@ -164,7 +164,7 @@ class Coordinator:
                 self._running[trial.id].held_in = self.steering.num_pauses
 
     def confirm_pause(self) -> None:
-        """Record that nothing is computed during this pause but trials that are marked as running.
+        """Record that from now on, only trials that are marked as running may compute a step.
 
         Until then, a worker may have taken trials of which the driver does not know yet.
         """
@@ -240,9 +240,16 @@ class Coordinator:
                 self._mark_on_worker(self._running[trial.id])
 
     def _mark_on_worker(self, running: RunningTrial) -> None:
-        if not running.is_on_worker:
-            running.is_on_worker = True
+        running.is_on_worker = True
+        if not running.uses_stages:
+            running.uses_stages = True
             self.stages.count_use(running.trial)
+
+    def mark_waiting(self, trials: Iterable[Trial]) -> None:
+        """Record that no worker runs these trials now: they wait to run again."""
+        for trial in trials:
+            if trial.id in self._running:
+                self._running[trial.id].is_on_worker = False
 
     # --- memory measurement -----------------------------------------------------------------------
 

@@ -234,14 +234,15 @@ class Dispatcher:
 
     # --- reports of workers -----------------------------------------------------------------------
 
-    def on_held(self, pack_id: int) -> None:
-        """Record that a worker holds its pack because the sweep is paused."""
+    def on_held(self, pack_id: int, orders: int) -> None:
+        """Record that a worker holds its pack because of the orders with this number."""
         self._recovery.on_report()
         active = self._active.get(pack_id)
         if active is not None:
             if active.worker is not None:  # else it waits for its pack, possibly for long
                 active.last_report = time.monotonic()
-            self._coordinator.mark_held(self._recovery.remaining(pack_id).trials)
+            if orders == self._orders.number:
+                self._coordinator.mark_held(self._recovery.remaining(pack_id).trials)
 
     def on_result(self, pack_id: int, events: Sequence[Event]) -> None:
         """Record a worker's report. A worker that waits for its pack reports no events."""
@@ -259,6 +260,7 @@ class Dispatcher:
         failures = {e.trial_id: e.outcome for e in events if isinstance(e.outcome, Failure)}
         oom = {trial_id for trial_id, failure in failures.items() if failure.out_of_memory}
         if oom and not self._recovery.on_out_of_memory(pack_id, oom):
+            self._coordinator.mark_waiting(t for t in pack.trials if t.id in oom)
             events = [event for event in events if event.trial_id not in oom]
         done = {
             e.trial_id for e in events if isinstance(e.outcome, TimedStep) and e.outcome.step.done
@@ -281,11 +283,13 @@ class Dispatcher:
             if active.worker is not None and self._workers.ran_out_of_memory(active.worker):
                 self._recover(pack_id, active, "out of memory")
             else:
+                self._coordinator.mark_waiting(self._recovery.remaining(pack_id).trials)
                 self._recovery.on_interrupted(pack_id)
                 self._remove(pack_id)
 
     def _recover(self, pack_id: int, active: _ActivePack, cause: Cause) -> None:
         pack, worker = self._recovery.remaining(pack_id), active.worker
+        self._coordinator.mark_waiting(pack.trials)
         action = self._recovery.on_worker_lost(pack_id, cause, took_pack=worker is not None)
         name = type(action).__name__.lower()
         logger.info(

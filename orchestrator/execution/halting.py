@@ -29,6 +29,10 @@ class Budget:
         is_running = self._deadline is not None and self._paused_at is None
         return is_running and time.monotonic() >= (self._deadline or 0.0)
 
+    def lift_time_limit(self) -> None:
+        """Halt only after an interrupt from now on."""
+        self._deadline = None
+
     def set_paused(self, is_paused: bool) -> None:
         """Stop the clock while the sweep is paused: that time does not count."""
         now = time.monotonic()

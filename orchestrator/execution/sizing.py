@@ -36,6 +36,9 @@ def measure_first_trial(
         values = None if trial is None else _wait_for_stages(coordinator, stages, trial)
         if trial is None or values is None:
             return None
+        _hold(coordinator, stages)
+        if coordinator.should_halt():
+            return None
         measurement = measure(trial, values)
         if measurement is None:
             return None
@@ -53,11 +56,23 @@ def _wait_for_stages(
     for stage in needed:
         stages.request(stage)
     while not coordinator.should_halt():
+        _hold(coordinator, stages)
         stages.poll(POLL_SECONDS)
         values = stages.values(needed)
         if values is not None or stages.failed(needed) is not None:
             return values
     return None
+
+
+def _hold(coordinator: Coordinator, stages: StageQueue) -> None:
+    """Wait while the sweep is paused."""
+    while coordinator.is_paused():
+        stages.is_paused = True
+        stages.poll()
+        if not stages.num_running():
+            coordinator.confirm_pause()
+        coordinator.steering.wait(POLL_SECONDS)
+    stages.is_paused = False
 
 
 def resize(

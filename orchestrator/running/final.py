@@ -17,6 +17,7 @@ from orchestrator.running.final_trials import initial_states, run_finals
 from orchestrator.running.notify import hide_url
 from orchestrator.running.plan import Plan
 from orchestrator.running.recorded import recorded_trial
+from orchestrator.running.run import Run
 from orchestrator.saving.keep_policy import best_rows
 from results.render.sweep_tables import DetailView
 from results.storage.reading import Sweep
@@ -29,8 +30,8 @@ from tasks.contract import RequestError
 INTERRUPTED = 130
 
 
-def score_final(plan: Plan, sweep: Sweep, split: str) -> int:
-    """Score the best rows on a split, print the scores on both splits, and record the look.
+def score_final(run: Run, sweep: Sweep, split: str) -> int:
+    """Score the best rows of a run on a split, print both scores, and record the look.
 
     Returns:
         The exit status.
@@ -39,6 +40,7 @@ def score_final(plan: Plan, sweep: Sweep, split: str) -> int:
         RequestError: if the best rows have no weights.
         StoreError: if a file cannot be read or written.
     """
+    plan = run.plan
     chosen = _choose(plan, sweep)
     looks = read_looks(sweep)
     look = Look(
@@ -57,7 +59,7 @@ def score_final(plan: Plan, sweep: Sweep, split: str) -> int:
         Console().print(Text(notice, style="bold yellow"), soft_wrap=True)
     write_looks(sweep, looks)
     print_line(Console(), f"Scoring {plural(len(look.trials), 'trial')} on {split}.")
-    found = run_finals(plan, sweep, finals, states, rows)
+    found = run_finals(run, sweep, finals, states, rows)
     if found is None:
         print_line(Console(stderr=True), "Interrupted. The look is recorded without values.")
         return INTERRUPTED

@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow.fs
 
 from orchestrator.running.execute import run_trials
-from orchestrator.running.plan import Plan
 from orchestrator.running.recorded_plan import recorded_plan
+from orchestrator.running.run import Run
 from orchestrator.saving.checkpoints import Checkpoints, TimedStep
 from results.storage.reading import Sweep
 from results.storage.weights import weights_of
@@ -44,13 +44,17 @@ def initial_states(
 
 
 def run_finals(
-    plan: Plan,
+    run: Run,
     sweep: Sweep,
     finals: Mapping[str, Trial],
     states: Mapping[str, State],
     rows: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Sweep] | None:
-    """Return each final trial's results by the id of its original trial; None if interrupted."""
+    """Return each final trial's results by the id of its original trial; None if interrupted.
+
+    ``run`` is the run of the sweep. Who steers it steers the final trials.
+    """
+    plan = run.plan
     found: dict[str, Sweep] = {}
     for number, group in enumerate(_groups(finals)):
         out = f"{sweep.root.rstrip('/')}/{plan.task.name}/{plan.name}/{FOLDER}/{number}"
@@ -61,10 +65,16 @@ def run_finals(
                 step = Step(at=SELECTION_STEP, metrics=_metrics(rows[trial_id]))
                 checkpoints.save(group[trial_id].id, state, [TimedStep(step=step, seconds=0.0)])
         request = dataclasses.replace(
-            plan.request, out=out, name=plan.name, budget=None, budget_trials=None, final=None
+            plan.request,
+            out=out,
+            name=plan.name,
+            budget=None,
+            budget_trials=None,
+            final=None,
+            track=(),  # a tracker shows the trials that were chosen from, not their test scores
         )
         trials = list({trial.id: trial for trial in group.values()}.values())
-        scored = run_trials(recorded_plan(plan.task, trials, request, plan.space.name))
+        scored = run_trials(recorded_plan(plan.task, trials, request, plan.space.name), run)
         if scored is not None:
             _check(scored, plan.task.has_weights)
             found |= dict.fromkeys(group, _loaded(scored))

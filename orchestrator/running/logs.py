@@ -64,8 +64,10 @@ def _keep(run: Run, path: str, name: str) -> str:
         return ""
     if path == f"{run.store.path}/logs/{name}":
         return path
-    with open(path, "rb") as file, contextlib.suppress(StoreError):
-        run.store.write_log(name, file.read())
+    with open(path, "rb") as file:
+        run.logged += file.read()
+    with contextlib.suppress(StoreError):
+        run.store.write_log(name, run.logged)
     return redact(f"{run.request.out.rstrip('/')}/{run.plan.task.name}/{run.plan.name}/logs/{name}")
 
 

@@ -56,6 +56,7 @@ class Run:
         self.control: Listener | None = None  # while other processes can steer the run
         self.is_complete = False  # whether no trial is left to run
         self.can_detach = False  # whether the caller can start the sweep again in the background
+        self.logged = b""  # what the log in a bucket has
         self.is_detached = False  # whether it halts to go on in the background
         before = plan.manifest_before
         self.num_left_out = (
@@ -76,6 +77,11 @@ class Run:
             f"{out}/.checkpoints" + (f"/{sweep}" if own else ""), self.weights.target
         )
         self.cache = StageCache(plan.request.cache, f"{out}/.stages/{sweep}")
+
+    def follow(self, other: Run) -> None:
+        """Be paused and stopped with another run, which waits for this one."""
+        other.budget.lift_time_limit()
+        self.budget, self.steering, self.control = other.budget, other.steering, other.control
 
     def detach(self) -> str:
         """Halt so that the command can start the sweep again in the background.

@@ -134,4 +134,4 @@ def _final(run: Run) -> int:
     if not run.is_complete:
         print_line(Console(), f"The sweep is not complete, so --final {split} did not run.")
         return 0
-    return score_final(plan, read_sweep(run.request.out, plan.task.name, plan.name), split)
+    return score_final(run, read_sweep(run.request.out, plan.task.name, plan.name), split)

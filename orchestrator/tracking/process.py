@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import signal
 
-from orchestrator.child_process import ParentPipe
+from orchestrator.child_process import SIGNALS, ParentPipe
 from orchestrator.tracking.finding import load_tracker
 from orchestrator.tracking.runs import Answer, Problem, TrackerRuns
 
 
 def main() -> None:
     """Do what ``ProcessRuns`` at the other end of the pipe asks for, until it closes the runs."""
-    # Batch systems send SIGTERM to all processes of a job; the parent says when to end.
-    signal.signal(signal.SIGTERM, lambda *_: None)
+    for number in SIGNALS:  # batch systems send them to all processes of a job
+        signal.signal(number, lambda *_: None)  # the parent says when to end
     pipe = ParentPipe()
     runs: TrackerRuns | None = None
     method = ""

@@ -1,12 +1,14 @@
 """``ProcessRuns``: a tracker in a process of its own.
 
 There it takes no time from the sweep's thread, and Ctrl-C can end it while it does not answer. What
-it prints goes where the sweep's other output goes.
+it prints is logged when it ends.
 """
 
 from __future__ import annotations
 
+import logging
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
@@ -14,6 +16,11 @@ from typing import Any
 from orchestrator.child_process import describe_end, start_child
 from orchestrator.tracking.runs import Answer, Problem, Sent, TrackerFailedError, Update
 from orchestrator.tracking.tracker import Report, TrackedSweep
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0  # between two looks whether the process lives
+MAX_LINES = 100  # of its output in the log
 
 
 class ProcessRuns:
@@ -24,10 +31,16 @@ class ProcessRuns:
         self._name = name
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115
+        self._is_killed = False
 
     def open(self, sweep: TrackedSweep) -> str:
         """Start the process, and connect."""
-        self._process, self._connection = start_child("orchestrator.tracking.process")
+        self._process, self._connection = start_child(
+            "orchestrator.tracking.process", output=self._output
+        )
+        if self._is_killed:  # meanwhile
+            self.kill()
         return str(self._call("open", self._name, sweep))
 
     def send(self, updates: Sequence[Update]) -> Sent:
@@ -45,15 +58,29 @@ class ProcessRuns:
 
     def kill(self) -> None:
         """Kill the process, if it runs."""
+        self._is_killed = True
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            self._log_output()
+
+    def _log_output(self) -> None:
+        self._output.seek(0)
+        printed = self._output.read().decode(errors="replace").strip()
+        self._output.truncate(0)
+        if printed:
+            tail = "\n".join(printed.splitlines()[-MAX_LINES:])
+            logger.info("--track %s printed:\n%s", self._name, tail)
 
     def _call(self, *message: Any) -> Any:
         assert self._connection is not None
         assert self._process is not None
         try:
             self._connection.send(message)
+            # A process that the tracker has started may keep the pipe open after its end.
+            while not self._connection.poll(POLL_SECONDS):
+                if self._process.poll() is not None:
+                    raise EOFError
             answer: Answer = self._connection.recv()
         except (EOFError, OSError):
             line = f"its process {describe_end(self._process)}"

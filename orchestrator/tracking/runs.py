@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
 import time
 import traceback
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from orchestrator.tracking.samples import EndedTrial, tracked_result
 from orchestrator.tracking.tracker import (
     Report,
     TrackedResult,
@@ -29,12 +31,12 @@ class Update:
 
     trial: TrackedTrial
     steps: Sequence[TrackedStep]  # that may not have been sent yet
-    result: TrackedResult | None  # None if the trial has not ended
+    ended: EndedTrial | None  # None if the trial has not ended
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """Why a tracker failed."""
+    """What went wrong."""
 
     line: str  # for the warning
     details: str  # for the log
@@ -66,8 +68,9 @@ class TrackerFailedError(Exception):
 class Sent:
     """What became of updates."""
 
-    number: int  # of updates that were sent or failed, from the first one
-    problem: Problem | None = None  # of the last one of these
+    number: int  # of updates that were handled
+    problem: Problem | None = None  # why the last one of these failed
+    no_samples: Sequence[tuple[str, Problem]] = ()  # trials without samples, and why
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,17 +111,19 @@ class TrackerRuns:
     def send(self, updates: Sequence[Update]) -> Sent:
         """Send updates; see ``Runs``."""
         start, number = time.perf_counter(), 0
+        self._no_samples: list[tuple[str, Problem]] = []
         for number, update in enumerate(updates, start=1):
             try:
                 self._send(update)
             except Exception as error:
-                return Sent(number=number, problem=Problem.of(error))
+                problem = Problem.of(error)
+                return Sent(number=number, problem=problem, no_samples=self._no_samples)
             finally:
-                if update.result is not None:
+                if update.ended is not None:
                     self._sent.pop(update.trial.id, None)
             if time.perf_counter() - start > SEND_SECONDS:
                 break
-        return Sent(number=number)
+        return Sent(number=number, no_samples=self._no_samples)
 
     def _send(self, update: Update) -> None:
         trial = update.trial
@@ -129,8 +134,15 @@ class TrackerRuns:
         if new:
             self._tracker.log(trial, new)
             sent.update(step.at for step in new)
-        if update.result is not None:
-            self._tracker.end(trial, update.result)
+        if update.ended is not None:
+            self._tracker.end(trial, self._result(trial.id, update.ended))
+
+    def _result(self, trial_id: str, ended: EndedTrial) -> TrackedResult:
+        try:
+            return tracked_result(ended)
+        except Exception as error:  # such as a damaged picture
+            self._no_samples.append((trial_id, Problem.of(error)))
+            return tracked_result(dataclasses.replace(ended, samples=None))
 
     def close(self, report: Report | None) -> None:
         """Add the report and disconnect; see ``Runs``."""

@@ -4,35 +4,55 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.execution.trial_results import RunningTrial
 from orchestrator.tracking.tracker import TrackedResult
 from tasks.contract import Scalar
+
+if TYPE_CHECKING:  # a tracker's process does not need it
+    from orchestrator.execution.trial_results import RunningTrial
 
 MAX_ROWS = 100  # of a table of samples
 _PICTURE = "picture"  # the column of samples that holds PNG files
 
 
-def tracked_result(running: RunningTrial, shown_samples: Sequence[str] | None) -> TrackedResult:
-    """Return the result of a trial that has ended.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndedTrial:
+    """How a trial ended, with its samples as the task returned them."""
 
-    Args:
-        running: the trial, with its row.
-        shown_samples: the columns of samples that the task shows; empty for all, None for no
-            samples.
-    """
-    row = running.row
-    steps = running.ordered_steps()
-    is_over = row["status"] != "interrupted"
-    samples = steps[-1].step.samples if steps and is_over and shown_samples is not None else None
+    status: str
+    reason: str
+    at: int  # its last step; 0 without one
+    metrics: Mapping[str, float]  # of its last step
+    samples: Mapping[str, Sequence[Any]] | None  # of its last step; None if interrupted
+    shown: Sequence[str]  # the columns of samples that the task shows; empty for all
+
+    @classmethod
+    def of(cls, running: RunningTrial, shown_samples: Sequence[str]) -> EndedTrial:
+        """Describe a trial with its row."""
+        row, steps = running.row, running.ordered_steps()
+        is_over = row["status"] != "interrupted"
+        return cls(
+            status=row["status"],
+            reason=row["reason"] or "",
+            at=steps[-1].step.at if steps else 0,
+            metrics=dict(running.last_metrics()),
+            samples=steps[-1].step.samples if steps and is_over else None,
+            shown=shown_samples,
+        )
+
+
+def tracked_result(ended: EndedTrial) -> TrackedResult:
+    """Return the result with its samples as a table and pictures."""
+    samples = ended.samples or {}
     return TrackedResult(
-        status=row["status"],
-        reason=row["reason"] or "",
-        at=steps[-1].step.at if steps else 0,
-        metrics=dict(running.last_metrics()),
-        table=_table(samples or {}, shown_samples or ()),
-        pictures=_pictures(samples or {}, shown_samples or ()),
+        status=ended.status,
+        reason=ended.reason,
+        at=ended.at,
+        metrics=ended.metrics,
+        table=_table(samples, ended.shown),
+        pictures=_pictures(samples, ended.shown),
     )
 
 

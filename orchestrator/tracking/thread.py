@@ -1,9 +1,9 @@
 """``TrackerThread``: sends trials to one tracker without delaying the sweep.
 
-It keeps no copies of steps: it marks which trials have steps that the tracker does not have yet,
-and the thread reads them from the trials when it sends them, all at once. So a slow tracker gets
-several steps at once, and what waits for it are at most the running trials and ``MAX_WAITING``
-ended ones, besides those whose run is open. Some trackers open files for each run, so at most
+The sweep marks the trials that have steps which the tracker does not have yet. The thread reads
+these steps from the trials when it sends them, so a slow tracker gets several steps at once. What
+waits for it are at most the running trials and ``MAX_WAITING`` ended ones, besides those that are
+being sent and those whose run is open. Some trackers open files for each run, so at most
 ``MAX_OPEN`` runs are open at once. Other trials are sent when they end.
 """
 
@@ -16,11 +16,10 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from orchestrator.execution.trial_results import RunningTrial
-from orchestrator.tracking.runs import Problem, Runs, Update
-from orchestrator.tracking.samples import tracked_result
+from orchestrator.tracking.runs import Problem, Runs, Sent, Update
+from orchestrator.tracking.samples import EndedTrial
 from orchestrator.tracking.tracker import (
     Report,
-    TrackedResult,
     TrackedStep,
     TrackedSweep,
     TrackedTrial,
@@ -31,9 +30,9 @@ logger = logging.getLogger(__name__)
 
 MAX_WAITING = 512  # ended trials, whose samples may contain pictures
 MAX_OPEN = 64  # runs; a pack has as many trials
-MAX_TOGETHER = 64  # trials in one message, whose pictures are in memory
+MAX_TOGETHER = 64  # trials in one message, whose samples are in memory
 MAX_ERRORS = 5  # in a row, after which nothing more is sent
-GATHER_SECONDS = 0.1  # between two times that it sends, because each costs a switch of threads
+GATHER_SECONDS = 0.1  # between two messages, so that the sweep's thread is rarely interrupted
 RETRY_SECONDS = 1.0  # after a first error; doubled after each further one in a row
 WAIT_SECONDS = 1.0  # at the end, before it says that it waits
 CLOSE_SECONDS = 60.0  # at the end, without anything sent
@@ -145,25 +144,23 @@ class TrackerThread:
     def _send(self) -> None:
         try:
             where = self._runs.open(self._sweep)
+            self._print_line(f"Tracking with {self._name}: {where}")
+            self._send_trials()
         except Exception as error:
             self._give_up()
             self._on_problem(Problem.of(error))
-        else:
-            self._print_line(f"Tracking with {self._name}: {where}")
-            self._send_trials()
-        self._runs.kill()
+        finally:
+            self._runs.kill()
 
     def _send_trials(self) -> None:
         while self._take():
-            self._send_taken()
-            self._must_hurry.wait(GATHER_SECONDS)
-        if self._is_abandoned:
-            return
-        self._num_calls += 1
-        try:
+            updates = [self._update(running, ended) for running, ended in self._taken.values()]
+            self._send_updates(updates)
+            if len(self._waiting) < MAX_TOGETHER:
+                self._must_hurry.wait(GATHER_SECONDS)
+        if not self._is_abandoned:
+            self._num_calls += 1
             self._runs.close(self._report)
-        except Exception as error:
-            self._on_problem(Problem.of(error))
 
     def _give_up(self) -> None:
         with self._changed:
@@ -175,47 +172,48 @@ class TrackerThread:
             self._changed.notify_all()
 
     def _take(self) -> bool:
-        """Wait for trials with something to send, and take them; return False at the end."""
+        """Wait for trials with something to send, and take some; return False at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_closing or self._has_given_up)
             if not self._waiting or self._has_given_up:
                 return False
-            waiting, self._waiting = self._waiting, {}
-            ended, self._ended = self._ended, {}
-            self._taken = {trial_id: (waiting.pop(trial_id), True) for trial_id in ended}
-            num_open = len(self._sent.keys() - ended.keys())  # from now on
-            for trial_id, running in waiting.items():
-                is_open = trial_id in self._sent
+            # The ends first, so that others can open runs.
+            ended = list(islice(self._ended, MAX_TOGETHER))
+            for trial_id in ended:
+                del self._ended[trial_id]
+                self._taken[trial_id] = self._waiting.pop(trial_id), True
+            num_open = len(self._sent.keys() - self._taken.keys())
+            for trial_id in [each for each in self._waiting if each not in self._ended]:
+                if len(self._taken) == MAX_TOGETHER:
+                    break
+                running, is_open = self._waiting.pop(trial_id), trial_id in self._sent
                 if is_open or num_open < MAX_OPEN:
                     self._taken[trial_id] = running, False
                     num_open += not is_open
                 # Another trial comes again with its next step.
         return True
 
-    def _send_taken(self) -> None:
-        """Send the trials that were taken. If one fails, wait before the next ones are sent."""
-        while self._taken and not self._has_given_up:
-            taken = list(islice(self._taken.values(), MAX_TOGETHER))
-            self._send_updates([self._update(running, ended) for running, ended in taken])
-        with self._changed:
-            self._num_lost += sum(has_ended for _, has_ended in self._taken.values())
-            self._taken.clear()
-
     def _send_updates(self, updates: list[Update]) -> None:
+        """Send what was taken. If a trial fails, wait before the next ones are sent."""
         while updates and not self._has_given_up:
             self._num_calls += 1
             try:
                 sent = self._runs.send(updates)
-                number, problem = sent.number, sent.problem
             except Exception as error:  # of the process
-                number, problem = 1, Problem.of(error)
-            for update in updates[:number]:
-                self._on_sent(update, problem if update is updates[number - 1] else None)
-            del updates[:number]
-            if problem is None:
+                sent = Sent(number=1, problem=Problem.of(error))
+            for update in updates[: sent.number]:
+                is_last = update is updates[sent.number - 1]
+                self._on_sent(update, has_failed=is_last and sent.problem is not None)
+            del updates[: sent.number]
+            for trial_id, reason in sent.no_samples:
+                self._warn(f"gets no samples of trial {trial_id[:8]} ({reason.line})", reason)
+            if sent.problem is None:
                 self._num_errors = 0
             else:
-                self._on_problem(problem)
+                self._on_problem(sent.problem)
+        with self._changed:  # after it has given up
+            self._num_lost += sum(has_ended for _, has_ended in self._taken.values())
+            self._taken.clear()
 
     def _update(self, running: RunningTrial, has_ended: bool) -> Update:
         """Return what is new in a trial."""
@@ -227,43 +225,40 @@ class TrackerThread:
                 TrackedStep(at=at, metrics=dict(steps[at].step.metrics))
                 for at in sorted(steps.keys() - sent)
             ],
-            result=self._result(running) if has_ended else None,
+            ended=EndedTrial.of(running, self._shown_samples) if has_ended else None,
         )
 
-    def _result(self, running: RunningTrial) -> TrackedResult:
-        try:
-            return tracked_result(running, self._shown_samples)
-        except Exception as error:  # such as a picture that cannot be read
-            self._on_problem(Problem.of(error))
-            return tracked_result(running, None)
-
-    def _on_sent(self, update: Update, problem: Problem | None) -> None:
+    def _on_sent(self, update: Update, *, has_failed: bool) -> None:
         """Remember what the tracker has."""
         trial_id = update.trial.id
         sent = self._sent.setdefault(trial_id, set())  # after an error, the run may be open
-        if problem is None:
+        if not has_failed:
             sent.update(step.at for step in update.steps)
         with self._changed:
             del self._taken[trial_id]
-            if update.result is not None:
+            if update.ended is not None:
                 del self._sent[trial_id]
-                self._num_lost += problem is not None
+                self._num_lost += has_failed
 
     def _on_problem(self, problem: Problem) -> None:
-        """Warn at the first error, wait, and give up after several in a row."""
+        """Warn, wait, and give up after several in a row."""
         if self._is_abandoned:
             return
-        logger.warning("--track %s failed: %s", self._name, problem.details)
+        self._warn(f"failed ({problem.line})", problem)
         self._num_errors += 1
-        if not self._has_warned:
-            self._has_warned = True
-            self._print_line(
-                f"Warning: --track {self._name} failed ({problem.line}); the sweep continues, and "
-                "its log has the details"
-            )
         if self._num_errors == MAX_ERRORS or problem.is_final:
             self._give_up()
         self._wait_to_retry()
+
+    def _warn(self, what: str, problem: Problem) -> None:
+        """Write to the log, and print a line at the first time."""
+        logger.warning("--track %s %s: %s", self._name, what, problem.details)
+        if not self._has_warned:
+            self._has_warned = True
+            self._print_line(
+                f"Warning: --track {self._name} {what}; the sweep continues, and its log has the "
+                "details"
+            )
 
     def _wait_to_retry(self) -> None:
         with self._changed:

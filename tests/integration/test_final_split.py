@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +13,13 @@ import pytest
 from buckets import BUCKET, serve
 from captioned_folder import draw_folder
 from harness import command as run
-from paths import ROOT
+from paths import PLUGIN, ROOT
 
 import orchestrator.running.final_trials as scoring
+from orchestrator.request import Request
+from orchestrator.running.execute import run_trials
+from orchestrator.running.plan import make_plan
+from orchestrator.running.run import Run
 from orchestrator.saving.checkpoints import Checkpoints
 from results.storage.reading import Sweep, read_sweep
 from results.tables.looks import Look, read_looks
@@ -202,12 +207,46 @@ def test_an_unfinished_sweep_is_not_scored(data: str, tmp_path: Path) -> None:
     assert looks(tmp_path) == []
 
 
+def test_trackers_get_only_the_trials_of_the_sweep(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    output = sweep("retrieval", data, tmp_path / "out", "--track", "noting", "--final", "test")
+    assert "Scoring" in output
+    assert output.count("Tracking with noting") == 1
+    lines = (tmp_path / "tracked").read_text().splitlines()
+    assert [line.split()[0] for line in lines].count("open") == 1
+    assert not list((tmp_path / "out/retrieval/s").glob(".final*"))
+
+
+def test_pause_holds_final_trials(tmp_path: Path) -> None:
+    outer = Run(make_plan(Request(task="toy", engine="local", out=str(tmp_path / "outer"))))
+    plan = make_plan(Request(task="toy", engine="local", out=str(tmp_path / "inner")))
+    parts: list[Path] = []
+
+    def resume() -> None:
+        parts.extend((tmp_path / "inner").rglob("*.parquet"))
+        outer.steering.resume()
+
+    outer.steering.pause()
+    timer = threading.Timer(0.5, resume)
+    timer.start()
+    scored = run_trials(plan, outer)
+    timer.join()
+    assert parts == []
+    assert scored is not None
+    assert len(scored.rows()) == 4
+    outer.budget.interrupted = True  # by `stop`
+    assert run_trials(plan, outer) is None
+
+
 def test_interrupted_look_counts(
     data: str, done: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep("retrieval", data, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(scoring, "run_trials", lambda plan: None)
+        patch.setattr(scoring, "run_trials", lambda plan, within: None)
         output = sweep("retrieval", data, tmp_path, "--final", "test", status=130)
         assert "The look is recorded without values" in output
     assert [look.ended for look in looks(tmp_path)] == [None]

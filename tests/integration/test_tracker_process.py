@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from harness import Run
 from paths import PLUGIN
-from tracked import REPORT, result, steps, sweep, tracked_trial
+from tracked import REPORT, end, running, steps, sweep, tracked_trial
 
 from orchestrator.tracking.process_runs import ProcessRuns
 from orchestrator.tracking.runs import TrackerFailedError, Update
+from orchestrator.tracking.samples import EndedTrial
 
 
 @pytest.fixture
@@ -27,8 +28,8 @@ def tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], lis
 
 
 def update(*numbers: int, has_ended: bool = False) -> Update:
-    ended = result(at=numbers[-1]) if has_ended else None
-    return Update(trial=tracked_trial(), steps=steps(*numbers), result=ended)
+    ended = EndedTrial.of(end(running()), ()) if has_ended else None
+    return Update(trial=tracked_trial(), steps=steps(*numbers), ended=ended)
 
 
 def is_alive(pid: int) -> bool:
@@ -48,12 +49,21 @@ def test_process_sends_and_exits_as_usual(tracker: Callable[[], list[str]]) -> N
     assert runs.open(sweep()) == "here"
     pid = int(tracker()[0].split()[1])
     assert pid != os.getpid()
-    os.kill(pid, signal.SIGTERM)  # batch systems send it to all processes of a job
+    for number in (signal.SIGTERM, signal.SIGINT):  # batch systems send them to all processes
+        os.kill(pid, number)
     assert runs.send([update(0, 1)]).number == 1
     assert runs.send([update(0, 1, 2, has_ended=True)]).problem is None
     runs.close(REPORT)
     assert tracker()[1:] == ["log 0 1", "log 2", "close Rows", "exit"]
     assert not is_alive(pid)
+
+
+def test_process_imports_what_this_one_does(tracker: Callable[[], list[str]]) -> None:
+    Path("results.py").write_text("raise ImportError('not ours')\n")  # in the working directory
+    runs = ProcessRuns("noting")
+    runs.open(sweep())
+    runs.close(REPORT)
+    assert tracker()[1:] == ["close Rows", "exit"]
 
 
 def test_error_arrives_with_its_traceback(tracker: Callable[[], list[str]]) -> None:
@@ -96,6 +106,7 @@ def pid_of(notes: list[str]) -> int:
 def test_sweep_goes_on_without_a_tracker_that_dies(
     tmp_path: Path, tracker: Callable[[], list[str]]
 ) -> None:
+    (tmp_path / "hang").touch()
     run = track(tmp_path)
     os.kill(pid_of(tracker()), signal.SIGKILL)
     output = " ".join(run.end().split())

@@ -58,7 +58,7 @@ class PackScheduler(FIFOScheduler):  # type: ignore[misc]
         result["events"].clear()  # in place, because Tune keeps the last result in memory
         with self._dispatcher.capture_errors():
             if result.get("held"):
-                self._dispatcher.on_held(pack_id)
+                self._dispatcher.on_held(pack_id, result["held"])
             else:
                 self._dispatcher.on_result(pack_id, events)
         is_continuing = self._dispatcher.should_continue(pack_id, saved=saved)

@@ -142,7 +142,7 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         if self._orders.is_paused:
             writer.flush()
             ray.wait([self._new_orders, self._halted], timeout=HELD_SECONDS)
-            return {"events": [], "saved": True, "held": True}
+            return {"events": [], "saved": True, "held": self._orders.number}
         if not self._runner.has_pack and not self._receive_pack():
             return {"events": [], "saved": True}
         if not writer.is_flushed() and ray.wait([self._halted], timeout=0)[0]:

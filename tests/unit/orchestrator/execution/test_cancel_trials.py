@@ -136,6 +136,13 @@ def test_paused_coordinator_starts_no_pack(tmp_path: Path) -> None:
         case.steering.resume()
         case.steering.pause()
         assert not case.coordinator.is_held()  # held in the earlier pause
+        case.coordinator.confirm_pause()
+        assert not case.coordinator.is_held()
+        case.coordinator.mark_waiting(pack.trials)  # their worker is lost
+        assert case.coordinator.is_held()
+        assert case.coordinator.num_running() == 0
+        case.coordinator.mark_running(pack)
+        assert not case.coordinator.is_held()
     assert case.coordinator.is_held()  # it has ended
 
 

@@ -44,6 +44,7 @@ class Work:
         self.paused = False
         self.to_cancel: set[str] = set()
         self.held: list[Trial] = []
+        self.waiting: list[Trial] = []
         self.num_confirmed = 0
 
     def next_pack(self) -> Pack | None:
@@ -82,6 +83,9 @@ class Work:
 
     def mark_held(self, trials: Iterable[Trial]) -> None:
         self.held += trials
+
+    def mark_waiting(self, trials: Iterable[Trial]) -> None:
+        self.waiting += trials
 
     def confirm_pause(self) -> None:
         self.num_confirmed += 1
@@ -276,7 +280,9 @@ def test_pause_orders_workers_to_hold_and_starts_no_packs_or_stages() -> None:
     assert case.dispatcher.next_pack() is None
     assert [order.is_paused for order in case.workers.orders] == [True]
     assert case.stages.start_next() is None
-    case.dispatcher.on_held(0)
+    case.dispatcher.on_held(0, 0)  # of an earlier pause
+    assert case.work.held == []
+    case.dispatcher.on_held(0, 1)
     assert case.work.held == [trial(0)]
     assert case.dispatcher.should_continue(0)
     case.work.paused = False
@@ -307,6 +313,20 @@ def test_pause_is_confirmed_when_workers_know_it_and_no_stage_runs(
     assert look() == 1
 
 
+def test_trials_without_a_worker_wait() -> None:
+    case = Case([trial(0), trial(1)], [trial(2)])
+    assert (case.dispatcher.next_pack(), case.dispatcher.next_pack()) == (0, 1)
+    case.ready()
+    case.workers.taken = {0: "a", 1: "b"}
+    failure = Failure(reason="no memory", log="", out_of_memory=True)
+    case.dispatcher.on_result(0, [Event(trial_id=trial(1).id, outcome=failure)])
+    assert case.work.waiting == [trial(1)]  # runs again at the end, alone
+    case.dispatcher.on_worker_lost(1)
+    assert case.work.waiting == [trial(1), trial(2)]
+    case.dispatcher.on_all_lost_to_memory()
+    assert case.work.waiting == [trial(1), trial(2), trial(0), trial(2)]
+
+
 def test_held_worker_does_not_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("orchestrator.execution.dispatcher.time.monotonic", lambda: now)
@@ -317,7 +337,7 @@ def test_held_worker_does_not_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
     now += 1
     case.dispatcher.poll()
     now += grace_period(1.0)
-    case.dispatcher.on_held(0)
+    case.dispatcher.on_held(0, 0)
     now += 1
     case.dispatcher.poll()
     assert not case.workers.killed
@@ -330,7 +350,7 @@ def test_pause_before_the_stages_does_not_make_a_worker_late(
     monkeypatch.setattr("orchestrator.execution.dispatcher.time.monotonic", lambda: now)
     case = Case([trial(0)], step_timeout=1.0)
     case.dispatcher.next_pack()
-    case.dispatcher.on_held(0)  # the worker waits for its pack
+    case.dispatcher.on_held(0, 0)  # the worker waits for its pack
     now += 10 * grace_period(1.0)
     case.ready()
     case.workers.taken = {0: "w"}

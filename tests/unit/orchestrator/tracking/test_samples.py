@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 from tracked import add_step, end, running
 
-from orchestrator.tracking.samples import MAX_ROWS, tracked_result
+from orchestrator.execution.trial_results import RunningTrial
+from orchestrator.tracking.samples import MAX_ROWS, EndedTrial, tracked_result
+from orchestrator.tracking.tracker import TrackedResult
+
+
+def result(one: RunningTrial, shown: Sequence[str]) -> TrackedResult:
+    return tracked_result(EndedTrial.of(one, shown))
 
 
 def png(color: str) -> bytes:
@@ -27,7 +34,7 @@ def test_samples_become_a_table_of_plain_values() -> None:
         "blob": [b"x"] * (MAX_ROWS + 5),
     }
     add_step(one, 1, samples)
-    found = tracked_result(end(one), ("query", "rank", "captions"))
+    found = result(end(one), ("query", "rank", "captions"))
     assert list(found.table) == ["query", "rank", "captions"]
     assert found.table["rank"] == list(range(MAX_ROWS))
     assert all(type(value) is int for value in found.table["rank"])
@@ -39,7 +46,7 @@ def test_only_samples_of_the_last_step_count() -> None:
     one = running()
     add_step(one, 0, {"query": [1]})
     add_step(one, 1)
-    assert tracked_result(end(one), ()).table == {}
+    assert result(end(one), ()).table == {}
 
 
 def test_pictures_become_one_picture_and_leave_the_table() -> None:
@@ -50,7 +57,7 @@ def test_pictures_become_one_picture_and_leave_the_table() -> None:
         "iou": [0.5, None, None, None],
     }
     add_step(one, 1, samples)
-    found = tracked_result(end(one), ("view", "picture", "iou"))
+    found = result(end(one), ("view", "picture", "iou"))
     assert found.table == {"view": ["scores"], "iou": [0.5]}
     sheet = Image.open(io.BytesIO(found.pictures["samples"])).convert("RGB")
     colors = {color for _, color in sheet.getcolors(10**6) or []}
@@ -60,4 +67,4 @@ def test_pictures_become_one_picture_and_leave_the_table() -> None:
 def test_column_without_values_is_left_out() -> None:
     one = running()
     add_step(one, 1, {"query": [1, 2], "note": [None, None]})
-    assert tracked_result(end(one), ()).table == {"query": [1, 2]}
+    assert result(end(one), ()).table == {"query": [1, 2]}

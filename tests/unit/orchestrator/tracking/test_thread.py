@@ -201,8 +201,9 @@ def test_tracker_that_keeps_failing_is_given_up() -> None:
 
 def test_trial_whose_picture_is_damaged_is_sent_without_samples() -> None:
     tracker, lines = Recorder(), list[str]()
-    broken, other = running(0), running(1, 1)
-    add_step(broken, 0, {"condition": ["a"], "picture": [b"no PNG"]})
+    broken = [running(seed) for seed in range(2 * module.MAX_ERRORS)]
+    for each in broken:
+        add_step(each, 0, {"condition": ["a"], "picture": [b"no PNG"]})
     thread = TrackerThread(
         "mine",
         InThisProcess(tracker),
@@ -210,15 +211,16 @@ def test_trial_whose_picture_is_damaged_is_sent_without_samples() -> None:
         shown_samples=("condition", "picture"),
         print_line=lines.append,
     )
-    for each in (broken, other):
+    for each in broken:
         thread.ended(end(each))
     thread.finish(REPORT)
     thread.join()
     assert [(each.status, each.at, each.pictures) for each in tracker.of("end")] == [
         ("finished", 0, {})
-    ] * 2
+    ] * len(broken)
     (warning,) = lines[1:]
-    assert "--track mine failed (StoreError: a picture of the samples is damaged" in warning
+    assert warning.startswith("Warning: --track mine gets no samples of trial ")
+    assert "(StoreError: a picture of the samples is damaged" in warning
 
 
 class Unreachable(Recorder):
