@@ -13,7 +13,7 @@ from orchestrator.running.run import Run
 from results.extras import is_installed, missing
 from results.render.sweep_tables import render
 from results.storage.filesystem import redact
-from results.storage.reading import Sweep, read_sweep
+from results.storage.reading import Sweep
 from results.tables.summary import MAX_ROWS
 from results.text import plural, print_line
 from tasks.contract import Trial
@@ -21,13 +21,18 @@ from tasks.contract import Trial
 INTERRUPTED = 130  # exit status after Ctrl-C
 
 
-def print_results(run: Run, to_run: Sequence[Trial], *, show_tables: bool = True) -> int:
+def print_results(
+    run: Run, sweep: Sweep, to_run: Sequence[Trial], *, show_tables: bool = True
+) -> int:
     """Print the results of a run and return its exit status.
 
-    ``to_run`` are the trials that were not finished when the run started.
+    Args:
+        run: the run.
+        sweep: its sweep, as it is now.
+        to_run: the trials that were not finished when the run started.
+        show_tables: whether to print the tables.
     """
     plan, errors = run.plan, Console(stderr=True)
-    sweep = read_sweep(run.request.out, plan.task.name, plan.name)
     rows = sweep.current_rows()
     any_step = run.is_complete or any(row["num_steps"] for row in rows)
     if any_step and show_tables:

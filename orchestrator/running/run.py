@@ -28,7 +28,7 @@ from orchestrator.tracking.tracker import TrackedSweep, TrackedTrial
 from orchestrator.tracking.tracking import Tracking
 from results.storage.filesystem import redact
 from results.storage.manifest import Manifest
-from results.storage.reading import read_sweep
+from results.storage.reading import Sweep, read_sweep
 from results.storage.store import SweepStore, TrialResult
 from tasks.contract import Scalar, Trial
 
@@ -53,6 +53,7 @@ class Run:
         )
         self.num_invalid = 0  # invalid configurations that the search sampled in this run
         self.coordinators: list[Coordinator] = []
+        self.sweep: Sweep | None = None  # with all results, when they are complete
         self.control: Listener | None = None  # while other processes can steer the run
         self.is_complete = False  # whether no trial is left to run
         self.can_detach = False  # whether the caller can start the sweep again in the background

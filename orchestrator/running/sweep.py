@@ -123,7 +123,8 @@ def _run(run: Run, show_tables: bool) -> int:
         Console().print("Every trial of this sweep is already done; use --rerun to run them again.")
     if run.is_complete:
         run.cache.delete_kept()
-    status = print_results(run, to_run, show_tables=show_tables)
+    run.sweep = read_sweep(plan.request.out, plan.task.name, plan.name)
+    status = print_results(run, run.sweep, to_run, show_tables=show_tables)
     return status if status == 130 or run.request.final is None else max(status, _final(run))
 
 

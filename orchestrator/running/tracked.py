@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from orchestrator.running.logs import logging_to, run_log
-from orchestrator.running.plan import Plan
 from orchestrator.running.run import Run
 from orchestrator.tracking.tracker import Report
-from results.storage.reading import read_sweep
+from results.storage.reading import Sweep
 from results.text import print_line
 from tasks.contract import StoreError
 
@@ -23,8 +22,8 @@ def tracked(run: Run) -> Iterator[None]:
     report = None
     try:
         yield
-        if run.tracking.has_started:
-            report = _report(run.plan)
+        if run.tracking.has_started and run.sweep is not None:
+            report = _report(run.sweep)
         elif run.tracking.has_trackers and run.is_complete and not _has_computed(run):
             print_line(
                 Console(),
@@ -50,14 +49,13 @@ def _close(run: Run, report: Report | None) -> None:
         run.tracking.close(report)
 
 
-def _report(plan: Plan) -> Report | None:
+def _report(sweep: Sweep) -> Report | None:
     """Return the tables of the sweep; None if a bucket does not answer."""
-    try:
-        sweep = read_sweep(plan.request.out, plan.task.name, plan.name)
-    except StoreError:
-        return None
     from results.export import FORMATS, sweep_document  # only now: it takes time to import
 
-    # Without figures, which take seconds and which trackers draw themselves.
-    documents = [dataclasses.replace(sweep_document(sweep), draw=list)]
+    try:
+        # Without figures, which take seconds and which trackers draw themselves.
+        documents = [dataclasses.replace(sweep_document(sweep), draw=list)]
+    except StoreError:
+        return None
     return Report(markdown=FORMATS["markdown"](documents), html=FORMATS["html"](documents))

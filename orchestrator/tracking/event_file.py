@@ -10,14 +10,27 @@ import os
 import shutil
 import socket
 import struct
+import sys
 import time
 from typing import Any
 
 VERSION = "brain.Event:2"
 
 
+def import_tensorboardx() -> None:
+    """Import ``tensorboardX`` without torch, which it imports if it can, in more than a second."""
+    if "torch" in sys.modules:
+        import tensorboardX.summary
+    else:
+        sys.modules["torch"] = None  # type: ignore[assignment]
+        try:
+            import tensorboardX.summary  # noqa: F401
+        finally:
+            del sys.modules["torch"]
+
+
 class EventFile:
-    """Writes the events of one run, each at once."""
+    """Writes the events of one run."""
 
     def __init__(self, folder: str) -> None:
         """Replace the files in a run's folder.
@@ -48,6 +61,9 @@ class EventFile:
         length = struct.pack("<Q", len(data))
         sums = [struct.pack("<I", masked_crc32c(part)) for part in (length, data)]
         self._file.write(length + sums[0] + data + sums[1])
+
+    def flush(self) -> None:
+        """Let readers see what was added."""
         self._file.flush()
 
     def close(self) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 from orchestrator.child_process import SIGNALS, ParentPipe
 from orchestrator.tracking.finding import load_tracker
 from orchestrator.tracking.runs import Answer, Problem, TrackerRuns
 
+NICE = 10  # so that it takes the time of a processor only when no trial needs it
+
 
 def main() -> None:
     """Do what ``ProcessRuns`` at the other end of the pipe asks for, until it closes the runs."""
     for number in SIGNALS:  # batch systems send them to all processes of a job
         signal.signal(number, lambda *_: None)  # the parent says when to end
+    os.nice(NICE)
     pipe = ParentPipe()
     runs: TrackerRuns | None = None
     method = ""

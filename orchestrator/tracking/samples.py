@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # a tracker's process does not need it
     from orchestrator.execution.trial_results import RunningTrial
 
 MAX_ROWS = 100  # of a table of samples
+BYTES_OF_STEP = 1000  # about, without samples
 _PICTURE = "picture"  # the column of samples that holds PNG files
 
 
@@ -41,6 +42,17 @@ class EndedTrial:
             samples=steps[-1].step.samples if steps and is_over else None,
             shown=shown_samples,
         )
+
+
+def estimate_bytes(running: RunningTrial) -> int:
+    """Estimate the memory of a trial's steps with their samples."""
+    columns = (
+        column
+        for timed in list(running.steps.values())
+        for column in (timed.step.samples or {}).values()
+    )
+    values = sum(len(v) if hasattr(v, "__len__") else 1 for each in columns for v in each)
+    return BYTES_OF_STEP * len(running.steps) + values
 
 
 def tracked_result(ended: EndedTrial) -> TrackedResult:

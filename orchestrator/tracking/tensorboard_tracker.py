@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from orchestrator.tracking.as_markdown import markdown_table
-from orchestrator.tracking.event_file import EventFile
+from orchestrator.tracking.event_file import EventFile, import_tensorboardx
 from orchestrator.tracking.tracker import (
     Report,
     TrackedResult,
@@ -25,6 +25,7 @@ class TensorBoardTracker(Tracker):
 
     def open(self, sweep: TrackedSweep) -> str:
         """Return the command that shows the sweep."""
+        import_tensorboardx()
         self._metric = plain_name(sweep.metric)
         self._folder = f"{sweep.folder or sweep.full_name}/tensorboard"
         self._files: dict[str, EventFile] = {}
@@ -50,6 +51,7 @@ class TensorBoardTracker(Tracker):
         for step in steps:
             for name, value in step.metrics.items():
                 self._files[trial.id].add(scalar(plain_name(name), value), step.at)
+        self._files[trial.id].flush()
 
     def end(self, trial: TrackedTrial, result: TrackedResult) -> None:
         """Write the status and the samples."""

@@ -2,9 +2,10 @@
 
 The sweep marks the trials that have steps which the tracker does not have yet. The thread reads
 these steps from the trials when it sends them, so a slow tracker gets several steps at once. What
-waits for it are at most the running trials and ``MAX_WAITING`` ended ones, besides those that are
-being sent and those whose run is open. Some trackers open files for each run, so at most
-``MAX_OPEN`` runs are open at once. Other trials are sent when they end.
+waits for it are at most the running trials and ``MAX_WAITING`` ended ones (or more small ones, see
+``MAX_BYTES``), besides those that are being sent and those whose run is open. Some trackers open
+files for each run, so at most ``MAX_OPEN`` runs are open at once. Other trials are sent when they
+end.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from itertools import islice
 
 from orchestrator.execution.trial_results import RunningTrial
 from orchestrator.tracking.runs import Problem, Runs, Sent, Update
-from orchestrator.tracking.samples import EndedTrial
+from orchestrator.tracking.samples import EndedTrial, estimate_bytes
 from orchestrator.tracking.tracker import (
     Report,
     TrackedStep,
@@ -28,7 +29,8 @@ from results.text import plural
 
 logger = logging.getLogger(__name__)
 
-MAX_WAITING = 512  # ended trials, whose samples may contain pictures
+MAX_WAITING = 512  # ended trials, whose samples may contain pictures; more while they are small
+MAX_BYTES = 64 * 2**20  # of more ended trials than that, all together
 MAX_OPEN = 64  # runs; a pack has as many trials
 MAX_TOGETHER = 64  # trials in one message, whose samples are in memory
 MAX_ERRORS = 5  # in a row, after which nothing more is sent
@@ -64,8 +66,8 @@ class TrackerThread:
         self._shown_samples, self._print_line = shown_samples, print_line
         self._changed = threading.Condition()
         self._waiting: dict[str, RunningTrial] = {}  # with something to send, by trial id
-        #: Those of ``_waiting`` that have ended, in this order. The values mean nothing.
-        self._ended: dict[str, None] = {}
+        self._ended: dict[str, int] = {}  # those of ``_waiting`` that have ended -> their bytes
+        self._num_bytes = 0  # of these
         #: Trial id -> ``Step.at`` of the steps that its open run has; only the thread changes it.
         self._sent: dict[str, set[int]] = {}
         #: The trials that the thread has taken to send, and whether they have ended.
@@ -94,12 +96,14 @@ class TrackerThread:
         with self._changed:
             # The end of an open run is always sent, so that another trial can open one.
             is_open = trial_id in self._sent or trial_id in self._taken
-            if self._has_given_up or (len(self._ended) >= MAX_WAITING and not is_open):
+            is_full = len(self._ended) >= MAX_WAITING and self._num_bytes >= MAX_BYTES
+            if self._has_given_up or (is_full and not is_open):
                 self._num_lost += 1
                 self._waiting.pop(trial_id, None)
                 return
             self._waiting[trial_id] = running
-            self._ended[trial_id] = None
+            self._ended[trial_id] = estimate_bytes(running)
+            self._num_bytes += self._ended[trial_id]
             self._changed.notify_all()
 
     def finish(self, report: Report | None) -> None:
@@ -169,6 +173,7 @@ class TrackerThread:
             self._num_lost += len(self._ended)
             self._waiting.clear()
             self._ended.clear()
+            self._num_bytes = 0
             self._changed.notify_all()
 
     def _take(self) -> bool:
@@ -180,7 +185,7 @@ class TrackerThread:
             # The ends first, so that others can open runs.
             ended = list(islice(self._ended, MAX_TOGETHER))
             for trial_id in ended:
-                del self._ended[trial_id]
+                self._num_bytes -= self._ended.pop(trial_id)
                 self._taken[trial_id] = self._waiting.pop(trial_id), True
             num_open = len(self._sent.keys() - self._taken.keys())
             for trial_id in [each for each in self._waiting if each not in self._ended]:

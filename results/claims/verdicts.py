@@ -46,6 +46,8 @@ class CheckedClaim:
 def check_claims(sweep: Sweep) -> list[CheckedClaim]:
     """Test every claim in a sweep's ``sweep.json`` on its results."""
     claims = sweep.manifest.claims
+    if not claims:
+        return []
     data = ClaimTests(sweep)
     tests = [data.test(claim) for claim in claims]
     tested = [test for test in tests if isinstance(test, ClaimTest)]

@@ -53,7 +53,8 @@ def make_row(
             stored = prefix + column.key.removeprefix("metric.")
             values = [r[stored] for r in shown.values() if r.get(stored) is not None]
             if values:
-                row.metrics[column.key] = float(np.mean(values))
+                # One seed is common, and numpy takes its time for a single number.
+                row.metrics[column.key] = float(values[0] if len(values) == 1 else np.mean(values))
     main = manifest.main_key
     values = [r[main] for r in done.values() if r.get(main) is not None]
     if len(values) > 1:

@@ -111,6 +111,7 @@ def test_slow_tracker_gets_several_steps_at_once() -> None:
 
 def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_WAITING", 2)
+    monkeypatch.setattr(module, "MAX_BYTES", 0)
     tracker, lines = Blocked(), list[str]()
     thread = start(tracker, lines)
     thread.stepped(running(0, 1))
@@ -124,6 +125,26 @@ def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     thread.join()
     assert len(tracker.of("end")) == 2
     assert "misses the end of 3 trials" in lines[-1]
+
+
+def test_more_trials_wait_if_they_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_WAITING", 2)
+    monkeypatch.setattr(module, "MAX_BYTES", 10_000)
+    tracker, lines = Blocked(), list[str]()
+    thread = start(tracker, lines)
+    thread.stepped(running(100, 1))
+    assert tracker.entered.wait(60)
+    for seed in range(7):
+        thread.ended(end(running(seed, 1)))
+    large = running(50)
+    add_step(large, 0, {"picture": [b"x" * 3000]})
+    thread.ended(end(large))
+    thread.ended(end(running(51, 1)))
+    tracker.released.set()
+    thread.finish(None)
+    thread.join()
+    assert len(tracker.of("end")) == 8
+    assert "misses the end of 1 trial" in lines[-1]
 
 
 class BlockedAndFailing(Blocked):
@@ -380,6 +401,7 @@ def test_end_of_an_open_run_is_sent_although_much_waits(
     monkeypatch: pytest.MonkeyPatch, is_sending: bool
 ) -> None:
     monkeypatch.setattr(module, "MAX_WAITING", 1)
+    monkeypatch.setattr(module, "MAX_BYTES", 0)
     monkeypatch.setattr(module, "MAX_OPEN", 1)
     one, busy, live = running(0, 1), running(1, 1), running(2, 1)
     tracker, lines = BlockedBy((one if is_sending else busy).trial.id), list[str]()
