@@ -13,6 +13,7 @@ the number of stages that run at once).
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import signal
 import tempfile
@@ -283,5 +284,15 @@ class RayEngine:
         return measurement
 
     def close(self) -> None:
-        """Disconnect from the cluster, or stop Ray on this machine."""
-        ray.shutdown()
+        """Disconnect from the cluster, or stop Ray on this machine.
+
+        Ray (2.60) exits with status 1 if another thread frees a reference meanwhile, for which a
+        collection of garbage is enough.
+        """
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            ray.shutdown()
+        finally:
+            if was_enabled:
+                gc.enable()
