@@ -18,11 +18,11 @@ check:
 fix:
     .venv/bin/ruff check --fix . && .venv/bin/ruff format .
 
-# The unit tests, two minutes.
+# The unit tests, one minute.
 test *args:
     {{python}} -m pytest {{args}}
 
-# Every test, about 40 minutes.
+# Every test, about 50 minutes.
 test-all *args:
     {{python}} -m pytest tests {{args}}
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +17,8 @@ from results.storage.schema import FIXED, fill_sweep
 from results.storage.store import NAME, check_name, concat, list_parts, read_part, union
 from results.storage.whole_file import read_whole
 from tasks.contract import StoreError
+
+T = TypeVar("T")
 
 _ATTEMPTS = 10  # a reader must start again if the parts are compacted while it reads
 
@@ -98,6 +100,17 @@ class Sweep(StoredTables):
     """One sweep: its tables and its ``sweep.json``."""
 
     manifest: Manifest
+    _computed: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def compute_once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return what ``compute`` returned for this key at the first time.
+
+        The tables of this object do not change after they are read.
+        """
+        if key not in self._computed:
+            self._computed[key] = compute()
+        value: T = self._computed[key]
+        return value
 
     def read_file(self, name: str) -> bytes | None:
         """Read a file in the sweep's folder; None if it does not exist.

@@ -53,17 +53,27 @@ def summarize(
     Raises:
         RequestError: if ``selection`` names no column.
     """
+    if selection != EVERYTHING:
+        return _summarize(sweep, max_rows, published, selection)
+    key = ("summaries", max_rows, published)  # several reports of one command need the same
+    return list(sweep.compute_once(key, lambda: _summarize(sweep, max_rows, published, selection)))
+
+
+def _summarize(
+    sweep: Sweep, max_rows: int | None, published: bool, selection: RowSelection
+) -> list[SummaryTable]:
     manifest = sweep.manifest
-    trials = sweep.current_rows()
-    scores = Scores(sweep, manifest.metric.name)
     if manifest.tables:
+        trials = sweep.current_rows()
+        scores = Scores(sweep, manifest.metric.name)
         planned = manifest.tables if published else map(_without_numbers, manifest.tables)
         tables = [_report_table(manifest, each, trials, scores, selection) for each in planned]
         first = next((t for t in tables if any(row.reported for row in t.rows)), None)
         if first and manifest.published:
             first.caption.insert(0, published_source(manifest))
     else:
-        tables = [_open_table(manifest, trials, scores, max_rows, selection)]
+        rows, tested = sweep.compute_once("ranked", lambda: _ranked(sweep))
+        tables = [_open_table(manifest, rows, tested, max_rows, selection)]
     digits = id_digits(row["trial_id"] for row in sweep.rows())
     for table in tables:
         table.id_digits = digits
@@ -118,16 +128,13 @@ def _report_table(
     return _table(manifest, table.title, shown, has_report, note, tested, selection, hidden)
 
 
-def _open_table(
-    manifest: Manifest,
-    trials: Sequence[Mapping[str, Any]],
-    scores: Scores,
-    max_rows: int | None,
-    selection: RowSelection,
-) -> SummaryTable:
+def _ranked(sweep: Sweep) -> tuple[list[SummaryRow], BestComparison | None]:
+    """Return the rows of all configurations, best first, and how the best one was compared."""
+    manifest = sweep.manifest
+    scores = Scores(sweep, manifest.metric.name)
     sign = -1.0 if manifest.maximize else 1.0
     pairs = []
-    for found in by_configuration(trials).values():
+    for found in by_configuration(sweep.current_rows()).values():
         first = next(iter(found.values()))
         params = {k.removeprefix("param."): v for k, v in first.items() if k.startswith("param.")}
         pairs.append((make_row(params, found, manifest, scores), found))
@@ -146,7 +153,17 @@ def _open_table(
 
     pairs.sort(key=order)
     rows = [row for row, _ in pairs]
-    tested = mark_best(rows, [found for _, found in pairs], manifest, scores)
+    return rows, mark_best(rows, [found for _, found in pairs], manifest, scores)
+
+
+def _open_table(
+    manifest: Manifest,
+    rows: Sequence[SummaryRow],
+    tested: BestComparison | None,
+    max_rows: int | None,
+    selection: RowSelection,
+) -> SummaryTable:
+    has_front = bool(manifest.search and manifest.search.metrics)
     if has_front and max_rows is not None:
         max_rows = max(max_rows, sum(row.on_front for row in rows))
     chosen = _select(rows, selection, manifest)
