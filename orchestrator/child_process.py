@@ -44,14 +44,14 @@ def start_child(
             stderr=output,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **(environment or {})},
             pass_fds=[theirs.fileno()],
-            start_new_session=True,
+            process_group=0,  # Ctrl-C is for the parent
         )
     return process, connection
 
 
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
-    """Let a process that starts receive no signal before it has chosen what to do then."""
+    """Block signals in a new process until it has set its handlers."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -71,9 +71,11 @@ class ParentPipe:
     """The child's end of the pipe, whose descriptor is its first argument."""
 
     def __init__(self) -> None:
-        """Start to receive messages, and signals."""
+        """Unblock signals and start to receive messages."""
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        self._connection = Connection(int(sys.argv[1]))
+        descriptor = int(sys.argv[1])
+        os.set_inheritable(descriptor, False)  # the end of this process must close the pipe
+        self._connection = Connection(descriptor)
         self._inbox: Queue[Any] = Queue()
         #: Called when the parent has ended, before this process ends at once.
         self.on_end: Callable[[], None] = lambda: None

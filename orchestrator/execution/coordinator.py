@@ -260,6 +260,10 @@ class Coordinator:
         self._first = self._first or self._without_cancelled(self._suggest())
         return max(self._first, key=self.task.estimate_memory, default=None)
 
+    def is_to_measure(self, trial: Trial) -> bool:
+        """Return whether a trial from ``trial_to_measure`` was not cancelled meanwhile."""
+        return trial in self._first
+
     def on_measured(self, trial: Trial, events: Sequence[Event], usage: Usage | None) -> None:
         """Use the measured memory to form packs, and record the trial if its step ended it."""
         if usage is not None:

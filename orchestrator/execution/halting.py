@@ -30,7 +30,7 @@ class Budget:
         return is_running and time.monotonic() >= (self._deadline or 0.0)
 
     def lift_time_limit(self) -> None:
-        """Halt only after an interrupt from now on."""
+        """Remove the time limit; an interrupt still halts."""
         self._deadline = None
 
     def set_paused(self, is_paused: bool) -> None:

@@ -37,6 +37,8 @@ def measure_first_trial(
         if trial is None or values is None:
             return None
         _hold(coordinator, stages)
+        if not coordinator.is_to_measure(trial):
+            continue
         if coordinator.should_halt():
             return None
         measurement = measure(trial, values)
@@ -57,6 +59,8 @@ def _wait_for_stages(
         stages.request(stage)
     while not coordinator.should_halt():
         _hold(coordinator, stages)
+        if coordinator.should_halt():
+            return None
         stages.poll(POLL_SECONDS)
         values = stages.values(needed)
         if values is not None or stages.failed(needed) is not None:
@@ -66,12 +70,14 @@ def _wait_for_stages(
 
 def _hold(coordinator: Coordinator, stages: StageQueue) -> None:
     """Wait while the sweep is paused."""
+    coordinator.cancel_trials()
     while coordinator.is_paused():
         stages.is_paused = True
         stages.poll()
         if not stages.num_running():
             coordinator.confirm_pause()
         coordinator.steering.wait(POLL_SECONDS)
+        coordinator.cancel_trials()
     stages.is_paused = False
 
 

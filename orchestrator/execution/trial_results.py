@@ -25,7 +25,7 @@ class RunningTrial:
     trial: Trial
     started: datetime
     steps: dict[int, TimedStep] = field(default_factory=dict)  # by ``Step.at``
-    is_on_worker: bool = False  # now, with its stages computed
+    is_on_worker: bool = False  # whether a worker runs it now
     uses_stages: bool = False  # whether its use of the stages is counted
     held_in: int = 0  # the number of the pause in which its worker holds it; 0 for none
     worker: str = ""  # that made its last step, ``host:pid``

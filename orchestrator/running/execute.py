@@ -36,7 +36,7 @@ from tasks.contract import Trial
 def run_trials(plan: Plan, within: Run | None = None) -> Sweep | None:
     """Run a plan's trials without printing tables; return the sweep, or None if interrupted.
 
-    ``within`` is a run of another sweep that waits for them; who steers it steers them.
+    ``within`` is a run that waits for these trials: pausing or stopping it pauses or stops them.
     """
     check_can_start(plan)
     run = Run(plan)
@@ -44,9 +44,11 @@ def run_trials(plan: Plan, within: Run | None = None) -> Sweep | None:
         run.follow(within)
     progress = None if run.control is None else run.control.progress()
     run.store.write_manifest(run.manifest(0.0))
-    execute(run, plan.trials)
-    if run.control is not None and progress is not None:
-        run.control.disconnect(progress)  # that of the sweep
+    try:
+        execute(run, plan.trials)
+    finally:
+        if run.control is not None and progress is not None:
+            run.control.disconnect(progress)  # that of the sweep
     if run.budget.interrupted:
         return None
     return read_sweep(plan.request.out, plan.task.name, plan.name)

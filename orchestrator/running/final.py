@@ -16,6 +16,7 @@ from orchestrator.running.final_rows import final_row
 from orchestrator.running.final_trials import initial_states, run_finals
 from orchestrator.running.notify import hide_url
 from orchestrator.running.plan import Plan
+from orchestrator.running.print_results import INTERRUPTED
 from orchestrator.running.recorded import recorded_trial
 from orchestrator.running.run import Run
 from orchestrator.saving.keep_policy import best_rows
@@ -26,8 +27,6 @@ from results.tables.looks import Look, describe_number, final_table, read_looks,
 from results.tables.summary import SummaryRow, SummaryTable, summarize
 from results.text import plural, print_line
 from tasks.contract import RequestError
-
-INTERRUPTED = 130
 
 
 def score_final(run: Run, sweep: Sweep, split: str) -> int:

@@ -52,7 +52,7 @@ def run_finals(
 ) -> dict[str, Sweep] | None:
     """Return each final trial's results by the id of its original trial; None if interrupted.
 
-    ``run`` is the run of the sweep. Who steers it steers the final trials.
+    ``run`` is the run of the sweep. Pausing or stopping it pauses or stops the final trials.
     """
     plan = run.plan
     found: dict[str, Sweep] = {}
@@ -71,7 +71,7 @@ def run_finals(
             budget=None,
             budget_trials=None,
             final=None,
-            track=(),  # a tracker shows the trials that were chosen from, not their test scores
+            track=(),  # a tracker gets the test scores in the report
         )
         trials = list({trial.id: trial for trial in group.values()}.values())
         scored = run_trials(recorded_plan(plan.task, trials, request, plan.space.name), run)

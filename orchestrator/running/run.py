@@ -53,11 +53,11 @@ class Run:
         )
         self.num_invalid = 0  # invalid configurations that the search sampled in this run
         self.coordinators: list[Coordinator] = []
-        self.sweep: Sweep | None = None  # with all results, when they are complete
+        self.sweep: Sweep | None = None  # as it is after the trials
         self.control: Listener | None = None  # while other processes can steer the run
         self.is_complete = False  # whether no trial is left to run
         self.can_detach = False  # whether the caller can start the sweep again in the background
-        self.logged = b""  # what the log in a bucket has
+        self.logged = b""  # the log as uploaded so far
         self.is_detached = False  # whether it halts to go on in the background
         before = plan.manifest_before
         self.num_left_out = (
@@ -80,7 +80,7 @@ class Run:
         self.cache = StageCache(plan.request.cache, f"{out}/.stages/{sweep}")
 
     def follow(self, other: Run) -> None:
-        """Be paused and stopped with another run, which waits for this one."""
+        """Share the pause, the stop and the progress of the run that waits for this one."""
         other.budget.lift_time_limit()
         self.budget, self.steering, self.control = other.budget, other.steering, other.control
 

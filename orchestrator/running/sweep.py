@@ -15,7 +15,7 @@ from orchestrator.running.final import score_final
 from orchestrator.running.learned import describe_learned
 from orchestrator.running.notify import Event
 from orchestrator.running.plan import Plan
-from orchestrator.running.print_results import print_results
+from orchestrator.running.print_results import INTERRUPTED, print_results
 from orchestrator.running.request_checks import check_can_start
 from orchestrator.running.run import Run
 from orchestrator.running.tracked import tracked
@@ -125,14 +125,20 @@ def _run(run: Run, show_tables: bool) -> int:
         run.cache.delete_kept()
     run.sweep = read_sweep(plan.request.out, plan.task.name, plan.name)
     status = print_results(run, run.sweep, to_run, show_tables=show_tables)
-    return status if status == 130 or run.request.final is None else max(status, _final(run))
+    return (
+        status if status == INTERRUPTED or run.request.final is None else max(status, _final(run))
+    )
 
 
 def _final(run: Run) -> int:
     """Score the best rows on the split that ``--final`` names, if the sweep is complete."""
-    split, plan = run.request.final, run.plan
+    split = run.request.final
     assert split is not None
     if not run.is_complete:
         print_line(Console(), f"The sweep is not complete, so --final {split} did not run.")
         return 0
-    return score_final(run, read_sweep(run.request.out, plan.task.name, plan.name), split)
+    if run.budget.interrupted:  # after the last trial
+        print_line(Console(stderr=True), f"Interrupted, so --final {split} did not run.")
+        return INTERRUPTED
+    assert run.sweep is not None
+    return score_final(run, run.sweep, split)

@@ -24,7 +24,7 @@ def tracked(run: Run) -> Iterator[None]:
         yield
         if run.tracking.has_started and run.sweep is not None:
             report = _report(run.sweep)
-        elif run.tracking.has_trackers and run.is_complete and not _has_computed(run):
+        elif run.tracking.has_trackers and not run.tracking.has_started and _has_nothing_new(run):
             print_line(
                 Console(),
                 "No trial ran, so no tracker got anything; --rerun runs and sends all trials.",
@@ -34,9 +34,9 @@ def tracked(run: Run) -> Iterator[None]:
             _close(run, report)
 
 
-def _has_computed(run: Run) -> bool:
-    """Return whether trials ran, such as those that run again for their weights."""
-    return any(each.stats.computed_steps for each in run.coordinators)
+def _has_nothing_new(run: Run) -> bool:
+    """Return whether a complete sweep ran no trials, not even again for their weights."""
+    return run.is_complete and not any(each.stats.computed_steps for each in run.coordinators)
 
 
 def _close(run: Run, report: Report | None) -> None:

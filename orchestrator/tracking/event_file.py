@@ -18,7 +18,7 @@ VERSION = "brain.Event:2"
 
 
 def import_tensorboardx() -> None:
-    """Import ``tensorboardX`` without torch, which it imports if it can, in more than a second."""
+    """Import ``tensorboardX`` without torch, whose import takes more than a second."""
     if "torch" in sys.modules:
         import tensorboardX.summary
     else:

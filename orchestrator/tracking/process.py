@@ -9,7 +9,7 @@ from orchestrator.child_process import SIGNALS, ParentPipe
 from orchestrator.tracking.finding import load_tracker
 from orchestrator.tracking.runs import Answer, Problem, TrackerRuns
 
-NICE = 10  # so that it takes the time of a processor only when no trial needs it
+NICE = 19  # so that trials go first; Ray's workers have 15
 
 
 def main() -> None:

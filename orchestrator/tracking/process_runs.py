@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import IO, Any
 
 from orchestrator.child_process import describe_end, start_child
 from orchestrator.tracking.runs import Answer, Problem, Sent, TrackerFailedError, Update
@@ -19,7 +19,7 @@ from orchestrator.tracking.tracker import Report, TrackedSweep
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 1.0  # between two looks whether the process lives
+POLL_SECONDS = 1.0  # between two checks that the process is alive
 MAX_LINES = 100  # of its output in the log
 
 
@@ -31,15 +31,16 @@ class ProcessRuns:
         self._name = name
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115
+        self._output: IO[bytes] | None = None
         self._is_killed = False
 
     def open(self, sweep: TrackedSweep) -> str:
         """Start the process, and connect."""
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115
         self._process, self._connection = start_child(
             "orchestrator.tracking.process", output=self._output
         )
-        if self._is_killed:  # meanwhile
+        if self._is_killed:  # while it started
             self.kill()
         return str(self._call("open", self._name, sweep))
 
@@ -65,9 +66,12 @@ class ProcessRuns:
             self._log_output()
 
     def _log_output(self) -> None:
+        if self._output is None:
+            return
         self._output.seek(0)
         printed = self._output.read().decode(errors="replace").strip()
-        self._output.truncate(0)
+        self._output.close()
+        self._output = None
         if printed:
             tail = "\n".join(printed.splitlines()[-MAX_LINES:])
             logger.info("--track %s printed:\n%s", self._name, tail)
@@ -79,7 +83,7 @@ class ProcessRuns:
             self._connection.send(message)
             # A process that the tracker has started may keep the pipe open after its end.
             while not self._connection.poll(POLL_SECONDS):
-                if self._process.poll() is not None:
+                if self._process.poll() is not None and not self._connection.poll():
                     raise EOFError
             answer: Answer = self._connection.recv()
         except (EOFError, OSError):

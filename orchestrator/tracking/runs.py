@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import textwrap
 import time
 import traceback
@@ -68,9 +67,9 @@ class TrackerFailedError(Exception):
 class Sent:
     """What became of updates."""
 
-    number: int  # of updates that were handled
+    number: int  # number of updates that were handled
     problem: Problem | None = None  # why the last one of these failed
-    no_samples: Sequence[tuple[str, Problem]] = ()  # trials without samples, and why
+    no_pictures: Sequence[tuple[str, Problem]] = ()  # trials without their pictures, and why
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,19 +110,19 @@ class TrackerRuns:
     def send(self, updates: Sequence[Update]) -> Sent:
         """Send updates; see ``Runs``."""
         start, number = time.perf_counter(), 0
-        self._no_samples: list[tuple[str, Problem]] = []
+        self._no_pictures: list[tuple[str, Problem]] = []
         for number, update in enumerate(updates, start=1):
             try:
                 self._send(update)
             except Exception as error:
                 problem = Problem.of(error)
-                return Sent(number=number, problem=problem, no_samples=self._no_samples)
+                return Sent(number=number, problem=problem, no_pictures=self._no_pictures)
             finally:
                 if update.ended is not None:
                     self._sent.pop(update.trial.id, None)
             if time.perf_counter() - start > SEND_SECONDS:
                 break
-        return Sent(number=number, no_samples=self._no_samples)
+        return Sent(number=number, no_pictures=self._no_pictures)
 
     def _send(self, update: Update) -> None:
         trial = update.trial
@@ -141,8 +140,8 @@ class TrackerRuns:
         try:
             return tracked_result(ended)
         except Exception as error:  # such as a damaged picture
-            self._no_samples.append((trial_id, Problem.of(error)))
-            return tracked_result(dataclasses.replace(ended, samples=None))
+            self._no_pictures.append((trial_id, Problem.of(error)))
+            return ended.result
 
     def close(self, report: Report | None) -> None:
         """Add the report and disconnect; see ``Runs``."""

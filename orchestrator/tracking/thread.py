@@ -32,7 +32,8 @@ logger = logging.getLogger(__name__)
 MAX_WAITING = 512  # ended trials, whose samples may contain pictures; more while they are small
 MAX_BYTES = 64 * 2**20  # of more ended trials than that, all together
 MAX_OPEN = 64  # runs; a pack has as many trials
-MAX_TOGETHER = 64  # trials in one message, whose samples are in memory
+MAX_TOGETHER = 64  # trials in one message
+MAX_MESSAGE = 4 * 2**20  # bytes of their pictures, if there is more than one trial
 MAX_ERRORS = 5  # in a row, after which nothing more is sent
 GATHER_SECONDS = 0.1  # between two messages, so that the sweep's thread is rarely interrupted
 RETRY_SECONDS = 1.0  # after a first error; doubled after each further one in a row
@@ -75,7 +76,8 @@ class TrackerThread:
         self._num_calls = 0
         self._num_lost = 0  # ended trials that were not sent
         self._num_errors = 0  # in a row
-        self._has_warned = self._has_given_up = self._is_closing = self._is_abandoned = False
+        self._has_given_up = self._is_closing = self._is_abandoned = False
+        self._warned: set[str] = set()  # kinds of warnings that were printed
         self._must_hurry = threading.Event()
         self._report: Report | None = None
         self._thread = threading.Thread(target=self._send, name=f"track {name}", daemon=True)
@@ -92,7 +94,7 @@ class TrackerThread:
 
     def ended(self, running: RunningTrial) -> None:
         """Send the result of a trial. Does not wait."""
-        trial_id = running.trial.id
+        trial_id, num_bytes = running.trial.id, estimate_bytes(running)
         with self._changed:
             # The end of an open run is always sent, so that another trial can open one.
             is_open = trial_id in self._sent or trial_id in self._taken
@@ -102,8 +104,8 @@ class TrackerThread:
                 self._waiting.pop(trial_id, None)
                 return
             self._waiting[trial_id] = running
-            self._ended[trial_id] = estimate_bytes(running)
-            self._num_bytes += self._ended[trial_id]
+            self._ended[trial_id] = num_bytes
+            self._num_bytes += num_bytes
             self._changed.notify_all()
 
     def finish(self, report: Report | None) -> None:
@@ -203,15 +205,15 @@ class TrackerThread:
         while updates and not self._has_given_up:
             self._num_calls += 1
             try:
-                sent = self._runs.send(updates)
+                sent = self._runs.send(updates[: _num_in_message(updates)])
             except Exception as error:  # of the process
                 sent = Sent(number=1, problem=Problem.of(error))
             for update in updates[: sent.number]:
                 is_last = update is updates[sent.number - 1]
                 self._on_sent(update, has_failed=is_last and sent.problem is not None)
             del updates[: sent.number]
-            for trial_id, reason in sent.no_samples:
-                self._warn(f"gets no samples of trial {trial_id[:8]} ({reason.line})", reason)
+            for trial_id, reason in sent.no_pictures:
+                self._warn("gets no pictures of trial", trial_id[:8], reason)
             if sent.problem is None:
                 self._num_errors = 0
             else:
@@ -230,8 +232,15 @@ class TrackerThread:
                 TrackedStep(at=at, metrics=dict(steps[at].step.metrics))
                 for at in sorted(steps.keys() - sent)
             ],
-            ended=EndedTrial.of(running, self._shown_samples) if has_ended else None,
+            ended=self._ended_trial(running) if has_ended else None,
         )
+
+    def _ended_trial(self, running: RunningTrial) -> EndedTrial:
+        try:
+            return EndedTrial.of(running, self._shown_samples)
+        except Exception as error:  # samples of a task may be anything
+            self._warn("gets no samples of trial", running.trial.id[:8], Problem.of(error))
+            return EndedTrial.of(running, (), with_samples=False)
 
     def _on_sent(self, update: Update, *, has_failed: bool) -> None:
         """Remember what the tracker has."""
@@ -249,19 +258,20 @@ class TrackerThread:
         """Warn, wait, and give up after several in a row."""
         if self._is_abandoned:
             return
-        self._warn(f"failed ({problem.line})", problem)
+        self._warn("failed", "", problem)
         self._num_errors += 1
         if self._num_errors == MAX_ERRORS or problem.is_final:
             self._give_up()
         self._wait_to_retry()
 
-    def _warn(self, what: str, problem: Problem) -> None:
-        """Write to the log, and print a line at the first time."""
-        logger.warning("--track %s %s: %s", self._name, what, problem.details)
-        if not self._has_warned:
-            self._has_warned = True
+    def _warn(self, what: str, trial: str, problem: Problem) -> None:
+        """Write to the log, and print a line at the first warning of its kind."""
+        text = f"--track {self._name} {what} {trial}".rstrip()
+        logger.warning("%s: %s", text, problem.details)
+        if what not in self._warned:
+            self._warned.add(what)
             self._print_line(
-                f"Warning: --track {self._name} {what}; the sweep continues, and its log has the "
+                f"Warning: {text} ({problem.line}); the sweep continues, and its log has the "
                 "details"
             )
 
@@ -271,3 +281,13 @@ class TrackerThread:
                 lambda: self._is_closing or self._has_given_up,
                 RETRY_SECONDS * 2 ** (self._num_errors - 1),
             )
+
+
+def _num_in_message(updates: Sequence[Update]) -> int:
+    """Return how many of the updates one message may carry: pictures are copied into it."""
+    num_bytes = 0
+    for number, update in enumerate(updates):
+        num_bytes += 0 if update.ended is None else update.ended.num_bytes()
+        if number and num_bytes > MAX_MESSAGE:
+            return number
+    return len(updates)

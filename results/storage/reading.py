@@ -103,7 +103,7 @@ class Sweep(StoredTables):
     _computed: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
 
     def compute_once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """Return what ``compute`` returned for this key at the first time.
+        """Compute a value once per key, and return it.
 
         The tables of this object do not change after they are read.
         """

@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from buckets import BUCKET, serve
@@ -239,6 +240,19 @@ def test_pause_holds_final_trials(tmp_path: Path) -> None:
     assert len(scored.rows()) == 4
     outer.budget.interrupted = True  # by `stop`
     assert run_trials(plan, outer) is None
+
+
+def test_stop_after_the_last_trial_is_no_look(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(run: Run, *args: Any, **options: Any) -> int:
+        run.budget.interrupted = True
+        return 0
+
+    monkeypatch.setattr("orchestrator.running.sweep.print_results", stop)
+    output = sweep("retrieval", data, tmp_path, "--final", "test", status=130)
+    assert "Interrupted, so --final test did not run." in output
+    assert looks(tmp_path) == []
 
 
 def test_interrupted_look_counts(

@@ -9,7 +9,7 @@ from paths import ROOT
 
 #: A thread makes garbage with references to Ray's objects until Ray has been shut down.
 SCRIPT = """
-import threading
+import threading, time
 from orchestrator.engines.ray.engine import RayEngine
 import ray
 
@@ -22,7 +22,8 @@ def make_garbage():
     while references and not has_ended.is_set():
         cell = [references.pop()]
         cell.append(cell)
-        if len(references) < 15_000:
+        if len(references) % 5 == 0:
+            time.sleep(0.0005)
             has_begun.set()
 
 thread = threading.Thread(target=make_garbage)

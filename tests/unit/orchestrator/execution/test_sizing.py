@@ -14,7 +14,7 @@ TRIAL: Any = SimpleNamespace(id="t", params=SimpleNamespace(stage=0))
 
 
 class Work:
-    """A sweep with one trial, which is paused until somebody has waited twice."""
+    """A sweep with one trial, which is paused until ``wait`` was called twice."""
 
     def __init__(self) -> None:
         self.task: Any = SimpleNamespace(stages=lambda trial: [stage(0)])
@@ -29,6 +29,12 @@ class Work:
 
     def should_halt(self) -> bool:
         return False
+
+    def cancel_trials(self) -> set[str]:
+        return set()
+
+    def is_to_measure(self, trial: Any) -> bool:
+        return True
 
     def confirm_pause(self) -> None:
         self.num_confirmed += 1

@@ -11,7 +11,7 @@ from PIL import Image
 from tracked import add_step, end, running
 
 from orchestrator.execution.trial_results import RunningTrial
-from orchestrator.tracking.samples import MAX_ROWS, EndedTrial, tracked_result
+from orchestrator.tracking.samples import MAX_ROWS, EndedTrial, estimate_bytes, tracked_result
 from orchestrator.tracking.tracker import TrackedResult
 
 
@@ -62,6 +62,25 @@ def test_pictures_become_one_picture_and_leave_the_table() -> None:
     sheet = Image.open(io.BytesIO(found.pictures["samples"])).convert("RGB")
     colors = {color for _, color in sheet.getcolors(10**6) or []}
     assert {(255, 0, 0), (0, 128, 0), (0, 0, 255)} <= colors
+
+
+class Word(str):
+    """A type that another process may not know."""
+
+
+def test_values_become_plain_ones() -> None:
+    one = running()
+    add_step(one, 1, {"query": [Word("a"), np.float32(0.5), True, None]})
+    found = result(end(one), ()).table["query"]
+    assert [type(value) for value in found] == [str, float, bool, type(None)]
+    assert found[0] == "a"
+
+
+def test_estimate_counts_what_samples_take() -> None:
+    picture, array = bytes(10_000), np.zeros((224, 224, 3), np.uint8)
+    small, large = running(num_steps=1), running(num_steps=1)
+    add_step(large, 1, {"picture": [picture], "image": [array], "rank": [np.zeros(()), [1, "a"]]})
+    assert 160_000 < estimate_bytes(large) - estimate_bytes(small) < 170_000
 
 
 def test_column_without_values_is_left_out() -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Collection, Sequence
 
+import numpy as np
 import pytest
 from tracked import REPORT, Recorder, add_step, end, running, sweep
 
@@ -137,7 +138,7 @@ def test_more_trials_wait_if_they_are_small(monkeypatch: pytest.MonkeyPatch) -> 
     for seed in range(7):
         thread.ended(end(running(seed, 1)))
     large = running(50)
-    add_step(large, 0, {"picture": [b"x" * 3000]})
+    add_step(large, 0, {"picture": [b"x" * 3000], "rank": [np.zeros(())], "many": [[1, 2]] * 9})
     thread.ended(end(large))
     thread.ended(end(running(51, 1)))
     tracker.released.set()
@@ -220,7 +221,7 @@ def test_tracker_that_keeps_failing_is_given_up() -> None:
     assert "the end of 20 trials" in lines[-1]
 
 
-def test_trial_whose_picture_is_damaged_is_sent_without_samples() -> None:
+def test_trial_whose_picture_is_damaged_is_sent_without_it() -> None:
     tracker, lines = Recorder(), list[str]()
     broken = [running(seed) for seed in range(2 * module.MAX_ERRORS)]
     for each in broken:
@@ -240,7 +241,7 @@ def test_trial_whose_picture_is_damaged_is_sent_without_samples() -> None:
         ("finished", 0, {})
     ] * len(broken)
     (warning,) = lines[1:]
-    assert warning.startswith("Warning: --track mine gets no samples of trial ")
+    assert warning.startswith("Warning: --track mine gets no pictures of trial ")
     assert "(StoreError: a picture of the samples is damaged" in warning
 
 
