@@ -6,18 +6,15 @@ it prints is logged when it ends.
 
 from __future__ import annotations
 
-import logging
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import IO, Any
 
 from orchestrator.child_process import describe_end, start_child
 from orchestrator.tracking.runs import Answer, Problem, Sent, TrackerFailedError, Update
 from orchestrator.tracking.tracker import Report, TrackedSweep
-
-logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0  # between two checks that the process is alive
 MAX_LINES = 100  # of its output in the log
@@ -26,9 +23,9 @@ MAX_LINES = 100  # of its output in the log
 class ProcessRuns:
     """``Runs`` of a tracker in another process, which starts with ``open``."""
 
-    def __init__(self, name: str) -> None:
-        """``name`` is the name of the tracker."""
-        self._name = name
+    def __init__(self, name: str, log: Callable[[str], None]) -> None:
+        """Prepare the process of the tracker ``name``; what it prints goes to ``log``."""
+        self._name, self._log = name, log
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._output: IO[bytes] | None = None
@@ -74,7 +71,7 @@ class ProcessRuns:
         self._output = None
         if printed:
             tail = "\n".join(printed.splitlines()[-MAX_LINES:])
-            logger.info("--track %s printed:\n%s", self._name, tail)
+            self._log(f"--track {self._name} printed:\n{tail}")
 
     def _call(self, *message: Any) -> Any:
         assert self._connection is not None

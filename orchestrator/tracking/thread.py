@@ -10,7 +10,6 @@ end.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,8 +25,6 @@ from orchestrator.tracking.tracker import (
     TrackedTrial,
 )
 from results.text import plural
-
-logger = logging.getLogger(__name__)
 
 MAX_WAITING = 512  # ended trials, whose samples may contain pictures; more while they are small
 MAX_BYTES = 64 * 2**20  # of more ended trials than that, all together
@@ -53,6 +50,7 @@ class TrackerThread:
         *,
         shown_samples: Sequence[str] = (),
         print_line: Callable[[str], None],
+        log: Callable[[str], None],
     ) -> None:
         """Start the thread.
 
@@ -62,9 +60,10 @@ class TrackerThread:
             sweep: the sweep.
             shown_samples: the columns of samples that the task shows; empty for all.
             print_line: prints a line for the user.
+            log: writes to the log of the run.
         """
         self._name, self._runs, self._sweep = name, runs, sweep
-        self._shown_samples, self._print_line = shown_samples, print_line
+        self._shown_samples, self._print_line, self._log = shown_samples, print_line, log
         self._changed = threading.Condition()
         self._waiting: dict[str, RunningTrial] = {}  # with something to send, by trial id
         self._ended: dict[str, int] = {}  # those of ``_waiting`` that have ended -> their bytes
@@ -267,7 +266,7 @@ class TrackerThread:
     def _warn(self, what: str, trial: str, problem: Problem) -> None:
         """Write to the log, and print a line at the first warning of its kind."""
         text = f"--track {self._name} {what} {trial}".rstrip()
-        logger.warning("%s: %s", text, problem.details)
+        self._log(f"{text}: {problem.details}")
         if what not in self._warned:
             self._warned.add(what)
             self._print_line(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from orchestrator.execution.trial_results import RunningTrial
 from orchestrator.tracking.process_runs import ProcessRuns
 from orchestrator.tracking.thread import TrackerThread
 from orchestrator.tracking.tracker import Report, TrackedSweep
+
+logger = logging.getLogger(__name__)
 
 
 class Tracking(TrialListener):
@@ -24,7 +27,9 @@ class Tracking(TrialListener):
         self._threads: list[TrackerThread] = []
         self._starting, self._lock = threading.Lock(), threading.Lock()
         self._unprinted: list[str] = []
+        self._unlogged: list[str] = []
         self._print_line: Callable[[str], None] = self._unprinted.append
+        self._log: Callable[[str], None] = self._unlogged.append
 
     @property
     def has_trackers(self) -> bool:
@@ -38,24 +43,32 @@ class Tracking(TrialListener):
 
     @contextmanager
     def printing(self, print_line: Callable[[str], None]) -> Iterator[None]:
-        """Print lines for the user with this function. Lines before and after are kept for later.
+        """Print lines for the user with this function, and write to the log of the run.
 
-        So no line of a tracker is printed in the middle of the result tables.
+        What comes before and after is kept for later. So no line of a tracker is printed in the
+        middle of the result tables, and no traceback in the terminal.
         """
         with self._lock:
-            self._print_line = print_line
+            self._print_line, self._log = print_line, logger.warning
             for line in self._unprinted:
                 print_line(line)
+            for text in self._unlogged:
+                logger.warning(text)
             self._unprinted.clear()
+            self._unlogged.clear()
         try:
             yield
         finally:
             with self._lock:
-                self._print_line = self._unprinted.append
+                self._print_line, self._log = self._unprinted.append, self._unlogged.append
 
     def _print(self, line: str) -> None:
         with self._lock:
             self._print_line(line)
+
+    def _write_to_log(self, text: str) -> None:
+        with self._lock:
+            self._log(text)
 
     def stepped(self, running: RunningTrial) -> None:
         """Send the new step of a trial. Does not wait."""
@@ -87,10 +100,11 @@ class Tracking(TrialListener):
                 self._threads = [
                     TrackerThread(
                         name,
-                        ProcessRuns(name),
+                        ProcessRuns(name, self._write_to_log),
                         self._sweep,
                         shown_samples=self._shown_samples,
                         print_line=self._print,
+                        log=self._write_to_log,
                     )
                     for name in self._names
                 ]

@@ -45,7 +45,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def test_process_sends_and_exits_as_usual(tracker: Callable[[], list[str]]) -> None:
-    runs = ProcessRuns("noting")
+    runs = ProcessRuns("noting", print)
     assert runs.open(sweep()) == "here"
     pid = int(tracker()[0].split()[1])
     assert pid != os.getpid()
@@ -60,7 +60,7 @@ def test_process_sends_and_exits_as_usual(tracker: Callable[[], list[str]]) -> N
 
 def test_process_imports_what_this_one_does(tracker: Callable[[], list[str]]) -> None:
     Path("results.py").write_text("raise ImportError('not ours')\n")  # in the working directory
-    runs = ProcessRuns("noting")
+    runs = ProcessRuns("noting", print)
     runs.open(sweep())
     runs.close(REPORT)
     assert tracker()[1:] == ["close Rows", "exit"]
@@ -68,7 +68,7 @@ def test_process_imports_what_this_one_does(tracker: Callable[[], list[str]]) ->
 
 def test_error_arrives_with_its_traceback(tracker: Callable[[], list[str]]) -> None:
     Path("fail").touch()
-    runs = ProcessRuns("noting")
+    runs = ProcessRuns("noting", print)
     runs.open(sweep())
     sent = runs.send([update(0), update(1)])
     assert sent.number == 1
@@ -82,7 +82,7 @@ def test_error_arrives_with_its_traceback(tracker: Callable[[], list[str]]) -> N
 
 
 def test_process_that_dies_says_how(tracker: Callable[[], list[str]]) -> None:
-    runs = ProcessRuns("noting")
+    runs = ProcessRuns("noting", print)
     runs.open(sweep())
     os.kill(int(tracker()[0].split()[1]), signal.SIGKILL)
     with pytest.raises(TrackerFailedError, match="its process was killed by SIGKILL") as caught:

@@ -108,6 +108,8 @@ def become(request: dict[str, Any]) -> None:
         flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         os.dup2(os.open(path, flags), number)
     os.chdir(request["cwd"])
+    # A shell that runs the tests in the background ignores it for all of them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in BEFORE - request["environment"].keys():
         os.environ.pop(name, None)
     os.environ.update(request["environment"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import pytest
@@ -29,8 +29,8 @@ class InThisProcess(TrackerRuns):
         """The tracker goes on."""
 
 
-def start(tracker: Tracker, lines: list[str]) -> TrackerThread:
-    return TrackerThread("mine", InThisProcess(tracker), sweep(), print_line=lines.append)
+def start(tracker: Tracker, lines: list[str], log: Callable[[str], None] = print) -> TrackerThread:
+    return TrackerThread("mine", InThisProcess(tracker), sweep(), print_line=lines.append, log=log)
 
 
 class Blocked(Recorder):
@@ -177,7 +177,9 @@ def test_failed_step_is_sent_with_the_next_one(monkeypatch: pytest.MonkeyPatch) 
         if line.startswith("Warning"):
             has_warned.set()
 
-    thread = TrackerThread("mine", InThisProcess(tracker), sweep(), print_line=print_line)
+    thread = TrackerThread(
+        "mine", InThisProcess(tracker), sweep(), print_line=print_line, log=print
+    )
     one = running(num_steps=1)
     thread.stepped(one)
     assert has_warned.wait(60)
@@ -232,6 +234,7 @@ def test_trial_whose_picture_is_damaged_is_sent_without_it() -> None:
         sweep(),
         shown_samples=("condition", "picture"),
         print_line=lines.append,
+        log=print,
     )
     for each in broken:
         thread.ended(end(each))
@@ -284,12 +287,12 @@ def test_tracker_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_error_of_an_abandoned_tracker_is_ignored(
-    monkeypatch: pytest.MonkeyPatch, logged: list[str]
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "WAIT_SECONDS", 0.05)
     monkeypatch.setattr(module, "CLOSE_SECONDS", 0.05)
-    tracker, lines = BlockedAndFailing(), list[str]()
-    thread = start(tracker, lines)
+    tracker, lines, logged = BlockedAndFailing(), list[str](), list[str]()
+    thread = start(tracker, lines, logged.append)
     thread.ended(end(running(0, 1)))
     assert tracker.entered.wait(60)
     thread.finish(None)
@@ -297,7 +300,7 @@ def test_error_of_an_abandoned_tracker_is_ignored(
     tracker.released.set()
     thread._thread.join(60)
     assert len(lines) == 3
-    assert not logged
+    assert logged == []
 
 
 class Slow(Recorder):
