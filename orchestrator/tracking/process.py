@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
 
 from orchestrator.child_process import SIGNALS, ParentPipe
 from orchestrator.tracking.finding import load_tracker
 from orchestrator.tracking.runs import Answer, Problem, TrackerRuns
 
-NICE = 19  # so that trials go first; Ray's workers have 15
-
 
 def main() -> None:
     """Do what ``ProcessRuns`` at the other end of the pipe asks for, until it closes the runs."""
     for number in SIGNALS:  # batch systems send them to all processes of a job
         signal.signal(number, lambda *_: None)  # the parent says when to end
-    os.nice(NICE)
     pipe = ParentPipe()
     runs: TrackerRuns | None = None
     method = ""

@@ -26,6 +26,9 @@ class TensorBoardTracker(Tracker):
     def open(self, sweep: TrackedSweep) -> str:
         """Return the command that shows the sweep."""
         import_tensorboardx()
+        from tensorboardX.summary import hparams
+
+        self._end = hparams({}, {})[2]  # of the hyperparameters, which ends each run
         self._metric = plain_name(sweep.metric)
         self._folder = f"{sweep.folder or sweep.full_name}/tensorboard"
         self._files: dict[str, EventFile] = {}
@@ -55,7 +58,7 @@ class TensorBoardTracker(Tracker):
 
     def end(self, trial: TrackedTrial, result: TrackedResult) -> None:
         """Write the status and the samples."""
-        from tensorboardX.summary import hparams, text
+        from tensorboardX.summary import text
 
         file = self._files.pop(trial.id)
         file.add(text("status", f"{result.status} {result.reason}".strip()), result.at)
@@ -63,7 +66,7 @@ class TensorBoardTracker(Tracker):
             file.add(_image(name, picture), result.at)
         if result.table:
             file.add(text("samples", markdown_table(result.table)), result.at)
-        file.add(hparams({}, {})[2])
+        file.add(self._end)
         file.close()
 
     def close(self, report: Report | None) -> None:
