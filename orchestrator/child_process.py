@@ -17,19 +17,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from queue import Queue
+from types import MappingProxyType
 from typing import IO, Any
 
 SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
 def start_child(
-    module: str, *, output: IO[bytes] | None = None, environment: Mapping[str, str] | None = None
+    module: str, *, output: IO[bytes], environment: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[subprocess.Popen[bytes], Connection]:
     """Start a module, which creates a ``ParentPipe``; return its process and the other end.
 
     Args:
         module: the module's name.
-        output: the file for what it prints; None for that of this process.
+        output: the file for what it prints.
         environment: changes of its environment.
     """
     connection, theirs = multiprocessing.Pipe()
@@ -42,7 +43,7 @@ def start_child(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **(environment or {})},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment},
             pass_fds=[theirs.fileno()],
             process_group=0,  # Ctrl-C is for the parent
         )

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from orchestrator.tracking.samples import EndedTrial, tracked_result
 from orchestrator.tracking.tracker import (
     Report,
-    TrackedResult,
     TrackedStep,
     TrackedSweep,
     TrackedTrial,
@@ -110,21 +109,24 @@ class TrackerRuns:
     def send(self, updates: Sequence[Update]) -> Sent:
         """Send updates; see ``Runs``."""
         start, number = time.perf_counter(), 0
-        self._no_pictures: list[tuple[str, Problem]] = []
+        no_pictures: list[tuple[str, Problem]] = []
         for number, update in enumerate(updates, start=1):
             try:
-                self._send(update)
+                without = self._send(update)
+                if without is not None:
+                    no_pictures.append((update.trial.id, without))
             except Exception as error:
                 problem = Problem.of(error)
-                return Sent(number=number, problem=problem, no_pictures=self._no_pictures)
+                return Sent(number=number, problem=problem, no_pictures=no_pictures)
             finally:
                 if update.ended is not None:
                     self._sent.pop(update.trial.id, None)
             if time.perf_counter() - start > SEND_SECONDS:
                 break
-        return Sent(number=number, no_pictures=self._no_pictures)
+        return Sent(number=number, no_pictures=no_pictures)
 
-    def _send(self, update: Update) -> None:
+    def _send(self, update: Update) -> Problem | None:
+        """Send an update; return why its pictures could not be drawn, None if they were."""
         trial = update.trial
         if trial.id not in self._sent:
             self._sent[trial.id] = set(self._tracker.start(trial))
@@ -133,15 +135,15 @@ class TrackerRuns:
         if new:
             self._tracker.log(trial, new)
             sent.update(step.at for step in new)
-        if update.ended is not None:
-            self._tracker.end(trial, self._result(trial.id, update.ended))
-
-    def _result(self, trial_id: str, ended: EndedTrial) -> TrackedResult:
+        if update.ended is None:
+            return None
+        result, without = update.ended.result, None
         try:
-            return tracked_result(ended)
+            result = tracked_result(update.ended)
         except Exception as error:  # such as a damaged picture
-            self._no_pictures.append((trial_id, Problem.of(error)))
-            return ended.result
+            without = Problem.of(error)
+        self._tracker.end(trial, result)
+        return without
 
     def close(self, report: Report | None) -> None:
         """Add the report and disconnect; see ``Runs``."""

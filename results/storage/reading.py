@@ -100,7 +100,9 @@ class Sweep(StoredTables):
     """One sweep: its tables and its ``sweep.json``."""
 
     manifest: Manifest
-    _computed: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
+    _computed: dict[Hashable, Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def compute_once(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Compute a value once per key, and return it.

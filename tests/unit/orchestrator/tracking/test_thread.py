@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import pytest
+from PIL import Image
 from tracked import REPORT, Recorder, add_step, end, running, sweep
 
 from orchestrator.tracking import thread as module
-from orchestrator.tracking.runs import TrackerRuns
+from orchestrator.tracking.runs import Sent, TrackerRuns, Update
 from orchestrator.tracking.thread import TrackerThread
 from orchestrator.tracking.tracker import (
     TrackedResult,
@@ -26,7 +28,7 @@ class InThisProcess(TrackerRuns):
     """Calls the tracker in the thread."""
 
     def kill(self) -> None:
-        """The tracker goes on."""
+        """Do nothing: a call of the tracker cannot be stopped."""
 
 
 def start(tracker: Tracker, lines: list[str], log: Callable[[str], None] = print) -> TrackerThread:
@@ -146,6 +148,38 @@ def test_more_trials_wait_if_they_are_small(monkeypatch: pytest.MonkeyPatch) -> 
     thread.join()
     assert len(tracker.of("end")) == 8
     assert "misses the end of 1 trial" in lines[-1]
+
+
+class Counting(InThisProcess):
+    """Counts the trials of each message."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        super().__init__(tracker)
+        self.numbers: list[int] = []
+
+    def send(self, updates: Sequence[Update]) -> Sent:
+        self.numbers.append(len(updates))
+        return super().send(updates)
+
+
+def test_a_message_has_few_large_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(out, format="PNG")
+    monkeypatch.setattr(module, "MAX_MESSAGE", 2 * len(out.getvalue()))
+    tracker, opened = Recorder(), threading.Event()
+    runs = Counting(tracker)
+    monkeypatch.setattr(runs, "open", lambda sweep: opened.wait(60) and "here")
+    shown = ("condition", "picture")
+    thread = TrackerThread("mine", runs, sweep(), shown_samples=shown, print_line=print, log=print)
+    for seed in range(5):
+        one = running(seed)
+        add_step(one, 0, {"condition": ["a"], "picture": [out.getvalue()]})
+        thread.ended(end(one))
+    opened.set()
+    thread.finish(None)
+    thread.join()
+    assert runs.numbers == [2, 2, 1]
+    assert all(each.pictures for each in tracker.of("end"))
 
 
 class BlockedAndFailing(Blocked):
