@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from segmented import count, masks
+from random_masks import count, masks
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_jaccard_index
 
 from tasks.segmentation import metrics

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from segmented import count, masks
+from random_masks import count, masks
 
 from results.statistics import aggregation
 from tasks.segmentation import formulas, metrics
