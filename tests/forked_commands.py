@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,8 @@ class ForkedCommand:
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal if it is still running."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has ended, but its status is not written yet
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """Kill it if it is still running."""
