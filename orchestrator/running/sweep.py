@@ -125,9 +125,9 @@ def _run(run: Run, show_tables: bool) -> int:
         run.cache.delete_kept()
     run.sweep = read_sweep(plan.request.out, plan.task.name, plan.name)
     status = print_results(run, run.sweep, to_run, show_tables=show_tables)
-    return (
-        status if status == INTERRUPTED or run.request.final is None else max(status, _final(run))
-    )
+    if status == INTERRUPTED or run.request.final is None:
+        return status
+    return max(status, _final(run))
 
 
 def _final(run: Run) -> int:

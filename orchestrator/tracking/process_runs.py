@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import IO, Any
@@ -30,6 +31,7 @@ class ProcessRuns:
         self._connection: Connection | None = None
         self._output: IO[bytes] | None = None
         self._is_killed = False
+        self._ending = threading.Lock()
 
     def open(self, sweep: TrackedSweep) -> str:
         """Start the process, and connect."""
@@ -55,19 +57,20 @@ class ProcessRuns:
             self._process.wait()
 
     def kill(self) -> None:
-        """Kill the process, if it runs."""
+        """Kill the process, if it runs. Two threads may do so at once."""
         self._is_killed = True
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            self._log_output()
+            with self._ending:
+                self._log_output()
 
     def _log_output(self) -> None:
         if self._output is None:
             return
-        self._output.seek(0)
-        printed = self._output.read().decode(errors="replace").strip()
-        self._output.close()
+        with self._output as output:
+            output.seek(0)
+            printed = output.read().decode(errors="replace").strip()
         self._output = None
         if printed:
             tail = "\n".join(printed.splitlines()[-MAX_LINES:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -79,6 +80,28 @@ def test_error_arrives_with_its_traceback(tracker: Callable[[], list[str]]) -> N
     assert runs.send([update(0), update(1)]).number == 2
     runs.kill()
     assert tracker()[1:] == ["log 0", "log 1"]
+
+
+def test_what_it_prints_is_logged_once(tracker: Callable[[], list[str]]) -> None:
+    texts: list[str] = []
+    runs = ProcessRuns("noting", texts.append)
+    runs.open(sweep())
+    barrier, errors = threading.Barrier(8), list[BaseException]()
+
+    def kill() -> None:
+        barrier.wait()
+        try:
+            runs.kill()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=kill) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert texts == ["--track noting printed:\nopening"]
 
 
 def test_process_that_dies_says_how(tracker: Callable[[], list[str]]) -> None:

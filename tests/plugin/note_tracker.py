@@ -25,7 +25,8 @@ class NotingTracker(Tracker):
             print(*words, file=file)
 
     def open(self, sweep: TrackedSweep) -> str:
-        """Note the id of the process."""
+        """Note the id of the process, and print a line."""
+        print("opening", flush=True)
         self._note("open", os.getpid())
         atexit.register(self._note, "exit")
         return "here"
