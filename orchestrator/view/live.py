@@ -184,7 +184,10 @@ class SweepView:
     def print_line(self, line: str) -> None:
         """Print a line above the panel."""
         self._last_line = time.monotonic()
-        self._console.print(line, highlight=False, markup=False, soft_wrap=self._live is None)
+        if self._live is None:  # rich would take a good part of the time of a short trial
+            print(line, file=self._console.file, flush=True)
+        else:
+            self._console.print(line, highlight=False, markup=False)
 
     def _print_timed_line(self, line: str) -> None:
         self.print_line(f"[{self._state.clock()}] {line}")

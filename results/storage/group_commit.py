@@ -35,7 +35,7 @@ class GroupCommit(Generic[Ended]):
         self._waiting: list[tuple[TrialResult, Ended]] = []
         self._changed = threading.Condition()
         self._closing = False
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._write, name="results", daemon=True)
         self._thread.start()
 
@@ -80,7 +80,7 @@ class GroupCommit(Generic[Ended]):
             try:
                 self._add([result for result, _ in group])
                 self._committed([end for _, end in group])
-            except Exception as error:  # the sweep's own thread raises it
+            except BaseException as error:  # the sweep's own thread raises it
                 with self._changed:
                     self._error = error
                     self._changed.notify_all()
