@@ -42,7 +42,7 @@ def _print(drivers: list[Driver], out: str, *, with_trials: bool) -> None:
     from rich.console import Console
 
     from orchestrator.view.attached import driver_table, trial_table
-    from results.storage.filesystem import redact
+    from results.redaction import redact
     from results.text import print_line
 
     if not drivers:

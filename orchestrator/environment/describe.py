@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.planning.discovery import load_space
-from results.storage.filesystem import redact
+from results.redaction import redact
 from results.storage.manifest_parts import Environment, SpaceText
 from tasks.contract import RequestError
 

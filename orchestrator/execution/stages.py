@@ -20,8 +20,9 @@ import pyarrow as pa
 import pyarrow.fs
 
 from orchestrator.execution.timeout import timeout
+from results.redaction import redact
 from results.storage.atomic_write import atomic_write
-from results.storage.filesystem import open_filesystem, redact
+from results.storage.filesystem import open_filesystem
 from tasks.contract import Stage, StoreError, Task, Trial, Value
 
 MAX_DISK_FRACTION = 0.25  # of the free disk space, for one value under ``--out``

@@ -18,7 +18,7 @@ DEFAULT_OUT = "runs"
 
 def command(*words: str, out: str = DEFAULT_OUT) -> str:
     """Return a command to suggest, with the ``--out`` that the user gave."""
-    from results.storage.filesystem import redact
+    from results.redaction import redact
 
     given = [] if out == DEFAULT_OUT else ["--out", redact(out)]
     return f"`python -m orchestrator {' '.join([*words, *map(shlex.quote, given)])}`"
@@ -30,7 +30,7 @@ def list_sweeps(out: str, task: str | None) -> list[tuple[str, str]]:
     Raises:
         RequestError: if no sweep was found.
     """
-    from results.storage.filesystem import redact
+    from results.redaction import redact
     from results.storage.reading import find_sweeps as read_names
 
     known = read_names(out)
@@ -74,7 +74,7 @@ def locate(text: str, task: str | None, out: str) -> tuple[str, str, str]:
         RequestError: if no sweep has the name, or several have it.
     """
     from orchestrator.planning.spaces import ALIASES
-    from results.storage.filesystem import redact
+    from results.redaction import redact
 
     given, task_of_name, name = split_name(text)
     if task_of_name is not None and task is not None and task != task_of_name:

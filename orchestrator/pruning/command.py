@@ -15,7 +15,7 @@ from rich.text import Text
 from orchestrator.pruning.facts import read_facts
 from orchestrator.pruning.items import Inventory, Item, describe_users
 from orchestrator.pruning.remove import remove
-from results.storage.filesystem import redact
+from results.redaction import redact
 from results.tables.overview import format_when
 from results.text import plural, print_line, size_text
 from tasks.contract import RequestError

@@ -13,8 +13,9 @@ import pyarrow.fs
 
 from orchestrator.pruning.facts import SweepFacts
 from orchestrator.saving.checkpoints import Checkpoints, InterruptedTrial
+from results.redaction import redact
 from results.storage.atomic_write import TEMPORARY_PATTERN
-from results.storage.filesystem import open_filesystem, redact
+from results.storage.filesystem import open_filesystem
 from results.storage.folder_files import last_write, list_files, num_bytes
 from results.text import plural
 

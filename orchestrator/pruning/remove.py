@@ -9,8 +9,8 @@ import pyarrow.fs
 
 from orchestrator.pruning.facts import PARTS, REMOVED, SweepFacts
 from orchestrator.pruning.items import Item
+from results.redaction import redact
 from results.storage.atomic_write import atomic_write
-from results.storage.filesystem import redact
 from results.storage.run_lock import exclusive_lock
 from tasks.contract import StoreError
 

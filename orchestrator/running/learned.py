@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator.planning.stored_sweeps import locate, split_name
-from results.storage.filesystem import is_redacted, redact
+from results.redaction import is_redacted, redact
 from results.storage.reading import Sweep, read_sweep
 from results.text import listed, plural
 from tasks.contract import RequestError

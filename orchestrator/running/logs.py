@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import pyarrow.fs
 
 from orchestrator.running.run import Run
-from results.storage.filesystem import redact
+from results.redaction import redact
 from tasks.contract import StoreError, SweepError
 
 LOGGER = logging.getLogger("orchestrator")

@@ -17,7 +17,7 @@ from orchestrator.planning.planned_claims import PublishedRows, plan_claims, pla
 from orchestrator.request import Request
 from orchestrator.running.notify import hide_url
 from orchestrator.running.recorded import RecordedSweep
-from results.storage.filesystem import redact
+from results.redaction import redact
 from results.storage.manifest import Manifest
 from results.storage.manifest_parts import (
     Environment,

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from results.storage.filesystem import redact
+from results.redaction import redact
 from tasks.contract import RequestError
 
 logger = logging.getLogger(__name__)

@@ -41,7 +41,7 @@ from orchestrator.running.request_checks import (
 from orchestrator.running.space_request import check_metric, read_space_of
 from orchestrator.saving.keep_policy import Keep, choose_keep
 from orchestrator.search.options import DEFAULT_PRUNER, DEFAULT_SAMPLER, describe
-from results.storage.filesystem import redact
+from results.redaction import redact
 from results.storage.manifest import Manifest
 from results.storage.manifest_parts import Search
 from results.storage.store import check_name

@@ -11,8 +11,8 @@ from orchestrator.execution.halting import describe_halt
 from orchestrator.planning.plan import distinct_stages
 from orchestrator.running.run import Run
 from results.extras import is_installed, missing
+from results.redaction import redact
 from results.render.sweep_tables import render
-from results.storage.filesystem import redact
 from results.storage.reading import Sweep
 from results.tables.summary import MAX_ROWS
 from results.text import plural, print_line

@@ -24,7 +24,8 @@ from orchestrator.search.options import (
 )
 from orchestrator.tracking.finding import check_trackers
 from results.extras import require
-from results.storage.filesystem import check_output_folder, redact
+from results.redaction import redact
+from results.storage.filesystem import check_output_folder
 from results.text import listed, plural
 from tasks.contract import RequestError, Task, Trial
 

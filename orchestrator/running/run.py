@@ -26,7 +26,7 @@ from orchestrator.search.invalid import invalid_row
 from orchestrator.search.searchers import FixedTrials, RecordedTrials, Searcher
 from orchestrator.tracking.tracker import TrackedSweep, TrackedTrial
 from orchestrator.tracking.tracking import Tracking
-from results.storage.filesystem import redact
+from results.redaction import redact
 from results.storage.manifest import Manifest
 from results.storage.reading import Sweep, read_sweep
 from results.storage.store import SweepStore, TrialResult

@@ -19,7 +19,7 @@ from orchestrator.running.print_results import INTERRUPTED, print_results
 from orchestrator.running.request_checks import check_can_start
 from orchestrator.running.run import Run
 from orchestrator.running.tracked import tracked
-from results.storage.filesystem import redact
+from results.redaction import redact
 from results.storage.reading import read_sweep
 from results.storage.run_lock import run_lock
 from results.tables.overview import overview

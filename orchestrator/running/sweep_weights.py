@@ -11,7 +11,7 @@ from orchestrator.running.recorded import recorded_trial
 from orchestrator.saving.keep_policy import NOTHING, Choice, choose_kept
 from orchestrator.saving.weight_keeper import EndedTrial, WeightKeeper, params_key
 from orchestrator.search.history import open_history
-from results.storage.filesystem import redact
+from results.redaction import redact
 from results.storage.manifest import Manifest
 from results.storage.reading import Sweep, is_current
 from results.storage.weights import WeightStore, weights_of

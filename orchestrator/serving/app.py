@@ -44,8 +44,8 @@ from results.page.page_images import NO_IMAGES, PageImages
 from results.page.selection import Selection
 from results.page.sweeps_page import sweeps_page
 from results.page.trial_page import trial_page
+from results.redaction import redact
 from results.render.show import find_trial
-from results.storage.filesystem import redact
 from tasks.contract import SweepError
 
 _LINKS = ServedLinks()

@@ -9,7 +9,7 @@ from orchestrator.running.sample_images import image_loader
 from orchestrator.serving.checked_data import CheckedData
 from results.figures.sample_images import names_images, samples_of
 from results.page.page_images import NO_IMAGES, EmbeddedImages, PageImages
-from results.storage.filesystem import redact
+from results.redaction import redact
 from results.storage.reading import Sweep
 from tasks.contract import SweepError
 

@@ -17,13 +17,13 @@ from orchestrator.tracking.tracker import (
     TrackedTrial,
     Tracker,
 )
-from results.storage.filesystem import redact
+from results.redaction import redact
 
 MAX_LINE = 200  # characters of an error in a warning
 SEND_SECONDS = 0.25  # after which ``send`` returns, so that a slow tracker shows its progress
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Update:
     """What is new in one trial."""
 
@@ -32,7 +32,7 @@ class Update:
     ended: EndedTrial | None  # None if the trial has not ended
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Problem:
     """What went wrong."""
 
@@ -62,7 +62,7 @@ class TrackerFailedError(Exception):
         self.problem = problem
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Sent:
     """What became of updates."""
 
@@ -71,7 +71,7 @@ class Sent:
     no_pictures: Sequence[tuple[str, Problem]] = ()  # trials without their pictures, and why
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """What the tracker's process answers to a call."""
 

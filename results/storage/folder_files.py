@@ -7,7 +7,8 @@ from datetime import datetime
 
 import pyarrow.fs
 
-from results.storage.filesystem import open_filesystem, redact
+from results.redaction import redact
+from results.storage.filesystem import open_filesystem
 from results.storage.store import check_name
 from tasks.contract import StoreError
 

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs
 
-from results.storage.filesystem import open_filesystem, redact
+from results.redaction import redact
+from results.storage.filesystem import open_filesystem
 from results.storage.manifest import Manifest
 from results.storage.schema import FIXED, fill_sweep
 from results.storage.store import NAME, check_name, concat, list_parts, read_part, union

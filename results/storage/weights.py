@@ -18,8 +18,9 @@ from typing import Any
 
 import pyarrow.fs
 
+from results.redaction import redact
 from results.storage.atomic_write import TEMPORARY, atomic_write, make_durable
-from results.storage.filesystem import absolute, open_filesystem, redact
+from results.storage.filesystem import absolute, open_filesystem
 from results.storage.reading import StoredTables, Sweep
 from results.storage.sealed_tensors import Array, seal, unseal
 from results.storage.store import NAME, check_name

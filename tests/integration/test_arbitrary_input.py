@@ -22,7 +22,8 @@ from orchestrator.planning.axes import Axes
 from orchestrator.planning.discovery import load_task
 from orchestrator.planning.params import make_params
 from orchestrator.planning.settings import parse_settings
-from results.storage.filesystem import check_output_folder, open_filesystem, redact
+from results.redaction import redact
+from results.storage.filesystem import check_output_folder, open_filesystem
 from results.storage.reading import read_sweep
 from results.storage.store import SweepStore, check_name, read_part
 from tasks.contract import RequestError, StoreError, content_id

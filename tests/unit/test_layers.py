@@ -55,6 +55,7 @@ LAYERS = {
             "text",
             "json_values",
             "extras",
+            "redaction",
             "statistics",
             "storage",
             "tables",

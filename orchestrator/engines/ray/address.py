@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import socket
 
-from results.storage.filesystem import redact
+from results.redaction import redact
 from tasks.contract import RequestError
 
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\]):(?P<port>\d{1,5})")
