@@ -9,7 +9,6 @@ what a tracker adds.
 from __future__ import annotations
 
 import argparse
-import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -30,9 +29,17 @@ from benchmarks.processes import (
 from benchmarks.served import watched_page
 
 
+def new_folder(parent: Path) -> Path:
+    """Return a new folder for the results of one run.
+
+    Nothing is deleted before the benchmark ends: after ext4 has deleted thousands of files, it
+    takes several times as long to create one, for minutes.
+    """
+    return Path(tempfile.mkdtemp(dir=parent)) / "out"
+
+
 def marginal(out: Path, number: int, *options: str) -> tuple[float, Finished]:
     """Run a sweep; return the milliseconds per trial until all is on disk, and the process."""
-    shutil.rmtree(out, ignore_errors=True)
     space = out.parent / f"grid{number}.py"
     space.write_text(f"GRID = {{'x': list(range({number}))}}\n")
     with watched_parts(out, "noop") as durable:
@@ -42,9 +49,9 @@ def marginal(out: Path, number: int, *options: str) -> tuple[float, Finished]:
     return 1000 * (durable[-1] - times[0]) / (number - 1), done
 
 
-def search(out: Path, number: int, sampler: str) -> float:
+def search(folder: Path, number: int, sampler: str) -> float:
     """Run an adaptive search and return the milliseconds per trial."""
-    shutil.rmtree(out, ignore_errors=True)
+    out = new_folder(folder)
     options = ("--space", "search", "--trials", str(number), "--sampler", sampler)
     with watched_parts(out, "noop") as durable:
         sweep("noop", out, *options)
@@ -72,10 +79,11 @@ def optuna_alone(number: int, sampler: str) -> float:
     return 1000 * (time.perf_counter() - start) / number
 
 
-def compare_with_syne_tune(out: Path, thousand: int, turns: int) -> None:
+def compare_with_syne_tune(folder: Path, thousand: int, turns: int) -> None:
     """Print Syne Tune's lines. Dozens of its trials are enough, because each is a process."""
     costs = [
-        (marginal(out, thousand)[0], printed(peer("syne_noop", "best", "36"))) for _ in range(turns)
+        (marginal(new_folder(folder), thousand)[0], printed(peer("syne_noop", "best", "36")))
+        for _ in range(turns)
     ]
     ours, theirs = zip(*costs, strict=True)
     ratios = [b / a for a, b in costs]
@@ -87,19 +95,20 @@ def compare_with_syne_tune(out: Path, thousand: int, turns: int) -> None:
 
 def compare_with(
     what: str,
-    out: Path,
+    folder: Path,
     number: int,
     turns: int,
-    watch: Callable[[], AbstractContextManager[None]],
+    watch: Callable[[Path], AbstractContextManager[object]],
     *options: str,
 ) -> None:
     """Print the cost of a trial, and of the whole command, with and without something."""
     alone: list[tuple[float, float]] = []
     together: list[tuple[float, float]] = []
     for _ in range(turns):
-        cost, done = marginal(out, number)
+        cost, done = marginal(new_folder(folder), number)
         alone.append((cost, done.seconds))
-        with watch():
+        out = new_folder(folder)
+        with watch(out):
             cost, done = marginal(out, number, *options)
         together.append((cost, done.seconds))
     for index, unit in enumerate(("ms per trial", "s in all")):
@@ -120,35 +129,35 @@ def main() -> None:
     scale = 10 if options.small else 1
     thousand = 1000 // scale
     if options.serve or options.track:
-        with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder) / "out"
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
             if options.serve:
-                watch = partial(watched_page, out, "noop/bench")
-                compare_with("with a watched page", out, 10 * thousand, options.turns, watch)
+                watch = partial(watched_page, sweep="noop/bench")
+                compare_with("with a watched page", folder, 10 * thousand, options.turns, watch)
             if options.track:
                 words = ("--track", options.track)
                 label = f"with --track {options.track}"
-                compare_with(label, out, 10 * thousand, options.turns, nullcontext, *words)
+                compare_with(label, folder, 10 * thousand, options.turns, nullcontext, *words)
         return
     ours: list[float] = []
     theirs: list[float] = []
     grown: list[float] = []
     memory: list[float] = []
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         for _ in range(options.turns):
-            cost, small = marginal(out, thousand)
+            cost, small = marginal(new_folder(folder), thousand)
             ours.append(cost)
             theirs.append(printed(peer("tune_noop", "class", str(thousand))))
-            more, large = marginal(out, 10 * thousand)
+            more, large = marginal(new_folder(folder), 10 * thousand)
             grown.append(more / cost)
             memory.append(large.megabytes - small.megabytes)
         searched = {
-            sampler: (search(out, 300 // scale, sampler), optuna_alone(300 // scale, sampler))
+            sampler: (search(folder, 300 // scale, sampler), optuna_alone(300 // scale, sampler))
             for sampler in ("random", "tpe")
         }
         if has_syne_tune():
-            compare_with_syne_tune(out, thousand, options.turns)
+            compare_with_syne_tune(folder, thousand, options.turns)
     function = printed(peer("tune_noop", "function", "20"))
     ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
     print(f"{thousand} trials that do nothing, ms per trial: ours {spread(ours)}")

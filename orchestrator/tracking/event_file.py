@@ -39,8 +39,11 @@ class EventFile:
         """
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-        shutil.rmtree(folder, ignore_errors=True)
-        os.makedirs(folder)
+        try:
+            os.makedirs(folder)
+        except FileExistsError:
+            shutil.rmtree(folder)
+            os.makedirs(folder)
         name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}"
         self._file = open(os.path.join(folder, name), "wb")  # noqa: SIM115
         self._write(Event(wall_time=time.time(), file_version=VERSION))

@@ -20,7 +20,7 @@ BYTES_OF_VALUE = 50  # estimate for a value in Python
 _PICTURE = "picture"  # the column of samples that holds PNG files
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class EndedTrial:
     """How a trial ended, in plain values that another process can read."""
 

@@ -65,9 +65,10 @@ class TrackerThread:
         self._name, self._runs, self._sweep = name, runs, sweep
         self._shown_samples, self._print_line, self._log = shown_samples, print_line, log
         self._changed = threading.Condition()
-        self._waiting: dict[str, RunningTrial] = {}  # with something to send, by trial id
-        self._ended: dict[str, int] = {}  # those of ``_waiting`` that have ended -> their bytes
-        self._num_bytes = 0  # of these
+        #: What waits, by trial id: running trials with new steps, and ended ones with their bytes.
+        self._stepped: dict[str, RunningTrial] = {}
+        self._ended: dict[str, tuple[RunningTrial, int]] = {}
+        self._num_bytes = 0  # of the ended ones
         #: Trial id -> ``Step.at`` of the steps that its open run has; only the thread changes it.
         self._sent: dict[str, set[int]] = {}
         #: The trials that the thread has taken to send, and whether they have ended.
@@ -88,22 +89,21 @@ class TrackerThread:
         """Send the new steps of a trial. Does not wait."""
         with self._changed:
             if not self._has_given_up:
-                self._waiting.setdefault(running.trial.id, running)
+                self._stepped[running.trial.id] = running
                 self._changed.notify_all()
 
     def ended(self, running: RunningTrial) -> None:
         """Send the result of a trial. Does not wait."""
         trial_id, num_bytes = running.trial.id, estimate_bytes(running)
         with self._changed:
+            self._stepped.pop(trial_id, None)
             # The end of an open run is always sent, so that another trial can open one.
             is_open = trial_id in self._sent or trial_id in self._taken
             is_full = len(self._ended) >= MAX_WAITING and self._num_bytes >= MAX_BYTES
             if self._has_given_up or (is_full and not is_open):
                 self._num_lost += 1
-                self._waiting.pop(trial_id, None)
                 return
-            self._waiting[trial_id] = running
-            self._ended[trial_id] = num_bytes
+            self._ended[trial_id] = running, num_bytes
             self._num_bytes += num_bytes
             self._changed.notify_all()
 
@@ -118,7 +118,7 @@ class TrackerThread:
         """Wait for the end of the thread while it sends something. Warn if something is lost."""
         self._thread.join(WAIT_SECONDS)
         if self._thread.is_alive():
-            number = len(self._waiting.keys() | self._taken.keys())
+            number = len(self._stepped.keys() | self._ended.keys() | self._taken.keys())
             trials = f" ({plural(number, 'trial')})" if number else ""
             self._print_line(f"Waiting for {self._name}{trials}; Ctrl-C skips the rest")
         deadline = time.monotonic() + MAX_CLOSE_SECONDS
@@ -161,7 +161,7 @@ class TrackerThread:
         while self._take():
             updates = [self._update(running, ended) for running, ended in self._taken.values()]
             self._send_updates(updates)
-            if len(self._waiting) < MAX_TOGETHER:
+            if len(self._stepped) + len(self._ended) < MAX_TOGETHER:
                 self._must_hurry.wait(GATHER_SECONDS)
         if not self._is_abandoned:
             self._num_calls += 1
@@ -172,7 +172,7 @@ class TrackerThread:
             self._has_given_up = True
             self._must_hurry.set()
             self._num_lost += len(self._ended)
-            self._waiting.clear()
+            self._stepped.clear()
             self._ended.clear()
             self._num_bytes = 0
             self._changed.notify_all()
@@ -180,19 +180,19 @@ class TrackerThread:
     def _take(self) -> bool:
         """Wait for trials with something to send, and take some; return False at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._is_closing or self._has_given_up)
-            if not self._waiting or self._has_given_up:
+            self._changed.wait_for(
+                lambda: self._stepped or self._ended or self._is_closing or self._has_given_up
+            )
+            if self._has_given_up or not (self._stepped or self._ended):
                 return False
             # The ends first, so that others can open runs.
-            ended = list(islice(self._ended, MAX_TOGETHER))
-            for trial_id in ended:
-                self._num_bytes -= self._ended.pop(trial_id)
-                self._taken[trial_id] = self._waiting.pop(trial_id), True
+            for trial_id in list(islice(self._ended, MAX_TOGETHER)):
+                running, num_bytes = self._ended.pop(trial_id)
+                self._num_bytes -= num_bytes
+                self._taken[trial_id] = running, True
             num_open = len(self._sent.keys() - self._taken.keys())
-            for trial_id in [each for each in self._waiting if each not in self._ended]:
-                if len(self._taken) == MAX_TOGETHER:
-                    break
-                running, is_open = self._waiting.pop(trial_id), trial_id in self._sent
+            for trial_id in list(islice(self._stepped, MAX_TOGETHER - len(self._taken))):
+                running, is_open = self._stepped.pop(trial_id), trial_id in self._sent
                 if is_open or num_open < MAX_OPEN:
                     self._taken[trial_id] = running, False
                     num_open += not is_open
