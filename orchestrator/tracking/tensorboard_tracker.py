@@ -28,8 +28,7 @@ class TensorBoardTracker(Tracker):
         import_tensorboardx()
         from tensorboardX.summary import hparams
 
-        self._end = hparams({}, {})[2]  # of the hyperparameters, which ends each run
-        self._metric = plain_name(sweep.metric)
+        _, _, self._end = hparams({}, {})  # of the hyperparameters of a run
         self._folder = f"{sweep.folder or sweep.full_name}/tensorboard"
         self._files: dict[str, EventFile] = {}
         return f"tensorboard --logdir {self._folder}"
@@ -40,8 +39,10 @@ class TensorBoardTracker(Tracker):
 
         self._files[trial.id] = file = self._new_file(trial.id)
         values = {name: _hparam(value) for name, value in trial.parameters.items()}
-        for summary in hparams(values, {self._metric: 0.0})[:2]:  # the third one ends the run
-            file.add(summary)
+        # The first one describes the parameters and metrics of all runs, but TensorBoard takes it
+        # from any run, and would not show what only other trials and other tasks have.
+        _, start, _ = hparams(values, {})
+        file.add(start)
         return ()
 
     def _new_file(self, name: str) -> EventFile:

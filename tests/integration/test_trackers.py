@@ -145,6 +145,39 @@ def test_wandb_gets_samples_without_the_next_step(
         assert found[trial.id].last_step == last_step
 
 
+def test_tensorboard_shows_parameters_and_metrics_of_all_trials(tmp_path: Path) -> None:
+    backend_context = pytest.importorskip("tensorboard.plugins.hparams.backend_context")
+    from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+    from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+    from tensorboard.context import RequestContext
+    from tensorboard.plugins.base_plugin import TBContext
+
+    trials: dict[str, list[dict[str, Any]]] = {
+        "one": [{"lr": 0.1}, {"lr": 0.2, "momentum": 0.9}],
+        "two": [{"beams": 4}],
+    }
+    for task, all_parameters in trials.items():
+        tracker = load_tracker("tensorboard")
+        tracker.open(sweep(str(tmp_path / task)))
+        for number, parameters in enumerate(all_parameters):
+            trial = TrackedTrial(id=f"{number:016x}", parameters=parameters)
+            tracker.start(trial)
+            tracker.log(trial, [TrackedStep(at=1, metrics={f"{task}/score": 0.5})])
+            tracker.end(trial, result())
+        tracker.close(None)
+
+    runs = EventMultiplexer()
+    runs.AddRunsFromDirectory(str(tmp_path))
+    runs.Reload()
+    provider = MultiplexerDataProvider(runs, str(tmp_path))
+    plugin = backend_context.Context(TBContext(data_provider=provider, multiplexer=runs))
+    shown = plugin.experiment_from_metadata(
+        RequestContext(), "", True, plugin.hparams_metadata(RequestContext(), ""), None
+    )
+    assert {info.name for info in shown.hparam_infos} == {"lr", "momentum", "beams"}
+    assert {info.name.tag for info in shown.metric_infos} == {"one/score", "two/score"}
+
+
 def test_reports_are_replaced(tracker_name: str, store: Store) -> None:
     for last in (1, 2):
         process = Process(tracker_name, store.folder)
