@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-# Must be set before torch is imported. Each of the two test workers has one core.
+# Must be set before torch is imported. The test workers share two cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.pop("RAY_ADDRESS", None)
@@ -31,6 +31,13 @@ hypothesis.settings.load_profile("tests")
 
 #: Tests that kill processes, fill the memory or wait for a signal to take effect run one at a time.
 ONE_AT_A_TIME = ("tests/faults/", "tests/integration/test_gpus_per_trial_auto.py")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Use one worker for each of two cores, and a third one if some of the tests mostly wait."""
+    is_unit = all("unit" in Path(arg).parts for arg in config.args)
+    return 2 if is_unit else 3
 
 
 @pytest.hookimpl(optionalhook=True)
