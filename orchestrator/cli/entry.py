@@ -22,12 +22,14 @@ from orchestrator.cli.json_output import (
     wants_json,
 )
 from orchestrator.planning import discovery
+from orchestrator.view.output import outlive_readers
 from tasks.contract import SweepError
 
 INTERRUPTED = "interrupted; run the same command again to resume from the last checkpoints"
 _INTERRUPTED_STATUS = 130
 INTERNAL = 3  # exit status after an unexpected error; 1 is a result, such as a failed trial
 _ALIASES = {"ls": "list"}
+_LONG = ("sweep", "verify", "replay")  # commands that go on when nobody reads their output
 
 
 class _PipeError(Exception):
@@ -93,6 +95,8 @@ def main() -> None:
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     words = sys.argv[1:]
+    if _command_of(words) in _LONG:
+        outlive_readers()
     try:
         if wants_json(words):
             sys.exit(_print_document(words))
@@ -121,7 +125,7 @@ def _print_document(words: Sequence[str]) -> int:
 
 
 def _discard_unread_output() -> bool:
-    """Discard standard output if nobody reads it any more, as after ``| head``.
+    """Discard standard output if nobody reads it anymore, as after ``| head``.
 
     Otherwise Python reports an error when it writes the rest at its end.
 

@@ -159,7 +159,7 @@ def read_driver(
 
 
 def is_removed(filesystem: pyarrow.fs.FileSystem, sweep_path: str, driver_id: str) -> bool:
-    """Return whether a driver has no file any more; False if it cannot be read now."""
+    """Return whether a driver has no file anymore; False if it cannot be read now."""
     try:
         filesystem.open_input_stream(f"{sweep_path}/{FOLDER}/{driver_id}/{FILE}").close()
     except FileNotFoundError:

@@ -139,7 +139,7 @@ def try_folder(uri: str, marker: str | None = None) -> dict[str, Any]:
             filesystem.delete_file(file)
         finally:
             for folder in created:
-                with contextlib.suppress(OSError):  # not empty any more, or never created
+                with contextlib.suppress(OSError):  # not empty anymore, or never created
                     os.rmdir(folder)
     except Exception as error:  # each file system raises its own classes
         # Arrow ends with the system's message: "... Detail: [errno 13] Permission denied".

@@ -1,4 +1,4 @@
-"""Keeps the output of other programs off the terminal.
+"""Keeps the output of other programs off the terminal, and ours from ending a sweep.
 
 Ray's C++ processes and their children write directly to file descriptors 1 and 2, which logging
 settings do not affect. While a sweep runs, both descriptors write to a file, and we print to a
@@ -8,34 +8,62 @@ duplicate of the original standard output.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
+import select
 import sys
 import threading
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+_UNREAD = (errno.EPIPE, errno.ECONNRESET, errno.EIO)  # the last one is that of a closed terminal
 
-class _Unread(io.FileIO):
-    """Discards what can no longer be written, as after ``| head``: the sweep goes on."""
 
-    has_failed = False
+class _Output(io.FileIO):
+    """Discards what nobody can read. Without a buffer, whose lock a signal handler could need."""
 
     def write(self, data: Any) -> int:
-        if not self.has_failed:
-            with contextlib.suppress(OSError):
-                return super().write(data)
-            self.has_failed = True
+        rest = memoryview(data)
+        while rest:
+            try:
+                number: int | None = super().write(rest)
+            except OSError as error:
+                if error.errno not in _UNREAD:
+                    raise
+                break
+            if number is None:  # the pipe is full and does not block
+                select.select([], [self], [])
+            else:
+                rest = rest[number:]
         return len(data)
+
+
+def open_output(
+    descriptor: int, *, encoding: str = "utf-8", errors: str = "strict", closefd: bool = True
+) -> TextIO:
+    """Return a stream that discards what is written when its readers have gone."""
+    raw: Any = _Output(descriptor, "w", closefd=closefd)
+    return io.TextIOWrapper(raw, encoding=encoding, errors=errors, line_buffering=True)
+
+
+def outlive_readers() -> None:
+    """Let this process print on when nobody reads it anymore, as after ``| head``.
+
+    Otherwise, the first line that nobody reads would end it.
+    """
+    for name in ("stdout", "stderr"):
+        stream: Any = getattr(sys, name)
+        if stream is None or stream is not getattr(sys, f"__{name}__"):
+            continue  # it is closed, or a test or a notebook has replaced it
+        stream.flush()
+        of_stream = {"encoding": stream.encoding, "errors": stream.errors}
+        setattr(sys, name, open_output(stream.fileno(), closefd=False, **of_stream))
 
 
 @contextlib.contextmanager
 def redirect_output(path: str) -> Iterator[TextIO]:
-    """Redirect descriptors 1 and 2 to ``path``; yield the original standard output.
-
-    If nobody reads it any more, what is written to it is discarded, from then on also outside the
-    block.
-    """
+    """Redirect descriptors 1 and 2 to ``path``; yield the original standard output."""
     if threading.current_thread() is not threading.main_thread():
         yield sys.stdout  # the descriptors also belong to the program's other threads
         return
@@ -43,8 +71,7 @@ def redirect_output(path: str) -> Iterator[TextIO]:
     sys.stderr.flush()
     saved_out, saved_err = os.dup(1), os.dup(2)
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    raw = _Unread(os.dup(saved_out), "w")
-    real = io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", line_buffering=True)
+    real = open_output(os.dup(saved_out))
     try:
         os.dup2(log, 1)
         os.dup2(log, 2)
@@ -57,12 +84,3 @@ def redirect_output(path: str) -> Iterator[TextIO]:
         for descriptor in (saved_out, saved_err, log):
             os.close(descriptor)
         real.close()
-        if raw.has_failed:
-            _discard(1)
-
-
-def _discard(descriptor: int) -> None:
-    """Discard what is written to a descriptor from now on."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, descriptor)
-    os.close(nowhere)

@@ -35,7 +35,7 @@ class GroupCommit(Generic[Ended]):
         self._waiting: list[tuple[TrialResult, Ended]] = []
         self._changed = threading.Condition()
         self._closing = False
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
         self._thread = threading.Thread(target=self._write, name="results", daemon=True)
         self._thread.start()
 
@@ -80,11 +80,18 @@ class GroupCommit(Generic[Ended]):
             try:
                 self._add([result for result, _ in group])
                 self._committed([end for _, end in group])
-            except BaseException as error:  # the sweep's own thread raises it
-                with self._changed:
-                    self._error = error
-                    self._changed.notify_all()
+            except Exception as error:
+                self._fail(error)
                 return
+            except BaseException as error:  # a package may try to end the process
+                self._fail(RuntimeError(f"{type(error).__name__} while results were written"))
+                return
+
+    def _fail(self, error: Exception) -> None:
+        """Let the sweep's own thread raise the error."""
+        with self._changed:
+            self._error = error
+            self._changed.notify_all()
 
     def _next_group(self) -> list[tuple[TrialResult, Ended]]:
         """Wait for a result and for others to join it, and return them."""
