@@ -19,6 +19,13 @@ from orchestrator.tracking.tracker import (
     plain_name,
 )
 
+#: Of trials that have ended, in TensorBoard's table of hyperparameters.
+_STATUSES = {
+    "finished": "STATUS_SUCCESS",
+    "stopped": "STATUS_SUCCESS",
+    "failed": "STATUS_FAILURE",
+}
+
 
 class TensorBoardTracker(Tracker):
     """Writes scalars, hyperparameters, samples and the report for TensorBoard."""
@@ -26,9 +33,7 @@ class TensorBoardTracker(Tracker):
     def open(self, sweep: TrackedSweep) -> str:
         """Return the command that shows the sweep."""
         import_tensorboardx()
-        from tensorboardX.summary import hparams
-
-        _, _, self._end = hparams({}, {})  # of the hyperparameters of a run
+        self._ends = {status: _session_end(name) for status, name in _STATUSES.items()}
         self._folder = f"{sweep.folder or sweep.full_name}/tensorboard"
         self._files: dict[str, EventFile] = {}
         return f"tensorboard --logdir {self._folder}"
@@ -39,8 +44,8 @@ class TensorBoardTracker(Tracker):
 
         self._files[trial.id] = file = self._new_file(trial.id)
         values = {name: _hparam(value) for name, value in trial.parameters.items()}
-        # The first one describes the parameters and metrics of all runs, but TensorBoard takes it
-        # from any run, and would not show what only other trials and other tasks have.
+        # The first summary lists the parameters and metrics of the whole experiment. TensorBoard
+        # would take one run's list for all, and not show what only other runs have.
         _, start, _ = hparams(values, {})
         file.add(start)
         return ()
@@ -67,7 +72,8 @@ class TensorBoardTracker(Tracker):
             file.add(_image(name, picture), result.at)
         if result.table:
             file.add(text("samples", markdown_table(result.table)), result.at)
-        file.add(self._end)
+        if result.status in self._ends:
+            file.add(self._ends[result.status])
         file.close()
 
     def close(self, report: Report | None) -> None:
@@ -80,6 +86,20 @@ class TensorBoardTracker(Tracker):
             file = self._new_file("report")
             file.add(text("report", report.markdown))
             file.close()
+
+
+def _session_end(status: str) -> Any:
+    """Return the summary that ends a run with a status of TensorBoard."""
+    from tensorboardX.proto.api_pb2 import Status
+    from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
+    from tensorboardX.summary import hparams
+
+    _, _, summary = hparams({}, {})  # of a run that has succeeded
+    plugin = summary.value[0].metadata.plugin_data
+    content = HParamsPluginData.FromString(plugin.content)
+    content.session_end_info.status = Status.Value(status)
+    plugin.content = content.SerializeToString()
+    return summary
 
 
 def _image(name: str, picture: bytes) -> Any:

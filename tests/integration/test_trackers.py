@@ -178,6 +178,27 @@ def test_tensorboard_shows_parameters_and_metrics_of_all_trials(tmp_path: Path) 
     assert {info.name.tag for info in shown.metric_infos} == {"one/score", "two/score"}
 
 
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [("finished", 1), ("stopped", 1), ("failed", 2), ("cancelled", None), ("interrupted", None)],
+)
+def test_tensorboard_shows_how_a_trial_ended(
+    tmp_path: Path, status: str, shown: int | None
+) -> None:
+    metadata = pytest.importorskip("tensorboard.plugins.hparams.metadata")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    process = Process("tensorboard", tmp_path)
+    trial = tracked_trial(0)
+    process.track(trial, 1, status)
+    process.tracker.close(None)
+    run = EventAccumulator(str(tmp_path / "out/toy/s/tensorboard" / trial.id))
+    run.Reload()
+    content = run.PluginTagToContent("hparams").get(metadata.SESSION_END_INFO_TAG)
+    ended = content and metadata.parse_session_end_info_plugin_data(content)
+    assert (ended and ended.status) == shown
+
+
 def test_reports_are_replaced(tracker_name: str, store: Store) -> None:
     for last in (1, 2):
         process = Process(tracker_name, store.folder)
