@@ -34,10 +34,17 @@ ONE_AT_A_TIME = ("tests/faults/", "tests/integration/test_gpus_per_trial_auto.py
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Use one worker for each of two cores, and a third one if some of the tests mostly wait."""
-    is_unit = all("unit" in Path(arg).parts for arg in config.args)
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # pytest-xdist reads it
+    unit = Path(__file__).parent / "unit"
+    is_unit = all(unit in [path, *path.parents] for path in map(_path_of, config.args))
     return 2 if is_unit else 3
+
+
+def _path_of(argument: str) -> Path:
+    return Path(argument.partition("::")[0]).resolve()
 
 
 @pytest.hookimpl(optionalhook=True)
