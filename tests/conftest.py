@@ -31,6 +31,7 @@ hypothesis.settings.load_profile("tests")
 
 #: Tests that kill processes, fill the memory or wait for a signal to take effect run one at a time.
 ONE_AT_A_TIME = ("tests/faults/", "tests/integration/test_gpus_per_trial_auto.py")
+STEERING = ("test_control.py", "test_keys.py", "test_watched_sweep.py")  # not those
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -54,9 +55,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class FileScheduling(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            if nodeid.startswith(ONE_AT_A_TIME):
-                return "one at a time"
-            return nodeid.partition("::")[0]
+            file = nodeid.partition("::")[0]
+            is_alone = nodeid.startswith(ONE_AT_A_TIME) and not file.endswith(STEERING)
+            return "one at a time" if is_alone else file
 
     return FileScheduling(config, log)
 

@@ -187,9 +187,8 @@ def test_killed_worker_and_node_cost_no_result(cluster: Cluster) -> None:
 
 def test_ray_down_stops_the_head_and_ray_stop_the_worker(cluster: Cluster) -> None:
     cluster.ray("down", "-y")
-    # `ray down` does not stop the workers of such a cluster; the file says what to do. (A worker
-    # ends by itself, but only some time after its head.)
-    assert processes_of_ray(cluster.worker)
+    # `ray down` does not stop the workers of such a cluster; the file says what to do. A worker
+    # also ends by itself, some time after its head, so it may be gone already.
     wait_for(lambda: not processes_of_ray(cluster.head))
     key = f"-i {cluster.desk.folder.parent}/key -o StrictHostKeyChecking=no"
     there = f"researcher@{cluster.worker.address}"
