@@ -66,11 +66,17 @@ def handle_ctrl_c(
         yield
         return
 
+    printing: list[threading.Thread] = []
+
     def handle(signum: int, frame: object) -> None:
         if budget.interrupted:
             raise KeyboardInterrupt
         budget.interrupted = True
-        print_line(describe_wait(num_running()))
+        # In a thread: what the signal interrupted may hold a lock for which another thread waits
+        # while it draws the live view.
+        line = describe_wait(num_running())
+        printing.append(threading.Thread(target=print_line, args=(line,), daemon=True))
+        printing[-1].start()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -78,6 +84,8 @@ def handle_ctrl_c(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        for thread in printing:
+            thread.join()
 
 
 def describe_wait(num_running: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from orchestrator.control.drivers import read_drivers
-from orchestrator.execution.halting import handle_ctrl_c
+from orchestrator.execution.halting import Budget, handle_ctrl_c
 from orchestrator.request import Request
 from orchestrator.running.plan import make_plan
 from orchestrator.running.run import Run, tracked_sweep
@@ -120,3 +121,17 @@ def test_trackers_get_the_folder_of_the_results(
     tracked = tracked_sweep(make_plan(request))
     assert tracked.folder == f"{tmp_path}/runs/toy/paper"
     assert tracked.parameters["degree"]
+
+
+@pytest.mark.timeout(60)
+def test_signal_does_not_wait_for_a_lock_of_what_it_interrupts() -> None:
+    lock, lines, budget = threading.Lock(), list[str](), Budget(None)
+
+    def print_line(line: str) -> None:
+        with lock:
+            lines.append(line)
+
+    with handle_ctrl_c(budget, lambda: 1, print_line), lock:
+        signal.raise_signal(signal.SIGINT)
+        assert budget.interrupted
+    assert lines == ["Stopping after the current step of 1 trial; press Ctrl-C again to stop now."]
