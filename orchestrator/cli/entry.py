@@ -29,7 +29,7 @@ INTERRUPTED = "interrupted; run the same command again to resume from the last c
 _INTERRUPTED_STATUS = 130
 INTERNAL = 3  # exit status after an unexpected error; 1 is a result, such as a failed trial
 _ALIASES = {"ls": "list"}
-_LONG = ("sweep", "verify", "replay")  # commands that go on when nobody reads their output
+_LONG = ("sweep", "queue", "verify", "replay", "prune")  # go on when nobody reads their output
 
 
 class _PipeError(Exception):

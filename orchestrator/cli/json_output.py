@@ -15,6 +15,8 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
+from orchestrator.view.output import open_output
+
 Json = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON document to stdout, and other text to stderr."),
@@ -61,7 +63,7 @@ def stdout_to_stderr() -> Iterator[TextIO]:
     saved = os.dup(1)
     os.dup2(2, 1)
     try:
-        with os.fdopen(os.dup(saved), "w", encoding="utf-8") as stream:
+        with open_output(os.dup(saved)) as stream:
             yield stream
     finally:
         original.flush()

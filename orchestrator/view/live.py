@@ -185,8 +185,9 @@ class SweepView:
         """Print a line above the panel."""
         self._last_line = time.monotonic()
         if self._live is None:  # rich would take a good part of the time of a short trial
-            self._console.file.write(f"{line}\n")
-            self._console.file.flush()
+            with contextlib.suppress(OSError):  # such as a full disk; the results are elsewhere
+                self._console.file.write(f"{line}\n")
+                self._console.file.flush()
         else:
             self._console.print(line, highlight=False, markup=False)
 

@@ -17,11 +17,15 @@ import threading
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-_UNREAD = (errno.EPIPE, errno.ECONNRESET, errno.EIO)  # the last one is that of a closed terminal
+_GONE = (errno.EPIPE, errno.ECONNRESET)  # errors when the reader has gone
 
 
 class _Output(io.FileIO):
     """Discards what nobody can read. Without a buffer, whose lock a signal handler could need."""
+
+    def __init__(self, descriptor: int, *, closefd: bool) -> None:
+        super().__init__(descriptor, "w", closefd=closefd)
+        self._gone = (*_GONE, errno.EIO) if self.isatty() else _GONE
 
     def write(self, data: Any) -> int:
         rest = memoryview(data)
@@ -29,11 +33,13 @@ class _Output(io.FileIO):
             try:
                 number: int | None = super().write(rest)
             except OSError as error:
-                if error.errno not in _UNREAD:
+                if error.errno not in self._gone:
                     raise
                 break
             if number is None:  # the pipe is full and does not block
-                select.select([], [self], [])
+                poll = select.poll()
+                poll.register(self, select.POLLOUT)
+                poll.poll()
             else:
                 rest = rest[number:]
         return len(data)
@@ -43,7 +49,7 @@ def open_output(
     descriptor: int, *, encoding: str = "utf-8", errors: str = "strict", closefd: bool = True
 ) -> TextIO:
     """Return a stream that discards what is written when its readers have gone."""
-    raw: Any = _Output(descriptor, "w", closefd=closefd)
+    raw: Any = _Output(descriptor, closefd=closefd)
     return io.TextIOWrapper(raw, encoding=encoding, errors=errors, line_buffering=True)
 
 
@@ -52,13 +58,25 @@ def outlive_readers() -> None:
 
     Otherwise, the first line that nobody reads would end it.
     """
-    for name in ("stdout", "stderr"):
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
         stream: Any = getattr(sys, name)
-        if stream is None or stream is not getattr(sys, f"__{name}__"):
-            continue  # it is closed, or a test or a notebook has replaced it
+        if stream is None:  # it was closed when the process started
+            setattr(sys, name, _open_nothing(descriptor))
+            continue
+        if stream is not getattr(sys, f"__{name}__"):
+            continue  # a test or a notebook has replaced it
         stream.flush()
         of_stream = {"encoding": stream.encoding, "errors": stream.errors}
         setattr(sys, name, open_output(stream.fileno(), closefd=False, **of_stream))
+
+
+def _open_nothing(descriptor: int) -> TextIO:
+    """Return a stream for a closed descriptor, which another file would get otherwise."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    if nowhere != descriptor:
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+    return open_output(descriptor, closefd=False)
 
 
 @contextlib.contextmanager
@@ -77,8 +95,9 @@ def redirect_output(path: str) -> Iterator[TextIO]:
         os.dup2(log, 2)
         yield real
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # of the log
+            sys.stdout.flush()
+            sys.stderr.flush()
         os.dup2(saved_out, 1)
         os.dup2(saved_err, 2)
         for descriptor in (saved_out, saved_err, log):

@@ -84,7 +84,9 @@ class GroupCommit(Generic[Ended]):
                 self._fail(error)
                 return
             except BaseException as error:  # a package may try to end the process
-                self._fail(RuntimeError(f"{type(error).__name__} while results were written"))
+                failure = RuntimeError(f"{type(error).__name__} while results were written")
+                failure.__cause__ = error
+                self._fail(failure)
                 return
 
     def _fail(self, error: Exception) -> None:

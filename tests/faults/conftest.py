@@ -1,4 +1,4 @@
-"""One Ray cluster for all tests of this folder, which run one after the other in one process."""
+"""One Ray cluster for the tests of this folder that run in the same process."""
 
 from __future__ import annotations
 

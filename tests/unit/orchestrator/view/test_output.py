@@ -80,7 +80,9 @@ def test_signal_handler_may_print_during_a_write() -> None:
             print("from the handler", file=stream)
 
         before = signal.signal(signal.SIGUSR1, handle)
-        timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
+        timer = threading.Timer(
+            0.1, signal.pthread_kill, (threading.main_thread().ident, signal.SIGUSR1)
+        )
         timer.start()
         try:
             print(text, file=stream)  # waits, because nobody reads yet
