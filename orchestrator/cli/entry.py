@@ -29,7 +29,7 @@ INTERRUPTED = "interrupted; run the same command again to resume from the last c
 _INTERRUPTED_STATUS = 130
 INTERNAL = 3  # exit status after an unexpected error; 1 is a result, such as a failed trial
 _ALIASES = {"ls": "list"}
-_LONG = ("sweep", "queue", "verify", "replay", "prune")  # go on when nobody reads their output
+_WORKING = ("sweep", "queue", "verify", "replay", "prune")  # outlive their readers
 
 
 class _PipeError(Exception):
@@ -95,7 +95,7 @@ def main() -> None:
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     words = sys.argv[1:]
-    if _command_of(words) in _LONG:
+    if _command_of(words) in _WORKING:
         outlive_readers()
     try:
         if wants_json(words):

@@ -161,7 +161,7 @@ class TrackerThread:
         while self._take():
             updates = [self._update(running, ended) for running, ended in self._taken.values()]
             self._send_updates(updates)
-            if len(self._stepped) + len(self._ended) < MAX_TOGETHER:
+            if self._num_waiting() < MAX_TOGETHER:
                 self._must_hurry.wait(GATHER_SECONDS)
         if not self._is_abandoned:
             self._num_calls += 1
@@ -177,13 +177,16 @@ class TrackerThread:
             self._num_bytes = 0
             self._changed.notify_all()
 
+    def _num_waiting(self) -> int:
+        return len(self._stepped) + len(self._ended)
+
     def _take(self) -> bool:
         """Wait for trials with something to send, and take some; return False at the end."""
         with self._changed:
             self._changed.wait_for(
-                lambda: self._stepped or self._ended or self._is_closing or self._has_given_up
+                lambda: self._num_waiting() or self._is_closing or self._has_given_up
             )
-            if self._has_given_up or not (self._stepped or self._ended):
+            if self._has_given_up or not self._num_waiting():
                 return False
             # The ends first, so that others can open runs.
             for trial_id in list(islice(self._ended, MAX_TOGETHER)):

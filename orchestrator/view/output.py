@@ -17,11 +17,14 @@ import threading
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-_GONE = (errno.EPIPE, errno.ECONNRESET)  # errors when the reader has gone
+_GONE = (errno.EPIPE, errno.ECONNRESET)  # errors of writing after the reader has exited
 
 
 class _Output(io.FileIO):
-    """Discards what nobody can read. Without a buffer, whose lock a signal handler could need."""
+    """Discards what is written after the reader has exited.
+
+    It has no buffer, because a signal handler that prints could not take the lock of one.
+    """
 
     def __init__(self, descriptor: int, *, closefd: bool) -> None:
         super().__init__(descriptor, "w", closefd=closefd)
@@ -48,15 +51,15 @@ class _Output(io.FileIO):
 def open_output(
     descriptor: int, *, encoding: str = "utf-8", errors: str = "strict", closefd: bool = True
 ) -> TextIO:
-    """Return a stream that discards what is written when its readers have gone."""
+    """Return a stream that discards what is written after its reader has exited."""
     raw: Any = _Output(descriptor, closefd=closefd)
     return io.TextIOWrapper(raw, encoding=encoding, errors=errors, line_buffering=True)
 
 
 def outlive_readers() -> None:
-    """Let this process print on when nobody reads it anymore, as after ``| head``.
+    """Keep this process running after the reader of its output has exited, such as ``head``.
 
-    Otherwise, the first line that nobody reads would end it.
+    Otherwise, the first line that cannot be written would end it.
     """
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
         stream: Any = getattr(sys, name)
